@@ -1,0 +1,153 @@
+"""What went over the wire. Knows messages; knows nothing of OAuth, MCP or proxies.
+
+Everything here is in the upstream's own URLs. `None` always means *unseen*: the
+value may have been there, and we did not get to look at it. An empty string means
+we looked, and it was empty.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from typing import Any, Literal
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+from pydantic import BaseModel, ConfigDict
+
+Actor = Literal["client", "browser", "authorization-server", "gateway", "reporter"]
+"""Who sent the request. Only what `client` and `browser` did says anything about the client."""
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+class Message(BaseModel):
+    """Header lines in the order they came, and a body decoded to text."""
+
+    model_config = ConfigDict(frozen=True)
+
+    headers: Pairs = ()
+    body: str | None = ""
+    """`None`: there was a body and we have not seen it (streamed, or left out by a recorder)."""
+    truncated: bool = False
+    """The body is only the beginning (and perhaps the end) of what went over the wire."""
+
+    def header_lines(self, name: str) -> tuple[str, ...]:
+        """Every line of that name, any case, in order."""
+        return tuple(value for key, value in self.headers if key.lower() == name.lower())
+
+    def header(self, name: str) -> str | None:
+        """All lines of that name joined with commas (RFC 9110, 5.3), or None when there is none."""
+        lines = self.header_lines(name)
+        return ", ".join(lines) if lines else None
+
+    @cached_property
+    def media_type(self) -> str:
+        """`text/html` of `Text/HTML; charset=utf-8`; empty when no Content-Type came."""
+        return (self.header("content-type") or "").partition(";")[0].strip().lower()
+
+    @cached_property
+    def json_value(self) -> Any:
+        """The body as JSON, or None when it is unseen, empty, or no JSON."""
+        try:
+            return json.loads(self.body) if self.body else None
+        except (ValueError, RecursionError):
+            return None
+
+    @cached_property
+    def json_object(self) -> dict[str, Any]:
+        """The body as one JSON object; an empty one when it is anything else."""
+        return self.json_value if isinstance(self.json_value, dict) else {}
+
+    @cached_property
+    def form(self) -> Pairs:
+        """The body as `application/x-www-form-urlencoded`, decoded once; `+` is a blank."""
+        if not self.body or self.body.lstrip()[:1] in ("{", "[", "<"):
+            return ()
+        return _pairs(self.body)
+
+
+class Request(Message):
+    method: str
+    url: str
+
+    @cached_property
+    def parts(self) -> SplitResult:
+        """The URL taken apart. A URL that cannot be taken apart has only a path."""
+        try:
+            return urlsplit(self.url)
+        except ValueError:
+            return SplitResult("", "", self.url, "", "")
+
+    @property
+    def path(self) -> str:
+        """The path as it was sent, never percent-decoded."""
+        return self.parts.path or "/"
+
+    @property
+    def bare_url(self) -> str:
+        """The URL without query and fragment."""
+        return self.url.partition("#")[0].partition("?")[0]
+
+    @cached_property
+    def query(self) -> Pairs:
+        return _pairs(self.parts.query)
+
+
+class Response(Message):
+    status: int
+
+
+class Exchange(BaseModel):
+    """One request and its answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: int = 0
+    """1 for the first exchange of a session; 0 until the tap has numbered it."""
+    request: Request
+    response: Response | None = None
+    """`None`: no answer came, or it is still under way. `error` tells which."""
+    error: str | None = None
+    """Why there is no answer, or why its body could not be read, in the words of whoever met it."""
+    at: float | None = None
+    """When the request began: seconds since 1970. `None` when the recording does not know."""
+    took: float | None = None
+    """Seconds until the answer was complete."""
+    actor: Actor = "client"
+    connection: str | None = None
+    """Which client connection carried it, where that is known."""
+    shown: Response | None = None
+    """What the client got in place of `response`, when a patch was on. Never judged."""
+    injected: str | None = None
+    """The fault oauthtap itself put here (`--inject`); never blamed on the upstream."""
+
+    @property
+    def status(self) -> int | None:
+        return self.response.status if self.response else None
+
+    @property
+    def ok(self) -> bool:
+        """The answer is a success (2xx)."""
+        return self.response is not None and 200 <= self.response.status < 300
+
+    @property
+    def ended(self) -> float | None:
+        """When the answer was complete: seconds since 1970."""
+        return None if self.at is None else self.at + (self.took or 0.0)
+
+
+def _pairs(text: str) -> Pairs:
+    try:
+        return tuple(parse_qsl(text, keep_blank_values=True, max_num_fields=1000))
+    except ValueError:
+        return ()
+
+
+def first(pairs: Pairs, name: str) -> str | None:
+    """The first value of that name, or None."""
+    return next((value for key, value in pairs if key == name), None)
+
+
+def every(pairs: Pairs, name: str) -> tuple[str, ...]:
+    """All values of that name."""
+    return tuple(value for key, value in pairs if key == name)
