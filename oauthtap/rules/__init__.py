@@ -1,0 +1,153 @@
+"""The registry of rules. A rule is one function; this module knows what stands around it.
+
+A check runs on whatever its first parameter is annotated with: a `Stage` class (on
+every exchange of that stage), a union of them, or `Handshake` (once, over the whole,
+when a report is made). It yields `Problem`s. Its docstring is its page and its test:
+
+    One line: what is wrong with the server, present tense.
+
+    Why a client cares.
+
+    Usual causes: …
+
+    Repair: what to change.
+
+    Bad:
+        (exchanges on which the rule fires, see `oauthtap.notation`)
+
+    Good:
+        (exchanges on which it keeps quiet)
+"""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+import re
+import types
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import import_module
+from typing import Any, Union, get_args, get_origin
+
+from oauthtap.findings import BY_LEVEL, Problems, Severity, Who
+from oauthtap.handshake import Handshake
+from oauthtap.specs import Requirement
+from oauthtap.stages import Stage
+
+Check = Callable[..., Problems]
+
+RULES: dict[str, Rule] = {}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One thing that can be wrong, with all that is known about it."""
+
+    id: str
+    requirement: Requirement
+    who: Who
+    severity: Severity
+    check: Check
+    subjects: tuple[type[Stage] | type[Handshake], ...]
+    since: str | None = None
+    """The first MCP revision it belongs to; None for all."""
+    until: str | None = None
+    """The last MCP revision it belongs to; None for all that follow."""
+    symptom: bool = False
+    """It says that a step failed, not why: a cause only where nothing explains the step."""
+    stops_at: tuple[str, ...] = field(default=())
+    """Stages at which a handshake with this defect is seen to stop, besides its own and the next."""
+
+    @property
+    def over_all(self) -> bool:
+        """It looks at the whole handshake, once."""
+        return Handshake in self.subjects
+
+    def applies_to(self, revision: str) -> bool:
+        return (self.since is None or self.since <= revision) and (
+            self.until is None or revision <= self.until
+        )
+
+    @cached_property
+    def doc(self) -> str:
+        return inspect.getdoc(self.check) or ""
+
+    @property
+    def title(self) -> str:
+        return self.doc.partition("\n")[0].rstrip(".")
+
+    @cached_property
+    def prose(self) -> str:
+        """Everything between the title and the repair."""
+        return re.split(r"^(?:Repair|Bad|Good):", self.doc.partition("\n")[2], maxsplit=1, flags=re.M)[
+            0
+        ].strip()
+
+    @cached_property
+    def repair(self) -> str:
+        """What to change, as one running text."""
+        match = re.search(r"^Repair:(.*?)(?=^(?:Bad|Good):|\Z)", self.doc, re.M | re.S)
+        return " ".join(match[1].split()) if match else ""
+
+    def example(self, heading: str) -> str:
+        """The exchanges below `Bad:` or `Good:`, in notation; empty when there are none."""
+        match = re.search(rf"^{heading}:\n((?:    .*\n?|\s*\n)+)", self.doc, re.M)
+        return re.sub(r"^    ", "", match[1], flags=re.M) if match else ""
+
+    @property
+    def group(self) -> str:
+        """The stage its id is filed under: the package its module lies in."""
+        parts = self.check.__module__.split(".")
+        return parts[2].replace("_", "-") if parts[:2] == ["oauthtap", "rules"] and len(parts) > 2 else "own"
+
+
+def rule(
+    id: str, requirement: Requirement, *, who: Who, severity: Severity | None = None,
+    since: str | None = None, until: str | None = None, symptom: bool = False, stops_at: tuple[str, ...] = (),
+) -> Callable[[Check], Check]:  # fmt: skip
+    """Register a check.
+
+    Raises TypeError when the first parameter is not annotated with a stage or the
+    handshake, ValueError when the id is taken.
+    """
+
+    def register(check: Check) -> Check:
+        if id in RULES and RULES[id].check.__module__ != check.__module__:
+            raise ValueError(f"{check.__qualname__}: the id {id} is taken")
+        RULES[id] = Rule(
+            id=id,
+            requirement=requirement,
+            who=who,
+            severity=severity or BY_LEVEL[requirement.level],
+            check=check,
+            subjects=_subjects(check),
+            since=since,
+            until=until,
+            symptom=symptom,
+            stops_at=stops_at,
+        )
+        return check
+
+    return register
+
+
+def _subjects(check: Check) -> tuple[type[Any], ...]:
+    annotation = next(iter(inspect.get_annotations(check, eval_str=True).values()), None)
+    union = get_origin(annotation) in (Union, types.UnionType)
+    kinds = get_args(annotation) if union else (annotation,)
+    for kind in kinds:
+        if not (isinstance(kind, type) and issubclass(kind, Stage | Handshake)):
+            raise TypeError(
+                f"{check.__qualname__}: annotate the first parameter with a Stage or the Handshake"
+            )
+    return tuple(kinds)
+
+
+def load() -> dict[str, Rule]:
+    """Import every module below this package, so that all rules are registered; gives the registry."""
+    if not RULES:
+        for module in pkgutil.walk_packages(__path__, f"{__name__}."):
+            import_module(module.name)
+    return RULES

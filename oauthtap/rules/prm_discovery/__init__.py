@@ -1,0 +1,1 @@
+"""Protected resource metadata: the document that says which resource this is, and who guards it."""

@@ -1,0 +1,197 @@
+"""The engine: exchanges in, findings out. Does no I/O and knows no proxy.
+
+Secrets are struck out first, before anything is judged. So no finding can quote one,
+and the same handshake gives the same report live and from any saved file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from oauthtap import rules
+from oauthtap.findings import RANK, Finding, Problem, Severity, finding
+from oauthtap.handshake import Handshake
+from oauthtap.recognize import recognize
+from oauthtap.redact import Redactor
+from oauthtap.report import NotChecked, Report, build
+from oauthtap.rules import Rule
+from oauthtap.specs import practice
+from oauthtap.stages import Because, Certainty, ResourceMetadata, ServerMetadata, Stage, Unseen
+from oauthtap.urls import origin
+from oauthtap.wire import Exchange
+
+_CRASHED = practice("oauthtap", "https://modelcontextprotocol.io/specification")
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one exchange turned out to be."""
+
+    exchange: Exchange
+    """Numbered, and with its secrets struck out."""
+    stages: tuple[Stage, ...]
+    """Never empty; the first is the one to show."""
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def stage(self) -> str:
+        return self.stages[0].slug
+
+    @property
+    def because(self) -> Because | None:
+        return self.stages[0].because
+
+    @property
+    def sends_to(self) -> tuple[str, ...]:
+        """Upstream origins that this exchange tells the client to go to, each once."""
+        named: list[str] = []
+        for stage in self.stages:
+            try:
+                if isinstance(stage, ResourceMetadata):
+                    named += stage.authorization_servers
+                elif isinstance(stage, ServerMetadata):
+                    named += stage.endpoints.values()
+            except Unseen:
+                continue
+        return tuple(dict.fromkeys(filter(None, map(origin, named))))
+
+
+@dataclass
+class Tap:
+    """Feed it the exchanges of a session in order; ask it for the report at any time."""
+
+    resource: str | None = None
+    """The MCP URL, in upstream names; inferred from the first MCP exchange when None."""
+    revision: str | None = None
+    """Judge by this MCP revision, whatever was negotiated."""
+    client: str | None = None
+    """Which client profile it is, whatever was recognized."""
+    redactor: Redactor = field(default_factory=Redactor)
+    steps: list[Step] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.handshake = Handshake(self.resource, self.revision)
+        self._rules = _by_subject(rules.load().values())
+        self._not_checked: dict[str, str] = {}
+        self._checked: set[str] = set()
+
+    def feed(self, exchange: Exchange) -> Step:
+        """Judge one exchange. Numbers it when it has no number yet. Never raises for what is in it."""
+        if not exchange.id:
+            exchange = exchange.model_copy(update={"id": len(self.steps) + 1})
+        struck = self.redactor.strike(exchange)
+        stages = recognize(struck, self.handshake)
+        found = tuple(self._judge(stages))
+        self.handshake.then(stages)
+        step = Step(struck, stages, found)
+        self.steps.append(step)
+        return step
+
+    def _judge(self, stages: tuple[Stage, ...]) -> Iterator[Finding]:
+        done: set[str] = set()
+        for stage in stages:
+            for rule in self._rules_for(type(stage)):
+                if rule.id not in done and rule.applies_to(self.handshake.revision):
+                    done.add(rule.id)
+                    yield from self._run(rule, stage)
+
+    def _rules_for(self, kind: type[Stage]) -> tuple[Rule, ...]:
+        if kind not in self._rules:
+            mro = kind.__mro__
+            self._rules[kind] = tuple(rule for base in mro for rule in self._rules.get((base,), ()))
+        return self._rules[kind]
+
+    def _run(self, rule: Rule, subject: Stage | Handshake) -> Iterator[Finding]:
+        stage = subject if isinstance(subject, Stage) else None
+        try:
+            problems = list(rule.check(subject, self.handshake) if stage else rule.check(subject))
+        except Unseen as unseen:
+            self._not_checked.setdefault(rule.id, str(unseen))
+            return
+        except Exception as crash:  # the debugger must never be the bug
+            problems = []
+            yield _crashed(rule, crash, stage)
+        self._checked.add(rule.id)
+        for problem in problems:
+            yield finding(
+                problem,
+                rule=rule.id,
+                title=rule.title,
+                requirement=rule.requirement,
+                who=rule.who,
+                severity=_capped(problem.severity or rule.severity, stage.certainty if stage else "likely"),
+                fix=rule.repair,
+                stage=self._stage_of(problem, stage),
+                exchange=stage.exchange.id if stage else None,
+            )
+
+    def _stage_of(self, problem: Problem, stage: Stage | None) -> str:
+        if stage is not None:
+            return stage.slug
+        stages = self.handshake.of(problem.exchange or 0)
+        return stages[0].slug if stages else "any"
+
+    def report(self, now: float | None = None) -> Report:
+        """The report so far.
+
+        `now`: seconds since 1970 up to which nothing else came, for what only its
+        absence tells; the end of the last exchange when None.
+        """
+        if now is not None:
+            self.handshake.ended = max(now, self.handshake.ended or now)
+        whole: list[Finding] = []
+        for rule in self._rules[Handshake]:
+            if rule.applies_to(self.handshake.revision):
+                whole += self._run(rule, self.handshake)
+        found = [finding for step in self.steps for finding in step.findings] + whole
+        found.sort(key=lambda f: (f.exchange or 0, RANK[f.severity]))
+        return build(self.handshake, found, self._unchecked(), client=self.client)
+
+    def _unchecked(self) -> list[NotChecked]:
+        """Every rule that had nothing to look at, with the reason: silence must not look like a pass."""
+        rows = []
+        for rule in rules.RULES.values():
+            if rule.id in self._checked:
+                continue
+            if not rule.applies_to(self.handshake.revision):
+                reason = f"not part of MCP {self.handshake.revision}"
+            elif rule.id in self._not_checked:
+                reason = self._not_checked[rule.id]
+            else:
+                slugs = ", ".join(getattr(kind, "slug", "any") for kind in rule.subjects)
+                reason = f"no {slugs} exchange was seen"
+            rows.append(NotChecked(rule=rule.id, because=reason))
+        return rows
+
+
+def _by_subject(all_rules: object) -> dict[object, tuple[Rule, ...]]:
+    table: dict[object, tuple[Rule, ...]] = {Handshake: ()}
+    for rule in all_rules:  # type: ignore[attr-defined]
+        for kind in rule.subjects:
+            key: object = kind if kind is Handshake else (kind,)
+            table[key] = (*table.get(key, ()), rule)
+    return table
+
+
+def _capped(severity: Severity, certainty: Certainty) -> Severity:
+    """An exchange recognized by its path alone proves nothing."""
+    return "note" if certainty == "guess" else severity
+
+
+def _crashed(rule: Rule, crash: Exception, stage: Stage | None) -> Finding:
+    where = f"{type(crash).__name__} in rule {rule.id}"
+    return finding(
+        Problem(
+            message=f"oauthtap could not finish this rule ({where}); the traffic is not affected",
+            at="oauthtap",
+        ),
+        rule="internal-error",
+        title="A rule of oauthtap failed",
+        requirement=_CRASHED,
+        who="config",
+        severity="note",
+        fix="Report it with the session: the fault is oauthtap's, not the server's.",
+        stage=stage.slug if stage else "any",
+        exchange=stage.exchange.id if stage else None,
+    )

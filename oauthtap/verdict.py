@@ -1,0 +1,128 @@
+"""How far the handshake got, and the one cause of its stop. Weighs findings; makes none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from oauthtap import rules
+from oauthtap.findings import RANK, Finding
+from oauthtap.handshake import Handshake
+from oauthtap.stages import STAGES, Challenge, Mcp, McpStream, SessionEnd, Stage, StepUp, TokenRejected
+
+WALK: tuple[str, ...] = tuple(kind.slug for kind in STAGES)
+"""Stage ids in the order of a healthy handshake."""
+
+_SIDE = {
+    "cors-preflight",
+    "jwks-fetch",
+    "client-metadata-fetch",
+    "token-maintenance",
+    "mcp-session-end",
+    "other",
+}
+"""Stages beside the walk: where a handshake never stops."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    reached: str
+    connected: bool
+    cause: Finding | None
+    findings: tuple[Finding, ...]
+    stop: Stage | None = None
+
+
+def judge(handshake: Handshake, found: Sequence[Finding]) -> Verdict:
+    """Weigh all findings of a handshake against how far it got."""
+    connected = is_connected(handshake)
+    stop = None if connected else stopped_at(handshake)
+    if connected:
+        found = [_tolerated(finding) for finding in found]
+    cause = None if connected else _cause(handshake, stop, found)
+    if cause:
+        found = [_consequence(finding, cause, handshake) for finding in found]
+    return Verdict(reached(handshake), connected, cause, tuple(found), stop)
+
+
+def is_connected(handshake: Handshake) -> bool:
+    """The newest MCP request that counts was answered, with a token where one was asked for."""
+    state = False
+    for stage in handshake.all(Mcp):
+        if stage.exchange.actor != "client" or isinstance(stage, McpStream | SessionEnd):
+            continue
+        if isinstance(stage, Challenge | TokenRejected | StepUp):
+            state = False
+        elif not isinstance(handshake.of(stage.exchange.id)[0], Challenge | TokenRejected | StepUp):
+            state = stage.ok and stage.response.media_type != "text/html"
+    return state
+
+
+def stopped_at(handshake: Handshake) -> Stage | None:
+    """The last exchange of the walk that client or browser made."""
+    for stages in reversed(handshake.exchanges()):
+        if stages[0].exchange.actor in ("client", "browser") and stages[0].slug not in _SIDE:
+            return stages[0]
+    return None
+
+
+def reached(handshake: Handshake) -> str:
+    """The furthest stage that was come to by more than an unanswered guess."""
+    slugs = [
+        stage.slug
+        for stage in handshake.stages
+        if stage.exchange.actor in ("client", "browser")
+        and (stage.ok or stage.because is None or not stage.because.guess)
+        and stage.slug not in _SIDE
+    ]
+    return max(slugs, key=WALK.index, default="other")
+
+
+def _tolerated(finding: Finding) -> Finding:
+    """This client evidently put up with it; others may not."""
+    return finding.model_copy(update={"severity": "warning"}) if finding.severity == "error" else finding
+
+
+def _cause(handshake: Handshake, stop: Stage | None, found: Sequence[Finding]) -> Finding | None:
+    chain = chain_to(handshake, stop)
+    able = [finding for finding in found if finding.severity != "note" and _explains(finding, stop)]
+    defects = [finding for finding in able if not _is_symptom(finding)]
+    return min(
+        defects or able,
+        key=lambda f: (RANK[f.severity], (f.exchange or 0) not in chain, f.exchange or 0),
+        default=None,
+    )
+
+
+def _is_symptom(finding: Finding) -> bool:
+    known = rules.RULES.get(finding.rule)
+    return known is None or known.symptom
+
+
+def _explains(finding: Finding, stop: Stage | None) -> bool:
+    if stop is None:
+        return True
+    known = rules.RULES.get(finding.rule)
+    if finding.stage in (stop.slug, "any") or (known and stop.slug in known.stops_at):
+        return True
+    if finding.stage not in WALK or stop.slug not in WALK:
+        return False
+    return WALK.index(stop.slug) - WALK.index(finding.stage) == 1
+
+
+def chain_to(handshake: Handshake, stop: Stage | None) -> set[int]:
+    """The exchanges that led to this one, each by the member or the failure that made the next."""
+    chain: set[int] = set()
+    place = stop.exchange.id if stop else None
+    while place is not None and place not in chain:
+        chain.add(place)
+        stages = handshake.of(place)
+        place = stages[0].because.exchange if stages and stages[0].because else None
+    return chain
+
+
+def _consequence(finding: Finding, cause: Finding, handshake: Handshake) -> Finding:
+    """What comes after the cause along its chain, and only says that a step failed, follows from it."""
+    if finding is cause or (finding.exchange or 0) < (cause.exchange or 0) or not _is_symptom(finding):
+        return finding
+    return finding.model_copy(update={"consequence_of": cause.rule})
