@@ -74,7 +74,7 @@ def _redirected(exchange: Exchange, so_far: Handshake) -> Because | None:
 
 def _resource_metadata(exchange: Exchange, so_far: Handshake) -> Because:
     challenges = so_far.all(Challenge)
-    for challenge in reversed(challenges):
+    for challenge in reversed(so_far.all(Mcp)[-200:]):
         named = challenge.metadata_url
         if named is not None and absolute(named, challenge.url) == exchange.request.url:
             at = "response.header.www-authenticate.resource_metadata"
@@ -101,7 +101,7 @@ def _server_metadata(exchange: Exchange, so_far: Handshake) -> Because:
                 return Because(
                     exchange=document.exchange.id, at=f"response.json.authorization_servers[{number}]"
                 )
-    for challenge in reversed(so_far.all(Challenge)):
+    for challenge in reversed(so_far.all(Mcp)[-200:]):
         if challenge.metadata_url == exchange.request.url:
             at = "response.header.www-authenticate.resource_metadata"
             return Because(exchange=challenge.exchange.id, at=at)

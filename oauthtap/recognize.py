@@ -107,7 +107,7 @@ def _well_known(exchange: Exchange, so_far: Handshake) -> Stage | None:
     path = exchange.request.path
     if urls.OAUTH in path or urls.OIDC in path:
         return _server_metadata(exchange, so_far, "certain")
-    named = any(exchange.request.url == c.metadata_url for c in so_far.all(Challenge))
+    named = any(exchange.request.url == c.metadata_url for c in so_far.all(Mcp)[-200:])
     if urls.PRM in path or named:
         variant = "header" if named else _prm_variant(exchange.request.url, so_far.resource)
         return _stage(ResourceMetadata, exchange, "certain", so_far, variant=variant)

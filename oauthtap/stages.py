@@ -216,6 +216,28 @@ class Mcp(Stage):
         wished = text(self.params.get("protocolVersion")) if self.method == "initialize" else None
         return announced or wished or self.request.header("mcp-protocol-version")
 
+    @property
+    def metadata_url(self) -> str | None:
+        """`resource_metadata` of the answer's Bearer challenge, or of any challenge that has it."""
+        bearer = self.challenged.bearer
+        if bearer and bearer.get("resource_metadata") is not None:
+            return bearer.get("resource_metadata")
+        return next(
+            (v for c in self.challenged.challenges if (v := c.get("resource_metadata")) is not None), None
+        )
+
+    @property
+    def scope(self) -> str | None:
+        """`scope` of the answer's Bearer challenge."""
+        bearer = self.challenged.bearer
+        return bearer.get("scope") if bearer else None
+
+    @property
+    def error(self) -> str | None:
+        """`error` of the answer's Bearer challenge."""
+        bearer = self.challenged.bearer
+        return bearer.get("error") if bearer else None
+
     @cached_property
     def reply(self) -> dict[str, Any]:
         """The JSON-RPC answer: the JSON body, or the first result or error on an SSE stream.
@@ -268,26 +290,6 @@ class Challenge(Mcp):
     """
 
     slug: ClassVar[str] = "mcp-challenge"
-
-    @property
-    def metadata_url(self) -> str | None:
-        """`resource_metadata` of the Bearer challenge, or of any challenge that has it."""
-        bearer = self.challenged.bearer
-        if bearer and bearer.get("resource_metadata") is not None:
-            return bearer.get("resource_metadata")
-        return next(
-            (v for c in self.challenged.challenges if (v := c.get("resource_metadata")) is not None), None
-        )
-
-    @property
-    def scope(self) -> str | None:
-        bearer = self.challenged.bearer
-        return bearer.get("scope") if bearer else None
-
-    @property
-    def error(self) -> str | None:
-        bearer = self.challenged.bearer
-        return bearer.get("error") if bearer else None
 
 
 @dataclass(frozen=True)

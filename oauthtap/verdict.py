@@ -69,9 +69,9 @@ def stopped_at(handshake: Handshake) -> Stage | None:
 def reached(handshake: Handshake) -> str:
     """The furthest stage that was come to by more than an unanswered guess."""
     slugs = [
-        stage.slug
-        for stage in handshake.stages
-        if stage.exchange.actor in ("client", "browser")
+        stages[0].slug
+        for stages in handshake.exchanges()
+        if (stage := stages[0]).exchange.actor in ("client", "browser")
         and (stage.ok or stage.because is None or not stage.because.guess)
         and stage.slug not in _SIDE
     ]
