@@ -1,0 +1,5 @@
+"""`python -m oauthtap`."""
+
+from oauthtap.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,24 @@
+"""The command line: reads arguments, picks a command, gives its exit code. No logic of its own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from oauthtap.cli.arguments import parser
+from oauthtap.cli.errors import Usage
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Gives 0, 1 when findings reach `--fail-on`, 2 for wrong usage or an unreadable file."""
+    arguments = parser().parse_args(argv)
+    try:
+        return int(arguments.command(arguments))
+    except Usage as problem:
+        print(f"oauthtap: {problem}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `oauthtap check … | head`
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,123 @@
+"""Every command and flag, with the words that `--help` teaches by."""
+
+from __future__ import annotations
+
+import argparse
+
+from typing import Any
+
+from oauthtap import __version__
+from oauthtap.cli.check import check
+from oauthtap.cli.explain import explain
+from oauthtap.cli.sessions import list_sessions
+from oauthtap.cli.watch import watch
+from oauthtap.render import FORMATS
+
+_EXAMPLES = """\
+examples:
+  oauthtap --upstream https://mcp.example.com/mcp        stand between client and server, and watch
+  oauthtap check ~/capture.har                           judge a recording
+  oauthtap explain prm-as-entry-is-endpoint              what a rule means, and what to change
+  oauthtap sessions                                      what was recorded so far
+
+exit codes: 0; 1 when findings reach --fail-on; 2 for wrong usage or an unreadable file
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors end in what to type next."""
+
+    def error(self, message: str) -> Any:
+        self.exit(2, f"oauthtap: {message}\nTry: {self.prog} --help\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line. The unnamed command is `watch`."""
+    top = _Parser(
+        prog="oauthtap",
+        description="Watch a real MCP client sign in, and say in one sentence why it does not.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"oauthtap {__version__}")
+    top.set_defaults(command=watch)
+    _watch_flags(top)
+    verbs = top.add_subparsers(title="other commands", metavar="COMMAND", parser_class=_Parser)
+    _check_flags(
+        verbs.add_parser("check", help="judge a recording: session folder, HAR, .mitm, log, pasted text")
+    )
+    explaining = verbs.add_parser("explain", help="what a rule means; without a rule, the list of all")
+    explaining.add_argument("rule", nargs="?", metavar="RULE")
+    explaining.set_defaults(command=explain)
+    listing = verbs.add_parser("sessions", help="list the recorded sessions, newest first")
+    listing.set_defaults(command=list_sessions)
+    return top
+
+
+def _watch_flags(top: argparse.ArgumentParser) -> None:
+    tap = top.add_argument_group("the tap")
+    tap.add_argument(
+        "--upstream", metavar="URL", help="the MCP endpoint to stand in for, as a client would be given it"
+    )
+    tap.add_argument(
+        "--port",
+        type=int,
+        default=8080,
+        metavar="N",
+        help="first local port; further origins take the next free ones (default 8080)",
+    )
+    tap.add_argument("--web-port", type=int, default=8081, metavar="N", help="port of mitmweb (default 8081)")
+    tap.add_argument("--no-web", action="store_true", help="no mitmweb; the same result on the console")
+    tap.add_argument(
+        "--once", action="store_true", help="stop by itself when the handshake has completed or stopped"
+    )
+    tap.add_argument(
+        "--session", metavar="DIR", help="where to record (default: a dated folder, see `oauthtap sessions`)"
+    )
+    tap.add_argument(
+        "--callback",
+        choices=("auto", "relay", "direct"),
+        default="auto",
+        help="whether the browser's way back leads through the tap (default auto: when the client registers through it)",
+    )
+    reach = top.add_argument_group("reaching the upstream")
+    reach.add_argument("--ca", metavar="FILE", help="trust this further CA (PEM) for the upstream")
+    reach.add_argument("--insecure", action="store_true", help="do not verify the upstream's certificate")
+    reach.add_argument(
+        "--connect-to",
+        action="append",
+        default=[],
+        metavar="H1:P1:H2:P2",
+        help="connect to H2:P2 where H1:P1 is meant, as in curl; repeatable, empty fields match any",
+    )
+    reach.add_argument(
+        "--allow-private",
+        action="store_true",
+        help="follow a public server's documents to private addresses too",
+    )
+    judging = top.add_argument_group("judging")
+    _judging_flags(judging)
+    judging.add_argument(
+        "--fix",
+        action="append",
+        default=[],
+        metavar="RULE",
+        help="rewrite answers with this rule's patch, live; repeatable",
+    )
+
+
+def _judging_flags(group: Any) -> None:
+    group.add_argument("--client", metavar="NAME", help="which client it is, whatever was recognized")
+    group.add_argument(
+        "--revision", metavar="DATE", help="judge by this MCP revision, whatever was negotiated"
+    )
+
+
+def _check_flags(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", metavar="FILE")
+    command.add_argument("--format", choices=tuple(FORMATS), default="console")
+    command.add_argument(
+        "--fail-on", choices=("error", "warning", "note"), help="exit 1 when a finding is at least that bad"
+    )
+    _judging_flags(command)
+    command.set_defaults(command=check)

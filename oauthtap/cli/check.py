@@ -1,0 +1,46 @@
+"""`oauthtap check FILE`: judge a recording."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+
+from oauthtap import sources
+from oauthtap.cli.errors import Usage
+from oauthtap.findings import RANK
+from oauthtap.render import FORMATS
+from oauthtap.render.console import Ink, console
+from oauthtap.report import Report
+from oauthtap.sources import SourceError
+from oauthtap.tap import Tap
+
+
+def check(arguments: Namespace) -> int:
+    """Print the report on a recording. Gives 1 when a finding reaches `--fail-on`."""
+    report = judge(arguments.file, revision=arguments.revision, client=arguments.client)
+    if arguments.format == "console":
+        sys.stdout.write(console(report, Ink(sys.stdout.isatty())))
+    else:
+        sys.stdout.write(FORMATS[arguments.format](report))
+    return exit_code(report, arguments.fail_on)
+
+
+def judge(path: str, *, revision: str | None = None, client: str | None = None) -> Report:
+    """The report on a file or session folder. Raises Usage when it cannot be read."""
+    try:
+        recording = sources.read(path)
+    except SourceError as problem:
+        raise Usage(str(problem)) from None
+    for note in recording.notes:
+        print(f"oauthtap: {note}", file=sys.stderr)
+    tap = Tap(recording.upstream, revision or recording.revision, client or recording.client)
+    for exchange in recording.exchanges:
+        tap.feed(exchange)
+    return tap.report(now=recording.until)
+
+
+def exit_code(report: Report, fail_on: str | None) -> int:
+    """1 when the worst finding is at least as bad as `fail_on` (or the handshake stopped), else 0."""
+    if fail_on is None:
+        return 0
+    return int(any(RANK[finding.severity] <= RANK[fail_on] for finding in report.findings))  # type: ignore[index]

@@ -1,0 +1,123 @@
+"""The report and the live lines on a terminal. Colours are the caller's choice; upstream text is escaped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from textwrap import wrap
+
+from oauthtap.findings import RANK, Finding
+from oauthtap.plain import plain
+from oauthtap.render.words import MARK, WHO, outcome
+from oauthtap.report import Report, Step
+from oauthtap.stages import Because
+
+_COLOURS = {
+    "error": "\x1b[31m",
+    "warning": "\x1b[33m",
+    "note": "\x1b[2m",
+    "good": "\x1b[32m",
+    "bold": "\x1b[1m",
+}
+_OFF = "\x1b[0m"
+_WIDTH = 100
+
+
+@dataclass(frozen=True)
+class Ink:
+    """Colours, or none of them."""
+
+    on: bool = False
+
+    def __call__(self, style: str, text: str) -> str:
+        return f"{_COLOURS[style]}{text}{_OFF}" if self.on and style in _COLOURS else text
+
+
+def console(report: Report, ink: Ink = Ink()) -> str:  # noqa: B008  # frozen
+    """The whole report: the four answers first, then the exchanges with their findings."""
+    lines = [*summary(report, ink), ""]
+    by_exchange: dict[int | None, list[Finding]] = {}
+    for finding in report.findings:
+        by_exchange.setdefault(finding.exchange, []).append(finding)
+    for step in report.exchanges:
+        lines += [line(step, ink), *(_finding(f, ink) for f in by_exchange.pop(step.id, []))]
+    for rest in by_exchange.values():
+        lines += [_finding(finding, ink) for finding in rest]
+    lines += ["", *_closing(report)]
+    return "\n".join(lines) + "\n"
+
+
+def summary(report: Report, ink: Ink = Ink()) -> Iterator[str]:  # noqa: B008
+    """How far did it get; what is the cause; whose is it; what to change."""
+    yield ink("good" if report.connected else "bold", outcome(report))
+    if report.cause:
+        cause = report.cause
+        where = f" (exchange {cause.exchange})" if cause.exchange else ""
+        yield ""
+        yield ink("error", f"Cause: {plain(cause.title)}{where}")
+        yield from _wrapped(plain(cause.message), "  ")
+        yield f"Whose: {WHO[cause.who]}"
+        yield from _wrapped(cause.fix, "Change: ", "        ")
+        yield f"More: oauthtap explain {cause.rule}"
+        for finding in report.findings:
+            if finding.consequence_of == cause.rule:
+                yield from _wrapped(f"Follows from it: {plain(finding.message)}", "  ")
+    elif report.exchanges and not report.connected:
+        yield "No single cause stands out. The last exchanges below show where it stopped."
+    remaining = Counter(f.severity for f in report.findings if f.severity != "note")
+    if report.connected and remaining:
+        yield f"Other clients may be stricter: {_counted(remaining)}, below."
+
+
+def line(step: Step, ink: Ink = Ink()) -> str:  # noqa: B008
+    """One exchange on one line: number, stage, method, upstream URL, status, time, why."""
+    status = str(step.status) if step.status is not None else "no answer" if step.error else "…"
+    style = (
+        "good" if step.status and step.status < 400 else "bold" if step.status in (401, 403) else "warning"
+    )
+    took = f"{step.took * 1000:6.0f} ms" if step.took is not None else " " * 9
+    guess = "  (a guess)" if step.because and step.because.guess else ""
+    url = plain(step.url, limit=110)
+    return f"{step.id:>4}  {step.stage:<24} {step.method:<6} {ink(style, status)} {took}  {url}{guess}"
+
+
+def _finding(finding: Finding, ink: Ink) -> str:
+    follows = f"  [follows from {finding.consequence_of}]" if finding.consequence_of else ""
+    head = ink(finding.severity, f"{MARK[finding.severity]} {finding.rule}")
+    return f"        {head}: {plain(finding.message, limit=400)}{follows}"
+
+
+def findings_below(findings: tuple[Finding, ...], ink: Ink) -> Iterator[str]:
+    """The lines that stand under a live exchange: notes are left to the report."""
+    for finding in sorted(findings, key=lambda f: RANK[f.severity]):
+        if finding.severity != "note":
+            yield _finding(finding, ink)
+
+
+def reason(because: Because | None) -> str:
+    """Why a request was sent, in words; empty where the user started it."""
+    if because is None:
+        return ""
+    if because.guess:
+        return f"a guess: {because.fallback}"
+    return f"exchange {because.exchange}, {because.at}"
+
+
+def _closing(report: Report) -> Iterator[str]:
+    found = Counter(finding.severity for finding in report.findings)
+    unseen = len(report.not_checked)
+    yield f"{len(report.exchanges)} exchanges; {_counted(found)}; {unseen} rules had nothing to look at."
+    if report.revision:
+        yield f"Judged by MCP {report.revision}."
+
+
+def _counted(found: Counter[str]) -> str:
+    words = [
+        f"{found[s]} {s}{'s' if found[s] != 1 else ''}" for s in ("error", "warning", "note") if found[s]
+    ]
+    return ", ".join(words) or "no findings"
+
+
+def _wrapped(text: str, first: str, rest: str | None = None) -> list[str]:
+    return wrap(text, _WIDTH, initial_indent=first, subsequent_indent=first if rest is None else rest)

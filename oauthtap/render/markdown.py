@@ -1,0 +1,119 @@
+"""The report as a document to paste into an issue: what was tried, what answered, why it stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from oauthtap.findings import Finding
+from oauthtap.plain import plain
+from oauthtap.render.console import reason
+from oauthtap.render.words import MARK, WHO, outcome
+from oauthtap.report import Report
+
+
+def markdown(report: Report) -> str:
+    """GitHub-flavoured Markdown. Upstream text stands in code spans, so none of it becomes markup."""
+    return (
+        "\n".join([*_head(report), *_cause(report), *_walk(report), *_findings(report), *_unchecked(report)])
+        + "\n"
+    )
+
+
+def _head(report: Report) -> Iterator[str]:
+    client = (
+        f"{report.client.name} {report.client.version or ''}".strip()
+        if report.client
+        else "an unknown client"
+    )
+    yield "# OAuth handshake report"
+    yield ""
+    yield f"- Server: {code(report.upstream or 'unknown')}"
+    yield f"- Client: {code(client)}"
+    yield f"- MCP revision: {report.revision or 'none named'}"
+    yield f"- Outcome: **{outcome(report)}**"
+    yield ""
+
+
+def _cause(report: Report) -> Iterator[str]:
+    if report.cause is None:
+        return
+    cause = report.cause
+    yield "## Cause"
+    yield ""
+    yield f"**{cause.title}** ({code(cause.rule)}{f', exchange {cause.exchange}' if cause.exchange else ''})"
+    yield ""
+    yield code_words(cause.message)
+    yield ""
+    yield f"- Whose: {WHO[cause.who]}"
+    yield f"- What to change: {cause.fix}"
+    for finding in report.findings:
+        if finding.consequence_of == cause.rule:
+            yield f"- Follows from it: {code_words(finding.message)}"
+    yield ""
+
+
+def _walk(report: Report) -> Iterator[str]:
+    yield "## What was tried, and what answered"
+    yield ""
+    yield "| # | stage | request | answer | why it was sent |"
+    yield "|---|---|---|---|---|"
+    for step in report.exchanges:
+        answer = step.status if step.status is not None else plain(step.error or "none", limit=60)
+        yield f"| {step.id} | {step.stage} | {code(f'{step.method} {step.url}')} | {answer} | {reason(step.because)} |"
+    yield ""
+
+
+def _findings(report: Report) -> Iterator[str]:
+    if not report.findings:
+        return
+    yield "## Findings"
+    yield ""
+    for finding in report.findings:
+        yield from _finding(finding)
+    yield ""
+
+
+def _finding(finding: Finding) -> Iterator[str]:
+    where = f"exchange {finding.exchange}, " if finding.exchange else ""
+    yield f"- {MARK[finding.severity]} **{finding.severity}** {code(finding.rule)} ({where}{code(finding.at)}): {code_words(finding.message)}"
+    if finding.expected is not None:
+        yield f"  - expected {code(finding.expected)}, actual {code(finding.actual or 'nothing')}"
+    if finding.consequence_of:
+        yield f"  - follows from {code(finding.consequence_of)}"
+    yield f"  - change: {finding.fix}"
+    if finding.patch is not None:
+        shown = json.dumps(finding.patch.model_dump(exclude_defaults=True), ensure_ascii=False)
+        yield f"  - as a patch of the answer: {code(shown)}"
+    yield f"  - [{finding.source}]({finding.source_url}), {finding.level}"
+
+
+def _unchecked(report: Report) -> Iterator[str]:
+    reasons: dict[str, int] = {}
+    for row in report.not_checked:
+        reasons[row.because] = reasons.get(row.because, 0) + 1
+    if reasons:
+        yield "## Not checked"
+        yield ""
+        yield from (f"- {count} rules: {plain(because)}" for because, count in sorted(reasons.items()))
+
+
+def code(text: str) -> str:
+    """The text as a code span that ends where it should, on one table row."""
+    shown = plain(text, limit=300).replace("|", "\\|")
+    fence = "`"
+    while fence in shown:
+        fence += "`"
+    pad = " " if shown.startswith("`") or shown.endswith("`") else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"
+
+
+def code_words(message: str) -> str:
+    """A message of ours that quotes upstream text: outside its code spans nothing is markup."""
+    pieces = plain(message, limit=600).split("`")
+    if len(pieces) % 2 == 0:  # a backtick without its partner is a character like any other
+        pieces[-2:] = ["\\`".join(pieces[-2:])]
+    for number in range(0, len(pieces), 2):
+        for character in "*_[]<>#":
+            pieces[number] = pieces[number].replace(character, f"\\{character}")
+    return "`".join(pieces)

@@ -1,0 +1,216 @@
+"""A first look at the upstream, asked by us: is it there, does it speak MCP, and is it this path?
+
+Two or three harmless requests before any client comes. What a client later meets is
+judged elsewhere; here is only what would make the whole afternoon futile.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import httpx
+
+from oauthtap import urls
+from oauthtap.plain import plain
+
+TIMEOUT = 8.0
+"""Seconds for each of our requests."""
+
+Kind = Literal["answers", "no-such-host", "refused", "tls", "timeout", "unreachable", "redirect", "not-mcp"]
+
+_PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+_ACCEPT = {"Accept": "application/json, text/event-stream"}
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How to get to the upstream: the flags `--connect-to`, `--ca`, `--insecure`."""
+
+    connect_to: Sequence[str] = ()
+    ca: str | None = None
+    insecure: bool = False
+
+    def client(self) -> httpx.AsyncClient:
+        """An HTTP client that follows no redirect, uses no proxy and keeps no cookies."""
+        verify: ssl.SSLContext | bool = not self.insecure
+        if verify and self.ca:
+            verify = ssl.create_default_context()
+            verify.load_verify_locations(self.ca)
+        return httpx.AsyncClient(
+            verify=verify, timeout=TIMEOUT, trust_env=False, event_hooks={"request": [self._redirected]}
+        )
+
+    async def _redirected(self, request: httpx.Request) -> None:
+        """Connect elsewhere, but keep the name in Host and SNI, as curl does."""
+        host, port = request.url.host, request.url.port or {"https": 443}.get(request.url.scheme, 80)
+        for rule in self.connect_to:
+            host1, port1, host2, port2 = split_rule(rule)
+            if host1 in ("", host) and port1 in ("", str(port)):
+                request.extensions["sni_hostname"] = host
+                request.url = request.url.copy_with(host=host2 or host, port=int(port2 or port))
+                return
+
+
+def split_rule(rule: str) -> tuple[str, str, str, str]:
+    """`HOST1:PORT1:HOST2:PORT2` taken apart, brackets of IPv6 addresses removed.
+
+    Raises ValueError for anything else.
+    """
+    fields: list[str] = []
+    rest = rule
+    while True:
+        if rest.startswith("["):
+            value, found, rest = rest[1:].partition("]")
+            if not found:
+                raise ValueError(f"{rule!r} has a bracket that does not close")
+            colon, rest = rest[:1], rest[1:]
+        else:
+            value, colon, rest = rest.partition(":")
+        fields.append(value)
+        if not colon:
+            break
+    if len(fields) != 4 or not all(port == "" or port.isdecimal() for port in (fields[1], fields[3])):
+        raise ValueError(f"{rule!r} is not HOST1:PORT1:HOST2:PORT2")
+    return fields[0], fields[1], fields[2], fields[3]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the first look found."""
+
+    kind: Kind
+    words: str = ""
+    """One sentence for the person, with what to type next; empty when all is well."""
+    status: int | None = None
+    challenged: bool = False
+    better: str | None = field(default=None)
+    """A URL that looks like the MCP endpoint, where this one does not."""
+
+
+async def look(url: str, reach: Reach) -> Look:
+    """Ask the MCP URL for a sign of life. Never raises for what the network does."""
+    async with reach.client() as client:
+        try:
+            answer = await _ask(client, url)
+        except httpx.HTTPError as failure:
+            return Look(*_failed(url, failure, reach))
+        if answer.is_redirect:
+            target = answer.headers.get("location", "")
+            full = str(answer.url.join(target)) if target else "nowhere"
+            full = full.replace(
+                str(answer.url.netloc.decode()), urls.split(url).netloc if urls.split(url) else ""
+            )  # type: ignore[union-attr]
+            words = f"The upstream redirects {url} to {plain(full)}. If that is the MCP endpoint: --upstream {plain(full)}"
+            return Look("redirect", words, answer.status_code)
+        if speaks_mcp(answer):
+            return Look("answers", "", answer.status_code, answer.status_code == 401)
+        better = await _elsewhere(client, url)
+        return Look("not-mcp", _not_mcp(url, answer, better), answer.status_code, better=better)
+
+
+async def _ask(client: httpx.AsyncClient, url: str) -> httpx.Response:
+    """POST a ping and read only the beginning of the answer: it may be a stream without an end."""
+    async with client.stream("POST", url, json=_PING, headers=_ACCEPT) as answer:
+        body = b""
+        if "event-stream" not in answer.headers.get("content-type", ""):
+            async for piece in answer.aiter_bytes():
+                body += piece
+                if len(body) > 65536:
+                    break
+        return httpx.Response(
+            answer.status_code,
+            headers=[
+                (k, v)
+                for k, v in answer.headers.items()
+                if k not in ("content-encoding", "content-length", "transfer-encoding")
+            ],
+            content=body,
+            request=answer.request,
+        )
+
+
+def speaks_mcp(answer: httpx.Response) -> bool:
+    """The answer is one that an MCP endpoint gives: JSON-RPC, a stream, a challenge, or 405 for a POST to `/sse`."""
+    kind = answer.headers.get("content-type", "")
+    if answer.status_code in (401, 403) or "www-authenticate" in answer.headers or "event-stream" in kind:
+        return True
+    try:
+        body = answer.json()
+    except ValueError:
+        return False
+    return isinstance(body, dict) and body.get("jsonrpc") == "2.0"
+
+
+async def _elsewhere(client: httpx.AsyncClient, url: str) -> str | None:
+    """The usual MCP paths of the same origin, tried one after the other."""
+    for path in ("/mcp", "/sse"):
+        candidate = urls.origin(url) + path
+        if candidate == url.rstrip("/"):
+            continue
+        try:
+            if speaks_mcp(await _ask(client, candidate)) or (
+                path == "/sse" and await _streams(client, candidate)
+            ):
+                return candidate
+        except httpx.HTTPError:
+            continue
+    return None
+
+
+async def _streams(client: httpx.AsyncClient, url: str) -> bool:
+    async with client.stream("GET", url, headers={"Accept": "text/event-stream"}) as answer:
+        return answer.status_code == 401 or "event-stream" in answer.headers.get("content-type", "")
+
+
+def _not_mcp(url: str, answer: httpx.Response, better: str | None) -> str:
+    kind = answer.headers.get("content-type", "no Content-Type").partition(";")[0]
+    said = f"{url} answers a POST with {answer.status_code} {plain(kind)}: that is no MCP endpoint."
+    if better:
+        transport = " (legacy SSE transport)" if better.endswith("/sse") else ""
+        return f"{said} {better} looks like one{transport}: --upstream {better}"
+    return f"{said} Is the path right? It is often /mcp or /sse."
+
+
+def _failed(url: str, failure: httpx.HTTPError, reach: Reach) -> tuple[Kind, str]:
+    """Kind and sentence for a request that got no answer."""
+    host, text = httpx.URL(url).host, str(failure)
+    if isinstance(failure, httpx.TimeoutException):
+        return "timeout", f"{host} did not answer within {TIMEOUT:.0f} s. A firewall, or the wrong port?"
+    if "CERTIFICATE_VERIFY_FAILED" in text or "SSL" in text.upper():
+        how = (
+            "its CA with --ca FILE, or --insecure to look away"
+            if not reach.ca
+            else "the CA file given with --ca"
+        )
+        return "tls", f"The TLS certificate of {host} is not trusted ({plain(text, limit=160)}). Check {how}."
+    if any(
+        sign in text
+        for sign in (
+            "Name or service not known",
+            "nodename nor servname",
+            "No address",
+            "getaddrinfo",
+            "Temporary failure in name",
+        )
+    ):
+        return "no-such-host", f"There is no host named {host}. Check the spelling of --upstream."
+    if isinstance(failure, httpx.ConnectError) and (
+        "refused" in text or "All connection attempts failed" in text
+    ):
+        port = httpx.URL(url).port or {"https": 443}.get(httpx.URL(url).scheme, 80)
+        return (
+            "refused",
+            f"{host} refuses connections on port {port}. Is the server running, and is the port right?",
+        )
+    return "unreachable", f"No answer from {host}: {plain(text or type(failure).__name__, limit=160)}"
+
+
+def missing_scheme(upstream: str) -> str | None:
+    """The https URL that was probably meant, when an upstream was typed without its scheme."""
+    if "://" in upstream or not upstream.strip() or upstream.startswith("/"):
+        return None
+    candidate = f"https://{upstream.strip()}"
+    return candidate if urls.split(candidate) else None

@@ -1,0 +1,84 @@
+"""Who may import whom: inward only, and each outside library in its one place."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import oauthtap
+
+ROOT = Path(oauthtap.__file__).parent
+
+EDGES = ("oauthtap.cli", "oauthtap.mitm", "oauthtap.render", "oauthtap.session", "oauthtap.har", "oauthtap.logs",
+         "oauthtap.sources", "oauthtap.upstream", "oauthtap.probe")  # fmt: skip
+"""Everything else is the core: no I/O, and no import of any of these."""
+
+PLACES = {
+    "mitmproxy": ("oauthtap.mitm",),
+    "httpx": ("oauthtap.upstream", "oauthtap.probe"),
+    "rich": ("oauthtap.cli", "oauthtap.render"),
+    "platformdirs": ("oauthtap.session", "oauthtap.mitm"),
+}
+
+IO = {
+    "socket",
+    "asyncio",
+    "subprocess",
+    "pathlib",
+    "shutil",
+    "tempfile",
+    "os",
+    "logging",
+    "threading",
+    "http",
+}
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for path in ROOT.rglob("*.py"):
+        parts = path.relative_to(ROOT.parent).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def below(name: str, places: tuple[str, ...]) -> bool:
+    return any(name == place or name.startswith(f"{place}.") for place in places)
+
+
+each_module = pytest.mark.parametrize(("name", "path"), modules().items(), ids=modules())
+
+
+@each_module
+def test_outside_libraries_stay_in_their_place(name: str, path: Path) -> None:
+    for library, places in PLACES.items():
+        used = {imported for imported in imports(path) if imported.split(".")[0] == library}
+        assert not used or below(name, places), f"{path.name} imports {library}"
+
+
+@each_module
+def test_the_core_imports_no_edge_and_does_no_io(name: str, path: Path) -> None:
+    if below(name, (*EDGES, "oauthtap.__main__")) or name == "oauthtap":
+        return
+    used = imports(path)
+    assert not {imported for imported in used if below(imported, EDGES)}
+    assert not {imported.split(".")[0] for imported in used} & IO
+
+
+@each_module
+def test_edges_do_not_reach_into_the_proxy(name: str, path: Path) -> None:
+    if below(name, ("oauthtap.mitm", "oauthtap.cli", "oauthtap.sources")):
+        return
+    assert not {imported for imported in imports(path) if below(imported, ("oauthtap.mitm", "oauthtap.cli"))}
