@@ -79,9 +79,7 @@ def _resource_metadata(exchange: Exchange, so_far: Handshake) -> Because:
         if named is not None and absolute(named, challenge.url) == exchange.request.url:
             at = "response.header.www-authenticate.resource_metadata"
             return Because(exchange=challenge.exchange.id, at=at)
-    how = {place.url: place.how for place in urls.prm_locations(so_far.resource or "")}.get(
-        exchange.request.url
-    )
+    how = {place.url: place.how for place in urls.prm_locations(so_far.resource or "")}.get(exchange.request.url)
     rule = {
         "inserted": "the well-known place of the MCP URL (RFC 9728, 3.1)",
         "root": "the well-known place at the root of the MCP server",
@@ -98,9 +96,7 @@ def _server_metadata(exchange: Exchange, so_far: Handshake) -> Because:
             continue
         for number, entry in enumerate(document.authorization_servers):
             if entry.rstrip("/") in built or any(place.url == url for place in urls.as_locations(entry)):
-                return Because(
-                    exchange=document.exchange.id, at=f"response.json.authorization_servers[{number}]"
-                )
+                return Because(exchange=document.exchange.id, at=f"response.json.authorization_servers[{number}]")
     for challenge in reversed(so_far.all(Mcp)[-200:]):
         if challenge.metadata_url == exchange.request.url:
             at = "response.header.www-authenticate.resource_metadata"

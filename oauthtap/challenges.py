@@ -76,12 +76,7 @@ def parse(lines: Sequence[str]) -> Parsed:
             place += 1
         elif text[place] == ",":
             last = drafts[-1] if drafts else None
-            if (
-                last
-                and not last.params
-                and last.token68 is None
-                and text[:place].rstrip().endswith(last.scheme)
-            ):
+            if last and not last.params and last.token68 is None and text[:place].rstrip().endswith(last.scheme):
                 following = text[place + 1 :].lstrip()
                 if _PARAM.match(following):
                     deviations.append("comma-after-scheme")
@@ -106,11 +101,7 @@ def parse(lines: Sequence[str]) -> Parsed:
                 deviations.append("missing-comma")
             drafts.append(_Draft(match[1]))
             place, after_comma = match.end(), True
-            if (
-                (token := _TOKEN68.match(text, place))
-                and "=" not in token[0].rstrip("=")
-                and token[0].rstrip("=")
-            ):
+            if (token := _TOKEN68.match(text, place)) and "=" not in token[0].rstrip("=") and token[0].rstrip("="):
                 rest = text[token.end() :].lstrip()
                 if (rest == "" or rest.startswith(",")) and not _PARAM.match(text, place):
                     drafts[-1].token68 = token[0]

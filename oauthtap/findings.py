@@ -53,9 +53,7 @@ class Patch(BaseModel):
 
 
 def _is_json(headers: list[tuple[str, str]]) -> bool:
-    kinds = [
-        value.partition(";")[0].strip().lower() for name, value in headers if name.lower() == "content-type"
-    ]
+    kinds = [value.partition(";")[0].strip().lower() for name, value in headers if name.lower() == "content-type"]
     return any(kind == "application/json" or kind.endswith("+json") for kind in kinds)
 
 

@@ -76,9 +76,7 @@ def recognize(exchange: Exchange, so_far: Handshake) -> tuple[Stage, ...]:
     if isinstance(stage, Mcp):
         return _mcp(stage, so_far)
     found = (stage,) if stage else ()
-    if not isinstance(stage, AuthorizationResponse) and (
-        answer := _redirect_to_callback(exchange, so_far, stage)
-    ):
+    if not isinstance(stage, AuthorizationResponse) and (answer := _redirect_to_callback(exchange, so_far, stage)):
         found = (*found, answer)
     if not found:
         guess = _by_path(exchange, so_far)
@@ -86,9 +84,7 @@ def recognize(exchange: Exchange, so_far: Handshake) -> tuple[Stage, ...]:
     return found
 
 
-def _stage[S: Stage](
-    kind: type[S], exchange: Exchange, certainty: Certainty, so_far: Handshake, **more: object
-) -> S:
+def _stage[S: Stage](kind: type[S], exchange: Exchange, certainty: Certainty, so_far: Handshake, **more: object) -> S:
     return kind(exchange, certainty, because(exchange, kind, so_far), **more)
 
 
@@ -132,9 +128,7 @@ def _server_metadata(exchange: Exchange, so_far: Handshake, certainty: Certainty
     for entry in entries:
         for place in urls.as_locations(entry):
             if place.url == urls.without_query(url):
-                return _stage(
-                    ServerMetadata, exchange, certainty, so_far, variant=place.how, expected_issuer=entry
-                )
+                return _stage(ServerMetadata, exchange, certainty, so_far, variant=place.how, expected_issuer=entry)
     built = list(urls.issuers_behind(url))
     for candidate, how in built:
         for entry in entries:
@@ -180,9 +174,7 @@ def _at_learned_endpoint(exchange: Exchange, so_far: Handshake) -> Stage | None:
 def _token(exchange: Exchange, so_far: Handshake, certainty: Certainty) -> TokenEndpoint:
     request = exchange.request
     grant = (
-        first(request.form, "grant_type")
-        or request.json_object.get("grant_type")
-        or first(request.query, "grant_type")
+        first(request.form, "grant_type") or request.json_object.get("grant_type") or first(request.query, "grant_type")
     )
     if grant == "refresh_token":
         return _stage(TokenRefresh, exchange, certainty, so_far)
@@ -191,9 +183,7 @@ def _token(exchange: Exchange, so_far: Handshake, certainty: Certainty) -> Token
     return _stage(TokenOther, exchange, certainty, so_far)
 
 
-def _authorization(
-    exchange: Exchange, so_far: Handshake, certainty: Certainty
-) -> AuthorizationRequest | None:
+def _authorization(exchange: Exchange, so_far: Handshake, certainty: Certainty) -> AuthorizationRequest | None:
     request = exchange.request
     pairs = request.query + (request.form if request.method == "POST" else ())
     handle = first(pairs, "request_uri")
@@ -214,43 +204,27 @@ def _callback(exchange: Exchange, so_far: Handshake) -> Stage | None:
 
 
 def _same_callback(url: str, redirect_uri: str) -> bool:
-    return url == urls.without_query(redirect_uri) or urls.same_but_port(
-        url, urls.without_query(redirect_uri)
-    )
+    return url == urls.without_query(redirect_uri) or urls.same_but_port(url, urls.without_query(redirect_uri))
 
 
-def _answer_to(
-    state: str | None, exchange: Exchange, so_far: Handshake, certainty: Certainty
-) -> AuthorizationResponse:
-    asked = [
-        request for request in so_far.all(AuthorizationRequest) if request.exchange.request.body is not None
-    ]
+def _answer_to(state: str | None, exchange: Exchange, so_far: Handshake, certainty: Certainty) -> AuthorizationResponse:
+    asked = [request for request in so_far.all(AuthorizationRequest) if request.exchange.request.body is not None]
     match = next((request for request in reversed(asked) if state and request.get("state") == state), None)
-    return _stage(
-        AuthorizationResponse, exchange, certainty, so_far, asked=match or (asked[-1] if asked else None)
-    )
+    return _stage(AuthorizationResponse, exchange, certainty, so_far, asked=match or (asked[-1] if asked else None))
 
 
-def _redirect_to_callback(
-    exchange: Exchange, so_far: Handshake, stage: Stage | None
-) -> AuthorizationResponse | None:
+def _redirect_to_callback(exchange: Exchange, so_far: Handshake, stage: Stage | None) -> AuthorizationResponse | None:
     """The answer sends the browser to the client's callback (with what the flow expects there)."""
     if exchange.response is None or not 300 <= exchange.response.status < 400:
         return None
     location = exchange.response.header("location")
     if not location or isinstance(stage, TokenEndpoint | Registration | ResourceMetadata | ServerMetadata):
         return None
-    pairs = Request(
-        method="GET", url=location.replace("#", "?", 1) if "?" not in location else location
-    ).query
+    pairs = Request(method="GET", url=location.replace("#", "?", 1) if "?" not in location else location).query
     state = first(pairs, "state")
     answers = first(pairs, "code") is not None or first(pairs, "error") is not None
     own = isinstance(stage, AuthorizationRequest)
-    here = (
-        stage.redirect_uri
-        if isinstance(stage, AuthorizationRequest) and exchange.request.body is not None
-        else None
-    )
+    here = stage.redirect_uri if isinstance(stage, AuthorizationRequest) and exchange.request.body is not None else None
     uris = [*so_far.redirect_uris, *([here] if here else [])]
     if answers and any(_same_callback(urls.without_query(location), uri) for uri in uris):
         if isinstance(stage, AuthorizationRequest):
@@ -291,11 +265,7 @@ def _by_content(exchange: Exchange, so_far: Handshake) -> Stage | None:
         if {"client_id"} <= members and response and "device_code" in response.json_object:
             return _stage(DeviceAuthorization, exchange, "likely", so_far)
     asked = {name for name, _ in request.query}
-    if (
-        "client_id" in asked
-        and asked & {"response_type", "request_uri"}
-        and not _nested_login(exchange, so_far)
-    ):
+    if "client_id" in asked and asked & {"response_type", "request_uri"} and not _nested_login(exchange, so_far):
         return _authorization(exchange, so_far, "likely")
     if _has_mcp_headers(request):
         return _mcp_base(exchange, so_far, "likely")
@@ -321,9 +291,7 @@ def _by_answer(exchange: Exchange, so_far: Handshake) -> Stage | None:
 
 
 def _is_batch(value: object) -> bool:
-    return (
-        isinstance(value, list) and bool(value) and all(isinstance(v, dict) and "jsonrpc" in v for v in value)
-    )
+    return isinstance(value, list) and bool(value) and all(isinstance(v, dict) and "jsonrpc" in v for v in value)
 
 
 def _has_mcp_headers(request: Request) -> bool:
@@ -440,8 +408,7 @@ def _lacks_scope(stage: Mcp) -> bool:
         (bearer is not None and bearer.get("error") == "insufficient_scope")
         or (
             stage.status == 403
-            and "insufficient_scope"
-            in (stage.exchange.response.body or "" if stage.exchange.response else "")
+            and "insufficient_scope" in (stage.exchange.response.body or "" if stage.exchange.response else "")
         )
     )
 
@@ -454,9 +421,7 @@ def blames_token(exchange: Exchange) -> bool:
     if response.status == 401:
         return True
     if response.status in (400, 403) or response.status >= 500:
-        return bool(_ABOUT_TOKEN.search((response.body or "")[:4000])) and not _THIRD_PARTY.search(
-            response.body or ""
-        )
+        return bool(_ABOUT_TOKEN.search((response.body or "")[:4000])) and not _THIRD_PARTY.search(response.body or "")
     return False
 
 
@@ -470,9 +435,7 @@ def _interaction(exchange: Exchange, so_far: Handshake) -> Stage | None:
         return None
     mode, accepts = request.header("sec-fetch-mode"), request.header("accept") or ""
     page = exchange.response is not None and exchange.response.media_type == "text/html"
-    navigation = (
-        mode == "navigate" if mode else ("text/html" in accepts or page or exchange.actor == "browser")
-    )
+    navigation = mode == "navigate" if mode else ("text/html" in accepts or page or exchange.actor == "browser")
     return _stage(Interaction, exchange, "likely", so_far) if navigation else None
 
 
@@ -488,10 +451,6 @@ def _by_path(exchange: Exchange, so_far: Handshake) -> Stage | None:
         return _stage(AuthorizationRequest, exchange, "guess", so_far)
     if so_far.resource is None and request.method == "POST" and last in ("mcp", "sse"):
         return _mcp_base(exchange, so_far, "guess")
-    if (
-        so_far.resource is None
-        and request.method == "GET"
-        and "text/event-stream" in (request.header("accept") or "")
-    ):
+    if so_far.resource is None and request.method == "GET" and "text/event-stream" in (request.header("accept") or ""):
         return _mcp_base(exchange, so_far, "likely")
     return None

@@ -63,9 +63,7 @@ class Stage:
     def response(self) -> Response:
         """The answer. Raises Unseen when there is none."""
         if self.exchange.response is None:
-            raise Unseen(
-                f"exchange {self.exchange.id} has no answer: {self.exchange.error or 'still under way'}"
-            )
+            raise Unseen(f"exchange {self.exchange.id} has no answer: {self.exchange.error or 'still under way'}")
         return self.exchange.response
 
     @property
@@ -205,9 +203,7 @@ class Mcp(Stage):
     @property
     def modern(self) -> bool:
         """The request speaks 2026-07-28 or later: it carries its version with it."""
-        return "io.modelcontextprotocol/protocolVersion" in self.meta or bool(
-            self.request.header("mcp-method")
-        )
+        return "io.modelcontextprotocol/protocolVersion" in self.meta or bool(self.request.header("mcp-method"))
 
     @property
     def version(self) -> str | None:
@@ -222,9 +218,7 @@ class Mcp(Stage):
         bearer = self.challenged.bearer
         if bearer and bearer.get("resource_metadata") is not None:
             return bearer.get("resource_metadata")
-        return next(
-            (v for c in self.challenged.challenges if (v := c.get("resource_metadata")) is not None), None
-        )
+        return next((v for c in self.challenged.challenges if (v := c.get("resource_metadata")) is not None), None)
 
     @property
     def scope(self) -> str | None:

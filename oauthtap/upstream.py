@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import urljoin
 
 import httpx
 
@@ -98,12 +99,8 @@ async def look(url: str, reach: Reach) -> Look:
         except httpx.HTTPError as failure:
             return Look(*_failed(url, failure, reach))
         if answer.is_redirect:
-            target = answer.headers.get("location", "")
-            full = str(answer.url.join(target)) if target else "nowhere"
-            full = full.replace(
-                str(answer.url.netloc.decode()), urls.split(url).netloc if urls.split(url) else ""
-            )  # type: ignore[union-attr]
-            words = f"The upstream redirects {url} to {plain(full)}. If that is the MCP endpoint: --upstream {plain(full)}"
+            full = plain(urljoin(url, answer.headers.get("location", "")))
+            words = f"The upstream redirects {url} to {full}. If that is the MCP endpoint: --upstream {full}"
             return Look("redirect", words, answer.status_code)
         if speaks_mcp(answer):
             return Look("answers", "", answer.status_code, answer.status_code == 401)
@@ -133,7 +130,7 @@ async def _ask(client: httpx.AsyncClient, url: str) -> httpx.Response:
 
 
 def speaks_mcp(answer: httpx.Response) -> bool:
-    """The answer is one that an MCP endpoint gives: JSON-RPC, a stream, a challenge, or 405 for a POST to `/sse`."""
+    """The answer is one that an MCP endpoint gives: JSON-RPC, a stream, or a challenge."""
     kind = answer.headers.get("content-type", "")
     if answer.status_code in (401, 403) or "www-authenticate" in answer.headers or "event-stream" in kind:
         return True
@@ -151,9 +148,7 @@ async def _elsewhere(client: httpx.AsyncClient, url: str) -> str | None:
         if candidate == url.rstrip("/"):
             continue
         try:
-            if speaks_mcp(await _ask(client, candidate)) or (
-                path == "/sse" and await _streams(client, candidate)
-            ):
+            if speaks_mcp(await _ask(client, candidate)) or (path == "/sse" and await _streams(client, candidate)):
                 return candidate
         except httpx.HTTPError:
             continue
@@ -180,11 +175,7 @@ def _failed(url: str, failure: httpx.HTTPError, reach: Reach) -> tuple[Kind, str
     if isinstance(failure, httpx.TimeoutException):
         return "timeout", f"{host} did not answer within {TIMEOUT:.0f} s. A firewall, or the wrong port?"
     if "CERTIFICATE_VERIFY_FAILED" in text or "SSL" in text.upper():
-        how = (
-            "its CA with --ca FILE, or --insecure to look away"
-            if not reach.ca
-            else "the CA file given with --ca"
-        )
+        how = "its CA with --ca FILE, or --insecure to look away" if not reach.ca else "the CA file given with --ca"
         return "tls", f"The TLS certificate of {host} is not trusted ({plain(text, limit=160)}). Check {how}."
     if any(
         sign in text
@@ -197,9 +188,7 @@ def _failed(url: str, failure: httpx.HTTPError, reach: Reach) -> tuple[Kind, str
         )
     ):
         return "no-such-host", f"There is no host named {host}. Check the spelling of --upstream."
-    if isinstance(failure, httpx.ConnectError) and (
-        "refused" in text or "All connection attempts failed" in text
-    ):
+    if isinstance(failure, httpx.ConnectError) and ("refused" in text or "All connection attempts failed" in text):
         port = httpx.URL(url).port or {"https": 443}.get(httpx.URL(url).scheme, 80)
         return (
             "refused",

@@ -10,7 +10,7 @@ from oauthtap.cli.errors import Usage
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command. Gives 0, 1 when findings reach `--fail-on`, 2 for wrong usage or an unreadable file."""
+    """Run one command. Gives 0; 1 when findings reach `--fail-on`; 2 for wrong usage."""
     arguments = parser().parse_args(argv)
     try:
         return int(arguments.command(arguments))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-
 from typing import Any
 
 from oauthtap import __version__
@@ -43,9 +42,7 @@ def parser() -> argparse.ArgumentParser:
     top.set_defaults(command=watch)
     _watch_flags(top)
     verbs = top.add_subparsers(title="other commands", metavar="COMMAND", parser_class=_Parser)
-    _check_flags(
-        verbs.add_parser("check", help="judge a recording: session folder, HAR, .mitm, log, pasted text")
-    )
+    _check_flags(verbs.add_parser("check", help="judge a recording: session folder, HAR, .mitm, log, pasted text"))
     explaining = verbs.add_parser("explain", help="what a rule means; without a rule, the list of all")
     explaining.add_argument("rule", nargs="?", metavar="RULE")
     explaining.set_defaults(command=explain)
@@ -68,9 +65,7 @@ def _watch_flags(top: argparse.ArgumentParser) -> None:
     )
     tap.add_argument("--web-port", type=int, default=8081, metavar="N", help="port of mitmweb (default 8081)")
     tap.add_argument("--no-web", action="store_true", help="no mitmweb; the same result on the console")
-    tap.add_argument(
-        "--once", action="store_true", help="stop by itself when the handshake has completed or stopped"
-    )
+    tap.add_argument("--once", action="store_true", help="stop by itself when the handshake has completed or stopped")
     tap.add_argument(
         "--session", metavar="DIR", help="where to record (default: a dated folder, see `oauthtap sessions`)"
     )
@@ -78,7 +73,7 @@ def _watch_flags(top: argparse.ArgumentParser) -> None:
         "--callback",
         choices=("auto", "relay", "direct"),
         default="auto",
-        help="whether the browser's way back leads through the tap (default auto: when the client registers through it)",
+        help="lead the browser's way back through the tap (auto: when the client registers through it)",
     )
     reach = top.add_argument_group("reaching the upstream")
     reach.add_argument("--ca", metavar="FILE", help="trust this further CA (PEM) for the upstream")
@@ -108,9 +103,7 @@ def _watch_flags(top: argparse.ArgumentParser) -> None:
 
 def _judging_flags(group: Any) -> None:
     group.add_argument("--client", metavar="NAME", help="which client it is, whatever was recognized")
-    group.add_argument(
-        "--revision", metavar="DATE", help="judge by this MCP revision, whatever was negotiated"
-    )
+    group.add_argument("--revision", metavar="DATE", help="judge by this MCP revision, whatever was negotiated")
 
 
 def _check_flags(command: argparse.ArgumentParser) -> None:

@@ -19,10 +19,7 @@ def explain(arguments: Namespace) -> int:
         return 0
     rule = known.get(arguments.rule)
     if rule is None:
-        near = (
-            difflib.get_close_matches(arguments.rule, known, n=3)
-            or [r for r in known if arguments.rule in r][:3]
-        )
+        near = difflib.get_close_matches(arguments.rule, known, n=3) or [r for r in known if arguments.rule in r][:3]
         hint = f"did you mean {' or '.join(near)}?" if near else "`oauthtap explain` lists all rules"
         raise Usage(f"there is no rule {arguments.rule!r}; {hint}")
     print(page(rule))
@@ -33,9 +30,7 @@ def page(rule: Rule) -> str:
     """A rule as plain text: statement, prose, repair, examples, source."""
     known = f"{rule.severity} · {rule.requirement.level} · {rule.who}"
     revisions = (
-        f"MCP {rule.since or 'any'} to {rule.until or 'newest'}"
-        if rule.since or rule.until
-        else "every MCP revision"
+        f"MCP {rule.since or 'any'} to {rule.until or 'newest'}" if rule.since or rule.until else "every MCP revision"
     )
     parts = [
         f"{rule.id}\n{'=' * len(rule.id)}\n{rule.title}.",

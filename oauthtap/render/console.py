@@ -34,7 +34,10 @@ class Ink:
         return f"{_COLOURS[style]}{text}{_OFF}" if self.on and style in _COLOURS else text
 
 
-def console(report: Report, ink: Ink = Ink()) -> str:  # noqa: B008  # frozen
+PLAIN = Ink()
+
+
+def console(report: Report, ink: Ink = PLAIN) -> str:
     """The whole report: the four answers first, then the exchanges with their findings."""
     lines = [*summary(report, ink), ""]
     by_exchange: dict[int | None, list[Finding]] = {}
@@ -48,7 +51,7 @@ def console(report: Report, ink: Ink = Ink()) -> str:  # noqa: B008  # frozen
     return "\n".join(lines) + "\n"
 
 
-def summary(report: Report, ink: Ink = Ink()) -> Iterator[str]:  # noqa: B008
+def summary(report: Report, ink: Ink = PLAIN) -> Iterator[str]:
     """How far did it get; what is the cause; whose is it; what to change."""
     yield ink("good" if report.connected else "bold", outcome(report))
     if report.cause:
@@ -70,12 +73,10 @@ def summary(report: Report, ink: Ink = Ink()) -> Iterator[str]:  # noqa: B008
         yield f"Other clients may be stricter: {_counted(remaining)}, below."
 
 
-def line(step: Step, ink: Ink = Ink()) -> str:  # noqa: B008
+def line(step: Step, ink: Ink = PLAIN) -> str:
     """One exchange on one line: number, stage, method, upstream URL, status, time, why."""
     status = str(step.status) if step.status is not None else "no answer" if step.error else "…"
-    style = (
-        "good" if step.status and step.status < 400 else "bold" if step.status in (401, 403) else "warning"
-    )
+    style = "good" if step.status and step.status < 400 else "bold" if step.status in (401, 403) else "warning"
     took = f"{step.took * 1000:6.0f} ms" if step.took is not None else " " * 9
     guess = "  (a guess)" if step.because and step.because.guess else ""
     url = plain(step.url, limit=110)
@@ -113,9 +114,7 @@ def _closing(report: Report) -> Iterator[str]:
 
 
 def _counted(found: Counter[str]) -> str:
-    words = [
-        f"{found[s]} {s}{'s' if found[s] != 1 else ''}" for s in ("error", "warning", "note") if found[s]
-    ]
+    words = [f"{found[s]} {s}{'s' if found[s] != 1 else ''}" for s in ("error", "warning", "note") if found[s]]
     return ", ".join(words) or "no findings"
 
 

@@ -14,18 +14,11 @@ from oauthtap.report import Report
 
 def markdown(report: Report) -> str:
     """GitHub-flavoured Markdown. Upstream text stands in code spans, so none of it becomes markup."""
-    return (
-        "\n".join([*_head(report), *_cause(report), *_walk(report), *_findings(report), *_unchecked(report)])
-        + "\n"
-    )
+    return "\n".join([*_head(report), *_cause(report), *_walk(report), *_findings(report), *_unchecked(report)]) + "\n"
 
 
 def _head(report: Report) -> Iterator[str]:
-    client = (
-        f"{report.client.name} {report.client.version or ''}".strip()
-        if report.client
-        else "an unknown client"
-    )
+    client = f"{report.client.name} {report.client.version or ''}".strip() if report.client else "an unknown client"
     yield "# OAuth handshake report"
     yield ""
     yield f"- Server: {code(report.upstream or 'unknown')}"
@@ -76,7 +69,8 @@ def _findings(report: Report) -> Iterator[str]:
 
 def _finding(finding: Finding) -> Iterator[str]:
     where = f"exchange {finding.exchange}, " if finding.exchange else ""
-    yield f"- {MARK[finding.severity]} **{finding.severity}** {code(finding.rule)} ({where}{code(finding.at)}): {code_words(finding.message)}"
+    head = f"{MARK[finding.severity]} **{finding.severity}** {code(finding.rule)} ({where}{code(finding.at)})"
+    yield f"- {head}: {code_words(finding.message)}"
     if finding.expected is not None:
         yield f"  - expected {code(finding.expected)}, actual {code(finding.actual or 'nothing')}"
     if finding.consequence_of:

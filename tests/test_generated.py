@@ -1,0 +1,31 @@
+"""What is generated and committed says what the code says today."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from oauthtap.render.pages import pages
+from oauthtap.report import Report
+
+DOCS = Path(__file__).parent.parent / "docs"
+PAGES = pages()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_rule_pages_are_fresh(name: str) -> None:
+    page = DOCS / "rules" / name
+    assert page.read_text(encoding="utf-8") == PAGES[name], "run: uv run python -m oauthtap.render.pages docs/rules"
+
+
+def test_no_page_is_left_over() -> None:
+    assert {page.name for page in (DOCS / "rules").iterdir()} == set(PAGES)
+
+
+def test_the_report_schema_is_fresh() -> None:
+    committed = json.loads((DOCS / "report.schema.json").read_text(encoding="utf-8"))
+    assert committed == Report.model_json_schema(), (
+        "run: uv run python -m oauthtap.render.schema docs/report.schema.json"
+    )
