@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from oauthtap.findings import Finding, Severity, Who
 from oauthtap.handshake import Handshake
+from oauthtap.profiles import Outlook, Profile, outlooks
 from oauthtap.stages import Because, Mcp, Stage
 from oauthtap.verdict import Verdict, judge
 
@@ -67,6 +69,8 @@ class Report(_Row):
     exchanges: tuple[Step, ...] = ()
     findings: tuple[Finding, ...] = ()
     not_checked: tuple[NotChecked, ...] = ()
+    clients: tuple[Outlook, ...] = ()
+    """Who else would get through, and who would stop where."""
 
     @property
     def worst(self) -> Severity | None:
@@ -80,13 +84,18 @@ def build(
     found: Sequence[Finding],
     not_checked: Sequence[NotChecked],
     *,
+    profiles: Sequence[Profile] = (),
     client: str | None = None,
+    today: date | None = None,
 ) -> Report:
-    """Put together what the handshake, the findings and the verdict say."""
+    """Put together what the handshake, the findings, the verdict and the client profiles say.
+
+    `client`: what the user says it is; `today` decides which profiles are stale.
+    """
     verdict = judge(handshake, found)
     return Report(
         upstream=handshake.resource,
-        client=Client(name=client) if client else _client(handshake),
+        client=_client(handshake, profiles, client),
         revision=handshake.revision_named,
         reached=verdict.reached,
         connected=verdict.connected,
@@ -94,6 +103,7 @@ def build(
         exchanges=tuple(_step(stages) for stages in handshake.exchanges()),
         findings=verdict.findings,
         not_checked=tuple(not_checked),
+        clients=outlooks(profiles, handshake, today) if handshake.stages else (),
     )
 
 
@@ -128,8 +138,16 @@ def _step(stages: tuple[Stage, ...]) -> Step:
     )
 
 
-def _client(handshake: Handshake) -> Client | None:
-    """What the client calls itself: `clientInfo`, else the first product of its User-Agent."""
+def _client(handshake: Handshake, profiles: Sequence[Profile], forced: str | None) -> Client | None:
+    """The profile that fits, else what the client calls itself: `clientInfo`, or its User-Agent."""
+    named = _self_named(handshake)
+    if forced:
+        return Client(name=forced, version=named.version if named else None)
+    fits = next((profile for profile in profiles if profile.is_client(handshake)), None)
+    return Client(name=fits.slug, version=named.version if named else None) if fits else named
+
+
+def _self_named(handshake: Handshake) -> Client | None:
     for stage in handshake.all(Mcp):
         info = stage.params.get("clientInfo") or stage.meta.get("io.modelcontextprotocol/clientInfo")
         if isinstance(info, dict) and isinstance(info.get("name"), str):
@@ -137,7 +155,7 @@ def _client(handshake: Handshake) -> Client | None:
             return Client(name=info["name"], version=version if isinstance(version, str) else None)
     for seen in handshake.stages:
         agent = seen.request.header("user-agent")
-        if agent and seen.exchange.actor == "client":
+        if agent and agent.split() and seen.exchange.actor == "client":
             name, _, version = agent.split()[0].partition("/")
             return Client(name=name, version=version or None)
     return None

@@ -6,12 +6,14 @@ and the same handshake gives the same report live and from any saved file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
 from oauthtap import rules
 from oauthtap.findings import RANK, Finding, Problem, Severity, finding
 from oauthtap.handshake import Handshake
+from oauthtap.profiles import Profile
 from oauthtap.recognize import recognize
 from oauthtap.redact import Redactor
 from oauthtap.report import NotChecked, Report, build
@@ -67,6 +69,8 @@ class Tap:
     """Judge by this MCP revision, whatever was negotiated."""
     client: str | None = None
     """Which client profile it is, whatever was recognized."""
+    profiles: Sequence[Profile] = ()
+    """The clients whose outlook the report gives."""
     redactor: Redactor = field(default_factory=Redactor)
     steps: list[Step] = field(default_factory=list)
 
@@ -132,11 +136,12 @@ class Tap:
         stages = self.handshake.of(problem.exchange or 0)
         return stages[0].slug if stages else "any"
 
-    def report(self, now: float | None = None) -> Report:
+    def report(self, now: float | None = None, today: date | None = None) -> Report:
         """The report so far.
 
         `now`: seconds since 1970 up to which nothing else came, for what only its
-        absence tells; the end of the last exchange when None.
+        absence tells; the end of the last exchange when None. `today` decides which
+        client profiles are stale.
         """
         if now is not None:
             self.handshake.ended = max(now, self.handshake.ended or now)
@@ -146,7 +151,7 @@ class Tap:
                 whole += self._run(rule, self.handshake)
         found = [finding for step in self.steps for finding in step.findings] + whole
         found.sort(key=lambda f: (f.exchange or 0, RANK[f.severity]))
-        return build(self.handshake, found, self._unchecked(), client=self.client)
+        return build(self.handshake, found, self._unchecked(), profiles=self.profiles, client=self.client, today=today)
 
     def _unchecked(self) -> list[NotChecked]:
         """Every rule that had nothing to look at, with the reason: silence must not look like a pass."""

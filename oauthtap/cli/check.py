@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from datetime import date
 
 from oauthtap import sources
 from oauthtap.cli.errors import Usage
+from oauthtap.clients import profiles
 from oauthtap.findings import RANK
 from oauthtap.render import FORMATS
 from oauthtap.render.console import Ink, console
@@ -33,10 +35,10 @@ def judge(path: str, *, revision: str | None = None, client: str | None = None) 
         raise Usage(str(problem)) from None
     for note in recording.notes:
         print(f"oauthtap: {note}", file=sys.stderr)
-    tap = Tap(recording.upstream, revision or recording.revision, client or recording.client)
+    tap = Tap(recording.upstream, revision or recording.revision, client or recording.client, profiles())
     for exchange in recording.exchanges:
         tap.feed(exchange)
-    return tap.report(now=recording.until)
+    return tap.report(now=recording.until, today=date.today())
 
 
 def exit_code(report: Report, fail_on: str | None) -> int:

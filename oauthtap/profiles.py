@@ -1,0 +1,404 @@
+"""What a client profile says, and what it means for a recorded server: who else would stop here?
+
+Rules know the specifications, profiles know clients. A profile is data; the walk below
+lays it over the documents and answers that were recorded. Where a client would look at
+something nobody recorded, the outlook is *not known*: that is no pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from oauthtap import challenges, urls
+from oauthtap.handshake import Handshake, absolute
+from oauthtap.stages import (
+    AuthorizationResponse,
+    Mcp,
+    Registration,
+    ResourceMetadata,
+    ServerMetadata,
+    TokenEndpoint,
+    Unseen,
+    text,
+    texts,
+)
+
+Evidence = Literal["measured", "read", "reported"]
+"""`measured`: run and recorded; `read`: in the client's own source; `reported`: hearsay, what somebody said."""
+
+STALE = 90
+"""Days after which a profile has to say its age."""
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Recognize(_Data):
+    """How the client shows itself. Any one match is enough."""
+
+    user_agent: tuple[str, ...] = ()
+    """Beginnings of the User-Agent."""
+    client_info: tuple[str, ...] = ()
+    """`clientInfo.name`, exact."""
+    client_name: tuple[str, ...] = ()
+    """Beginnings of `client_name` in a registration."""
+    client_id: tuple[str, ...] = ()
+    """Client ID metadata URLs, exact."""
+    redirect_uri: tuple[str, ...] = ()
+    """Beginnings of a redirect URI."""
+
+
+class Profile(_Data):
+    """What is known of one client's behaviour. Unknown keys are refused."""
+
+    name: str
+    slug: str
+    versions: str
+    """The versions it was seen in."""
+    seen: date
+    evidence: Evidence
+    source: str
+    """Where it is known from, for a person who wants to check."""
+    hosted: bool = False
+    """It runs on its vendor's machines: it cannot reach loopback, and some of its legs are out of sight."""
+    recognize: Recognize = Recognize()
+    callback: tuple[str, ...] = ()
+    """Redirect URIs it uses; `*` stands for a port."""
+
+    reads_header: bool = True
+    """It reads `resource_metadata` of the 401."""
+    header_same_origin: bool = False
+    """It ignores a `resource_metadata` on another origin than the MCP URL's."""
+    header_fallback: bool = False
+    """Where the URL from the header fails, it goes on to the well-known places."""
+    relative_header: Literal["ignored", "resolved", "stops"] = "ignored"
+    prm_places: tuple[Literal["inserted", "root"], ...] = ("inserted", "root")
+    without_prm: Literal["origin", "stops"] = "origin"
+    """No usable PRM: the MCP origin is taken for the authorization server, or the client gives up."""
+    resource_rule: Literal["prefix", "prefix-slash", "segment", "exact", "origin"] = "prefix"
+    resource_mismatch: Literal["stops", "drops", "ignored"] = "stops"
+    as_places: tuple[Literal["oauth-inserted", "oidc-inserted", "oidc-appended", "oauth-root"], ...] = (
+        "oauth-inserted",
+        "oidc-inserted",
+        "oidc-appended",
+    )
+    html_metadata: Literal["stops", "next"] = "stops"
+    without_metadata: Literal["defaults", "stops"] = "defaults"
+    issuer_rule: Literal["none", "exact", "root-slash"] = "none"
+    iss_rule: Literal["none", "exact"] = "none"
+    pkce: Literal["none", "s256-if-listed", "s256-listed"] = "s256-if-listed"
+    response_types: bool = False
+    """It needs `response_types_supported` with `code`."""
+    without_registration: Literal["stops", "guesses"] = "stops"
+    """No `registration_endpoint` and no CIMD: it stops, or posts to `/register` all the same."""
+    cimd: bool = False
+    registration_redirect_uris: bool = False
+    """The registration answer has to hold `redirect_uris`."""
+    registration_nulls: Literal["stops", "ignored"] = "ignored"
+    token_type: bool = False
+    """The token answer has to hold `token_type`."""
+    unknown: tuple[str, ...] = ()
+    """Names of members above whose value nobody knows; what depends on them is not known."""
+
+    def age(self, today: date) -> int:
+        """Days since it was seen."""
+        return (today - self.seen).days
+
+    def is_client(self, handshake: Handshake) -> bool:
+        """The recorded client is this one."""
+        return any(_matches(self.recognize, signals) for signals in _signals(handshake))
+
+
+class Outlook(BaseModel):
+    """What one client would do with the recorded server."""
+
+    model_config = ConfigDict(frozen=True)
+
+    client: str
+    slug: str
+    outcome: Literal["goes-through", "stops", "unknown"]
+    stage: str | None = None
+    why: str = ""
+    evidence: Evidence
+    seen: date
+    stale: bool = False
+    recorded: bool = False
+    """This is the client of the recording: what it really did counts, not this forecast."""
+
+
+class _Stops(Exception):
+    def __init__(self, stage: str, why: str) -> None:
+        self.stage, self.why = stage, why
+
+
+class _Unknown(_Stops):
+    pass
+
+
+def outlooks(profiles: Sequence[Profile], handshake: Handshake, today: date | None = None) -> tuple[Outlook, ...]:
+    """What every known client would do with this server. `today` decides which profiles are stale."""
+    return tuple(outlook(profile, handshake, today) for profile in profiles)
+
+
+def outlook(profile: Profile, handshake: Handshake, today: date | None = None) -> Outlook:
+    """Walk the recorded server as this client would. Never raises."""
+    known: dict[str, Any] = {"outcome": "goes-through"}
+    try:
+        _walk(profile, _Recorded(handshake))
+    except _Unknown as unknown:
+        known = {"outcome": "unknown", "stage": unknown.stage, "why": unknown.why}
+    except _Stops as stop:
+        known = {"outcome": "stops", "stage": stop.stage, "why": stop.why}
+    except Unseen as unseen:
+        known = {"outcome": "unknown", "why": str(unseen)}
+    return Outlook(
+        client=profile.name,
+        slug=profile.slug,
+        evidence=profile.evidence,
+        seen=profile.seen,
+        stale=today is not None and profile.age(today) > STALE,
+        recorded=profile.is_client(handshake),
+        **known,
+    )
+
+
+class _Recorded:
+    """The recorded server, asked by URL. What was not asked for is unknown."""
+
+    def __init__(self, handshake: Handshake) -> None:
+        self.handshake = handshake
+        self.resource = handshake.resource or ""
+        self.prm = {d.url: d for d in handshake.all(ResourceMetadata)}
+        self.metadata = {urls.without_query(d.url): d for d in handshake.all(ServerMetadata)}
+
+    def prm_at(self, url: str) -> ResourceMetadata | None:
+        """The answer at that place: a document, None when there is none. Raises _Unknown when nobody asked."""
+        if url not in self.prm:
+            raise _Unknown("prm-discovery", f"nobody asked for {url}")
+        return self.prm[url] if self.prm[url].found else None
+
+    def metadata_at(self, url: str) -> ServerMetadata:
+        """The answer at that place. Raises _Unknown when nobody asked."""
+        if url not in self.metadata:
+            raise _Unknown("as-discovery", f"nobody asked for {url}")
+        return self.metadata[url]
+
+
+def _walk(profile: Profile, server: _Recorded) -> None:
+    document = _find_prm(profile, server)
+    if document is not None:
+        document = _judge_resource(profile, document, server)
+    issuer = (
+        document.authorization_servers[0]
+        if document and document.authorization_servers
+        else urls.origin(server.resource)
+    )
+    if document is None and profile.without_prm == "stops":
+        raise _Stops("prm-discovery", "finds no protected resource metadata")
+    metadata = _find_metadata(profile, issuer, server)
+    if metadata is None:
+        raise (
+            _Stops("as-discovery", f"finds no metadata for {issuer} and falls back to default endpoints")
+            if (document is not None or profile.without_metadata == "stops")
+            else _Unknown("as-discovery", "would use default endpoints, which nobody tried")
+        )
+    for judge in (_judge_issuer, _judge_pkce, _judge_registration, _judge_callback, _judge_token):
+        judge(profile, metadata, server)
+    _judge_token_use(server)
+
+
+def _needs(profile: Profile, member: str, stage: str) -> None:
+    if member in profile.unknown:
+        raise _Unknown(stage, f"what {profile.name} does about this is not known")
+
+
+def _find_prm(profile: Profile, server: _Recorded) -> ResourceMetadata | None:
+    lines = next(
+        (s.exchange.response.header_lines("www-authenticate") for s in server.handshake.all(Mcp)
+         if s.exchange.response and s.exchange.response.header("www-authenticate")), (),
+    )  # fmt: skip
+    named = challenges.as_sdks_read(lines, "resource_metadata") if profile.reads_header and lines else None
+    if named is not None and not urls.split(named):
+        if profile.relative_header == "stops":
+            raise _Stops("mcp-challenge", f"cannot use the relative `resource_metadata` {named}")
+        named = absolute(named, server.resource) if profile.relative_header == "resolved" else None
+    if named and profile.header_same_origin and urls.origin(named) != urls.origin(server.resource):
+        named = None
+    if named:
+        document = server.prm_at(named)
+        if document is not None or not profile.header_fallback:
+            return document
+    for place in urls.prm_locations(server.resource):
+        if place.how in profile.prm_places and (document := server.prm_at(place.url)) is not None:
+            return document
+    return None
+
+
+def _judge_resource(profile: Profile, document: ResourceMetadata, server: _Recorded) -> ResourceMetadata | None:
+    _needs(profile, "resource_rule", "prm-discovery")
+    stated = document.resource
+    if stated is not None and RESOURCE_RULES[profile.resource_rule](stated, server.resource):
+        return document
+    if profile.resource_mismatch == "ignored":
+        return document
+    if profile.resource_mismatch == "drops":
+        return None
+    raise _Stops("prm-discovery", f"wants `resource` to fit {server.resource}, and it is {stated}")
+
+
+def _slashed(path: str) -> str:
+    return path if path.endswith("/") else path + "/"
+
+
+def _prefix(stated: str, url: str) -> bool:
+    if urls.origin(stated) != urls.origin(url) or len(urls.path_of(url)) < len(urls.path_of(stated)):
+        return False
+    return _slashed(urls.path_of(url)).startswith(_slashed(urls.path_of(stated)))
+
+
+def _prefix_slash(stated: str, url: str) -> bool:
+    same = urls.origin(stated) == urls.origin(url)
+    return same and _slashed(urls.path_of(url)).startswith(_slashed(urls.path_of(stated)))
+
+
+def _segment(stated: str, url: str) -> bool:
+    """The same path, or a parent of it on a segment boundary."""
+    path, asked = urls.path_of(stated), urls.path_of(url)
+    parent = path == "/" or (not path.endswith("/") and asked.startswith(path + "/"))
+    return urls.origin(stated) == urls.origin(url) and (path == asked or parent)
+
+
+RESOURCE_RULES: dict[str, Callable[[str, str], bool]] = {
+    "prefix": _prefix,
+    "prefix-slash": _prefix_slash,
+    "segment": _segment,
+    "exact": lambda stated, url: stated == url,
+    "origin": lambda stated, url: urls.origin(stated) == urls.origin(url),
+}
+"""How clients compare PRM `resource` (first) with the URL they connect to (second)."""
+
+
+def _places(profile: Profile, issuer: str) -> Iterator[str]:
+    base, path = urls.origin(issuer), urls.path_of(issuer).rstrip("/")
+    forms = {
+        "oauth-inserted": base + urls.OAUTH + path,
+        "oidc-inserted": base + urls.OIDC + path,
+        "oidc-appended": base + path + urls.OIDC,
+        "oauth-root": base + urls.OAUTH,
+    }
+    yield from dict.fromkeys(forms[place] for place in profile.as_places)
+
+
+def _find_metadata(profile: Profile, issuer: str, server: _Recorded) -> ServerMetadata | None:
+    for place in _places(profile, issuer):
+        answer = server.metadata_at(place)
+        if answer.found:
+            return answer
+        if answer.ok and profile.html_metadata == "stops":
+            raise _Stops("as-discovery", f"takes the answer of {place} for metadata, and it is no JSON")
+        if (answer.status or 0) >= 500 and answer.status != 502:
+            raise _Stops("as-discovery", f"gives up when {place} answers {answer.status}")
+    return None
+
+
+def _judge_issuer(profile: Profile, metadata: ServerMetadata, _: _Recorded) -> None:
+    _needs(profile, "issuer_rule", "as-discovery")
+    expected, stated = metadata.expected_issuer, metadata.issuer
+    if profile.issuer_rule == "none" or expected is None or expected == stated:
+        return
+    root = urls.path_of(expected) == "/" and urls.path_of(stated or "") == "/"
+    if profile.issuer_rule == "root-slash" and root and expected.rstrip("/") == (stated or "").rstrip("/"):
+        return
+    raise _Stops("as-discovery", f"wants `issuer` {expected}, and it is {stated}")
+
+
+def _judge_pkce(profile: Profile, metadata: ServerMetadata, _: _Recorded) -> None:
+    listed = metadata.document.get("code_challenge_methods_supported")
+    if profile.pkce == "none" or "S256" in texts(listed) or (listed is None and profile.pkce == "s256-if-listed"):
+        pass
+    else:
+        raise _Stops("as-discovery", "wants S256 among `code_challenge_methods_supported`")
+    if profile.response_types and "code" not in metadata.list("response_types_supported"):
+        raise _Stops("as-discovery", "wants `response_types_supported` with `code`")
+
+
+def _judge_registration(profile: Profile, metadata: ServerMetadata, server: _Recorded) -> None:
+    if profile.cimd and metadata.document.get("client_id_metadata_document_supported") is True:
+        return
+    if not metadata.get("registration_endpoint"):
+        word = "posts to a guessed `/register`" if profile.without_registration == "guesses" else "cannot register"
+        raise _Stops("client-registration", f"{word}: the metadata names no `registration_endpoint`")
+    done = server.handshake.last(Registration)
+    if done is None:
+        return
+    if not done.ok:
+        raise _Unknown(
+            "client-registration", f"registration was refused to this client ({done.status}); to others perhaps not"
+        )
+    if profile.registration_redirect_uris and not texts(done.granted.get("redirect_uris")):
+        raise _Stops("client-registration", "wants `redirect_uris` in the registration answer")
+    nulls = [name for name, value in done.granted.items() if value is None]
+    if nulls and profile.registration_nulls == "stops":
+        raise _Stops("client-registration", f"refuses null in the registration answer (`{nulls[0]}`)")
+
+
+def _judge_callback(profile: Profile, metadata: ServerMetadata, server: _Recorded) -> None:
+    answer = server.handshake.last(AuthorizationResponse)
+    if answer is None or profile.iss_rule == "none":
+        return
+    iss, issuer = answer.get("iss"), metadata.issuer
+    advertised = metadata.document.get("authorization_response_iss_parameter_supported") is True
+    if (iss is None and advertised) or (iss is not None and iss != issuer):
+        raise _Stops("authorization-response", f"wants `iss` {issuer} in the redirect, and it is {iss or 'missing'}")
+
+
+def _judge_token(profile: Profile, _: ServerMetadata, server: _Recorded) -> None:
+    answer = server.handshake.last(TokenEndpoint, ok=True)
+    if answer is None:
+        return
+    if answer.access_token is None:
+        raise _Stops("token-request", "finds no `access_token` in the token answer")
+    if profile.token_type and text(answer.granted.get("token_type")) is None:
+        raise _Stops("token-request", "wants `token_type` in the token answer")
+
+
+def _judge_token_use(server: _Recorded) -> None:
+    if server.handshake.authorized is None:
+        raise _Unknown("mcp-request", "no request with a token was answered in this recording")
+
+
+def _signals(handshake: Handshake) -> Iterator[Recognize]:
+    for stage in handshake.stages:
+        if stage.exchange.actor != "client":
+            continue
+        agent = stage.request.header("user-agent") or ""
+        yield Recognize(user_agent=(agent,))
+        try:
+            if isinstance(stage, Mcp):
+                info = stage.params.get("clientInfo")
+                yield Recognize(client_info=(str(info.get("name")),) if isinstance(info, dict) else ())
+            elif isinstance(stage, Registration):
+                uris = texts(stage.asked.get("redirect_uris"))
+                yield Recognize(client_name=(text(stage.asked.get("client_name")) or "",), redirect_uri=uris)
+        except Unseen:
+            continue
+    yield Recognize(client_id=tuple(handshake.client_ids))
+
+
+def _matches(wanted: Recognize, shown: Recognize) -> bool:
+    return (
+        _begins(shown.user_agent, wanted.user_agent)
+        or bool(set(shown.client_info) & set(wanted.client_info))
+        or _begins(shown.client_name, wanted.client_name)
+        or bool(set(shown.client_id) & set(wanted.client_id))
+        or _begins(shown.redirect_uri, wanted.redirect_uri)
+    )
+
+
+def _begins(shown: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
+    return any(value.startswith(start) for value in shown for start in wanted)
