@@ -49,9 +49,7 @@ def _named(stage: Names, so_far: Handshake) -> Iterator[tuple[str, str]]:
     who="client",
     stops_at=("authorization-request", "authorization-interaction"),
 )
-def insecure(
-    stage: Registration | ClientMetadata | AuthorizationRequest, so_far: Handshake
-) -> Problems:
+def insecure(stage: Registration | ClientMetadata | AuthorizationRequest, so_far: Handshake) -> Problems:
     """A redirect URI is plain http to a host that is not this machine.
 
     The authorization code travels in this URL. Over plain http everybody on the way can
@@ -92,9 +90,7 @@ def insecure(
     who="client",
     stops_at=("authorization-request", "authorization-interaction"),
 )
-def fragment(
-    stage: Registration | ClientMetadata | AuthorizationRequest, so_far: Handshake
-) -> Problems:
+def fragment(stage: Registration | ClientMetadata | AuthorizationRequest, so_far: Handshake) -> Problems:
     """A redirect URI is no complete address: it has a fragment, or lacks its scheme.
 
     The server appends `?code=…` to this URL and sends the browser there. What stands behind
@@ -139,9 +135,7 @@ def fragment(
     severity="warning",
     stops_at=("authorization-request", "authorization-interaction"),
 )
-def wildcard(
-    stage: Registration | ClientMetadata | AuthorizationRequest, so_far: Handshake
-) -> Problems:
+def wildcard(stage: Registration | ClientMetadata | AuthorizationRequest, so_far: Handshake) -> Problems:
     """A redirect URI is a pattern where a literal address belongs.
 
     Redirect URIs are compared character by character. A server that does so never finds
@@ -174,14 +168,10 @@ def wildcard(
 
 @rule(
     "redirect-uri-localhost-name",
-    practice(
-        "RFC 8252 §8.3; OAuth 2.1 draft-13 §8.4.2", "https://www.rfc-editor.org/rfc/rfc8252.html#section-8.3"
-    ),
+    practice("RFC 8252 §8.3; OAuth 2.1 draft-13 §8.4.2", "https://www.rfc-editor.org/rfc/rfc8252.html#section-8.3"),
     who="client",
 )
-def localhost_name(
-    stage: Registration | ClientMetadata | AuthorizationRequest, so_far: Handshake
-) -> Problems:
+def localhost_name(stage: Registration | ClientMetadata | AuthorizationRequest, so_far: Handshake) -> Problems:
     """A loopback redirect URI uses the name `localhost` instead of an address.
 
     Most clients do, and it mostly works. But `localhost` may resolve to IPv6 while the
@@ -221,9 +211,7 @@ def localhost_name(
     ),
     who="client",
 )
-def custom_scheme(
-    stage: Registration | ClientMetadata | AuthorizationRequest, so_far: Handshake
-) -> Problems:
+def custom_scheme(stage: Registration | ClientMetadata | AuthorizationRequest, so_far: Handshake) -> Problems:
     """A redirect URI has a scheme of the client's own.
 
     The operating system hands such a URL to whichever program claimed the scheme. MCP
