@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from oauthtap import challenges, urls
 from oauthtap.handshake import Handshake, absolute
 from oauthtap.stages import (
+    AuthorizationRequest,
     AuthorizationResponse,
     Mcp,
     Registration,
@@ -89,7 +90,8 @@ class Profile(_Data):
     )
     html_metadata: Literal["stops", "next"] = "stops"
     without_metadata: Literal["defaults", "stops"] = "defaults"
-    issuer_rule: Literal["none", "exact", "root-slash"] = "none"
+    issuer_rule: Literal["none", "exact", "root-slash", "slash-dropped"] = "none"
+    """`root-slash`: a bare origin may have a slash or not; `slash-dropped`: the document may lack the last slash."""
     iss_rule: Literal["none", "exact"] = "none"
     pkce: Literal["none", "s256-if-listed", "s256-listed"] = "s256-if-listed"
     response_types: bool = False
@@ -100,6 +102,10 @@ class Profile(_Data):
     registration_redirect_uris: bool = False
     """The registration answer has to hold `redirect_uris`."""
     registration_nulls: Literal["stops", "ignored"] = "ignored"
+    application_type: bool = False
+    """It says `application_type` when it registers."""
+    resource_sent: Literal["verbatim", "href"] = "verbatim"
+    """PRM `resource` as written, or as URL libraries print it: a bare origin gains a slash."""
     token_type: bool = False
     """The token answer has to hold `token_type`."""
     unknown: tuple[str, ...] = ()
@@ -209,7 +215,7 @@ def _walk(profile: Profile, server: _Recorded) -> None:
         )
     for judge in (_judge_issuer, _judge_pkce, _judge_registration, _judge_callback, _judge_token):
         judge(profile, metadata, server)
-    _judge_token_use(server)
+    _judge_token_use(profile, document, server)
 
 
 def _needs(profile: Profile, member: str, stage: str) -> None:
@@ -240,8 +246,10 @@ def _find_prm(profile: Profile, server: _Recorded) -> ResourceMetadata | None:
 
 
 def _judge_resource(profile: Profile, document: ResourceMetadata, server: _Recorded) -> ResourceMetadata | None:
-    _needs(profile, "resource_rule", "prm-discovery")
     stated = document.resource
+    if stated == server.resource:
+        return document
+    _needs(profile, "resource_rule", "prm-discovery")
     if stated is not None and RESOURCE_RULES[profile.resource_rule](stated, server.resource):
         return document
     if profile.resource_mismatch == "ignored":
@@ -277,7 +285,7 @@ RESOURCE_RULES: dict[str, Callable[[str, str], bool]] = {
     "prefix": _prefix,
     "prefix-slash": _prefix_slash,
     "segment": _segment,
-    "exact": lambda stated, url: stated == url,
+    "exact": urls.same,
     "origin": lambda stated, url: urls.origin(stated) == urls.origin(url),
 }
 """How clients compare PRM `resource` (first) with the URL they connect to (second)."""
@@ -307,9 +315,13 @@ def _find_metadata(profile: Profile, issuer: str, server: _Recorded) -> ServerMe
 
 
 def _judge_issuer(profile: Profile, metadata: ServerMetadata, _: _Recorded) -> None:
-    _needs(profile, "issuer_rule", "as-discovery")
     expected, stated = metadata.expected_issuer, metadata.issuer
-    if profile.issuer_rule == "none" or expected is None or expected == stated:
+    if expected is None or expected == stated:
+        return
+    _needs(profile, "issuer_rule", "as-discovery")
+    if profile.issuer_rule == "none":
+        return
+    if profile.issuer_rule == "slash-dropped" and expected.endswith("/") and expected[:-1] == stated:
         return
     root = urls.path_of(expected) == "/" and urls.path_of(stated or "") == "/"
     if profile.issuer_rule == "root-slash" and root and expected.rstrip("/") == (stated or "").rstrip("/"):
@@ -342,6 +354,8 @@ def _judge_registration(profile: Profile, metadata: ServerMetadata, server: _Rec
         )
     if profile.registration_redirect_uris and not texts(done.granted.get("redirect_uris")):
         raise _Stops("client-registration", "wants `redirect_uris` in the registration answer")
+    if "application_type" in done.asked and not profile.application_type:
+        raise _Unknown("client-registration", "registers without `application_type`, which nobody tried here")
     nulls = [name for name, value in done.granted.items() if value is None]
     if nulls and profile.registration_nulls == "stops":
         raise _Stops("client-registration", f"refuses null in the registration answer (`{nulls[0]}`)")
@@ -367,7 +381,14 @@ def _judge_token(profile: Profile, _: ServerMetadata, server: _Recorded) -> None
         raise _Stops("token-request", "wants `token_type` in the token answer")
 
 
-def _judge_token_use(server: _Recorded) -> None:
+def _judge_token_use(profile: Profile, document: ResourceMetadata | None, server: _Recorded) -> None:
+    asked = server.handshake.last(AuthorizationRequest)
+    sent = asked.get("resource") if asked else None
+    stated = document.resource if document else None
+    if sent and stated and urls.same(sent, stated):
+        own = urls.href(stated) if profile.resource_sent == "href" else stated
+        if own != sent:
+            raise _Unknown("mcp-token-rejected", f"asks for a token for {own}, and here only {sent} was tried")
     if server.handshake.authorized is None:
         raise _Unknown("mcp-request", "no request with a token was answered in this recording")
 

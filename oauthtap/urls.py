@@ -69,6 +69,17 @@ def grade(one: str, other: str) -> Grade:
     return "different"
 
 
+def same(one: str, other: str) -> bool:
+    """The same URL once scheme, host, default port and an empty path are written alike (RFC 3986, 6.2.3)."""
+    return _normal(one) == _normal(other)
+
+
+def href(url: str) -> str:
+    """The URL as WHATWG URL libraries print it: an empty path becomes a slash."""
+    parts = split(url)
+    return url if parts is None or parts.path or parts.query or parts.fragment else url + "/"
+
+
 def _normal(url: str) -> str:
     parts = split(url)
     return f"{origin(url)}{parts.path or '/'}?{parts.query}#{parts.fragment}" if parts else url

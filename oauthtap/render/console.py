@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from textwrap import wrap
 
-from oauthtap.findings import RANK, Finding
+from oauthtap.findings import RANK, Finding, Severity
 from oauthtap.plain import plain
-from oauthtap.render.words import MARK, WHO, outcome
+from oauthtap.render.words import MARK, WHO, others, outcome
 from oauthtap.report import Report, Step
 from oauthtap.stages import Because
 
@@ -47,6 +47,8 @@ def console(report: Report, ink: Ink = PLAIN) -> str:
         lines += [line(step, ink), *(_finding(f, ink) for f in by_exchange.pop(step.id, []))]
     for rest in by_exchange.values():
         lines += [_finding(finding, ink) for finding in rest]
+    for heading, rows in others(report):
+        lines += ["", f"{heading}:", *(wrapped for row in rows for wrapped in _wrapped(plain(row), "  ", "    "))]
     lines += ["", *_closing(report)]
     return "\n".join(lines) + "\n"
 
@@ -113,8 +115,8 @@ def _closing(report: Report) -> Iterator[str]:
         yield f"Judged by MCP {report.revision}."
 
 
-def _counted(found: Counter[str]) -> str:
-    words = [f"{found[s]} {s}{'s' if found[s] != 1 else ''}" for s in ("error", "warning", "note") if found[s]]
+def _counted(found: Mapping[Severity, int]) -> str:
+    words = [f"{n} {s}{'s' if n != 1 else ''}" for s in RANK if (n := found.get(s, 0))]
     return ", ".join(words) or "no findings"
 
 

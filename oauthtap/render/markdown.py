@@ -8,13 +8,18 @@ from collections.abc import Iterator
 from oauthtap.findings import Finding
 from oauthtap.plain import plain
 from oauthtap.render.console import reason
-from oauthtap.render.words import MARK, WHO, outcome
+from oauthtap.render.words import MARK, WHO, others, outcome
 from oauthtap.report import Report
 
 
 def markdown(report: Report) -> str:
     """GitHub-flavoured Markdown. Upstream text stands in code spans, so none of it becomes markup."""
-    return "\n".join([*_head(report), *_cause(report), *_walk(report), *_findings(report), *_unchecked(report)]) + "\n"
+    return (
+        "\n".join(
+            [*_head(report), *_cause(report), *_walk(report), *_findings(report), *_others(report), *_unchecked(report)]
+        )
+        + "\n"
+    )
 
 
 def _head(report: Report) -> Iterator[str]:
@@ -80,6 +85,14 @@ def _finding(finding: Finding) -> Iterator[str]:
         shown = json.dumps(finding.patch.model_dump(exclude_defaults=True), ensure_ascii=False)
         yield f"  - as a patch of the answer: {code(shown)}"
     yield f"  - [{finding.source}]({finding.source_url}), {finding.level}"
+
+
+def _others(report: Report) -> Iterator[str]:
+    for heading, rows in others(report):
+        yield f"## {heading}"
+        yield ""
+        yield from (f"- {code_words(row)}" for row in rows)
+        yield ""
 
 
 def _unchecked(report: Report) -> Iterator[str]:

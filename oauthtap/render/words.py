@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
+from oauthtap.profiles import Outlook
 from oauthtap.report import Report
 
 WHO = {
@@ -41,6 +44,9 @@ STAGE = {
     "any": "the whole handshake",
 }
 
+EVIDENCE = {"measured": "", "read": " (from its source)", "reported": " (hearsay)"}
+"""How much a client's outlook is worth, in words to put behind its name."""
+
 MARK = {"error": "✗", "warning": "!", "note": "·"}
 
 
@@ -51,3 +57,19 @@ def outcome(report: Report) -> str:
     if report.connected:
         return "Connected: an MCP request was answered."
     return f"Not connected. It got as far as {STAGE[report.reached]} ({report.reached})."
+
+
+def others(report: Report) -> list[tuple[str, list[str]]]:
+    """What other clients would do with this server: a heading, and a line for each client or reason."""
+    rest = [outlook for outlook in report.clients if not outlook.recorded]
+    through = [_named(outlook) for outlook in rest if outlook.outcome == "goes-through"]
+    stops = [f"{_named(o)}: at {o.stage}, {o.why}" for o in rest if o.outcome == "stops"]
+    unknown = sorted((o for o in rest if o.outcome == "unknown"), key=lambda o: o.why)
+    reasons = [f"{why}: {', '.join(map(_named, same))}" for why, same in groupby(unknown, key=lambda o: o.why)]
+    sections = [("Others that go through", [", ".join(through)] if through else []), ("Others that stop", stops)]
+    return [(head, lines) for head, lines in (*sections, ("Others, not known", reasons)) if lines]
+
+
+def _named(outlook: Outlook) -> str:
+    age = f" (as of {outlook.seen})" if outlook.stale else ""
+    return f"{outlook.client}{EVIDENCE[outlook.evidence]}{age}"

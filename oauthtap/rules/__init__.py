@@ -66,9 +66,7 @@ class Rule:
         return Handshake in self.subjects
 
     def applies_to(self, revision: str) -> bool:
-        return (self.since is None or self.since <= revision) and (
-            self.until is None or revision <= self.until
-        )
+        return (self.since is None or self.since <= revision) and (self.until is None or revision <= self.until)
 
     @cached_property
     def doc(self) -> str:
@@ -81,9 +79,7 @@ class Rule:
     @cached_property
     def prose(self) -> str:
         """Everything between the title and the repair."""
-        return re.split(r"^(?:Repair|Bad|Good):", self.doc.partition("\n")[2], maxsplit=1, flags=re.M)[
-            0
-        ].strip()
+        return re.split(r"^(?:Repair|Bad|Good):", self.doc.partition("\n")[2], maxsplit=1, flags=re.M)[0].strip()
 
     @cached_property
     def repair(self) -> str:
@@ -139,9 +135,7 @@ def _subjects(check: Check) -> tuple[type[Any], ...]:
     kinds = get_args(annotation) if union else (annotation,)
     for kind in kinds:
         if not (isinstance(kind, type) and issubclass(kind, Stage | Handshake)):
-            raise TypeError(
-                f"{check.__qualname__}: annotate the first parameter with a Stage or the Handshake"
-            )
+            raise TypeError(f"{check.__qualname__}: annotate the first parameter with a Stage or the Handshake")
     return tuple(kinds)
 
 
