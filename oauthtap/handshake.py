@@ -201,15 +201,14 @@ class Handshake:
             case AuthorizationRequest():
                 if uri := stage.redirect_uri:
                     self.redirect_uris.setdefault(urls.without_query(uri), stage.exchange.id)
-                if client_id := stage.get("client_id"):
-                    self.client_ids.setdefault(client_id, stage.exchange.id)
+                if named := stage.get("client_id"):
+                    self.client_ids.setdefault(named, stage.exchange.id)
             case AuthorizationResponse():
                 if stage.code:
                     self.issued.setdefault(stage.code, stage.exchange.id)
             case TokenEndpoint():
                 for member in ("access_token", "refresh_token"):
-                    secret = text(stage.granted.get(member))
-                    if secret:
+                    if secret := text(stage.granted.get(member)):
                         self.issued.setdefault(secret, stage.exchange.id)
 
     def _learn_mcp(self, stage: Mcp) -> None:

@@ -80,6 +80,8 @@ def recognize(exchange: Exchange, so_far: Handshake) -> tuple[Stage, ...]:
         found = (*found, answer)
     if not found:
         guess = _by_path(exchange, so_far)
+        if isinstance(guess, Mcp):
+            return _mcp(guess, so_far)
         found = (guess,) if guess else (Stage(exchange, "guess", because(exchange, Stage, so_far)),)
     return found
 
@@ -187,7 +189,7 @@ def _authorization(exchange: Exchange, so_far: Handshake, certainty: Certainty) 
     request = exchange.request
     pairs = request.query + (request.form if request.method == "POST" else ())
     handle = first(pairs, "request_uri")
-    if first(pairs, "client_id") is None and handle is None:
+    if not {"client_id", "request_uri", "response_type", "redirect_uri", "code_challenge"} & {name for name, _ in pairs}:
         return None
     pushed = so_far.pushed.get(handle or "")
     return _stage(AuthorizationRequest, exchange, certainty, so_far, pushed=pushed)

@@ -70,7 +70,7 @@ def summary(report: Report, ink: Ink = PLAIN) -> Iterator[str]:
                 yield from _wrapped(f"Follows from it: {plain(finding.message)}", "  ")
     elif report.exchanges and not report.connected:
         yield "No single cause stands out. The last exchanges below show where it stopped."
-    remaining = Counter(f.severity for f in report.findings if f.severity != "note")
+    remaining = Counter[Severity](f.severity for f in report.findings if f.severity != "note")
     if report.connected and remaining:
         yield f"Other clients may be stricter: {_counted(remaining)}, below."
 
