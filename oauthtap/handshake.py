@@ -199,8 +199,8 @@ class Handshake:
                 if handle := text(stage.answer_object.get("request_uri")):
                     self.pushed[handle] = stage
             case AuthorizationRequest():
-                if uri := stage.redirect_uri:
-                    self.redirect_uris.setdefault(urls.without_query(uri), stage.exchange.id)
+                if callback := stage.redirect_uri:
+                    self.redirect_uris.setdefault(urls.without_query(callback), stage.exchange.id)
                 if named := stage.get("client_id"):
                     self.client_ids.setdefault(named, stage.exchange.id)
             case AuthorizationResponse():

@@ -49,7 +49,8 @@ def is_connected(handshake: Handshake) -> bool:
     """The newest MCP request that counts was answered, with a token where one was asked for."""
     state = False
     for stage in handshake.all(Mcp):
-        if stage.exchange.actor != "client" or isinstance(stage, McpStream | SessionEnd):
+        under_way = stage.exchange.response is None and stage.exchange.error is None
+        if stage.exchange.actor != "client" or isinstance(stage, McpStream | SessionEnd) or under_way:
             continue
         if isinstance(stage, Challenge | TokenRejected | StepUp):
             state = False
