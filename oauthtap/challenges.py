@@ -133,3 +133,28 @@ def typescript_wants_more(lines: Sequence[str]) -> bool:
     """The TypeScript SDK drops this header: its first word is not Bearer, or nothing follows it."""
     words = ", ".join(lines).split(" ")
     return words[0].lower() != "bearer" or len(words) < 2 or not words[1]
+
+
+def write(challenges: Sequence[Challenge]) -> str:
+    """The challenges as one header value that every reader understands: one blank, quotes, commas."""
+    return ", ".join(_written(challenge) for challenge in challenges)
+
+
+def _written(challenge: Challenge) -> str:
+    if challenge.token68 is not None:
+        return f"{challenge.scheme} {challenge.token68}"
+    quoted = (param.value.replace("\\", "\\\\").replace('"', '\\"') for param in challenge.params)
+    pairs = (f'{param.name}="{value}"' for param, value in zip(challenge.params, quoted, strict=True))
+    return f"{challenge.scheme} {', '.join(pairs)}".strip()
+
+
+def with_params(challenge: Challenge, **changes: str | None) -> Challenge:
+    """The challenge with parameters set (at the end where they are new), or taken away with None."""
+    kept = [param for param in challenge.params if param.name.lower() not in changes]
+    new = [Param(name, value, True, False) for name, value in changes.items() if value is not None]
+    return Challenge(challenge.scheme, (*kept, *new), challenge.token68)
+
+
+def without_quoted(text: str) -> str:
+    """The text with everything inside double quotes blanked out; every other character keeps its place."""
+    return re.sub(r'"((?:[^"\\]|\\.)*)"', lambda match: f'"{" " * len(match[1])}"', text)
