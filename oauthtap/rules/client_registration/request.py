@@ -204,11 +204,13 @@ def application_type_conflict(stage: Registration, so_far: Handshake) -> Problem
     kind = sent.get("application_type") or (stage.granted.get("application_type") if stage.ok else None)
     on_device = [uri for uri in uris if _lives_on_device(uri)]
     if kind == "web" and on_device:
+        stated = "application_type" in sent
         yield Problem(
             message=f"the client is registered as `web`, and {on_device[0]} is an address only native clients may have",
-            at="request.json.application_type" if "application_type" in sent else "response.json.application_type",
+            at=f"{'request' if stated else 'response'}.json.application_type",
             expected="native",
             actual="web",
+            severity=None if stated else "note",  # the server filled it in, and took the address all the same
         )
     elif kind == "native" and uris and not on_device and _blames_redirect(stage):
         # Claimed https addresses of native apps are legitimate, so only a refusal makes this worth saying.
