@@ -409,6 +409,13 @@ class ServerMetadata(Document):
         return urls.OIDC in self.request.path
 
     @property
+    def published(self) -> bool:
+        """Answered 200 with a JSON object that means to be metadata: it has an issuer or an endpoint. Raises Unseen."""
+        return self.status == 200 and any(
+            name == "issuer" or name.endswith("_endpoint") for name in self.document
+        )
+
+    @property
     def issuer(self) -> str | None:
         return self.get("issuer")
 

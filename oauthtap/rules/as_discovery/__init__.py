@@ -1,0 +1,1 @@
+"""Metadata of the authorization server: where it is looked for, and what it has to say."""
