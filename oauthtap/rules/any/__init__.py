@@ -1,0 +1,1 @@
+"""What can be wrong with any exchange of a handshake: network, certificates, addresses."""

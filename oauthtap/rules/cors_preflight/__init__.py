@@ -1,0 +1,1 @@
+"""Permission checks of browsers, before a script may send its request."""

@@ -1,0 +1,1 @@
+"""A request with a token is refused, and how the server says so."""
