@@ -137,7 +137,9 @@ def only_openid_document(handshake: Handshake) -> Problems:
         if failed.oidc or failed.status not in (400, 404, 405, 410) or not issuer:
             continue
         other = next((d for d in openid if (d.expected_issuer or "").rstrip("/") == issuer), None)
-        if other is None or any(not d.oidc and d.ok and (d.expected_issuer or "").rstrip("/") == issuer for d in documents):
+        if other is None or any(
+            not d.oidc and d.ok and (d.expected_issuer or "").rstrip("/") == issuer for d in documents
+        ):
             continue
         able = other.exchange.actor == "client"
         yield Problem(
@@ -153,7 +155,9 @@ def only_openid_document(handshake: Handshake) -> Problems:
 
 @rule(
     "as-metadata-only-appended",
-    must("RFC 8414 §3 and §3.1; MCP 2026-07-28 AS Discovery", "https://www.rfc-editor.org/rfc/rfc8414.html#section-3.1"),
+    must(
+        "RFC 8414 §3 and §3.1; MCP 2026-07-28 AS Discovery", "https://www.rfc-editor.org/rfc/rfc8414.html#section-3.1"
+    ),
     who="authorization-server",
     since="2025-06-18",
     stops_at=("client-registration", "authorization-request"),

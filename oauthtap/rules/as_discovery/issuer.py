@@ -1,0 +1,253 @@
+"""The issuer: the name under which an authorization server vouches for its metadata."""
+
+from __future__ import annotations
+
+from oauthtap import urls
+from oauthtap.findings import Patch, Problem, Problems
+from oauthtap.handshake import Handshake
+from oauthtap.rules import rule
+from oauthtap.specs import must
+from oauthtap.stages import AuthorizationRequest, Registration, ResourceMetadata, ServerMetadata, TokenEndpoint, text
+
+_RFC8414_2 = "https://www.rfc-editor.org/rfc/rfc8414.html#section-2"
+_RFC8414_33 = "https://www.rfc-editor.org/rfc/rfc8414.html#section-3.3"
+
+
+def _entries(so_far: Handshake) -> list[str]:
+    """Every issuer that protected resource metadata has named."""
+    return [
+        entry
+        for document in so_far.all(ResourceMetadata)
+        if document.ok and document.exchange.response and document.exchange.response.body is not None
+        for entry in document.authorization_servers
+    ]
+
+
+def _expected(document: ServerMetadata, so_far: Handshake) -> str | None:
+    """The issuer whose metadata the client set out for, redirects traced back."""
+    start = document
+    for _ in range(5):
+        cause = start.because
+        if cause is None or cause.at != "response.header.location" or cause.exchange is None:
+            break
+        before = next((s for s in so_far.of(cause.exchange) if isinstance(s, ServerMetadata)), None)
+        if before is None:
+            break
+        start = before
+    return start.expected_issuer
+
+
+def _mismatch(document: ServerMetadata, so_far: Handshake) -> tuple[str, str] | None:
+    """Expected and stated issuer, where they differ by more than one trailing slash."""
+    stated, expected = document.issuer, _expected(document, so_far)
+    if stated is None or expected is None or not document.published:
+        return None
+    if stated in _entries(so_far) or urls.grade(stated, expected) in ("identical", "slash"):
+        return None
+    return expected, stated
+
+
+@rule(
+    "as-issuer-missing",
+    must("RFC 8414 §2; OIDC Discovery 1.0 §3", _RFC8414_2),
+    who="authorization-server",
+    stops_at=("client-registration", "authorization-request"),
+)
+def issuer_missing(document: ServerMetadata, so_far: Handshake) -> Problems:
+    """The metadata does not say whose it is: there is no `issuer`.
+
+    A client compares this member with the issuer it set out for, to be sure that nobody
+    slipped it a stranger's document. Without it, most refuse the whole document.
+
+    Usual causes: a document written by hand; an error message that came with status 200.
+
+    Repair: Add `issuer` with exactly the value that stands in `authorization_servers`.
+
+    Bad:
+        GET https://as.example.com/.well-known/oauth-authorization-server
+        200 {"token_endpoint": "https://as.example.com/token"}
+
+    Good:
+        GET https://as.example.com/.well-known/oauth-authorization-server
+        200 {"issuer": "https://as.example.com", "token_endpoint": "https://as.example.com/token"}
+    """
+    if document.status == 200 and isinstance(document.answer, dict) and document.issuer is None:
+        expected = _expected(document, so_far)
+        yield Problem(
+            message=f"the metadata has no `issuer`; it has to be {expected or 'the address of the issuer'}",
+            at="response.json.issuer",
+            expected=expected,
+            patch=Patch(merge={"issuer": expected}) if expected else None,
+        )
+
+
+@rule(
+    "as-issuer-mismatch",
+    must("RFC 8414 §3.3; OIDC Discovery 1.0 §4.3; MCP 2026-07-28 AS Discovery", _RFC8414_33),
+    who="authorization-server",
+)
+def issuer_mismatch(document: ServerMetadata, so_far: Handshake) -> Problems:
+    """The metadata belongs to another issuer than the one it was fetched for.
+
+    The client asked for the metadata of one issuer, and the document says it is another's.
+    That is what an attack looks like, so careful clients throw the document away. Older ones
+    did not look, and the login breaks with their next update.
+
+    Usual causes: `authorization_servers` lists a domain that only passes on the identity
+    provider's document; the base URL of the server lacks its path or its public name.
+
+    Repair: List the document's own `issuer` in `authorization_servers`, letter by letter; or
+    configure the authorization server's public base URL so that it states the listed one.
+
+    Bad:
+        GET https://as.example.com/.well-known/oauth-authorization-server/team
+        200 {"issuer": "https://as.example.com", "token_endpoint": "https://as.example.com/token"}
+
+    Good:
+        GET https://as.example.com/.well-known/oauth-authorization-server/team
+        200 {"issuer": "https://as.example.com/team", "token_endpoint": "https://as.example.com/token"}
+    """
+    differs = _mismatch(document, so_far)
+    if differs is None:
+        return
+    expected, stated = differs
+    guessed = bool(document.because and document.because.guess and so_far.prm)
+    lighter = "{" in stated or guessed or document.exchange.actor == "reporter"
+    yield Problem(
+        message=f"`issuer` is {stated}, but this is the metadata of {expected}",
+        at="response.json.issuer",
+        expected=expected,
+        actual=stated,
+        severity="warning" if lighter else None,
+        patch=Patch(merge={"issuer": expected}, assumes=f"{expected} and {stated} are the same server"),
+    )
+
+
+@rule(
+    "as-issuer-trailing-slash",
+    must("RFC 8414 §3.3 and §4; MCP 2026-07-28 AS Discovery", _RFC8414_33),
+    who="authorization-server",
+)
+def issuer_trailing_slash(document: ServerMetadata, so_far: Handshake) -> Problems:
+    """The issuer in the metadata and the listed one differ by a slash at the end.
+
+    Clients compare the two as plain text, and `https://host` is not `https://host/`. Those
+    that compare stop here.
+
+    Usual causes: a URL type in the server's code adds the slash to a bare host; the issuer
+    was typed from memory (Auth0's issuers do end in a slash).
+
+    Repair: Copy the metadata's `issuer` into `authorization_servers` letter by letter.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://as.example.com"]}
+        GET https://as.example.com/.well-known/oauth-authorization-server
+        200 {"issuer": "https://as.example.com/", "token_endpoint": "https://as.example.com/token"}
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://as.example.com/"]}
+        GET https://as.example.com/.well-known/oauth-authorization-server
+        200 {"issuer": "https://as.example.com/", "token_endpoint": "https://as.example.com/token"}
+    """
+    stated, expected, entries = document.issuer, _expected(document, so_far), _entries(so_far)
+    if stated is None or expected not in entries or stated in entries or not document.published:
+        return
+    if urls.grade(stated, expected or "") == "slash":
+        yield Problem(
+            message=f"`issuer` is {stated}, and `authorization_servers` has {expected}: one slash apart",
+            at="response.json.issuer",
+            expected=expected,
+            actual=stated,
+            patch=Patch(merge={"issuer": expected}, assumes="the server accepts its name without the other slash"),
+        )
+
+
+@rule(
+    "as-issuer-format",
+    must("RFC 8414 §2; RFC 9207 §2", _RFC8414_2),
+    who="authorization-server",
+    severity="warning",
+)
+def issuer_format(document: ServerMetadata, so_far: Handshake) -> Problems:
+    """The issuer is no plain https address.
+
+    From an issuer clients build addresses and compare it with other texts. With a query,
+    a fragment or without a host neither has a defined outcome.
+
+    Usual causes: a tenant selector in the query; a name instead of an address; the scheme of
+    the inner server behind a TLS terminator.
+
+    Repair: Make the issuer an https address with a host and at most a path.
+
+    Bad:
+        GET https://as.example.com/.well-known/oauth-authorization-server
+        200 {"issuer": "as.example.com", "token_endpoint": "https://as.example.com/token"}
+
+    Good:
+        GET https://as.example.com/.well-known/oauth-authorization-server
+        200 {"issuer": "https://as.example.com", "token_endpoint": "https://as.example.com/token"}
+    """
+    stated = text(document.document.get("issuer"))
+    if stated is None:
+        return
+    parts = urls.split(stated)
+    wrong = None
+    if parts is None:
+        wrong = "no absolute address"
+    elif "?" in stated or "#" in stated:
+        wrong = "an address with query or fragment"
+    elif parts.scheme != "https" and not urls.is_loopback(stated):
+        wrong = "not https"
+    if wrong:
+        yield Problem(
+            message=f"`issuer` is {stated or 'empty'}, {wrong}; it has to be a plain https address",
+            at="response.json.issuer",
+            expected="https://host or https://host/path",
+            actual=stated,
+        )
+
+
+@rule(
+    "client-used-mismatched-issuer",
+    must("RFC 8414 §3.3 and §6.2; MCP 2026-07-28 AS Discovery", _RFC8414_33),
+    who="client",
+    severity="warning",
+)
+def used_mismatched_issuer(stage: Registration | AuthorizationRequest | TokenEndpoint, so_far: Handshake) -> Problems:
+    """The client goes on with metadata that belongs to another issuer.
+
+    Comparing the issuer is what keeps a stranger from putting his own token endpoint in
+    front of the client. This client did not compare, and hands over whatever follows.
+
+    Usual causes: an older SDK without the comparison.
+
+    Repair: Update the client. If you write it: drop metadata whose `issuer` is not exactly the
+    issuer you asked for.
+
+    Bad:
+        GET https://as.example.com/.well-known/oauth-authorization-server/team
+        200 {"issuer": "https://as.example.com", "registration_endpoint": "https://as.example.com/register"}
+        POST https://as.example.com/register {"redirect_uris": ["http://localhost:8000/callback"]}
+        201 {"client_id": "client-1"}
+
+    Good:
+        GET https://as.example.com/.well-known/oauth-authorization-server/team
+        200 {"issuer": "https://as.example.com/team", "registration_endpoint": "https://as.example.com/register"}
+        POST https://as.example.com/register {"redirect_uris": ["http://localhost:8000/callback"]}
+        201 {"client_id": "client-1"}
+    """
+    source = stage.because.exchange if stage.because and not stage.because.guess else None
+    if stage.exchange.actor not in ("client", "browser") or source is None:
+        return
+    used = [s.because.exchange for s in so_far.stages[-50:] if isinstance(s, Registration | AuthorizationRequest | TokenEndpoint) and s.because]  # fmt: skip
+    document = next((s for s in so_far.of(source) if isinstance(s, ServerMetadata)), None)
+    differs = _mismatch(document, so_far) if document and source not in used else None
+    if differs:
+        yield Problem(
+            message=f"the client uses the endpoints of {differs[1]}, though it asked for {differs[0]}",
+            at="request.url",
+            expected=differs[0],
+            actual=differs[1],
+        )
