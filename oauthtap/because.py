@@ -73,18 +73,15 @@ def _redirected(exchange: Exchange, so_far: Handshake) -> Because | None:
 
 
 def _resource_metadata(exchange: Exchange, so_far: Handshake) -> Because:
-    challenges = so_far.all(Challenge)
-    for challenge in reversed(so_far.all(Mcp)[-200:]):
-        named = challenge.metadata_url
-        if named is not None and absolute(named, challenge.url) == exchange.request.url:
-            at = "response.header.www-authenticate.resource_metadata"
-            return Because(exchange=challenge.exchange.id, at=at)
+    if where := so_far.metadata_urls.get(exchange.request.url):
+        return Because(exchange=where.exchange, at=where.at)
     how = {place.url: place.how for place in urls.prm_locations(so_far.resource or "")}.get(exchange.request.url)
     rule = {
         "inserted": "the well-known place of the MCP URL (RFC 9728, 3.1)",
         "root": "the well-known place at the root of the MCP server",
     }.get(how or "", "a place that no specification names")
-    return Because(exchange=challenges[-1].exchange.id if challenges else None, guess=True, fallback=rule)
+    challenge = so_far.challenge
+    return Because(exchange=challenge.exchange.id if challenge else None, guess=True, fallback=rule)
 
 
 def _server_metadata(exchange: Exchange, so_far: Handshake) -> Because:
@@ -97,10 +94,8 @@ def _server_metadata(exchange: Exchange, so_far: Handshake) -> Because:
         for number, entry in enumerate(document.authorization_servers):
             if entry.rstrip("/") in built or any(place.url == url for place in urls.as_locations(entry)):
                 return Because(exchange=document.exchange.id, at=f"response.json.authorization_servers[{number}]")
-    for challenge in reversed(so_far.all(Mcp)[-200:]):
-        if challenge.metadata_url == exchange.request.url:
-            at = "response.header.www-authenticate.resource_metadata"
-            return Because(exchange=challenge.exchange.id, at=at)
+    if where := so_far.metadata_urls.get(exchange.request.url):
+        return Because(exchange=where.exchange, at=where.at)
     last = so_far.last(ResourceMetadata)
     before = last.exchange.id if last else (so_far.challenge.exchange.id if so_far.challenge else None)
     if documents and any(

@@ -60,6 +60,8 @@ class Handshake:
         self.endpoints: dict[tuple[str, str], Learned] = {}
         """(member name, URL in comparable form) to where it was learned; the newest wins."""
         self.mcp_urls: dict[str, int] = {}
+        self.metadata_urls: dict[str, Learned] = {}
+        """Every `resource_metadata` of a challenge, resolved, to the newest exchange that named it."""
         self.message_urls: dict[str, Learned] = {}
         self.redirect_uris: dict[str, int] = {}
         self.issued: dict[str, int] = {}
@@ -219,6 +221,10 @@ class Handshake:
         if self.resource is None and stage.exchange.actor == "client":
             self.resource = stage.url
         self._announced = stage.version or self._announced
+        if named_by := stage.metadata_url:
+            at = "response.header.www-authenticate.resource_metadata"
+            for url in (named_by, absolute(named_by, stage.url)):
+                self.metadata_urls[url] = Learned(named_by, stage.exchange.id, at)
         refused = isinstance(stage, Challenge | TokenRejected | StepUp)
         if stage.bearer is not None and not refused and stage.ok and stage.response.media_type != "text/html":
             self.authorized = self.authorized or stage

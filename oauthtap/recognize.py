@@ -57,6 +57,7 @@ _ABOUT_TOKEN = re.compile(
 )
 _LOGIN_PATH = re.compile(r"log-?in|sign-?in|/auth|oauth|authorize|sso|saml|/session", re.I)
 _THIRD_PARTY = re.compile(r'"isError"\s*:\s*true|-32042')
+_ASKED = {"client_id", "request_uri", "response_type", "redirect_uri", "code_challenge"}
 _TOKEN_MEMBERS = ("code", "refresh_token", "client_id", "assertion", "subject_token", "device_code")
 
 
@@ -105,7 +106,7 @@ def _well_known(exchange: Exchange, so_far: Handshake) -> Stage | None:
     path = exchange.request.path
     if urls.OAUTH in path or urls.OIDC in path:
         return _server_metadata(exchange, so_far, "certain")
-    named = any(exchange.request.url == c.metadata_url for c in so_far.all(Mcp)[-200:])
+    named = exchange.request.url in so_far.metadata_urls
     if urls.PRM in path or named:
         variant = "header" if named else _prm_variant(exchange.request.url, so_far.resource)
         return _stage(ResourceMetadata, exchange, "certain", so_far, variant=variant)
@@ -189,7 +190,7 @@ def _authorization(exchange: Exchange, so_far: Handshake, certainty: Certainty) 
     request = exchange.request
     pairs = request.query + (request.form if request.method == "POST" else ())
     handle = first(pairs, "request_uri")
-    if not {"client_id", "request_uri", "response_type", "redirect_uri", "code_challenge"} & {name for name, _ in pairs}:
+    if not _ASKED & {name for name, _ in pairs}:
         return None
     pushed = so_far.pushed.get(handle or "")
     return _stage(AuthorizationRequest, exchange, certainty, so_far, pushed=pushed)

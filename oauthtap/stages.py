@@ -120,7 +120,7 @@ class Stage:
             return self.authorization[1].strip()
         return None
 
-    @property
+    @cached_property
     def challenged(self) -> challenges.Parsed:
         """The WWW-Authenticate lines of the answer, read."""
         lines = self.exchange.response.header_lines("www-authenticate") if self.exchange.response else ()
@@ -411,9 +411,7 @@ class ServerMetadata(Document):
     @property
     def published(self) -> bool:
         """Answered 200 with a JSON object that means to be metadata: it has an issuer or an endpoint. Raises Unseen."""
-        return self.status == 200 and any(
-            name == "issuer" or name.endswith("_endpoint") for name in self.document
-        )
+        return self.status == 200 and any(name == "issuer" or name.endswith("_endpoint") for name in self.document)
 
     @property
     def issuer(self) -> str | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Literal, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
@@ -29,6 +30,7 @@ def split(url: str) -> SplitResult | None:
     return parts if parts.scheme and parts.hostname else None
 
 
+@lru_cache(4096)
 def origin(url: str) -> str:
     """Scheme, host and port of a URL as RFC 6454 writes them; empty when it has none.
 
@@ -53,6 +55,7 @@ def without_query(url: str) -> str:
     return url.partition("#")[0].partition("?")[0]
 
 
+@lru_cache(4096)
 def endpoint(url: str) -> str:
     """The form in which endpoint URLs are compared: origin in lower case, path, no query."""
     return f"{origin(url)}{path_of(url)}" if origin(url) else without_query(url)
