@@ -103,6 +103,9 @@ def _watch_flags(top: argparse.ArgumentParser) -> None:
 
 def _judging_flags(group: Any) -> None:
     group.add_argument("--client", metavar="NAME", help="which client it is, whatever was recognized")
+    group.add_argument(
+        "--rules", action="append", default=[], metavar="FILE", help="load rules of your own; repeatable"
+    )
     group.add_argument("--revision", metavar="DATE", help="judge by this MCP revision, whatever was negotiated")
 
 

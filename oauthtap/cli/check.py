@@ -7,6 +7,7 @@ from argparse import Namespace
 from datetime import date
 
 from oauthtap import sources
+from oauthtap.cli import own_rules
 from oauthtap.cli.errors import Usage
 from oauthtap.clients import profiles
 from oauthtap.findings import RANK
@@ -19,6 +20,7 @@ from oauthtap.tap import Tap
 
 def check(arguments: Namespace) -> int:
     """Print the report on a recording. Gives 1 when a finding reaches `--fail-on`."""
+    own_rules.load(arguments.rules)
     report = judge(arguments.file, revision=arguments.revision, client=arguments.client)
     if arguments.format == "console":
         sys.stdout.write(console(report, Ink(sys.stdout.isatty())))

@@ -1,0 +1,27 @@
+"""Rules of the user's own: Python files named with `--rules`."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from oauthtap import rules
+from oauthtap.cli.errors import Usage
+
+
+def load(files: Iterable[str]) -> None:
+    """Import each file, so that its rules are registered. Raises Usage when one cannot be imported."""
+    rules.load()
+    for name in files:
+        path = Path(name)
+        spec = importlib.util.spec_from_file_location(f"oauthtap_own_rules_{path.stem}", path)
+        if spec is None or spec.loader is None or not path.is_file():
+            raise Usage(f"{name} is no Python file; name one like addons/house_rules.py")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # annotations are looked up there
+        try:
+            spec.loader.exec_module(module)
+        except Exception as problem:
+            raise Usage(f"{name} cannot be loaded: {type(problem).__name__}: {problem}") from problem
