@@ -1,0 +1,371 @@
+"""How the client searches for metadata, and what it does when it finds none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from oauthtap import urls
+from oauthtap.findings import Problem, Problems
+from oauthtap.handshake import Handshake
+from oauthtap.rules import rule
+from oauthtap.specs import must, practice, should
+from oauthtap.stages import (
+    AuthorizationRequest,
+    Mcp,
+    Registration,
+    ResourceMetadata,
+    ServerMetadata,
+    Stage,
+    TokenEndpoint,
+)
+
+_LOCATIONS = "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/authorization-server-discovery#authorization-server-metadata-discovery"
+_FALLBACKS = "https://modelcontextprotocol.io/specification/2025-03-26/basic/authorization#fallbacks-for-servers-without-metadata-discovery"
+_DEFAULTS = ("/authorize", "/token", "/register")
+_PATIENCE = 5.0
+"""Seconds after which a client that has more to try would have tried it."""
+
+
+def _own(stages: Sequence[ServerMetadata]) -> list[ServerMetadata]:
+    return [stage for stage in stages if stage.exchange.actor == "client" and stage.status is not None]
+
+
+def _listed(so_far: Handshake) -> list[str]:
+    """The issuers that a document read by the client itself has named."""
+    return [
+        entry
+        for document in so_far.all(ResourceMetadata)
+        if document.ok
+        and document.exchange.actor == "client"
+        and document.exchange.response
+        and document.exchange.response.body is not None
+        for entry in document.authorization_servers
+    ]
+
+
+def _points_at_metadata(so_far: Handshake) -> bool:
+    """The MCP server is one of those that publish which authorization server they trust."""
+    return bool(_listed(so_far)) or any(stage.metadata_url for stage in so_far.all(Mcp)[-200:])
+
+
+@rule(
+    "client-fell-back-to-legacy-endpoints",
+    practice(
+        "MCP 2025-03-26 'Fallbacks for Servers without Metadata Discovery' (origin of this behaviour)", _FALLBACKS
+    ),
+    who="client",
+    severity="warning",
+    since="2025-06-18",
+    symptom=True,
+    stops_at=("client-registration", "authorization-request", "token-request", "token-refresh"),
+)
+def fell_back(
+    stage: ServerMetadata | Registration | AuthorizationRequest | TokenEndpoint, so_far: Handshake
+) -> Problems:
+    """The client takes the MCP server itself for the authorization server.
+
+    That is how clients worked in early 2025, and what some still do when they could not use
+    what the server publishes today. The 404 that follows is only the echo: what went wrong
+    came before it.
+
+    Usual causes: the resource metadata was not found, not readable, or names another resource;
+    or the client never asked for it.
+
+    Repair: Look at the step before this one: make the protected resource metadata and the
+    authorization server's metadata load. If both do, update the client.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://as.example.com"]}
+        POST https://mcp.example.com/register {"redirect_uris": ["http://localhost:8000/callback"]}
+        404
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://mcp.example.com"]}
+        POST https://mcp.example.com/register {"redirect_uris": ["http://localhost:8000/callback"]}
+        201 {"client_id": "client-1"}
+    """
+    home = urls.origin(so_far.resource or "")
+    if stage.exchange.actor not in ("client", "browser") or not home or urls.origin(stage.url) != home:
+        return
+    if isinstance(stage, ServerMetadata):
+        default = urls.path_of(stage.url).rstrip("/") in (urls.OAUTH, urls.OIDC)
+    else:
+        default = urls.path_of(stage.url) in _DEFAULTS and not _named_by_listed(stage, so_far)
+    if not default or not _points_at_metadata(so_far) or _fell_before(so_far, home):
+        return
+    if any(urls.origin(entry) == home and urls.path_of(entry) == "/" for entry in _listed(so_far)):
+        return
+    if isinstance(stage, ServerMetadata) and any(urls.origin(entry) == home for entry in _listed(so_far)):
+        return
+    there = ", ".join(dict.fromkeys(_listed(so_far))) or "named by the metadata that the challenge points at"
+    yield Problem(
+        message=f"the client asks {stage.url}, though the authorization server is {there}",
+        at="request.url",
+        expected=there,
+        actual=stage.url,
+    )
+
+
+def _named_by_listed(stage: Stage, so_far: Handshake) -> bool:
+    """Metadata of a listed issuer named this address."""
+    source = stage.because.exchange if stage.because and not stage.because.guess else None
+    for document in so_far.of(source or 0):
+        if isinstance(document, ServerMetadata) and not (document.because and document.because.guess):
+            return True
+    return False
+
+
+def _fell_before(so_far: Handshake, home: str) -> bool:
+    return any(
+        isinstance(stage, ServerMetadata | Registration | AuthorizationRequest | TokenEndpoint)
+        and stage.exchange.actor in ("client", "browser")
+        and urls.origin(stage.url) == home
+        and urls.path_of(stage.url).rstrip("/") in (urls.OAUTH, urls.OIDC, *_DEFAULTS)
+        for stage in so_far.stages[-100:]
+    )
+
+
+@rule(
+    "client-as-discovery-order",
+    must("MCP 2026-07-28 AS Discovery 'Authorization Server Metadata Discovery'", _LOCATIONS),
+    who="client",
+    severity="note",
+    since="2025-06-18",
+    stops_at=("client-registration", "authorization-request"),
+)
+def discovery_order(handshake: Handshake) -> Problems:
+    """The client does not look for the metadata at all places where it may lie.
+
+    A client has to try two places for an issuer without path and three for one with a path,
+    in a fixed order. This one skipped a place, perhaps the very one that has the document, so
+    it fails with servers that are fine.
+
+    Usual causes: the client knows OAuth metadata only, or OpenID only, or builds the address
+    from the wrong path.
+
+    Repair: Update the client, or report it to its makers. Until then, publish the metadata at
+    the place this client looks at, too.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://as.example.com"]}
+        GET https://as.example.com/.well-known/openid-configuration
+        404
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://as.example.com"]}
+        GET https://as.example.com/.well-known/oauth-authorization-server
+        200 {"issuer": "https://as.example.com", "token_endpoint": "https://as.example.com/token"}
+    """
+    listed = _listed(handshake)
+    entry = listed[0] if listed else ""
+    places = [place.url for place in urls.as_locations(entry)]
+    tried = [d for d in _own(handshake.all(ServerMetadata)) if urls.origin(d.url) == urls.origin(entry)]
+    if not tried or not places:
+        return
+    asked = [urls.without_query(document.url) for document in tried]
+    hit = next((document for document in tried if document.status == 200), None)
+    until = places.index(asked[tried.index(hit)]) if hit and asked[tried.index(hit)] in places else len(places)
+    skipped = [place for place in places[:until] if place not in asked]
+    out_of_order = [p for p in dict.fromkeys(asked) if p in places] != [p for p in places if p in asked]
+    gave_up = hit is None and skipped and _gave_up(tried[-1], handshake)
+    if hit is None and not gave_up:
+        return
+    stopped_early = any((document.status and document.status >= 500) or document.ok for document in tried)
+    if skipped or out_of_order:
+        missed = skipped[0] if skipped else places[0]
+        yield Problem(
+            exchange=tried[-1].exchange.id if hit is None else hit.exchange.id,
+            message=f"for the issuer {entry} the client {'never asked' if skipped else 'did not first ask'} {missed}",
+            at="request.url",
+            expected=", then ".join(places),
+            actual=", then ".join(dict.fromkeys(asked)),
+            severity="warning" if gave_up and not stopped_early else "note",
+        )
+
+
+def _gave_up(last: ServerMetadata, handshake: Handshake) -> bool:
+    """The client tried nothing else: it went on elsewhere, or nothing came for a while."""
+    later = [
+        s for s in handshake.stages if s.exchange.id > last.exchange.id and s.exchange.actor in ("client", "browser")
+    ]
+    if any(isinstance(s, Registration | AuthorizationRequest | TokenEndpoint) for s in later):
+        return True
+    end = last.exchange.ended
+    return handshake.ended is not None and end is not None and handshake.ended - end >= _PATIENCE
+
+
+@rule(
+    "client-probed-root-for-path-issuer",
+    practice("MCP 2026-07-28 AS Discovery; MCP conformance check authorization-server-metadata-wrong-path", _LOCATIONS),
+    who="client",
+    since="2025-06-18",
+)
+def probed_root(document: ServerMetadata, so_far: Handshake) -> Problems:
+    """The client looks for the metadata at the root of the host, though the issuer has a path.
+
+    The root belongs to another issuer: on a host with many tenants, to another tenant. What the
+    client finds there, if anything, is not what it was sent for.
+
+    Usual causes: an older client that drops the path.
+
+    Repair: In the client: put the well-known part between host and path of the issuer.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://as.example.com/team"]}
+        GET https://as.example.com/.well-known/oauth-authorization-server
+        404
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://as.example.com/team"]}
+        GET https://as.example.com/.well-known/oauth-authorization-server/team
+        404
+    """
+    if document.exchange.actor != "client" or urls.path_of(document.url).rstrip("/") != urls.OAUTH:
+        return
+    same = [entry for entry in _listed(so_far) if urls.origin(entry) == urls.origin(document.url)]
+    if same and all(urls.path_of(entry).strip("/") for entry in same):
+        yield Problem(
+            message=f"the client asks {document.url}; the metadata of {same[0]} is at {urls.as_locations(same[0])[0].url}",
+            at="request.url",
+            expected=urls.as_locations(same[0])[0].url,
+            actual=document.url,
+        )
+
+
+@rule(
+    "as-0326-metadata-not-at-origin",
+    must(
+        "MCP 2025-03-26 'Authorization Base URL' and 'Fallbacks for Servers without Metadata Discovery'",
+        "https://modelcontextprotocol.io/specification/2025-03-26/basic/authorization#authorization-base-url",
+    ),
+    who="authorization-server",
+    since="2025-03-26",
+    until="2025-03-26",
+    stops_at=("client-registration", "authorization-request"),
+)
+def metadata_not_at_origin(handshake: Handshake) -> Problems:
+    """The MCP server's host has neither metadata nor the default endpoints.
+
+    A client of MCP 2025-03-26 knows one place only: the host of the MCP URL, without path.
+    It looks for metadata there, then tries `/register`, `/authorize` and `/token`. Nothing of
+    this exists, so it has nowhere to go.
+
+    Usual causes: the authorization server lives on another host, which these clients cannot
+    learn.
+
+    Repair: Publish the authorization server's metadata at
+    `/.well-known/oauth-authorization-server` of the MCP server's host.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-authorization-server
+        404
+        POST https://mcp.example.com/register {"redirect_uris": ["http://localhost:8000/callback"]}
+        404
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-authorization-server
+        200 {"issuer": "https://mcp.example.com", "token_endpoint": "https://mcp.example.com/token"}
+    """
+    home = urls.origin(handshake.resource or "")
+    if not home or handshake.prm is not None or handshake.metadata is not None:
+        return
+    looked = next((d for d in handshake.all(ServerMetadata) if d.url == home + urls.OAUTH), None)
+    defaults = [s for s in handshake.stages if _is_default(s, home)]
+    if looked and (looked.status or 0) >= 400 and defaults and all(s.status in (404, 405) for s in defaults):
+        yield Problem(
+            exchange=looked.exchange.id,
+            message=f"{looked.url} answered {looked.status}, and {defaults[0].url} answered {defaults[0].status}",
+            at="response.status",
+            expected="200 with metadata",
+            actual=str(looked.status),
+        )
+
+
+def _is_default(stage: Stage, home: str) -> bool:
+    return isinstance(stage, Registration | AuthorizationRequest | TokenEndpoint) and urls.endpoint(stage.url) in {
+        home + path for path in _DEFAULTS
+    }
+
+
+@rule(
+    "as-0326-default-endpoints",
+    must("MCP 2025-03-26 'Fallbacks for Servers without Metadata Discovery'", _FALLBACKS),
+    who="authorization-server",
+    since="2025-03-26",
+    until="2025-03-26",
+)
+def default_endpoint_absent(stage: Registration | AuthorizationRequest | TokenEndpoint, so_far: Handshake) -> Problems:
+    """A default endpoint that a server without metadata has to have does not exist.
+
+    Where no metadata is published, a client of MCP 2025-03-26 uses `/authorize`, `/token` and
+    `/register` of the MCP server's host. The server promised them by not publishing any.
+
+    Usual causes: the endpoints have other paths, or lie on another host.
+
+    Repair: Publish metadata with the real addresses, or offer the three default paths.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-authorization-server
+        404
+        POST https://mcp.example.com/register {"redirect_uris": ["http://localhost:8000/callback"]}
+        404
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-authorization-server
+        404
+        POST https://mcp.example.com/register {"redirect_uris": ["http://localhost:8000/callback"]}
+        201 {"client_id": "client-1"}
+    """
+    home = urls.origin(so_far.resource or "")
+    if so_far.metadata is None and home and _is_default(stage, home) and stage.status in (404, 405):
+        yield Problem(
+            message=f"{stage.url} answers {stage.status}, and there is no metadata that names another address",
+            at="response.status",
+            expected="the endpoint, or metadata",
+            actual=str(stage.status),
+        )
+
+
+@rule(
+    "mcp-protocol-version-on-discovery",
+    should(
+        "MCP 2025-03-26 'Server Metadata Discovery Headers'",
+        "https://modelcontextprotocol.io/specification/2025-03-26/basic/authorization#server-metadata-discovery-headers",
+    ),
+    who="client",
+    severity="note",
+    since="2025-03-26",
+    until="2025-03-26",
+)
+def discovery_without_version(document: ServerMetadata, so_far: Handshake) -> Problems:
+    """The client does not say which MCP revision it speaks when it asks for metadata.
+
+    In MCP 2025-03-26 a server may answer by revision. Hardly any does, so the missing header
+    rarely matters; in browsers it even saves a preflight.
+
+    Usual causes: a generic OAuth library fetches the document.
+
+    Repair: In the client: send `MCP-Protocol-Version` with this request too.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-authorization-server
+        404
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-authorization-server
+        MCP-Protocol-Version: 2025-03-26
+
+        404
+    """
+    if document.exchange.actor == "client" and document.request.header("mcp-protocol-version") is None:
+        yield Problem(
+            message="the request has no MCP-Protocol-Version; 2025-03-26 asks for it",
+            at="request.header.mcp-protocol-version",
+            expected="2025-03-26",
+        )
