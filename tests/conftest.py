@@ -1,0 +1,16 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.bed import Bed
+
+
+@pytest.fixture(scope="session")
+def bed() -> Iterator[Bed]:
+    """The fault bed, started once. Its log grows: look at it through `bed.watching()`."""
+    with Bed() as started:
+        yield started
