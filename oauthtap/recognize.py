@@ -229,7 +229,7 @@ def _redirect_to_callback(exchange: Exchange, so_far: Handshake, stage: Stage | 
     own = isinstance(stage, AuthorizationRequest)
     here = stage.redirect_uri if isinstance(stage, AuthorizationRequest) and exchange.request.body is not None else None
     uris = [*so_far.redirect_uris, *([here] if here else [])]
-    if answers and any(_same_callback(urls.without_query(location), uri) for uri in uris):
+    if any(_same_callback(urls.without_query(location), uri) for uri in uris):
         if isinstance(stage, AuthorizationRequest):
             return AuthorizationResponse(exchange, "certain", None, asked=stage)
         return _answer_to(state, exchange, so_far, "certain")

@@ -516,10 +516,15 @@ class AuthorizationResponse(Stage):
     @cached_property
     def callback(self) -> bool:
         """This is the request to the callback, not the redirect that leads there."""
-        target = self.exchange.response.header("location") if self.exchange.response else None
-        return not (target and first(_query_of(target), "state") is not None) and not (
-            target and (first(_query_of(target), "code") or first(_query_of(target), "error"))
-        )
+        asked = urls.without_query(self.asked.redirect_uri or "") if self.asked else ""
+        if asked and urls.redirect_matches(self.request.bare_url, asked):
+            return True
+        location = self.exchange.response.header("location") if self.exchange.response else None
+        if location is None:
+            return True
+        if asked and urls.redirect_matches(urls.without_query(location), asked):
+            return False
+        return not {"state", "code", "error"} & {name for name, _ in _query_of(location)}
 
     @property
     def target(self) -> str:
