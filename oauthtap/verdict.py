@@ -52,7 +52,9 @@ def is_connected(handshake: Handshake) -> bool:
         under_way = stage.exchange.response is None and stage.exchange.error is None
         if stage.exchange.actor != "client" or isinstance(stage, McpStream | SessionEnd) or under_way:
             continue
-        if isinstance(stage, Challenge | TokenRejected | StepUp):
+        if isinstance(stage, Challenge):  # one more client that comes without a token undoes no sign-in
+            state = state and handshake.authorized is not None
+        elif isinstance(stage, TokenRejected | StepUp):
             state = False
         elif not isinstance(handshake.of(stage.exchange.id)[0], Challenge | TokenRejected | StepUp):
             state = stage.ok and stage.response.media_type != "text/html"
