@@ -1,0 +1,1 @@
+"""The way back: the redirect that carries the code to the client, and what becomes of it."""
