@@ -1,0 +1,361 @@
+"""The code: that it is the one delivered, redeemed once, in time, with the same redirect URI."""
+
+from __future__ import annotations
+
+from oauthtap.findings import Problem, Problems
+from oauthtap.handshake import Handshake
+from oauthtap.redemption import answer_with, asked_for, by_client, metadata_of
+from oauthtap.rules import rule
+from oauthtap.specs import must, practice
+from oauthtap.stages import AuthorizationRequest, AuthorizationResponse, TokenRequest
+
+_EXCHANGE = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-4.1.3"
+_SHORT, _LONG = 60.0, 600.0
+"""Seconds a code lives at least nearly everywhere, and at most by recommendation."""
+
+
+@rule("token-code-altered", practice("OAuth 2.1 draft-13 §4.1.3", _EXCHANGE), who="client", severity="error")
+def altered(token: TokenRequest, so_far: Handshake) -> Problems:
+    """The client redeems a code that differs from the one it was sent.
+
+    The verifier shows which sign-in is meant, and that sign-in delivered another code.
+    A code is opaque: one character lost or decoded twice, and the server no longer
+    knows it (`invalid_grant`).
+
+    Usual causes: the callback's query was decoded twice, so that `%2B` became a blank;
+    a code pasted by hand and cut short.
+
+    Repair: Decode the callback's query exactly once, and send the code unchanged.
+
+    Bad:
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=c1&state=s1&redirect_uri=http://127.0.0.1:7777/cb&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256
+        302
+        Location: http://127.0.0.1:7777/cb?code=made%2Bup%2Bcode%2B1&state=s1
+        POST https://as.example.com/token
+          grant_type=authorization_code&code=made-up-code-1&client_id=c1&code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk
+        400 {"error": "invalid_grant"}
+
+    Good:
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=c1&state=s1&redirect_uri=http://127.0.0.1:7777/cb
+        302
+        Location: http://127.0.0.1:7777/cb?code=made%2Bup%2Bcode%2B1&state=s1
+        POST https://as.example.com/token grant_type=authorization_code&code=made%2Bup%2Bcode%2B1&client_id=c1
+        200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
+    """
+    code = token.get("code")
+    if not by_client(token) or not code or answer_with(token, so_far) or token.get("code_verifier") is None:
+        return
+    asked = asked_for(token, so_far)
+    for answer in reversed(so_far.all(AuthorizationResponse)):
+        if asked and answer.asked is asked and answer.code and answer.get("state") == asked.get("state"):
+            yield Problem(
+                message=f"the code sent is not the code that exchange {answer.exchange.id} delivered for this verifier",
+                at="request.form.code",
+                expected=answer.code,
+                actual=code,
+            )
+            return
+
+
+@rule(
+    "token-code-reused",
+    must("OAuth 2.1 draft-13 §4.1.3 and §7.5.3", _EXCHANGE),
+    who="client",
+)
+def reused(token: TokenRequest, so_far: Handshake) -> Problems:
+    """The client redeems a code a second time.
+
+    The first time worked. A server that sees the code again has to refuse, and may take
+    back the tokens of the first time as well, so that a good sign-in dies silently.
+
+    Usual causes: retry logic around the exchange; a callback page that is loaded twice
+    or mounted twice.
+
+    Repair: Redeem each code once: forget it before the request goes out.
+
+    Bad:
+        POST https://as.example.com/token grant_type=authorization_code&code=made-up-code-1&client_id=c1
+        200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
+        POST https://as.example.com/token grant_type=authorization_code&code=made-up-code-1&client_id=c1
+        400 {"error": "invalid_grant"}
+
+    Good:
+        POST https://as.example.com/token grant_type=authorization_code&code=made-up-code-1&client_id=c1
+        200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
+        POST https://as.example.com/token grant_type=authorization_code&code=made-up-code-2&client_id=c1
+        200 {"access_token": "made-up-token-2", "token_type": "Bearer"}
+    """
+    if by_client(token) and (before := _redeemed(token, so_far)):
+        yield Problem(
+            message=f"this code already brought a token in exchange {before.exchange.id}; a code may be used once",
+            at="request.form.code",
+            expected="a code not used before",
+            actual=token.get("code"),
+        )
+
+
+@rule("token-code-replay-accepted", must("OAuth 2.1 draft-13 §4.1.3", _EXCHANGE), who="authorization-server")
+def replay_accepted(token: TokenRequest, so_far: Handshake) -> Problems:
+    """The authorization server gives a second token for a code that is already used.
+
+    A code travels through the browser and is easily seen. That it works only once is
+    what makes a stolen one worthless.
+
+    Usual causes: codes are looked up but never marked as used.
+
+    Repair: Delete or mark the code in the same step that reads it.
+
+    Bad:
+        POST https://as.example.com/token grant_type=authorization_code&code=made-up-code-1&client_id=c1
+        200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
+        POST https://as.example.com/token grant_type=authorization_code&code=made-up-code-1&client_id=c1
+        200 {"access_token": "made-up-token-2", "token_type": "Bearer"}
+
+    Good:
+        POST https://as.example.com/token grant_type=authorization_code&code=made-up-code-1&client_id=c1
+        200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
+        POST https://as.example.com/token grant_type=authorization_code&code=made-up-code-1&client_id=c1
+        400 {"error": "invalid_grant"}
+    """
+    before = _redeemed(token, so_far)
+    if before and token.access_token and token.access_token != before.access_token:
+        yield Problem(
+            message=f"the code that exchange {before.exchange.id} redeemed brought a second, different access token",
+            at="response.json.access_token",
+            expected="400 invalid_grant",
+            actual=token.access_token,
+        )
+
+
+@rule(
+    "token-code-spent-by-failed-exchange",
+    practice("RFC 6749 §4.1.2 and §5.2", "https://www.rfc-editor.org/rfc/rfc6749#section-5.2"),
+    who="authorization-server",
+    severity="warning",
+)
+def spent_by_failure(token: TokenRequest, so_far: Handshake) -> Problems:
+    """The authorization server uses a code up in an exchange that it refuses.
+
+    The first exchange failed for another reason than the code. The client corrected
+    itself, and now the code is gone: nothing it does can succeed, and the answer its
+    user sees is about the wrong thing.
+
+    Usual causes: the code is marked as used before client, resource and verifier are checked.
+
+    Repair: Check everything else first and spend the code last. Then repair what the first answer complained of.
+
+    Bad:
+        POST https://as.example.com/token grant_type=authorization_code&code=made-up-code-1&client_id=c1
+        400 {"error": "invalid_target"}
+        POST https://as.example.com/token grant_type=authorization_code&code=made-up-code-1&client_id=c1
+        400 {"error": "invalid_grant"}
+
+    Good:
+        POST https://as.example.com/token grant_type=authorization_code&code=made-up-code-1&client_id=c1
+        400 {"error": "invalid_target"}
+        POST https://as.example.com/token grant_type=authorization_code&code=made-up-code-1&client_id=c1
+        200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
+    """
+    if token.ok or token.oauth_error != "invalid_grant":
+        return
+    tries = [other for other in so_far.all(TokenRequest) if token.get("code") and _same_code(token, other)]
+    if not tries or tries[0].ok or tries[0].oauth_error in (None, "invalid_grant") or _late(token, tries[0]):
+        return
+    yield Problem(
+        message=f"exchange {tries[0].exchange.id} was refused with {tries[0].oauth_error}; since then the code is dead",
+        at="response.json.error",
+        expected="the code still valid",
+        actual="invalid_grant",
+    )
+
+
+@rule(
+    "token-late-redemption",
+    practice(
+        "OAuth 2.1 draft-13 §4.1.2", "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-4.1.2"
+    ),
+    who="client",
+)
+def late(token: TokenRequest, so_far: Handshake) -> Problems:
+    """The client redeems the code long after it was issued.
+
+    Codes are made to live for seconds: many servers forget them after one minute, and
+    ten minutes is the most that is recommended. A late exchange gets `invalid_grant`.
+
+    Usual causes: the callback waits for the user, or for a page that was left open.
+
+    Repair: Redeem the code as soon as the callback arrives.
+
+    Bad:
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=c1&state=s1&redirect_uri=http://127.0.0.1:7777/cb
+        302
+        Location: http://127.0.0.1:7777/cb?code=made-up-code-1&state=s1
+        @+90
+        POST https://as.example.com/token grant_type=authorization_code&code=made-up-code-1&client_id=c1
+        400 {"error": "invalid_grant"}
+
+    Good:
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=c1&state=s1&redirect_uri=http://127.0.0.1:7777/cb
+        302
+        Location: http://127.0.0.1:7777/cb?code=made-up-code-1&state=s1
+        POST https://as.example.com/token grant_type=authorization_code&code=made-up-code-1&client_id=c1
+        200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
+    """
+    answers = [a for a in so_far.all(AuthorizationResponse) if a.code and a.code == token.get("code")]
+    if not by_client(token) or not answers or token.exchange.at is None or answers[0].exchange.ended is None:
+        return
+    waited = token.exchange.at - answers[0].exchange.ended
+    if waited > _LONG or (waited > _SHORT and not token.ok and token.oauth_error == "invalid_grant"):
+        yield Problem(
+            message=f"the code was {waited:.0f} seconds old when it was redeemed; many servers allow 60",
+            at="request.form.code",
+            expected="redeemed within 60 seconds",
+            actual=f"{waited:.0f} seconds",
+        )
+
+
+@rule(
+    "token-redirect-uri-mismatch",
+    must("RFC 6749 §4.1.3; OAuth 2.1 draft-13 §10.2", "https://www.rfc-editor.org/rfc/rfc6749.html#section-4.1.3"),
+    who="client",
+)
+def redirect_uri_mismatch(token: TokenRequest, so_far: Handshake) -> Problems:
+    """The token request names another `redirect_uri` than the authorization request did.
+
+    The server compares the two character by character and answers `invalid_grant` when
+    they differ, which says nothing about a redirect URI.
+
+    Usual causes: a callback port that is configured in one place and chosen at random in
+    another; `localhost` here and `127.0.0.1` there.
+
+    Repair: Keep the redirect URI with the state, and send the same text in both requests.
+
+    Bad:
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=c1&redirect_uri=http://127.0.0.1:7777/cb
+        200 text/html <p>Sign in</p>
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1&redirect_uri=http://localhost:7777/cb
+        400 {"error": "invalid_grant"}
+
+    Good:
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=c1&redirect_uri=http://127.0.0.1:7777/cb
+        200 text/html <p>Sign in</p>
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1&redirect_uri=http://127.0.0.1:7777/cb
+        200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
+    """
+    asked = asked_for(token, so_far) if by_client(token) else None
+    sent = token.get("redirect_uri")
+    if asked and asked.redirect_uri and sent and sent != asked.redirect_uri:
+        yield Problem(
+            message=f"`redirect_uri` is {sent}, but exchange {asked.exchange.id} asked with {asked.redirect_uri}",
+            at="request.form.redirect_uri",
+            expected=asked.redirect_uri,
+            actual=sent,
+        )
+
+
+@rule(
+    "token-redirect-uri-missing",
+    practice(
+        "RFC 6749 §4.1.3; OAuth 2.1 draft-13 §10.2",
+        "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-10.2",
+    ),
+    who="client",
+)
+def redirect_uri_missing(token: TokenRequest, so_far: Handshake) -> Problems:
+    """The token request leaves out the `redirect_uri` that the authorization request had.
+
+    OAuth 2.1 no longer asks for it. Servers that still follow OAuth 2.0 do, and answer
+    `invalid_grant` or `invalid_request` without it.
+
+    Usual causes: a client written for OAuth 2.1 only.
+
+    Repair: Send the same `redirect_uri` again; newer servers simply ignore it.
+
+    Bad:
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=c1&redirect_uri=http://127.0.0.1:7777/cb
+        200 text/html <p>Sign in</p>
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1
+        400 {"error": "invalid_grant"}
+
+    Good:
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=c1&redirect_uri=http://127.0.0.1:7777/cb
+        200 text/html <p>Sign in</p>
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1&redirect_uri=http://127.0.0.1:7777/cb
+        200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
+    """
+    asked = asked_for(token, so_far) if by_client(token) else None
+    if asked and asked.redirect_uri and token.get("redirect_uri") is None and token.grant == "authorization_code":
+        yield Problem(
+            message=f"`redirect_uri` is absent; exchange {asked.exchange.id} asked with {asked.redirect_uri}",
+            at="request.form.redirect_uri",
+            expected=asked.redirect_uri,
+            actual="absent",
+        )
+
+
+@rule(
+    "token-wrong-endpoint",
+    practice("RFC 8414 §2", "https://www.rfc-editor.org/rfc/rfc8414.html#section-2"),
+    who="client",
+    severity="warning",
+)
+def wrong_endpoint(token: TokenRequest, so_far: Handshake) -> Problems:
+    """The client redeems the code at a URL that the metadata does not name.
+
+    The code is known to one authorization server only. Any other URL answers 404 or
+    `invalid_grant`, and, if it belongs to somebody else, has just been given a code.
+
+    Usual causes: an endpoint remembered from before the server moved; a client that
+    guesses `/token` on the MCP server.
+
+    Repair: Take `token_endpoint` from the metadata the client has just read; clear what it stored.
+
+    Bad:
+        GET https://as.example.com/.well-known/oauth-authorization-server
+        200 {"issuer": "https://as.example.com", "token_endpoint": "https://as.example.com/oauth/token"}
+        POST https://mcp.example.com/token grant_type=authorization_code&code=made-up-code-1&client_id=c1
+        404
+
+    Good:
+        GET https://as.example.com/.well-known/oauth-authorization-server
+        200 {"issuer": "https://as.example.com", "token_endpoint": "https://as.example.com/oauth/token"}
+        POST https://as.example.com/oauth/token grant_type=authorization_code&code=made-up-code-1&client_id=c1
+        200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
+    """
+    if not by_client(token) or not token.get("code") or metadata_of(token, so_far) or _goes_elsewhere(token, so_far):
+        return
+    named = so_far.metadata.get("token_endpoint") if so_far.metadata else None
+    if named and so_far.learned("token_endpoint", token.url) is None:
+        yield Problem(
+            message=f"the code goes to {token.request.bare_url}; the metadata names {named}",
+            at="request.url",
+            expected=named,
+            actual=token.request.bare_url,
+        )
+
+
+def _goes_elsewhere(token: TokenRequest, so_far: Handshake) -> bool:
+    """The sign-in itself ran at an authorization server whose metadata we have not seen."""
+    asked: AuthorizationRequest | None = so_far.authorization
+    return asked is not None and so_far.learned("authorization_endpoint", asked.url) is None
+
+
+def _redeemed(token: TokenRequest, so_far: Handshake) -> TokenRequest | None:
+    """The earlier request that got a token for the same code."""
+    return next((other for other in so_far.all(TokenRequest) if _same_code(token, other) and other.access_token), None)
+
+
+def _same_code(one: TokenRequest, other: TokenRequest) -> bool:
+    return bool(one.get("code")) and other.get("code") == one.get("code") and other.request.url == one.request.url
+
+
+def _late(token: TokenRequest, before: TokenRequest) -> bool:
+    return token.exchange.at is None or before.exchange.at is None or token.exchange.at - before.exchange.at > _SHORT
