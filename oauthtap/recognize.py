@@ -423,6 +423,8 @@ def blames_token(exchange: Exchange) -> bool:
         return False
     if response.status == 401:
         return True
+    if "invalid_token" in (response.header("www-authenticate") or ""):
+        return response.status >= 400
     if response.status in (400, 403) or response.status >= 500:
         return bool(_ABOUT_TOKEN.search((response.body or "")[:4000])) and not _THIRD_PARTY.search(response.body or "")
     return False
