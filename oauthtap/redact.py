@@ -1,0 +1,293 @@
+"""Strikes secrets out of exchanges, before anything judges or stores them. Does no I/O.
+
+A secret is learned in its place (`places.py`, `credentials.py`), gets an alias
+(`ledger.py`, `aliases.py`), and is then replaced everywhere (`known.py`), in this and in
+every later exchange. A struck exchange is left as it is, so a recording can be judged again.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Callable, Iterable
+from urllib.parse import quote_plus, unquote, unquote_plus
+
+from oauthtap import credentials, places
+from oauthtap.aliases import alias_facts, claims, is_struck, jose_header
+from oauthtap.known import Needle
+from oauthtap.ledger import Ledger
+from oauthtap.wire import Exchange, Message, Pairs, Request, Response
+
+__all__ = ["Redactor", "alias_facts", "claims", "jose_header"]
+
+_FORM = re.compile(r"\s*[\w.~%$\[\]-]+=")
+_PARAMS_IN_HEADERS = re.compile(r"[?&#;]\w+=|%3[DF]", re.IGNORECASE)
+_NAME_CLAIM = re.compile(r'(?P<open>"(?P<name>name)"\s*:\s*")(?P<value>(?:[^"\\]|\\.)*)(?P<close>")')
+
+Write = Callable[[str], str]
+
+
+def _in_url(alias: str) -> str:
+    """An alias as a value of a query or form: decoded once, it is itself again."""
+    return quote_plus(alias, safe=":,{}=").replace("%E2%80%B9", "‹").replace("%E2%80%BA", "›")
+
+
+def _in_json(alias: str) -> str:
+    return json.dumps(alias, ensure_ascii=False)[1:-1]
+
+
+def _short_in_json(alias: str) -> str:
+    return _in_json(alias.partition(" {")[0].removesuffix("›") + "›")
+
+
+class Redactor:
+    """Remembers every secret of one session, and strikes them out.
+
+    `claims`: also strike what the claims of tokens say about a person (e-mail, name, sub).
+    """
+
+    def __init__(self, *, claims: bool = False) -> None:
+        self._persons = claims
+        self._ledger = Ledger(self._strike_claims)
+        self._known = self._ledger.known
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret that is searched for everywhere, in the clear. Only for proving that none is left."""
+        return tuple(self._known.secrets)
+
+    def strike(self, exchange: Exchange) -> Exchange:
+        """The exchange without its secrets; the same object when it has none."""
+        before = (exchange.request, exchange.response, exchange.shown, exchange.error)
+        self._ledger.go_on_after(_all_text(before))
+        request = self._request(exchange.request)
+        response, shown = self._response(exchange.response), self._response(exchange.shown)
+        error = exchange.error
+        needles = self._known.within(_all_text((request, response, shown, error)))
+        if needles or any(message and message.truncated for message in (request, response, shown)):
+            request = self._swept(request, needles)
+            response = self._swept(response, needles) if response else None
+            shown = self._swept(shown, needles) if shown else None
+            error = self._known.strike(error, needles) if error else error
+        if (request, response, shown, error) == before:
+            return exchange
+        # Not model_copy: it would copy what has been computed from the unstruck text.
+        members = {name: getattr(exchange, name) for name in Exchange.model_fields}
+        return Exchange(**{**members, "request": request, "response": response, "shown": shown, "error": error})
+
+    def sweep(self, text: str) -> str:
+        """Any text without the secrets seen so far, in whatever encoding. Places are not looked at."""
+        needles = self._known.within(text)
+        return self._known.strike(text, needles) if needles else text
+
+    def sweep_bytes(self, data: bytes) -> bytes:
+        """The same for bytes that hold text."""
+        text = data.decode("utf-8", "surrogateescape")
+        swept = self.sweep(text)
+        return data if swept == text else swept.encode("utf-8", "surrogateescape")
+
+    # --- one message
+
+    def _request(self, request: Request) -> Request:
+        url = self._url(request.url)
+        headers, body = self._headers(request.headers, _is_client_login(request)), self._body(request)
+        if (url, headers, body) == (request.url, request.headers, request.body):
+            return request
+        return Request(method=request.method, url=url, headers=headers, body=body, truncated=request.truncated)
+
+    def _response(self, response: Response | None) -> Response | None:
+        if response is None:
+            return None
+        headers, body = self._headers(response.headers, False), self._body(response)
+        if (headers, body) == (response.headers, response.body):
+            return response
+        return Response(status=response.status, headers=headers, body=body, truncated=response.truncated)
+
+    def _headers(self, headers: Pairs, client_login: bool) -> Pairs:
+        return tuple((name, self._header(name.lower(), value, client_login)) for name, value in headers)
+
+    def _header(self, name: str, value: str, client_login: bool) -> str:
+        if name == "mcp-session-id":
+            self._ledger.public.add(value)
+            return value
+        struck = credentials.strike(name, value, self._ledger, client_login=client_login)
+        if struck is not None:
+            return struck
+        if _PARAMS_IN_HEADERS.search(value):
+            return self._url(value) if " " not in value else self._parameters(value)
+        return self._jwts(value, str) if "ey" in value else value
+
+    def _body(self, message: Message) -> str | None:
+        body = message.body
+        if not body:
+            return body
+        if _FORM.match(body) and message.media_type not in ("text/html", "text/event-stream"):
+            return self._pairs(body)
+        if "{" in body:
+            body = self._members(body, isinstance(message, Request))
+        if "<" in body:
+            body = self._fields(body)
+        if "multipart/" in message.media_type:
+            body = places.PART.sub(lambda m: m["open"] + self._in_place(m["name"], m["value"], str, m["value"]), body)
+        write = html.escape if body.lstrip()[:1] == "<" else _in_json if "{" in body else str
+        return self._jwts(self._parameters(body), write)
+
+    def _swept[M: Message](self, message: M, needles: list[Needle]) -> M:
+        """The message without these secrets, wherever they stand, and without the beginning of one at a cut."""
+        members = {name: getattr(message, name) for name in type(message).model_fields}
+        members["headers"] = tuple(
+            (name, self._known.strike(value, needles, _in_url if _is_url(value) else str))
+            for name, value in message.headers
+        )
+        body = message.body
+        if body:
+            body = self._known.strike(body, needles, _in_url if _FORM.match(body) else str)
+            if message.truncated and (rest := self._known.cut_off(body)):
+                body = body.removesuffix(rest) + "…"
+        if isinstance(message, Request):
+            members["url"] = self._known.strike(message.url, needles, _in_url)
+        struck = type(message)(**{**members, "body": body})
+        return message if struck == message else struck
+
+    # --- one text
+
+    def _url(self, url: str) -> str:
+        """A URL: its query and its fragment, and URLs inside these."""
+        rest, hash_, fragment = url.partition("#")
+        before, question, query = rest.partition("?")
+        fragment = self._pairs(fragment) if "=" in fragment else fragment
+        return before + question + self._pairs(query) + hash_ + fragment
+
+    def _pairs(self, text: str) -> str:
+        pieces = text.split("&")
+        # With `plain` the challenge is the verifier itself (RFC 7636, 4.2).
+        plain = "code_challenge_method=plain" in pieces
+        return "&".join(self._pair(piece, plain) for piece in pieces)
+
+    def _pair(self, piece: str, plain: bool) -> str:
+        name, equals, raw = piece.partition("=")
+        if not equals or not raw:
+            return piece
+        name, value = unquote_plus(name), unquote_plus(raw)
+        if plain and name == "code_challenge":
+            return f"{name}={self._in_place('code_verifier', value, _in_url, raw)}"
+        if name in places.PUBLIC:
+            self._ledger.public.add(value)
+        elif places.kind_of(name) is not None:
+            return piece[: -len(raw)] + self._in_place(name, value, _in_url, raw)
+        elif value.startswith("ey") and claims(value) is not None:
+            return piece[: -len(raw)] + _in_url(
+                self._ledger.alias("assertion" if name == "request" else "token", value)
+            )
+        return self._parameters(piece) if "%" in piece or "?" in piece else piece
+
+    def _parameters(self, text: str) -> str:
+        """Parameters of URLs that stand in other text, or inside parameters."""
+        if "=" in text:
+            text = places.PARAMETER.sub(
+                lambda m: m["open"] + self._in_place(m["name"], unquote_plus(m["value"]), _in_url, m["value"]), text
+            )
+        if "%" in text:
+            text = places.NESTED.sub(
+                lambda m: m["open"] + self._in_place(m["name"], unquote(unquote(m["value"])), _in_url, m["value"]), text
+            )
+        return text
+
+    def _members(self, text: str, asked: bool) -> str:
+        """Members of JSON. `asked`: in a request, where a member of such a name is meant."""
+        redeeming = asked and '"grant_type"' in text
+
+        def means_a_secret(name: str, value: str) -> bool:
+            if name.lower() not in places.WEAK or redeeming or value in self._ledger:
+                return True
+            return places.looks_random(value) or (asked and name.lower() != "code" and " " not in value)
+
+        def strike(match: re.Match[str]) -> str:
+            name, value = match["name"], _unescaped(match["value"])
+            if not means_a_secret(name, value):
+                return match[0]
+            return match["open"] + self._in_place(name, value, _in_json, match["value"]) + match["close"]
+
+        def strike_wrapped(match: re.Match[str]) -> str:
+            name, value = match["name"], match["value"]
+            if is_struck(value) or not means_a_secret(name, value):
+                return match[0]
+            return match["open"] + self._ledger.short(places.kind_of(name) or "token", value)
+
+        text = places.MEMBER.sub(strike, text)
+        if self._persons:
+            text = places.PERSON_MEMBER.sub(self._strike_person, text)
+        return places.WRAPPED.sub(strike_wrapped, text) if '\\"' in text else text
+
+    def _strike_person(self, match: re.Match[str]) -> str:
+        value = _unescaped(match["value"])
+        alias = value if not value or is_struck(value) else self._ledger.alias("person", value)
+        return match["open"] + _in_json(alias) + match["close"]
+
+    def _strike_claims(self, text: str) -> str:
+        """The JSON text of header or claims without the secrets in it."""
+        if self._persons:
+            text = _NAME_CLAIM.sub(self._strike_person, text)
+        text = self._jwts(self._parameters(self._members(text, asked=False)), _short_in_json)
+        return self.sweep(text)
+
+    def _fields(self, text: str) -> str:
+        """Hidden fields of an HTML form."""
+
+        def strike(match: re.Match[str]) -> str:
+            return self._in_place(match["name"], html.unescape(match["value"]), html.escape, match["value"])
+
+        text = places.INPUT.sub(lambda m: m["open"] + strike(m), text)
+        return places.INPUT_REVERSED.sub(lambda m: m["open"] + strike(m) + m["rest"], text)
+
+    def _jwts(self, text: str, write: Write) -> str:
+        """Whatever is shaped like a JWT is a token, wherever it stands."""
+
+        def strike(match: re.Match[str]) -> str:
+            value = match["value"]
+            if value is None or value in self._ledger.public or jose_header(value) is None:
+                return match[0]
+            return write(self._ledger.alias("token", value))
+
+        return places.JWT.sub(strike, text) if "ey" in text else text
+
+    def _in_place(self, name: str, value: str, write: Write, raw: str) -> str:
+        """What to write for the value of a parameter or member of that name; `raw` when it is no secret."""
+        kind = places.kind_of(name) or "token"
+        start, secret = places.worth_striking(kind, value)
+        if not secret or is_struck(value):
+            return raw
+        return value[:start] + write(self._ledger.alias(kind, value[start:]))
+
+
+def _is_url(value: str) -> bool:
+    return "://" in value and " " not in value
+
+
+def _is_client_login(request: Request) -> bool:
+    """A client identifies itself to an authorization server: then the user of Basic is its id."""
+    return any(word in (request.body or "") for word in ("grant_type", "token=", "redirect_uri", "client_id"))
+
+
+def _unescaped(raw: str) -> str:
+    """The text a JSON string stands for; as it is where the escapes are broken."""
+    try:
+        value = json.loads(f'"{raw}"', strict=False)
+    except ValueError:
+        return raw
+    return value if isinstance(value, str) else raw
+
+
+def _all_text(parts: Iterable[Request | Response | str | None]) -> str:
+    """Everything of an exchange that may hold a secret, as one text."""
+    pieces: list[str] = []
+    for part in parts:
+        if isinstance(part, str):
+            pieces.append(part)
+        elif part is not None:
+            pieces += [value for _, value in part.headers]
+            pieces.append(part.body or "")
+            if isinstance(part, Request):
+                pieces.append(part.url)
+    return "\n".join(pieces)
