@@ -95,6 +95,8 @@ def fell_back(
         default = urls.path_of(stage.url) in _DEFAULTS and not _named_by_listed(stage, so_far)
     if not default or not _points_at_metadata(so_far) or _fell_before(so_far, home):
         return
+    if not isinstance(stage, ServerMetadata) and not so_far.all(ResourceMetadata):
+        return
     if any(urls.origin(entry) == home and urls.path_of(entry) == "/" for entry in _listed(so_far)):
         return
     if isinstance(stage, ServerMetadata) and any(urls.origin(entry) == home for entry in _listed(so_far)):

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import jwt
-
 from oauthtap.findings import Patch, Problem, Problems
 from oauthtap.handshake import Handshake
+from oauthtap.redact import claims
 from oauthtap.rules import rule
 from oauthtap.specs import must, practice
 from oauthtap.stages import ServerMetadata
@@ -187,7 +186,7 @@ def signed_metadata_conflict(document: ServerMetadata, so_far: Handshake) -> Pro
         200 {"issuer": "https://as.example.com", "token_endpoint": "https://as.example.com/token", "signed_metadata": "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJodHRwczovL2FzLmV4YW1wbGUuY29tIiwidG9rZW5fZW5kcG9pbnQiOiJodHRwczovL2FzLmV4YW1wbGUuY29tL3Rva2VuIn0.c2ln"}
     """
     signed = document.get("signed_metadata")
-    told = _claims(signed) if signed else None
+    told = claims(signed) if signed else None
     if told is None:
         return
     if not isinstance(told.get("iss"), str):
@@ -208,15 +207,6 @@ def signed_metadata_conflict(document: ServerMetadata, so_far: Handshake) -> Pro
                 patch=Patch(merge={"signed_metadata": None}),
             )
             return
-
-
-def _claims(token: str) -> dict[str, Any] | None:
-    """What a signed token claims, unverified; None for what is no such token."""
-    try:
-        payload = jwt.decode_complete(token, options={"verify_signature": False})["payload"]
-    except (jwt.PyJWTError, ValueError, RecursionError):
-        return None
-    return payload if isinstance(payload, dict) else None
 
 
 @rule(

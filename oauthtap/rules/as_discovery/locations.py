@@ -84,7 +84,10 @@ def metadata_not_found(document: ServerMetadata, so_far: Handshake) -> Problems:
     if entry not in _entries(so_far):
         return
     wanted = {place.url for place in urls.as_locations(entry or "")}
-    tried = [*_tries(so_far), document]
+    before = list(_tries(so_far))
+    tried = [*before, document]
+    if any(other.url == document.url for other in before):
+        return
     if urls.without_query(document.url) not in wanted or any(
         urls.without_query(other.url) in wanted and (other.status or 0) < 400 for other in tried
     ):
@@ -269,7 +272,8 @@ def metadata_guarded(document: ServerMetadata, so_far: Handshake) -> Problems:
         GET https://as.example.com/.well-known/oauth-authorization-server
         200 {"issuer": "https://as.example.com"}
     """
-    if document.request.method == "GET" and document.status in (401, 403):
+    again = any(other.url == document.url and other.status == document.status for other in so_far.all(ServerMetadata))
+    if document.request.method == "GET" and document.status in (401, 403) and not again:
         yield Problem(
             message=f"the answer is {document.status}; metadata has to be open to everybody",
             at="response.status",
