@@ -125,7 +125,10 @@ def chain_to(handshake: Handshake, stop: Stage | None) -> set[int]:
 
 
 def _consequence(finding: Finding, cause: Finding, handshake: Handshake) -> Finding:
-    """What comes after the cause along its chain, and only says that a step failed, follows from it."""
-    if finding is cause or (finding.exchange or 0) < (cause.exchange or 0) or not _is_symptom(finding):
+    """What comes after the cause and only says that a step failed, or was found at a guess, follows from it."""
+    stages = handshake.of(finding.exchange or 0)
+    guessed = bool(stages and stages[0].because and stages[0].because.guess)
+    later = (finding.exchange or 0) > (cause.exchange or 0)
+    if not later or not (guessed or _is_symptom(finding)):
         return finding
     return finding.model_copy(update={"consequence_of": cause.rule})
