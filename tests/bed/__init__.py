@@ -56,7 +56,7 @@ class Bed:
 
     @property
     def connect_to(self) -> list[str]:
-        """Values for `--connect-to`: every name on port 443 is here; port 80 is refused, as at a real host without it."""
+        """Values for `--connect-to`: port 443 of every name is here; port 80 is refused, as where nobody listens."""
         return [f":443:127.0.0.1:{self.port}", f":80:127.0.0.1:{self._closed_port}"]
 
     def received(self, name: str | None = None) -> list[Received]:
@@ -80,7 +80,7 @@ class Bed:
 
         For Claude Code (Bun), Python (httpx) and Node from 22.21 on, which heeds `NODE_USE_ENV_PROXY`.
         """
-        proxied = {name: self.proxy for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")}
+        proxied = dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), self.proxy)
         not_proxied = {"NO_PROXY": NEVER_PROXIED, "no_proxy": NEVER_PROXIED}
         return proxied | not_proxied | self.trust_env() | self.browser_env() | {"NODE_USE_ENV_PROXY": "1"}
 

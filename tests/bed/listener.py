@@ -93,7 +93,7 @@ class ForwardProxy:
         """One connection from a client, from its CONNECT to its end."""
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-            method, target = (head.split(" ") + ["", ""])[:2]
+            method, target = [*head.split(" "), "", ""][:2]
             host, _, port = target.partition(":")
             if method == "CONNECT" and port == "443" and self.knows(host):
                 await self.tunnel(reader, writer)

@@ -74,3 +74,8 @@ async def form(request: Request) -> dict[str, str]:
 def oauth_error(error: str, description: str, status: int = 400) -> JSONResponse:
     """An OAuth error answer (RFC 6749, 5.2; RFC 7591, 3.2.2)."""
     return JSONResponse({"error": error, "error_description": description}, status, {"Cache-Control": "no-store"})
+
+
+def without(value: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The same members less these."""
+    return {name: member for name, member in value.items() if name not in names}

@@ -1,0 +1,120 @@
+"""Real MCP clients, headless: one function to run any of them against a URL.
+
+    outcome = run("claude-code", "https://good.mcp.test/mcp", env=bed.direct_env())
+    outcome.connected, outcome.tools, outcome.said
+
+Each run has an empty environment but for what is named here and in `env`, a home folder of its
+own that is thrown away, no account and no key, a limit in time, and leaves no process behind.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from tests.clients.process import Ran, run_command
+
+Transport = Literal["http", "sse"]
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one run of a client."""
+
+    connected: bool
+    """Signed in, and heard the server's tools (or says that it is connected, when it names no tools)."""
+    tools: tuple[str, ...]
+    """The tools it printed; empty for a client that prints none."""
+    said: str
+    """Everything it wrote, without escape sequences."""
+    seconds: float
+    visited: tuple[str, ...] = ()
+    """The URLs its browser went to, in order; empty when it opened none."""
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A home folder and an environment for one run, with the time it may take altogether."""
+
+    home: Path
+    env: dict[str, str]
+    deadline: float
+    said: list[str] = field(default_factory=list)
+
+    def run(self, *command: str | Path, terminal: bool = False, typed: str = "", path: Path | None = None) -> Ran:
+        """Run one command of the client in it; what it says is kept. `path` comes first on the PATH."""
+        env = self.env | ({"PATH": f"{path}:{self.env['PATH']}"} if path else {})
+        left = max(1.0, self.deadline - time.monotonic())
+        ran = run_command(command, env, folder=self.home, timeout=left, terminal=terminal, typed=typed)
+        ending = "ended for being late" if ran.code is None else f"exit {ran.code}"
+        words = [Path(command[0]).name, *map(str, command[1:])]
+        self.said.append(f"$ {' '.join(words)}  ({ending})\n{ran.said}")
+        return ran
+
+
+Driver = Callable[[Sandbox, str, Transport], tuple[bool, tuple[str, ...]]]
+"""Runs a client in a sandbox against a URL; says whether it connected, and the tools it printed."""
+
+
+def run(
+    client: str,
+    url: str,
+    *,
+    env: Mapping[str, str] | None = None,
+    transport: Transport | None = None,
+    timeout: float = 60,
+) -> Outcome:
+    """Sign in at `url` and list tools with a client by its name in `CLIENTS`.
+
+    `env` is what a run needs beside the bare minimum: `bed.direct_env()` without a tap,
+    `bed.browser_env()` through one. The transport is told from the path unless named.
+    """
+    driver = drivers()[client]
+    with tempfile.TemporaryDirectory(prefix="oauthtap-client-", ignore_cleanup_errors=True) as folder:
+        home = Path(folder)
+        sandbox = Sandbox(home, _environment(home) | dict(env or {}), time.monotonic() + timeout)
+        start = time.monotonic()
+        connected, tools = driver(sandbox, url, transport or ("sse" if url.endswith("/sse") else "http"))
+        log = home / "browser.log"
+        lines = log.read_text().splitlines() if log.exists() else []
+        visited = tuple(line for line in lines if not line.startswith(" "))
+        return Outcome(connected, tools, "\n".join(sandbox.said), time.monotonic() - start, visited)
+
+
+def drivers() -> dict[str, Driver]:
+    """Every client there is a driver for."""
+    from tests.clients import claude_code, python_sdk
+
+    return {
+        "claude-code": claude_code.drive,
+        "python-sdk-1": python_sdk.drive_1,
+        "python-sdk-2": python_sdk.drive_2,
+    }
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """The little that every program needs, and a browser without hands under each name it may look for."""
+    programs = home / "bin"
+    programs.mkdir()
+    browser = programs / "xdg-open"
+    browser.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{HERE / "browser.py"}" "$@"\n')
+    browser.chmod(browser.stat().st_mode | stat.S_IXUSR)
+    (programs / "open").symlink_to(browser)
+    return {
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "HOME": str(home),
+        "BROWSER": str(browser),
+        "BROWSER_LOG": str(home / "browser.log"),
+        "TERM": "xterm",
+        "NO_COLOR": "1",
+        "LANG": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }

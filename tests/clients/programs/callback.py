@@ -1,0 +1,62 @@
+"""The part a program that embeds the Python SDK has to bring: a callback on loopback, a browser, a memory.
+
+Runs in a client's own virtual environment, so it knows the standard library only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+PATIENCE = 25.0
+
+
+class Callback:
+    """Waits for one authorization response."""
+
+    async def start(self) -> None:
+        self.arrived: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
+        self.server = await asyncio.start_server(self.answer, "127.0.0.1", 0)
+        self.uri = f"http://localhost:{self.server.sockets[0].getsockname()[1]}/callback"
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        target = (await reader.readline()).decode().split()[1]
+        while (await reader.readline()).strip():
+            pass
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+        await writer.drain()
+        writer.close()
+        if not self.arrived.done():
+            self.arrived.set_result(dict(parse_qsl(urlsplit(target).query)))
+
+    async def open_browser(self, url: str) -> None:
+        subprocess.Popen([os.environ["BROWSER"], url])
+
+    async def wait(self) -> dict[str, str]:
+        answer = await asyncio.wait_for(self.arrived, PATIENCE)
+        if "error" in answer:
+            raise RuntimeError(f"authorization error: {answer['error']}: {answer.get('error_description')}")
+        return answer
+
+
+class Memory:
+    """The SDK's token storage, for one run."""
+
+    def __init__(self) -> None:
+        self.tokens: Any = None
+        self.client: Any = None
+
+    async def get_tokens(self) -> Any:
+        return self.tokens
+
+    async def set_tokens(self, tokens: Any) -> None:
+        self.tokens = tokens
+
+    async def get_client_info(self) -> Any:
+        return self.client
+
+    async def set_client_info(self, client_info: Any) -> None:
+        self.client = client_info

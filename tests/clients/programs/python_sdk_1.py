@@ -1,0 +1,37 @@
+"""Signs in with the Python SDK 1.x, lists tools and calls one: `python_sdk_1.py URL http|sse`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+
+from callback import Callback, Memory
+from mcp import ClientSession
+from mcp.client.auth import OAuthClientProvider
+from mcp.client.sse import sse_client
+from mcp.client.streamable_http import streamablehttp_client
+from mcp.shared.auth import OAuthClientMetadata
+
+
+async def main(url: str, transport: str) -> None:
+    callback = Callback()
+    await callback.start()
+
+    async def response() -> tuple[str, str | None]:
+        answer = await callback.wait()
+        return answer["code"], answer.get("state")
+
+    described = OAuthClientMetadata(client_name="oauthtap bed, Python SDK 1", redirect_uris=[callback.uri])
+    auth = OAuthClientProvider(url, described, Memory(), callback.open_browser, response)
+    opened = sse_client(url, auth=auth) if transport == "sse" else streamablehttp_client(url, auth=auth)
+    async with opened as streams, ClientSession(streams[0], streams[1]) as session:
+        await session.initialize()
+        tools = [tool.name for tool in (await session.list_tools()).tools]
+        called = await session.call_tool("add", {"a": 2, "b": 3})
+        assert called.content[0].text == "5", called
+        print("TOOLS", json.dumps(tools), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(asyncio.wait_for(main(*sys.argv[1:]), 45))
