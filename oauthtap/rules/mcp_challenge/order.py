@@ -1,0 +1,316 @@
+"""When the server asks for a token: first or later, at every method or at some; and who does not listen."""
+
+from __future__ import annotations
+
+from oauthtap import urls
+from oauthtap.findings import Problem, Problems
+from oauthtap.handshake import Handshake
+from oauthtap.recognize import carries_token
+from oauthtap.rules import rule
+from oauthtap.rules.mcp_challenge.repair import as_challenge
+from oauthtap.specs import must, practice
+from oauthtap.stages import (
+    AuthorizationRequest,
+    Challenge,
+    ClientMetadata,
+    Document,
+    Initialize,
+    KeySet,
+    LegacySse,
+    Mcp,
+    McpStream,
+    Registration,
+    SessionEnd,
+    StepUp,
+    TokenEndpoint,
+    TokenRejected,
+)
+
+_FALLBACK = (
+    "https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http#backward-compatibility"
+)
+_PATIENCE = 60.0
+"""Seconds after a challenge within which a client that understands it has begun to look around."""
+
+
+@rule(
+    "challenge-deferred",
+    practice(
+        "MCP 2026-07-28 'Authorization Flow Steps' (flow starts from a 401)",
+        "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization#authorization-flow-steps",
+    ),
+    who="resource-server",
+)
+def deferred(stage: Challenge, so_far: Handshake) -> Problems:
+    """The server asks for a sign-in only when a tool is called, not when the client connects.
+
+    That is allowed. But several clients decide while connecting whether a server needs a
+    sign-in, and offer no button for it later.
+
+    Repair: If every tool needs a signed-in user, answer the first request with 401 already.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        200 {"jsonrpc": "2.0", "id": 1, "result": {}}
+
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 2, "method": "tools/call"}
+        401
+        WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/prm"
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        401
+        WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/prm"
+    """
+    if stage.status != 401 or stage.method not in ("tools/call", "resources/read", "prompts/get"):
+        return
+    before = [s for s in so_far.all(Mcp) if not carries_token(s.request)]
+    opened = next((s for s in before if s.ok and s.method in ("initialize", "server/discover", "tools/list")), None)
+    if opened and not any(isinstance(s, Challenge) for s in before):
+        yield Problem(
+            message=f"{opened.method} succeeds without a token and {stage.method} is the first to be answered 401",
+            at="response.status",
+            expected=f"401 to {opened.method} already",
+            actual=f"401 to {stage.method}",
+        )
+
+
+@rule(
+    "auth-enforced-inconsistently",
+    must(
+        "MCP 2025-11-25 'Token Requirements' (authorization on every HTTP request); OAuth 2.1 draft-13 §5.2",
+        "https://modelcontextprotocol.io/specification/2025-11-25/basic/authorization#token-requirements",
+    ),
+    who="resource-server",
+    until="2025-11-25",
+)
+def enforced_on_some_methods(stage: Mcp, so_far: Handshake) -> Problems:
+    """The server wants a token for POST, but not for the stream (GET) or the end of a session (DELETE).
+
+    Whoever knows or guesses a session id can then read what the server sends to another
+    user, or end that user's session.
+
+    Usual causes: the bearer check is attached to one route handler only.
+
+    Repair: Check the token on every method of the MCP endpoint. 405 to GET is fine.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        401
+        WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/prm"
+
+        GET https://mcp.example.com/mcp
+        Accept: text/event-stream
+        200 text/event-stream
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        401
+        WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/prm"
+
+        GET https://mcp.example.com/mcp
+        Accept: text/event-stream
+        405
+    """
+    posts = [s for s in (*so_far.all(Mcp), stage) if s.request.method == "POST" and not carries_token(s.request)]
+    posts = [s for s in posts if urls.endpoint(s.url) == urls.endpoint(stage.url)]
+    if any(s.ok for s in posts) or not any(s.status == 401 for s in posts):
+        return
+    if _open(stage):
+        opened = stage
+    elif stage.status == 401 and stage.request.method == "POST" and len(posts) == 1:
+        earlier = (s for s in so_far.all(Mcp) if _open(s) and urls.endpoint(s.url) == urls.endpoint(stage.url))
+        if (found := next(earlier, None)) is None:
+            return
+        opened = found
+    else:
+        return
+    yield Problem(
+        message=f"{opened.request.method} without a token is answered {opened.status} where POST is answered 401",
+        at="response.status",
+        expected="401",
+        actual=str(opened.status),
+        exchange=opened.exchange.id,
+        patch=as_challenge(opened, so_far),
+    )
+
+
+def _open(stage: Mcp) -> bool:
+    if carries_token(stage.request) or not stage.ok:
+        return False
+    if stage.request.method == "GET":
+        return stage.response.media_type == "text/event-stream"
+    return isinstance(stage, SessionEnd) and stage.request.header("mcp-session-id") is not None
+
+
+@rule(
+    "modern-auth-after-validation",
+    practice("MCP 2026-07-28 Streamable HTTP 'Backward Compatibility' (400 drives fallback)", _FALLBACK),
+    who="resource-server",
+    severity="warning",
+    since="2026-07-28",
+)
+def validated_before_token(stage: Mcp, so_far: Handshake) -> Problems:
+    """The server checks protocol headers before it checks for a token.
+
+    A 400 or 404 tells a client that speaks both old and new MCP that this is an old
+    server. It goes back to `initialize` although a 401 was what it should have seen.
+
+    Repair: Check the token before anything of the protocol.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "server/discover"}
+        Mcp-Method: server/discover
+        400 {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "header expected"}}
+
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 2, "method": "server/discover"}
+        Mcp-Method: server/discover
+        401
+        WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/prm"
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "server/discover"}
+        Mcp-Method: server/discover
+        401
+        WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/prm"
+    """
+    shows_need = isinstance(stage, Challenge) and stage.status == 401
+    if not shows_need or any(c.status == 401 for c in so_far.all(Challenge)):
+        return
+    for refused in reversed(so_far.all(Mcp)):
+        bare = (
+            not carries_token(refused.request)
+            and refused.modern
+            and urls.endpoint(refused.url) == urls.endpoint(stage.url)
+        )
+        if bare and refused.status in (400, 404) and not isinstance(refused, Challenge):
+            yield Problem(
+                message=f"A request without a token is answered {refused.status} before it is asked for one (401)",
+                at="response.status",
+                expected="401",
+                actual=str(refused.status),
+                exchange=refused.exchange.id,
+                patch=as_challenge(refused, so_far),
+            )
+            return
+
+
+@rule(
+    "era-fallback-after-401",
+    practice("MCP 2026-07-28 Streamable HTTP 'Backward Compatibility'", _FALLBACK),
+    who="client",
+    severity="warning",
+    since="2026-07-28",
+)
+def fallback_after_refusal(stage: Initialize | McpStream | LegacySse, so_far: Handshake) -> Problems:
+    """The client answers a 401 by trying an older protocol instead of signing in.
+
+    A 401 says nothing about the protocol a server speaks. A client that falls back here
+    may treat a modern server as an old one from then on.
+
+    Repair: Sign in first, then repeat the same modern request.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "server/discover"}
+        Mcp-Method: server/discover
+        401
+        WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/prm"
+
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 2, "method": "initialize"}
+        401
+        WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/prm"
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "server/discover"}
+        Mcp-Method: server/discover
+        401
+        WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/prm"
+
+        GET https://mcp.example.com/prm
+        200 {"resource": "https://mcp.example.com/mcp"}
+
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 2, "method": "initialize"}
+        Authorization: Bearer made-up-token
+        200 {"jsonrpc": "2.0", "id": 2, "result": {}}
+    """
+    if stage.exchange.actor != "client" or carries_token(stage.request) or stage.modern:
+        return
+    modern = [s for s in so_far.all(Mcp) if s.modern and s.exchange.actor == "client"]
+    if not modern or modern[-1].status not in (401, 403) or carries_token(modern[-1].request):
+        return
+    since = modern[-1].exchange.id
+    tried = (Document, Registration, AuthorizationRequest, TokenEndpoint, Initialize, LegacySse)
+    if not any(isinstance(s, tried) and s.exchange.id > since for s in so_far.stages):
+        asked = stage.method or f"{stage.request.method} for a stream"
+        yield Problem(
+            message=f"After {modern[-1].status} to {modern[-1].method} the client tries {asked} without signing in",
+            at="request.json.method",
+            expected="a sign-in",
+            actual=asked,
+        )
+
+
+@rule(
+    "client-ignored-challenge",
+    must(
+        "MCP 2026-07-28 'Authorization Flow Steps'",
+        "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization#authorization-flow-steps",
+    ),
+    who="client",
+    severity="warning",
+    since="2025-06-18",
+    symptom=True,
+)
+def ignored_challenge(handshake: Handshake) -> Problems:
+    """The server asks for a sign-in in the proper way, and the client does not begin one.
+
+    A 401 with a metadata URL is the client's cue to fetch that URL. This one stops, or
+    sends the same request again.
+
+    Usual causes: a client without OAuth, one with a fixed header in its configuration, or
+    one that signs in at connect time only and met this 401 later.
+
+    Repair: Use a client that signs in (or update it). A server that asks only for some
+    calls can ask at the first one already.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        401
+        WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/prm"
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        401
+        WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/prm"
+
+        GET https://mcp.example.com/prm
+        200 {"resource": "https://mcp.example.com/mcp"}
+    """
+    usable = [c for c in handshake.all(Challenge) if c.exchange.actor == "client" and _usable(c)]
+    signed_in = (Registration, AuthorizationRequest, TokenEndpoint, TokenRejected, StepUp)
+    if not usable or any(isinstance(s, signed_in) or _looked_around(s) for s in handshake.stages):
+        return
+    if any(carries_token(s.request) or s.ok for s in handshake.all(Mcp)):
+        return
+    last = usable[-1]
+    waited = (handshake.ended or 0) - last.exchange.ended if last.exchange.ended is not None and handshake.ended else 0
+    if waited >= _PATIENCE or len(usable) > 2:
+        yield Problem(
+            message=f"The client does nothing with a challenge that names {last.metadata_url}; it has to fetch that URL",
+            at="response.header.www-authenticate.resource_metadata",
+            expected="a request for the metadata",
+            actual="no such request",
+            exchange=last.exchange.id,
+        )
+
+
+def _looked_around(stage: object) -> bool:
+    return isinstance(stage, Document) and not isinstance(stage, KeySet | ClientMetadata)
+
+
+def _usable(stage: Challenge) -> bool:
+    named = stage.metadata_url
+    if stage.status != 401 or not named or stage.challenged.bearer is None or stage.challenged.deviations:
+        return False
+    by_script = stage.request.header("origin") is not None
+    return not by_script and urls.origin(named) == urls.origin(stage.url) and urls.split(named) is not None

@@ -1,0 +1,124 @@
+"""What a script in a browser may see of an answer: the CORS headers of everything but preflights."""
+
+from __future__ import annotations
+
+from oauthtap import urls
+from oauthtap.findings import Patch, Problem, Problems
+from oauthtap.handshake import Handshake
+from oauthtap.rules import rule
+from oauthtap.specs import must, practice
+from oauthtap.stages import Challenge, Preflight, Stage, StepUp, TokenRejected
+
+
+def from_script(stage: Stage, so_far: Handshake) -> bool:
+    """The request comes from a script of another origin, so the browser withholds what CORS does not allow.
+
+    An Origin header alone proves nothing (native clients send one too): the browser has to
+    say so itself, or have asked for permission beforehand.
+    """
+    origin = stage.request.header("origin")
+    if not origin or urls.origin(origin) == urls.origin(stage.url) or stage.exchange.actor not in ("client", "browser"):
+        return False
+    if stage.request.header("sec-fetch-mode") == "cors" or isinstance(stage, Preflight):
+        return True
+    return any(asked.request.header("origin") == origin for asked in so_far.all(Preflight))
+
+
+@rule(
+    "cors-allow-origin-missing",
+    must("Fetch Standard, CORS check", "https://fetch.spec.whatwg.org/#cors-check"),
+    who="resource-server",
+    stops_at=("mcp-challenge", "prm-discovery", "as-discovery", "client-registration", "token-request"),
+)
+def allow_origin_missing(stage: Stage, so_far: Handshake) -> Problems:
+    """A script in a browser is not allowed to read this answer.
+
+    Without a matching `Access-Control-Allow-Origin` the browser hides status, headers and
+    body. The script sees a network failure and cannot tell it from a server that is down.
+
+    Usual causes: CORS headers are added to successes only, and a 401 leaves the server
+    without them.
+
+    Repair: Send `Access-Control-Allow-Origin` with every answer, refusals included.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        Origin: https://app.example.net
+        Sec-Fetch-Mode: cors
+        401
+        WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/prm"
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        Origin: https://app.example.net
+        Sec-Fetch-Mode: cors
+        401
+        WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/prm"
+        Access-Control-Allow-Origin: https://app.example.net
+        Access-Control-Expose-Headers: WWW-Authenticate
+    """
+    if stage.exchange.response is None or not from_script(stage, so_far):
+        return
+    if isinstance(stage, Preflight) and not stage.ok:
+        return
+    origin, allowed = stage.request.header("origin") or "", stage.response.header("access-control-allow-origin")
+    if allowed not in ("*", origin):
+        own = urls.origin(stage.url) == urls.origin(so_far.resource or stage.url)
+        yield Problem(
+            message=f"Access-Control-Allow-Origin is {allowed or 'absent'}; for this script it has to be {origin}",
+            at="response.header.access-control-allow-origin",
+            expected=origin,
+            actual=allowed or "absent",
+            who=None if own else "authorization-server",
+            patch=Patch(headers={"Access-Control-Allow-Origin": origin}),
+        )
+
+
+@rule(
+    "cors-expose-www-authenticate",
+    practice(
+        "Fetch Standard, CORS-safelisted response-header name; RFC 9449 §7.1 (same advice)",
+        "https://fetch.spec.whatwg.org/#cors-safelisted-response-header-name",
+    ),
+    who="resource-server",
+    severity="error",
+    since="2025-06-18",
+    stops_at=("prm-discovery", "as-discovery", "client-registration"),
+)
+def challenge_not_exposed(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
+    """The challenge is there, but a script in a browser cannot read it.
+
+    Browsers show scripts only a handful of headers, and `WWW-Authenticate` is none of them
+    unless the server says so. The client sees a 401 without any hint where to sign in.
+
+    Repair: Send `Access-Control-Expose-Headers: WWW-Authenticate` (and `Mcp-Session-Id`).
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        Origin: https://app.example.net
+        Sec-Fetch-Mode: cors
+        401
+        WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/prm"
+        Access-Control-Allow-Origin: *
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        Origin: https://app.example.net
+        Sec-Fetch-Mode: cors
+        401
+        WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/prm"
+        Access-Control-Allow-Origin: *
+        Access-Control-Expose-Headers: WWW-Authenticate
+    """
+    if stage.status not in (401, 403) or not stage.challenged.challenges or not from_script(stage, so_far):
+        return
+    value = stage.response.header("access-control-expose-headers") or ""
+    exposed = [name.strip() for name in value.split(",") if name.strip()]
+    if not {name.lower() for name in exposed} & {"*", "www-authenticate"}:
+        yield Problem(
+            message=f"Access-Control-Expose-Headers is {value or 'absent'}; it has to name WWW-Authenticate",
+            at="response.header.access-control-expose-headers",
+            expected="WWW-Authenticate",
+            actual=value or "absent",
+            patch=Patch(headers={"Access-Control-Expose-Headers": ", ".join([*exposed, "WWW-Authenticate"])}),
+        )
