@@ -1,0 +1,44 @@
+"""A recording: exchanges, and what is known about how they were recorded. Knows no file format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from oauthtap.wire import Exchange
+
+
+class SourceError(Exception):
+    """A recording that cannot be read. The text names path and place, and what to try."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What a source gives: exchanges in upstream names, in the order they happened."""
+
+    exchanges: tuple[Exchange, ...]
+    header: dict[str, Any] = field(default_factory=dict)
+    """`upstream`, `client`, `revision`, `started`, `versions` of a session; empty for other sources."""
+    until: float | None = None
+    """When the recording ended (seconds since 1970): until then nothing else happened. None when unknown."""
+    notes: tuple[str, ...] = ()
+    """What the person should know about how well this could be read."""
+
+    @property
+    def upstream(self) -> str | None:
+        """The MCP URL the client was given, in upstream names."""
+        return self._text("upstream")
+
+    @property
+    def client(self) -> str | None:
+        """The client profile the user named."""
+        return self._text("client")
+
+    @property
+    def revision(self) -> str | None:
+        """The MCP revision the user named."""
+        return self._text("revision")
+
+    def _text(self, name: str) -> str | None:
+        value = self.header.get(name)
+        return value if isinstance(value, str) else None
