@@ -8,9 +8,9 @@ from tests.bed.mcp import McpServer
 from tests.bed.origin import Origin
 from tests.bed.seeds import Seed1, Seed1Fix, Seed2, SeedTwoAuthorization
 
-TARGETS: dict[str, type[McpServer]] = {
-    target.host.partition(".")[0]: target for target in (Good, Seed1, Seed1Fix, Seed2, *FAULTS)
-}
+ALL: tuple[type[McpServer], ...] = (Good, Seed1, Seed1Fix, Seed2, *FAULTS)
+
+TARGETS: dict[str, type[McpServer]] = {target.host.partition(".")[0]: target for target in ALL}
 """What a user can connect to."""
 
 ORIGINS: tuple[type[Origin], ...] = (*TARGETS.values(), SeedTwoAuthorization)

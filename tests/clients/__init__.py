@@ -72,7 +72,7 @@ def run(
     transport: Transport | None = None,
     timeout: float = 60,
 ) -> Outcome:
-    """Sign in at `url` and list tools with a client by its name in `CLIENTS`.
+    """Sign in at `url` and list tools with a client by its name in `drivers()`.
 
     `env` is what a run needs beside the bare minimum: `bed.direct_env()` without a tap,
     `bed.browser_env()` through one. The transport is told from the path unless named.
@@ -91,12 +91,18 @@ def run(
 
 def drivers() -> dict[str, Driver]:
     """Every client there is a driver for."""
-    from tests.clients import claude_code, python_sdk
+    from tests.clients import claude_code, fastmcp, mcp_inspector, mcp_remote, mcporter, python_sdk, typescript_sdk
 
     return {
         "claude-code": claude_code.drive,
         "python-sdk-1": python_sdk.drive_1,
         "python-sdk-2": python_sdk.drive_2,
+        "mcp-inspector": mcp_inspector.drive,
+        "mcp-remote": mcp_remote.drive,
+        "mcporter": mcporter.drive,
+        "typescript-sdk-1": typescript_sdk.drive_1,
+        "typescript-sdk-2": typescript_sdk.drive_2,
+        "fastmcp": fastmcp.drive,
     }
 
 
@@ -105,7 +111,8 @@ def _environment(home: Path) -> dict[str, str]:
     programs = home / "bin"
     programs.mkdir()
     browser = programs / "xdg-open"
-    browser.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{HERE / "browser.py"}" "$@"\n')
+    # In the background, as a real one: some clients wait for the command to end before they hear their callback.
+    browser.write_text(f'#!/bin/sh\n"{sys.executable}" "{HERE / "browser.py"}" "$@" >/dev/null 2>&1 </dev/null &\n')
     browser.chmod(browser.stat().st_mode | stat.S_IXUSR)
     (programs / "open").symlink_to(browser)
     return {

@@ -1,0 +1,32 @@
+"""Drives the MCP Inspector's command line. Knows its flags and the JSON it prints."""
+
+from __future__ import annotations
+
+import json
+
+from tests.clients import Sandbox, Transport
+from tests.clients.installed import from_npm, node
+
+
+def drive(sandbox: Sandbox, url: str, transport: Transport) -> tuple[bool, tuple[str, ...]]:
+    """One command does it all; it opens a browser without a terminal only when told to."""
+    inspector = from_npm("inspector", "@modelcontextprotocol/inspector@latest") / ".bin" / "mcp-inspector"
+    sandbox.env["MCP_AUTO_OPEN_ENABLED"] = "true"
+    flags = ["--cli", "--server-url", url, "--transport", transport, "--method", "tools/list", "--format", "json"]
+    ran = sandbox.run(inspector, *flags, path=node(22))
+    tools = tools_in(ran.said)
+    return ran.code == 0 and bool(tools), tools
+
+
+def tools_in(said: str) -> tuple[str, ...]:
+    """The names in the last JSON object with `tools`, which may follow lines of other text."""
+    decoder = json.JSONDecoder()
+    for start in (at for at, character in enumerate(said) if character == "{"):
+        try:
+            value, _ = decoder.raw_decode(said[start:])
+        except ValueError:
+            continue
+        found = value.get("tools") or value.get("result", {}).get("tools")
+        if found:
+            return tuple(tool["name"] for tool in found)
+    return ()

@@ -1,0 +1,19 @@
+"""Drives mcp-remote, a stdio server that is a client: our own small stdio client sits in front of it."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.clients import HERE, Sandbox, Transport
+from tests.clients.installed import from_npm, node
+from tests.clients.python_sdk import listed
+
+STRATEGY = {"http": "http-first", "sse": "sse-only"}
+
+
+def drive(sandbox: Sandbox, url: str, transport: Transport) -> tuple[bool, tuple[str, ...]]:
+    """`--enable-proxy`, because without it no proxy variable is heeded."""
+    remote = from_npm("mcp-remote", "mcp-remote@latest") / ".bin" / "mcp-remote"
+    flags = ["--transport", STRATEGY[transport], "--enable-proxy"]
+    ran = sandbox.run(sys.executable, HERE / "programs" / "stdio.py", remote, url, *flags, path=node(22))
+    return ran.code == 0, listed(ran.said)
