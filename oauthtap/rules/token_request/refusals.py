@@ -1,0 +1,157 @@
+"""How the token endpoint says no: status, body, and the code in it."""
+
+from __future__ import annotations
+
+import re
+
+from oauthtap.findings import Patch, Problem, Problems
+from oauthtap.handshake import Handshake
+from oauthtap.rules import rule
+from oauthtap.specs import must, practice
+from oauthtap.stages import TokenEndpoint, text
+from oauthtap.wire import Request, first
+
+_ERRORS = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-3.2.4"
+_KNOWN = {
+    *("invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type"),
+    *("invalid_scope", "invalid_target", "use_dpop_nonce", "invalid_dpop_proof", "authorization_pending"),
+    *("slow_down", "access_denied", "expired_token"),
+}
+_EDGE = re.compile(r"just a moment|attention required|request blocked|access denied|cloudflare|akamai|incapsula", re.I)
+_OTHERS = (404, 405, 429)
+"""A wrong URL or a busy server: not an answer of the token endpoint proper."""
+
+
+@rule(
+    "token-error-status",
+    must("OAuth 2.1 draft-13 §3.2.4; RFC 6749 §5.2", _ERRORS),
+    who="authorization-server",
+    severity="warning",
+)
+def status(token: TokenEndpoint, so_far: Handshake) -> Problems:
+    """A refusal of the token endpoint comes with the wrong status.
+
+    Refusals have status 400; only `invalid_client` may be 401. Clients go by that: on 400
+    `invalid_grant` they start the sign-in anew, on 401, 403 or 500 many just give up.
+
+    Usual causes: one table of statuses for the whole API.
+
+    Repair: Answer with 400, and 401 for `invalid_client` alone.
+
+    Bad:
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1
+        401 {"error": "invalid_grant"}
+
+    Good:
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1
+        400 {"error": "invalid_grant"}
+    """
+    error, got = (token.oauth_error, token.status or 0) if token.exchange.response else (None, 0)
+    if not error or got < 400 or got in (400, 429, 503) or (got == 401 and error == "invalid_client"):
+        return
+    if error in _KNOWN or got in (401, 403):
+        yield Problem(
+            message=f"`{error:.60}` is answered with status {got}; it has to be 400",
+            at="response.status",
+            expected="400",
+            actual=str(got),
+            patch=Patch(status=400),
+        )
+
+
+@rule("token-error-200", must("OAuth 2.1 draft-13 §3.2.4", _ERRORS), who="authorization-server")
+def with_200(token: TokenEndpoint, so_far: Handshake) -> Problems:
+    """The token endpoint refuses, but reports success.
+
+    The client sees 200 and looks for a token. Its complaint is about a malformed answer,
+    and the reason the server gave is never shown to anybody.
+
+    Usual causes: GitHub, Slack and other APIs that answer everything with 200.
+
+    Repair: Answer refusals with 400. Then see what the refusal itself says: that is what
+    went wrong first.
+
+    Bad:
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1
+        200 {"error": "incorrect_client_credentials"}
+
+    Good:
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1
+        400 {"error": "invalid_client"}
+    """
+    if not token.ok or token.access_token:
+        return
+    answer = token.answer_object
+    posted = first(Request(method="", url="", body=token.answer_text).form, "error") if not answer else None
+    said = answer.get("error") or posted
+    if said or answer.get("ok") is False or answer.get("success") is False:
+        words = text(said) or "a failure"
+        yield Problem(
+            message=f"the answer says {words:.80} with status {token.status}; a refusal has to have 400",
+            at="response.status",
+            expected="400",
+            actual=str(token.status),
+            patch=Patch(status=400),
+        )
+
+
+@rule("token-error-body", must("OAuth 2.1 draft-13 §3.2.4", _ERRORS), who="authorization-server", severity="warning")
+def body(token: TokenEndpoint, so_far: Handshake) -> Problems:
+    """The token endpoint refuses without saying why in a way clients can read.
+
+    `error` tells a client whether to sign in again, to register again or to stop. With
+    a page of HTML or a bare status it can do none of these.
+
+    Usual causes: a framework's own error page; an error object of another format.
+
+    Repair: Answer with `{"error": "invalid_grant", "error_description": "…"}` and the like.
+
+    Bad:
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1
+        400 text/html <h1>Bad Request</h1>
+
+    Good:
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1
+        400 {"error": "invalid_grant"}
+    """
+    got = token.status or 0
+    if not 400 <= got < 500 or got in _OTHERS or token.oauth_error is not None or token.certainty == "guess":
+        return
+    if token.response.header("cf-mitigated") or _EDGE.search(token.answer_text[:4000]):
+        return
+    kind = token.response.media_type or "nothing"
+    yield Problem(
+        message=f"the refusal ({got}) is {kind} without a string `error`; it has to be JSON with one",
+        at="response.json.error" if token.answer_object else "response.body",
+        expected='{"error": "…"}',
+        actual=f"{token.answer_text.strip()[:60]!r}",
+    )
+
+
+@rule("token-error-code-unknown", practice("OAuth 2.1 draft-13 §3.2.4 and §6.5", _ERRORS), who="authorization-server")
+def code_unknown(token: TokenEndpoint, so_far: Handshake) -> Problems:
+    """The token endpoint refuses with an error code of its own making.
+
+    Clients know a dozen codes and act on them. Any other is a failure like all failures:
+    shown to the user at best, never repaired.
+
+    Usual causes: internal error names sent to the outside.
+
+    Repair: Use the registered code that fits, and put the detail into `error_description`.
+
+    Bad:
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1
+        400 {"error": "bad_verification_code"}
+
+    Good:
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1
+        400 {"error": "invalid_grant", "error_description": "unknown code"}
+    """
+    error = token.oauth_error if (token.status or 0) >= 400 else None
+    if error and error not in _KNOWN and token.status not in _OTHERS:
+        yield Problem(
+            message=f"the error code is `{error:.60}`, which no client knows",
+            at="response.json.error",
+            expected="one of the registered codes, such as invalid_grant",
+            actual=f"{error:.60}",
+        )
