@@ -1,0 +1,307 @@
+"""What a look into the access token shows: for whom it is, from whom, until when. No signature is checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oauthtap import urls
+from oauthtap.findings import Problem, Problems
+from oauthtap.handshake import Handshake
+from oauthtap.redact import claims
+from oauthtap.redemption import asked_for, metadata_of
+from oauthtap.rules import rule
+from oauthtap.specs import practice, should
+from oauthtap.stages import Mcp, ServerMetadata, StepUp, TokenEndpoint, TokenRejected, text, texts
+from oauthtap.wire import every
+
+_REJECTED = ("mcp-token-rejected", "mcp-initialize", "mcp-request", "mcp-challenge", "mcp-step-up")
+_SKEW, _DRIFT = 60.0, 120.0
+"""Seconds by which clocks may differ, and by which `exp` and `expires_in` may."""
+
+
+@rule(
+    "token-jwt-audience",
+    should(
+        "RFC 8707 §2; RFC 9068 §2.2 and §3; MCP 2026-07-28 'Token Handling'",
+        "https://www.rfc-editor.org/rfc/rfc8707.html#section-2",
+    ),
+    who="authorization-server",
+    since="2025-06-18",
+    stops_at=_REJECTED,
+)
+def audience(stage: TokenEndpoint | TokenRejected, so_far: Handshake) -> Problems:
+    """The access token is made out to somebody else than this MCP server.
+
+    `aud` names who may accept a token. An MCP server has to refuse tokens that do not
+    name it, so the first call after a perfect sign-in is answered 401, again and again.
+
+    Usual causes: the authorization server ignores `resource` and fills in a default API,
+    its own userinfo endpoint, or the client id.
+
+    Repair: Make the authorization server turn `resource` into the audience (Auth0: the
+    API identifier; Entra: the application ID URI), or have the MCP server accept the
+    audience that is issued for it.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://as.example.com"]}
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1&resource=https://mcp.example.com/mcp
+        200 {"access_token": "eyJhbGciOiJub25lIn0.eyJhdWQiOiJodHRwczovL2FwaS5leGFtcGxlLm9yZyJ9.bWFkZS11cA", "token_type": "Bearer"}
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://as.example.com"]}
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1&resource=https://mcp.example.com/mcp
+        200 {"access_token": "eyJhbGciOiJub25lIn0.eyJhdWQiOiJodHRwczovL21jcC5leGFtcGxlLmNvbS9tY3AifQ.bWFkZS11cA", "token_type": "Bearer"}
+    """
+    inside = _inside(stage, so_far)
+    wanted = _resources(stage, so_far)
+    if inside is None or not wanted:
+        return
+    named = _audiences(inside)
+    plain = {value.rstrip("/") for value in wanted}
+    if plain & {value.rstrip("/") for value in named}:
+        return
+    refused = isinstance(stage, TokenRejected)
+    near = {urls.origin(value) for value in wanted} & {value.rstrip("/") for value in named}
+    if not refused and (near or not named):
+        return
+    abstract = not any(value.startswith(("https://", "http://")) for value in named)
+    actual = ", ".join(named)[:200] or "absent"
+    yield Problem(
+        message=f"the token's `aud` is {actual}; this server is {wanted[0]}{', which refused it' if refused else ''}",
+        at="request.header.authorization" if refused else "response.json.access_token",
+        expected=wanted[0],
+        actual=actual,
+        severity="error" if refused and not near else "note" if abstract and not refused else None,
+    )
+
+
+@rule(
+    "token-jwt-issuer",
+    practice("RFC 9068 §2.2 and §4", "https://www.rfc-editor.org/rfc/rfc9068.html#section-4"),
+    who="authorization-server",
+    severity="warning",
+    stops_at=_REJECTED,
+)
+def issuer(stage: TokenEndpoint | TokenRejected, so_far: Handshake) -> Problems:
+    """The access token names another issuer than the metadata does.
+
+    A server that checks tokens compares `iss` with the issuer it was configured with,
+    usually the advertised one, character by character. A token that differs is refused.
+
+    Usual causes: Entra issues v1 tokens (`sts.windows.net`) beside v2 metadata; a
+    trailing slash on one side only; a custom domain on one side only.
+
+    Repair: Have the token version or domain that the MCP server expects issued (Entra:
+    `requestedAccessTokenVersion: 2`), or configure the MCP server for the issuer in the token.
+
+    Bad:
+        GET https://as.example.com/.well-known/oauth-authorization-server
+        200 {"issuer": "https://as.example.com", "token_endpoint": "https://as.example.com/token"}
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1
+        200 {"access_token": "eyJhbGciOiJub25lIn0.eyJpc3MiOiJodHRwczovL3N0cy5leGFtcGxlLmNvbS8ifQ.bWFkZS11cA", "token_type": "Bearer"}
+
+    Good:
+        GET https://as.example.com/.well-known/oauth-authorization-server
+        200 {"issuer": "https://as.example.com", "token_endpoint": "https://as.example.com/token"}
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1
+        200 {"access_token": "eyJhbGciOiJub25lIn0.eyJpc3MiOiJodHRwczovL2FzLmV4YW1wbGUuY29tIn0.bWFkZS11cA", "token_type": "Bearer"}
+    """
+    inside = _inside(stage, so_far)
+    metadata = _metadata(stage, so_far)
+    iss = text((inside or {}).get("iss"))
+    if iss is None or metadata is None or metadata.issuer is None or iss == metadata.issuer:
+        return
+    refused = isinstance(stage, TokenRejected)
+    yield Problem(
+        message=f"the token's `iss` is {iss:.200}; the metadata of exchange {metadata.exchange.id} says {metadata.issuer}",
+        at="request.header.authorization" if refused else "response.json.access_token",
+        expected=metadata.issuer,
+        actual=f"{iss:.200}",
+        severity="error" if refused else None,
+    )
+
+
+@rule(
+    "token-jwt-time",
+    practice("RFC 9068 §2.2; RFC 7519 §4.1", "https://www.rfc-editor.org/rfc/rfc9068.html#section-2.2"),
+    who="authorization-server",
+    severity="warning",
+    stops_at=_REJECTED,
+)
+def time(stage: TokenEndpoint | Mcp, so_far: Handshake) -> Problems:
+    """The times in the access token do not agree with the clock or with `expires_in`.
+
+    A token that is already over, or that begins only later, is refused however fresh it
+    is. When `expires_in` says something else than the token, clients refresh at the wrong time.
+
+    Usual causes: clocks that run apart; lifetimes configured in two places; an expired
+    token used on.
+
+    Repair: Set the clocks by NTP, and take `expires_in` from the token's own `exp`. An
+    expired token has to be answered with 401, so that clients refresh it.
+
+    Bad:
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1
+        200 {"access_token": "eyJhbGciOiJub25lIn0.eyJleHAiOjE3NjcyMjIwMDB9.bWFkZS11cA", "token_type": "Bearer", "expires_in": 3600}
+
+    Good:
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1
+        200 {"access_token": "eyJhbGciOiJub25lIn0.eyJleHAiOjE3NjcyMjkyMDB9.bWFkZS11cA", "token_type": "Bearer", "expires_in": 3600}
+    """
+    inside, now = _inside(stage, so_far), stage.exchange.ended
+    if inside is None or now is None or (isinstance(stage, Mcp) and not _stale_and_unsaid(stage)):
+        return
+    ends, begins = _moment(inside.get("exp")), _moment(inside.get("nbf")) or _moment(inside.get("iat"))
+    place = "response.json.access_token" if isinstance(stage, TokenEndpoint) else "request.header.authorization"
+    if ends is not None and ends <= (now if isinstance(stage, TokenEndpoint) else now - _SKEW):
+        said = f"the token ended {now - ends:.0f} seconds ago; it has to be good for some time yet"
+        yield Problem(message=said, at=place, expected="exp in the future", actual=f"{ends:.0f}")
+    elif begins is not None and begins > now + _SKEW:
+        said = f"the token is good only in {begins - now:.0f} seconds; it has to be good now"
+        yield Problem(message=said, at=place, expected="nbf and iat not in the future", actual=f"{begins:.0f}")
+    elif ends is not None and isinstance(stage, TokenEndpoint):
+        told = _moment(stage.granted.get("expires_in"))
+        if told is not None and abs((ends - now) - told) > _DRIFT:
+            said = f"`expires_in` is {told:.0f}, but the token ends in {ends - now:.0f} seconds"
+            yield Problem(
+                message=said, at="response.json.expires_in", expected=f"{ends - now:.0f}", actual=f"{told:.0f}"
+            )
+
+
+@rule(
+    "token-id-token-as-access-token",
+    practice("RFC 9068 §5; OpenID Connect Core 1.0 §2", "https://www.rfc-editor.org/rfc/rfc9068.html#section-5"),
+    who="authorization-server",
+    severity="warning",
+    stops_at=_REJECTED,
+)
+def id_token(token: TokenEndpoint, so_far: Handshake) -> Problems:
+    """The access token is really an ID token.
+
+    An ID token tells the client who signed in; its audience is the client. An MCP server
+    that looks at the audience refuses it.
+
+    Usual causes: an authorization server without an API of its own; a wrapper that hands
+    on the token of its identity provider.
+
+    Repair: Have an access token issued for the MCP server's API, and put that into `access_token`.
+
+    Bad:
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1
+        200 {"access_token": "eyJhbGciOiJub25lIn0.eyJhdWQiOiJjMSIsIm5vbmNlIjoibjEifQ.bWFkZS11cA", "token_type": "Bearer"}
+
+    Good:
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1
+        200 {"access_token": "eyJhbGciOiJub25lIn0.eyJhdWQiOiJodHRwczovL21jcC5leGFtcGxlLmNvbS9tY3AifQ.bWFkZS11cA", "token_type": "Bearer"}
+    """
+    access = token.access_token
+    inside = claims(access) if access else None
+    same = access is not None and access == text(token.granted.get("id_token"))
+    shaped = bool(inside) and ("nonce" in (inside or {}) or "at_hash" in (inside or {}))
+    client_id = token.get("client_id")
+    if same or (inside and shaped and client_id and _audiences(inside) == (client_id,)):
+        yield Problem(
+            message="`access_token` is the same as `id_token`; it has to be a token for the MCP server"
+            if same
+            else f"`access_token` is made out to the client {client_id} and has the claims of an ID token",
+            at="response.json.access_token",
+            expected="an access token for the MCP server",
+            actual="an ID token",
+        )
+
+
+@rule(
+    "token-opaque-then-401",
+    practice("RFC 8707 §2; OAuth 2.1 draft-13 §5.2", "https://www.rfc-editor.org/rfc/rfc8707.html#section-2"),
+    who="authorization-server",
+    severity="warning",
+    since="2025-06-18",
+)
+def opaque_then_401(rejected: TokenRejected, so_far: Handshake) -> Problems:
+    """The MCP server cannot read the token: it is no JWT, and is refused at once.
+
+    Some authorization servers issue an opaque or encrypted token when no API was asked
+    for. A server that validates JWTs can make nothing of it and answers 401, directly
+    after a good sign-in.
+
+    Usual causes: `resource` is not mapped to an API (Auth0 without an audience), or is
+    not on the server's list.
+
+    Repair: Map `resource` to an API in the authorization server, so that it issues a JWT
+    for it; or let the MCP server check opaque tokens by introspection.
+
+    Bad:
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1
+        200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        Authorization: Bearer made-up-token-1
+        401
+        WWW-Authenticate: Bearer error="invalid_token"
+
+    Good:
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1
+        200 {"access_token": "eyJhbGciOiJub25lIn0.eyJhdWQiOiJodHRwczovL21jcC5leGFtcGxlLmNvbS9tY3AifQ.bWFkZS11cA", "token_type": "Bearer"}
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        Authorization: Bearer eyJhbGciOiJub25lIn0.eyJhdWQiOiJodHRwczovL21jcC5leGFtcGxlLmNvbS9tY3AifQ.bWFkZS11cA
+        401
+        WWW-Authenticate: Bearer error="invalid_token"
+    """
+    token = rejected.bearer
+    if not token or token not in so_far.issued or rejected.status != 401 or claims(token) is not None:
+        return
+    blamed = rejected.error == "invalid_token" or rejected.oauth_error == "invalid_token"
+    used_before = any(stage.bearer == token for stage in so_far.all(Mcp)[-200:])
+    if blamed and not used_before and rejected.exchange.actor == "client":
+        yield Problem(
+            message=f"the token of exchange {so_far.issued[token]} is no readable JWT, and the server refused it at once",
+            at="request.header.authorization",
+            expected="a token this server can check",
+            actual="an opaque or encrypted token",
+        )
+
+
+def _inside(stage: TokenEndpoint | Mcp, so_far: Handshake) -> dict[str, Any] | None:
+    """The claims of the token that is issued, or refused here for the first time."""
+    if isinstance(stage, TokenEndpoint):
+        return claims(stage.access_token) if stage.access_token else None
+    token = stage.bearer
+    refused = (s for s in so_far.all(Mcp)[-200:] if isinstance(s, TokenRejected | StepUp))
+    if token is None or stage.exchange.actor != "client" or any(s.bearer == token for s in refused):
+        return None
+    return claims(token)
+
+
+def _resources(stage: TokenEndpoint | TokenRejected, so_far: Handshake) -> tuple[str, ...]:
+    """Every name under which this MCP server may appear in `aud`, the likeliest first."""
+    described = so_far.prm.resource if so_far.prm else None
+    named: list[str | None] = [described, so_far.resource]
+    if isinstance(stage, TokenEndpoint):
+        asked = asked_for(stage, so_far)
+        named = [*every(stage.params, "resource"), *(asked.all("resource") if asked else ()), *named]
+    return tuple(dict.fromkeys(name for name in named if name))
+
+
+def _metadata(stage: TokenEndpoint | TokenRejected, so_far: Handshake) -> ServerMetadata | None:
+    if isinstance(stage, TokenEndpoint):
+        return metadata_of(stage, so_far)
+    issued = so_far.of(so_far.issued.get(stage.bearer or "", 0))
+    source = next((s for s in issued if isinstance(s, TokenEndpoint)), None)
+    return metadata_of(source, so_far) if source else so_far.metadata
+
+
+def _audiences(inside: dict[str, Any]) -> tuple[str, ...]:
+    value = inside.get("aud")
+    return (value,) if isinstance(value, str) else texts(value)
+
+
+def _stale_and_unsaid(stage: Mcp) -> bool:
+    """Refused, but not with the 401 that makes a client refresh: an expired token explains it."""
+    return isinstance(stage, TokenRejected | StepUp) and stage.status != 401
+
+
+def _moment(value: Any) -> float | None:
+    return (
+        float(value) if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e14 else None
+    )
