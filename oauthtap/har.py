@@ -43,8 +43,10 @@ def read(document: Any) -> Recording:
     if not own:
         exchanges = [_numbered(exchange, number) for number, exchange in enumerate(exchanges, 1)]
     until = _seconds(log.get("_recordedUntil"))
-    if own and isinstance(header.get("ended"), int | float):
-        until = float(header["ended"])
+    ended = header.get("ended")
+    if isinstance(ended, int | float):
+        until = float(ended)
+    header = {name: value for name, value in header.items() if name != "ended"}
     return Recording(tuple(exchanges), header, until, tuple(_notes(log, exchanges, skipped)))
 
 
