@@ -1,0 +1,329 @@
+"""The `client_id`: who asks, and whether the server knows it."""
+
+from __future__ import annotations
+
+import re
+
+from oauthtap import urls
+from oauthtap.findings import Problem, Problems
+from oauthtap.handshake import Handshake
+from oauthtap.rules import rule
+from oauthtap.rules.authorization_request.redirect_uri import known_client
+from oauthtap.rules.authorization_request.refusals import (
+    CLIENT,
+    REDIRECT,
+    Asked,
+    Refusal,
+    is_document_id,
+    own_request,
+    refusal,
+    registered_uris,
+)
+from oauthtap.specs import must, practice, should
+from oauthtap.stages import AuthorizationRequest, ClientMetadata, Registration, text
+
+_REGISTRATION = "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/client-registration"
+_OAUTH21_411 = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-4.1.1"
+_RFC7591_321 = "https://datatracker.ietf.org/doc/html/rfc7591#section-3.2.1"
+_STOPS = ("authorization-request", "authorization-response")
+_FLAG = "client_id_metadata_document_supported"
+_FETCHING = re.compile(r"fetch|retriev|download|unreachable|timed? ?out|load", re.I)
+
+
+@rule(
+    "authz-client-id-missing",
+    must("OAuth 2.1 draft-13 §4.1.1", _OAUTH21_411),
+    who="client",
+    stops_at=("authorization-response",),
+)
+def client_id_missing(request: AuthorizationRequest, so_far: Handshake) -> Problems:
+    """The client does not say who it is: the request has no `client_id`.
+
+    The server cannot know whom it deals with, nor where it may send the answer. It shows an error
+    page, and the client waits in vain.
+
+    Usual causes: the client lost its registration; a client id was never configured.
+
+    Repair: Clear the stored login of this server in the client, or configure the client id.
+
+    Bad:
+        GET https://as.example.com/.well-known/oauth-authorization-server
+        200 {"issuer": "https://as.example.com", "authorization_endpoint": "https://as.example.com/authorize"}
+        @browser
+        GET https://as.example.com/authorize?response_type=code&redirect_uri=http://localhost:8000/callback
+        400
+
+    Good:
+        GET https://as.example.com/.well-known/oauth-authorization-server
+        200 {"issuer": "https://as.example.com", "authorization_endpoint": "https://as.example.com/authorize"}
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=client-1&redirect_uri=http://localhost:8000/callback
+        302
+    """
+    if own_request(request) and not request.get("client_id") and request.url.count("?") < 2:
+        yield Problem(
+            message="the request has no `client_id`; the registered one has to be there",
+            at="request.query.client_id",
+            expected="the registered client id",
+        )
+
+
+@rule(
+    "authz-client-id-differs",
+    practice("RFC 7591 §3.2.1", _RFC7591_321),
+    who="client",
+    severity="warning",
+    stops_at=_STOPS,
+)
+def client_id_differs(request: AuthorizationRequest, so_far: Handshake) -> Problems:
+    """The client signs in under another id than the one it has just been given.
+
+    It registered a moment ago and uses an older id nevertheless. Callback and secret belong to the
+    new one, so the server refuses, if it knows the old id at all.
+
+    Usual causes: two parts of the client store their ids in different places.
+
+    Repair: Clear the stored login of this server in the client, and connect anew.
+
+    Bad:
+        POST https://as.example.com/register {"redirect_uris": ["http://localhost:8000/callback"]}
+        201 {"client_id": "client-2"}
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=client-1
+        400
+
+    Good:
+        POST https://as.example.com/register {"redirect_uris": ["http://localhost:8000/callback"]}
+        201 {"client_id": "client-2"}
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=client-2
+        302
+    """
+    registration, client_id = so_far.registration, request.get("client_id")
+    fresh = text(registration.granted.get("client_id")) if registration else None
+    if registration is None or not fresh or not client_id or not own_request(request) or fresh == client_id:
+        return
+    earlier = so_far.authorization
+    issued = [text(r.granted.get("client_id")) for r in so_far.all(Registration) if r.ok and r.exchange.response and r.exchange.response.body is not None]  # fmt: skip
+    if client_id in issued or (earlier and earlier.exchange.id > registration.exchange.id):
+        return
+    if registration.exchange.actor == "client" and urls.origin(registration.url) == urls.origin(request.url):
+        yield Problem(
+            message=f"`client_id` is {client_id[:120]}; exchange {registration.exchange.id} registered {fresh[:120]}",
+            at="request.query.client_id",
+            expected=fresh[:120],
+            actual=client_id[:120],
+        )
+
+
+@rule(
+    "authz-client-id-unknown",
+    practice("RFC 7591 §3.2.1 (registrations may expire); MCP 2026-07-28 Client Registration", _RFC7591_321),
+    who="client",
+    severity="error",
+    stops_at=_STOPS,
+)
+def client_id_unknown(stage: Asked, so_far: Handshake) -> Problems:
+    """The server does not know the client's id.
+
+    The id was stored from an earlier registration that the server has since forgotten, or it was
+    configured and is wrong. The client sends it again and again, and the user never gets past the
+    error page.
+
+    Usual causes: the server's registrations were deleted, expired, or lived in memory; a typing
+    error, or the wrong tenant, for a configured id.
+
+    Repair: Clear the stored login of this server in the client, so that it registers anew. For a
+    configured id, compare it with the authorization server's application.
+
+    Bad:
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=client-1&redirect_uri=http://localhost:8000/callback
+        400 {"error": "invalid_client", "error_description": "Unknown client"}
+
+    Good:
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=client-1&redirect_uri=http://localhost:8000/callback
+        302
+        Location: https://as.example.com/login
+    """
+    no = refusal(stage, so_far)
+    client_id = no.asked.get("client_id") if no else None
+    if no is None or not client_id or is_document_id(client_id):
+        return
+    seen = registered_uris(no.asked, so_far) is not None
+    named = no.error in ("invalid_client", "unauthorized_client") or no.about(CLIENT)
+    if not (named and not (seen and no.about(REDIRECT))) and not (not seen and _forgotten(no, so_far)):
+        return
+    yield Problem(
+        exchange=no.asked.exchange.id,
+        message=f"the server does not know the client id {client_id[:120]}: {no.quoted}",
+        at="request.query.client_id",
+        expected="an id the server knows",
+        actual=client_id[:120],
+        who="authorization-server" if seen else None,
+    )
+
+
+def _forgotten(no: Refusal, so_far: Handshake) -> bool:
+    """The callback is refused for an id whose registration is older than what we saw."""
+    metadata, asked = so_far.metadata, no.asked.redirect_uri
+    if not metadata or not metadata.get("registration_endpoint") or not asked or no.redirected:
+        return False
+    return no.about(REDIRECT) and (urls.is_loopback(asked) or known_client(asked) is None)
+
+
+@rule(
+    "cimd-used-without-support",
+    should(
+        "MCP 2026-07-28 Client Registration 'Advertising CIMD Support'; draft-ietf-oauth-client-id-metadata-document-00 §5",
+        f"{_REGISTRATION}#advertising-cimd-support",
+    ),
+    who="client",
+    severity="error",
+    stops_at=_STOPS,
+)
+def document_id_without_support(stage: Asked, so_far: Handshake) -> Problems:
+    """The client shows an address as its id, to a server that never offered to read it.
+
+    An address as client id works only with servers that fetch the document behind it. This one
+    does not say that it does, and refuses the id as unknown.
+
+    Usual causes: the client does not look at the metadata before choosing its id.
+
+    Repair: In the client: use the address only if `client_id_metadata_document_supported` is true, and
+    register otherwise. Or support such ids at the authorization server.
+
+    Bad:
+        GET https://as.example.com/.well-known/oauth-authorization-server
+        200 {"issuer": "https://as.example.com", "authorization_endpoint": "https://as.example.com/authorize"}
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=https://app.example.net/client.json
+        400 {"error": "invalid_client"}
+
+    Good:
+        GET https://as.example.com/.well-known/oauth-authorization-server
+        200 {"issuer": "https://as.example.com", "authorization_endpoint": "https://as.example.com/authorize"}
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=https://app.example.net/client.json
+        302
+        Location: https://as.example.com/login
+    """
+    no, metadata = refusal(stage, so_far), so_far.metadata
+    client_id = no.asked.get("client_id") if no else None
+    if no is None or metadata is None or not is_document_id(client_id):
+        return
+    about = no.about(CLIENT) or no.about(REDIRECT) or no.vague or no.error in ("invalid_client", "unauthorized_client")
+    if metadata.document.get(_FLAG) is not True and about:
+        yield Problem(
+            exchange=no.asked.exchange.id,
+            message=f"`client_id` is {client_id}, `{_FLAG}` is not true, and the server refuses: {no.quoted}",
+            at="request.query.client_id",
+            expected="a registered client id",
+            actual=client_id,
+        )
+
+
+@rule(
+    "cimd-redirect-not-listed",
+    must(
+        "MCP 2026-07-28 Client Registration 'Implementation Requirements'; OAuth 2.1 draft-13 §2.3.1",
+        f"{_REGISTRATION}#implementation-requirements",
+    ),
+    who="client",
+    stops_at=("authorization-response",),
+)
+def redirect_not_in_document(request: AuthorizationRequest, so_far: Handshake) -> Problems:
+    """The client wants its code brought to an address that its own document does not list.
+
+    The document behind the client id says which callbacks are the client's. A server must not send
+    a code to any other; only the port of this machine's own addresses may differ.
+
+    Usual causes: the document was not updated with the client.
+
+    Repair: Add the callback to `redirect_uris` of the client's metadata document.
+
+    Bad:
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=https://app.example.net/client.json
+        302
+        @authorization-server
+        GET https://app.example.net/client.json
+        200 {"client_id": "https://app.example.net/client.json", "redirect_uris": ["http://127.0.0.1/callback"]}
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=https://app.example.net/client.json&redirect_uri=http://localhost:8000/callback
+        400
+
+    Good:
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=https://app.example.net/client.json
+        302
+        @authorization-server
+        GET https://app.example.net/client.json
+        200 {"client_id": "https://app.example.net/client.json", "redirect_uris": ["http://127.0.0.1/callback"]}
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=https://app.example.net/client.json&redirect_uri=http://127.0.0.1:8000/callback
+        302
+    """
+    client_id, asked = request.get("client_id"), request.redirect_uri
+    if not asked or not is_document_id(client_id) or not own_request(request):
+        return
+    listed = registered_uris(request, so_far)
+    if listed and not any(urls.redirect_matches(asked, uri) for uri in listed):
+        yield Problem(
+            message=f"`redirect_uri` is {asked[:200]}; the document {client_id} lists {', '.join(listed)[:300]}",
+            at="request.query.redirect_uri",
+            expected=" or ".join(listed)[:300],
+            actual=asked[:200],
+        )
+
+
+@rule(
+    "cimd-advertised-not-honoured",
+    must("MCP 2026-07-28 Client Registration 'Client ID Metadata Documents'", _REGISTRATION),
+    who="authorization-server",
+    stops_at=_STOPS,
+)
+def document_id_not_honoured(stage: Asked, so_far: Handshake) -> Problems:
+    """The server offers to read client ID documents, and then does not know the client.
+
+    Because of the offer the client did not register. Now that its id, or a callback from its
+    document, is refused, there is nothing it could fall back to.
+
+    Usual causes: the flag is set in the metadata, and the fetching was never built or is switched
+    off.
+
+    Repair: Fetch the document behind the client id and go by what it says; or take
+    `client_id_metadata_document_supported` out of the metadata, so that clients register.
+
+    Bad:
+        GET https://as.example.com/.well-known/oauth-authorization-server
+        200 {"issuer": "https://as.example.com", "authorization_endpoint": "https://as.example.com/authorize", "client_id_metadata_document_supported": true}
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=https://app.example.net/client.json
+        400 {"error": "invalid_client", "error_description": "Unknown client"}
+
+    Good:
+        GET https://as.example.com/.well-known/oauth-authorization-server
+        200 {"issuer": "https://as.example.com", "authorization_endpoint": "https://as.example.com/authorize", "client_id_metadata_document_supported": true}
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=https://app.example.net/client.json
+        302
+        Location: https://as.example.com/login
+    """
+    no, metadata = refusal(stage, so_far), so_far.metadata
+    client_id = no.asked.get("client_id") if no else None
+    if no is None or metadata is None or not is_document_id(client_id) or metadata.document.get(_FLAG) is not True:
+        return
+    fetched = any(document.url == client_id for document in so_far.all(ClientMetadata))
+    listed = registered_uris(no.asked, so_far) or ()
+    unknown = no.error in ("invalid_client", "unauthorized_client") or no.about(CLIENT)
+    refused = no.about(REDIRECT) and (no.asked.redirect_uri in listed or not fetched)
+    if (unknown or refused) and not no.about(_FETCHING) and not (fetched and not listed):
+        yield Problem(
+            exchange=no.asked.exchange.id,
+            message=f"`{_FLAG}` is true, and the server refuses the client id {client_id}: {no.quoted}",
+            at="request.query.client_id",
+            expected="the document is read",
+            actual=no.quoted,
+        )
