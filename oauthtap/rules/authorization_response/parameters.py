@@ -10,7 +10,7 @@ from oauthtap.handshake import Handshake
 from oauthtap.rules import rule
 from oauthtap.specs import must
 from oauthtap.stages import AuthorizationRequest, AuthorizationResponse
-from oauthtap.wire import every, first
+from oauthtap.wire import Request, every, first
 
 
 def _place(stage: AuthorizationResponse, name: str) -> str:
@@ -274,8 +274,10 @@ def duplicate_params(stage: AuthorizationResponse, so_far: Handshake) -> Problem
         302
         Location: http://127.0.0.1:4711/cb?code=made-up&state=s1
     """
+    # A 307 makes the browser post its login form to the callback, on top of the query.
+    pairs = Request(method="GET", url=stage.target).query or stage.params
     for name in ("code", "state", "iss", "error"):
-        values = every(stage.params, name)
+        values = every(pairs, name)
         if len(values) > 1 and _sight(stage, so_far):
             alike = "with the same value" if len(set(values)) == 1 else "with different values"
             yield Problem(
