@@ -15,6 +15,8 @@ from oauthtap.stages import Mcp, ServerMetadata, StepUp, TokenEndpoint, TokenRej
 from oauthtap.wire import every
 
 _REJECTED = ("mcp-token-rejected", "mcp-initialize", "mcp-request", "mcp-challenge", "mcp-step-up")
+_AT_ONCE = 30.0
+"""Seconds after its issue in which a token is certainly still good."""
 _SKEW, _DRIFT = 60.0, 120.0
 """Seconds by which clocks may differ, and by which `exp` and `expires_in` may."""
 
@@ -248,14 +250,14 @@ def opaque_then_401(rejected: TokenRejected, so_far: Handshake) -> Problems:
         401
         WWW-Authenticate: Bearer error="invalid_token"
     """
-    token = rejected.bearer
-    if not token or token not in so_far.issued or rejected.status != 401 or claims(token) is not None:
+    token, issued = rejected.bearer, _issue_of(rejected, so_far)
+    if not token or issued is None or rejected.status != 401 or claims(token) is not None or _aged(rejected, issued):
         return
     blamed = rejected.error == "invalid_token" or rejected.oauth_error == "invalid_token"
     used_before = any(stage.bearer == token for stage in so_far.all(Mcp)[-200:])
     if blamed and not used_before and rejected.exchange.actor == "client":
         yield Problem(
-            message=f"the token of exchange {so_far.issued[token]} is no readable JWT, and the server refused it at once",
+            message=f"the token of exchange {issued.exchange.id} is no readable JWT, and the server refused it at once",
             at="request.header.authorization",
             expected="a token this server can check",
             actual="an opaque or encrypted token",
@@ -277,18 +279,33 @@ def _resources(stage: TokenEndpoint | TokenRejected, so_far: Handshake) -> tuple
     """Every name under which this MCP server may appear in `aud`, the likeliest first."""
     described = so_far.prm.resource if so_far.prm else None
     named: list[str | None] = [described, so_far.resource]
-    if isinstance(stage, TokenEndpoint):
-        asked = asked_for(stage, so_far)
-        named = [*every(stage.params, "resource"), *(asked.all("resource") if asked else ()), *named]
+    issued = stage if isinstance(stage, TokenEndpoint) else _issue_of(stage, so_far)
+    if issued:
+        asked = asked_for(issued, so_far)
+        named = [*every(issued.params, "resource"), *(asked.all("resource") if asked else ()), *named]
+    if isinstance(stage, TokenRejected):
+        named.append(stage.request.bare_url)
     return tuple(dict.fromkeys(name for name in named if name))
 
 
 def _metadata(stage: TokenEndpoint | TokenRejected, so_far: Handshake) -> ServerMetadata | None:
     if isinstance(stage, TokenEndpoint):
         return metadata_of(stage, so_far)
-    issued = so_far.of(so_far.issued.get(stage.bearer or "", 0))
-    source = next((s for s in issued if isinstance(s, TokenEndpoint)), None)
-    return metadata_of(source, so_far) if source else so_far.metadata
+    issued = _issue_of(stage, so_far)
+    return metadata_of(issued, so_far) if issued else so_far.metadata
+
+
+def _issue_of(stage: Mcp, so_far: Handshake) -> TokenEndpoint | None:
+    """The token answer that this request's token comes from."""
+    stages = so_far.of(so_far.issued.get(stage.bearer or "", 0))
+    return next((s for s in stages if isinstance(s, TokenEndpoint)), None)
+
+
+def _aged(rejected: Mcp, issued: TokenEndpoint) -> bool:
+    """So long after the issue that the token may simply have ended."""
+    if rejected.exchange.at is None or issued.exchange.ended is None:
+        return True
+    return rejected.exchange.at - issued.exchange.ended > _AT_ONCE
 
 
 def _audiences(inside: dict[str, Any]) -> tuple[str, ...]:

@@ -20,7 +20,8 @@ from oauthtap.wire import every
     who="client",
     severity="warning",
     since="2025-06-18",
-    stops_at=("mcp-token-rejected", "mcp-challenge"),
+    symptom=True,  # most servers know the audience without it: it explains a stop only where nothing else does
+    stops_at=("mcp-token-rejected",),
 )
 def missing(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """The client asks for a token without saying for which server: `resource` is absent.
