@@ -1,0 +1,1 @@
+"""`initialize`: client and server agree on a revision, and perhaps on a session."""

@@ -1,0 +1,1 @@
+"""DELETE on the MCP endpoint: a client says that it is done with its session."""

@@ -1,0 +1,218 @@
+"""How the MCP endpoint answers GET, and other methods it does not serve."""
+
+from __future__ import annotations
+
+import re
+
+from oauthtap.findings import Patch, Problem, Problems
+from oauthtap.handshake import Handshake
+from oauthtap.rules import rule
+from oauthtap.specs import may, must, should
+from oauthtap.stages import Initialize, Mcp, McpStream, SessionEnd
+
+_ABOUT_SESSION = re.compile(r"session", re.I)
+
+
+@rule(
+    "mcp-405-without-allow",
+    must("RFC 9110 §15.5.6", "https://www.rfc-editor.org/rfc/rfc9110.html#section-15.5.6"),
+    who="resource-server",
+    severity="note",
+)
+def without_allow(stage: Mcp, so_far: Handshake) -> Problems:
+    """A 405 does not say which methods would be right.
+
+    HTTP wants an `Allow` header with every 405. MCP clients do not read it, but strict
+    gateways take an answer without it for broken and turn it into a 502.
+
+    Usual causes: the status is set by hand in the server's code.
+
+    Repair: Send `Allow: POST` (and the other methods that are served) with every 405.
+
+    Bad:
+        GET https://mcp.example.com/mcp
+        Accept: text/event-stream
+        405
+
+    Good:
+        GET https://mcp.example.com/mcp
+        Accept: text/event-stream
+        405
+        Allow: POST
+    """
+    if stage.status == 405 and stage.response.header("allow") is None:
+        allowed = "GET" if stage.request.method == "POST" else "POST"
+        yield Problem(
+            message=f"{stage.request.method} is answered 405 without an Allow header",
+            at="response.header.allow",
+            expected=allowed,
+            patch=Patch(headers={"Allow": allowed}, assumes=f"the endpoint serves {allowed}"),
+        )
+
+
+@rule(
+    "mcp-get-status",
+    must(
+        "MCP 2025-11-25 Transports 'Listening for Messages from the Server'",
+        "https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#listening-for-messages-from-the-server",
+    ),
+    who="resource-server",
+    severity="note",
+    until="2025-11-25",
+    stops_at=(
+        "mcp-token-rejected",
+        "prm-discovery",
+        "as-discovery",
+        "authorization-request",
+        "authorization-interaction",
+    ),
+)
+def get_status(stage: McpStream, so_far: Handshake) -> Problems:
+    """The server answers the request for its stream with something that is neither yes nor no.
+
+    After signing in, clients ask with GET for a stream of the server's own messages. The
+    answer is an event stream, or 405 for "I have none". Anything else (a page, a 404, a 500)
+    makes some clients drop the whole connection; and a 401 for a token that POST takes sends
+    them back to signing in, again and again.
+
+    Usual causes: only POST is routed to the MCP server, and GET falls through to the web
+    application next to it.
+
+    Repair: Answer GET on the MCP endpoint with `text/event-stream`, or with 405 and
+    `Allow: POST`; check its token as for POST.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        Authorization: Bearer made-up-at
+        200 {"jsonrpc": "2.0", "id": 1, "result": {"protocolVersion": "2025-11-25"}}
+        GET https://mcp.example.com/mcp
+        Accept: text/event-stream
+        Authorization: Bearer made-up-at
+        404 <h1>Not Found</h1>
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        Authorization: Bearer made-up-at
+        200 {"jsonrpc": "2.0", "id": 1, "result": {"protocolVersion": "2025-11-25"}}
+        GET https://mcp.example.com/mcp
+        Accept: text/event-stream
+        Authorization: Bearer made-up-at
+        405
+        Allow: POST
+    """
+    accepts = stage.request.header("accept") or ""
+    if stage.request.method != "GET" or "text/event-stream" not in accepts or stage.exchange.response is None:
+        return
+    alike = [m for m in so_far.all(Mcp) if m.ok and m.request.method == "POST" and m.bearer == stage.bearer]
+    code, kind = stage.response.status, stage.response.media_type
+    if code == 405 or not alike or (code == 200 and kind == "text/event-stream"):
+        return
+    if code in (400, 404) and (
+        stage.request.header("mcp-session-id") or _ABOUT_SESSION.search(stage.response.body or "")
+    ):
+        return
+    refused = code in (401, 403)
+    if refused and (stage.bearer is None or code == 403):
+        return
+    token = f", although POST in exchange {alike[-1].exchange.id} took the same token" if refused else ""
+    yield Problem(
+        message=f"GET is answered {code} with {kind or 'no content type'}{token}; it has to be an event stream, or 405",
+        at="response.status",
+        expected="200 text/event-stream, or 405",
+        actual=f"{code} {kind}".strip(),
+        patch=Patch(status=405, headers={"Allow": "POST", "WWW-Authenticate": None}, body=""),
+        severity="error" if refused else "note",
+    )
+
+
+@rule(
+    "mcp-get-405-is-fine",
+    may(
+        "MCP 2025-11-25 Transports 'Listening for Messages from the Server'",
+        "https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#listening-for-messages-from-the-server",
+    ),
+    who="resource-server",
+    until="2025-11-25",
+)
+def get_405(stage: McpStream, so_far: Handshake) -> Problems:
+    """A 405 to GET on the MCP endpoint is no error.
+
+    It stands out in every log, and it is not what breaks a connection: the server says that
+    it has no stream of its own messages, which it may, and clients go on without.
+
+    Usual causes: the server has nothing to say unasked.
+
+    Repair: Nothing has to be done.
+
+    Bad:
+        GET https://mcp.example.com/mcp
+        Accept: text/event-stream
+        405
+        Allow: POST
+
+    Good:
+        GET https://mcp.example.com/mcp
+        Accept: text/event-stream
+        200
+          data: {"jsonrpc": "2.0", "method": "notifications/message"}
+    """
+    if stage.request.method == "GET" and stage.status == 405:
+        yield Problem(
+            message="GET is answered 405: the server offers no stream, which is legal; look elsewhere for the fault",
+            at="response.status",
+            actual="405",
+        )
+
+
+@rule(
+    "modern-get-delete-answer",
+    should(
+        "MCP 2026-07-28 Streamable HTTP 'Earlier Streamable HTTP Revisions'",
+        "https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http#earlier-streamable-http-revisions",
+    ),
+    who="resource-server",
+    severity="note",
+    since="2026-07-28",
+)
+def modern_answer(stage: McpStream | SessionEnd, so_far: Handshake) -> Problems:
+    """A server of 2026-07-28 answers GET or DELETE with something other than 405.
+
+    In this revision there is neither a stream to open nor a session to end. A 405 tells an
+    older client so in a way it knows; a 404 or a page leaves it guessing.
+
+    Usual causes: the method is not routed, and whatever lies behind answers.
+
+    Repair: Answer GET and DELETE on the MCP endpoint with 405 and `Allow: POST`.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        Mcp-Method: tools/list
+        MCP-Protocol-Version: 2026-07-28
+        200 {"jsonrpc": "2.0", "id": 1, "result": {}}
+        GET https://mcp.example.com/mcp
+        Accept: text/event-stream
+        404
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        Mcp-Method: tools/list
+        MCP-Protocol-Version: 2026-07-28
+        200 {"jsonrpc": "2.0", "id": 1, "result": {}}
+        GET https://mcp.example.com/mcp
+        Accept: text/event-stream
+        405
+        Allow: POST
+    """
+    modern = any(mcp.ok and mcp.modern for mcp in so_far.all(Mcp))
+    both = any(hello.ok and hello.method == "initialize" for hello in so_far.all(Initialize))
+    if stage.request.method not in ("GET", "DELETE") or stage.status in (None, 401, 403, 405) or not modern or both:
+        return
+    if stage.ok and stage.response.media_type != "text/html":
+        return  # it still serves older clients as well
+    yield Problem(
+        message=f"{stage.request.method} is answered {stage.status}; in 2026-07-28 it has to be 405",
+        at="response.status",
+        expected="405",
+        actual=str(stage.status),
+        patch=Patch(status=405, headers={"Allow": "POST"}, body=""),
+    )
