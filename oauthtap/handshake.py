@@ -162,6 +162,12 @@ class Handshake:
 
     # --- remembering
 
+    def announce(self, stages: tuple[Stage, ...]) -> None:
+        """Let the revision that an exchange names count for this exchange already."""
+        for stage in stages:
+            if isinstance(stage, Mcp):
+                self._announced = stage.version or self._announced
+
     def then(self, stages: tuple[Stage, ...]) -> None:
         """Remember the stages of one exchange and what they teach."""
         for stage in stages:

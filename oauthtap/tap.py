@@ -86,6 +86,7 @@ class Tap:
             exchange = exchange.model_copy(update={"id": len(self.steps) + 1})
         struck = self.redactor.strike(exchange)
         stages = recognize(struck, self.handshake)
+        self.handshake.announce(stages)
         found = tuple(self._judge(stages))
         self.handshake.then(stages)
         step = Step(struck, stages, found)

@@ -200,7 +200,6 @@ def validated_before_token(stage: Mcp, so_far: Handshake) -> Problems:
     practice("MCP 2026-07-28 Streamable HTTP 'Backward Compatibility'", _FALLBACK),
     who="client",
     severity="warning",
-    since="2026-07-28",
 )
 def fallback_after_refusal(stage: Initialize | McpStream | LegacySse, so_far: Handshake) -> Problems:
     """The client answers a 401 by trying an older protocol instead of signing in.

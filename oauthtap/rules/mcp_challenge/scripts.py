@@ -24,6 +24,18 @@ def from_script(stage: Stage, so_far: Handshake) -> bool:
     return any(asked.request.header("origin") == origin for asked in so_far.all(Preflight))
 
 
+def not_there(stage: Stage) -> bool:
+    """A place where the client only looked whether there is a document, and there is none."""
+    return stage.status in (404, 405) and "/.well-known/" in stage.request.path
+
+
+def _maybe_from_script(stage: Stage) -> bool:
+    """A request of another web origin, to a server that reckons with scripts: it may well be one."""
+    origin = stage.request.header("origin") or ""
+    foreign = urls.origin(origin) not in ("", urls.origin(stage.url)) and stage.exchange.actor in ("client", "browser")
+    return foreign and stage.response.header("access-control-allow-origin") in ("*", origin)
+
+
 @rule(
     "cors-allow-origin-missing",
     must("Fetch Standard, CORS check", "https://fetch.spec.whatwg.org/#cors-check"),
@@ -70,6 +82,7 @@ def allow_origin_missing(stage: Stage, so_far: Handshake) -> Problems:
             expected=origin,
             actual=allowed or "absent",
             who=None if own else "authorization-server",
+            severity="note" if not_there(stage) else None,
             patch=Patch(headers={"Access-Control-Allow-Origin": origin}),
         )
 
@@ -110,7 +123,10 @@ def challenge_not_exposed(stage: Challenge | TokenRejected | StepUp, so_far: Han
         Access-Control-Allow-Origin: *
         Access-Control-Expose-Headers: WWW-Authenticate
     """
-    if stage.status not in (401, 403) or not stage.challenged.challenges or not from_script(stage, so_far):
+    if stage.status not in (401, 403) or not stage.challenged.challenges:
+        return
+    evident = from_script(stage, so_far)
+    if not evident and not _maybe_from_script(stage):
         return
     value = stage.response.header("access-control-expose-headers") or ""
     exposed = [name.strip() for name in value.split(",") if name.strip()]
@@ -120,5 +136,6 @@ def challenge_not_exposed(stage: Challenge | TokenRejected | StepUp, so_far: Han
             at="response.header.access-control-expose-headers",
             expected="WWW-Authenticate",
             actual=value or "absent",
+            severity=None if evident else "warning",
             patch=Patch(headers={"Access-Control-Expose-Headers": ", ".join([*exposed, "WWW-Authenticate"])}),
         )

@@ -29,7 +29,7 @@ _LACKS_SCOPE = re.compile(
     "stepup-no-challenge",
     should("MCP 2026-07-28 'Runtime Insufficient Scope Errors'; RFC 6750 §3.1", _RUNTIME),
     who="resource-server",
-    since="2025-11-25",
+    since="2025-06-18",
 )
 def no_challenge(stage: Mcp, so_far: Handshake) -> Problems:
     """The server says in words that a permission is missing, and not in a form a client can read.
@@ -73,7 +73,7 @@ def _with_changes(stage: Mcp, **changes: str | None) -> dict[str, str | None]:
     "stepup-scope-missing",
     should("MCP 2026-07-28 'Runtime Insufficient Scope Errors'", _RUNTIME),
     who="resource-server",
-    since="2025-11-25",
+    since="2025-06-18",
 )
 def scope_not_named(stage: StepUp, so_far: Handshake) -> Problems:
     """The server says that a scope is missing and does not say which.
@@ -145,7 +145,7 @@ def metadata_not_named(stage: StepUp, so_far: Handshake) -> Problems:
     practice("MCP 2026-07-28 'Step-Up Authorization Flow' (hierarchies)", _FLOW),
     who="resource-server",
     severity="error",
-    since="2025-11-25",
+    since="2025-06-18",
     stops_at=("authorization-request", "authorization-response", "token-request", "mcp-token-rejected"),
 )
 def scope_granted_already(stage: StepUp, so_far: Handshake) -> Problems:

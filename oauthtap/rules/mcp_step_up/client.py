@@ -128,7 +128,6 @@ def no_retry_limit(stage: StepUp, so_far: Handshake) -> Problems:
     "stepup-refresh-instead",
     practice("OAuth 2.1 draft-13 §4.3.1; MCP 2026-07-28 'Step-Up Authorization Flow'", _FLOW),
     who="client",
-    since="2025-11-25",
     severity="warning",
     stops_at=("mcp-step-up", "mcp-request"),
 )
