@@ -13,12 +13,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
+import httpx
 import trustme
 import uvicorn
 
@@ -70,6 +72,11 @@ class Bed:
         start = len(self.log)
         yield seen
         seen.extend(self.log[start:])
+
+    def http(self) -> httpx.Client:
+        """An httpx client that finds and trusts the bed, and follows no redirects. To be closed by the caller."""
+        trust = ssl.create_default_context(cafile=self.ca_file)
+        return httpx.Client(proxy=self.proxy, verify=trust, trust_env=False, timeout=10)
 
     def browser_env(self) -> dict[str, str]:
         """What the hands-free browser needs to find the bed's names and to trust them."""
@@ -136,6 +143,7 @@ class Bed:
 
     def _bound(self) -> socket.socket:
         """A loopback socket that is bound but does not listen: connecting to it is refused until somebody does."""
-        made = self._stack.enter_context(socket.socket())
+        # The protocol is named because asyncio turns Nagle's delay off only where it is: 40 ms per request.
+        made = self._stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP))
         made.bind(("127.0.0.1", 0))
         return made

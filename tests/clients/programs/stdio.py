@@ -14,7 +14,8 @@ PATIENCE = 45.0
 
 def main(command: list[str]) -> int:
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, errors="replace")
-    assert server.stdin and server.stdout
+    assert server.stdin
+    assert server.stdout
     answers: queue.Queue[dict[str, Any] | None] = queue.Queue()
     threading.Thread(target=read, args=(server.stdout, answers), daemon=True).start()
 
