@@ -284,6 +284,8 @@ def _by_answer(exchange: Exchange, so_far: Handshake) -> Stage | None:
         return _stage(ResourceMetadata, exchange, "likely", so_far, variant="other")
     if {"issuer", "token_endpoint"} <= set(document):
         return _server_metadata(exchange, so_far, "likely")
+    if document.get("client_id") == exchange.request.url and isinstance(document.get("redirect_uris"), list):
+        return _stage(ClientMetadata, exchange, "likely", so_far)
     keys = document.get("keys")
     if isinstance(keys, list) and keys and all(isinstance(key, dict) and "kty" in key for key in keys):
         return _stage(KeySet, exchange, "likely", so_far)

@@ -38,11 +38,15 @@ def response_types_missing(document: ServerMetadata, so_far: Handshake) -> Probl
              "response_types_supported": ["code"]}
     """
     if document.published and "response_types_supported" not in document.document:
+        named = [
+            url for name, url in document.endpoints.items() if name in ("authorization_endpoint", "token_endpoint")
+        ]
         yield Problem(
             message="the metadata has no `response_types_supported`; it has to list code",
             at="response.json.response_types_supported",
             expected='["code"]',
             patch=Patch(merge={"response_types_supported": ["code"]}),
+            severity=None if all(map(urls.split, named)) else "warning",
         )
 
 

@@ -63,6 +63,7 @@ def endpoint_plain_http(document: ServerMetadata, so_far: Handshake) -> Problems
                 merge={n: f"https{u[4:]}" for n, u in plain.items()},
                 assumes="the same hosts answer on https",
             ),
+            severity="warning" if (so_far.resource or "").lower().startswith("http://") else None,
         )
 
 

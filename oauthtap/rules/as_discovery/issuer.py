@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oauthtap import urls
-from oauthtap.findings import Patch, Problem, Problems
+from oauthtap.findings import Patch, Problem, Problems, Severity
 from oauthtap.handshake import Handshake
 from oauthtap.rules import rule
 from oauthtap.specs import must
@@ -112,13 +112,13 @@ def issuer_mismatch(document: ServerMetadata, so_far: Handshake) -> Problems:
         return
     expected, stated = differs
     guessed = bool(document.because and document.because.guess and so_far.prm)
-    lighter = "{" in stated or guessed or document.exchange.actor == "reporter"
+    lighter: Severity | None = "warning" if "{" in stated or guessed else None
     yield Problem(
         message=f"`issuer` is {stated}, but this is the metadata of {expected}",
         at="response.json.issuer",
         expected=expected,
         actual=stated,
-        severity="warning" if lighter else None,
+        severity="note" if document.exchange.actor == "reporter" else lighter,
         patch=Patch(merge={"issuer": expected}, assumes=f"{expected} and {stated} are the same server"),
     )
 

@@ -272,6 +272,7 @@ def metadata_guarded(document: ServerMetadata, so_far: Handshake) -> Problems:
         GET https://as.example.com/.well-known/oauth-authorization-server
         200 {"issuer": "https://as.example.com"}
     """
+    guessed = bool(document.because and document.because.guess)
     again = any(other.url == document.url and other.status == document.status for other in so_far.all(ServerMetadata))
     if document.request.method == "GET" and document.status in (401, 403) and not again:
         yield Problem(
@@ -279,6 +280,7 @@ def metadata_guarded(document: ServerMetadata, so_far: Handshake) -> Problems:
             at="response.status",
             expected="200 without credentials",
             actual=str(document.status),
+            severity="note" if guessed and document.status == 403 else None,
         )
 
 

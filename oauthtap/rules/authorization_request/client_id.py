@@ -326,4 +326,5 @@ def document_id_not_honoured(stage: Asked, so_far: Handshake) -> Problems:
             at="request.query.client_id",
             expected="the document is read",
             actual=no.quoted,
+            severity=None if unknown or listed else "warning",
         )

@@ -85,7 +85,9 @@ def refusal(stage: Asked, so_far: Handshake) -> Refusal | None:
         return None
     if isinstance(stage, AuthorizationResponse) and stage.callback:
         error = stage.get("error")
-        said = (f"{error} {stage.get('error_description') or ''}", error, "request.query.error") if error else None
+        said: tuple[str, str | None, str] | None = (
+            (f"{error} {stage.get('error_description') or ''}", error, "request.query.error") if error else None
+        )
         target: str | None = stage.url
     else:
         said = _said(stage.exchange)

@@ -10,12 +10,13 @@ from oauthtap.handshake import Handshake
 from oauthtap.rules import rule
 from oauthtap.rules.authorization_request.refusals import Asked, own_request, refusal
 from oauthtap.specs import must, practice, should
-from oauthtap.stages import AuthorizationRequest
+from oauthtap.stages import AuthorizationRequest, ResourceMetadata
 
 _RESOURCE = (
     "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization#resource-parameter-implementation"
 )
 _LATER = ("authorization-response", "token-request", "mcp-token-rejected")
+_ABOUT_RESOURCE = re.compile(r"\bresource\b|\baudience\b", re.I)
 _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*:\S+", re.I)
 
 
@@ -55,6 +56,7 @@ def resource_missing(request: AuthorizationRequest, so_far: Handshake) -> Proble
             message=f"the request has no `resource`; it has to be {wanted or 'the address of the MCP server'}",
             at="request.query.resource",
             expected=wanted,
+            severity="note" if prm is None and so_far.all(ResourceMetadata) else None,
         )
 
 
@@ -139,11 +141,13 @@ def resource_mismatch(request: AuthorizationRequest, so_far: Handshake) -> Probl
         return
     meant = [prm.resource, *([so_far.resource] if so_far.resource else [])]
     if not any(urls.grade(value, other) != "different" for value in asked for other in meant):
+        no = refusal(request, so_far)
         yield Problem(
             message=f"`resource` is {asked[0][:200]}; the metadata of this server says {prm.resource}",
             at="request.query.resource",
             expected=prm.resource,
             actual=asked[0][:200],
+            severity="error" if no and (no.error == "invalid_target" or no.about(_ABOUT_RESOURCE)) else None,
         )
 
 
@@ -190,11 +194,13 @@ def resource_trailing_slash(request: AuthorizationRequest, so_far: Handshake) ->
     asked = request.all("resource")
     slashed = next((value for value in asked if urls.grade(value, prm.resource or "") == "slash"), None)
     if slashed and prm.resource not in asked:
+        no = refusal(request, so_far)
         yield Problem(
             message=f"`resource` is {slashed}, and the metadata says {prm.resource}: one slash apart",
             at="request.query.resource",
             expected=prm.resource,
             actual=slashed,
+            severity="error" if no and (no.error == "invalid_target" or no.about(_ABOUT_RESOURCE)) else None,
         )
 
 

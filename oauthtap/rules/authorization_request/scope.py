@@ -353,7 +353,7 @@ def offline_access_not_requested(handshake: Handshake) -> Problems:
             at="request.query.scope",
             expected=" ".join((*asked, "offline_access")),
             actual=" ".join(asked) or None,
-            severity="warning",
+            severity="error",
         )
 
 
@@ -364,5 +364,6 @@ def _expired(rejected: TokenRejected, token: TokenRequest) -> bool:
         return True
     lifetime = token.granted.get("expires_in")
     issued, refused = token.exchange.ended, rejected.exchange.at
-    known = isinstance(lifetime, int | float) and issued is not None and refused is not None
-    return bool(known and refused - issued >= lifetime)
+    if not isinstance(lifetime, int | float) or issued is None or refused is None:
+        return False
+    return refused - issued >= lifetime
