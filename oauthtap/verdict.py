@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from oauthtap import rules
 from oauthtap.findings import RANK, Finding
 from oauthtap.handshake import Handshake
-from oauthtap.stages import STAGES, Challenge, Mcp, McpStream, SessionEnd, Stage, StepUp, TokenRejected
+from oauthtap.stages import (
+    STAGES,
+    AuthorizationResponse,
+    Challenge,
+    Mcp,
+    McpStream,
+    SessionEnd,
+    Stage,
+    StepUp,
+    TokenRejected,
+    TokenRequest,
+)
 
 WALK: tuple[str, ...] = tuple(kind.slug for kind in STAGES)
 """Stage ids in the order of a healthy handshake."""
@@ -88,7 +99,7 @@ def _tolerated(finding: Finding) -> Finding:
 
 def _cause(handshake: Handshake, stop: Stage | None, found: Sequence[Finding]) -> Finding | None:
     chain = chain_to(handshake, stop)
-    able = [finding for finding in found if finding.severity != "note" and _explains(finding, stop)]
+    able = [finding for finding in found if finding.severity != "note" and _explains(finding, stop, handshake)]
     defects = [finding for finding in able if not _is_symptom(finding)]
     return min(
         defects or able,
@@ -102,26 +113,43 @@ def _is_symptom(finding: Finding) -> bool:
     return known is None or known.symptom
 
 
-def _explains(finding: Finding, stop: Stage | None) -> bool:
+def _explains(finding: Finding, stop: Stage | None, handshake: Handshake) -> bool:
+    """The handshake stopped at the finding's stage, at the next one, or where its rule says it shows.
+
+    An exchange may have two stages: an authorization request that is redirected at once
+    is the authorization response as well, and the stop is at both.
+    """
     if stop is None:
         return True
     known = rules.RULES.get(finding.rule)
-    if finding.stage in (stop.slug, "any") or (known and stop.slug in known.stops_at):
+    stops = {stop.slug, *(stage.slug for stage in handshake.of(stop.exchange.id))}
+    if finding.stage in (*stops, "any") or (known and stops & set(known.stops_at)):
         return True
-    if finding.stage not in WALK or stop.slug not in WALK:
-        return False
-    return WALK.index(stop.slug) - WALK.index(finding.stage) == 1
+    return finding.stage in WALK and WALK.index(finding.stage) + 1 in {WALK.index(s) for s in stops if s in WALK}
 
 
 def chain_to(handshake: Handshake, stop: Stage | None) -> set[int]:
     """The exchanges that led to this one, each by the member or the failure that made the next."""
     chain: set[int] = set()
-    place = stop.exchange.id if stop else None
-    while place is not None and place not in chain:
-        chain.add(place)
-        stages = handshake.of(place)
-        place = stages[0].because.exchange if stages and stages[0].because else None
+    places = [stop.exchange.id] if stop else []
+    while places:
+        place = places.pop()
+        if place not in chain:
+            chain.add(place)
+            places += _led_to(handshake, place)
     return chain
+
+
+def _led_to(handshake: Handshake, place: int) -> Iterator[int]:
+    """What the exchange follows from: its because, and the leg through the browser behind its code."""
+    for stage in handshake.of(place):
+        if stage.because is not None and stage.because.exchange is not None:
+            yield stage.because.exchange
+        if isinstance(stage, AuthorizationResponse) and stage.asked is not None:
+            yield stage.asked.exchange.id
+        if isinstance(stage, TokenRequest) and stage.request.body is not None:
+            issued = handshake.issued.get(stage.get("code") or "")
+            yield from () if issued is None else (issued,)
 
 
 def _consequence(finding: Finding, cause: Finding, handshake: Handshake) -> Finding:

@@ -141,13 +141,13 @@ def resource_mismatch(request: AuthorizationRequest, so_far: Handshake) -> Probl
         return
     meant = [prm.resource, *([so_far.resource] if so_far.resource else [])]
     if not any(urls.grade(value, other) != "different" for value in asked for other in meant):
-        no = refusal(request, so_far)
+        elsewhere = urls.origin(prm.resource) not in map(urls.origin, asked)
         yield Problem(
             message=f"`resource` is {asked[0][:200]}; the metadata of this server says {prm.resource}",
             at="request.query.resource",
             expected=prm.resource,
             actual=asked[0][:200],
-            severity="error" if no and (no.error == "invalid_target" or no.about(_ABOUT_RESOURCE)) else None,
+            severity="error" if elsewhere else None,
         )
 
 
