@@ -40,7 +40,8 @@ def header_missing(stage: Challenge | TokenRejected, so_far: Handshake) -> Probl
     """The server answers 401 without a `WWW-Authenticate` header.
 
     The header is how a client learns where to sign in. Without it the client has to guess
-    the place of the metadata, and clients of 2025-06-18 do not even guess.
+    the place of the metadata, and clients of 2025-06-18 do not even guess. (A client that
+    already has a token signed in before, so there it weighs less.)
 
     Usual causes: a proxy or middleware that drops the header; a framework whose own 401
     page is sent before the bearer check.
@@ -60,13 +61,12 @@ def header_missing(stage: Challenge | TokenRejected, so_far: Handshake) -> Probl
         return
     if stage.response.header(_REMAPPED) is not None:
         return
-    only_pointer = so_far.revision == "2025-06-18" and so_far.revision_named is not None
     yield Problem(
         message="The 401 has no WWW-Authenticate header; it needs a Bearer challenge that names the metadata",
         at=_AT,
         expected="a Bearer challenge",
         actual="no header",
-        severity="error" if only_pointer and isinstance(stage, Challenge) else None,
+        severity="note" if isinstance(stage, TokenRejected) else None,
         patch=_bearer_for(stage, so_far),
     )
 

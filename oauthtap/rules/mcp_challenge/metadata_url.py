@@ -12,7 +12,16 @@ from oauthtap.handshake import Handshake
 from oauthtap.rules import rule
 from oauthtap.rules.mcp_challenge.repair import metadata_place
 from oauthtap.specs import must, practice
-from oauthtap.stages import Challenge, Mcp, ResourceMetadata, ServerMetadata, StepUp, TokenRejected
+from oauthtap.stages import (
+    AuthorizationRequest,
+    Challenge,
+    Mcp,
+    Registration,
+    ResourceMetadata,
+    StepUp,
+    TokenEndpoint,
+    TokenRejected,
+)
 
 _AT = "response.header.www-authenticate.resource_metadata"
 _PLACEHOLDER = re.compile(r"[\s{}<>$]|^(?:undefined|null|none|nil)$|/(?:undefined|null)(?:/|$)", re.I)
@@ -71,6 +80,7 @@ def metadata_url_missing(stage: Challenge | TokenRejected, so_far: Handshake) ->
         at=_AT,
         expected=place,
         actual="no resource_metadata",
+        severity="note" if isinstance(stage, TokenRejected) else None,
         patch=_naming(stage, place, assumes),
     )
 
@@ -249,8 +259,9 @@ def metadata_at_root_only(handshake: Handshake) -> Problems:
     guessed = missed[-1] if missed and (named or served) else None
     if named is None and guessed is None:
         return
-    stopped = guessed is not None and handshake.authorized is None and handshake.token is None
-    stopped = stopped and handshake.authorization is None and handshake.last(ServerMetadata) is None
+    further = (AuthorizationRequest, TokenEndpoint, Registration)
+    stopped = guessed is not None and not served and handshake.authorized is None
+    stopped = stopped and not any(isinstance(stage, further) for stage in handshake.stages)
     subject = guessed if guessed is not None and stopped else named or guessed
     assert subject is not None
     yield Problem(
