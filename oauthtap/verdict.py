@@ -59,6 +59,7 @@ def judge(handshake: Handshake, found: Sequence[Finding]) -> Verdict:
 def is_connected(handshake: Handshake) -> bool:
     """The newest MCP request that counts was answered, with a token where one was asked for."""
     state = False
+    refused: set[str | None] = set()
     for stage in handshake.all(Mcp):
         under_way = stage.exchange.response is None and stage.exchange.error is None
         if stage.exchange.actor != "client" or isinstance(stage, McpStream | SessionEnd) or under_way:
@@ -67,8 +68,10 @@ def is_connected(handshake: Handshake) -> bool:
             state = state and handshake.authorized is not None
         elif isinstance(stage, TokenRejected | StepUp):
             state = False
+            refused |= {stage.bearer} if isinstance(stage, TokenRejected) else set()
         elif not isinstance(handshake.of(stage.exchange.id)[0], Challenge | TokenRejected | StepUp):
-            state = stage.ok and stage.response.media_type != "text/html"
+            answered = stage.ok and not stage.exchange.error and stage.response.media_type != "text/html"
+            state = answered and (stage.bearer is None or stage.bearer not in refused)
     return state
 
 
