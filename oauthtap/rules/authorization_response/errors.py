@@ -163,6 +163,7 @@ def unknown_code(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     ),
     who="authorization-server",
     severity="error",
+    symptom=True,
     since="2025-06-18",
     stops_at=("authorization-request", "authorization-interaction", "token-request", "token-refresh"),
 )

@@ -136,6 +136,46 @@ def client_id_missing(stage: Registration, so_far: Handshake) -> Problems:
 
 
 @rule(
+    "dcr-response-null-members",
+    practice(
+        "RFC 7591 §3.2.1 (members are typed; absent means unset)",
+        "https://www.rfc-editor.org/rfc/rfc7591.html#section-3.2.1",
+    ),
+    who="authorization-server",
+    severity="error",
+)
+def null_members(stage: Registration, so_far: Handshake) -> Problems:
+    """Members of the registration are `null` instead of absent.
+
+    An optional member that is not set is left out. `null` is neither a string nor a list
+    nor a number, and clients that check types (the TypeScript SDK among them) refuse the
+    registration for it, with a wall of validation messages.
+
+    Usual causes: the server serializes its whole client record, unset fields included.
+
+    Repair: Leave unset members out of the answer.
+
+    Bad:
+        POST https://as.example.com/register {"redirect_uris": ["http://127.0.0.1:4711/cb"]}
+        201 {"client_id": "c1", "redirect_uris": ["http://127.0.0.1:4711/cb"], "logo_uri": null}
+
+    Good:
+        POST https://as.example.com/register {"redirect_uris": ["http://127.0.0.1:4711/cb"]}
+        201 {"client_id": "c1", "redirect_uris": ["http://127.0.0.1:4711/cb"]}
+    """
+    empty = sorted(name for name, value in stage.granted.items() if value is None)
+    if empty:
+        names = ", ".join(f"`{name}`" for name in empty[:8])
+        yield Problem(
+            message=f"{names} {'is' if len(empty) == 1 else 'are'} null; what is not set has to be left out",
+            at=f"response.json.{empty[0]}",
+            expected="no such member",
+            actual="null",
+            patch=Patch(merge=dict.fromkeys(empty)),
+        )
+
+
+@rule(
     "dcr-response-secret-expiry-missing",
     must("RFC 7591 §3.2.1", "https://www.rfc-editor.org/rfc/rfc7591.html#section-3.2.1"),
     who="authorization-server",
@@ -173,46 +213,6 @@ def secret_expiry_missing(stage: Registration, so_far: Handshake) -> Problems:
             expected="0 (never), or seconds since 1970",
             actual=None if expires is None else str(expires)[:40],
             patch=Patch(merge={"client_secret_expires_at": 0}, assumes="the secret does not expire"),
-        )
-
-
-@rule(
-    "dcr-response-null-members",
-    practice(
-        "RFC 7591 §3.2.1 (members are typed; absent means unset)",
-        "https://www.rfc-editor.org/rfc/rfc7591.html#section-3.2.1",
-    ),
-    who="authorization-server",
-    severity="error",
-)
-def null_members(stage: Registration, so_far: Handshake) -> Problems:
-    """Members of the registration are `null` instead of absent.
-
-    An optional member that is not set is left out. `null` is neither a string nor a list
-    nor a number, and clients that check types (the TypeScript SDK among them) refuse the
-    registration for it, with a wall of validation messages.
-
-    Usual causes: the server serializes its whole client record, unset fields included.
-
-    Repair: Leave unset members out of the answer.
-
-    Bad:
-        POST https://as.example.com/register {"redirect_uris": ["http://127.0.0.1:4711/cb"]}
-        201 {"client_id": "c1", "redirect_uris": ["http://127.0.0.1:4711/cb"], "logo_uri": null}
-
-    Good:
-        POST https://as.example.com/register {"redirect_uris": ["http://127.0.0.1:4711/cb"]}
-        201 {"client_id": "c1", "redirect_uris": ["http://127.0.0.1:4711/cb"]}
-    """
-    empty = sorted(name for name, value in stage.granted.items() if value is None)
-    if empty:
-        names = ", ".join(f"`{name}`" for name in empty[:8])
-        yield Problem(
-            message=f"{names} {'is' if len(empty) == 1 else 'are'} null; what is not set has to be left out",
-            at=f"response.json.{empty[0]}",
-            expected="no such member",
-            actual="null",
-            patch=Patch(merge=dict.fromkeys(empty)),
         )
 
 
