@@ -1,0 +1,89 @@
+"""What the tap says while it runs: the banner, a line an exchange, what to check when nothing comes, the summary."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+from urllib.parse import urlsplit
+
+from oauthtap.plain import plain
+from oauthtap.render.console import Ink, findings_below, line, summary
+from oauthtap.report import Report
+from oauthtap.report import Step as Row
+from oauthtap.tap import Step
+
+SILENCE = 20.0
+"""Seconds without a request after which we say what to check."""
+
+
+@dataclass
+class Narrator:
+    """Writes to the terminal. Holds no state of the handshake."""
+
+    out: TextIO = field(default_factory=lambda: sys.stdout)
+
+    def __post_init__(self) -> None:
+        self.ink = Ink(self.out.isatty())
+
+    def say(self, *lines: str) -> None:
+        self.out.write("\n".join(lines) + "\n")
+        self.out.flush()
+
+    def ready(self, local: str, upstream: str, web: str | None, folder: Path) -> None:
+        """The banner: what to paste, where to look."""
+        name = server_name(upstream)
+        transport = "sse" if urlsplit(upstream).path.rstrip("/").endswith("/sse") else "http"
+        rows = [
+            "",
+            f"  {self.ink('bold', local)}",
+            f"  stands in for {plain(upstream)}",
+            "",
+            "  Claude Code:",
+            f"    claude mcp add --transport {transport} {name} {local}",
+            f"    claude mcp login {name}",
+            "  Any other client: give it the localhost URL, path and all.",
+            "",
+            *([f"  Watch:    {web}"] if web else []),
+            f"  Session:  {folder}",
+            "  Ctrl-C ends it and says what was wrong.",
+            "",
+        ]
+        self.say(*rows)
+
+    def step(self, step: Step, row: Row) -> None:
+        """One exchange as it happened, with its findings below it."""
+        self.say(line(row, self.ink), *findings_below(step.findings, self.ink))
+
+    def listener(self, local: str, upstream: str) -> None:
+        self.say(f"      {self.ink('note', f'{plain(upstream)} is now at {local}')}")
+
+    def silence(self, local: str, upstream: str) -> None:
+        """Nothing came: in one of the field reports the client had been given a URL without its scheme."""
+        name = server_name(upstream)
+        self.say(
+            "",
+            f"  No request after {SILENCE:.0f} seconds. Has the client been given exactly this URL?",
+            f"    {local}",
+            "  - with http:// in front: clients take a URL without scheme and never send a packet",
+            f"  - with the path {urlsplit(local).path or '/'}",
+            "  - with the right transport: sse for a URL that ends in /sse, http for all others",
+            f"  - and has it been asked to sign in? claude mcp login {name}",
+            "",
+        )
+
+    def warn(self, words: str) -> None:
+        self.say(f"  {self.ink('warning', '!')} {words}")
+
+    def end(self, report: Report, folder: Path) -> None:
+        """The summary, and where the session lies."""
+        self.say("", *summary(report, self.ink), "", f"Session: {folder}", f"Read it again: oauthtap check {folder}")
+
+
+def server_name(upstream: str) -> str:
+    """A short name for the server, for the lines to paste: the telling label of its host."""
+    labels = [label for label in (urlsplit(upstream).hostname or "server").split(".") if label.isascii()]
+    telling = [label for label in labels[:-1] if label not in ("www", "mcp", "api")]
+    word = (telling or labels or ["server"])[0]
+    return "".join(c for c in word if c.isalnum() or c in "-_") or "server"

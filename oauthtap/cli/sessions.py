@@ -1,0 +1,28 @@
+"""`oauthtap sessions`: what was recorded so far."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+
+from oauthtap.plain import plain
+from oauthtap.session import Listed, home, sessions
+
+
+def list_sessions(_: Namespace) -> int:
+    """Print one line a session, newest first: when, how it ended, server, folder."""
+    found = sessions()
+    if not found:
+        print(f"No sessions in {home()} yet. Record one: oauthtap --upstream https://mcp.example.com/mcp")
+        return 0
+    for one in found:
+        print(_line(one))
+    print(f"\n{len(found)} sessions in {home()}. Read one: oauthtap check FOLDER")
+    return 0
+
+
+def _line(one: Listed) -> str:
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.started)) if one.started else "unknown time   "
+    outcome = {True: "connected", False: "stopped", None: "cut off"}[one.connected]
+    cause = f"  {plain(one.cause)}" if one.cause else ""
+    return f"{when}  {outcome:<9}  {plain(one.upstream or '?', limit=60)}  {one.folder.name}{cause}"
