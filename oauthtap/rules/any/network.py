@@ -193,7 +193,7 @@ def too_slow(stage: Stage, so_far: Handshake) -> Problems:
             )
         return
     steps = (Document, Registration, PushedAuthorization, TokenEndpoint, Challenge, Initialize, Discover)
-    if took > _LONG and isinstance(stage, steps) and stage.response.media_type != "text/event-stream":
+    if took > _LONG and not words and isinstance(stage, steps) and stage.response.media_type != "text/event-stream":
         yield Problem(
             message=f"The answer took {took:.0f} s; clients give up after {_LONG:.0f} s or little more",
             at="response",
