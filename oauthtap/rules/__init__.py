@@ -27,7 +27,7 @@ import re
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import import_module
 from typing import Any, Union, get_args, get_origin
 
@@ -141,7 +141,11 @@ def _subjects(check: Check) -> tuple[type[Any], ...]:
 
 def load() -> dict[str, Rule]:
     """Import every module below this package, so that all rules are registered; gives the registry."""
-    if not RULES:
-        for module in pkgutil.walk_packages(__path__, f"{__name__}."):
-            import_module(module.name)
+    _import_all()
     return RULES
+
+
+@cache
+def _import_all() -> None:
+    for module in pkgutil.walk_packages(__path__, f"{__name__}."):
+        import_module(module.name)

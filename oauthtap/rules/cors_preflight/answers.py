@@ -6,7 +6,7 @@ from oauthtap import urls
 from oauthtap.findings import Patch, Problem, Problems, Who
 from oauthtap.handshake import Handshake
 from oauthtap.rules import rule
-from oauthtap.rules.mcp_challenge.scripts import from_script, not_there
+from oauthtap.rules.mcp_challenge.scripts import from_script, not_there, turned_away
 from oauthtap.specs import must
 from oauthtap.stages import Preflight, Stage
 
@@ -81,7 +81,7 @@ def blocked(stage: Preflight, so_far: Handshake) -> Problems:
             expected="204",
             actual=str(stage.status),
             who=_whose(stage, so_far),
-            severity="note" if not_there(stage) else None,
+            severity="note" if not_there(stage) or turned_away(stage) else None,
             patch=_permission(stage),
         )
 

@@ -29,7 +29,7 @@ def not_there(stage: Stage) -> bool:
     return stage.status in (404, 405) and "/.well-known/" in stage.request.path
 
 
-def _turned_away(stage: Stage) -> bool:
+def turned_away(stage: Stage) -> bool:
     """The server refuses the origin itself, so what it leaves out of that answer is no oversight."""
     body = (stage.response.body or "")[:2000] if stage.exchange.response else ""
     return stage.status == 403 and "origin" in body.lower()
@@ -88,7 +88,7 @@ def allow_origin_missing(stage: Stage, so_far: Handshake) -> Problems:
             expected=origin,
             actual=allowed or "absent",
             who=None if own else "authorization-server",
-            severity="note" if not_there(stage) or _turned_away(stage) else None,
+            severity="note" if not_there(stage) or turned_away(stage) else None,
             patch=Patch(headers={"Access-Control-Allow-Origin": origin}),
         )
 
