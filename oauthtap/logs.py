@@ -24,6 +24,11 @@ _CLAUDE_TEXT = re.compile(r'^(?P<at>\d{4}-\S+Z) \[\w+\] MCP server "(?P<server>[
 _MCP_REMOTE = re.compile(r"^\[(?P<at>\d{4}-\S+Z)\]\[\d+\] (?P<text>.*)$", re.MULTILINE)
 _JSON = (("Content-Type", "application/json"),)
 _TOKEN = ("Authorization", "Bearer ‹token 1›")
+_PRM_MEMBERS = {
+    "resource": "resource",
+    "authorizationServers": "authorization_servers",
+    "scopesSupported": "scopes_supported",
+}
 _NOT_RECORDED = "not recorded in the client's log"
 _BLANKED = {"code_challenge": "unseen-unseen-unseen-unseen-unseen-unseen-u", "state": "unseen-unseen-unseen-unseen"}
 """Claude Code blanks these two in the URLs it logs: in their place stands a value of the right shape."""
@@ -84,6 +89,10 @@ def _object(text: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _with(exchange: Exchange, **changes: Any) -> Exchange:
+    return Exchange(**{**{name: getattr(exchange, name) for name in Exchange.model_fields}, **changes})
+
+
 @dataclass
 class _Story:
     """What both readers do: begin a request, and answer it when the log says how it ended."""
@@ -109,7 +118,6 @@ class _Story:
     ) -> None:
         self.exchanges.append(
             Exchange(
-                id=len(self.exchanges) + 1,
                 request=Request(method=method, url=url, headers=headers, body=sent),
                 response=response,
                 error=None if response else error,
@@ -120,12 +128,15 @@ class _Story:
         )
 
     def recording(self, last: _Event | None) -> Recording:
+        # A request is written down when its end is known; what counts is when it began.
+        self.exchanges.sort(key=lambda exchange: exchange.at or 0.0)
+        exchanges = tuple(_with(exchange, id=number) for number, exchange in enumerate(self.exchanges, 1))
         notes = (
             f"read from a log of {self.client}: headers and bodies that it leaves out are not judged",
             *dict.fromkeys(self.notes),
         )
         header = {"upstream": self.mcp_url, "client": self.client}
-        return Recording(tuple(self.exchanges), header, last.at if last else None, notes)
+        return Recording(exchanges, header, last.at if last else None, notes)
 
     def opened(self, event: _Event, url: str) -> None:
         """The browser was sent to the authorization endpoint."""
@@ -145,6 +156,8 @@ class _ClaudeCode:
         self.story = _Story("claude-code")
         self.headers: Pairs = ()
         self.began: float | None = None
+        self.authorize: str | None = None
+        """Logged whether or not anybody is sent there: what counts is the redirect that follows."""
 
     def read(self, events: Iterable[_Event]) -> Recording:
         events = list(events)
@@ -173,8 +186,10 @@ class _ClaudeCode:
             self._end(event, None, _failure(match[1], match[2]))
         elif match := re.match(r"SSE Connection failed after \d+ms: (.*)", event.text):
             self._end(event, None, _failure(str(_object(match[1]).get("error", match[1])), "none"))
-        elif match := re.match(r"(?:Opening a|A)uthorization URL: (\S+)", event.text):
-            story.opened(event, match[1])
+        elif url := event.after("Authorization URL: "):
+            self.authorize = url.strip()
+        elif event.text.startswith("Redirecting to authorization URL") and self.authorize:
+            story.opened(event, self.authorize)
         elif match := re.match(r"(?:SDK auth error|Error during auth completion): (.+)", event.text):
             story.notes.append(f"Claude Code says: {match[1][:200]}")
 
@@ -189,13 +204,12 @@ class _ClaudeCode:
         if self.story.mcp_url is None:
             return
         token = (_TOKEN,) if self.story.has_token else ()
-        initialize = '{"jsonrpc":"2.0","id":0,"method":"initialize","params":{}}'
         self.story.add(
             event,
             "POST",
             self.story.mcp_url,
             headers=(*_JSON, *self.headers, *token),
-            sent=initialize,
+            sent=None,
             response=response,
             error=error,
             began=self.began,
@@ -286,9 +300,9 @@ class _McpRemote:
             self._answer(event, Response(status=said["status"], body=None))
             self._next_candidate(event)
         elif name == "Successfully fetched Protected Resource Metadata":
-            known = {"resource": "resource", "authorizationServers": "authorization_servers", "scopesSupported": "scopes_supported"}  # fmt: skip
-            document = {member: said[word] for word, member in known.items() if said.get(word) is not None}
-            self._answer(event, Response(status=200, headers=_JSON, body=json.dumps(document), truncated=True))
+            document = {member: said[word] for word, member in _PRM_MEMBERS.items() if said.get(word) is not None}
+            body = json.dumps(document)
+            self._answer(event, Response(status=200, headers=_JSON, body=body, truncated=True))
             self.story.notes.append("of the protected resource metadata the log holds three members only")
         elif name == "Successfully fetched authorization server metadata":
             self.candidates = []
@@ -318,8 +332,7 @@ class _McpRemote:
             unseen = exchange.response is not None and exchange.ok and exchange.response.body is None
             if document and unseen and "/.well-known/o" in exchange.request.url:
                 answer = Response(status=200, headers=_JSON, body=json.dumps(document))
-                members = {name: getattr(exchange, name) for name in Exchange.model_fields}
-                self.story.exchanges[place] = Exchange(**{**members, "response": answer})
+                self.story.exchanges[place] = _with(exchange, response=answer)
                 self.metadata = document
 
     # --- after discovery
