@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from oauthtap import urls
@@ -15,6 +16,8 @@ from oauthtap.stages import Mcp, ServerMetadata, StepUp, TokenEndpoint, TokenRej
 from oauthtap.wire import every
 
 _REJECTED = ("mcp-token-rejected", "mcp-initialize", "mcp-request", "mcp-challenge", "mcp-step-up")
+_COULD_READ = re.compile(r"audience|issuer|expired|revoked|scope|session", re.I)
+"""Words of a server that did understand the token, and minds something else about it."""
 _AT_ONCE = 30.0
 """Seconds after its issue in which a token is certainly still good."""
 _SKEW, _DRIFT = 60.0, 120.0
@@ -252,6 +255,8 @@ def opaque_then_401(rejected: TokenRejected, so_far: Handshake) -> Problems:
     """
     token, issued = rejected.bearer, _issue_of(rejected, so_far)
     if not token or issued is None or rejected.status != 401 or claims(token) is not None or _aged(rejected, issued):
+        return
+    if _COULD_READ.search(rejected.challenged.raw) or _COULD_READ.search(rejected.answer_text[:2000]):
         return
     blamed = rejected.error == "invalid_token" or rejected.oauth_error == "invalid_token"
     used_before = any(stage.bearer == token for stage in so_far.all(Mcp)[-200:])

@@ -1,0 +1,480 @@
+"""How the client carries its token: on every request, in the header, once, and only to this server."""
+
+from __future__ import annotations
+
+import re
+
+from oauthtap import urls
+from oauthtap.findings import Problem, Problems, Severity
+from oauthtap.handshake import Handshake
+from oauthtap.redact import alias_facts
+from oauthtap.redemption import by_client, metadata_of
+from oauthtap.rules import rule
+from oauthtap.specs import must, practice
+from oauthtap.stages import (
+    AuthorizationResponse,
+    Challenge,
+    Discover,
+    Initialize,
+    Mcp,
+    Stage,
+    TokenEndpoint,
+    TokenMaintenance,
+    text,
+)
+from oauthtap.wire import first
+
+_TOKENS = "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization#token-requirements"
+_HANDLING = "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization#token-handling"
+_WELL_FORMED = re.compile(r"(?:bearer|dpop) (?P<core>\S.*)", re.I | re.S)
+_PLACEHOLDER = re.compile(r"undefined|null|none|nil|true|false|\$\{?\w+\}?|\{\{[^{}]*\}\}|<[^<>]*>|%\w+%|\[object \w+\]", re.I)  # fmt: skip
+_TWO = re.compile(r",\s*(?:bearer|basic|dpop)\s", re.I)
+_HEADER_SIZE = re.compile(r"header.{0,40}(large|long|size|exceed|limit)|too (large|long).{0,40}header", re.I | re.S)
+_FRESH = 300.0
+"""Seconds after a sign-in in which an MCP request without a token is no new beginning."""
+_BIG, _TOO_BIG = 4096, 8192
+
+
+@rule(
+    "bearer-missing-after-login",
+    must("MCP 2026-07-28 'Token Requirements'; OAuth 2.1 draft-13 §5.1.1", _TOKENS),
+    who="client",
+    symptom=True,
+    stops_at=("mcp-challenge",),
+)
+def missing_after_login(mcp: Mcp, so_far: Handshake) -> Problems:
+    """The client has just been given a token and calls the MCP server without it.
+
+    Every request has to carry the token, also within one session. From the server's side
+    nobody has signed in, so it asks for a sign-in again, and the user sees a loop.
+
+    Usual causes: the token is stored under another URL than it is looked up by; only
+    POST carries it, and GET or DELETE do not; the client could not use the token answer.
+
+    Repair: Send `Authorization: Bearer …` on every request to the MCP URL, whatever its method.
+
+    Bad:
+        POST https://as.example.com/token grant_type=authorization_code&code=made-up-code-1&client_id=c1
+        200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        401
+
+    Good:
+        POST https://as.example.com/token grant_type=authorization_code&code=made-up-code-1&client_id=c1
+        200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        Authorization: Bearer made-up-token-1
+        401
+    """
+    token = so_far.token
+    if not by_client(mcp) or mcp.request.method == "OPTIONS" or _carried(mcp) or token is None:
+        return
+    issued = token.access_token
+    began, given = mcp.exchange.at, token.exchange.ended
+    if not issued or began is None or given is None or not given <= began <= given + _FRESH:
+        return
+    if token.exchange.actor != "client" or not (_never_used(issued, so_far) or _same_session(mcp, issued, so_far)):
+        return
+    yield Problem(
+        message=f"exchange {token.exchange.id} gave a token {began - given:.0f} seconds ago; this {mcp.request.method} "
+        "has no Authorization header",
+        at="request.header.authorization",
+        expected="Bearer, with the token just issued",
+        actual="absent",
+    )
+
+
+@rule("bearer-in-query", must("MCP 2026-07-28 'Token Requirements'; OAuth 2.1 draft-13 §5.1", _TOKENS), who="client")
+def in_query(mcp: Mcp, so_far: Handshake) -> Problems:
+    """The client puts its access token into the URL.
+
+    URLs end up in logs and histories all along the way, and with them the token. MCP
+    forbids it, and servers that keep to the rules do not look there.
+
+    Usual causes: a token pasted into the configured URL.
+
+    Repair: Send the token in the Authorization header and take it out of the URL.
+
+    Bad:
+        POST https://mcp.example.com/mcp?access_token=made-up-token-1 {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        401
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        Authorization: Bearer made-up-token-1
+        200 {"jsonrpc": "2.0", "id": 1, "result": {}}
+    """
+    if mcp.exchange.actor != "client":
+        return
+    for name, value in mcp.request.query:
+        if value and (name == "access_token" or value in so_far.issued):
+            yield Problem(
+                message=f"an access token stands in the URL as `{name}`; it belongs in the Authorization header",
+                at=f"request.query.{name}",
+                expected="in the Authorization header",
+                actual="in the URL",
+            )
+
+
+@rule(
+    "bearer-in-body",
+    must("MCP 2026-07-28 'Token Requirements'; RFC 6750 §2.2", _TOKENS),
+    who="client",
+    severity="warning",
+)
+def in_body(mcp: Mcp, so_far: Handshake) -> Problems:
+    """The client sends its access token as a form field to the MCP server.
+
+    MCP requests are JSON, and the token travels in a header. A server that is handed a
+    form sees neither a message nor a token.
+
+    Usual causes: code taken over from an API of the older kind.
+
+    Repair: Send the token in the Authorization header, and JSON-RPC in the body.
+
+    Bad:
+        POST https://mcp.example.com/mcp access_token=made-up-token-1
+        401
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        Authorization: Bearer made-up-token-1
+        200 {"jsonrpc": "2.0", "id": 1, "result": {}}
+    """
+    if mcp.exchange.actor == "client" and _in_form(mcp):
+        yield Problem(
+            message="the access token is a form field; it belongs in the Authorization header",
+            at="request.form.access_token",
+            expected="in the Authorization header",
+            actual="in the body",
+        )
+
+
+@rule(
+    "bearer-multiple-methods",
+    must("RFC 6750 §2; OAuth 2.1 draft-13 §5.1", "https://www.rfc-editor.org/rfc/rfc6750.html#section-2"),
+    who="client",
+    severity="warning",
+)
+def several_ways(mcp: Mcp, so_far: Handshake) -> Problems:
+    """The client sends a token in the header and another copy elsewhere.
+
+    A server need not guess which of two tokens counts. It is told to answer
+    `invalid_request`, and careful ones do.
+
+    Usual causes: a token left over in the configured URL after sign-in was added.
+
+    Repair: Keep the header; remove the token from URL and body.
+
+    Bad:
+        POST https://mcp.example.com/mcp?access_token=made-up-token-1 {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        Authorization: Bearer made-up-token-1
+        400
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        Authorization: Bearer made-up-token-1
+        200 {"jsonrpc": "2.0", "id": 1, "result": {}}
+    """
+    in_url = bool(first(mcp.request.query, "access_token"))
+    if mcp.exchange.actor == "client" and mcp.bearer is not None and (in_url or _in_form(mcp)):
+        yield Problem(
+            message=f"a token is sent in the header and in the {'URL' if in_url else 'body'} too; one way is allowed",
+            at="request.query.access_token" if in_url else "request.form.access_token",
+            expected="the header alone",
+            actual="header and URL" if in_url else "header and body",
+        )
+
+
+@rule(
+    "bearer-malformed",
+    must(
+        "OAuth 2.1 draft-13 §5.1.1; RFC 6750 §2.1",
+        "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-5.1.1",
+    ),
+    who="client",
+)
+def malformed(mcp: Mcp, so_far: Handshake) -> Problems:
+    """The Authorization header is not of the form `Bearer token`.
+
+    It is the word Bearer, one blank, and the token. With the word doubled or left out,
+    with quotes or a placeholder nobody filled in, the server finds no token that it
+    knows, and answers 401 although “there is a token”.
+
+    Usual causes: a gateway that prefixes what already has a prefix; `Bearer ${TOKEN}` in
+    a configuration whose variable is not set.
+
+    Repair: Send exactly `Authorization: Bearer <token>`, or remove the configured header
+    and let the client sign in.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        Authorization: Bearer Bearer made-up-token-1
+        401
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        Authorization: Bearer made-up-token-1
+        200 {"jsonrpc": "2.0", "id": 1, "result": {}}
+    """
+    value = mcp.request.header("authorization")
+    if value is None or mcp.exchange.actor in ("reporter", "authorization-server") or _TWO.search(value):
+        return
+    fault = _fault(value)
+    if fault is None:
+        return
+    severity: Severity | None = None
+    if fault.startswith("scheme "):
+        asked_for_bearer = any(c.challenged.bearer for c in (mcp, *so_far.all(Challenge)[-50:]))
+        if mcp.ok:
+            return
+        severity = None if asked_for_bearer else "note"
+    elif mcp.ok:
+        severity = "warning"
+    yield Problem(
+        message=f"the Authorization header is malformed: {fault}; it has to be `Bearer`, one blank, and the token",
+        at="request.header.authorization",
+        expected="Bearer <token>",
+        actual=fault,
+        who="config" if mcp.exchange.actor == "gateway" else None,
+        severity=severity,
+    )
+
+
+@rule(
+    "bearer-not-an-access-token",
+    must("MCP 2026-07-28 'Token Handling'; OAuth 2.1 draft-13 §5.1", _HANDLING),
+    who="client",
+    stops_at=("mcp-token-rejected",),
+)
+def not_an_access_token(mcp: Mcp, so_far: Handshake) -> Problems:
+    """The client sends something else than the access token it was given for this server.
+
+    ID tokens are for the client, refresh tokens for the authorization server, and a
+    token of another authorization server is nobody's business here. The MCP server has
+    to refuse them all.
+
+    Usual causes: the wrong member of the token answer is used; a token store that mixes
+    up two servers.
+
+    Repair: Send the `access_token` that was issued for this MCP URL.
+
+    Bad:
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1
+        200 {"access_token": "made-up-token-1", "token_type": "Bearer", "id_token": "made-up-id-token-1"}
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        Authorization: Bearer made-up-id-token-1
+        401
+
+    Good:
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1
+        200 {"access_token": "made-up-token-1", "token_type": "Bearer", "id_token": "made-up-id-token-1"}
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        Authorization: Bearer made-up-token-1
+        200 {"jsonrpc": "2.0", "id": 1, "result": {}}
+    """
+    sent = mcp.bearer
+    if not sent or mcp.exchange.actor != "client":
+        return
+    kind = _what_it_is(sent, so_far)
+    if kind:
+        yield Problem(
+            message=f"the token sent is {kind}; it has to be the access token issued for this server",
+            at="request.header.authorization",
+            expected="the access token",
+            actual=kind,
+        )
+
+
+@rule(
+    "bearer-sent-to-other-origin",
+    must("MCP 2026-07-28 'Token Handling'; OAuth 2.1 draft-13 §7.1.3.1", _HANDLING),
+    who="client",
+)
+def sent_elsewhere(stage: Stage, so_far: Handshake) -> Problems:
+    """The client sends its access token to a server that the token is not for.
+
+    A token works for whoever holds it. A redirect or a URL in an answer is enough to
+    make such a client hand its token over.
+
+    Usual causes: the HTTP library keeps headers across redirects; one set of headers for
+    all requests of the client.
+
+    Repair: Attach the token to requests of the MCP server's own origin alone.
+
+    Bad:
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1
+        200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
+        GET https://elsewhere.example.org/.well-known/oauth-authorization-server
+        Authorization: Bearer made-up-token-1
+        404
+
+    Good:
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1
+        200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        Authorization: Bearer made-up-token-1
+        200 {"jsonrpc": "2.0", "id": 1, "result": {}}
+    """
+    token, here = stage.bearer, urls.origin(stage.url)
+    if not token or token not in so_far.issued or stage.exchange.actor != "client":
+        return
+    if isinstance(stage, TokenMaintenance | TokenEndpoint) or not so_far.mcp_urls:
+        return
+    issued = next((s for s in so_far.of(so_far.issued[token]) if isinstance(s, TokenEndpoint)), None)
+    meant = [url for url in (issued.get("resource"), so_far.resource) if url] if issued else []
+    allowed = {urls.origin(url) for url in (*so_far.mcp_urls, *meant)}
+    named = any(so_far.learned(member, stage.url) for member in ("userinfo_endpoint", "introspection_endpoint"))
+    if issued and here not in allowed and not named:
+        yield Problem(
+            message=f"the token of exchange {issued.exchange.id} is sent to {here}; it is for {sorted(allowed)[0]}",
+            at="request.header.authorization",
+            expected="no token for this origin",
+            actual="a Bearer token",
+        )
+
+
+@rule(
+    "bearer-too-large",
+    practice("RFC 6585 §5", "https://www.rfc-editor.org/rfc/rfc6585.html#section-5"),
+    who="authorization-server",
+    severity="warning",
+    stops_at=("mcp-token-rejected", "mcp-initialize"),
+)
+def too_large(mcp: Mcp, so_far: Handshake) -> Problems:
+    """The access token is so long that servers and gateways refuse the header.
+
+    Many allow 8 kB for all headers together, some 4 kB for one. What comes back is 431
+    or a bare 400, often from a gateway, and looks like a bad token.
+
+    Usual causes: every group, role and scope of the user is written into the token.
+
+    Repair: Issue a slimmer token (fewer claims, or a reference token), or raise the limit
+    of the server and of every gateway in front of it.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        Authorization: Bearer ‹token 1 length=9000›
+        431
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        Authorization: Bearer made-up-token-1
+        200 {"jsonrpc": "2.0", "id": 1, "result": {}}
+    """
+    length = alias_facts(mcp.bearer or "").get("length", "")
+    size = int(length) if length.isdecimal() else 0
+    refused = size > _BIG and (
+        mcp.status == 431 or (mcp.status in (400, 413) and bool(_HEADER_SIZE.search(mcp.answer_text[:4000])))
+    )
+    if refused or (size > _TOO_BIG and not any(s.bearer == mcp.bearer for s in so_far.all(Mcp)[-50:])):
+        yield Problem(
+            message=f"the token is {size} characters long{f' and answered {mcp.status}' if refused else ''}; many "
+            "servers allow 8192 for all headers",
+            at="request.header.authorization",
+            expected="well below 4096 characters",
+            actual=f"{size} characters",
+        )
+
+
+@rule(
+    "bearer-duplicate-header",
+    practice("RFC 9110 §5.3 and §11.6.2", "https://www.rfc-editor.org/rfc/rfc9110.html#section-5.3"),
+    who="client",
+    severity="warning",
+    stops_at=("mcp-token-rejected",),
+)
+def duplicate_header(mcp: Mcp, so_far: Handshake) -> Problems:
+    """The request has two Authorization headers.
+
+    One of them is the token. Which one the server reads, the first, the last or both
+    joined, is up to the server, so a good token may never be seen.
+
+    Usual causes: a static header in the client's configuration next to the token of the sign-in.
+
+    Repair: Remove the static Authorization header from the configuration of this server.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        Authorization: Bearer made-up-static-key
+        Authorization: Bearer made-up-token-1
+        401
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        Authorization: Bearer made-up-token-1
+        200 {"jsonrpc": "2.0", "id": 1, "result": {}}
+    """
+    lines = mcp.request.header_lines("authorization")
+    times = len(lines) if len(lines) > 1 else 2 if lines and _TWO.search(lines[0]) else 1
+    if times > 1 and mcp.exchange.actor != "reporter":
+        yield Problem(
+            message=f"{times} credentials stand in the Authorization header; there may be one",
+            at="request.header.authorization",
+            expected="one",
+            actual=str(times),
+        )
+
+
+def _carried(mcp: Mcp) -> bool:
+    """The request has credentials of whatever kind, wherever."""
+    return mcp.authorization is not None or first(mcp.request.query, "access_token") is not None or _in_form(mcp)
+
+
+def _in_form(mcp: Mcp) -> bool:
+    return mcp.request.body is not None and bool(first(mcp.form, "access_token"))
+
+
+def _never_used(token: str, so_far: Handshake) -> bool:
+    return not any(stage.bearer == token for stage in so_far.all(Mcp)[-200:])
+
+
+def _same_session(mcp: Mcp, token: str, so_far: Handshake) -> bool:
+    """An earlier request of the same MCP session did carry the token."""
+    session = mcp.request.header("mcp-session-id")
+    if session is None or isinstance(mcp, Initialize | Discover):
+        return False
+    earlier = (s for s in so_far.all(Mcp)[-200:] if s.bearer == token)
+    return any(session == s.request.header("mcp-session-id") for s in earlier)
+
+
+def _fault(value: str) -> str | None:
+    """What is wrong with an Authorization value; None when nothing is."""
+    match = _WELL_FORMED.fullmatch(value)
+    if match is None:
+        scheme, blank, _ = value.strip().partition(" ")
+        if not blank or scheme.startswith("‹"):
+            return (
+                "nothing follows the scheme" if scheme.lower() in ("bearer", "dpop") else "no scheme before the token"
+            )
+        known = scheme.lower().strip("\"':") in ("bearer", "dpop")
+        return f"`{scheme[:30]}` before the token" if known else f"scheme `{scheme[:30]}`"
+    core = match["core"]
+    if _PLACEHOLDER.fullmatch(core.strip()):
+        return f"`{core.strip()[:40]}` in place of a token"
+    if core.lower().startswith(("bearer ", "bearer:", "dpop ")):
+        return "the word Bearer stands twice"
+    if core != core.strip() or core[0] in "\"'" or core[-1] in "\"'":
+        return "blanks or quotes around the token"
+    return "characters that no token may have" if alias_facts(core).get("charset") == "bad" else None
+
+
+def _what_it_is(sent: str, so_far: Handshake) -> str | None:
+    """The name of a known value that is no access token for this server; None for all others."""
+    answers = [token for token in so_far.all(TokenEndpoint) if token.ok]
+    if any(token.access_token == sent for token in answers):
+        return _of_another_server(sent, so_far)
+    for member, name in (("id_token", "the ID token"), ("refresh_token", "the refresh token")):
+        if any(text(token.granted.get(member)) == sent for token in answers):
+            return name
+    return "the authorization code" if any(a.code == sent for a in so_far.all(AuthorizationResponse)) else None
+
+
+def _of_another_server(sent: str, so_far: Handshake) -> str | None:
+    issued = next((s for s in so_far.of(so_far.issued.get(sent, 0)) if isinstance(s, TokenEndpoint)), None)
+    metadata = metadata_of(issued, so_far) if issued else None
+    entries = so_far.prm.authorization_servers if so_far.prm else ()
+    if metadata is None or not entries or metadata.issuer is None:
+        return None
+    named = {urls.origin(value) for value in (metadata.issuer, metadata.expected_issuer, metadata.url) if value}
+    return None if named & {urls.origin(entry) for entry in entries} else f"a token of {metadata.issuer:.120}"
