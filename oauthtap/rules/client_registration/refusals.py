@@ -44,7 +44,7 @@ _GATEWAY_PAGE = re.compile(r"attention required|just a moment|cf-error|akamai|in
 _VALUES: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "token_endpoint_auth_method",
-        re.compile(r"auth_?methods?|client_secret_(?:basic|post|jwt)|private_key_jwt", re.I),
+        re.compile(r"auth(?:entication)?[_ ]?methods?|client_secret_(?:basic|post|jwt)|private_key_jwt", re.I),
     ),
     ("grant_types", re.compile(r"grant[ _]?types?|\bgrants?\b|refresh_token", re.I)),
     ("response_types", re.compile(r"response[ _]?types?", re.I)),
