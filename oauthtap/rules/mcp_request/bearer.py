@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from oauthtap import urls
-from oauthtap.findings import Problem, Problems, Severity
+from oauthtap.findings import Problem, Problems
 from oauthtap.handshake import Handshake
-from oauthtap.redact import alias_facts
 from oauthtap.redemption import by_client, metadata_of
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice
+from oauthtap.specs import must
 from oauthtap.stages import (
     AuthorizationResponse,
-    Challenge,
     Discover,
     Initialize,
     Mcp,
@@ -26,13 +22,8 @@ from oauthtap.wire import first
 
 _TOKENS = "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization#token-requirements"
 _HANDLING = "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization#token-handling"
-_WELL_FORMED = re.compile(r"(?:bearer|dpop) (?P<core>\S.*)", re.I | re.S)
-_PLACEHOLDER = re.compile(r"undefined|null|none|nil|true|false|\$\{?\w+\}?|\{\{[^{}]*\}\}|<[^<>]*>|%\w+%|\[object \w+\]", re.I)  # fmt: skip
-_TWO = re.compile(r",\s*(?:bearer|basic|dpop)\s", re.I)
-_HEADER_SIZE = re.compile(r"header.{0,40}(large|long|size|exceed|limit)|too (large|long).{0,40}header", re.I | re.S)
 _FRESH = 300.0
 """Seconds after a sign-in in which an MCP request without a token is no new beginning."""
-_BIG, _TOO_BIG = 4096, 8192
 
 
 @rule(
@@ -187,61 +178,6 @@ def several_ways(mcp: Mcp, so_far: Handshake) -> Problems:
 
 
 @rule(
-    "bearer-malformed",
-    must(
-        "OAuth 2.1 draft-13 §5.1.1; RFC 6750 §2.1",
-        "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-5.1.1",
-    ),
-    who="client",
-)
-def malformed(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The Authorization header is not of the form `Bearer token`.
-
-    It is the word Bearer, one blank, and the token. With the word doubled or left out,
-    with quotes or a placeholder nobody filled in, the server finds no token that it
-    knows, and answers 401 although “there is a token”.
-
-    Usual causes: a gateway that prefixes what already has a prefix; `Bearer ${TOKEN}` in
-    a configuration whose variable is not set.
-
-    Repair: Send exactly `Authorization: Bearer <token>`, or remove the configured header
-    and let the client sign in.
-
-    Bad:
-        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-        Authorization: Bearer Bearer made-up-token-1
-        401
-
-    Good:
-        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-        Authorization: Bearer made-up-token-1
-        200 {"jsonrpc": "2.0", "id": 1, "result": {}}
-    """
-    value = mcp.request.header("authorization")
-    if value is None or mcp.exchange.actor in ("reporter", "authorization-server") or _TWO.search(value):
-        return
-    fault = _fault(value)
-    if fault is None:
-        return
-    severity: Severity | None = None
-    if fault.startswith("scheme "):
-        asked_for_bearer = any(c.challenged.bearer for c in (mcp, *so_far.all(Challenge)[-50:]))
-        if mcp.ok:
-            return
-        severity = None if asked_for_bearer else "note"
-    elif mcp.ok:
-        severity = "warning"
-    yield Problem(
-        message=f"the Authorization header is malformed: {fault}; it has to be `Bearer`, one blank, and the token",
-        at="request.header.authorization",
-        expected="Bearer <token>",
-        actual=fault,
-        who="config" if mcp.exchange.actor == "gateway" else None,
-        severity=severity,
-    )
-
-
-@rule(
     "bearer-not-an-access-token",
     must("MCP 2026-07-28 'Token Handling'; OAuth 2.1 draft-13 §5.1", _HANDLING),
     who="client",
@@ -334,88 +270,6 @@ def sent_elsewhere(stage: Stage, so_far: Handshake) -> Problems:
         )
 
 
-@rule(
-    "bearer-too-large",
-    practice("RFC 6585 §5", "https://www.rfc-editor.org/rfc/rfc6585.html#section-5"),
-    who="authorization-server",
-    severity="warning",
-    stops_at=("mcp-token-rejected", "mcp-initialize"),
-)
-def too_large(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The access token is so long that servers and gateways refuse the header.
-
-    Many allow 8 kB for all headers together, some 4 kB for one. What comes back is 431
-    or a bare 400, often from a gateway, and looks like a bad token.
-
-    Usual causes: every group, role and scope of the user is written into the token.
-
-    Repair: Issue a slimmer token (fewer claims, or a reference token), or raise the limit
-    of the server and of every gateway in front of it.
-
-    Bad:
-        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-        Authorization: Bearer ‹token 1 length=9000›
-        431
-
-    Good:
-        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-        Authorization: Bearer made-up-token-1
-        200 {"jsonrpc": "2.0", "id": 1, "result": {}}
-    """
-    length = alias_facts(mcp.bearer or "").get("length", "")
-    size = int(length) if length.isdecimal() else 0
-    refused = size > _BIG and (
-        mcp.status == 431 or (mcp.status in (400, 413) and bool(_HEADER_SIZE.search(mcp.answer_text[:4000])))
-    )
-    if refused or (size > _TOO_BIG and not any(s.bearer == mcp.bearer for s in so_far.all(Mcp)[-50:])):
-        yield Problem(
-            message=f"the token is {size} characters long{f' and answered {mcp.status}' if refused else ''}; many "
-            "servers allow 8192 for all headers",
-            at="request.header.authorization",
-            expected="well below 4096 characters",
-            actual=f"{size} characters",
-        )
-
-
-@rule(
-    "bearer-duplicate-header",
-    practice("RFC 9110 §5.3 and §11.6.2", "https://www.rfc-editor.org/rfc/rfc9110.html#section-5.3"),
-    who="client",
-    severity="warning",
-    stops_at=("mcp-token-rejected",),
-)
-def duplicate_header(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The request has two Authorization headers.
-
-    One of them is the token. Which one the server reads, the first, the last or both
-    joined, is up to the server, so a good token may never be seen.
-
-    Usual causes: a static header in the client's configuration next to the token of the sign-in.
-
-    Repair: Remove the static Authorization header from the configuration of this server.
-
-    Bad:
-        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-        Authorization: Bearer made-up-static-key
-        Authorization: Bearer made-up-token-1
-        401
-
-    Good:
-        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-        Authorization: Bearer made-up-token-1
-        200 {"jsonrpc": "2.0", "id": 1, "result": {}}
-    """
-    lines = mcp.request.header_lines("authorization")
-    times = len(lines) if len(lines) > 1 else 2 if lines and _TWO.search(lines[0]) else 1
-    if times > 1 and mcp.exchange.actor != "reporter":
-        yield Problem(
-            message=f"{times} credentials stand in the Authorization header; there may be one",
-            at="request.header.authorization",
-            expected="one",
-            actual=str(times),
-        )
-
-
 def _carried(mcp: Mcp) -> bool:
     """The request has credentials of whatever kind, wherever."""
     return mcp.authorization is not None or first(mcp.request.query, "access_token") is not None or _in_form(mcp)
@@ -436,27 +290,6 @@ def _same_session(mcp: Mcp, token: str, so_far: Handshake) -> bool:
         return False
     earlier = (s for s in so_far.all(Mcp)[-200:] if s.bearer == token)
     return any(session == s.request.header("mcp-session-id") for s in earlier)
-
-
-def _fault(value: str) -> str | None:
-    """What is wrong with an Authorization value; None when nothing is."""
-    match = _WELL_FORMED.fullmatch(value)
-    if match is None:
-        scheme, blank, _ = value.strip().partition(" ")
-        if not blank or scheme.startswith("‹"):
-            return (
-                "nothing follows the scheme" if scheme.lower() in ("bearer", "dpop") else "no scheme before the token"
-            )
-        known = scheme.lower().strip("\"':") in ("bearer", "dpop")
-        return f"`{scheme[:30]}` before the token" if known else f"scheme `{scheme[:30]}`"
-    core = match["core"]
-    if _PLACEHOLDER.fullmatch(core.strip()):
-        return f"`{core.strip()[:40]}` in place of a token"
-    if core.lower().startswith(("bearer ", "bearer:", "dpop ")):
-        return "the word Bearer stands twice"
-    if core != core.strip() or core[0] in "\"'" or core[-1] in "\"'":
-        return "blanks or quotes around the token"
-    return "characters that no token may have" if alias_facts(core).get("charset") == "bad" else None
 
 
 def _what_it_is(sent: str, so_far: Handshake) -> str | None:
