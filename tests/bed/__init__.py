@@ -76,7 +76,8 @@ class Bed:
     def http(self) -> httpx.Client:
         """An httpx client that finds and trusts the bed, and follows no redirects. To be closed by the caller."""
         trust = ssl.create_default_context(cafile=self.ca_file)
-        return httpx.Client(proxy=self.proxy, verify=trust, trust_env=False, timeout=10)
+        plain = {"http://": httpx.HTTPTransport(proxy=self.nobody)}
+        return httpx.Client(proxy=self.proxy, mounts=plain, verify=trust, trust_env=False, timeout=10)
 
     def browser_env(self) -> dict[str, str]:
         """What the hands-free browser needs to find the bed's names and to trust them."""
@@ -87,7 +88,8 @@ class Bed:
 
         For Claude Code (Bun), Python (httpx) and Node from 22.21 on, which heeds `NODE_USE_ENV_PROXY`.
         """
-        proxied = dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), self.proxy)
+        proxied = dict.fromkeys(("HTTPS_PROXY", "https_proxy"), self.proxy)
+        proxied |= dict.fromkeys(("HTTP_PROXY", "http_proxy"), self.nobody)
         not_proxied = {"NO_PROXY": NEVER_PROXIED, "no_proxy": NEVER_PROXIED}
         return proxied | not_proxied | self.trust_env() | self.browser_env() | {"NODE_USE_ENV_PROXY": "1"}
 
@@ -125,6 +127,7 @@ class Bed:
         listening, proxying, closed = (self._bound() for _ in range(3))
         self.port, proxy_port, self._closed_port = (s.getsockname()[1] for s in (listening, proxying, closed))
         self.proxy = f"http://127.0.0.1:{proxy_port}"
+        self.nobody = f"http://127.0.0.1:{self._closed_port}"
         self._proxy = ForwardProxy(lambda host: host in self.origins, self.port)
         settings: dict[str, Any] = {"log_level": "critical", "lifespan": "off", "timeout_graceful_shutdown": 1}
         settings |= {"ssl_certfile": str(certificate_file), "timeout_keep_alive": 60}

@@ -98,12 +98,17 @@ class ForwardProxy:
             if method == "CONNECT" and port == "443" and self.knows(host):
                 await self.tunnel(reader, writer)
             else:
-                self.refused.append(f"{method} {target}")
-                text = b"the bed leads nowhere else\n"
-                writer.write(b"HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(text))
-                writer.write(text)
-                await writer.drain()
+                await self.refuse(method, target, writer)
         writer.close()
+
+    async def refuse(self, method: str, target: str, writer: asyncio.StreamWriter) -> None:
+        """No to a tunnel; a plain request is cut off, because 502 is an answer and a closed port gives none."""
+        self.refused.append(f"{method} {target}")
+        if method != "CONNECT":
+            writer.transport.abort()
+            return
+        writer.write(b"HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
 
     async def tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self.port)

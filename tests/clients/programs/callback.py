@@ -15,10 +15,10 @@ PATIENCE = 25.0
 
 
 class Callback:
-    """Waits for one authorization response."""
+    """Waits for authorization responses; a client may ask for a second one when the first led nowhere."""
 
     async def start(self) -> None:
-        self.arrived: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
+        self.arrived: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         self.server = await asyncio.start_server(self.answer, "127.0.0.1", 0)
         self.uri = f"http://localhost:{self.server.sockets[0].getsockname()[1]}/callback"
 
@@ -29,14 +29,13 @@ class Callback:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
         await writer.drain()
         writer.close()
-        if not self.arrived.done():
-            self.arrived.set_result(dict(parse_qsl(urlsplit(target).query)))
+        self.arrived.put_nowait(dict(parse_qsl(urlsplit(target).query)))
 
     async def open_browser(self, url: str) -> None:
         subprocess.Popen([os.environ["BROWSER"], url])
 
     async def wait(self) -> dict[str, str]:
-        answer = await asyncio.wait_for(self.arrived, PATIENCE)
+        answer = await asyncio.wait_for(self.arrived.get(), PATIENCE)
         if "error" in answer:
             raise RuntimeError(f"authorization error: {answer['error']}: {answer.get('error_description')}")
         return answer
