@@ -27,7 +27,7 @@ def _entries(so_far: Handshake) -> list[str]:
 
 def _tries(so_far: Handshake) -> Iterator[ServerMetadata]:
     """The client's own requests for metadata that were answered."""
-    for tried in so_far.all(ServerMetadata):
+    for tried in so_far.all(ServerMetadata)[-200:]:
         if tried.exchange.actor in ("client", "browser") and tried.status is not None:
             yield tried
 

@@ -200,7 +200,7 @@ def _earlier(request: AuthorizationRequest, so_far: Handshake) -> list[Authoriza
     """The client's own earlier requests to the same server, oldest first."""
     return [
         earlier
-        for earlier in so_far.all(AuthorizationRequest)
+        for earlier in so_far.all(AuthorizationRequest)[-200:]
         if earlier.exchange.request.body is not None
         and own_request(earlier)
         and earlier.get("client_id") == request.get("client_id")

@@ -24,18 +24,19 @@ Asked = AuthorizationRequest | Interaction | AuthorizationResponse
 
 REDIRECT = re.compile(r"redirect|call.?back|return.?ur[il]|reply.?ur[il]|loopback", re.I)
 CLIENT = re.compile(
-    r"(?:unknown|unrecogni[sz]ed|unregistered|invalid|no such|bad|missing)[\W_]+(?:oauth[\W_]+)?"
-    r"(?:client|application)(?:[ _-]?id)?\b(?!\W+(?:redirect|secret|metadata|call))|"
-    r"\b(?:client|application|client_id)\b\W+(?:\S+\W+){0,5}?"
+    r"(?:unknown|unrecogni[sz]ed|unregistered|invalid|no such|bad|missing)[\W_]{1,10}(?:oauth[\W_]{1,10})?"
+    r"(?:client|application)(?:[ _-]?id)?\b(?!\W{1,10}(?:redirect|secret|metadata|call))|"
+    r"\b(?:client|application|client_id)\b\W{1,20}(?:\w{1,60}\W{1,20}){0,5}?"
     r"(?:not found|not registered|not recogni[sz]ed|does ?n[o']t exist|unknown|is invalid|not exist|unrecogni[sz]ed|"
     r"could not be found|was not found|no longer)",
     re.I,
 )
+"""Bounded everywhere: these patterns run over pages that strangers wrote."""
 SCOPE = re.compile(r"\bscopes?\b|invalid_scope", re.I)
 STATE = re.compile(r"\bstate\b", re.I)
 _OTHER = re.compile(r"code_challenge|pkce|response_type|invalid_target|\bresource\b|access_denied|tenant", re.I)
 _ALARM = re.compile(r"error|invalid|oops|denied|bad request|mismatch|not found|unknown|wrong|refused|failed", re.I)
-_HEADING = re.compile(r"<(?:title|h1|h2)[^>]*>(.{0,300}?)</", re.I | re.S)
+_HEADING = re.compile(r"<(?:title|h1|h2)[^>]{0,200}>(.{0,300}?)</", re.I | re.S)
 
 
 @dataclass(frozen=True)
@@ -121,9 +122,21 @@ def _said(exchange: Exchange) -> tuple[str, str | None, str] | None:
 
 
 def _plain(page: str) -> str:
-    """The readable text of a page or a JSON body."""
-    page = re.sub(r"<(script|style)\b.{0,50000}?</\1>", " ", page[:100_000], flags=re.I | re.S)
-    return html.unescape(re.sub(r"<[^>]{0,2000}>", " ", page))[:4000]
+    """The readable text of a page; any other body as it is. At most 4000 characters."""
+    if not page.lstrip().startswith("<"):
+        return page[:4000]
+    said: list[str] = []
+    silent = ""
+    for piece in page[:100_000].split("<"):
+        tag, _, rest = piece.partition(">")
+        name = tag.lower().split(maxsplit=1)[0] if tag.strip() else ""
+        if silent:
+            silent = "" if name == f"/{silent}" else silent
+        elif name in ("script", "style"):
+            silent = name
+        if not silent:
+            said.append(rest)
+    return html.unescape(" ".join(said))[:4000]
 
 
 def own_request(request: AuthorizationRequest) -> bool:
