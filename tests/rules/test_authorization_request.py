@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 import pytest
 
+from oauthtap.handshake import Handshake
+from oauthtap.notation import parse
 from oauthtap.rules import RULES
+from oauthtap.rules.authorization_request.refusals import refusal
+from oauthtap.stages import AuthorizationRequest
 from tests.exchanges import found, judge
 
 REGISTERED = """
@@ -124,3 +130,13 @@ def test_no_query_breaks_a_rule(query: str) -> None:
     url = f"https://as.example.com/authorize?client_id=client-1&response_type=code&{query}"
     text = f"@browser\nGET {url}\n400 scope state\n"
     assert "internal-error" not in found(text)
+
+
+@pytest.mark.parametrize("page", ["client" + "!" * 20_000, "<h1" * 20_000, "<script>" * 20_000, "state " * 20_000])
+def test_a_hostile_page_costs_no_time(page: str) -> None:
+    request = AuthorizationRequest(next(parse(opened(BACK, f"400 text/html {page}"))))
+    began = perf_counter()
+    no = refusal(request, Handshake())
+    assert no is not None
+    assert isinstance(no.vague, bool)
+    assert perf_counter() - began < 1
