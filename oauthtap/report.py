@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from oauthtap import specs
 from oauthtap.findings import Finding, Severity, Who
 from oauthtap.handshake import Handshake
+from oauthtap.plain import plain
 from oauthtap.profiles import Outlook, Profile, outlooks
 from oauthtap.stages import Because, Mcp, Stage
 from oauthtap.verdict import Verdict, judge
@@ -63,6 +65,9 @@ class Report(_Row):
     upstream: str | None = None
     client: Client | None = None
     revision: str | None = None
+    """The MCP revision as it was negotiated, announced, or named by the user."""
+    judged_by: str = specs.NEWEST
+    """The revision whose rules were applied: the newest known one that is not newer."""
     reached: str = "other"
     connected: bool = False
     cause: Cause | None = None
@@ -71,6 +76,8 @@ class Report(_Row):
     not_checked: tuple[NotChecked, ...] = ()
     clients: tuple[Outlook, ...] = ()
     """Who else would get through, and who would stop where."""
+    notes: tuple[str, ...] = ()
+    """What the reader should know about how this was judged."""
 
     @property
     def worst(self) -> Severity | None:
@@ -97,6 +104,7 @@ def build(
         upstream=handshake.resource,
         client=_client(handshake, profiles, client),
         revision=handshake.revision_named,
+        judged_by=handshake.revision,
         reached=verdict.reached,
         connected=verdict.connected,
         cause=_cause(verdict),
@@ -104,7 +112,16 @@ def build(
         findings=verdict.findings,
         not_checked=tuple(not_checked),
         clients=outlooks(profiles, handshake, today) if handshake.stages else (),
+        notes=tuple(_notes(handshake)),
     )
+
+
+def _notes(handshake: Handshake) -> Iterator[str]:
+    named = handshake.revision_named
+    if named is None and handshake.stages:
+        yield f"Nobody named an MCP revision; judged by {handshake.revision}."
+    elif named is not None and named not in specs.REVISIONS:
+        yield f"MCP {plain(named, limit=40)} is not known to this oauthtap; judged by {handshake.revision}."
 
 
 def _cause(verdict: Verdict) -> Cause | None:

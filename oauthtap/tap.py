@@ -19,7 +19,7 @@ from oauthtap.redact import Redactor
 from oauthtap.report import NotChecked, Report, build
 from oauthtap.rules import Rule
 from oauthtap.specs import practice
-from oauthtap.stages import Because, Certainty, ResourceMetadata, ServerMetadata, Stage, Unseen
+from oauthtap.stages import STAGES, Because, Certainty, ResourceMetadata, ServerMetadata, Stage, Unseen
 from oauthtap.urls import origin
 from oauthtap.wire import Exchange
 
@@ -165,8 +165,8 @@ class Tap:
             elif rule.id in self._not_checked:
                 reason = self._not_checked[rule.id]
             else:
-                slugs = ", ".join(getattr(kind, "slug", "any") for kind in rule.subjects)
-                reason = f"no {slugs} exchange was seen"
+                slugs = [kind.slug for kind in STAGES if issubclass(kind, rule.subjects)]
+                reason = f"no {' or '.join(slugs)} exchange was seen"
             rows.append(NotChecked(rule=rule.id, because=reason))
         return rows
 

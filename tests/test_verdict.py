@@ -82,3 +82,13 @@ def test_nothing_at_all_is_no_connection_and_no_cause() -> None:
 def test_what_had_nothing_to_look_at_is_listed() -> None:
     unchecked = {row.rule: row.because for row in judge(SEED2).not_checked}
     assert "token-request" in unchecked["token-resp-token-type-missing"]
+
+
+def test_an_unknown_newer_revision_is_judged_by_the_newest_known_one() -> None:
+    report = judge(SIGN_IN, revision="2031-01-01")
+    assert report.judged_by == "2026-07-28"
+    assert any("2031-01-01" in note for note in report.notes)
+
+
+def test_a_revision_can_be_forced() -> None:
+    assert judge(SIGN_IN, revision="2025-03-26").judged_by == "2025-03-26"

@@ -111,8 +111,7 @@ def _closing(report: Report) -> Iterator[str]:
     found = Counter(finding.severity for finding in report.findings)
     unseen = len(report.not_checked)
     yield f"{len(report.exchanges)} exchanges; {_counted(found)}; {unseen} rules had nothing to look at."
-    if report.revision:
-        yield f"Judged by MCP {report.revision}."
+    yield from report.notes or (f"Judged by MCP {report.judged_by}.",)
 
 
 def _counted(found: Mapping[Severity, int]) -> str:

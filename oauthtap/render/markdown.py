@@ -29,6 +29,7 @@ def _head(report: Report) -> Iterator[str]:
     yield f"- Server: {code(report.upstream or 'unknown')}"
     yield f"- Client: {code(client)}"
     yield f"- MCP revision: {report.revision or 'none named'}"
+    yield from (f"- {code_words(note)}" for note in report.notes)
     yield f"- Outcome: **{outcome(report)}**"
     yield ""
 
