@@ -15,6 +15,8 @@ from oauthtap.stages import AuthorizationRequest, AuthorizationResponse, Interac
 from oauthtap.wire import Request, Response, first
 
 _PEOPLE = ("client", "browser")
+_ENOUGH = 100_000
+"""Characters of a page: a hostile one must not cost time."""
 
 
 def _is_callback(url: str, so_far: Handshake, stage: Stage) -> bool:
@@ -44,7 +46,7 @@ def forms_of(response: Response | None) -> list[tuple[str, set[str]]]:
     if response is None or response.media_type != "text/html" or not response.body:
         return []
     reader = _Forms()
-    reader.feed(response.body)
+    reader.feed(response.body[:_ENOUGH])
     return reader.forms
 
 

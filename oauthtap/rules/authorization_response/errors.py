@@ -35,6 +35,8 @@ _MEANS = {
 }
 """The codes registered for the authorization endpoint (OAuth 2.1, RFC 8707, RFC 9396, OpenID Connect)."""
 
+_ENOUGH = 20_000
+"""Characters of a page: an error stands at its beginning, and a hostile page must not cost time."""
 _SILENT = ("login_required", "consent_required", "interaction_required", "account_selection_required")
 _RESOURCE = re.compile(
     r"AADSTS(?:901002|9010010|500011)\b"
@@ -224,11 +226,10 @@ def _refusal(stage: Stage) -> tuple[str, str | None, str]:
         error, described = body.get("error"), body.get("error_description")
         at = "response.json.error"
         return at, error if isinstance(error, str) else None, described if isinstance(described, str) else ""
-    page = (response.body or "") if response.status >= 400 else ""
-    codes = re.findall(r"AADSTS\d+[^<]{0,200}", response.body or "") if response.media_type == "text/html" else []
-    words = " ".join(codes) or " ".join(
-        re.sub(r"<(style|script).*?</\1>|<[^>]*>", " ", page, flags=re.S)[:3000].split()
-    )
+    page = (response.body or "")[:_ENOUGH]
+    codes = re.findall(r"AADSTS\d+[^<]{0,200}", page) if response.media_type == "text/html" else []
+    told = re.sub(r"<(style|script)\b.*?</\1>|<[^<>]*>", " ", page, flags=re.S) if response.status >= 400 else ""
+    words = " ".join(codes) or " ".join(told[:3000].split())
     return "response.body", None, words
 
 
