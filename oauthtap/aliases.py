@@ -138,14 +138,15 @@ def token_facts(value: str, strike_claims: Callable[[str], str]) -> str:
         facts += f" length={len(value)}"
     for part in _raw_parts(value) or ():
         if part is not None:
-            facts += " " + _compact(strike_claims(json.dumps(part)))
+            facts += " " + _compact(part, strike_claims)
     return facts
 
 
-def _compact(text: str) -> str:
+def _compact(part: Claims, strike_claims: Callable[[str], str]) -> str:
     """JSON without blanks, in ASCII: the brackets of an alias cannot occur in it; one inside is `(code 1)`."""
     try:
-        return json.dumps(json.loads(text.translate(_ROUND)), separators=(",", ":"), ensure_ascii=True)
+        text = strike_claims(json.dumps(part)).translate(_ROUND)
+        return json.dumps(json.loads(text), separators=(",", ":"), ensure_ascii=True)
     except (ValueError, RecursionError):
         return "{}"
 

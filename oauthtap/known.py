@@ -57,15 +57,15 @@ def _spellings(character: str) -> str:
     octets = character.encode("utf-8", "surrogatepass")
     ways = [re.escape(character), "".join(f"%{b:02X}" for b in octets), "".join(f"%25{b:02X}" for b in octets)]
     if len(character.encode("utf-16-be", "surrogatepass")) == 2:
-        ways.append(rf"\\+u{ord(character):04X}")
+        ways.append(rf"\\{{1,8}}u{ord(character):04X}")
     else:
         pair = character.encode("utf-16-be", "surrogatepass").hex()
-        ways.append(rf"\\+u{pair[:4]}\\+u{pair[4:]}")
+        ways.append(rf"\\{{1,8}}u{pair[:4]}\\{{1,8}}u{pair[4:]}")
     ways += [f"&#0*{ord(character)};", f"&#x0*{ord(character):X};"]
     if character in _ENTITIES:
         ways.append(f"&{_ENTITIES[character]};")
     if character in '"\\/':
-        ways.append(rf"\\+{re.escape(character)}")
+        ways.append(rf"\\{{1,8}}{re.escape(character)}")
     if character == " ":
         ways.append(r"\+")
     return "(?:" + "|".join(f"(?i:{way})" for way in ways) + ")"

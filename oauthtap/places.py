@@ -77,7 +77,9 @@ _NAMES = (
 
 MEMBER = re.compile(rf'(?P<open>"(?P<name>{_NAMES})"\s*:\s*")(?P<value>(?:[^"\\]|\\.)*)(?P<close>"|\\?$)', re.I | re.S)
 """A JSON member with a string value; the end of the text closes it too."""
-WRAPPED = re.compile(rf'(?P<open>(?P<bar>\\+)"(?P<name>{_NAMES})(?P=bar)"\s*:\s*(?P=bar)")(?P<value>[^"\\]+)', re.I)
+WRAPPED = re.compile(
+    rf'(?P<open>(?P<bar>\\{{1,8}})"(?P<name>{_NAMES})(?P=bar)"\s*:\s*(?P=bar)")(?P<value>[^"\\]+)', re.I
+)
 """The same, in a JSON text that is itself a string of a JSON text."""
 PARAMETER = re.compile(rf"(?P<open>(?:[?&#;]|\\u0026)(?P<name>{_NAMES})=)(?P<value>[^&#\s\"'<>\\]+)", re.I)
 """A parameter of a URL that stands in other text."""
@@ -87,13 +89,10 @@ NESTED = re.compile(
     re.IGNORECASE,
 )
 """A parameter of a URL that is itself a parameter, encoded once or twice."""
-_INPUT_NAME = rf"\bname\s*=\s*[\"']?(?P<name>{_NAMES})\b"
-_INPUT_VALUE = r"\bvalue\s*=\s*(?P<q>[\"'])"
-INPUT = re.compile(rf"(?P<open><input\b[^>]*?{_INPUT_NAME}[^>]*?{_INPUT_VALUE})(?P<value>[^\"'>]+)", re.IGNORECASE)
-INPUT_REVERSED = re.compile(
-    rf"(?P<open><input\b[^>]*?{_INPUT_VALUE})(?P<value>[^\"'>]+)(?P<rest>(?P=q)[^>]*?{_INPUT_NAME})", re.IGNORECASE
-)
-"""A field of an HTML form (response_mode=form_post), its attributes in either order."""
+INPUT = re.compile(r"<input\b[^<>]{1,8000}>?", re.IGNORECASE)
+INPUT_NAME = re.compile(rf"\bname\s*=\s*[\"']?(?P<name>{_NAMES})(?![\w-])", re.IGNORECASE)
+INPUT_VALUE = re.compile(r"(?P<open>\bvalue\s*=\s*(?P<q>[\"']?))(?P<value>[^\"'<>]+)", re.IGNORECASE)
+"""A field of an HTML form (response_mode=form_post), and its two attributes, in either order."""
 PART = re.compile(rf"(?P<open>\bname=\"?(?P<name>{_NAMES})\"?\r?\n(?:[^\r\n]+\r?\n)*\r?\n)(?P<value>[^\r\n]+)", re.I)
 """A part of multipart/form-data."""
 JWT = re.compile(

@@ -235,11 +235,16 @@ class Redactor:
     def _fields(self, text: str) -> str:
         """Hidden fields of an HTML form."""
 
-        def strike(match: re.Match[str]) -> str:
-            return self._in_place(match["name"], html.unescape(match["value"]), html.escape, match["value"])
+        def strike(tag: re.Match[str]) -> str:
+            name = places.INPUT_NAME.search(tag[0])
+            if name is None:
+                return tag[0]
+            return places.INPUT_VALUE.sub(
+                lambda m: m["open"] + self._in_place(name["name"], html.unescape(m["value"]), html.escape, m["value"]),
+                tag[0],
+            )
 
-        text = places.INPUT.sub(lambda m: m["open"] + strike(m), text)
-        return places.INPUT_REVERSED.sub(lambda m: m["open"] + strike(m) + m["rest"], text)
+        return places.INPUT.sub(strike, text)
 
     def _jwts(self, text: str, write: Write) -> str:
         """Whatever is shaped like a JWT is a token, wherever it stands."""
@@ -262,7 +267,7 @@ class Redactor:
 
 
 def _is_url(value: str) -> bool:
-    return "://" in value and " " not in value
+    return "/" in value and " " not in value
 
 
 def _is_client_login(request: Request) -> bool:
