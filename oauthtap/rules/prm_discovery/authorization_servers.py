@@ -1,57 +1,294 @@
-"""The entries of `authorization_servers`: issuers, from which clients build their next URLs."""
+"""`authorization_servers`: whether there is a list, and what stands in it."""
 
 from __future__ import annotations
 
-import re
+from typing import Any
 
 from oauthtap import urls
-from oauthtap.findings import Problem, Problems
+from oauthtap.findings import Patch, Problem, Problems
 from oauthtap.handshake import Handshake
 from oauthtap.rules import rule
 from oauthtap.specs import must
 from oauthtap.stages import ResourceMetadata
 
-_ENDPOINT_WORDS = re.compile(
-    r"/(?:authorize|authorization|token|register|introspect|revoke|userinfo|callback|login|sign-?in|sso)/?$", re.I
+_ENTRIES = "response.json.authorization_servers"
+_LATER = ("as-discovery", "client-registration", "authorization-request")
+_LOOK_ALIKES = ("authorization_server", "authorizationServers", "authorizationServer", "auth_servers", "issuer")
+_NAMED = (
+    "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/"
+    "authorization-server-discovery#authorization-server-location"
 )
+
+
+def _with(prm: ResourceMetadata, so_far: Handshake, entries: list[str] | None = None) -> Patch:
+    """A list put in place: the given one, or the authorization server the handshake already knows."""
+    known = so_far.metadata.issuer if so_far.metadata else None
+    issuer = known or urls.origin(prm.url)
+    return Patch(
+        merge={"authorization_servers": entries or [issuer]},
+        assumes=f"{(entries or [issuer])[0]} is the authorization server",
+    )
 
 
 @rule(
-    "prm-as-entry-is-endpoint",
-    must("RFC 9728 §2; RFC 8414 §2", "https://www.rfc-editor.org/rfc/rfc9728.html#section-2"),
+    "prm-authorization-servers-missing",
+    must("MCP 2026-07-28 AS Discovery 'Authorization Server Location'; RFC 9728 §2", _NAMED),
     who="resource-server",
     since="2025-06-18",
-    stops_at=("as-discovery", "client-registration", "authorization-request"),
+    stops_at=_LATER,
 )
-def as_entry_is_endpoint(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """`authorization_servers` names an endpoint where an issuer belongs.
+def missing(prm: ResourceMetadata, so_far: Handshake) -> Problems:
+    """The document names no authorization server.
 
-    A client does not open this URL. It takes it for an *issuer* and builds the places
-    of the authorization server's metadata from it. Below an endpoint nothing is found
-    there, so the client falls back to guessing `/register`, and what its user gets to
-    read is a registration error.
+    The client came to learn where to sign in, and is not told. Some stop here; others
+    take the MCP server itself for the authorization server and fail there.
 
-    Usual causes: the authorize URL of the vendor's quick start was copied into the
-    manifest, where its issuer (often the tenant's own domain) was meant.
+    Usual causes: the general standard leaves the member out as optional, while MCP asks
+    for it; the member is spelled in another way.
 
-    Repair: Put the issuer there: the exact `issuer` value of the metadata that your
-    authorization server publishes.
+    Repair: Add `authorization_servers`, a list with the issuer of your authorization
+    server, even when that is the same host.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
-        200 {"resource": "https://mcp.example.com/mcp",
-             "authorization_servers": ["https://api.workos.com/sso/authorize"]}
+        200 {"resource": "https://mcp.example.com/mcp"}
 
     Good:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
         200 {"resource": "https://mcp.example.com/mcp",
-             "authorization_servers": ["https://tenant.authkit.app"]}
+             "authorization_servers": ["https://as.example.com"]}
+    """
+    if prm.found and "jsonrpc" not in prm.document and "authorization_servers" not in prm.document:
+        near = next((name for name in _LOOK_ALIKES if isinstance(prm.document.get(name), str)), None)
+        yield Problem(
+            message="the document has no `authorization_servers`; it has to list one issuer at least",
+            at=_ENTRIES,
+            expected="a list of issuers",
+            actual="no member",
+            patch=_with(prm, so_far, [prm.document[near]] if near else None),
+        )
+
+
+@rule(
+    "prm-authorization-servers-empty",
+    must("MCP 2026-07-28 AS Discovery 'Authorization Server Location'; RFC 9728 §3.2", _NAMED),
+    who="resource-server",
+    since="2025-06-18",
+    stops_at=_LATER,
+)
+def empty(prm: ResourceMetadata, so_far: Handshake) -> Problems:
+    """The list of authorization servers is empty.
+
+    An empty list tells a client as little as none: it does not know where to sign in.
+
+    Usual causes: a setting that is not filled in this environment; a framework that
+    writes out the list before anything was put into it.
+
+    Repair: List the issuer of your authorization server.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": []}
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"]}
+    """
+    value = prm.document.get("authorization_servers")
+    if isinstance(value, list) and all(isinstance(entry, str) and not entry.strip() for entry in value):
+        yield Problem(
+            message=f"`authorization_servers` is {value!r:.80}; it has to list one issuer at least",
+            at=_ENTRIES,
+            expected="a list of issuers",
+            actual=f"{value!r:.80}",
+            patch=_with(prm, so_far),
+        )
+
+
+@rule(
+    "prm-authorization-servers-type",
+    must("RFC 9728 §2 and §3.2", "https://www.rfc-editor.org/rfc/rfc9728.html#section-2"),
+    who="resource-server",
+    since="2025-06-18",
+    stops_at=_LATER,
+)
+def wrong_type(prm: ResourceMetadata, so_far: Handshake) -> Problems:
+    """`authorization_servers` is something else than a list of strings.
+
+    Clients read the document by a fixed shape. One member of another type, and they
+    drop the whole document.
+
+    Usual causes: a single URL without the brackets; a list of objects with names and
+    settings; an environment variable put in as it is.
+
+    Repair: Write a list of issuer URLs, also when there is only one:
+    `["https://as.example.com"]`.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": "https://as.example.com"}
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"]}
+    """
+    if "authorization_servers" not in prm.document:
+        return
+    value = prm.document["authorization_servers"]
+    if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
+        return
+    yield Problem(
+        message=f"`authorization_servers` is {value!r:.120}; it has to be a list of strings",
+        at=_ENTRIES,
+        expected="a list of issuer URLs",
+        actual=f"{value!r:.120}",
+        patch=_with(prm, so_far, _urls_in(value)),
+    )
+
+
+def _urls_in(value: Any) -> list[str]:
+    """The URLs that were meant, out of a string, a list of objects, or an object."""
+    values = value if isinstance(value, list) else [value]
+    flat = [inner for one in values for inner in (one.values() if isinstance(one, dict) else [one])]
+    return [one for one in flat if isinstance(one, str) and urls.origin(one)]
+
+
+@rule(
+    "prm-as-entry-is-metadata-url",
+    must("RFC 9728 §2; RFC 8414 §2 (issuer)", "https://www.rfc-editor.org/rfc/rfc9728.html#section-2"),
+    who="resource-server",
+    since="2025-06-18",
+    stops_at=("as-discovery", "client-registration", "authorization-request"),
+)
+def entry_is_metadata_url(prm: ResourceMetadata, so_far: Handshake) -> Problems:
+    """`authorization_servers` names a metadata document where an issuer belongs.
+
+    A client adds the well-known part to this URL by itself. When it is already in, the
+    client asks for a place with the part in it twice, and gets 404.
+
+    Usual causes: the URL that one opens in a browser to look at the metadata was copied.
+
+    Repair: Put the `issuer` value from inside that document there.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com/.well-known/openid-configuration"]}
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"]}
+    """
+    entries = prm.authorization_servers
+    for number, entry in enumerate(entries):
+        if "/.well-known/" in entry:
+            built = [issuer for issuer, _ in urls.issuers_behind(entry)]
+            issuer = built[0] if built else entry.partition("/.well-known/")[0]
+            mended = [*entries[:number], issuer, *entries[number + 1 :]]
+            yield Problem(
+                message=f"`authorization_servers[{number}]` is {entry}, a metadata URL; its issuer is likely {issuer}",
+                at=f"{_ENTRIES}[{number}]",
+                expected=issuer,
+                actual=entry,
+                patch=Patch(
+                    merge={
+                        "authorization_servers": [urls.without_query(e.partition("/.well-known/")[0]) for e in mended]
+                    },
+                    assumes=f"{issuer} is the `issuer` in the document behind {entry}",
+                ),
+            )
+
+
+@rule(
+    "prm-as-entry-not-https",
+    must("RFC 8414 §2; RFC 9728 §2", "https://www.rfc-editor.org/rfc/rfc8414.html#section-2"),
+    who="resource-server",
+    severity="warning",
+    since="2025-06-18",
+    stops_at=("as-discovery", "client-registration"),
+)
+def entry_not_https(prm: ResourceMetadata, so_far: Handshake) -> Problems:
+    """An authorization server is named by something else than an https URL.
+
+    Passwords and tokens go there, so clients want https, and they need the whole URL to
+    build the place of its metadata from.
+
+    Usual causes: TLS ends at a proxy that the server does not know of; a bare host name
+    or a path in the settings.
+
+    Repair: Write the issuer in full, with https: the exact `issuer` value of the
+    authorization server's own metadata.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["http://as.example.com"]}
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"]}
     """
     for number, entry in enumerate(prm.authorization_servers):
-        if _ENDPOINT_WORDS.search(urls.path_of(entry)):
+        base = urls.origin(entry)
+        if not entry.strip() or base.startswith("https://") or (base and urls.is_loopback(entry)):
+            continue
+        secure = f"https{entry[4:]}" if base.startswith("http://") else None
+        entries = [e if e != entry else secure for e in prm.authorization_servers]
+        yield Problem(
+            message=f"`authorization_servers[{number}]` is {entry}; it has to be a whole https URL",
+            at=f"{_ENTRIES}[{number}]",
+            expected=secure or "an https URL with a host",
+            actual=entry,
+            patch=Patch(merge={"authorization_servers": entries}, assumes="the authorization server answers over https")
+            if secure
+            else None,
+        )
+
+
+@rule(
+    "prm-as-entry-query-fragment",
+    must("RFC 8414 §2", "https://www.rfc-editor.org/rfc/rfc8414.html#section-2"),
+    who="resource-server",
+    severity="warning",
+    since="2025-06-18",
+    stops_at=("as-discovery", "client-registration"),
+)
+def entry_query_fragment(prm: ResourceMetadata, so_far: Handshake) -> Problems:
+    """The URL of an authorization server has a `?` or `#` part.
+
+    A client puts its own path into this URL. What stands behind `?` or `#` ends up in
+    the wrong place or is lost, and the metadata is not found.
+
+    Usual causes: a tenant chosen by a parameter; a link copied out of a browser.
+
+    Repair: Use the issuer without them. If tenants differ by a parameter, ask the vendor
+    for an issuer of your tenant's own.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com?tenant=7"]}
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"]}
+    """
+    for number, entry in enumerate(prm.authorization_servers):
+        bare = urls.without_query(entry)
+        if bare != entry and urls.origin(entry):
             yield Problem(
-                message=f"`authorization_servers[{number}]` is {entry}, an endpoint; clients take it for an issuer",
-                at=f"response.json.authorization_servers[{number}]",
-                expected="an issuer, from which metadata can be found",
+                message=f"`authorization_servers[{number}]` is {entry}; it has to end at {bare}",
+                at=f"{_ENTRIES}[{number}]",
+                expected=bare,
                 actual=entry,
+                patch=Patch(
+                    merge={"authorization_servers": [urls.without_query(e) for e in prm.authorization_servers]},
+                    assumes=f"{bare} is an issuer",
+                ),
             )

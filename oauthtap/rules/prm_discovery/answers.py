@@ -1,0 +1,364 @@
+"""The answer to a request for metadata, as an HTTP message: what came instead of a document."""
+
+from __future__ import annotations
+
+from oauthtap.findings import Patch, Problem, Problems
+from oauthtap.handshake import Handshake, absolute
+from oauthtap.rules import rule
+from oauthtap.rules.prm_discovery.about import found, mcp_url, synthesized
+from oauthtap.specs import must, practice
+from oauthtap.stages import ResourceMetadata, ServerMetadata
+
+_LATER = ("as-discovery", "client-registration", "authorization-request")
+_ANSWER = "https://www.rfc-editor.org/rfc/rfc9728.html#section-3.2"
+_NOTHING_HERE = Patch(status=404, headers={"Content-Type": "application/json", "Content-Length": None}, body="{}")
+
+
+@rule(
+    "prm-requires-auth",
+    practice("RFC 9728 §3.1 and §3.2", "https://www.rfc-editor.org/rfc/rfc9728.html#section-3.1"),
+    who="resource-server",
+    severity="error",
+    since="2025-06-18",
+    stops_at=_LATER,
+)
+def requires_auth(prm: ResourceMetadata, so_far: Handshake) -> Problems:
+    """The metadata that says where to sign in asks for a sign-in itself.
+
+    A client reads this document before it has a token. Answered with 401 or 403 it never
+    learns where a token could be had.
+
+    Usual causes: the authentication middleware covers the whole site, `/.well-known/`
+    included; a firewall or access gateway in front does.
+
+    Repair: Exempt `/.well-known/*` from authentication, in the server and in whatever
+    stands before it.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        401 {"error": "unauthorized"}
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"]}
+    """
+    if prm.status not in (401, 403):
+        return
+    elsewhere = so_far.prm is not None
+    yield Problem(
+        message=f"the request for the metadata is answered {prm.status}; it has to be 200, without credentials",
+        at="response.status",
+        expected="200",
+        actual=str(prm.status),
+        severity="warning" if elsewhere or (prm.variant == "root" and not _protected(so_far)) else None,
+        patch=synthesized(so_far, mcp_url(prm, so_far)),
+    )
+
+
+def _protected(so_far: Handshake) -> bool:
+    """The MCP server has asked for a sign-in, or has not been heard of yet."""
+    return so_far.challenge is not None or so_far.resource is None
+
+
+@rule(
+    "prm-redirected",
+    practice("RFC 9728 §3.2; MCP Security Best Practices 'Validate Redirect Targets'", _ANSWER),
+    who="resource-server",
+    severity="warning",
+    since="2025-06-18",
+    stops_at=_LATER,
+)
+def redirected(prm: ResourceMetadata, so_far: Handshake) -> Problems:
+    """The request for the metadata is answered with a redirect.
+
+    Clients guard themselves against being led into somebody's internal network, and many
+    follow no redirect here. Those that do may wonder why the URL is another than the one
+    they built.
+
+    Usual causes: a rule that sends http to https, adds a slash, or moves every visitor to
+    `www.`; a login wall.
+
+    Repair: Answer 200 with the document at the very URL that is asked for.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        301
+        Location: https://www.example.com/.well-known/oauth-protected-resource/mcp
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"]}
+    """
+    if prm.status in (301, 302, 303, 307, 308):
+        target = absolute(prm.response.header("location") or "", prm.url)
+        yield Problem(
+            message=f"the request for the metadata is answered {prm.status} to {target}; it has to be 200",
+            at="response.header.location",
+            expected="200",
+            actual=f"{prm.status} {target}",
+            patch=synthesized(so_far, mcp_url(prm, so_far)),
+        )
+
+
+@rule(
+    "prm-html-200",
+    must("RFC 9728 §3.2", _ANSWER),
+    who="resource-server",
+    since="2025-06-18",
+    stops_at=_LATER,
+)
+def html(prm: ResourceMetadata, so_far: Handshake) -> Problems:
+    """A web page is served where the metadata should be.
+
+    The status 200 says: here it is. The client reads HTML as JSON, fails, and either
+    stops or goes on as if the server had said nothing. An open server may even be
+    taken for one that needs a sign-in.
+
+    Usual causes: a single-page app that answers every unknown path with its start page;
+    a login page shown without a redirect.
+
+    Repair: Register the well-known route before the catch-all. Where there is no
+    metadata, answer 404.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 text/html <!doctype html><title>Welcome</title>
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        404
+    """
+    if prm.status != 200 or prm.request.method == "HEAD":
+        return
+    page = prm.response.media_type == "text/html"
+    if (page and not prm.document) or (not page and prm.answer_text.lstrip()[:1] == "<"):
+        open_so_far = so_far.authorized is None and so_far.challenge is None and so_far.resource is not None
+        yield Problem(
+            message="the answer is a web page with status 200; it has to be a JSON document, or 404",
+            at="response.body",
+            expected="a JSON object",
+            actual=prm.answer_text.strip()[:80],
+            severity="warning" if open_so_far or so_far.prm is not None else None,
+            patch=_NOTHING_HERE,
+        )
+
+
+@rule(
+    "prm-invalid-json",
+    must("RFC 9728 §3.2", _ANSWER),
+    who="resource-server",
+    since="2025-06-18",
+    stops_at=_LATER,
+)
+def invalid_json(prm: ResourceMetadata, so_far: Handshake) -> Problems:
+    """The metadata document is not one JSON object.
+
+    The client cannot read it and goes on as if there were none, or stops right here.
+
+    Usual causes: a trailing comma or comment in a file written by hand; an empty file; a
+    list or a quoted string around the document.
+
+    Repair: Send one JSON object, `{…}`, and run it through a JSON checker.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 application/json {"resource": "https://mcp.example.com/mcp",}
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"]}
+    """
+    if prm.status != 200 or prm.request.method == "HEAD" or prm.response.truncated:
+        return
+    if prm.response.media_type == "text/html" or prm.answer_text.lstrip()[:1] == "<":
+        return
+    if not isinstance(prm.answer, dict):
+        yield Problem(
+            message="the body cannot be read as a JSON object; it has to be one",
+            at="response.body",
+            expected="a JSON object",
+            actual=prm.answer_text.strip()[:80] or "nothing",
+            patch=synthesized(so_far, mcp_url(prm, so_far)),
+        )
+
+
+@rule(
+    "prm-content-type",
+    must("RFC 9728 §3.2", _ANSWER),
+    who="resource-server",
+    severity="warning",
+    since="2025-06-18",
+)
+def content_type(prm: ResourceMetadata, so_far: Handshake) -> Problems:
+    """The metadata is not labelled as JSON.
+
+    The common SDKs read it all the same. Strict clients look at the label first, and
+    leave what is not `application/json`.
+
+    Usual causes: a static file without an extension, which the web server takes for
+    plain text or a download.
+
+    Repair: Send `Content-Type: application/json` with the document.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 text/plain {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"]}
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"]}
+    """
+    if prm.found and prm.response.media_type != "application/json":
+        label = prm.response.header("content-type")
+        yield Problem(
+            message=f"the document has the Content-Type {label or '(none)'}; it has to be application/json",
+            at="response.header.content-type",
+            expected="application/json",
+            actual=label or "",
+            patch=Patch(headers={"Content-Type": "application/json"}),
+        )
+
+
+@rule(
+    "prm-answered-by-mcp-handler",
+    practice("RFC 9728 §3.2", "https://datatracker.ietf.org/doc/html/rfc9728#section-3.2"),
+    who="resource-server",
+    severity="warning",
+    since="2025-06-18",
+    stops_at=_LATER,
+)
+def answered_by_mcp_handler(document: ResourceMetadata | ServerMetadata, so_far: Handshake) -> Problems:
+    """The MCP handler answers a request for metadata.
+
+    The client asked for a document and gets a protocol message, or a complaint about its
+    Accept header. Some read that as a broken sign-in, although the server may need none.
+
+    Usual causes: the MCP endpoint is mounted at `/` and takes every path below it.
+
+    Repair: Route `/.well-known/*` before the MCP handler, and answer 404 where there is
+    no document.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource
+        406 {"jsonrpc": "2.0", "id": null, "error": {"code": -32000,
+             "message": "Not Acceptable: Client must accept text/event-stream"}}
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource
+        404
+    """
+    refused = document.status == 406 and "text/event-stream" in document.answer_text
+    if "jsonrpc" in document.answer_object or refused:
+        yield Problem(
+            message=f"the answer ({document.status}) is an MCP message; it has to be a metadata document, or 404",
+            at="response.body",
+            expected="404, or a metadata document",
+            actual=document.answer_text[:120],
+            patch=_NOTHING_HERE,
+        )
+
+
+@rule(
+    "prm-head-not-supported",
+    practice("RFC 9110 §9.3.2; RFC 9728 §3.1 (GET is the defined query)", "https://www.rfc-editor.org/rfc/rfc9110.html#section-9.3.2"),
+    who="resource-server",
+    since="2025-06-18",
+)  # fmt: skip
+def head_not_supported(handshake: Handshake) -> Problems:
+    """The metadata can be had with GET, and not be looked at with HEAD.
+
+    HEAD is GET without the body. Health checks and a few clients use it to see whether a
+    document is there, and conclude from 404 or 405 that it is not.
+
+    Usual causes: a router that knows only the methods it was told.
+
+    Repair: Answer HEAD on the metadata routes as you answer GET, without the body.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"]}
+
+        HEAD https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        405
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"]}
+
+        HEAD https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200
+    """
+    documents = (*handshake.all(ResourceMetadata), *handshake.all(ServerMetadata))
+    there = {document.url for document in documents if document.request.method == "GET" and document.status == 200}
+    for document in documents:
+        if document.request.method == "HEAD" and document.status in (404, 405) and document.url in there:
+            yield Problem(
+                exchange=document.exchange.id,
+                message=f"HEAD is answered {document.status} where GET is answered 200; it has to be the same",
+                at="response.status",
+                expected="200",
+                actual=str(document.status),
+                patch=Patch(status=200, body=""),
+            )
+
+
+@rule(
+    "challenge-resource-metadata-unreachable",
+    must("MCP 2026-07-28 AS Discovery 'Protected Resource Metadata Discovery Requirements'; RFC 9728 §3.2", "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/authorization-server-discovery#protected-resource-metadata-discovery-requirements"),
+    who="resource-server",
+    since="2025-06-18",
+    stops_at=("mcp-challenge", *_LATER),
+)  # fmt: skip
+def metadata_unreachable(prm: ResourceMetadata, so_far: Handshake) -> Problems:
+    """The refusal names a metadata URL, and there is no metadata.
+
+    The client goes exactly where it is told. When nothing is there, some clients look no
+    further and take the MCP server for its own authorization server; what users then see
+    are 404s on `/register` or `/.well-known/oauth-authorization-server`.
+
+    Usual causes: the URL is built from an internal host name; the route for it was
+    forgotten or moved; it lies behind the server's own sign-in.
+
+    Repair: Serve the document, without authentication, at exactly the URL that
+    `resource_metadata` names; or name the URL where it is.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        401
+        WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource"
+
+        GET https://mcp.example.com/.well-known/oauth-protected-resource
+        404
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        401
+        WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource"
+
+        GET https://mcp.example.com/.well-known/oauth-protected-resource
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"]}
+    """
+    if prm.variant != "header" or prm.request.method != "GET" or prm.status == 304:
+        return
+    if prm.exchange.response is None and prm.exchange.error is None:
+        return
+    if prm.status in (301, 302, 303, 307, 308) or (prm.exchange.response is not None and prm.found):
+        return
+    what = f"status {prm.status}" if prm.status != 200 else "no JSON object"
+    yield Problem(
+        message=f"`resource_metadata` names {prm.url}, where {prm.exchange.error or what} comes back; "
+        "it has to be 200 with the document",
+        at="response.status" if prm.exchange.response else "request.url",
+        expected="200 with a JSON object",
+        actual=prm.exchange.error or what,
+        severity="warning" if any(found(one) and one.url == prm.url for one in so_far.all(ResourceMetadata)) else None,
+        patch=synthesized(so_far, mcp_url(prm, so_far)) if prm.exchange.response else None,
+    )

@@ -1,0 +1,370 @@
+"""Members that do not belong into protected resource metadata, or stand there in the wrong form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oauthtap import urls
+from oauthtap.findings import Patch, Problem, Problems
+from oauthtap.handshake import Handshake
+from oauthtap.redact import claims
+from oauthtap.rules import rule
+from oauthtap.specs import must, practice
+from oauthtap.stages import ResourceMetadata, text
+
+_MEMBERS = "https://www.rfc-editor.org/rfc/rfc9728.html#section-2"
+_ANSWER = "https://www.rfc-editor.org/rfc/rfc9728.html#section-3.2"
+_MEANT = {
+    "authorization_server": "authorization_servers",
+    "authorizationServers": "authorization_servers",
+    "authorizationServer": "authorization_servers",
+    "auth_servers": "authorization_servers",
+    "issuer": "authorization_servers",
+    "scopes": "scopes_supported",
+    "scope": "scopes_supported",
+    "scopesSupported": "scopes_supported",
+}
+_OF_THE_OTHER_DOCUMENT = ("authorization_endpoint", "token_endpoint", "registration_endpoint")
+
+
+@rule(
+    "prm-member-misspelled",
+    practice("RFC 9728 §2", _MEMBERS),
+    who="resource-server",
+    severity="warning",
+    since="2025-06-18",
+    stops_at=("as-discovery", "client-registration"),
+)
+def misspelled(prm: ResourceMetadata, so_far: Handshake) -> Problems:
+    """A member has almost the right name.
+
+    Clients look for exact names and pass over the rest in silence. So what stands under
+    the other name is not there for them.
+
+    Usual causes: written from memory; a serializer that turns names into camelCase; a
+    single authorization server put under a singular name.
+
+    Repair: Use the registered names: `authorization_servers` and `scopes_supported`, both
+    lists.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_server": "https://as.example.com"}
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"]}
+    """
+    for name, meant in _MEANT.items():
+        if name not in prm.document or meant in prm.document:
+            continue
+        value = prm.document[name]
+        listed: list[Any] = value if isinstance(value, list) else [value]
+        if meant == "scopes_supported" and isinstance(value, str):
+            listed = value.split()
+        yield Problem(
+            message=f"the document has `{name}` and no `{meant}`, the name that clients look for",
+            at=f"response.json.{name}",
+            expected=meant,
+            actual=name,
+            patch=Patch(merge={meant: listed, name: None}),
+        )
+
+
+@rule(
+    "prm-empty-or-null-members",
+    must("RFC 9728 §3.2", _ANSWER),
+    who="resource-server",
+    severity="warning",
+    since="2025-06-18",
+    stops_at=("as-discovery", "client-registration", "authorization-request"),
+)
+def empty_members(prm: ResourceMetadata, so_far: Handshake) -> Problems:
+    """Members without a value are written out.
+
+    What is not set has to be left out. The TypeScript SDK refuses `null` in a member
+    that it knows, and drops the whole document with it.
+
+    Usual causes: an object serialized with all its fields (Pydantic without
+    `exclude_none`, Jackson without `NON_NULL`).
+
+    Repair: Leave unset members out when the document is written.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"],
+             "jwks_uri": null}
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"]}
+    """
+    empty = [
+        name
+        for name, value in prm.document.items()
+        if (value is None or value == "" or value == [])
+        and not (value == [] and name in ("bearer_methods_supported", "authorization_servers"))
+    ]
+    if empty and "jsonrpc" not in prm.document:
+        values = ", ".join(f"{name}: {prm.document[name]!r}" for name in empty[:8])
+        nulls = any(prm.document[name] is None for name in empty)
+        yield Problem(
+            message=f"{values}: members without a value have to be left out",
+            at=f"response.json.{empty[0]}",
+            expected="no such member",
+            actual=values,
+            severity=None if nulls else "note",
+            patch=Patch(merge=dict.fromkeys(empty)),
+        )
+
+
+@rule(
+    "prm-as-members-in-prm",
+    practice("RFC 9728 §2; RFC 8414 §2", _MEMBERS),
+    who="resource-server",
+    since="2025-06-18",
+)
+def members_of_the_other_document(prm: ResourceMetadata, so_far: Handshake) -> Problems:
+    """Endpoints of the authorization server stand in the MCP server's metadata.
+
+    No client reads them there. It takes the endpoints from the authorization server's own
+    document, so changing them here changes nothing, which costs many an afternoon.
+
+    Usual causes: both documents written from one template.
+
+    Repair: Publish the endpoints in the authorization server's metadata
+    (`/.well-known/oauth-authorization-server`), and leave them out here.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"],
+             "token_endpoint": "https://as.example.com/token"}
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"]}
+    """
+    misplaced = [name for name in _OF_THE_OTHER_DOCUMENT if name in prm.document]
+    if misplaced:
+        yield Problem(
+            message=f"the document has {', '.join(misplaced)}; clients read that in the authorization server's metadata",
+            at=f"response.json.{misplaced[0]}",
+            expected="no such member",
+            actual=str(prm.document[misplaced[0]])[:200],
+        )
+
+
+@rule(
+    "prm-signed-metadata-conflict",
+    must("RFC 9728 §2.2", "https://www.rfc-editor.org/rfc/rfc9728.html#section-2.2"),
+    who="resource-server",
+    severity="note",
+    since="2025-06-18",
+)
+def signed_metadata_conflict(prm: ResourceMetadata, so_far: Handshake) -> Problems:
+    """The signed copy of the metadata says something else than the plain one.
+
+    A client that checks the signature believes the signed copy, all others the plain
+    one. The same server is two servers then, depending on who looks.
+
+    Usual causes: the signed copy was made once and kept, while the document changed.
+
+    Repair: Sign anew whenever the document changes, and name the signer in `iss`.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"],
+             "signed_metadata": "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwczovL21jcC5leGFtcGxlLmNvbSIsInJlc291cmNlIjoiaHR0cHM6Ly9vbGQuZXhhbXBsZS5jb20ifQ.bWFkZS11cA"}
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"]}
+    """
+    said = claims(text(prm.document.get("signed_metadata")) or "")
+    if said is None:
+        return
+    differing = [n for n, v in said.items() if n in prm.document and n != "signed_metadata" and prm.document[n] != v]
+    for name in differing:
+        yield Problem(
+            message=f"`{name}` is {prm.document[name]!r:.80} in the document and {said[name]!r:.80} in its signed copy",
+            at=f"response.json.{name}",
+            expected=f"{said[name]!r:.80}",
+            actual=f"{prm.document[name]!r:.80}",
+            patch=Patch(merge={"signed_metadata": None}),
+        )
+    if "iss" not in said:
+        yield Problem(
+            message="the signed copy has no `iss`; it has to name who signed it",
+            at="response.json.signed_metadata",
+            expected="iss",
+            actual=", ".join(said)[:120],
+            patch=Patch(merge={"signed_metadata": None}),
+        )
+
+
+@rule(
+    "prm-bearer-methods-no-header",
+    practice("RFC 9728 §2; MCP 2026-07-28 'Token Requirements'", _MEMBERS),
+    who="resource-server",
+    severity="warning",
+    since="2025-06-18",
+)
+def bearer_methods_no_header(prm: ResourceMetadata, so_far: Handshake) -> Problems:
+    """The server says that it does not take tokens from the header.
+
+    MCP clients send a token in the `Authorization` header and nowhere else. A client that
+    believes this list has no way left to sign in.
+
+    Usual causes: the list was copied from another API.
+
+    Repair: Put "header" into `bearer_methods_supported`, or leave the member out.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"],
+             "bearer_methods_supported": ["body"]}
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"],
+             "bearer_methods_supported": ["header"]}
+    """
+    methods = prm.document.get("bearer_methods_supported")
+    if isinstance(methods, list) and "header" not in methods:
+        yield Problem(
+            message=f'`bearer_methods_supported` is {methods!r:.80}; MCP clients need "header" in it',
+            at="response.json.bearer_methods_supported",
+            expected='["header"]',
+            actual=f"{methods!r:.80}",
+            patch=Patch(merge={"bearer_methods_supported": ["header"]}),
+        )
+
+
+@rule(
+    "prm-bearer-methods-query",
+    practice("MCP 2026-07-28 'Token Requirements'; OAuth 2.1 draft-13 §5.1", "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization#token-requirements"),
+    who="resource-server",
+    since="2025-06-18",
+)  # fmt: skip
+def bearer_methods_query(prm: ResourceMetadata, so_far: Handshake) -> Problems:
+    """The server offers to take tokens from the URL.
+
+    MCP forbids tokens in URLs, because URLs end up in logs and histories. No client makes
+    use of the offer; it only shows a door that should be closed.
+
+    Usual causes: a list with everything the framework can do.
+
+    Repair: Take "query" out of `bearer_methods_supported`, and stop accepting such tokens.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"],
+             "bearer_methods_supported": ["header", "query"]}
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"],
+             "bearer_methods_supported": ["header"]}
+    """
+    methods = prm.list("bearer_methods_supported")
+    if "query" in methods:
+        yield Problem(
+            message='`bearer_methods_supported` has "query"; MCP allows tokens in the header alone',
+            at="response.json.bearer_methods_supported",
+            expected='["header"]',
+            actual=", ".join(methods)[:80],
+            patch=Patch(merge={"bearer_methods_supported": [m for m in methods if m != "query"]}),
+        )
+
+
+@rule(
+    "prm-jwks-uri-not-https",
+    must("RFC 9728 §2", _MEMBERS),
+    who="resource-server",
+    severity="note",
+    since="2025-06-18",
+)
+def jwks_uri_not_https(prm: ResourceMetadata, so_far: Handshake) -> Problems:
+    """The MCP server's `jwks_uri` is no https URL.
+
+    It would hold keys of the MCP server itself, which hardly any client asks for. Often
+    the authorization server's keys were meant, and those belong into its own document.
+
+    Usual causes: a development address left in; a value copied from the authorization
+    server's metadata.
+
+    Repair: Leave `jwks_uri` out, unless your MCP server signs something; then use https.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"],
+             "jwks_uri": "http://mcp.example.com/jwks"}
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"]}
+    """
+    value = prm.get("jwks_uri")
+    if value and not urls.origin(value).startswith("https://") and not urls.is_loopback(value):
+        yield Problem(
+            message=f"`jwks_uri` is {value}; it has to be an https URL, or be left out",
+            at="response.json.jwks_uri",
+            expected="an https URL",
+            actual=value,
+            patch=Patch(merge={"jwks_uri": None}),
+        )
+
+
+@rule(
+    "prm-dpop-required",
+    practice("RFC 9728 §2; RFC 9449 §7.1", _MEMBERS),
+    who="resource-server",
+    severity="warning",
+    since="2025-06-18",
+    stops_at=("mcp-token-rejected", "token-request"),
+)
+def dpop_required(prm: ResourceMetadata, so_far: Handshake) -> Problems:
+    """The server takes only tokens that are bound to a key of the client.
+
+    Hardly any MCP client can do that yet. The others sign in, get a plain token, and are
+    turned away with it after everything seemed to work.
+
+    Usual causes: a security profile of the company's APIs applied to the MCP server.
+
+    Repair: Make DPoP a choice until the clients you serve can do it.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"],
+             "dpop_bound_access_tokens_required": true}
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"]}
+    """
+    if prm.document.get("dpop_bound_access_tokens_required") is True:
+        yield Problem(
+            message="`dpop_bound_access_tokens_required` is true; clients without DPoP need it false",
+            at="response.json.dpop_bound_access_tokens_required",
+            expected="false",
+            actual="true",
+            patch=Patch(
+                merge={"dpop_bound_access_tokens_required": False}, assumes="the server takes plain tokens as well"
+            ),
+        )
