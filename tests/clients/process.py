@@ -84,13 +84,15 @@ def _heard(source: int, process: subprocess.Popen[bytes], deadline: float) -> by
 
 def end(process: subprocess.Popen[bytes]) -> None:
     """End the process and all it started; politely first."""
-    for sign, patience in ((signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0)):
+    for sign, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 0.5)):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, sign)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=patience)
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            process.poll()
             if not _group_lives(process.pid):
                 return
+            time.sleep(0.01)
 
 
 def _group_lives(group: int) -> bool:
