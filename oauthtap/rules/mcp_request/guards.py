@@ -1,0 +1,214 @@
+"""Refusals that have nothing to do with OAuth: whoever stands before the MCP server said no."""
+
+from __future__ import annotations
+
+import re
+
+from oauthtap.findings import Problem, Problems
+from oauthtap.handshake import Handshake
+from oauthtap.rules import rule
+from oauthtap.specs import must, practice
+from oauthtap.stages import Mcp, Stage
+
+_TRANSPORT = "https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http"
+_ORIGIN = re.compile(r"\borigins?\b|\bcors\b", re.I)
+_HOST = re.compile(
+    r"(invalid|unknown|untrusted|disallowed|bad|not allowed|mismatch\w*)\W.{0,30}\bhost\b"
+    r"|\bhost\b.{0,40}(not allowed|invalid|not permitted|forbidden|rejected|denied|not trusted)|disallowed_?host|misdirected",
+    re.I,
+)
+_CSRF = re.compile(r"\b[cx]srf", re.I)
+_UPSTREAM = re.compile(r"\bupstream\b", re.I)
+_EDGE = re.compile(
+    r"just a moment\.\.\.|attention required|request blocked|cf-chl|challenge-platform|incapsula|errors\.edgesuite\.net"
+    r"|reference&?#?\w*;?\s*#\d+\.[0-9a-f]{6,}",
+    re.I,
+)
+
+
+@rule(
+    "mcp-origin-rejected",
+    must("MCP 2026-07-28 Streamable HTTP 'Security & Endpoint'", _TRANSPORT),
+    who="resource-server",
+    severity="warning",  # a note could not be named as the cause, and this refusal does stop clients
+    stops_at=("mcp-challenge", "prm-discovery", "cors-preflight"),
+)
+def origin_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
+    """The MCP server refuses the page this request comes from, not the user.
+
+    A server checks `Origin` so that no strange web page can talk to it behind its user's
+    back. That is right, but it is no sign-in problem, and signing in again does not help.
+
+    Usual causes: an allow-list that holds the server's own host only.
+
+    Repair: Put the origin of the client on the server's allow-list.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        Origin: https://client.example.org
+        403 {"error": "Origin not allowed"}
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        Origin: https://client.example.org
+        401
+        WWW-Authenticate: Bearer
+    """
+    origin = mcp.request.header("origin")
+    if origin and mcp.status == 403 and not mcp.challenged.bearer and _ORIGIN.search(mcp.answer_text[:4000]):
+        yield Problem(
+            message=f"the server refuses requests from {origin}; it has to allow the origins of its clients",
+            at="request.header.origin",
+            expected="an allowed origin",
+            actual=origin,
+        )
+
+
+@rule(
+    "mcp-host-rejected",
+    practice("MCP 2026-07-28 Streamable HTTP 'Security & Endpoint'", _TRANSPORT),
+    who="resource-server",
+    severity="warning",
+    stops_at=("mcp-challenge", "mcp-initialize", "mcp-token-rejected", "mcp-stream"),
+)
+def host_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
+    """The MCP server refuses the host name it was called by.
+
+    Server libraries guard against forged host names with a list of those they answer
+    to. A name that is public and correct but not on the list is refused like an attack.
+
+    Usual causes: the guard is on its default (localhost) behind a real domain; a proxy or
+    tunnel that passes on another Host.
+
+    Repair: Add the public host name to the server's list of allowed hosts.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        421 text/plain Invalid Host header
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        401
+        WWW-Authenticate: Bearer
+    """
+    if mcp.status == 421 or (mcp.status in (400, 403) and _HOST.search(mcp.answer_text[:4000])):
+        host = mcp.request.parts.netloc
+        yield Problem(
+            message=f"the server answers {mcp.status} because it does not go by the name {host}",
+            at="request.header.host",
+            expected="a host on the server's list",
+            actual=host,
+        )
+
+
+@rule(
+    "mcp-csrf-rejected",
+    practice("Observed with web frameworks", _TRANSPORT),
+    who="resource-server",
+    severity="warning",
+    stops_at=("mcp-challenge", "prm-discovery", "mcp-initialize"),
+)
+def csrf_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
+    """The web framework's CSRF protection answers in place of the MCP server.
+
+    It wants a token that only a page of the site could have. An MCP client has none, is
+    refused before anybody looks at its Bearer token, and never gets to see a challenge.
+
+    Usual causes: the MCP route lies behind the middleware for web forms.
+
+    Repair: Exempt the MCP path, with and without a trailing slash, from CSRF protection.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        403 text/html <h1>CSRF verification failed</h1>
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        401
+        WWW-Authenticate: Bearer
+    """
+    if mcp.status == 419 or (mcp.status == 403 and _CSRF.search(mcp.answer_text[:8000])):
+        yield Problem(
+            message=f"the answer is {mcp.status} of a CSRF check; an MCP request has to get past it",
+            at="response.status",
+            expected="an answer of the MCP server",
+            actual=str(mcp.status),
+        )
+
+
+@rule(
+    "mcp-cdn-block",
+    practice(
+        "RFC 9110 §15.5.4 (403 may be unrelated to credentials)",
+        "https://www.rfc-editor.org/rfc/rfc9110.html#section-15.5.4",
+    ),
+    who="resource-server",
+    severity="error",
+)
+def cdn_block(stage: Stage, so_far: Handshake) -> Problems:
+    """A bot protection answers in place of the server.
+
+    It wants to see a browser that solves a puzzle. A client cannot, and a hosted client
+    even less, so nothing behind it can be reached, however well it is set up.
+
+    Usual causes: the protection of the web site covers the MCP and OAuth paths too.
+
+    Repair: Exempt the MCP path, `/.well-known/`, and the registration and token endpoints
+    from bot protection.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        403 text/html <title>Just a moment...</title>
+        cf-mitigated: challenge
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        401
+        WWW-Authenticate: Bearer
+    """
+    if stage.status not in (403, 429, 503) or stage.exchange.actor == "browser":
+        return
+    by_header = stage.response.header("cf-mitigated") or stage.response.header("x-amzn-waf-action")
+    if by_header or (stage.response.media_type == "text/html" and _EDGE.search(stage.answer_text[:8000])):
+        yield Problem(
+            message=f"a bot protection answers {stage.status} in place of the server",
+            at="response.status",
+            expected="an answer of the server",
+            actual=str(stage.status),
+        )
+
+
+@rule(
+    "mcp-gateway-upstream-error",
+    practice("RFC 9110 §15.6.3", "https://datatracker.ietf.org/doc/html/rfc9110#section-15.6.3"),
+    who="resource-server",
+    severity="error",
+    stops_at=("mcp-challenge", "prm-discovery", "as-discovery"),
+)
+def gateway_error(mcp: Mcp, so_far: Handshake) -> Problems:
+    """A gateway turns a failure of the server behind it into an error of its own.
+
+    The server behind may well have said “sign in first”. What arrives is a 500, and on
+    that a client cannot act.
+
+    Usual causes: the gateway has no credentials for the server and does not pass on the
+    401 and its challenge.
+
+    Repair: Pass on status and `WWW-Authenticate` of the server behind, or give the gateway its credentials.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        500 {"error": "upstream error: 401 Unauthorized"}
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        401
+        WWW-Authenticate: Bearer
+    """
+    if mcp.status in (500, 502, 503, 504) and _UPSTREAM.search(mcp.answer_text[:4000]):
+        yield Problem(
+            message=f"the answer is {mcp.status} and speaks of an upstream; the client needs that server's own answer",
+            at="response.status",
+            expected="the status of the server behind",
+            actual=str(mcp.status),
+        )
