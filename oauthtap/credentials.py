@@ -11,7 +11,7 @@ from oauthtap.ledger import Ledger
 
 _SCHEMES = r"basic|bearer|dpop|digest|token|negotiate|ntlm|oauth|mac|jwt|apikey|api-key|key|hawk|gnap|ssws|mcp"
 _CREDENTIALS = re.compile(
-    rf"(?P<before>[\s\"']*(?:[A-Z][A-Za-z0-9-]{{1,24}}\s+)?(?:(?i:{_SCHEMES})(?:\s*:\s*|\s+)[\"']*)*)"
+    rf"(?P<before>[\s\"']*(?:[A-Z][A-Za-z0-9-]{{1,24}}\s+[\"']*)?(?:(?i:{_SCHEMES})(?:\s*:\s*|\s+)[\"']*)*)"
     r"(?P<core>.*?)(?P<after>[\s\"']*)",
     re.DOTALL,
 )

@@ -17,6 +17,8 @@ from oauthtap.aliases import ALIAS, inner
 
 SHORTEST = 8
 """Shorter values occur by chance."""
+_LONGEST, _LONGEST_AWKWARD = 20_000, 500
+"""Beyond this, no real secret is looked for in any other spelling, or has no run of plain characters."""
 _RUN = re.compile(r"[A-Za-z0-9_-]{8,}")
 _SIMPLE = re.compile(r"[A-Za-z0-9_.-]+")
 _ENTITIES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos", "+": "plus", "=": "equals", "/": "sol"}
@@ -41,7 +43,7 @@ class Needle:
         return re.compile(self.pattern)
 
     def strike(self, text: str, alias: str) -> str:
-        if _SIMPLE.fullmatch(self.text):
+        if len(self.text) > _LONGEST or _SIMPLE.fullmatch(self.text):
             return text.replace(self.text, alias)
         return self.compiled.sub(lambda _: alias, text)
 
@@ -106,7 +108,7 @@ class Known:
             anchor = needle.anchor()
             if anchor:
                 self._anchors.setdefault(anchor, []).append(needle)
-            else:
+            elif len(needle.text) <= _LONGEST_AWKWARD:
                 self._awkward.append(needle)
                 self._combined = None
 
