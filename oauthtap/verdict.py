@@ -101,14 +101,22 @@ def _tolerated(finding: Finding) -> Finding:
 
 
 def _cause(handshake: Handshake, stop: Stage | None, found: Sequence[Finding]) -> Finding | None:
+    """The finding that explains the stop: a defect before a symptom, a certain one before a likely one.
+
+    Among errors the earliest link that broke; among warnings, which break a chain only
+    sometimes, the one nearest to the stop.
+    """
     chain = chain_to(handshake, stop)
-    able = [finding for finding in found if finding.severity != "note" and _explains(finding, stop, handshake)]
+
+    def place(finding: Finding) -> tuple[int, bool, int]:
+        number = finding.exchange or 0
+        return RANK[finding.severity], number not in chain, number if finding.severity == "error" else -number
+
+    weighty = [finding for finding in found if finding.severity != "note"]
+    able = [finding for finding in weighty if _explains(finding, stop, handshake)]
     defects = [finding for finding in able if not _is_symptom(finding)]
-    return min(
-        defects or able,
-        key=lambda f: (RANK[f.severity], (f.exchange or 0) not in chain, f.exchange or 0),
-        default=None,
-    )
+    broken = [finding for finding in weighty if finding.severity == "error" and not _is_symptom(finding)]
+    return min(defects or able or broken, key=place, default=None)
 
 
 def _is_symptom(finding: Finding) -> bool:
