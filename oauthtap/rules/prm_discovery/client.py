@@ -1,0 +1,463 @@
+"""What the client does on its way to the metadata, and with it."""
+
+from __future__ import annotations
+
+import re
+
+from oauthtap import urls
+from oauthtap.findings import Patch, Problem, Problems
+from oauthtap.handshake import Handshake, absolute
+from oauthtap.rules import rule
+from oauthtap.rules.prm_discovery.about import found, mcp_url
+from oauthtap.specs import must, practice
+from oauthtap.stages import (
+    AuthorizationRequest,
+    Challenge,
+    Document,
+    Mcp,
+    Preflight,
+    Registration,
+    ResourceMetadata,
+    ServerMetadata,
+    Stage,
+    TokenEndpoint,
+)
+
+_DISCOVERY = (
+    "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/authorization-server-discovery"
+)
+_ORDER = f"{_DISCOVERY}#protected-resource-metadata-discovery-requirements"
+_CREDENTIAL = re.compile(r"key|token|secret|access|credential|client-id|password|signature|-auth", re.I)
+_NO_CREDENTIAL = re.compile(r"mcp-|sec-|access-control-|x-forwarded-|authorization$|idempotency-", re.I)
+
+
+def _by_client(stage: Stage) -> bool:
+    return stage.exchange.actor == "client"
+
+
+def _in_browser(stage: Stage) -> bool:
+    return stage.request.header("sec-fetch-mode") == "cors" or stage.exchange.actor == "browser"
+
+
+def _probes_since(challenge: Challenge, so_far: Handshake) -> list[ResourceMetadata]:
+    """The client's requests for metadata after this refusal."""
+    return [
+        prm
+        for prm in so_far.all(ResourceMetadata)
+        if _by_client(prm) and prm.exchange.id > challenge.exchange.id and prm.request.method == "GET"
+    ]
+
+
+@rule(
+    "client-ignored-resource-metadata",
+    must("MCP 2026-07-28 AS Discovery 'Protected Resource Metadata Discovery Requirements'", _ORDER),
+    who="client",
+    severity="warning",
+    since="2025-11-25",
+    stops_at=("as-discovery",),
+)
+def ignored_resource_metadata(prm: ResourceMetadata, so_far: Handshake) -> Problems:
+    """The client does not go where the refusal tells it to look.
+
+    The 401 names the metadata. A client that guesses a place instead may find nothing, or
+    the document of another server on the same host.
+
+    Usual causes: an older client that knows only the well-known places; a script in a
+    browser that is not allowed to read the header.
+
+    Repair: In the client, read `resource_metadata` first. Until then, serve the same
+    document at the well-known places.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        401
+        WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/meta/resource"
+
+        GET https://mcp.example.com/.well-known/oauth-protected-resource
+        404
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        401
+        WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/meta/resource"
+
+        GET https://mcp.example.com/meta/resource
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"]}
+    """
+    challenge = so_far.challenge
+    named = challenge.metadata_url if challenge and _by_client(challenge) else None
+    if challenge is None or not named or not urls.origin(named) or not _by_client(prm) or _in_browser(prm):
+        return
+    if prm.url in so_far.metadata_urls or prm.url == named or _probes_since(challenge, so_far):
+        return
+    if urls.origin(prm.url) == urls.origin(challenge.url):
+        yield Problem(
+            message=f"the client asks for {prm.url}; the refusal named {named}",
+            at="request.url",
+            expected=named,
+            actual=prm.url,
+        )
+
+
+@rule(
+    "client-prm-probe-order",
+    must("MCP 2026-07-28 AS Discovery 'Protected Resource Metadata Discovery Requirements'", _ORDER),
+    who="client",
+    severity="warning",
+    since="2025-11-25",
+)
+def probe_order(prm: ResourceMetadata, so_far: Handshake) -> Problems:
+    """The client looks at the root of the host before it looks for its own endpoint.
+
+    On a host with several MCP servers the document at the root may describe another one.
+    So the place with the MCP path in it comes first.
+
+    Usual causes: a client from before 2025-11-25, or one that cuts the path off.
+
+    Repair: In the client, try `/.well-known/oauth-protected-resource` with the MCP path
+    behind it first. On the server, serve the document at both places.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        401
+        WWW-Authenticate: Bearer
+
+        GET https://mcp.example.com/.well-known/oauth-protected-resource
+        404
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        401
+        WWW-Authenticate: Bearer
+
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        404
+
+        GET https://mcp.example.com/.well-known/oauth-protected-resource
+        404
+    """
+    challenge = so_far.challenge
+    if challenge is None or not _by_client(challenge) or not _by_client(prm) or challenge.metadata_url:
+        return
+    places = urls.prm_locations(challenge.url)
+    if len(places) < 2 or prm.url != places[1].url:
+        return
+    asked = any(one.url == places[0].url for one in so_far.all(ResourceMetadata))
+    if not asked and not _probes_since(challenge, so_far) and prm.exchange.response is not None:
+        yield Problem(
+            message=f"the client asks for {prm.url} first; {places[0].url} comes before it",
+            at="request.url",
+            expected=places[0].url,
+            actual=prm.url,
+        )
+
+
+@rule(
+    "client-skipped-prm",
+    must("MCP 2026-07-28 'Overview' (clients must use PRM)", "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization#overview"),
+    who="client",
+    severity="warning",
+    since="2025-06-18",
+    stops_at=("client-registration", "authorization-request"),
+)  # fmt: skip
+def skipped(document: ServerMetadata, so_far: Handshake) -> Problems:
+    """The client takes the MCP server for the authorization server without asking.
+
+    Since 2025-06-18 the MCP server says who guards it. A client that does not ask can only
+    sign in where both are the same server.
+
+    Usual causes: a client with the logic of 2025-03-26 under a newer version number.
+
+    Repair: Update the client. For old ones, publish the authorization server's metadata
+    on the MCP server's host as well.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18"}}
+        401
+        WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp"
+
+        GET https://mcp.example.com/.well-known/oauth-authorization-server
+        404
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18"}}
+        401
+        WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp"
+
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://mcp.example.com"]}
+
+        GET https://mcp.example.com/.well-known/oauth-authorization-server
+        200 {"issuer": "https://mcp.example.com"}
+    """
+    challenge = so_far.challenge
+    if challenge is None or not _by_client(challenge) or not _by_client(document) or so_far.all(ResourceMetadata):
+        return
+    earlier = [one for one in so_far.all(ServerMetadata) if one.exchange.id > challenge.exchange.id]
+    says = so_far.revision_named or ""
+    if says >= "2025-06-18" and not earlier and urls.origin(document.url) == urls.origin(challenge.url):
+        yield Problem(
+            message=f"after the refusal the client asks for {document.url}; "
+            "it has to ask for the MCP server's own metadata first",
+            at="request.url",
+            expected=challenge.metadata_url or urls.prm_locations(challenge.url)[0].url,
+            actual=document.url,
+        )
+
+
+@rule(
+    "client-used-mismatched-prm",
+    must("RFC 9728 §3.3 and §7.3", "https://www.rfc-editor.org/rfc/rfc9728.html#section-3.3"),
+    who="client",
+    since="2025-06-18",
+)
+def used_mismatched(stage: Registration | AuthorizationRequest, so_far: Handshake) -> Problems:
+    """The client goes on although the metadata is about another server.
+
+    A hostile server could name a foreign resource and so get hold of a token that was
+    made for it. The comparison is what protects users from that.
+
+    Usual causes: a client that does not compare `resource` with the URL it was given.
+
+    Repair: In the client, discard metadata whose `resource` is not the MCP URL, or a
+    path above it on the same host.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        401
+        WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp"
+
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://other.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"]}
+
+        POST https://as.example.com/register {"redirect_uris": ["http://localhost:3000/callback"]}
+        201 {"client_id": "c1"}
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        401
+        WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp"
+
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"]}
+
+        POST https://as.example.com/register {"redirect_uris": ["http://localhost:3000/callback"]}
+        201 {"client_id": "c1"}
+    """
+    prm = so_far.prm
+    if prm is None or stage.exchange.actor not in ("client", "browser") or not _by_client(prm):
+        return
+    if any(prm.exchange.id < s.exchange.id for s in (*so_far.all(Registration), *so_far.all(AuthorizationRequest))):
+        return
+    used, stated = mcp_url(prm, so_far), prm.resource
+    servers = {urls.origin(entry) for entry in prm.authorization_servers}
+    if not used or not stated or not (urls.origin(stage.url) in servers or _named_by(stage, so_far, servers)):
+        return
+    same = urls.origin(used) == urls.origin(stated)
+    here, there = urls.path_of(used).rstrip("/"), urls.path_of(stated).rstrip("/")
+    if not same or not (here == there or here.startswith(f"{there}/")):
+        yield Problem(
+            message=f"the metadata is about {stated}, the client uses {used} and goes on; it has to stop there",
+            at="request.url",
+            expected=f"metadata with the resource {used}",
+            actual=stated,
+        )
+
+
+def _named_by(stage: Stage, so_far: Handshake, servers: set[str]) -> bool:
+    """The request goes where the metadata of one of these servers sent it."""
+    source = so_far.of(stage.because.exchange) if stage.because and stage.because.exchange else ()
+    return any(isinstance(one, ServerMetadata) and urls.origin(one.url) in servers for one in source)
+
+
+@rule(
+    "prm-changed-as",
+    must("MCP 2026-07-28 Client Registration 'Authorization Server Binding'; RFC 9728 §5.2", "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/client-registration#authorization-server-binding"),
+    who="client",
+    severity="warning",
+    since="2026-07-28",
+    stops_at=("authorization-interaction", "authorization-response", "mcp-token-rejected"),
+)  # fmt: skip
+def changed_authorization_server(stage: AuthorizationRequest | TokenEndpoint, so_far: Handshake) -> Problems:
+    """The MCP server has moved to another authorization server, and the client takes its old id along.
+
+    A client id is worth something only where it was registered. At the new server it is
+    unknown, and its secret is handed to somebody it was not meant for.
+
+    Usual causes: a client that stores its registration per MCP server, and not per
+    authorization server.
+
+    Repair: In the client, keep registrations and tokens by issuer, and register anew when
+    the issuer changes.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://old.example.com"]}
+
+        POST https://old.example.com/register {"redirect_uris": ["http://localhost:3000/callback"]}
+        201 {"client_id": "c1"}
+
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://new.example.com"]}
+
+        @browser
+        GET https://new.example.com/authorize?response_type=code&client_id=c1
+        400
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://new.example.com"]}
+
+        POST https://new.example.com/register {"redirect_uris": ["http://localhost:3000/callback"]}
+        201 {"client_id": "c1"}
+
+        @browser
+        GET https://new.example.com/authorize?response_type=code&client_id=c1
+        302
+        Location: http://localhost:3000/callback?code=made-up-code-1
+    """
+    client_id = stage.get("client_id")
+    home = so_far.of(so_far.client_ids.get(client_id or "", 0))
+    registered = next((one for one in home if isinstance(one, Registration) and one.ok), None)
+    if registered is None or stage.exchange.actor not in ("client", "browser"):
+        return
+    lists = [prm.authorization_servers for prm in so_far.all(ResourceMetadata) if found(prm)]
+    if len(lists) < 2 or lists[-1] == lists[0]:
+        return
+    there, here = urls.origin(registered.url), urls.origin(stage.url)
+    now, before = ({urls.origin(entry) for entry in entries} for entries in (lists[-1], lists[0]))
+    if there != here and here in now and there in before and there not in now:
+        yield Problem(
+            message=f"the client id was given out by {there}; it is used at {here}, the new authorization server",
+            at="request.query.client_id" if isinstance(stage, AuthorizationRequest) else "request.form.client_id",
+            expected=f"a client id registered at {here}",
+            actual=client_id,
+        )
+
+
+@rule(
+    "cors-metadata",
+    practice("OIDC Discovery 1.0 §4 (CORS advised); OAuth 2.1 draft-13 §3.2", "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-3.2"),
+    who="resource-server",
+    severity="warning",
+    since="2025-06-18",
+    stops_at=("mcp-challenge", "as-discovery", "client-registration"),
+)  # fmt: skip
+def cors(document: ResourceMetadata | ServerMetadata, so_far: Handshake) -> Problems:
+    """A script in a browser may not read the metadata.
+
+    The document arrives, and the browser keeps it from the script, because the answer
+    does not allow its origin. For the client this looks like a dead network.
+
+    Usual causes: CORS is set up for the MCP endpoint and not for `/.well-known/*`.
+
+    Repair: Send `Access-Control-Allow-Origin: *` with metadata, and answer the preflight.
+    There is nothing secret in it.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        Origin: https://inspector.example.com
+        Sec-Fetch-Mode: cors
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"]}
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        Origin: https://inspector.example.com
+        Sec-Fetch-Mode: cors
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"]}
+        Access-Control-Allow-Origin: *
+    """
+    origin = document.request.header("origin")
+    if not origin or not document.ok or urls.origin(origin) == urls.origin(document.url):
+        return
+    asked = any(one.url == document.url for one in so_far.all(Preflight))
+    allowed = document.response.header("access-control-allow-origin")
+    if (document.request.header("sec-fetch-mode") == "cors" or asked) and allowed not in ("*", origin):
+        yield Problem(
+            message=f"`Access-Control-Allow-Origin` is {allowed or 'missing'}; it has to allow {origin}",
+            at="response.header.access-control-allow-origin",
+            expected="*",
+            actual=allowed or "",
+            who="authorization-server" if isinstance(document, ServerMetadata) else None,
+            patch=Patch(headers={"Access-Control-Allow-Origin": "*"}),
+        )
+
+
+@rule(
+    "client-drops-configured-headers",
+    practice("Observed with service-token gateways", _DISCOVERY),
+    who="client",
+    severity="warning",
+    since="2025-06-18",
+    stops_at=("mcp-challenge", "as-discovery", "client-registration", "token-request"),
+)
+def drops_configured_headers(stage: Document | Registration | TokenEndpoint, so_far: Handshake) -> Problems:
+    """The client leaves out, on its way to sign in, the headers it was set up with.
+
+    A gateway in front of the server lets in only who shows a certain header. The client
+    shows it with MCP requests, and not with the requests for metadata and tokens to the
+    same host. These are turned away before they reach the server.
+
+    Usual causes: custom headers of the client's settings are used for MCP requests alone.
+
+    Repair: Let the client send them to the same host always; or let the gateway pass
+    `/.well-known/*` and the OAuth endpoints without them.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        CF-Access-Client-Id: made-up-id
+        401
+        WWW-Authenticate: Bearer
+
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        403
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        CF-Access-Client-Id: made-up-id
+        401
+        WWW-Authenticate: Bearer
+
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        CF-Access-Client-Id: made-up-id
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"]}
+    """
+    mcp = next((one for one in reversed(so_far.all(Mcp)) if _by_client(one)), None)
+    if mcp is None or not _by_client(stage) or not _turned_away(stage):
+        return
+    if urls.origin(mcp.url) != urls.origin(stage.url):
+        return
+    sent = {name.lower() for name, _ in stage.request.headers}
+    special = [name for name, _ in mcp.request.headers if _is_configured(name.lower())]
+    dropped = [name for name in special if name.lower() not in sent]
+    if dropped:
+        yield Problem(
+            message=f"MCP requests carry {', '.join(dropped)[:120]}; this request to the same host, answered "
+            f"{stage.status}, does not",
+            at=f"request.header.{dropped[0].lower()}",
+            expected=", ".join(dropped)[:200],
+            actual="no such header",
+        )
+
+
+def _is_configured(name: str) -> bool:
+    """The header has the name of a credential that somebody set up for this server."""
+    return bool(_CREDENTIAL.search(name)) and not _NO_CREDENTIAL.match(name)
+
+
+def _turned_away(stage: Stage) -> bool:
+    """Refused as a gateway refuses: 401, 403, or on to a login page."""
+    if stage.status in (401, 403):
+        body = stage.exchange.response.json_object if stage.exchange.response else {}
+        return not isinstance(body.get("error"), str) or not isinstance(stage, TokenEndpoint | Registration)
+    if stage.status in (302, 303, 307):
+        target = absolute(stage.response.header("location") or "", stage.url)
+        return "login" in target.lower()
+    return False
