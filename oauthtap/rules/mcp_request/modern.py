@@ -1,0 +1,239 @@
+"""Requests of 2026-07-28 and later: each carries its version and method in headers and body alike."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+from oauthtap.findings import Patch, Problem, Problems
+from oauthtap.handshake import Handshake
+from oauthtap.rules import rule
+from oauthtap.specs import must, should
+from oauthtap.stages import Initialize, Mcp, text
+
+_HTTP = "https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http"
+_CODES = "https://modelcontextprotocol.io/specification/2026-07-28/basic/index#error-codes"
+_VERSION = "io.modelcontextprotocol/protocolVersion"
+_NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+"""Methods that also need Mcp-Name, and the member it repeats."""
+_EARLIER = {-32001: -32020, -32003: -32021, -32004: -32022}
+"""Codes of the release candidate, and what they became."""
+_MEANING = re.compile(r"header|mismatch|capabilit|version", re.I)
+
+
+@rule(
+    "modern-version-header-missing",
+    must("MCP 2026-07-28 Streamable HTTP 'Protocol Version Header'", f"{_HTTP}#protocol-version-header"),
+    who="client",
+    since="2026-07-28",
+)
+def version_header_missing(mcp: Mcp, so_far: Handshake) -> Problems:
+    """The request names its protocol version in the body, but not in the header.
+
+    Gateways read headers only, so the server has to refuse a request whose header is
+    absent, with 400 and code -32020.
+
+    Usual causes: a client that is halfway to the new revision; a proxy that drops unknown headers.
+
+    Repair: Send `MCP-Protocol-Version` with the version that stands in `_meta`.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}}
+        Mcp-Method: tools/list
+        400
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}}
+        Mcp-Method: tools/list
+        MCP-Protocol-Version: 2026-07-28
+        200 {"jsonrpc": "2.0", "id": 1, "result": {}}
+    """
+    announced = text(mcp.meta.get(_VERSION))
+    if announced and mcp.exchange.actor == "client" and mcp.request.header("mcp-protocol-version") is None:
+        yield Problem(
+            message=f"`_meta` names version {announced:.40}, and there is no MCP-Protocol-Version header",
+            at="request.header.mcp-protocol-version",
+            expected=f"{announced:.40}",
+            actual="absent",
+        )
+
+
+@rule(
+    "modern-method-header-missing",
+    must("MCP 2026-07-28 Streamable HTTP 'Standard Request Headers'; SEP-2243", f"{_HTTP}#standard-request-headers"),
+    who="client",
+    since="2026-07-28",
+)
+def method_header_missing(mcp: Mcp, so_far: Handshake) -> Problems:
+    """The request does not repeat its method, or the name it is about, in a header.
+
+    Gateways route by `Mcp-Method` and `Mcp-Name` without reading bodies. A server has to
+    refuse requests without them, with 400 and code -32020.
+
+    Usual causes: a client that is halfway to the new revision; a proxy that drops unknown headers.
+
+    Repair: Send `Mcp-Method`, and `Mcp-Name` for tools/call, prompts/get and resources/read.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}}
+        MCP-Protocol-Version: 2026-07-28
+        400
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}}
+        Mcp-Method: tools/list
+        MCP-Protocol-Version: 2026-07-28
+        200 {"jsonrpc": "2.0", "id": 1, "result": {}}
+    """
+    if not mcp.modern or mcp.method is None or mcp.exchange.actor != "client":
+        return
+    needed = {"Mcp-Method": mcp.method}
+    if name := text(mcp.params.get(_NAMED.get(mcp.method, ""))):
+        needed["Mcp-Name"] = name
+    for header, value in needed.items():
+        if mcp.request.header(header) is None:
+            yield Problem(
+                message=f"the request has no {header} header; it has to say {value:.100}",
+                at=f"request.header.{header.lower()}",
+                expected=f"{value:.100}",
+                actual="absent",
+            )
+
+
+@rule(
+    "modern-header-body-mismatch",
+    must("MCP 2026-07-28 Streamable HTTP 'Server Validation'", f"{_HTTP}#server-validation"),
+    who="client",
+    since="2026-07-28",
+)
+def header_body_mismatch(mcp: Mcp, so_far: Handshake) -> Problems:
+    """Header and body of the request contradict each other.
+
+    The headers repeat what the body says. When they differ, a gateway and the server
+    would each act on something else, so the server has to refuse (400, code -32020).
+
+    Usual causes: something on the way changed the body and not the headers.
+
+    Repair: Derive the headers from the body, after every change to it.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}}
+        Mcp-Method: prompts/list
+        MCP-Protocol-Version: 2026-07-28
+        400
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}}
+        Mcp-Method: tools/list
+        MCP-Protocol-Version: 2026-07-28
+        200 {"jsonrpc": "2.0", "id": 1, "result": {}}
+    """
+    if not mcp.modern or mcp.exchange.actor != "client":
+        return
+    inside = {
+        "mcp-protocol-version": text(mcp.meta.get(_VERSION)),
+        "mcp-method": mcp.method,
+        "mcp-name": text(mcp.params.get(_NAMED.get(mcp.method or "", ""))),
+    }
+    for header, value in inside.items():
+        sent = mcp.request.header(header)
+        if sent is not None and value is not None and _decoded(sent) != value:
+            yield Problem(
+                message=f"the header {header} says {sent:.80}, the body {value:.80}",
+                at=f"request.header.{header}",
+                expected=f"{value:.80}",
+                actual=f"{sent:.80}",
+            )
+
+
+@rule(
+    "modern-prerelease-error-codes",
+    must("MCP 2026-07-28 Base Protocol 'Error Codes'; 2026-07-28 changelog minor item 12", _CODES),
+    who="resource-server",
+    severity="note",
+    since="2026-07-28",
+)
+def prerelease_codes(mcp: Mcp, so_far: Handshake) -> Problems:
+    """The server uses error codes of the release candidate.
+
+    They were renumbered before the release, so clients do not recognize them.
+
+    Usual causes: a server library from before the release.
+
+    Repair: Update the server's library.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        Mcp-Method: tools/list
+        400 {"jsonrpc": "2.0", "id": 1, "error": {"code": -32004, "message": "Unsupported protocol version"}}
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        Mcp-Method: tools/list
+        400 {"jsonrpc": "2.0", "id": 1, "error": {"code": -32022, "message": "Unsupported protocol version"}}
+    """
+    code = mcp.rpc_error.get("code") if mcp.modern else None
+    said = text(mcp.rpc_error.get("message")) or "" if code is not None else ""
+    if isinstance(code, int) and code in _EARLIER and _MEANING.search(said):
+        yield Problem(
+            message=f"the error code is {code}, of the release candidate; it has to be {_EARLIER[code]}",
+            at="response.json.error.code",
+            expected=str(_EARLIER[code]),
+            actual=str(code),
+            patch=Patch(merge={"error": {"code": _EARLIER[code]}}),
+        )
+
+
+@rule(
+    "modern-session-id-minted",
+    should(
+        "MCP 2026-07-28 Streamable HTTP 'Earlier Streamable HTTP Revisions'",
+        f"{_HTTP}#earlier-streamable-http-revisions",
+    ),
+    who="resource-server",
+    severity="note",
+    since="2026-07-28",
+)
+def session_minted(mcp: Mcp, so_far: Handshake) -> Problems:
+    """The server gives a session id to a client that knows no sessions.
+
+    Sessions are gone since 2026-07-28, and clients ignore the header. Harmless, unless
+    the server counts on getting it back.
+
+    Usual causes: a server that serves both generations of clients with the same code.
+
+    Repair: Send `Mcp-Session-Id` only in answers to `initialize`.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        Mcp-Method: tools/list
+        200 {"jsonrpc": "2.0", "id": 1, "result": {}}
+        Mcp-Session-Id: session-1
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        Mcp-Method: tools/list
+        200 {"jsonrpc": "2.0", "id": 1, "result": {}}
+    """
+    if not mcp.modern or isinstance(mcp, Initialize) or mcp.exchange.response is None:
+        return
+    given = mcp.response.header("mcp-session-id")
+    if given is not None:
+        yield Problem(
+            message=f"the answer carries Mcp-Session-Id {given:.60}; sessions are gone since 2026-07-28",
+            at="response.header.mcp-session-id",
+            expected="absent",
+            actual=f"{given:.60}",
+            patch=Patch(headers={"Mcp-Session-Id": None}),
+        )
+
+
+def _decoded(value: str) -> str:
+    """The value of an Mcp header, taken out of its `=?base64?…?=` wrapping."""
+    if not (value.startswith("=?base64?") and value.endswith("?=")):
+        return value
+    try:
+        return base64.b64decode(value[9:-2]).decode()
+    except (ValueError, binascii.Error):
+        return value
