@@ -1,0 +1,365 @@
+"""The proxy's side of the tap: it observes, repairs, renames, in this order. It judges nothing itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable
+
+from mitmproxy import http
+from mitmproxy.net.http.status_codes import RESPONSES
+
+from oauthtap import reachable, rename_answers, rename_requests, urls
+from oauthtap.mitm import translate
+from oauthtap.mitm.annotate import annotate
+from oauthtap.mitm.hops import Hops
+from oauthtap.mitm.http_layer import FAILED, failure_answer
+from oauthtap.mitm.listeners import Listeners
+from oauthtap.mitm.streaming import passes_unbuffered, start
+from oauthtap.mitm.translate import Passage
+from oauthtap.origins import Origins, host_used, local_origin
+from oauthtap.relay import Relay, meant, restored
+from oauthtap.rename_answers import Kind
+from oauthtap.tap import Step, Tap
+from oauthtap.wire import Exchange, Pairs, Request, Response, first
+
+log = logging.getLogger("oauthtap")
+
+_MOST_ORIGINS = 16
+"""A document that names more authorization servers than this is up to something."""
+_KINDS: tuple[tuple[str, Kind], ...] = (
+    ("prm-discovery", "resource-metadata"),
+    ("as-discovery", "server-metadata"),
+    ("client-registration", "registration"),
+    ("token-", "token"),
+    ("mcp-", "mcp"),
+    ("legacy-sse", "mcp"),
+)
+_LEFT = ("client disconnect", "peer closed connection", "killed", "connection closed by peer")
+
+
+@dataclasses.dataclass
+class Ears:
+    """Who is told what. Each is called on the proxy's own thread and has to be quick."""
+
+    on_step: Callable[[Step], None] = lambda step: None
+    on_flow: Callable[[http.HTTPFlow, Step], None] = lambda flow, step: None
+    """After the flow was annotated and renamed."""
+    on_listener: Callable[[str, str], None] = lambda local, upstream: None
+    on_note: Callable[[str], None] = lambda sentence: None
+    """Something the person should know that is nobody's fault."""
+
+
+class TapAddon:
+    """One upstream MCP server, the origins it leads to, and the client in front."""
+
+    name = "oauthtap"
+
+    def __init__(
+        self, tap: Tap, origins: Origins, relay: Relay, listeners: Listeners, hops: Hops, ears: Ears,
+        *, fixes: frozenset[str] = frozenset(), remember: Callable[[set[str]], None] = lambda marks: None,
+    ) -> None:  # fmt: skip
+        self.tap, self.origins, self.relay, self.ears = tap, origins, relay, ears
+        self._listeners, self._hops, self._fixes, self._remember = listeners, hops, fixes, remember
+        self._passages: dict[str, tuple[Passage, http.HTTPFlow]] = {}
+        self._authorize: set[str] = set()
+        """Authorization endpoints that metadata named, in comparable form."""
+        self._noted: set[str] = set()
+        self.requests = 0
+        """Requests that came to us so far."""
+
+    # --- the request
+
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Is it for us, and who is it for?"""
+        if flow.is_replay or not flow.client_conn.sockname:
+            return
+        port = flow.client_conn.sockname[1]
+        upstream = "" if port == self.relay.port else self.origins.upstream_of(port)
+        if upstream is None:
+            return
+        self.requests += 1
+        host = host_used(flow.request.headers.get("host"), port)
+        if host is None:
+            flow.response = failure_answer("misdirected", _misdirected(flow, port), 421)
+            return
+        self._passages[flow.id] = (Passage(upstream, host), flow)
+        if upstream:
+            parts = urls.split(upstream)
+            assert parts is not None
+            flow.request.authority = ""
+            flow.request.scheme, flow.request.host = parts.scheme, parts.hostname or ""
+            flow.request.port = parts.port or (443 if parts.scheme == "https" else 80)
+
+    def request(self, flow: http.HTTPFlow) -> None:
+        """Put the whole request into upstream names, or answer it where the browser only passes through."""
+        if flow.id not in self._passages:
+            return
+        passage, _ = self._passages[flow.id]
+        port = flow.client_conn.sockname[1]
+        came = translate.asked(flow, local_origin(port, passage.host))
+        if not passage.upstream:
+            self._callback(flow, passage, came)
+            return
+        passage.meant = rename_requests.request(came, self.origins, passage.upstream)
+        sent = self._with_our_callback(passage, passage.meant)
+        authorization = _is_authorization(passage.meant)
+        if authorization and urls.endpoint(passage.meant.url) in self._authorize:
+            self._bounce(flow, passage, sent)
+            return
+        passage.guessed = authorization
+        for sentence in rename_requests.unrenamable(came):
+            self._note(sentence)
+        translate.put_request(flow, came, sent, passage.upstream)
+        if "text/event-stream" in flow.request.headers.get("accept", ""):
+            # A compressed stream could neither be read nor be renamed while it passes.
+            flow.request.headers["accept-encoding"] = "identity"
+
+    def _with_our_callback(self, passage: Passage, asked: Request) -> Request:
+        """The same request with our redirect URI in it, where the callback is relayed."""
+        before, question, query = asked.url.partition("?")
+        text = asked.body or ""
+        if asked.method == "POST" and isinstance(asked.json_object.get("redirect_uris"), list):
+            text, passage.swap = self.relay.registration(text)
+        elif _is_authorization(asked):
+            query, passage.swap = self.relay.authorization(query, passage.host)
+        elif first(asked.form, "grant_type") or "grant_type" in asked.json_object:
+            text, passage.swap = self.relay.token(text)
+        elif first(asked.form, "redirect_uri"):
+            text, passage.swap = self.relay.authorization(text, passage.host)
+        if not passage.swap:
+            return asked
+        return Request(method=asked.method, url=before + question + query, headers=asked.headers, body=text)
+
+    def _bounce(self, flow: http.HTTPFlow, passage: Passage, sent: Request) -> None:
+        """Send the browser to the real authorization endpoint: a login page keeps its own origin."""
+        flow.response = _redirect(sent.url)
+        passage.made = True
+        self._judge(flow, passage, None)
+
+    def _callback(self, flow: http.HTTPFlow, passage: Passage, came: Request) -> None:
+        """The browser comes back: note what it brings, and send it on to the client."""
+        waiting = self.relay.arrived(came)
+        passage.made = True
+        if waiting is None:
+            flow.response = failure_answer("no-sign-in", "No sign-in that oauthtap knows of is waiting here.", 404)
+            self._passages.pop(flow.id)
+            return
+        query = came.parts.query
+        authority = (urls.split(waiting.client_uri) or came.parts).netloc
+        headers = rename_requests.headers(came.headers, self.origins, f"http://{authority}")
+        passage.meant = Request(method=came.method, url=meant(waiting, query), headers=headers, body=came.body)
+        onward = self.relay.onward(waiting, query, self.origins)
+        flow.response = _redirect(onward, 302 if came.method == "GET" else 307)
+        self._judge(flow, passage, None)
+
+    # --- the answer
+
+    async def responseheaders(self, flow: http.HTTPFlow) -> None:
+        """Let a stream pass as it comes; everything else waits to be read and renamed."""
+        if flow.id not in self._passages or flow.response is None:
+            return
+        passage, _ = self._passages[flow.id]
+        if passage.made or FAILED in flow.metadata:
+            return
+        passage.answered = tuple(
+            (name, restored(value, passage.swap)) for name, value in translate.lines(flow.response)
+        )
+        if flow.response.is_http2 and not flow.response.reason:
+            flow.response.reason = RESPONSES.get(flow.response.status_code, "")
+        if passes_unbuffered(flow, repairing=bool(self._fixes)):
+            head = Response(status=flow.response.status_code, headers=passage.answered)
+            await self._open_named("mcp", head, passage)
+            flow.response.headers = http.Headers(_bytes(self._renamed_headers(passage, head)))
+            start(flow, passage, lambda: self.origins, lambda: self._judge_stream(flow, passage, ended=False))
+
+    async def response(self, flow: http.HTTPFlow) -> None:
+        """Observe, repair, rename."""
+        passage, _ = self._passages.pop(flow.id, (None, flow))
+        if passage is None or flow.response is None:
+            return
+        if passage.copy is not None:
+            self._judge_stream(flow, passage, ended=True)
+            flow.response.data.content = passage.copy.bytes()
+        elif not passage.made:
+            await self._answer(flow, passage)
+        self._done(flow, passage)
+
+    async def _answer(self, flow: http.HTTPFlow, passage: Passage) -> None:
+        assert flow.response is not None
+        came = translate.answered(flow, passage.answered or ())
+        original = _with_body(came, restored(came.body, passage.swap) if came.body and passage.swap else came.body)
+        repaired = original
+        step = self._judge(flow, passage, original, announce=False)
+        for finding in step.findings:
+            if finding.patch and finding.rule in self._fixes:
+                repaired = finding.patch(repaired)
+        self._announce(passage, step, original, repaired)
+        kind = _kind_of(step)
+        await self._open_named(kind, repaired, passage)
+        self._learn(kind, passage, original)
+        if passage.guessed and _is_a_page(repaired, passage):
+            flow.response = _redirect(passage.meant.url if passage.meant else passage.upstream)
+            return
+        now = Response(status=came.status, headers=translate.lines(flow.response), body=came.body)
+        translate.put_response(flow, now, self._renamed(kind, passage, repaired))
+
+    def _renamed(self, kind: Kind, passage: Passage, answer: Response) -> Response:
+        """The answer in local names. On its way back to our own callback a redirect keeps our URI."""
+        body = rename_answers.body(answer.body, kind, self.origins, passage.host) if answer.body else answer.body
+        headers = self._renamed_headers(passage, answer)
+        metadata = kind.endswith("metadata") and answer.status == 200
+        if body != answer.body or metadata:
+            headers = rename_answers.headers_of_changed(headers, metadata=metadata)
+        return Response(status=answer.status, headers=headers, body=body)
+
+    def _renamed_headers(self, passage: Passage, answer: Response) -> Pairs:
+        headers = rename_answers.headers(answer.headers, self.origins, passage.host)
+        back = {theirs: ours for ours, theirs in passage.swap.items()}
+        return tuple((n, restored(v, back) if n.lower() == "location" else v) for n, v in headers)
+
+    def _learn(self, kind: Kind, passage: Passage, answer: Response) -> None:
+        """What later requests are told apart by."""
+        document = answer.json_object
+        if kind == "server-metadata" and answer.status == 200:
+            if isinstance(endpoint := document.get("authorization_endpoint"), str):
+                self._authorize.add(urls.endpoint(endpoint))
+            sends = document.get("authorization_response_iss_parameter_supported") is True
+            self.relay.issuer_is_sent = self.relay.issuer_is_sent or sends
+        elif kind == "registration" and answer.status in (200, 201):
+            self.relay.granted(str(document.get("client_id", "")), passage.swap)
+            if passage.swap:
+                self._remember(self.relay.registered)
+
+    async def _open_named(self, kind: Kind, answer: Response, passage: Passage) -> None:
+        """Be there before the client is: a port for every origin this answer sends it to."""
+        in_browser = passage.meant is not None and translate.actor_of(passage.meant) == "browser"
+        if kind == "other" or in_browser or (kind != "mcp" and answer.status >= 400):
+            return
+        for url in rename_answers.named(kind, answer):
+            origin = urls.origin(url)
+            if not origin or origin in self.origins.ports or self.origins.is_local(url):
+                continue
+            reason = reachable.refusal(origin, private=self._hops.private)
+            if reason is None and len(self.origins.ports) >= _MOST_ORIGINS:
+                reason = f"{_MOST_ORIGINS} origins are open already"
+            if reason:
+                self._note(f"No local port for {origin}: {reason}.")
+            elif (port := await self._listeners.open(origin)) is not None:
+                self.origins = self.origins.opened(origin, port)
+                self.ears.on_listener(local_origin(port), origin)
+
+    # --- what went wrong, and what is left
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        """No answer, or one that broke off."""
+        passage, _ = self._passages.pop(flow.id, (None, flow))
+        if passage is None or passage.made:
+            return
+        words = str(flow.metadata.get(FAILED) or (flow.error.msg if flow.error else "no answer"))
+        left = FAILED not in flow.metadata and words.lower().startswith(_LEFT)
+        if passage.copy is not None and flow.response is not None:
+            self._judge_stream(flow, passage, ended=False, error=None if left else words)
+            flow.response.data.content = passage.copy.bytes()
+        elif passage.meant is not None:
+            words = self._hops.refused.pop(flow.server_conn.id, words)
+            self._judge(flow, passage, None, error="client disconnected before an answer came" if left else words)
+        self._done(flow, passage)
+
+    def done(self) -> None:
+        """The tap stops: streams that are still open are recorded as far as they came."""
+        for passage, flow in list(self._passages.values()):
+            if passage.copy is not None and flow.response is not None:
+                self._judge_stream(flow, passage, ended=False)
+                self._done(flow, passage)
+        self._passages.clear()
+
+    # --- telling
+
+    def _judge_stream(self, flow: http.HTTPFlow, passage: Passage, *, ended: bool, error: str | None = None) -> None:
+        """Once, whatever comes first: the `endpoint` event of a legacy stream, the end, or the client's leaving."""
+        if passage.step is None and passage.copy is not None:
+            response = translate.streamed(flow, passage.answered or (), passage.copy, ended=ended)
+            if passage.swap and response.body:
+                response = _with_body(response, restored(response.body, passage.swap))
+            self._judge(flow, passage, response, error=error)
+
+    def _judge(
+        self, flow: http.HTTPFlow, passage: Passage, response: Response | None,
+        *, error: str | None = None, announce: bool = True,
+    ) -> Step:  # fmt: skip
+        assert passage.meant is not None
+        took = max(0.0, time.time() - flow.request.timestamp_start)
+        exchange = translate.exchange(flow, passage.meant, response, took=took, error=error)
+        if passage.made:
+            exchange = exchange.model_copy(update={"actor": "browser" if exchange.actor != "client" else "client"})
+        step = self.tap.feed(exchange)
+        if announce:
+            self._announce(passage, step)
+        return step
+
+    def _announce(
+        self, passage: Passage, step: Step, original: Response | None = None, repaired: Response | None = None
+    ) -> None:
+        if repaired is not original and repaired is not None:
+            members = {name: getattr(step.exchange, name) for name in Exchange.model_fields}
+            shown = self.tap.redactor.strike(Exchange(**{**members, "shown": repaired}))
+            step = dataclasses.replace(step, exchange=shown)
+        passage.step = step
+        self.ears.on_step(step)
+
+    def _done(self, flow: http.HTTPFlow, passage: Passage) -> None:
+        if passage.step is not None:
+            annotate(flow, passage.step)
+            self.ears.on_flow(flow, passage.step)
+
+    def _note(self, sentence: str) -> None:
+        if sentence not in self._noted:
+            self._noted.add(sentence)
+            self.ears.on_note(sentence)
+
+
+def _kind_of(step: Step) -> Kind:
+    for stage in step.stages:
+        for beginning, kind in _KINDS:
+            if stage.slug.startswith(beginning):
+                return kind
+    return "other"
+
+
+def _is_authorization(request: Request) -> bool:
+    """The browser is sent to an authorization endpoint (RFC 6749, 4.1.1; RFC 9126, 4)."""
+    names = {name for name, _ in (*request.query, *(request.form if request.method == "POST" else ()))}
+    opens = {"client_id", "response_type"} <= names or {"client_id", "request_uri"} <= names
+    return opens and "grant_type" not in names and (request.method == "GET" or not request.form)
+
+
+def _is_a_page(answer: Response, passage: Passage) -> bool:
+    """An authorization endpoint that nobody named exists: the browser should be there, not here."""
+    if answer.status >= 400:
+        return False
+    location = answer.header("location") or ""
+    callbacks = (first(passage.meant.query, "redirect_uri") if passage.meant else None) or ""
+    return not (callbacks and location.startswith(callbacks))
+
+
+def _redirect(url: str, status: int = 302) -> http.Response:
+    return http.Response.make(status, b"", {"Location": url, "Cache-Control": "no-store"})
+
+
+def _misdirected(flow: http.HTTPFlow, port: int) -> str:
+    asked = flow.request.headers.get("host", "nobody")[:100]
+    return f"This is oauthtap; it answers to {local_origin(port)} and not to {asked}."
+
+
+def _with_body(response: Response, body: str | None) -> Response:
+    if body == response.body:
+        return response
+    return Response(status=response.status, headers=response.headers, body=body, truncated=response.truncated)
+
+
+def _bytes(pairs: Pairs) -> list[tuple[bytes, bytes]]:
+    return [
+        (name.encode("utf-8", "surrogateescape"), value.encode("utf-8", "surrogateescape")) for name, value in pairs
+    ]

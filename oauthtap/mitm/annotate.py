@@ -1,0 +1,44 @@
+"""What mitmweb shows of a judged flow in its list: a comment, a marker, words to filter by. Text only."""
+
+from __future__ import annotations
+
+from mitmproxy import http
+
+from oauthtap.findings import RANK, Finding
+from oauthtap.mitm.flowfile import EXCHANGE
+from oauthtap.plain import plain
+from oauthtap.tap import Step
+
+MARKERS = {"error": ":x:", "warning": ":warning:", "note": ""}
+STAGE, FINDINGS, BECAUSE = "oauthtap_stage", "oauthtap_findings", "oauthtap_because"
+
+
+def annotate(flow: http.HTTPFlow, step: Step) -> None:
+    """Write a step onto its flow. The exchange goes along without secrets, so that a saved flow can be judged again."""
+    worst = sorted(step.findings, key=lambda finding: RANK[finding.severity])
+    flow.metadata[EXCHANGE] = step.exchange.model_dump_json(exclude_defaults=True)
+    flow.metadata[STAGE] = step.stage
+    flow.metadata[FINDINGS] = " ".join(f"{finding.severity}:{finding.rule}" for finding in worst)
+    if step.because is not None:
+        flow.metadata[BECAUSE] = because(step)
+    flow.comment = comment(step, worst)
+    flow.marked = MARKERS[worst[0].severity] if worst else ""
+
+
+def comment(step: Step, worst: list[Finding]) -> str:
+    """The verdict first: only the beginning fits into the list."""
+    if not worst:
+        return f"ok · {step.stage}"
+    lines = [f"{worst[0].severity}: {worst[0].rule} · {step.stage}"]
+    lines += [f"{finding.severity}: {plain(finding.message)} [{finding.rule}]" for finding in worst]
+    return "\n".join(lines)
+
+
+def because(step: Step) -> str:
+    """Why the client sent this request, in words."""
+    reason = step.because
+    if reason is None:
+        return ""
+    if reason.guess:
+        return f"advertised by nobody: a guess ({reason.fallback})" if reason.fallback else "advertised by nobody"
+    return f"{reason.at} in exchange {reason.exchange}" if reason.exchange else reason.at

@@ -1,0 +1,86 @@
+"""How connections to an upstream are made: elsewhere on request, in HTTP/2 where it is spoken, and never to
+an address that a document must not lead us to. Knows mitmproxy's connections; knows no HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mitmproxy import ctx
+from mitmproxy.connection import Server
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
+
+from oauthtap import reachable, urls
+from oauthtap.upstream import split_rule
+
+_ADDRESS = "address"
+
+
+class Hops:
+    """The addon for the connections to upstreams."""
+
+    name = "oauthtap_hops"
+
+    def __init__(self, upstream: str, connect_to: Sequence[str], *, private: bool) -> None:
+        parts = urls.split(upstream)
+        self._host = parts.hostname if parts else ""
+        self._rules = [split_rule(rule) for rule in connect_to]
+        self.private = private or reachable.is_private_host(self._host or "")
+        """Private addresses are fine: the upstream is on one, or the person said so."""
+        self.refused: dict[str, str] = {}
+        """Server connection id to why it was given up."""
+        self._meant: dict[str, tuple[str, int]] = {}
+
+    def elsewhere(self, host: str, port: int) -> tuple[str, int] | None:
+        """Where to connect in place of this host and port, by the first rule that fits; None without one."""
+        for host1, port1, host2, port2 in self._rules:
+            if host1.lower() in ("", host.lower()) and port1 in ("", str(port)):
+                return host2 or host, int(port2 or port)
+        return None
+
+    def server_connect(self, data: ServerConnectionHookData) -> None:
+        """Before a connection is made. mitmproxy keeps connections by their address, so the name comes back after."""
+        assert data.server.address is not None
+        host, port = data.server.address[:2]
+        if data.server.tls:
+            data.server.alpn_offers = (b"h2", b"http/1.1")
+        target = self.elsewhere(host, port)
+        if target is not None:
+            self._meant[data.server.id] = (host, port)
+            data.server.address = target
+
+    def server_connected(self, data: ServerConnectionHookData) -> None:
+        """The connection stands and nothing was sent on it yet."""
+        if data.server.id in self._meant:
+            self._name_again(data.server)
+            return
+        assert data.server.address is not None
+        assert data.server.peername is not None
+        address = reachable.literal(data.server.peername[0])
+        if address is None:
+            return
+        if data.server.address[0] == self._host:
+            self.private = self.private or reachable.is_private(address)
+        reason = reachable.address_refusal(address, private=self.private)
+        if reason:
+            self.refused[data.server.id] = f"connection refused by oauthtap: {reason}"
+            self._hang_up(data)
+
+    def server_connect_error(self, data: ServerConnectionHookData) -> None:
+        self._name_again(data.server)
+
+    def server_disconnected(self, data: ServerConnectionHookData) -> None:
+        self._meant.pop(data.server.id, None)
+
+    def _name_again(self, server: Server) -> None:
+        if meant := self._meant.pop(server.id, None):
+            # The attribute is locked while the connection is open; the lock guards a mistake this is not.
+            server.__dict__[_ADDRESS] = meant
+
+    @staticmethod
+    def _hang_up(data: ServerConnectionHookData) -> None:
+        proxies: Any = ctx.master.addons.get("proxyserver")
+        handler = proxies.connections.get(data.client.id)
+        transport = handler.transports.get(data.server) if handler else None
+        if transport and transport.writer:
+            transport.writer.close()

@@ -1,0 +1,139 @@
+"""HTTP as we speak it: an upstream that fails is answered with a sentence, and 1xx answers are skipped.
+
+Both are places where mitmproxy has no hook. Knows mitmproxy's layers; knows nothing of OAuth.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import Any
+
+from mitmproxy import flow, http
+from mitmproxy.addons.next_layer import stack_match
+from mitmproxy.net.tls import starts_like_tls_record
+from mitmproxy.proxy import events, layer, layers, tunnel
+from mitmproxy.proxy.layers.http import DropStream, HttpLayer, HTTPMode, HttpStream, SendHttp
+from mitmproxy.proxy.layers.http._events import (
+    RequestProtocolError,
+    ResponseData,
+    ResponseEndOfMessage,
+    ResponseHeaders,
+    ResponseProtocolError,
+)
+from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
+from mitmproxy.proxy.layers.http._http1 import Http1Client
+from mitmproxy.proxy.layers.tls import ClientTLSLayer
+from mitmproxy.proxy.mode_specs import ReverseMode
+
+FAILED = "oauthtap_failed"
+"""In a flow's metadata: why there is no answer, in mitmproxy's words."""
+
+_REASONS = (
+    (r"Connect call failed|Connection refused|actively refused", "refused", "it refuses connections"),
+    (r"Name or service not known|getaddrinfo|nodename|No address associated", "no-such-host", "there is no such host"),
+    (r"Temporary failure in name", "no-such-host", "its name cannot be resolved at the moment"),
+    (r"timed? ?out", "timeout", "it does not answer in time"),
+    (r"certificate has expired", "tls", "its certificate has expired"),
+    (r"hostname mismatch|doesn't match|IP address mismatch", "tls", "its certificate is for another name"),
+    (r"[Cc]ertificate verify failed|certificate", "tls", "its certificate is not trusted (--ca FILE, or --insecure)"),
+    (r"TLS|SSL", "tls", "no secure connection comes about"),
+    (r"closed|EOF|reset", "closed", "it closed the connection before an answer"),
+)
+_INFORMATIONAL = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d\b")
+_read_headers = Http1Client.read_headers
+
+
+def failure(message: str, request: http.Request) -> tuple[str, str]:
+    """A short code and one sentence for a request that found no answer."""
+    to = f"{request.scheme}://{request.pretty_host}" + ("" if request.port in (80, 443) else f":{request.port}")
+    for pattern, code, words in _REASONS:
+        if re.search(pattern, message):
+            return code, f"oauthtap could not reach {to}: {words}."
+    return "unreachable", f"oauthtap could not reach {to}: {message[:200]}."
+
+
+def failure_answer(code: str, sentence: str, status: int = 502) -> http.Response:
+    """What the client gets in place of an answer. The connection closes: mitmproxy would give
+    the same answer on it for ever, also when the upstream is back."""
+    body = json.dumps({"error": code, "error_description": sentence})
+    return http.Response.make(
+        status,
+        body,
+        {"Content-Type": "application/json", "Cache-Control": "no-store", "Connection": "close", "X-Oauthtap": code},
+    )
+
+
+class TapStream(HttpStream):
+    """A request and its answer, where an upstream that fails gives an answer too."""
+
+    def handle_protocol_error(
+        self, event: RequestProtocolError | ResponseProtocolError
+    ) -> layer.CommandGenerator[None]:
+        waiting = self.server_state in (
+            self.state_wait_for_response_headers,
+            self.state_uninitialized,
+            self.state_consume_response_body,
+        )
+        if not isinstance(event, ResponseProtocolError) or not waiting or self.client_state != self.state_done:
+            yield from super().handle_protocol_error(event)
+            return
+        asked = self.flow
+        asked.error = flow.Error(event.message)
+        asked.metadata[FAILED] = event.message
+        asked.response = failure_answer(*failure(event.message, asked.request))
+        asked.response.timestamp_start = asked.response.timestamp_end = time.time()
+        yield HttpErrorHook(asked)
+        if (yield from self.check_killed(False)):
+            return
+        self.server_state = self.state_done
+        asked.live = False
+        yield SendHttp(ResponseHeaders(self.stream_id, asked.response, False), self.context.client)
+        yield SendHttp(ResponseData(self.stream_id, asked.response.raw_content or b""), self.context.client)
+        yield DropStream(self.stream_id)
+        yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
+
+
+class TapLayer(HttpLayer):
+    """HTTP on one client connection, made of `TapStream`s."""
+
+    def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
+        self.streams[stream_id] = TapStream(self.context.fork(), stream_id)
+        yield from self.event_to_child(self.streams[stream_id], events.Start())
+
+
+def _skip_informational(self: Any, event: Any) -> Any:
+    """An upstream's 103 or 100 would be taken for the answer, and the client would wait for ever."""
+    if isinstance(event, events.DataReceived) and self.request:
+        while self.buf and _INFORMATIONAL.match(head := bytes(self.buf)):
+            end = head.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            self.buf.maybe_extract_at_most(end + 4)
+    yield from _read_headers(self, event)
+
+
+class HttpSpoken:
+    """The addon that puts these layers in place for reverse listeners."""
+
+    name = "oauthtap_http"
+
+    def load(self, loader: Any) -> None:
+        Http1Client.read_headers = _skip_informational  # type: ignore[method-assign]
+
+    def done(self) -> None:
+        Http1Client.read_headers = _read_headers  # type: ignore[method-assign]
+
+    def next_layer(self, asked: layer.NextLayer) -> None:
+        """Speak our HTTP where mitmproxy would speak its own behind a reverse listener."""
+        context = asked.context
+        mode = context.client.proxy_mode
+        ours = isinstance(mode, ReverseMode) and mode.scheme == "http" and context.client.transport_protocol == "tcp"
+        if asked.layer or not ours or not stack_match(context, (layers.modes.ReverseProxy,)):
+            return
+        stack = tunnel.LayerStack()
+        if starts_like_tls_record(asked.data_client()):
+            stack /= ClientTLSLayer(context)
+        stack /= TapLayer(context, HTTPMode.transparent)
+        asked.layer = stack[0]

@@ -1,0 +1,160 @@
+"""Runs the tap: puts the pieces together, starts them, and stops them again. Judges and prints nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mitmproxy.master import Master
+
+from oauthtap import urls
+from oauthtap.mitm import embed, ports
+from oauthtap.mitm.addon import Ears, TapAddon
+from oauthtap.mitm.hops import Hops
+from oauthtap.mitm.http_layer import HttpSpoken
+from oauthtap.mitm.listeners import Listeners, modes
+from oauthtap.mitm.ports import CALLBACK, Ports
+from oauthtap.mitm.settings import Settings, StartupError
+from oauthtap.origins import Origins, local_origin
+from oauthtap.relay import Relay
+from oauthtap.tap import Tap
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The tap stands: what to tell the person."""
+
+    url: str
+    """The local MCP URL, for the client."""
+    web_url: str | None
+    """mitmweb's address with its token; None without it."""
+    addon: TapAddon
+
+
+async def serve(
+    settings: Settings,
+    tap: Tap,
+    ears: Ears,
+    *,
+    on_ready: Callable[[Ready], None] = lambda ready: None,
+    stop: asyncio.Event | None = None,
+    signals: bool = True,
+) -> None:
+    """Stand between client and upstream until `stop` is set, or Ctrl-C or SIGTERM comes.
+
+    Raises StartupError when it cannot start. When it returns, every exchange was fed to
+    `tap` and told to `ears`, those of streams that were still open too.
+    """
+    stop = stop or asyncio.Event()
+    origin = urls.origin(settings.upstream)
+    if not origin.startswith(("http://", "https://")):
+        raise StartupError(f"{settings.upstream} is no http or https URL. Try: --upstream https://…")
+    known, relay = _ports(settings, origin)
+    with embed.quiet_logs(settings.verbose):
+        master = embed.make_master(settings)
+        addon = _addon(settings, tap, ears, origin, known, relay)
+        first = [*modes(origin, settings.port), *(_callback_modes(relay) if relay.port else [])]
+        starting = _Starting(lambda: on_ready(_ready(settings, master, addon)))
+        embed.add_early(master, addon, addon._hops, HttpSpoken(), *_web(settings), starting)
+        embed.configure(master, settings, first)
+        if settings.web:
+            _open_web(master, settings, tap)
+        known.remember()
+        await _until_stopped(master, stop, signals)
+    embed.forget_bundle(settings)
+
+
+def _ports(settings: Settings, origin: str) -> tuple[Ports, Relay]:
+    """The ports of this run, the first and the callback's already chosen."""
+    ports.check(settings.port, "--port", taken=[settings.web_port])
+    reserved = {settings.web_port} if settings.web else set()
+    if settings.web:
+        ports.check(settings.web_port, "--web-port", taken=[settings.port])
+    known = Ports(settings.state, origin, settings.port, frozenset({settings.port, *reserved}))
+    callback = known.choose(CALLBACK) if settings.callback != "direct" else None
+    known.taken[origin] = settings.port
+    return known, Relay(callback, settings.callback, known.registered)
+
+
+def _callback_modes(relay: Relay) -> list[str]:
+    """The callback's port leads nowhere: `.invalid` never resolves (RFC 6761, 6.4)."""
+    assert relay.port is not None
+    return modes("http://callback.invalid", relay.port)
+
+
+def _addon(settings: Settings, tap: Tap, ears: Ears, origin: str, known: Ports, relay: Relay) -> TapAddon:
+    return TapAddon(
+        tap,
+        Origins({origin: settings.port}),
+        relay,
+        Listeners(known),
+        Hops(settings.upstream, settings.connect_to, private=settings.allow_private),
+        ears,
+        fixes=frozenset(settings.fix),
+        remember=known.remember,
+    )
+
+
+def _web(settings: Settings) -> list[Any]:
+    if not settings.web:
+        return []
+    from oauthtap.mitm.web import Bounded
+
+    return [Bounded()]
+
+
+def _open_web(master: Master, settings: Settings, tap: Tap) -> None:
+    from oauthtap.mitm import view, web
+
+    assert isinstance(master, web.WatchedMaster)
+    web.protect(master, web.token_of(settings.state), tap.redactor)
+    view.add()
+
+
+def _ready(settings: Settings, master: Master, addon: TapAddon) -> Ready:
+    path = settings.upstream[len(settings.upstream.split("://")[0]) + 3 :].partition("/")
+    local = local_origin(settings.port) + path[1] + path[2]
+    return Ready(local, getattr(master, "web_url", None), addon)
+
+
+class _Starting:
+    """Tells when everything listens."""
+
+    name = "oauthtap_starting"
+
+    def __init__(self, on_ready: Callable[[], None]) -> None:
+        self.running = on_ready
+
+
+async def _until_stopped(master: Master, stop: asyncio.Event, signals: bool) -> None:
+    loop = asyncio.get_running_loop()
+    if signals:
+        with contextlib.suppress(NotImplementedError):  # Windows has no such handlers
+            for sign in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(sign, _stopping(master, stop))
+    running = asyncio.ensure_future(master.run())
+    stopped = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait([running, stopped], return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            await embed.drain(master)
+        await running
+    except OSError as problem:
+        raise StartupError(str(problem.strerror or problem).splitlines()[0]) from None
+    finally:
+        stopped.cancel()
+
+
+def _stopping(master: Master, stop: asyncio.Event) -> Callable[[], None]:
+    """The first signal drains, the second ends at once."""
+
+    def stopping() -> None:
+        if stop.is_set():
+            master.shutdown()
+        stop.set()
+
+    return stopping

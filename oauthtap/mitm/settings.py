@@ -1,0 +1,39 @@
+"""What the person asked for on the command line, as one value. Knows flags; imports no mitmproxy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from platformdirs import user_state_path
+
+from oauthtap.relay import Callback
+
+
+class StartupError(Exception):
+    """The tap cannot start. The text is one sentence for a person, and ends in what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All flags of the tap that the proxy has to know."""
+
+    upstream: str
+    """The MCP URL, in upstream names."""
+    port: int = 8080
+    """The first local port: that of the upstream itself. Further origins take the next free ones."""
+    web: bool = True
+    web_port: int = 8081
+    ca: str | None = None
+    """A PEM file with a further CA to trust."""
+    insecure: bool = False
+    connect_to: tuple[str, ...] = ()
+    """As curl's: `HOST1:PORT1:HOST2:PORT2`."""
+    callback: Callback = "auto"
+    fix: tuple[str, ...] = ()
+    """Rules whose patches are applied to answers before the client gets them."""
+    allow_private: bool = False
+    """Documents of a public upstream may name private addresses."""
+    state: Path = field(default_factory=lambda: user_state_path("oauthtap"))
+    """Where ports are remembered and mitmproxy keeps its files."""
+    verbose: bool = False

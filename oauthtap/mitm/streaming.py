@@ -1,0 +1,86 @@
+"""Answers that pass as they come. Knows mitmproxy's stream hook; judges nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from mitmproxy import ctx, http
+
+from oauthtap import rename_answers
+from oauthtap.mitm.translate import Passage
+from oauthtap.origins import Origins
+from oauthtap.streams import Copy, Events
+
+_LARGE = 1 << 20
+_LIVE_EVERY = 0.25
+"""Seconds between two looks that mitmweb gets at an open stream."""
+
+
+def passes_unbuffered(flow: http.HTTPFlow, *, repairing: bool) -> bool:
+    """The answer is a stream, or may be: only what could be a document is held back to be renamed.
+
+    `repairing`: answers of every other kind may be patched, so they wait too.
+    """
+    assert flow.response is not None
+    headers = flow.response.headers
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type == "text/event-stream":
+        return True
+    length = headers.get("content-length", "")
+    if length.isdecimal():
+        return int(length) > _LARGE
+    if flow.request.method == "HEAD" or flow.response.status_code in (204, 304):
+        return False
+    return not repairing and not (media_type == "application/json" or media_type.endswith("+json") or not media_type)
+
+
+def start(
+    flow: http.HTTPFlow, passage: Passage, origins: Callable[[], Origins], on_endpoint: Callable[[], None]
+) -> None:
+    """Let the answer pass and keep a copy. `on_endpoint` is told, once, of the 2024-11-05 transport's first event."""
+    assert flow.response is not None
+    response = flow.response
+    passage.copy = copy = Copy()
+    is_events = response.headers.get("content-type", "").lower().startswith("text/event-stream")
+    packed = response.headers.get("content-encoding", "identity").lower() != "identity"
+    if is_events and not packed:
+        response.headers.pop("content-length", None)
+        passage.events = Events(
+            endpoint=lambda url: origins().local(url, passage.host),
+            message=lambda text: rename_answers.body(text, "mcp", origins(), passage.host),
+        )
+    if response.is_http2 and not flow.request.is_http2 and "content-length" not in response.headers:
+        # HTTP/2 has frames; without this an HTTP/1 client could not tell the end from a broken line.
+        response.headers["transfer-encoding"] = "chunked"
+    events, shown = passage.events, _Live(flow, copy)
+
+    def passing(data: bytes) -> bytes:
+        if data:
+            copy.add(data)
+            shown.now_and_then()
+        if events is None:
+            return data
+        sent = events(data)
+        if events.seen_endpoint and passage.step is None:
+            on_endpoint()
+        return sent
+
+    response.stream = passing
+
+
+class _Live:
+    """Lets mitmweb show an open stream, while somebody looks."""
+
+    def __init__(self, flow: http.HTTPFlow, copy: Copy) -> None:
+        self._flow, self._copy, self._last = flow, copy, 0.0
+
+    def now_and_then(self) -> None:
+        view: Any = getattr(ctx.master, "view", None)
+        if view is None or time.monotonic() - self._last < _LIVE_EVERY or self._flow.response is None:
+            return
+        self._last = time.monotonic()
+        self._flow.response.data.content = self._copy.bytes()
+        if getattr(ctx.master, "watched", True):
+            view.update([self._flow])

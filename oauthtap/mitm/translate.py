@@ -1,0 +1,164 @@
+"""Flows to exchanges and back. Knows mitmproxy's messages; judges and renames nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mitmproxy import http
+from mitmproxy.net import encoding
+from mitmproxy.net.http.status_codes import RESPONSES
+
+from oauthtap.relay import Swap
+from oauthtap.streams import Copy, Events
+from oauthtap.tap import Step
+from oauthtap.wire import Actor, Exchange, Pairs, Request, Response
+
+_TEXTUAL = ("text/", "application/json", "application/x-www-form-urlencoded", "application/xml", "application/jwt")
+
+
+@dataclass
+class Passage:
+    """What we know of one request on its way through us."""
+
+    upstream: str
+    """The upstream origin it is for; empty at our own callback."""
+    host: str
+    """The name by which the client knows us: `localhost`, `127.0.0.1` or `[::1]`."""
+    meant: Request | None = None
+    """The request as the client meant it, in upstream names."""
+    swap: Swap = field(default_factory=dict)
+    """Our redirect URIs that stand in it, to the client's own."""
+    made: bool = False
+    """The answer is ours: nothing was asked of an upstream."""
+    guessed: bool = False
+    """An authorization request to an endpoint that no document named."""
+    answered: Pairs | None = None
+    """The header lines of the answer as the upstream sent them."""
+    copy: Copy | None = None
+    """What passed of an answer that is not held back."""
+    events: Events | None = None
+    step: Step | None = None
+    """What the exchange turned out to be, once it was judged."""
+
+
+def asked(flow: http.HTTPFlow, local: str) -> Request:
+    """The request as it came to us. `local`: our origin that it came to."""
+    return Request(
+        method=flow.request.method,
+        url=local + flow.request.path,
+        headers=lines(flow.request),
+        body=_decoded(flow.request) or "",
+    )
+
+
+def answered(flow: http.HTTPFlow, headers: Pairs) -> Response:
+    """The answer as the upstream sent it, with these header lines; `flow` has a whole one."""
+    assert flow.response is not None
+    return Response(status=flow.response.status_code, headers=headers, body=_decoded(flow.response))
+
+
+def streamed(flow: http.HTTPFlow, headers: Pairs, copy: Copy, *, ended: bool) -> Response:
+    """The answer that passed without being held back, as far as it was copied."""
+    assert flow.response is not None
+    response = Response(status=flow.response.status_code, headers=headers)
+    coding = (response.header("content-encoding") or "").strip().lower()
+    data: bytes | None = copy.bytes()
+    if coding and coding != "identity":
+        try:
+            unpacked = encoding.decode(copy.bytes(), coding) if copy.whole and ended else None
+            data = unpacked if isinstance(unpacked, bytes) else None
+        except ValueError:
+            data = None
+    text = None if data is None or _is_binary(response.media_type) else data.decode("utf-8", "replace")
+    return response.model_copy(update={"body": text, "truncated": not (copy.whole and ended)})
+
+
+def exchange(
+    flow: http.HTTPFlow, meant: Request, response: Response | None, *, took: float | None, error: str | None = None
+) -> Exchange:
+    """The exchange to be judged; every text in it is proper Unicode."""
+    begun = flow.request.timestamp_start
+    return Exchange(
+        request=_clean(meant),
+        response=_clean(response) if response else None,
+        error=error,
+        at=begun,
+        took=took,
+        actor=actor_of(meant),
+        connection=flow.client_conn.id,
+    )
+
+
+def actor_of(request: Request) -> Actor:
+    """A browser says so: it navigates, or it wants to see a page."""
+    mode, accepts = request.header("sec-fetch-mode"), request.header("accept") or ""
+    navigates = mode == "navigate" if mode else "text/html" in accepts
+    return "browser" if navigates and request.method in ("GET", "POST") else "client"
+
+
+def put_request(flow: http.HTTPFlow, before: Request, after: Request, upstream: str) -> None:
+    """Make the flow's request what `after` says, touching only what differs from `before`."""
+    flow.request.path = after.url[len(upstream) :]
+    if after.headers != before.headers:
+        flow.request.headers = _headers(after.headers)
+    if after.body != before.body:
+        flow.request.text = after.body
+
+
+def put_response(flow: http.HTTPFlow, before: Response, after: Response) -> None:
+    """Make the flow's answer what `after` says, touching only what differs from `before`."""
+    assert flow.response is not None
+    if after.status != before.status:
+        flow.response.status_code = after.status
+        flow.response.reason = RESPONSES.get(after.status, "")
+    if after.headers != before.headers:
+        flow.response.headers = _headers(after.headers)
+    if after.body != before.body:
+        flow.response.text = after.body
+
+
+def lines(message: http.Message) -> Pairs:
+    """The header lines in order. What is no UTF-8 in them survives the way back."""
+    return tuple((name, value) for name, value in message.headers.items(multi=True))
+
+
+def _headers(pairs: Pairs) -> http.Headers:
+    return http.Headers(
+        [(name.encode("utf-8", "surrogateescape"), value.encode("utf-8", "surrogateescape")) for name, value in pairs]
+    )
+
+
+def _decoded(message: http.Message) -> str | None:
+    """The body as text; None when it was not kept, is no text, or cannot be decompressed."""
+    if not message.raw_content:
+        return None if message.raw_content is None else ""
+    if _is_binary(message.headers.get("content-type", "").partition(";")[0].strip().lower()):
+        return None
+    try:
+        return message.get_text(strict=False)
+    except ValueError:
+        return None
+
+
+def _is_binary(media_type: str) -> bool:
+    known = not media_type or media_type.startswith(_TEXTUAL) or media_type.endswith(("+json", "+xml", "javascript"))
+    return not known and media_type.startswith(("image/", "audio/", "video/", "font/", "application/"))
+
+
+def _clean[M: (Request, Response)](message: M) -> M:
+    """No half characters: what could not be decoded is shown as such."""
+    texts = [message.body or "", *(value for _, value in message.headers)]
+    if isinstance(message, Request):
+        texts.append(message.url)
+    if not any("\ud800" <= sign <= "\udfff" for text in texts if not text.isascii() for sign in text):
+        return message
+    members = {name: getattr(message, name) for name in type(message).model_fields}
+    members["headers"] = tuple((_proper(name), _proper(value)) for name, value in message.headers)
+    members["body"] = None if message.body is None else _proper(message.body)
+    if isinstance(message, Request):
+        members["url"] = _proper(message.url)
+    return type(message)(**members)
+
+
+def _proper(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -1,0 +1,174 @@
+"""mitmweb as we run it: quiet while nobody looks, bounded, and never a secret in what it saves. Knows no OAuth."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import mitmproxy.types
+from mitmproxy import command, ctx, flow, flowfilter, http
+from mitmproxy.addons import export, save, savehar
+from mitmproxy.io import tnetstring
+from mitmproxy.options import Options
+from mitmproxy.tools.web import app
+from mitmproxy.tools.web.master import WebMaster
+
+from oauthtap.mitm.flowfile import redacted_state
+from oauthtap.redact import Redactor
+
+_KEPT = 2000
+"""Flows that the list holds. A browser asks for all of them at once, and the proxy waits meanwhile."""
+_EVERY = 100
+_REDACTOR = "oauthtap_redactor"
+
+
+class WatchedMaster(WebMaster):
+    """Tells browsers of flows only while there are any: describing a flow costs more than carrying it."""
+
+    def __init__(self, chosen: Options) -> None:
+        super().__init__(chosen, with_termlog=False)
+
+    @property
+    def watched(self) -> bool:
+        """A browser has the page open."""
+        return bool(app.ClientConnection.connections)
+
+    def _sig_view_add(self, flow: flow.Flow) -> None:
+        if self.watched:
+            super()._sig_view_add(flow)
+
+    def _sig_view_update(self, flow: flow.Flow) -> None:
+        if self.watched:
+            super()._sig_view_update(flow)
+
+
+def token_of(folder: Path) -> str:
+    """The token that opens the web interface: the same in every run, so that a bookmark goes on working."""
+    path = folder / "web-token"
+    try:
+        known = path.read_text().strip()
+    except OSError:
+        known = ""
+    if len(known) >= 32:
+        return known
+    fresh = secrets.token_hex(16)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(fresh)
+    return fresh
+
+
+def protect(master: WebMaster, token: str, redactor: Redactor) -> None:
+    """Ask for this token, and let nothing leave by a save or an export that the redactor knows to be secret."""
+    auth: Any = master.addons.get("webauth")
+    # The option of that name takes the token out of the printed URL and logs a warning.
+    auth._password = token
+    for stock, ours in (("export", Exports(redactor)), ("save", Saves(redactor)), ("savehar", SavesHar(redactor))):
+        old = master.addons.get(stock)
+        place = master.addons.chain.index(old)
+        master.addons.remove(old)
+        master.addons.register(ours)
+        master.addons.chain.insert(place, ours)
+    master.app.settings[_REDACTOR] = redactor
+    master.app.add_handlers(r".*", [(r"/flows/dump", Dump)])
+
+
+class Bounded:
+    """Forgets the oldest flows that nobody marked."""
+
+    name = "oauthtap_bounded"
+
+    def __init__(self) -> None:
+        self._seen = 0
+
+    def response(self, flow: http.HTTPFlow) -> None:
+        self._tidy()
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        self._tidy()
+
+    def _tidy(self) -> None:
+        self._seen += 1
+        view: Any = getattr(ctx.master, "view", None)
+        if view is None or self._seen % _EVERY:
+            return
+        over = view.store_count() - _KEPT
+        oldest = (one for one in list(view._store.values()) if not (one.live or one.marked or one.intercepted))
+        view.remove([one for one, _ in zip(oldest, range(over), strict=False)])
+
+
+def struck(flows: Sequence[flow.Flow], redactor: Redactor) -> list[flow.Flow]:
+    """Copies of the flows without secrets; what is no HTTP is left out."""
+    return [http.HTTPFlow.from_state(redacted_state(one, redactor)) for one in flows if isinstance(one, http.HTTPFlow)]
+
+
+class Dump(app.DumpFlows):
+    """File > Save in the browser."""
+
+    def get(self) -> None:
+        """All flows, or those that a filter names, without their secrets."""
+        self.set_header("Content-Disposition", "attachment; filename=flows")
+        self.set_header("Content-Type", "application/octet-stream")
+        wanted: Callable[[flow.Flow], object] = lambda one: True  # noqa: E731
+        if text := self.get_argument("filter", ""):
+            try:
+                wanted = flowfilter.parse(text)
+            except ValueError:
+                raise app.APIError(400, "Invalid filter argument / regex") from None
+        redactor = self.application.settings[_REDACTOR]
+        with BytesIO() as file:
+            for one in self.view:
+                if wanted(one) and isinstance(one, http.HTTPFlow):
+                    tnetstring.dump(redacted_state(one, redactor), file)
+            self.write(file.getvalue())
+
+
+class Exports(export.Export):
+    """Copy as cURL and its like, to the clipboard too."""
+
+    name = "export"
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+
+    @command.command("export.file")  # type: ignore[untyped-decorator]
+    def file(self, format: str, flow: flow.Flow, path: mitmproxy.types.Path) -> None:
+        """Export a flow to path, without its secrets."""
+        super().file(format, struck([flow], self._redactor)[0], path)
+
+    @command.command("export")  # type: ignore[untyped-decorator]
+    def export_str(self, format: str, f: flow.Flow) -> str:
+        """Export a flow and return the result, without its secrets."""
+        return str(super().export_str(format, struck([f], self._redactor)[0]))
+
+
+class Saves(save.Save):
+    """The command `save.file`."""
+
+    name = "save"
+
+    def __init__(self, redactor: Redactor) -> None:
+        super().__init__()
+        self._redactor = redactor
+
+    @command.command("save.file")  # type: ignore[untyped-decorator]
+    def save(self, flows: Sequence[flow.Flow], path: mitmproxy.types.Path) -> None:
+        """Save flows to a file, without their secrets."""
+        super().save(struck(flows, self._redactor), path)
+
+
+class SavesHar(savehar.SaveHar):
+    """The command `save.har`."""
+
+    name = "savehar"
+
+    def __init__(self, redactor: Redactor) -> None:
+        super().__init__()
+        self._redactor = redactor
+
+    def make_har(self, flows: Sequence[flow.Flow]) -> dict[str, Any]:
+        """The flows as a HAR, without their secrets."""
+        return super().make_har(struck(flows, self._redactor))
