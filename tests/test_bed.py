@@ -344,6 +344,13 @@ def test_the_log_holds_what_arrived(walk: WalkTo, bed: Bed) -> None:
     assert CALLBACK in seen[1].body
 
 
+def test_the_log_is_searched_through_every_encoding(walk: WalkTo, bed: Bed) -> None:
+    with bed.watching() as seen:
+        walk("good").authorize(walk("good").register().json()["client_id"])
+    assert [entry.mentions(CALLBACK) for entry in seen] == [True, True]
+    assert not any(entry.mentions("http://localhost:8080") for entry in seen)
+
+
 def test_nobody_gets_out_of_the_bed(bed: Bed) -> None:
     with bed.http() as http, pytest.raises(httpx.ProxyError):
         http.get("https://example.com/")

@@ -65,6 +65,6 @@ def test_a_client_that_cannot_be_installed_fails_the_test(tmp_path: Path, monkey
     npm = programs / "npm"
     npm.write_text("#!/bin/sh\necho no such package\nexit 1\n")
     npm.chmod(0o755)
-    with pytest.raises(pytest.fail.Exception, match="cannot install some-client@1.*\nno such package"):
+    with pytest.raises(pytest.fail.Exception, match=r"(?s)cannot install some-client@1.*\nno such package"):
         from_npm("some-client", "some-client@1")
     assert not list(tmp_path.rglob("installed.json"))

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -39,6 +39,11 @@ class Received:
     @property
     def query(self) -> dict[str, str]:
         return dict(parse_qsl(urlsplit(self.target).query))
+
+    def mentions(self, text: str) -> bool:
+        """Whether `text` occurs anywhere in the request, form- or query-encoded too."""
+        parts = (self.target, self.body, *self.headers.values())
+        return any(text in part or text in unquote_plus(part) for part in parts)
 
     def __str__(self) -> str:
         return f"{self.method} https://{self.host}{self.path} {self.status}"
