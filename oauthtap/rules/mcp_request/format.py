@@ -6,7 +6,7 @@ from oauthtap.findings import Patch, Problem, Problems
 from oauthtap.handshake import Handshake
 from oauthtap.rules import rule
 from oauthtap.specs import must, practice, should
-from oauthtap.stages import Challenge, Mcp
+from oauthtap.stages import Challenge, LegacySse, Mcp
 
 _SENDING = "https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http#sending-messages"
 _BOTH = ("application/json", "text/event-stream")
@@ -39,8 +39,8 @@ def accept_header(mcp: Mcp, so_far: Handshake) -> Problems:
         401
         WWW-Authenticate: Bearer
     """
-    if mcp.request.method != "POST" or mcp.exchange.actor != "client" or not mcp.message:
-        return
+    if mcp.request.method != "POST" or mcp.exchange.actor != "client" or not mcp.message or isinstance(mcp, LegacySse):
+        return  # the transport of 2024-11-05 answers on the stream, whatever Accept says
     accept = mcp.request.header("accept")
     refused = mcp.status == 406
     if _takes_both(accept) or (accept is None and not refused):

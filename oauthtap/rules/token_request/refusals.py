@@ -27,6 +27,7 @@ _OTHERS = (404, 405, 429)
     must("OAuth 2.1 draft-13 §3.2.4; RFC 6749 §5.2", _ERRORS),
     who="authorization-server",
     severity="warning",
+    symptom=True,
 )
 def status(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """A refusal of the token endpoint comes with the wrong status.
