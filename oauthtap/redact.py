@@ -76,6 +76,10 @@ class Redactor:
         members = {name: getattr(exchange, name) for name in Exchange.model_fields}
         return Exchange(**{**members, "request": request, "response": response, "shown": shown, "error": error})
 
+    def strike_url(self, url: str) -> str:
+        """A URL by itself, as it looks in struck exchanges: one the user typed may hold an API key."""
+        return self.sweep(self._url(url))
+
     def sweep(self, text: str) -> str:
         """Any text without the secrets seen so far, in whatever encoding. Places are not looked at."""
         needles = self._known.within(text)

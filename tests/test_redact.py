@@ -195,6 +195,13 @@ def test_a_code_keeps_its_alias_from_redirect_to_token_request() -> None:
     assert dict(target.query)["state"] == "s"
 
 
+def test_a_url_that_was_typed_looks_like_those_on_the_wire() -> None:
+    redactor = Redactor()
+    typed = redactor.strike_url("https://mcp.example.com/mcp?api_key=c4nary-0123456789&v=1")
+    [exchange] = struck("POST https://mcp.example.com/mcp?api_key=c4nary-0123456789&v=1", redactor)
+    assert typed == exchange.request.url == "https://mcp.example.com/mcp?api_key=‹key+1›&v=1"
+
+
 def test_a_path_and_the_redirect_to_it_stay_equal() -> None:
     uid = "V1StGXR8Z5jdHi6BmyT0"
     first, second = struck(
