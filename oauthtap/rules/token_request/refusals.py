@@ -96,7 +96,13 @@ def with_200(token: TokenEndpoint, so_far: Handshake) -> Problems:
         )
 
 
-@rule("token-error-body", must("OAuth 2.1 draft-13 §3.2.4", _ERRORS), who="authorization-server", severity="warning")
+@rule(
+    "token-error-body",
+    must("OAuth 2.1 draft-13 §3.2.4", _ERRORS),
+    who="authorization-server",
+    severity="warning",
+    symptom=True,
+)
 def body(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """The token endpoint refuses without saying why in a way clients can read.
 
