@@ -1,0 +1,1 @@
+"""Device authorization: signing in on another device."""

@@ -1,0 +1,1 @@
+"""Key sets: the public keys with which tokens are checked."""

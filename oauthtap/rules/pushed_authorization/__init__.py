@@ -1,0 +1,1 @@
+"""Pushed authorization requests: the parameters go ahead, the browser carries a reference."""

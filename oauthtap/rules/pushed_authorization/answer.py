@@ -1,0 +1,76 @@
+"""The answer to a pushed authorization request: the reference that the browser will carry."""
+
+from __future__ import annotations
+
+from oauthtap.findings import Patch, Problem, Problems
+from oauthtap.handshake import Handshake
+from oauthtap.rules import rule
+from oauthtap.specs import must
+from oauthtap.stages import PushedAuthorization, text
+
+
+@rule(
+    "par-response",
+    must("RFC 9126 §2.2", "https://www.rfc-editor.org/rfc/rfc9126.html#section-2.2"),
+    who="authorization-server",
+    severity="warning",
+    stops_at=("authorization-request",),
+)
+def response(par: PushedAuthorization, so_far: Handshake) -> Problems:
+    """The answer to a pushed authorization request is not the one that was agreed.
+
+    The client sends its parameters ahead and gets a `request_uri` in return, which the
+    browser then shows at the authorization endpoint. Without it there is nothing to show,
+    and without `expires_in` a client may not know how long it holds.
+
+    Usual causes: a framework that answers 200 by itself; a member left out in a server
+    written by hand.
+
+    Repair: Answer 201 with JSON that has `request_uri` and `expires_in` (seconds).
+
+    Bad:
+        GET https://as.example.com/.well-known/oauth-authorization-server
+        200 {"issuer": "https://as.example.com",
+             "pushed_authorization_request_endpoint": "https://as.example.com/par"}
+
+        POST https://as.example.com/par client_id=c1&response_type=code
+        200 {"request_uri": "urn:ietf:params:oauth:request_uri:made-up-1"}
+
+    Good:
+        GET https://as.example.com/.well-known/oauth-authorization-server
+        200 {"issuer": "https://as.example.com",
+             "pushed_authorization_request_endpoint": "https://as.example.com/par"}
+
+        POST https://as.example.com/par client_id=c1&response_type=code
+        201 {"request_uri": "urn:ietf:params:oauth:request_uri:made-up-1", "expires_in": 60}
+    """
+    if not par.ok or par.request.method != "POST":
+        return
+    if not text(par.answer_object.get("request_uri")):
+        yield Problem(
+            message="the answer is a success without `request_uri`; it has to hold one",
+            at="response.json.request_uri",
+            expected="a request_uri",
+            actual="none",
+            severity="error",
+        )
+        return
+    lifetime = par.answer_object.get("expires_in")
+    known = isinstance(lifetime, int | float) and not isinstance(lifetime, bool)
+    if not known:
+        yield Problem(
+            message=f"`expires_in` is {'missing' if lifetime is None else repr(lifetime)[:40]}; it has to be a number",
+            at="response.json.expires_in",
+            expected="a number of seconds",
+            actual=repr(lifetime)[:40],
+            patch=Patch(status=201, merge={"expires_in": 60}, assumes="the reference holds for a minute"),
+        )
+    elif par.status != 201:
+        yield Problem(
+            message=f"the answer has status {par.status}; it has to be 201",
+            at="response.status",
+            expected="201",
+            actual=str(par.status),
+            severity="note",
+            patch=Patch(status=201),
+        )

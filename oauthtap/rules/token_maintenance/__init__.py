@@ -1,0 +1,1 @@
+"""Looking tokens up and giving them back: introspection and revocation."""
