@@ -108,7 +108,7 @@ def build(
         reached=verdict.reached,
         connected=verdict.connected,
         cause=_cause(verdict),
-        exchanges=tuple(_step(stages) for stages in handshake.exchanges()),
+        exchanges=tuple(row(stages) for stages in handshake.exchanges()),
         findings=verdict.findings,
         not_checked=tuple(not_checked),
         clients=outlooks(profiles, handshake, today) if handshake.stages else (),
@@ -138,7 +138,8 @@ def _cause(verdict: Verdict) -> Cause | None:
     )
 
 
-def _step(stages: tuple[Stage, ...]) -> Step:
+def row(stages: tuple[Stage, ...]) -> Step:
+    """One exchange, given its stages, as the report tells it."""
     exchange = stages[0].exchange
     return Step(
         id=exchange.id,

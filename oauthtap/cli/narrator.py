@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 from urllib.parse import urlsplit
 
+from oauthtap.findings import Finding
 from oauthtap.plain import plain
 from oauthtap.render.console import Ink, findings_below, line, summary
-from oauthtap.report import Report
-from oauthtap.report import Step as Row
+from oauthtap.report import Report, row
 from oauthtap.tap import Step
 
 SILENCE = 20.0
@@ -52,9 +53,16 @@ class Narrator:
         ]
         self.say(*rows)
 
-    def step(self, step: Step, row: Row) -> None:
-        """One exchange as it happened, with its findings below it."""
-        self.say(line(row, self.ink), *findings_below(step.findings, self.ink))
+    def step(self, step: Step) -> None:
+        """One exchange as it happened, with its findings below it, and what a patch made of the answer."""
+        self.say(line(row(step.stages), self.ink), *findings_below(step.findings, self.ink))
+        if step.exchange.shown is not None:
+            said, saw = step.exchange.status, step.exchange.shown.status
+            self.say(f"        patched: upstream said {said}, the client saw {saw} (see the session)")
+
+    def findings(self, findings: Iterable[Finding]) -> None:
+        """What only shows over time: it came to nothing."""
+        self.say(*findings_below(tuple(findings), self.ink))
 
     def listener(self, local: str, upstream: str) -> None:
         self.say(f"      {self.ink('note', f'{plain(upstream)} is now at {local}')}")
