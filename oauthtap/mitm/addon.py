@@ -2,53 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
-import logging
-import time
 from collections.abc import Callable
 
 from mitmproxy import http
 from mitmproxy.net.http.status_codes import RESPONSES
 
-from oauthtap import reachable, rename_answers, rename_requests, urls
+from oauthtap import rename_answers, rename_requests, urls
 from oauthtap.mitm import translate
-from oauthtap.mitm.annotate import annotate
 from oauthtap.mitm.hops import Hops
 from oauthtap.mitm.http_layer import FAILED, failure_answer
-from oauthtap.mitm.listeners import Listeners
+from oauthtap.mitm.kinds import is_a_page, is_authorization, kind_of
+from oauthtap.mitm.observing import Observer
+from oauthtap.mitm.opening import Opening
 from oauthtap.mitm.streaming import passes_unbuffered, start
 from oauthtap.mitm.translate import Passage
 from oauthtap.origins import Origins, host_used, local_origin
 from oauthtap.relay import Relay, meant, restored
 from oauthtap.rename_answers import Kind
-from oauthtap.tap import Step, Tap
-from oauthtap.wire import Exchange, Pairs, Request, Response, first
+from oauthtap.wire import Pairs, Request, Response, first
 
-log = logging.getLogger("oauthtap")
-
-_MOST_ORIGINS = 16
-"""A document that names more authorization servers than this is up to something."""
-_KINDS: tuple[tuple[str, Kind], ...] = (
-    ("prm-discovery", "resource-metadata"),
-    ("as-discovery", "server-metadata"),
-    ("client-registration", "registration"),
-    ("token-", "token"),
-    ("mcp-", "mcp"),
-    ("legacy-sse", "mcp"),
-)
-_LEFT = ("client disconnect", "peer closed connection", "killed", "connection closed by peer")
-
-
-@dataclasses.dataclass
-class Ears:
-    """Who is told what. Each is called on the proxy's own thread and has to be quick."""
-
-    on_step: Callable[[Step], None] = lambda step: None
-    on_flow: Callable[[http.HTTPFlow, Step], None] = lambda flow, step: None
-    """After the flow was annotated and renamed."""
-    on_listener: Callable[[str, str], None] = lambda local, upstream: None
-    on_note: Callable[[str], None] = lambda sentence: None
-    """Something the person should know that is nobody's fault."""
+_LEFT = ("client disconnect", "killed")
 
 
 class TapAddon:
@@ -57,17 +30,21 @@ class TapAddon:
     name = "oauthtap"
 
     def __init__(
-        self, tap: Tap, origins: Origins, relay: Relay, listeners: Listeners, hops: Hops, ears: Ears,
-        *, fixes: frozenset[str] = frozenset(), remember: Callable[[set[str]], None] = lambda marks: None,
+        self, observer: Observer, opening: Opening, relay: Relay, hops: Hops, *,
+        repairing: bool = False, remember: Callable[[set[str]], None] = lambda marks: None,
     ) -> None:  # fmt: skip
-        self.tap, self.origins, self.relay, self.ears = tap, origins, relay, ears
-        self._listeners, self._hops, self._fixes, self._remember = listeners, hops, fixes, remember
+        self._observer, self._opening, self.relay, self.hops = observer, opening, relay, hops
+        self._repairing, self._remember = repairing, remember
         self._passages: dict[str, tuple[Passage, http.HTTPFlow]] = {}
         self._authorize: set[str] = set()
         """Authorization endpoints that metadata named, in comparable form."""
-        self._noted: set[str] = set()
         self.requests = 0
         """Requests that came to us so far."""
+
+    @property
+    def origins(self) -> Origins:
+        """The map as it is now."""
+        return self._opening.origins
 
     # --- the request
 
@@ -104,13 +81,14 @@ class TapAddon:
             return
         passage.meant = rename_requests.request(came, self.origins, passage.upstream)
         sent = self._with_our_callback(passage, passage.meant)
-        authorization = _is_authorization(passage.meant)
+        passage.sent = sent.url
+        authorization = is_authorization(passage.meant)
         if authorization and urls.endpoint(passage.meant.url) in self._authorize:
             self._bounce(flow, passage, sent)
             return
         passage.guessed = authorization
         for sentence in rename_requests.unrenamable(came):
-            self._note(sentence)
+            self._observer.note(sentence)
         translate.put_request(flow, came, sent, passage.upstream)
         if "text/event-stream" in flow.request.headers.get("accept", ""):
             # A compressed stream could neither be read nor be renamed while it passes.
@@ -122,7 +100,7 @@ class TapAddon:
         text = asked.body or ""
         if asked.method == "POST" and isinstance(asked.json_object.get("redirect_uris"), list):
             text, passage.swap = self.relay.registration(text)
-        elif _is_authorization(asked):
+        elif is_authorization(asked):
             query, passage.swap = self.relay.authorization(query, passage.host)
         elif first(asked.form, "grant_type") or "grant_type" in asked.json_object:
             text, passage.swap = self.relay.token(text)
@@ -136,7 +114,7 @@ class TapAddon:
         """Send the browser to the real authorization endpoint: a login page keeps its own origin."""
         flow.response = _redirect(sent.url)
         passage.made = True
-        self._judge(flow, passage, None)
+        self._observer.judge(flow, passage)
 
     def _callback(self, flow: http.HTTPFlow, passage: Passage, came: Request) -> None:
         """The browser comes back: note what it brings, and send it on to the client."""
@@ -152,7 +130,7 @@ class TapAddon:
         passage.meant = Request(method=came.method, url=meant(waiting, query), headers=headers, body=came.body)
         onward = self.relay.onward(waiting, query, self.origins)
         flow.response = _redirect(onward, 302 if came.method == "GET" else 307)
-        self._judge(flow, passage, None)
+        self._observer.judge(flow, passage)
 
     # --- the answer
 
@@ -168,11 +146,11 @@ class TapAddon:
         )
         if flow.response.is_http2 and not flow.response.reason:
             flow.response.reason = RESPONSES.get(flow.response.status_code, "")
-        if passes_unbuffered(flow, repairing=bool(self._fixes)):
+        if passes_unbuffered(flow, repairing=self._repairing):
             head = Response(status=flow.response.status_code, headers=passage.answered)
-            await self._open_named("mcp", head, passage)
+            await self._opening.open_named("mcp", head, passage)
             flow.response.headers = http.Headers(_bytes(self._renamed_headers(passage, head)))
-            start(flow, passage, lambda: self.origins, lambda: self._judge_stream(flow, passage, ended=False))
+            start(flow, passage, lambda: self.origins, lambda: self._observer.judge_stream(flow, passage, ended=False))
 
     async def response(self, flow: http.HTTPFlow) -> None:
         """Observe, repair, rename."""
@@ -180,27 +158,22 @@ class TapAddon:
         if passage is None or flow.response is None:
             return
         if passage.copy is not None:
-            self._judge_stream(flow, passage, ended=True)
-            flow.response.data.content = passage.copy.bytes()
+            self._observer.judge_stream(flow, passage, ended=True)
         elif not passage.made:
             await self._answer(flow, passage)
-        self._done(flow, passage)
+        self._observer.finished(flow, passage)
 
     async def _answer(self, flow: http.HTTPFlow, passage: Passage) -> None:
         assert flow.response is not None
         came = translate.answered(flow, passage.answered or ())
-        original = _with_body(came, restored(came.body, passage.swap) if came.body and passage.swap else came.body)
-        repaired = original
-        step = self._judge(flow, passage, original, announce=False)
-        for finding in step.findings:
-            if finding.patch and finding.rule in self._fixes:
-                repaired = finding.patch(repaired)
-        self._announce(passage, step, original, repaired)
-        kind = _kind_of(step)
-        await self._open_named(kind, repaired, passage)
+        original = translate.with_body(came, restored(came.body or "", passage.swap)) if passage.swap else came
+        repaired = self._observer.judge(flow, passage, original) or original
+        assert passage.step is not None
+        kind = kind_of(passage.step)
+        await self._opening.open_named(kind, repaired, passage)
         self._learn(kind, passage, original)
-        if passage.guessed and _is_a_page(repaired, passage):
-            flow.response = _redirect(passage.meant.url if passage.meant else passage.upstream)
+        if passage.guessed and is_a_page(repaired, passage):
+            flow.response = _redirect(passage.sent)
             return
         now = Response(status=came.status, headers=translate.lines(flow.response), body=came.body)
         translate.put_response(flow, now, self._renamed(kind, passage, repaired))
@@ -232,24 +205,6 @@ class TapAddon:
             if passage.swap:
                 self._remember(self.relay.registered)
 
-    async def _open_named(self, kind: Kind, answer: Response, passage: Passage) -> None:
-        """Be there before the client is: a port for every origin this answer sends it to."""
-        in_browser = passage.meant is not None and translate.actor_of(passage.meant) == "browser"
-        if kind == "other" or in_browser or (kind != "mcp" and answer.status >= 400):
-            return
-        for url in rename_answers.named(kind, answer):
-            origin = urls.origin(url)
-            if not origin or origin in self.origins.ports or self.origins.is_local(url):
-                continue
-            reason = reachable.refusal(origin, private=self._hops.private)
-            if reason is None and len(self.origins.ports) >= _MOST_ORIGINS:
-                reason = f"{_MOST_ORIGINS} origins are open already"
-            if reason:
-                self._note(f"No local port for {origin}: {reason}.")
-            elif (port := await self._listeners.open(origin)) is not None:
-                self.origins = self.origins.opened(origin, port)
-                self.ears.on_listener(local_origin(port), origin)
-
     # --- what went wrong, and what is left
 
     def error(self, flow: http.HTTPFlow) -> None:
@@ -260,88 +215,20 @@ class TapAddon:
         words = str(flow.metadata.get(FAILED) or (flow.error.msg if flow.error else "no answer"))
         left = FAILED not in flow.metadata and words.lower().startswith(_LEFT)
         if passage.copy is not None and flow.response is not None:
-            self._judge_stream(flow, passage, ended=False, error=None if left else words)
-            flow.response.data.content = passage.copy.bytes()
+            self._observer.judge_stream(flow, passage, ended=False, error=None if left else words)
         elif passage.meant is not None:
-            words = self._hops.refused.pop(flow.server_conn.id, words)
-            self._judge(flow, passage, None, error="client disconnected before an answer came" if left else words)
-        self._done(flow, passage)
+            words = self.hops.refused.pop(flow.server_conn.id, words)
+            words = "client disconnected before an answer came" if left else words
+            self._observer.judge(flow, passage, error=words)
+        self._observer.finished(flow, passage)
 
     def done(self) -> None:
         """The tap stops: streams that are still open are recorded as far as they came."""
         for passage, flow in list(self._passages.values()):
-            if passage.copy is not None and flow.response is not None:
-                self._judge_stream(flow, passage, ended=False)
-                self._done(flow, passage)
+            if passage.copy is not None:
+                self._observer.judge_stream(flow, passage, ended=False)
+                self._observer.finished(flow, passage)
         self._passages.clear()
-
-    # --- telling
-
-    def _judge_stream(self, flow: http.HTTPFlow, passage: Passage, *, ended: bool, error: str | None = None) -> None:
-        """Once, whatever comes first: the `endpoint` event of a legacy stream, the end, or the client's leaving."""
-        if passage.step is None and passage.copy is not None:
-            response = translate.streamed(flow, passage.answered or (), passage.copy, ended=ended)
-            if passage.swap and response.body:
-                response = _with_body(response, restored(response.body, passage.swap))
-            self._judge(flow, passage, response, error=error)
-
-    def _judge(
-        self, flow: http.HTTPFlow, passage: Passage, response: Response | None,
-        *, error: str | None = None, announce: bool = True,
-    ) -> Step:  # fmt: skip
-        assert passage.meant is not None
-        took = max(0.0, time.time() - flow.request.timestamp_start)
-        exchange = translate.exchange(flow, passage.meant, response, took=took, error=error)
-        if passage.made:
-            exchange = exchange.model_copy(update={"actor": "browser" if exchange.actor != "client" else "client"})
-        step = self.tap.feed(exchange)
-        if announce:
-            self._announce(passage, step)
-        return step
-
-    def _announce(
-        self, passage: Passage, step: Step, original: Response | None = None, repaired: Response | None = None
-    ) -> None:
-        if repaired is not original and repaired is not None:
-            members = {name: getattr(step.exchange, name) for name in Exchange.model_fields}
-            shown = self.tap.redactor.strike(Exchange(**{**members, "shown": repaired}))
-            step = dataclasses.replace(step, exchange=shown)
-        passage.step = step
-        self.ears.on_step(step)
-
-    def _done(self, flow: http.HTTPFlow, passage: Passage) -> None:
-        if passage.step is not None:
-            annotate(flow, passage.step)
-            self.ears.on_flow(flow, passage.step)
-
-    def _note(self, sentence: str) -> None:
-        if sentence not in self._noted:
-            self._noted.add(sentence)
-            self.ears.on_note(sentence)
-
-
-def _kind_of(step: Step) -> Kind:
-    for stage in step.stages:
-        for beginning, kind in _KINDS:
-            if stage.slug.startswith(beginning):
-                return kind
-    return "other"
-
-
-def _is_authorization(request: Request) -> bool:
-    """The browser is sent to an authorization endpoint (RFC 6749, 4.1.1; RFC 9126, 4)."""
-    names = {name for name, _ in (*request.query, *(request.form if request.method == "POST" else ()))}
-    opens = {"client_id", "response_type"} <= names or {"client_id", "request_uri"} <= names
-    return opens and "grant_type" not in names and (request.method == "GET" or not request.form)
-
-
-def _is_a_page(answer: Response, passage: Passage) -> bool:
-    """An authorization endpoint that nobody named exists: the browser should be there, not here."""
-    if answer.status >= 400:
-        return False
-    location = answer.header("location") or ""
-    callbacks = (first(passage.meant.query, "redirect_uri") if passage.meant else None) or ""
-    return not (callbacks and location.startswith(callbacks))
 
 
 def _redirect(url: str, status: int = 302) -> http.Response:
@@ -351,12 +238,6 @@ def _redirect(url: str, status: int = 302) -> http.Response:
 def _misdirected(flow: http.HTTPFlow, port: int) -> str:
     asked = flow.request.headers.get("host", "nobody")[:100]
     return f"This is oauthtap; it answers to {local_origin(port)} and not to {asked}."
-
-
-def _with_body(response: Response, body: str | None) -> Response:
-    if body == response.body:
-        return response
-    return Response(status=response.status, headers=response.headers, body=body, truncated=response.truncated)
 
 
 def _bytes(pairs: Pairs) -> list[tuple[bytes, bytes]]:

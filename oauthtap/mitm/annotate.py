@@ -10,11 +10,17 @@ from oauthtap.plain import plain
 from oauthtap.tap import Step
 
 MARKERS = {"error": ":x:", "warning": ":warning:", "note": ""}
+STEPS: dict[str, Step] = {}
+"""Flow id to what it turned out to be, for the newest flows of this run."""
+_KEPT = 4000
 STAGE, FINDINGS, BECAUSE = "oauthtap_stage", "oauthtap_findings", "oauthtap_because"
 
 
 def annotate(flow: http.HTTPFlow, step: Step) -> None:
     """Write a step onto its flow. The exchange goes along without secrets, so that a saved flow can be judged again."""
+    STEPS[flow.id] = step
+    if len(STEPS) > _KEPT:
+        del STEPS[next(iter(STEPS))]
     worst = sorted(step.findings, key=lambda finding: RANK[finding.severity])
     flow.metadata[EXCHANGE] = step.exchange.model_dump_json(exclude_defaults=True)
     flow.metadata[STAGE] = step.stage

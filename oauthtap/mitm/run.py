@@ -13,10 +13,12 @@ from mitmproxy.master import Master
 
 from oauthtap import urls
 from oauthtap.mitm import embed, ports
-from oauthtap.mitm.addon import Ears, TapAddon
+from oauthtap.mitm.addon import TapAddon
 from oauthtap.mitm.hops import Hops
 from oauthtap.mitm.http_layer import HttpSpoken
 from oauthtap.mitm.listeners import Listeners, modes
+from oauthtap.mitm.observing import Ears, Observer
+from oauthtap.mitm.opening import Opening
 from oauthtap.mitm.ports import CALLBACK, Ports
 from oauthtap.mitm.settings import Settings, StartupError
 from oauthtap.origins import Origins, local_origin
@@ -59,7 +61,7 @@ async def serve(
         addon = _addon(settings, tap, ears, origin, known, relay)
         first = [*modes(origin, settings.port), *(_callback_modes(relay) if relay.port else [])]
         starting = _Starting(lambda: on_ready(_ready(settings, master, addon)))
-        embed.add_early(master, addon, addon._hops, HttpSpoken(), *_web(settings), starting)
+        embed.add_early(master, addon, addon.hops, HttpSpoken(), *_web(settings), starting)
         embed.configure(master, settings, first)
         if settings.web:
             _open_web(master, settings, tap)
@@ -87,16 +89,10 @@ def _callback_modes(relay: Relay) -> list[str]:
 
 
 def _addon(settings: Settings, tap: Tap, ears: Ears, origin: str, known: Ports, relay: Relay) -> TapAddon:
-    return TapAddon(
-        tap,
-        Origins({origin: settings.port}),
-        relay,
-        Listeners(known),
-        Hops(settings.upstream, settings.connect_to, private=settings.allow_private),
-        ears,
-        fixes=frozenset(settings.fix),
-        remember=known.remember,
-    )
+    observer = Observer(tap, ears, frozenset(settings.fix))
+    hops = Hops(settings.upstream, settings.connect_to, private=settings.allow_private)
+    opening = Opening(Origins({origin: settings.port}), Listeners(known), hops, observer)
+    return TapAddon(observer, opening, relay, hops, repairing=bool(settings.fix), remember=known.remember)
 
 
 def _web(settings: Settings) -> list[Any]:

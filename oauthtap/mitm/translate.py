@@ -26,6 +26,8 @@ class Passage:
     """The name by which the client knows us: `localhost`, `127.0.0.1` or `[::1]`."""
     meant: Request | None = None
     """The request as the client meant it, in upstream names."""
+    sent: str = ""
+    """The URL as it was sent, our redirect URI in it."""
     swap: Swap = field(default_factory=dict)
     """Our redirect URIs that stand in it, to the client's own."""
     made: bool = False
@@ -87,6 +89,13 @@ def exchange(
         actor=actor_of(meant),
         connection=flow.client_conn.id,
     )
+
+
+def with_body(response: Response, body: str | None) -> Response:
+    """The same answer with another body."""
+    if body == response.body:
+        return response
+    return Response(status=response.status, headers=response.headers, body=body, truncated=response.truncated)
 
 
 def actor_of(request: Request) -> Actor:

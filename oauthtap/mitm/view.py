@@ -14,25 +14,15 @@ from mitmproxy import contentviews, http
 from mitmproxy.contentviews import Contentview, Metadata, SyntaxHighlight
 
 from oauthtap.findings import RANK, Finding
-from oauthtap.mitm.annotate import because
+from oauthtap.mitm.annotate import STEPS, because
 from oauthtap.mitm.flowfile import exchange_from
 from oauthtap.plain import plain
 from oauthtap.redact import claims, jose_header
 from oauthtap.tap import Step
 from oauthtap.wire import Exchange, Message, Pairs
 
-STEPS: dict[str, Step] = {}
-"""Flow id to what it turned out to be, for the flows of this run."""
-_KEPT = 4000
 _LONGEST = 20_000
 _TOKENS = ("access_token", "id_token", "assertion", "client_assertion", "subject_token")
-
-
-def remember(flow: http.HTTPFlow, step: Step) -> None:
-    """Keep a step for the view; the oldest go first."""
-    STEPS[flow.id] = step
-    while len(STEPS) > _KEPT:
-        del STEPS[next(iter(STEPS))]
 
 
 def add() -> None:

@@ -131,6 +131,9 @@ class Exports(export.Export):
 
     name = "export"
 
+    def load(self, loader: Any) -> None:
+        """The options are there: the addon in whose place this stands brought them."""
+
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
 
@@ -150,6 +153,9 @@ class Saves(save.Save):
 
     name = "save"
 
+    def load(self, loader: Any) -> None:
+        """The options are there: the addon in whose place this stands brought them."""
+
     def __init__(self, redactor: Redactor) -> None:
         super().__init__()
         self._redactor = redactor
@@ -164,6 +170,9 @@ class SavesHar(savehar.SaveHar):
     """The command `save.har`."""
 
     name = "savehar"
+
+    def load(self, loader: Any) -> None:
+        """The options are there: the addon in whose place this stands brought them."""
 
     def __init__(self, redactor: Redactor) -> None:
         super().__init__()

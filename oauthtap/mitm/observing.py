@@ -1,0 +1,81 @@
+"""Hands exchanges to the tap, and what it says of them to whoever listens. Renames nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+
+from mitmproxy import http
+
+from oauthtap.mitm import translate
+from oauthtap.mitm.annotate import annotate
+from oauthtap.mitm.translate import Passage
+from oauthtap.relay import restored
+from oauthtap.tap import Step, Tap
+from oauthtap.wire import Exchange, Response
+
+
+@dataclasses.dataclass
+class Ears:
+    """Who is told what. Each is called on the proxy's own thread and has to be quick."""
+
+    on_step: Callable[[Step], None] = lambda step: None
+    on_flow: Callable[[http.HTTPFlow, Step], None] = lambda flow, step: None
+    """When a flow is complete, annotated, and in the names the client saw."""
+    on_listener: Callable[[str, str], None] = lambda local, upstream: None
+    on_note: Callable[[str], None] = lambda sentence: None
+    """Something the person should know that is nobody's fault. Each sentence once."""
+
+
+class Observer:
+    """The tap behind the proxy. Each passage is judged once, on what the upstream really sent."""
+
+    def __init__(self, tap: Tap, ears: Ears, fixes: frozenset[str] = frozenset()) -> None:
+        self._tap, self.ears, self._fixes = tap, ears, fixes
+        self._noted: set[str] = set()
+
+    def judge(
+        self, flow: http.HTTPFlow, passage: Passage, response: Response | None = None, *, error: str | None = None
+    ) -> Response | None:
+        """Feed one exchange. Gives the answer as the client is to get it, in upstream names: repaired where asked."""
+        assert passage.meant is not None
+        took = max(0.0, time.time() - flow.request.timestamp_start)
+        exchange = translate.exchange(flow, passage.meant, response, took=took, error=error)
+        step = self._tap.feed(exchange)
+        repaired = response
+        for finding in step.findings:
+            if response is not None and repaired is not None and finding.patch and finding.rule in self._fixes:
+                repaired = finding.patch(repaired)
+        if repaired is not response:
+            members = {name: getattr(step.exchange, name) for name in Exchange.model_fields}
+            shown = self._tap.redactor.strike(Exchange(**{**members, "shown": repaired}))
+            step = dataclasses.replace(step, exchange=shown)
+        passage.step = step
+        annotate(flow, step)
+        self.ears.on_step(step)
+        return repaired
+
+    def judge_stream(self, flow: http.HTTPFlow, passage: Passage, *, ended: bool, error: str | None = None) -> None:
+        """Once, whatever comes first: the `endpoint` event of a legacy stream, its end, or the client's leaving."""
+        if passage.copy is None or flow.response is None:
+            return
+        if passage.step is None:
+            response = translate.streamed(flow, passage.answered or (), passage.copy, ended=ended)
+            if passage.swap and response.body:
+                response = translate.with_body(response, restored(response.body, passage.swap))
+            self.judge(flow, passage, response, error=error)
+
+    def finished(self, flow: http.HTTPFlow, passage: Passage) -> None:
+        """Nothing more comes on this flow."""
+        if passage.copy is not None and flow.response is not None:
+            # It is not sent again: it is there to be seen and saved.
+            flow.response.data.content = passage.copy.bytes()
+        if passage.step is not None:
+            self.ears.on_flow(flow, passage.step)
+
+    def note(self, sentence: str) -> None:
+        """Tell the person, once."""
+        if sentence not in self._noted:
+            self._noted.add(sentence)
+            self.ears.on_note(sentence)

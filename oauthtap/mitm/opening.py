@@ -1,0 +1,52 @@
+"""Opens a way to every origin an answer sends the client to, before the answer goes out. Judges nothing."""
+
+from __future__ import annotations
+
+from oauthtap import reachable, rename_answers, urls
+from oauthtap.mitm import translate
+from oauthtap.mitm.hops import Hops
+from oauthtap.mitm.listeners import Listeners
+from oauthtap.mitm.observing import Observer
+from oauthtap.mitm.translate import Passage
+from oauthtap.origins import Origins, local_origin
+from oauthtap.rename_answers import Kind
+from oauthtap.wire import Response
+
+_MOST_ORIGINS = 16
+"""A document that names more authorization servers than this is up to something."""
+
+
+class Opening:
+    """The map of origins as it grows."""
+
+    def __init__(self, origins: Origins, listeners: Listeners, hops: Hops, observer: Observer) -> None:
+        self.origins = origins
+        self._listeners, self._hops, self._observer = listeners, hops, observer
+
+    async def open_named(self, kind: Kind, answer: Response, passage: Passage) -> None:
+        """A port for every origin that this answer names, where one may be opened.
+
+        Not for pages: a browser that is sent on belongs at the real place.
+        """
+        in_browser = passage.meant is not None and translate.actor_of(passage.meant) == "browser"
+        if kind == "other" or in_browser or (kind != "mcp" and answer.status >= 400):
+            return
+        for url in rename_answers.named(kind, answer):
+            origin = urls.origin(url)
+            if origin and origin not in self.origins.ports and not self.origins.is_local(url):
+                await self._open(origin)
+
+    async def _open(self, origin: str) -> None:
+        reason = reachable.refusal(origin, private=self._hops.private)
+        if reason is None and len(self.origins.ports) >= _MOST_ORIGINS:
+            reason = f"{_MOST_ORIGINS} origins are open already"
+        if reason:
+            self._observer.note(f"No local port for {origin}: {reason}.")
+            return
+        port = await self._listeners.open(origin)
+        if port is None:
+            self._observer.note(f"No local port for {origin}: none is free.")
+            return
+        if origin not in self.origins.ports:
+            self.origins = self.origins.opened(origin, port)
+            self._observer.ears.on_listener(local_origin(port), origin)
