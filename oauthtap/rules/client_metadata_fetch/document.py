@@ -1,0 +1,322 @@
+"""The document behind a URL-shaped client id: whether it is there, and what it says."""
+
+from __future__ import annotations
+
+import re
+
+from oauthtap import urls
+from oauthtap.findings import Problem, Problems
+from oauthtap.handshake import Handshake
+from oauthtap.rules import rule
+from oauthtap.specs import must, should
+from oauthtap.stages import AuthorizationRequest, ClientMetadata, PushedAuthorization, text
+from oauthtap.wire import first
+
+_MCP = "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/client-registration#implementation-requirements"
+_DRAFT = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-client-id-metadata-document-00"
+_REFUSED_AT = ("authorization-request", "authorization-interaction", "authorization-response", "token-request")
+_WITH_SECRET = ("client_secret_basic", "client_secret_post", "client_secret_jwt")
+_SMALL = 5 * 1024
+"""Bytes; authorization servers are advised to read no more (draft-00, 6.6)."""
+
+
+@rule(
+    "cimd-client-id-format",
+    must("MCP 2026-07-28 Client Registration 'Implementation Requirements'; draft-ietf-oauth-client-id-metadata-document-00 §3", f"{_DRAFT}#section-3"),
+    who="client",
+    since="2025-11-25",
+    stops_at=_REFUSED_AT,
+)  # fmt: skip
+def client_id_format(stage: AuthorizationRequest | PushedAuthorization, so_far: Handshake) -> Problems:
+    """The client id is a URL, and not one that may be a client id.
+
+    An authorization server fetches this URL to learn who the client is. For safety it
+    accepts plain https URLs with a path and nothing tricky in them.
+
+    Usual causes: the home page of the client used as its id; a local development URL.
+
+    Repair: Host the document at a plain https URL with a path, such as
+    `https://client.example.com/oauth/client.json`, and use exactly that.
+
+    Bad:
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=https%3A%2F%2Fclient.example.com&state=s1
+        400
+
+    Good:
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=https%3A%2F%2Fclient.example.com%2Fid.json&state=s1
+        302
+        Location: http://localhost:3000/callback?code=made-up-code-1&state=s1
+    """
+    pushed = stage if isinstance(stage, PushedAuthorization) else None
+    client_id = first(pushed.form, "client_id") if pushed else first(stage.request.query, "client_id")
+    if not client_id or not client_id.lower().startswith(("https://", "http://")):
+        return
+    if client_id in so_far.client_ids and _was_registered(client_id, so_far):
+        return
+    parts = urls.split(client_id)
+    wrong = _what_is_wrong(client_id)
+    if wrong or (parts and parts.query):
+        yield Problem(
+            message=f"the client id {client_id} {wrong or 'has a query'}; it has to be a plain https URL with a path",
+            at="request.form.client_id" if pushed else "request.query.client_id",
+            expected="an https URL with a path, without fragment, user or dots in the path",
+            actual=client_id,
+            severity=None if wrong else "warning",
+        )
+
+
+def _what_is_wrong(client_id: str) -> str | None:
+    parts = urls.split(client_id)
+    if parts is None:
+        return "cannot be read as a URL"
+    if parts.scheme != "https":
+        return "is not https"
+    if parts.path in ("", "/"):
+        return "has no path"
+    if "#" in client_id:
+        return "has a fragment"
+    if "@" in parts.netloc:
+        return "has a user in it"
+    return "has dots as a path segment" if re.search(r"/\.{1,2}(?:/|$)", parts.path) else None
+
+
+def _was_registered(client_id: str, so_far: Handshake) -> bool:
+    """The authorization server itself gave the id out; then its form is its own affair."""
+    return so_far.registration is not None and text(_granted(so_far).get("client_id")) == client_id
+
+
+def _granted(so_far: Handshake) -> dict[str, object]:
+    response = so_far.registration.exchange.response if so_far.registration else None
+    return response.json_object if response else {}
+
+
+@rule(
+    "cimd-document-unavailable",
+    must("draft-ietf-oauth-client-id-metadata-document-01 §4 and §4.1", "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-client-id-metadata-document-01#section-4"),
+    who="client",
+    since="2025-11-25",
+    stops_at=_REFUSED_AT,
+)  # fmt: skip
+def unavailable(document: ClientMetadata, so_far: Handshake) -> Problems:
+    """There is no document behind the client id.
+
+    The authorization server fetches the client id to learn the client's name and its
+    callback. When it gets a page, a redirect or nothing, it refuses the sign-in.
+
+    Usual causes: the document was not deployed, or has moved; it lies on a host that the
+    authorization server cannot reach.
+
+    Repair: Serve the document at exactly that URL: status 200, `application/json`, no
+    redirect, no authentication.
+
+    Bad:
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=https%3A%2F%2Fclient.example.com%2Fid.json&state=s1
+        400
+
+        @authorization-server
+        GET https://client.example.com/id.json
+        404
+
+    Good:
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=https%3A%2F%2Fclient.example.com%2Fid.json&state=s1
+        302
+        Location: http://localhost:3000/callback?code=made-up-code-1&state=s1
+
+        @authorization-server
+        GET https://client.example.com/id.json
+        200 {"client_id": "https://client.example.com/id.json", "client_name": "Example",
+             "redirect_uris": ["http://localhost:3000/callback"]}
+    """
+    if document.status == 304 or (document.exchange.response is None and document.exchange.error is None):
+        return
+    if document.exchange.response is not None and (document.found or document.response.truncated):
+        return
+    what = document.exchange.error or (f"status {document.status}" if document.status != 200 else "no JSON object")
+    yield Problem(
+        message=f"{document.url} gives {what}; it has to give 200 with a JSON object",
+        at="response.status" if document.exchange.response else "request.url",
+        expected="200 with a JSON object",
+        actual=what,
+    )
+
+
+@rule(
+    "cimd-document-required-members",
+    must("MCP 2026-07-28 Client Registration 'Implementation Requirements'", _MCP),
+    who="client",
+    since="2025-11-25",
+    stops_at=_REFUSED_AT,
+)
+def required_members(document: ClientMetadata, so_far: Handshake) -> Problems:
+    """The client's document lacks a member that has to be there.
+
+    The id says which client it is, the name is shown to the user, and the callbacks are
+    compared with the one asked for. Without one of them the document is refused.
+
+    Usual causes: a document written for another purpose; a member under another name.
+
+    Repair: Put `client_id`, `client_name` and `redirect_uris` into the document.
+
+    Bad:
+        @authorization-server
+        GET https://client.example.com/id.json
+        200 {"client_id": "https://client.example.com/id.json", "redirect_uris": ["http://localhost:3000/callback"]}
+
+    Good:
+        @authorization-server
+        GET https://client.example.com/id.json
+        200 {"client_id": "https://client.example.com/id.json", "client_name": "Example",
+             "redirect_uris": ["http://localhost:3000/callback"]}
+    """
+    missing = [name for name in ("client_id", "client_name", "redirect_uris") if not document.document.get(name)]
+    if document.found and missing:
+        yield Problem(
+            message=f"the document has no {', '.join(missing)}; it has to hold client_id, client_name and redirect_uris",
+            at=f"response.json.{missing[0]}",
+            expected="client_id, client_name, redirect_uris",
+            actual=", ".join(document.document)[:200],
+        )
+
+
+@rule(
+    "cimd-document-client-id-mismatch",
+    must("MCP 2026-07-28 Client Registration 'Implementation Requirements'; draft-ietf-oauth-client-id-metadata-document-00 §4.1", _MCP),
+    who="client",
+    since="2025-11-25",
+    stops_at=_REFUSED_AT,
+)  # fmt: skip
+def client_id_mismatch(document: ClientMetadata, so_far: Handshake) -> Problems:
+    """The document carries another client id than the URL it lies at.
+
+    The two have to be the same text. Otherwise anybody could copy the document of a
+    trusted client and appear under its name, so the authorization server refuses it.
+
+    Usual causes: the document was moved or is served from a second host; a slash at the
+    end; capital letters.
+
+    Repair: Write the URL of the document into `client_id`, letter by letter.
+
+    Bad:
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=https%3A%2F%2Fclient.example.com%2Fid.json&state=s1
+        400
+
+        @authorization-server
+        GET https://client.example.com/id.json
+        200 {"client_id": "https://www.client.example.com/id.json", "client_name": "Example",
+             "redirect_uris": ["http://localhost:3000/callback"]}
+
+    Good:
+        @authorization-server
+        GET https://client.example.com/id.json
+        200 {"client_id": "https://client.example.com/id.json", "client_name": "Example",
+             "redirect_uris": ["http://localhost:3000/callback"]}
+    """
+    stated = document.get("client_id")
+    if stated and stated != document.url:
+        yield Problem(
+            message=f"`client_id` is {stated}; the document lies at {document.url}",
+            at="response.json.client_id",
+            expected=document.url,
+            actual=stated,
+        )
+
+
+@rule(
+    "cimd-document-shared-secret",
+    must("draft-ietf-oauth-client-id-metadata-document-00 §4.1", f"{_DRAFT}#section-4.1"),
+    who="client",
+    since="2025-11-25",
+    stops_at=_REFUSED_AT,
+)
+def shared_secret(document: ClientMetadata, so_far: Handshake) -> Problems:
+    """The client's public document speaks of a shared secret.
+
+    Everybody can read the document, and nobody has agreed on a secret with the
+    authorization server. So there can be none, and such a document is refused.
+
+    Usual causes: the answer of a dynamic registration was published as the document.
+
+    Repair: Use `"token_endpoint_auth_method": "none"`, or `private_key_jwt` with public
+    keys, and leave `client_secret` out.
+
+    Bad:
+        @authorization-server
+        GET https://client.example.com/id.json
+        200 {"client_id": "https://client.example.com/id.json", "client_name": "Example",
+             "redirect_uris": ["http://localhost:3000/callback"],
+             "token_endpoint_auth_method": "client_secret_post"}
+
+    Good:
+        @authorization-server
+        GET https://client.example.com/id.json
+        200 {"client_id": "https://client.example.com/id.json", "client_name": "Example",
+             "redirect_uris": ["http://localhost:3000/callback"],
+             "token_endpoint_auth_method": "none"}
+    """
+    for name in ("client_secret", "client_secret_expires_at"):
+        if name in document.document:
+            yield Problem(
+                message=f"the document has `{name}`; a public document cannot have a shared secret",
+                at=f"response.json.{name}",
+                expected="no such member",
+                actual=name,
+            )
+    method = document.get("token_endpoint_auth_method")
+    if method in _WITH_SECRET:
+        yield Problem(
+            message=f"`token_endpoint_auth_method` is {method}; it has to be none or private_key_jwt",
+            at="response.json.token_endpoint_auth_method",
+            expected="none, or private_key_jwt",
+            actual=method,
+        )
+
+
+@rule(
+    "cimd-document-too-large",
+    should("draft-ietf-oauth-client-id-metadata-document-00 §6.6", f"{_DRAFT}#section-6.6"),
+    who="client",
+    severity="note",
+    since="2025-11-25",
+)
+def too_large(document: ClientMetadata, so_far: Handshake) -> Problems:
+    """The client's document is longer than authorization servers are advised to read.
+
+    A server fetches it from a stranger, so it reads some 5 kB and stops. What is longer
+    may arrive cut off, and then cannot be read at all.
+
+    Usual causes: a logo or a policy text inside the document.
+
+    Repair: Keep the document below 5 kB, and link to logos and texts.
+
+    Bad:
+        @authorization-server
+        GET https://client.example.com/id.json
+        200 {"client_id": "https://client.example.com/id.json", "client_name": "Example",
+             "redirect_uris": ["http://localhost:3000/callback"]}
+        Content-Length: 18000
+
+    Good:
+        @authorization-server
+        GET https://client.example.com/id.json
+        200 {"client_id": "https://client.example.com/id.json", "client_name": "Example",
+             "redirect_uris": ["http://localhost:3000/callback"]}
+    """
+    if not document.ok:
+        return
+    stated = document.response.header("content-length") or ""
+    compressed = document.response.header("content-encoding") is not None
+    size = len(document.answer_text.encode("utf-8", "replace"))
+    if stated.isascii() and stated.isdigit() and not compressed:
+        size = max(size, int(stated[:12]))
+    if size > _SMALL:
+        yield Problem(
+            message=f"the document has {size} bytes; {_SMALL} are sure to be read",
+            at="response.body",
+            expected=f"at most {_SMALL} bytes",
+            actual=str(size),
+        )

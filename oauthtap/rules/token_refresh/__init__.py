@@ -1,0 +1,1 @@
+"""Refreshing: a new access token for a refresh token, without the user."""

@@ -1,0 +1,101 @@
+"""How the authorization server answers a refresh."""
+
+from __future__ import annotations
+
+import re
+
+from oauthtap.findings import Patch, Problem, Problems
+from oauthtap.handshake import Handshake
+from oauthtap.rules import rule
+from oauthtap.specs import must
+from oauthtap.stages import TokenRefresh, text
+
+_DEAD_TOKEN = re.compile(
+    r"refresh[ _-]?token\b.{0,40}\b(?:invalid|expired|revoked|unknown|not found|not valid|no longer valid|"
+    r"does not exist|already used|not exist|reuse|malformed|unrecognized)|"
+    r"\b(?:invalid|expired|revoked|unknown|unrecognized|inactive)\b.{0,20}\brefresh[ _-]?token",
+    re.I | re.S,
+)
+_ITS_OWN = {"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope", "invalid_target"}
+"""Other refusals, with a meaning of their own."""
+
+
+@rule(
+    "refresh-rotation-missing",
+    must("MCP 2026-07-28 Authorization Security Considerations 'Token Theft'; OAuth 2.1 draft-13 §4.3.1", "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/security-considerations#token-theft"),
+    who="authorization-server",
+    severity="note",
+)  # fmt: skip
+def rotation_missing(refresh: TokenRefresh, so_far: Handshake) -> Problems:
+    """A refresh token stays good after it was used, for a client without a secret.
+
+    A client on a user's machine cannot keep a secret, so its refresh token is all a thief
+    needs. When each use replaces it, a stolen one is noticed at its second use.
+
+    Usual causes: rotation is a switch at most authorization servers, and it is off.
+
+    Repair: Turn rotation on for public clients, and allow a few seconds in which the old
+    token still works.
+
+    Bad:
+        POST https://as.example.com/token grant_type=refresh_token&client_id=c1&refresh_token=made-up-refresh-1
+        200 {"access_token": "made-up-token-2", "token_type": "Bearer"}
+
+    Good:
+        POST https://as.example.com/token grant_type=refresh_token&client_id=c1&refresh_token=made-up-refresh-1
+        200 {"access_token": "made-up-token-2", "token_type": "Bearer", "refresh_token": "made-up-refresh-2"}
+    """
+    if not refresh.access_token or refresh.authorization or refresh.request.header("dpop"):
+        return
+    old, new = refresh.get("refresh_token"), text(refresh.granted.get("refresh_token"))
+    proven = any(refresh.get(name) for name in ("client_secret", "client_assertion"))
+    if old and not proven and (not new or new == old):
+        yield Problem(
+            message=f"the refresh brings {'the same refresh token' if new else 'no new refresh token'}; "
+            "for a public client it has to bring a new one",
+            at="response.json.refresh_token",
+            expected="a new refresh token",
+            actual="the same" if new else "none",
+        )
+
+
+@rule(
+    "refresh-error-not-invalid-grant",
+    must("RFC 6749 §5.2", "https://datatracker.ietf.org/doc/html/rfc6749#section-5.2"),
+    who="authorization-server",
+    severity="warning",
+    stops_at=("mcp-token-rejected", "mcp-challenge", "mcp-initialize"),
+)
+def not_invalid_grant(refresh: TokenRefresh, so_far: Handshake) -> Problems:
+    """A dead refresh token is refused with another code than invalid_grant.
+
+    Clients read the code, not the words. `invalid_grant` tells them to forget the token and
+    let the user sign in. With any other they may try the dead token again and again.
+
+    Usual causes: a general handler that turns each failure into `invalid_request`,
+    `server_error` or a 401 of its own.
+
+    Repair: Answer 400 with `"error": "invalid_grant"` when a refresh token is unknown, has
+    run out or was revoked.
+
+    Bad:
+        POST https://as.example.com/token grant_type=refresh_token&client_id=c1&refresh_token=made-up-refresh-1
+        400 {"error": "invalid_request", "error_description": "Refresh token has expired"}
+
+    Good:
+        POST https://as.example.com/token grant_type=refresh_token&client_id=c1&refresh_token=made-up-refresh-1
+        400 {"error": "invalid_grant", "error_description": "Refresh token has expired"}
+    """
+    if refresh.status is None or refresh.status < 400 or refresh.oauth_error in (_ITS_OWN | {"invalid_grant"}):
+        return
+    words = refresh.answer_text[:2000]
+    if _DEAD_TOKEN.search(words) and not re.search(r"missing|required|must be provided", words, re.I):
+        code = refresh.oauth_error
+        yield Problem(
+            message=f"the refresh token is called dead with {refresh.status} {code or 'and no error code'}; "
+            "it has to be 400 invalid_grant",
+            at="response.json.error",
+            expected="invalid_grant",
+            actual=code or "none",
+            patch=Patch(status=400, merge={"error": "invalid_grant"}),
+        )
