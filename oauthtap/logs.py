@@ -45,8 +45,8 @@ class _Event:
 
 
 def recognizes(text: str) -> bool:
-    """The text is a log of a client we can read."""
-    return bool(_CLAUDE_TEXT.search(text) or _MCP_REMOTE.search(text))
+    """The text is a log of a client we can read: its first lines are."""
+    return bool(_CLAUDE_TEXT.search(text, 0, 20_000) or _MCP_REMOTE.search(text, 0, 20_000))
 
 
 def recognizes_line(line: dict[str, Any]) -> bool:

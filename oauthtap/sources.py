@@ -34,11 +34,10 @@ def read(path: Path | str) -> Recording:
     if _TNETSTRING.match(data):
         return _flows(path)
     text = _text(data)
-    start = text.lstrip()
-    if start[:1] in ("{", "["):
-        return _json(path, text)
     if logs.recognizes(text):
         return _read_logs(path, text)
+    if text.lstrip()[:1] in ("{", "["):
+        return _json(path, text)
     if _REQUEST.search(text):
         return _notation(path, text)
     raise SourceError(f"{path}: nothing oauthtap knows. Try: {_KNOWN}")
@@ -124,5 +123,5 @@ def _notation(path: Path, text: str) -> Recording:
         exchanges = tuple(notation.parse("\n".join(map(textwrap.dedent, fenced)) if fenced else textwrap.dedent(text)))
     except (notation.NotationError, ValueError) as problem:
         raise SourceError(f"{path}, {problem}. Try: the notation of `oauthtap explain RULE`") from None
-    named = re.search(r"^# mcp: (\S+)$", text, re.MULTILINE)
+    named = re.search(r"^\s*# mcp: (\S+)$", text, re.MULTILINE)
     return Recording(exchanges, {"upstream": named[1]} if named else {})

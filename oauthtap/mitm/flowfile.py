@@ -100,6 +100,7 @@ def _text(message: http.Message) -> tuple[str | None, str | None]:
     if message.raw_content is None:
         return None, None
     try:
+        message.get_content(strict=True)  # the only one that tells when a Content-Encoding is not true
         return _clean(message.get_text(strict=False) or ""), None
     except ValueError as problem:
         return None, f"the body cannot be decoded: {problem}"
