@@ -1,0 +1,1 @@
+"""Tokens without a browser: client credentials, exchanged and asserted identities, device codes."""
