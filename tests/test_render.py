@@ -29,7 +29,7 @@ def test_the_four_answers_come_first_and_in_order() -> None:
 
 def test_colours_only_where_they_are_wanted() -> None:
     assert "\x1b[" not in console(judge(SEED2))
-    assert "\x1b[" in console(judge(SEED2), Ink(on=True))
+    assert "\x1b[" in console(judge(SEED2), ink=Ink(on=True))
 
 
 def test_no_format_lets_control_characters_through() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from datetime import date
+from typing import NamedTuple
 
 from oauthtap import sources
 from oauthtap.cli import own_rules
@@ -16,21 +17,32 @@ from oauthtap.render.console import Ink, console
 from oauthtap.report import Report
 from oauthtap.sources import SourceError
 from oauthtap.tap import Tap
+from oauthtap.wire import Exchange
+
+
+class Judged(NamedTuple):
+    """What was recorded, and what is to be said about it."""
+
+    report: Report
+    exchanges: tuple[Exchange, ...]
 
 
 def check(arguments: Namespace) -> int:
     """Print the report on a recording. Gives 1 when a finding reaches `--fail-on`."""
     own_rules.load(arguments.rules)
-    report = judge(arguments.file, revision=arguments.revision, client=arguments.client)
+    report, exchanges = judge(arguments.file, revision=arguments.revision, client=arguments.client)
     if arguments.format == "console":
-        sys.stdout.write(console(report, Ink(sys.stdout.isatty())))
+        sys.stdout.write(console(report, ink=Ink(sys.stdout.isatty())))
     else:
-        sys.stdout.write(FORMATS[arguments.format](report))
+        sys.stdout.write(FORMATS[arguments.format](report, exchanges))
     return exit_code(report, arguments.fail_on)
 
 
-def judge(path: str, *, revision: str | None = None, client: str | None = None) -> Report:
-    """The report on a file or session folder. Raises Usage when it cannot be read."""
+def judge(path: str, *, revision: str | None = None, client: str | None = None) -> Judged:
+    """The report on a file or session folder, and its exchanges without secrets.
+
+    Raises Usage when it cannot be read.
+    """
     try:
         recording = sources.read(path)
     except SourceError as problem:
@@ -40,7 +52,8 @@ def judge(path: str, *, revision: str | None = None, client: str | None = None) 
     tap = Tap(recording.upstream, revision or recording.revision, client or recording.client, profiles())
     for exchange in recording.exchanges:
         tap.feed(exchange)
-    return tap.report(now=recording.until, today=date.today())
+    report = tap.report(now=recording.until, today=date.today())
+    return Judged(report, tuple(step.exchange for step in tap.steps))
 
 
 def exit_code(report: Report, fail_on: str | None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 
@@ -12,6 +12,7 @@ from oauthtap.plain import plain
 from oauthtap.render.words import MARK, WHO, others, outcome
 from oauthtap.report import Report, Step
 from oauthtap.stages import Because
+from oauthtap.wire import Exchange
 
 _COLOURS = {
     "error": "\x1b[31m",
@@ -37,7 +38,7 @@ class Ink:
 PLAIN = Ink()
 
 
-def console(report: Report, ink: Ink = PLAIN) -> str:
+def console(report: Report, _: Sequence[Exchange] = (), /, *, ink: Ink = PLAIN) -> str:
     """The whole report: the four answers first, then the exchanges with their findings."""
     lines = [*summary(report, ink), ""]
     by_exchange: dict[int | None, list[Finding]] = {}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from oauthtap.report import Report
+from oauthtap.wire import Exchange
 
 
-def json(report: Report) -> str:
+def json(report: Report, _: Sequence[Exchange] = (), /) -> str:
     """One JSON object, indented, with a line end."""
     return report.model_dump_json(indent=1) + "\n"

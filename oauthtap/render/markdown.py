@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from oauthtap.findings import Finding
 from oauthtap.plain import plain
 from oauthtap.render.console import reason
 from oauthtap.render.words import MARK, WHO, others, outcome
 from oauthtap.report import Report
+from oauthtap.wire import Exchange
 
 
-def markdown(report: Report) -> str:
+def markdown(report: Report, _: Sequence[Exchange] = (), /) -> str:
     """GitHub-flavoured Markdown. Upstream text stands in code spans, so none of it becomes markup."""
     return (
         "\n".join(
