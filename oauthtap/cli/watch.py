@@ -78,7 +78,7 @@ def _reach(arguments: Namespace) -> Reach:
 
 
 async def _watch(arguments: Namespace) -> None:
-    from oauthtap.mitm.addon import Ears  # mitmproxy takes a second to import: only when needed
+    from oauthtap.mitm.observing import Ears  # mitmproxy takes a second to import: only when needed
     from oauthtap.mitm.run import serve
     from oauthtap.mitm.settings import Settings, StartupError
 
