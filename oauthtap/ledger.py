@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from urllib.parse import unquote
 
@@ -57,7 +56,7 @@ class Ledger:
 
     def go_on_after(self, text: str) -> None:
         """Aliases that stand in a text keep their numbers; ours begin behind them."""
-        if re.search(r"‹|\\u2039|%E2%80%B9", text):
+        if "‹" in text or "\\u2039" in text or "%E2%80%B9" in text:
             for kind, number in mentions(text):
                 self._highest[kind] = max(number, self._highest.get(kind, 0))
 

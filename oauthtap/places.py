@@ -7,6 +7,7 @@ doubly wrapped document holds the same secrets, and striking one out must not me
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 KINDS = {
     "accesstoken": "token",
@@ -128,6 +129,7 @@ def is_authorization(header: str) -> bool:
     return header.endswith("authorization")
 
 
+@lru_cache(maxsize=1000)
 def is_secret_header(header: str) -> bool:
     """A header (in lower case) whose whole value is a secret."""
     return _SECRET_HEADER.search(header) is not None
