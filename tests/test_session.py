@@ -242,7 +242,7 @@ def test_no_sessions_are_an_empty_list(tmp_path: Path) -> None:
 
 
 def test_the_default_folder_names_day_and_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "home", lambda: tmp_path)
+    monkeypatch.setattr("oauthtap.session.folder.home", lambda: tmp_path)
     folder = session.default_folder("https://MCP.example.com:8443/mcp", now=0)
     assert folder.parent == tmp_path
     assert folder.name.endswith("-mcp.example.com")

@@ -1,0 +1,29 @@
+"""The session folder: written as the session happens, read again later. Knows files, and no proxy.
+
+    session.jsonl   the header, one exchange a line, and at last when it ended
+    flows.mitm      the same as flows, for mitmweb (records made by `mitm/flowfile.py`)
+    session.har     written when the session ends
+    report.json     and further reports, handed in when the session ends
+
+Folders are 0700 and files 0600. A kill loses at most the exchange under way: every line
+is handed to the system before the next exchange is looked at.
+"""
+
+from oauthtap.session.folder import FLOWS, HAR, JSONL, SessionError, default_folder, home
+from oauthtap.session.listing import Listed, sessions
+from oauthtap.session.reading import read_jsonl, read_session
+from oauthtap.session.writing import SessionWriter
+
+__all__ = [
+    "FLOWS",
+    "HAR",
+    "JSONL",
+    "Listed",
+    "SessionError",
+    "SessionWriter",
+    "default_folder",
+    "home",
+    "read_jsonl",
+    "read_session",
+    "sessions",
+]

@@ -1,0 +1,52 @@
+"""Lists the sessions of a folder. Reads headers and reports, and no exchange."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from oauthtap.session.folder import JSONL, home
+from oauthtap.session.reading import object_in
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One recorded session, as a line of the list."""
+
+    folder: Path
+    started: float | None
+    upstream: str | None
+    connected: bool | None
+    """None: the session has no report, so it was cut off."""
+    cause: str | None
+    """The rule id of the cause; None without one."""
+
+
+def sessions(below: Path | None = None) -> list[Listed]:
+    """Every session below a folder (`home()` when None), newest first. Broken ones are left out."""
+    root = home() if below is None else below
+    found = []
+    for lines in root.glob(f"*/{JSONL}") if root.is_dir() else ():
+        try:
+            with lines.open("rb") as file:
+                header = object_in(file.readline(1_000_000).decode())
+        except (OSError, ValueError, RecursionError):
+            continue
+        found.append(_listed(lines.parent, header))
+    return sorted(found, key=lambda one: (one.started or 0.0, one.folder.name), reverse=True)
+
+
+def _listed(folder: Path, header: dict[str, Any]) -> Listed:
+    try:
+        report = object_in((folder / "report.json").read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        report = {}
+    cause, started, upstream = report.get("cause"), header.get("started"), header.get("upstream")
+    return Listed(
+        folder=folder,
+        started=started if isinstance(started, int | float) else None,
+        upstream=upstream if isinstance(upstream, str) else None,
+        connected=bool(report["connected"]) if "connected" in report else None,
+        cause=str(cause["rule"]) if isinstance(cause, dict) and "rule" in cause else None,
+    )

@@ -1,0 +1,79 @@
+"""Reads a session back from its lines. Knows the format; knows no rule."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from oauthtap.recording import Recording, SourceError
+from oauthtap.session.folder import JSONL, VERSION
+from oauthtap.wire import Exchange
+
+
+def read_session(path: Path | str) -> Recording:
+    """The recording in a session folder, or in a `session.jsonl`. Raises SourceError."""
+    path = Path(path)
+    if path.is_dir():
+        if not (path / JSONL).exists():
+            raise SourceError(f"{path}: no {JSONL} in this folder, so it is no session. Try: oauthtap sessions")
+        path /= JSONL
+    return read_jsonl(path)
+
+
+def read_jsonl(path: Path) -> Recording:
+    """The recording in a `session.jsonl`. A torn last line gives a note, any other a SourceError."""
+    try:
+        lines = path.read_text("utf-8", errors="replace").split("\n")
+    except OSError as problem:
+        raise SourceError(f"{path}: {problem.strerror or problem}") from None
+    header: dict[str, Any] = {}
+    exchanges: list[Exchange] = []
+    notes: list[str] = []
+    until: float | None = None
+    for number, line in _numbered(lines):
+        try:
+            value = object_in(line)
+            if "oauthtap" in value:
+                header = _known_version(value, path)
+            elif "ended" in value and "request" not in value:
+                until = float(value["ended"])
+            else:
+                exchanges.append(Exchange.model_validate(value))
+        except (ValueError, TypeError, RecursionError) as problem:
+            if number < len(lines) or not exchanges:
+                raise SourceError(f"{path}, line {number}: {_reason(problem)}. Try: remove this line") from None
+            notes.append(f"{path.name}, line {number} is torn: the session ended while it was written")
+    if not header:
+        raise SourceError(f"{path}: the first line is no header of an oauthtap session")
+    return Recording(tuple(exchanges), header, until, tuple(notes))
+
+
+def _numbered(lines: list[str]) -> Iterator[tuple[int, str]]:
+    return ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+
+
+def object_in(line: str) -> dict[str, Any]:
+    """The JSON object on a line. Raises ValueError when it is anything else."""
+    value = json.loads(line)
+    if not isinstance(value, dict):
+        raise ValueError("a JSON object is expected")
+    return value
+
+
+def _known_version(header: dict[str, Any], path: Path) -> dict[str, Any]:
+    if header["oauthtap"] != VERSION:
+        raise SourceError(
+            f"{path}: written in format {header['oauthtap']!r}; this oauthtap reads {VERSION}. Try: a newer oauthtap"
+        )
+    return header
+
+
+def _reason(problem: Exception) -> str:
+    if isinstance(problem, ValidationError):
+        first = problem.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return "nested too deep" if isinstance(problem, RecursionError) else str(problem)

@@ -1,0 +1,101 @@
+"""Writes a session folder as the session happens. Knows files, and no proxy."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from oauthtap import har
+from oauthtap.session.folder import FLOWS, HAR, JSONL, VERSION, SessionError, explained, private, replace
+from oauthtap.session.reading import read_jsonl
+from oauthtap.wire import Exchange
+
+
+class SessionWriter:
+    """Writes one session. Every method raises SessionError when the disk refuses.
+
+    `header`: `upstream`, `client`, `revision`, `versions`; `started` is added when missing.
+    `sweep`: takes the secrets known by now out of any text; used once more over everything
+    when the session ends, because a secret may have been learned after it was written.
+    `sweep_flows`: the same for the content of `flows.mitm`, given the finished header.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str,
+        header: Mapping[str, Any],
+        *,
+        sweep: Callable[[str], str] = str,
+        sweep_flows: Callable[[bytes, dict[str, Any]], bytes] | None = None,
+    ) -> None:
+        self.folder = Path(folder).expanduser()
+        self.header: dict[str, Any] = {"oauthtap": VERSION, "started": time.time(), **header}
+        self._sweep = sweep
+        self._sweep_flows = sweep_flows
+        self._closed = False
+        with explained(self.folder):
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if (self.folder / JSONL).exists():
+                raise SessionError(
+                    f"{self.folder} already holds a session. Try: --session {self.folder}-2, or remove the folder"
+                )
+            self.folder.chmod(0o700)
+            self._lines = private(self.folder / JSONL)
+            self._flows = private(self.folder / FLOWS)
+            os.write(self._lines, (_line(self.header) + "\n").encode())
+
+    def add(self, exchange: Exchange) -> None:
+        """Write one exchange, its secrets struck out already."""
+        self._append(self._lines, (_line(_plain(exchange)) + "\n").encode())
+
+    def add_flow(self, record: bytes) -> None:
+        """Write one flow, as `flowfile.record` makes it."""
+        self._append(self._flows, record)
+
+    def close(
+        self,
+        reports: Mapping[str, str] | None = None,
+        *,
+        ended: float | None = None,
+        comments: Mapping[int, str] | None = None,
+    ) -> None:
+        """End the session: sweep once more, write the HAR and the reports.
+
+        `reports`: file name to text. `ended`: seconds since 1970 up to which nothing else
+        came; the same that the report was made with. `comments`: for the HAR, by exchange id.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self.header["ended"] = time.time() if ended is None else ended
+        self._append(self._lines, (_line({"ended": self.header["ended"]}) + "\n").encode())
+        os.close(self._lines)
+        os.close(self._flows)
+        with explained(self.folder):
+            lines = (self.folder / JSONL).read_text("utf-8")
+            swept = "\n".join(self._sweep(line) for line in lines.split("\n"))
+            if swept != lines:
+                replace(self.folder / JSONL, swept.encode())
+            if self._sweep_flows:
+                replace(self.folder / FLOWS, self._sweep_flows((self.folder / FLOWS).read_bytes(), self.header))
+            recording = read_jsonl(self.folder / JSONL)
+            replace(self.folder / HAR, self._sweep(har.write(recording, comments or {})).encode())
+            for name, text in (reports or {}).items():
+                replace(self.folder / name, self._sweep(text).encode())
+
+    def _append(self, file: int, data: bytes) -> None:
+        with explained(self.folder):
+            while data:
+                data = data[os.write(file, data) :]
+
+
+def _plain(exchange: Exchange) -> dict[str, Any]:
+    return exchange.model_dump(exclude_defaults=True)
+
+
+def _line(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
