@@ -8,6 +8,7 @@ from typing import Protocol
 from oauthtap.render.console import console
 from oauthtap.render.json import json
 from oauthtap.render.markdown import markdown
+from oauthtap.render.sarif import sarif
 from oauthtap.report import Report
 from oauthtap.wire import Exchange
 
@@ -22,5 +23,5 @@ class Renderer(Protocol):
     def __call__(self, report: Report, exchanges: Sequence[Exchange] = (), /) -> str: ...
 
 
-FORMATS: dict[str, Renderer] = {"console": console, "json": json, "markdown": markdown}
+FORMATS: dict[str, Renderer] = {"console": console, "json": json, "markdown": markdown, "sarif": sarif}
 """Format name to renderer."""
