@@ -1,0 +1,152 @@
+"""Drives the walk over the network: each `Ask` is sent with httpx, each `Visit` is opened in the user's browser.
+
+Decides nothing about OAuth (that is `walk.py`) and judges nothing (that is the tap). Follows
+no redirect, keeps no cookie, waits for nobody for ever and reads no answer to its end that has none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import webbrowser
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+
+import httpx
+
+from oauthtap.asks import Ask, Visit
+from oauthtap.callback import Callback
+from oauthtap.stages import sse_events
+from oauthtap.upstream import TIMEOUT, Reach
+from oauthtap.walk import Plan, walk
+from oauthtap.wire import Exchange, Message, Request, Response
+
+LARGEST = 512 * 1024
+"""Bytes of an answer that are read."""
+PATIENCE = 300.0
+"""Seconds a person has for signing in."""
+_MOST_REQUESTS = 80
+_WHOLE = 3 * TIMEOUT
+"""Seconds for one answer, however slowly it trickles in."""
+
+
+@dataclass(frozen=True)
+class Browser:
+    """How a page is opened, and how long somebody may take with it."""
+
+    open: Callable[[str], object] = webbrowser.open
+    patience: float = PATIENCE
+    port: int = 0
+    """Of the callback; 0 for any that is free. To be set where the redirect URI was registered beforehand."""
+
+
+_BROWSER = Browser()
+
+
+async def probe(plan: Plan, reach: Reach, browser: Browser = _BROWSER) -> AsyncIterator[Exchange]:
+    """Walk as planned, and give each exchange as it ends.
+
+    Raises OSError when the callback's port is taken, and what `Reach.client` raises.
+    """
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(reach.client())
+        callback = None
+        if plan.sign_in == "person":
+            callback = stack.enter_context(Callback(browser.port))
+            plan = replace(plan, callback=callback.url)
+        way = walk(plan)
+        step = next(way, None)
+        for _ in range(_MOST_REQUESTS):
+            if isinstance(step, Visit) and callback is not None:
+                yield _opened(step.url)
+                answer = await _visited(step.url, callback, browser)
+            elif isinstance(step, Ask):
+                answer = await _asked(http, step)
+            else:
+                return
+            yield answer
+            try:
+                step = way.send(answer)
+            except StopIteration:
+                return
+
+
+# --- by httpx
+
+
+async def _asked(http: httpx.AsyncClient, ask: Ask) -> Exchange:
+    """Send it. Never raises for what the network does."""
+    begun, asked, response, error = time.time(), ask.request, None, None
+    http.cookies.clear()
+    try:
+        built = http.build_request(asked.method, asked.url, headers=asked.headers, content=(asked.body or "").encode())
+        asked = asked.model_copy(update={"headers": _lines(built.headers)})
+        async with asyncio.timeout(_WHOLE):
+            answer = await http.send(built, stream=True)
+            response = Response(status=answer.status_code, headers=_lines(answer.headers), body=None)
+            try:
+                response = await _read(answer, response, ask)
+            finally:
+                await answer.aclose()
+    except (TimeoutError, httpx.TimeoutException):
+        error = f"timed out after {time.time() - begun:.0f} s"
+    except httpx.DecodingError as failure:
+        error = f"the body cannot be decoded: {failure}"
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as failure:
+        error = str(failure) or type(failure).__name__
+    return Exchange(request=asked, response=response, error=error, at=begun, took=time.time() - begun, actor=ask.actor)
+
+
+async def _read(answer: httpx.Response, head: Response, ask: Ask) -> Response:
+    """The body, as far as it is of use."""
+    body, truncated = bytearray(), False
+    stream = head.media_type == "text/event-stream"
+    async for piece in answer.aiter_bytes():
+        body += piece
+        if len(body) > LARGEST or (stream and _enough(body, ask)):
+            truncated = len(body) > LARGEST or ask.opening
+            break
+    return head.model_copy(update={"body": bytes(body[:LARGEST]).decode("utf-8", "replace"), "truncated": truncated})
+
+
+def _enough(body: bytearray, ask: Ask) -> bool:
+    """The stream has said what was asked: its first event, or the answer to the message."""
+    text = body.decode("utf-8", "replace").replace("\r\n", "\n")
+    whole = text.rpartition("\n\n")[0]
+    if ask.opening:
+        return bool(whole)
+    return any({"result", "error"} & set(Message(body=data).json_object) for _, data in sse_events(whole))
+
+
+def _lines(headers: httpx.Headers) -> tuple[tuple[str, str], ...]:
+    return tuple((name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in headers.raw)
+
+
+# --- by the browser
+
+
+def _opened(url: str) -> Exchange:
+    """What the browser asks; its answer is between server and browser."""
+    return Exchange(request=Request(method="GET", url=url), at=time.time(), actor="browser")
+
+
+async def _visited(url: str, callback: Callback, browser: Browser) -> Exchange:
+    """Wait for the person to come back. Ctrl-C ends the waiting, not the walk, which may have to tidy up."""
+    begun = time.time()
+    await asyncio.to_thread(browser.open, url)
+    error = f"nobody came back from signing in within {browser.patience:.0f} s"
+    try:
+        came = await asyncio.wait_for(callback.arrived(), browser.patience)
+        return Exchange(
+            request=came.request, response=came.response, at=begun, took=time.time() - begun, actor="browser"
+        )
+    except TimeoutError:
+        pass
+    except asyncio.CancelledError:
+        error = "client gave up waiting for the sign-in"
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()
+    nobody = Request(method="GET", url=callback.url)
+    return Exchange(request=nobody, error=error, at=begun, took=time.time() - begun, actor="browser")
