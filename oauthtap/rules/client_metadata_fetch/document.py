@@ -9,13 +9,14 @@ from oauthtap.findings import Problem, Problems
 from oauthtap.handshake import Handshake
 from oauthtap.rules import rule
 from oauthtap.specs import must, should
-from oauthtap.stages import AuthorizationRequest, ClientMetadata, PushedAuthorization, text
+from oauthtap.stages import AuthorizationRequest, ClientMetadata, PushedAuthorization, Stage, text
 from oauthtap.wire import first
 
 _MCP = "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/client-registration#implementation-requirements"
 _DRAFT = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-client-id-metadata-document-00"
 _REFUSED_AT = ("authorization-request", "authorization-interaction", "authorization-response", "token-request")
 _WITH_SECRET = ("client_secret_basic", "client_secret_post", "client_secret_jwt")
+# The rules on the document itself hold in every revision: whoever uses such a client id has adopted the draft.
 _SMALL = 5 * 1024
 """Bytes; authorization servers are advised to read no more (draft-00, 6.6)."""
 
@@ -96,10 +97,9 @@ def _granted(so_far: Handshake) -> dict[str, object]:
     "cimd-document-unavailable",
     must("draft-ietf-oauth-client-id-metadata-document-01 §4 and §4.1", "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-client-id-metadata-document-01#section-4"),
     who="client",
-    since="2025-11-25",
     stops_at=_REFUSED_AT,
 )  # fmt: skip
-def unavailable(document: ClientMetadata, so_far: Handshake) -> Problems:
+def unavailable(handshake: Handshake) -> Problems:
     """There is no document behind the client id.
 
     The authorization server fetches the client id to learn the client's name and its
@@ -131,24 +131,34 @@ def unavailable(document: ClientMetadata, so_far: Handshake) -> Problems:
         200 {"client_id": "https://client.example.com/id.json", "client_name": "Example",
              "redirect_uris": ["http://localhost:3000/callback"]}
     """
-    if document.status == 304 or (document.exchange.response is None and document.exchange.error is None):
-        return
-    if document.exchange.response is not None and (document.found or document.response.truncated):
-        return
-    what = document.exchange.error or (f"status {document.status}" if document.status != 200 else "no JSON object")
-    yield Problem(
-        message=f"{document.url} gives {what}; it has to give 200 with a JSON object",
-        at="response.status" if document.exchange.response else "request.url",
-        expected="200 with a JSON object",
-        actual=what,
-    )
+    for stages in handshake.exchanges():
+        fetch = stages[0]
+        known = isinstance(fetch, ClientMetadata) or fetch.url in handshake.client_ids
+        what = _missing(fetch) if known and fetch.request.method == "GET" else None
+        if what:
+            yield Problem(
+                exchange=fetch.exchange.id,
+                message=f"{fetch.url} gives {what}; it has to give 200 with a JSON object",
+                at="response.status" if fetch.exchange.response else "request.url",
+                expected="200 with a JSON object",
+                actual=what,
+            )
+
+
+def _missing(fetch: Stage) -> str | None:
+    """What came in place of the document; None when it came, or when nobody can say."""
+    response, error = fetch.exchange.response, fetch.exchange.error
+    if response is None or response.status != 200:
+        status = response.status if response else None
+        return None if status == 304 else error or (f"status {status}" if status else None)
+    unknown = response.body is None or response.truncated
+    return None if unknown or response.json_object else "no JSON object"
 
 
 @rule(
     "cimd-document-required-members",
     must("MCP 2026-07-28 Client Registration 'Implementation Requirements'", _MCP),
     who="client",
-    since="2025-11-25",
     stops_at=_REFUSED_AT,
 )
 def required_members(document: ClientMetadata, so_far: Handshake) -> Problems:
@@ -186,7 +196,6 @@ def required_members(document: ClientMetadata, so_far: Handshake) -> Problems:
     "cimd-document-client-id-mismatch",
     must("MCP 2026-07-28 Client Registration 'Implementation Requirements'; draft-ietf-oauth-client-id-metadata-document-00 §4.1", _MCP),
     who="client",
-    since="2025-11-25",
     stops_at=_REFUSED_AT,
 )  # fmt: skip
 def client_id_mismatch(document: ClientMetadata, so_far: Handshake) -> Problems:
@@ -230,7 +239,6 @@ def client_id_mismatch(document: ClientMetadata, so_far: Handshake) -> Problems:
     "cimd-document-shared-secret",
     must("draft-ietf-oauth-client-id-metadata-document-00 §4.1", f"{_DRAFT}#section-4.1"),
     who="client",
-    since="2025-11-25",
     stops_at=_REFUSED_AT,
 )
 def shared_secret(document: ClientMetadata, so_far: Handshake) -> Problems:
@@ -281,7 +289,6 @@ def shared_secret(document: ClientMetadata, so_far: Handshake) -> Problems:
     should("draft-ietf-oauth-client-id-metadata-document-00 §6.6", f"{_DRAFT}#section-6.6"),
     who="client",
     severity="note",
-    since="2025-11-25",
 )
 def too_large(document: ClientMetadata, so_far: Handshake) -> Problems:
     """The client's document is longer than authorization servers are advised to read.

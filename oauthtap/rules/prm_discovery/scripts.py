@@ -1,0 +1,64 @@
+"""Metadata fetched by a script in a browser."""
+
+from __future__ import annotations
+
+from oauthtap import urls
+from oauthtap.findings import Patch, Problem, Problems
+from oauthtap.handshake import Handshake
+from oauthtap.rules import rule
+from oauthtap.specs import practice
+from oauthtap.stages import (
+    Preflight,
+    ResourceMetadata,
+    ServerMetadata,
+)
+
+
+@rule(
+    "cors-metadata",
+    practice("OIDC Discovery 1.0 §4 (CORS advised); OAuth 2.1 draft-13 §3.2", "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-3.2"),
+    who="resource-server",
+    severity="warning",
+    since="2025-06-18",
+    stops_at=("mcp-challenge", "as-discovery", "client-registration"),
+)  # fmt: skip
+def cors(document: ResourceMetadata | ServerMetadata, so_far: Handshake) -> Problems:
+    """A script in a browser may not read the metadata.
+
+    The document arrives, and the browser keeps it from the script, because the answer
+    does not allow its origin. For the client this looks like a dead network.
+
+    Usual causes: CORS is set up for the MCP endpoint and not for `/.well-known/*`.
+
+    Repair: Send `Access-Control-Allow-Origin: *` with metadata, and answer the preflight.
+    There is nothing secret in it.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        Origin: https://inspector.example.com
+        Sec-Fetch-Mode: cors
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"]}
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        Origin: https://inspector.example.com
+        Sec-Fetch-Mode: cors
+        200 {"resource": "https://mcp.example.com/mcp",
+             "authorization_servers": ["https://as.example.com"]}
+        Access-Control-Allow-Origin: *
+    """
+    origin = document.request.header("origin")
+    if not origin or not document.ok or urls.origin(origin) == urls.origin(document.url):
+        return
+    asked = any(one.url == document.url for one in so_far.all(Preflight))
+    allowed = document.response.header("access-control-allow-origin")
+    if (document.request.header("sec-fetch-mode") == "cors" or asked) and allowed not in ("*", origin):
+        yield Problem(
+            message=f"`Access-Control-Allow-Origin` is {allowed or 'missing'}; it has to allow {origin}",
+            at="response.header.access-control-allow-origin",
+            expected="*",
+            actual=allowed or "",
+            who="authorization-server" if isinstance(document, ServerMetadata) else None,
+            patch=Patch(headers={"Access-Control-Allow-Origin": "*"}),
+        )
