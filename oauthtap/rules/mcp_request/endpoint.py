@@ -7,7 +7,7 @@ from oauthtap.findings import Problem, Problems
 from oauthtap.handshake import Handshake, absolute
 from oauthtap.rules import rule
 from oauthtap.specs import practice
-from oauthtap.stages import Challenge, Document, Mcp, Stage
+from oauthtap.stages import Challenge, Document, LegacySse, Mcp, Stage
 
 _TRANSPORT = "https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http"
 _BACKWARD = _TRANSPORT + "#backward-compatibility"
@@ -136,6 +136,8 @@ def not_found(mcp: Mcp, so_far: Handshake) -> Problems:
     """
     if mcp.status != 404 or mcp.request.method != "POST" or mcp.request.header("mcp-session-id"):
         return
+    if isinstance(mcp, LegacySse):
+        return  # not configured: the stream named this URL
     here = mcp.request.bare_url
     lived = any(s.request.bare_url == here and s.status not in (404, None) for s in so_far.all(Mcp)[-100:])
     if mcp.certainty != "guess" and not lived and not mcp.rpc_error and mcp.exchange.actor == "client":

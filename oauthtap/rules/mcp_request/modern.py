@@ -9,12 +9,14 @@ import re
 from oauthtap.findings import Patch, Problem, Problems
 from oauthtap.handshake import Handshake
 from oauthtap.rules import rule
+from oauthtap.rules.mcp_request.modern_reading import FIRST
 from oauthtap.specs import must, should
-from oauthtap.stages import Initialize, Mcp, text
+from oauthtap.stages import Initialize, LegacySse, Mcp, text
 
 _HTTP = "https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http"
 _CODES = "https://modelcontextprotocol.io/specification/2026-07-28/basic/index#error-codes"
 _VERSION = "io.modelcontextprotocol/protocolVersion"
+_ABILITIES = "io.modelcontextprotocol/clientCapabilities"
 _NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 """Methods that also need Mcp-Name, and the member it repeats."""
 _EARLIER = {-32001: -32020, -32003: -32021, -32004: -32022}
@@ -50,6 +52,8 @@ def version_header_missing(mcp: Mcp, so_far: Handshake) -> Problems:
         200 {"jsonrpc": "2.0", "id": 1, "result": {}}
     """
     announced = text(mcp.meta.get(_VERSION))
+    if _older_way(mcp, so_far):
+        return
     if announced and mcp.exchange.actor == "client" and mcp.request.header("mcp-protocol-version") is None:
         yield Problem(
             message=f"`_meta` names version {announced:.40}, and there is no MCP-Protocol-Version header",
@@ -86,7 +90,7 @@ def method_header_missing(mcp: Mcp, so_far: Handshake) -> Problems:
         MCP-Protocol-Version: 2026-07-28
         200 {"jsonrpc": "2.0", "id": 1, "result": {}}
     """
-    if not mcp.modern or mcp.method is None or mcp.exchange.actor != "client":
+    if not mcp.modern or mcp.method is None or mcp.exchange.actor != "client" or _older_way(mcp, so_far):
         return
     needed = {"Mcp-Method": mcp.method}
     if name := text(mcp.params.get(_NAMED.get(mcp.method, ""))):
@@ -145,6 +149,55 @@ def header_body_mismatch(mcp: Mcp, so_far: Handshake) -> Problems:
                 expected=f"{value:.80}",
                 actual=f"{sent:.80}",
             )
+
+
+@rule(
+    "modern-meta-missing",
+    must(
+        "MCP 2026-07-28 Base Protocol '_meta'",
+        "https://modelcontextprotocol.io/specification/2026-07-28/basic/index#_meta",
+    ),
+    who="client",
+    since="2026-07-28",
+)
+def meta_missing(mcp: Mcp, so_far: Handshake) -> Problems:
+    """The request does not carry its version and the client's abilities with it.
+
+    There is no `initialize` any more in which client and server introduce themselves.
+    Every request says in `params._meta` who asks; one that does not is refused with 400
+    and code -32602.
+
+    Usual causes: a client that is halfway to the new revision; a gateway that sends the
+    new header on behalf of an older client.
+
+    Repair: Put `io.modelcontextprotocol/protocolVersion` and `io.modelcontextprotocol/clientCapabilities`
+    (`{}` where there are none) into `params._meta` of every request.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        Mcp-Method: tools/list
+        MCP-Protocol-Version: 2026-07-28
+        400
+
+    Good:
+        POST https://mcp.example.com/mcp
+        Mcp-Method: tools/list
+        MCP-Protocol-Version: 2026-07-28
+          {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": {
+          "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}}}
+        200 {"jsonrpc": "2.0", "id": 1, "result": {}}
+    """
+    version = mcp.request.header("mcp-protocol-version") or ""
+    if version < FIRST or mcp.method in (None, "initialize") or "id" not in mcp.message or _older_way(mcp, so_far):
+        return
+    missing = [name for name in (_VERSION, _ABILITIES) if name not in mcp.meta]
+    if missing and mcp.exchange.actor == "client":
+        yield Problem(
+            message=f"the header says {version:.40}, and `params._meta` has no {' and no '.join(missing)}",
+            at="request.json.params._meta",
+            expected=f"{_VERSION} and {_ABILITIES}",
+            actual=", ".join(mcp.meta)[:200] or "absent",
+        )
 
 
 @rule(
@@ -216,8 +269,8 @@ def session_minted(mcp: Mcp, so_far: Handshake) -> Problems:
         Mcp-Method: tools/list
         200 {"jsonrpc": "2.0", "id": 1, "result": {}}
     """
-    if not mcp.modern or isinstance(mcp, Initialize) or mcp.exchange.response is None:
-        return
+    if not mcp.modern or isinstance(mcp, Initialize) or not mcp.ok:
+        return  # a server that refuses a modern request is likely an older one, where sessions are right
     given = mcp.response.header("mcp-session-id")
     if given is not None:
         yield Problem(
@@ -227,6 +280,11 @@ def session_minted(mcp: Mcp, so_far: Handshake) -> Problems:
             actual=f"{given:.60}",
             patch=Patch(headers={"Mcp-Session-Id": None}),
         )
+
+
+def _older_way(mcp: Mcp, so_far: Handshake) -> bool:
+    """The transport of 2024-11-05 is in use. It has no such headers, whatever revision is spoken over it."""
+    return isinstance(mcp, LegacySse) or so_far.last(LegacySse, ok=True) is not None
 
 
 def _decoded(value: str) -> str:

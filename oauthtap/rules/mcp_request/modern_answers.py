@@ -1,0 +1,279 @@
+"""How servers answer requests of 2026-07-28: by which error a client tells a modern server from an older one."""
+
+from __future__ import annotations
+
+import re
+
+from oauthtap.findings import Patch, Problem, Problems
+from oauthtap.handshake import Handshake
+from oauthtap.rules import rule
+from oauthtap.rules.mcp_request.modern_reading import (
+    CANDIDATE,
+    CAPABILITY,
+    MISMATCH,
+    OWN,
+    UNKNOWN_METHOD,
+    VERSION,
+    error_code,
+    error_data,
+    error_text,
+    has_error,
+    is_modern,
+    plain_json,
+    same_url,
+    serves_modern,
+)
+from oauthtap.specs import must
+from oauthtap.stages import Initialize, Mcp, text, texts
+
+_HTTP = "https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http"
+_BASE = "https://modelcontextprotocol.io/specification/2026-07-28/basic/index"
+_DATE = re.compile(r"\b20\d\d-\d\d-\d\d\b")
+_SAYS_MISMATCH = re.compile(
+    r"header\s?mismatch|mcp-(?:method|name|protocol-version)\b.{0,60}(?:mismatch|match|differ|missing|required|absent)"
+    r"|(?:mismatch|missing|differ\w*)\b.{0,60}mcp-(?:method|name|protocol-version)\b",
+    re.I,
+)
+_SAYS_VERSION = re.compile(r"(?:unsupported|not support\w*|unknown|unrecogni[sz]ed)\b.{0,30}\bversion|version\b.{0,50}not support", re.I)  # fmt: skip
+_SAYS_CAPABILITY = re.compile(r"client\b.{0,40}capabilit.{0,80}|capabilit.{0,60}\bclient\b", re.I)
+
+
+@rule(
+    "modern-mismatch-answer",
+    must("MCP 2026-07-28 Streamable HTTP 'Server Validation'", f"{_HTTP}#server-validation"),
+    who="resource-server",
+    severity="warning",
+    since="2026-07-28",
+)
+def mismatch_answer(mcp: Mcp, so_far: Handshake) -> Problems:
+    """Headers that do not fit the body are refused with another error than clients look for.
+
+    A client knows by status 400 and code -32020 that it talks to a server of its own
+    generation and has to mend its headers. Anything else looks like an older server, and
+    the client starts over with `initialize`, which does not exist here.
+
+    Usual causes: a general check of requests with an error of its own; a JSON-RPC library
+    that answers every error with 200.
+
+    Repair: Answer 400 with the JSON-RPC error -32020 when a header is missing or differs from the body.
+
+    Bad:
+        POST https://mcp.example.com/mcp
+        MCP-Protocol-Version: 2026-07-28
+          {"jsonrpc": "2.0", "id": 1, "method": "tools/list",
+          "params": {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}}
+        400 {"jsonrpc": "2.0", "id": 1, "error": {"code": -32600, "message": "Mcp-Method header missing"}}
+
+    Good:
+        POST https://mcp.example.com/mcp
+        MCP-Protocol-Version: 2026-07-28
+          {"jsonrpc": "2.0", "id": 1, "method": "tools/list",
+          "params": {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}}
+        400 {"jsonrpc": "2.0", "id": 1, "error": {"code": -32020, "message": "Mcp-Method header missing"}}
+    """
+    if not is_modern(mcp) or not has_error(mcp) or mcp.status in (401, 403):
+        return
+    code = error_code(mcp)
+    meant = code == MISMATCH or (code not in OWN | CANDIDATE and _SAYS_MISMATCH.search(error_text(mcp)))
+    if meant and (mcp.status, code) != (400, MISMATCH):
+        yield _other_error(mcp, MISMATCH, "a header that does not fit the body")
+
+
+@rule(
+    "modern-unsupported-version-answer",
+    must(
+        "MCP 2026-07-28 Streamable HTTP 'Protocol Version Header'; Versioning",
+        f"{_HTTP}#protocol-version-header",
+    ),
+    who="resource-server",
+    severity="warning",
+    since="2026-07-28",
+)
+def unsupported_version(handshake: Handshake) -> Problems:
+    """The server refuses a protocol version without saying which ones it speaks, in the way clients read.
+
+    Status 400, code -32022 and the list `data.supported` tell a client which version to
+    take instead. Without them it can only guess: some begin again as with an old server,
+    some stop, and it looks like a failed connection.
+
+    Usual causes: a server older than the client, that knows no such error; a text for
+    people in place of the list.
+
+    Repair: Answer 400 with error -32022 and the supported versions as `data.supported`.
+
+    Bad:
+        POST https://mcp.example.com/mcp
+        MCP-Protocol-Version: 2026-07-28
+        Mcp-Method: tools/list
+          {"jsonrpc": "2.0", "id": 1, "method": "tools/list",
+          "params": {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}}
+        400 {"jsonrpc": "2.0", "id": 1, "error": {"code": -32022, "message": "Unsupported protocol version"}}
+
+    Good:
+        POST https://mcp.example.com/mcp
+        MCP-Protocol-Version: 2026-07-28
+        Mcp-Method: tools/list
+          {"jsonrpc": "2.0", "id": 1, "method": "tools/list",
+          "params": {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}}
+        400 {"jsonrpc": "2.0", "id": 1, "error": {"code": -32022, "message": "Unsupported protocol version",
+            "data": {"supported": ["2025-11-25"], "requested": "2026-07-28"}}}
+    """
+    newest = handshake.last(Initialize)
+    proven = serves_modern(handshake.all(Mcp))
+    for mcp in handshake.all(Mcp):
+        if not is_modern(mcp) or not has_error(mcp) or mcp.status in (401, 403) or error_code(mcp) in CANDIDATE:
+            continue
+        if error_code(mcp) != VERSION and (error_code(mcp) in OWN or not _SAYS_VERSION.search(error_text(mcp))):
+            continue
+        listed = texts(error_data(mcp).get("supported"))
+        fell_back = newest is not None and newest.exchange.id > mcp.exchange.id
+        if (mcp.status, error_code(mcp)) == (400, VERSION) and listed:
+            continue
+        if error_code(mcp) == VERSION or proven or not fell_back:
+            yield _version_problem(mcp, listed)
+            return
+
+
+def _version_problem(mcp: Mcp, listed: tuple[str, ...]) -> Problem:
+    asked = mcp.version or ""
+    named = [date for date in dict.fromkeys(_DATE.findall(error_text(mcp))) if date != asked]
+    known = list(listed) or named
+    change = {"code": VERSION, "data": {"supported": known, "requested": asked}}
+    found = f"{mcp.status} with code {error_code(mcp)} and {'' if listed else 'no '}list of supported versions"
+    return Problem(
+        message=f"version {asked:.40} is refused with {found}; it has to be 400 with {VERSION} and `data.supported`",
+        at="response.json.error",
+        expected=f"400, {VERSION}, data.supported",
+        actual=f"{mcp.status}, {error_code(mcp)}, {'data.supported' if listed else 'no data.supported'}",
+        exchange=mcp.exchange.id,
+        patch=Patch(
+            status=400,
+            merge={"error": change},
+            assumes=None if listed else f"the server speaks {', '.join(known)}",
+        )
+        if known and plain_json(mcp)
+        else None,
+    )
+
+
+@rule(
+    "modern-unknown-method-answer",
+    must("MCP 2026-07-28 Streamable HTTP 'Protocol Version Header'", f"{_HTTP}#protocol-version-header"),
+    who="resource-server",
+    severity="note",
+    since="2026-07-28",
+)
+def unknown_method(mcp: Mcp, so_far: Handshake) -> Problems:
+    """An unknown method is answered in another way than with 404 and code -32601.
+
+    The two belong together: the status is for gateways, the code tells the client that
+    there is an MCP server and only this method is unknown. A bare 404 reads as a wrong URL.
+
+    Usual causes: a router that sends its own page for what it does not know; a JSON-RPC
+    library that answers every error with 200.
+
+    Repair: Answer unknown methods with 404 and the JSON-RPC error -32601.
+
+    Bad:
+        POST https://mcp.example.com/mcp
+        MCP-Protocol-Version: 2026-07-28
+        Mcp-Method: tools/list
+          {"jsonrpc": "2.0", "id": 1, "method": "tools/list",
+          "params": {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}}
+        200 {"jsonrpc": "2.0", "id": 1, "result": {"resultType": "complete", "tools": []}}
+        POST https://mcp.example.com/mcp
+        MCP-Protocol-Version: 2026-07-28
+        Mcp-Method: prompts/list
+          {"jsonrpc": "2.0", "id": 2, "method": "prompts/list",
+          "params": {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}}
+        200 {"jsonrpc": "2.0", "id": 2, "error": {"code": -32601, "message": "Method not found"}}
+
+    Good:
+        POST https://mcp.example.com/mcp
+        MCP-Protocol-Version: 2026-07-28
+        Mcp-Method: tools/list
+          {"jsonrpc": "2.0", "id": 1, "method": "tools/list",
+          "params": {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}}
+        200 {"jsonrpc": "2.0", "id": 1, "result": {"resultType": "complete", "tools": []}}
+        POST https://mcp.example.com/mcp
+        MCP-Protocol-Version: 2026-07-28
+        Mcp-Method: prompts/list
+          {"jsonrpc": "2.0", "id": 2, "method": "prompts/list",
+          "params": {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}}
+        404 {"jsonrpc": "2.0", "id": 2, "error": {"code": -32601, "message": "Method not found"}}
+    """
+    if not is_modern(mcp) or mcp.response.body is None or not serves_modern(same_url(mcp, so_far)):
+        return
+    code = error_code(mcp)
+    if (mcp.status != 404 and code == UNKNOWN_METHOD) or (mcp.status == 404 and code is None):
+        yield _other_error(mcp, UNKNOWN_METHOD, f"the unknown method {mcp.method or '':.60}", status=404)
+
+
+@rule(
+    "modern-capability-error",
+    must(
+        "MCP 2026-07-28 Base Protocol 'Error Codes'; Streamable HTTP 'Backward Compatibility'", f"{_BASE}#error-codes"
+    ),
+    who="resource-server",
+    severity="note",
+    since="2026-07-28",
+)
+def capability(mcp: Mcp, so_far: Handshake) -> Problems:
+    """The server refuses the request because the client cannot do something the server needs.
+
+    This is about abilities, such as asking the user back, and not about permission: the
+    token is fine, and signing in again changes nothing. Clients recognize the case by
+    status 400 and code -32021.
+
+    Usual causes: a tool that needs sampling or elicitation, called by a client without it.
+
+    Repair: On the client, announce the ability or leave the tool alone. On the server,
+    use 400 with -32021 for this case and nothing else.
+
+    Bad:
+        POST https://mcp.example.com/mcp
+        MCP-Protocol-Version: 2026-07-28
+        Mcp-Method: tools/list
+          {"jsonrpc": "2.0", "id": 1, "method": "tools/list",
+          "params": {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}}
+        400 {"jsonrpc": "2.0", "id": 1, "error": {"code": -32021, "message": "needs elicitation"}}
+
+    Good:
+        POST https://mcp.example.com/mcp
+        MCP-Protocol-Version: 2026-07-28
+        Mcp-Method: tools/list
+          {"jsonrpc": "2.0", "id": 1, "method": "tools/list",
+          "params": {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}}
+        200 {"jsonrpc": "2.0", "id": 1, "result": {"resultType": "complete", "tools": []}}
+    """
+    if not is_modern(mcp) or not has_error(mcp):
+        return
+    code = error_code(mcp)
+    said = code not in OWN | CANDIDATE and _SAYS_CAPABILITY.search(error_text(mcp))
+    if code == CAPABILITY and mcp.status == 400:
+        yield Problem(
+            message=f"the client lacks an ability ({text(mcp.rpc_error.get('message')) or '':.100}); its token is fine",
+            at="response.json.error.code",
+            actual=str(code),
+        )
+    elif code == CAPABILITY or (said and serves_modern(so_far.all(Mcp))):
+        yield _other_error(mcp, CAPABILITY, "an ability that the client lacks")
+
+
+def _other_error(mcp: Mcp, code: int, what: str, status: int = 400) -> Problem:
+    """The answer means one thing and says another."""
+    found = (
+        f"{mcp.status} with code {error_code(mcp)}"
+        if error_code(mcp) is not None
+        else f"{mcp.status} without a JSON-RPC error"
+    )
+    error = {"jsonrpc": "2.0", "id": mcp.message.get("id"), "error": {"code": code}}
+    if error_code(mcp) is None:
+        error["error"] = {"code": code, "message": "Method not found"}
+    return Problem(
+        message=f"{what} is answered {found}; it has to be {status} with {code}",
+        at="response.status" if mcp.status != status else "response.json.error.code",
+        expected=f"{status} with {code}",
+        actual=found,
+        patch=Patch(status=status, merge=error) if mcp.response.media_type != "text/event-stream" else None,
+    )
