@@ -7,6 +7,7 @@ from typing import Protocol
 
 from oauthtap.render.console import console
 from oauthtap.render.json import json
+from oauthtap.render.junit import junit
 from oauthtap.render.markdown import markdown
 from oauthtap.render.sarif import sarif
 from oauthtap.report import Report
@@ -23,5 +24,5 @@ class Renderer(Protocol):
     def __call__(self, report: Report, exchanges: Sequence[Exchange] = (), /) -> str: ...
 
 
-FORMATS: dict[str, Renderer] = {"console": console, "json": json, "markdown": markdown, "sarif": sarif}
+FORMATS: dict[str, Renderer] = {"console": console, "json": json, "markdown": markdown, "sarif": sarif, "junit": junit}
 """Format name to renderer."""

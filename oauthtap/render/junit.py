@@ -1,0 +1,92 @@
+"""The report as JUnit XML: a suite per stage, a case per rule that had something to look at. Knows that format alone.
+
+An error fails its case; warnings and notes leave it passed and stand in its output. A rule that
+had nothing to look at is no case at all: a skipped test would read as somebody's decision.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from xml.etree import ElementTree
+
+from oauthtap import rules
+from oauthtap.findings import Finding
+from oauthtap.plain import plain
+from oauthtap.render.words import MARK, STAGE, WHO, outcome
+from oauthtap.report import Report
+from oauthtap.wire import Exchange
+
+_NOT_XML = re.compile("[\ufffe\uffff\U0001fffe\U0001ffff]")
+"""Characters that no XML 1.0 document may hold and that `plain` leaves alone."""
+
+_OWN = "own"
+
+
+def junit(report: Report, _: Sequence[Exchange] = (), /) -> str:
+    """One `testsuites` element, with an XML declaration."""
+    found: dict[str, list[Finding]] = {}
+    for finding in report.findings:
+        found.setdefault(finding.rule, []).append(finding)
+    root = ElementTree.Element("testsuites", name="oauthtap")
+    for group, ids in _ran(report, found):
+        root.append(_suite(report, group, ids, found))
+    for count in ("tests", "failures", "errors"):
+        root.set(count, str(sum(int(suite.get(count, "0")) for suite in root)))
+    ElementTree.indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
+
+
+def _ran(report: Report, found: dict[str, list[Finding]]) -> Iterator[tuple[str, list[str]]]:
+    """Group and ids of the rules that looked at something, in the order of the walk."""
+    order = [*STAGE, _OWN]
+    unchecked = {row.rule for row in report.not_checked}
+    groups = {rule.id: rule.group for rule in rules.load().values()}
+    ran = sorted((groups.keys() - unchecked) | found.keys(), key=lambda id: (order.index(groups.get(id, "any")), id))
+    for group, ids in groupby(ran, key=lambda id: groups.get(id, "any")):
+        yield group, list(ids)
+
+
+def _suite(report: Report, group: str, ids: list[str], found: dict[str, list[Finding]]) -> ElementTree.Element:
+    suite = ElementTree.Element("testsuite", name=group)
+    properties = ElementTree.SubElement(suite, "properties")
+    for name, value in (("upstream", report.upstream or ""), ("outcome", outcome(report))):
+        ElementTree.SubElement(properties, "property", name=name, value=_text(value))
+    suite.extend(_case(group, id, found.get(id, [])) for id in ids)
+    suite.set("tests", str(len(ids)))
+    suite.set("failures", str(len(suite.findall("testcase/failure"))))
+    suite.set("errors", "0")
+    suite.set("skipped", "0")
+    return suite
+
+
+def _case(group: str, id: str, findings: list[Finding]) -> ElementTree.Element:
+    case = ElementTree.Element("testcase", name=id, classname=f"oauthtap.{group}", time="0")
+    errors = [finding for finding in findings if finding.severity == "error"]
+    others = [finding for finding in findings if finding.severity != "error"]
+    if errors:
+        failure = ElementTree.SubElement(case, "failure", type=errors[0].level, message=_text(errors[0].message))
+        failure.text = "\n\n".join(map(_words, errors))
+    if others:
+        ElementTree.SubElement(case, "system-out").text = "\n\n".join(map(_words, others))
+    return case
+
+
+def _words(finding: Finding) -> str:
+    where = f"exchange {finding.exchange}, {finding.at}" if finding.exchange else finding.at
+    lines = [
+        f"{MARK[finding.severity]} {finding.severity}: {finding.message}",
+        f"Where: {where}",
+        *([f"Expected: {finding.expected}"] if finding.expected is not None else []),
+        *([f"Actual: {finding.actual}"] if finding.actual is not None else []),
+        f"Whose: {WHO[finding.who]}",
+        f"Change: {finding.fix}",
+        *([f"Follows from: {finding.consequence_of}"] if finding.consequence_of else []),
+        f"Source: {finding.source} {finding.source_url}",
+    ]
+    return "\n".join(map(_text, lines))
+
+
+def _text(text: str) -> str:
+    return _NOT_XML.sub("\ufffd", plain(text))
