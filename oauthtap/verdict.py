@@ -41,19 +41,18 @@ class Verdict:
     connected: bool
     cause: Finding | None
     findings: tuple[Finding, ...]
-    stop: Stage | None = None
 
 
 def judge(handshake: Handshake, found: Sequence[Finding]) -> Verdict:
     """Weigh all findings of a handshake against how far it got."""
     connected = is_connected(handshake)
-    stop = None if connected else stopped_at(handshake)
+    stopped = () if connected else stops(handshake)
     if connected:
         found = [_tolerated(finding) for finding in found]
-    cause = None if connected else _cause(handshake, stop, found)
+    cause = None if connected else _cause(handshake, stopped, found)
     if cause:
         found = [_consequence(finding, cause, handshake) for finding in found]
-    return Verdict(reached(handshake), connected, cause, tuple(found), stop)
+    return Verdict(reached(handshake), connected, cause, tuple(found))
 
 
 def is_connected(handshake: Handshake) -> bool:
@@ -75,12 +74,29 @@ def is_connected(handshake: Handshake) -> bool:
     return state
 
 
-def stopped_at(handshake: Handshake) -> Stage | None:
-    """The last exchange of the walk that client or browser made."""
-    for stages in reversed(handshake.exchanges()):
-        if stages[0].exchange.actor in ("client", "browser") and stages[0].slug not in _SIDE:
-            return stages[0]
-    return None
+def stops(handshake: Handshake) -> tuple[Stage, ...]:
+    """Where the handshake stopped, the last exchange first.
+
+    A client that has failed often begins once more, if only to show its state: it asks
+    the MCP server without a token and reads the metadata again. So the furthest exchange
+    of the attempts before counts as well, when the last attempt did not come as far.
+    """
+    own = [
+        stages[0]
+        for stages in handshake.exchanges()
+        if stages[0].exchange.actor in ("client", "browser") and stages[0].slug not in _SIDE
+    ]
+    if not own:
+        return ()
+    begun = max((n for n, stage in enumerate(own) if isinstance(stage, Challenge)), default=0)
+    before, last = own[:begun], own[-1]
+    furthest = max(before, key=_place, default=last)
+    return (last, furthest) if before and _place(furthest)[0] > max(map(_place, own[begun:]))[0] else (last,)
+
+
+def _place(stage: Stage) -> tuple[int, int]:
+    """How far along the walk an exchange is, the later one of two at the same place."""
+    return WALK.index(stage.slug), stage.exchange.id
 
 
 def reached(handshake: Handshake) -> str:
@@ -92,7 +108,8 @@ def reached(handshake: Handshake) -> str:
         and (stage.ok or stage.because is None or not stage.because.guess)
         and stage.slug not in _SIDE
     ]
-    return max(slugs, key=WALK.index, default="other")
+    walked = [slug for slug in slugs if slug != McpStream.slug] or slugs
+    return max(walked, key=WALK.index, default="other")
 
 
 def _tolerated(finding: Finding) -> Finding:
@@ -100,20 +117,20 @@ def _tolerated(finding: Finding) -> Finding:
     return finding.model_copy(update={"severity": "warning"}) if finding.severity == "error" else finding
 
 
-def _cause(handshake: Handshake, stop: Stage | None, found: Sequence[Finding]) -> Finding | None:
+def _cause(handshake: Handshake, stopped: tuple[Stage, ...], found: Sequence[Finding]) -> Finding | None:
     """The finding that explains the stop: a defect before a symptom, a certain one before a likely one.
 
     Among errors the earliest link that broke; among warnings, which break a chain only
     sometimes, the one nearest to the stop.
     """
-    chain = chain_to(handshake, stop)
+    chain = chain_to(handshake, stopped)
 
     def place(finding: Finding) -> tuple[int, bool, int]:
         number = finding.exchange or 0
         return RANK[finding.severity], number not in chain, number if finding.severity == "error" else -number
 
     weighty = [finding for finding in found if finding.severity != "note"]
-    able = [finding for finding in weighty if _explains(finding, stop, handshake)]
+    able = [finding for finding in weighty if _explains(finding, stopped, handshake)]
     defects = [finding for finding in able if not _is_symptom(finding)]
     broken = [finding for finding in weighty if finding.severity == "error" and not _is_symptom(finding)]
     return min(defects or able or broken, key=place, default=None)
@@ -124,25 +141,25 @@ def _is_symptom(finding: Finding) -> bool:
     return known is None or known.symptom
 
 
-def _explains(finding: Finding, stop: Stage | None, handshake: Handshake) -> bool:
+def _explains(finding: Finding, stopped: tuple[Stage, ...], handshake: Handshake) -> bool:
     """The handshake stopped at the finding's stage, at the next one, or where its rule says it shows.
 
     An exchange may have two stages: an authorization request that is redirected at once
     is the authorization response as well, and the stop is at both.
     """
-    if stop is None:
+    if not stopped:
         return True
     known = rules.RULES.get(finding.rule)
-    stops = {stop.slug, *(stage.slug for stage in handshake.of(stop.exchange.id))}
-    if finding.stage in (*stops, "any") or (known and stops & set(known.stops_at)):
+    slugs = {stage.slug for stop in stopped for stage in (stop, *handshake.of(stop.exchange.id))}
+    if finding.stage in (*slugs, "any") or (known and slugs & set(known.stops_at)):
         return True
-    return finding.stage in WALK and WALK.index(finding.stage) + 1 in {WALK.index(s) for s in stops if s in WALK}
+    return finding.stage in WALK and WALK.index(finding.stage) + 1 in {WALK.index(s) for s in slugs if s in WALK}
 
 
-def chain_to(handshake: Handshake, stop: Stage | None) -> set[int]:
-    """The exchanges that led to this one, each by the member or the failure that made the next."""
+def chain_to(handshake: Handshake, stopped: tuple[Stage, ...]) -> set[int]:
+    """The exchanges that led to these, each by the member or the failure that made the next."""
     chain: set[int] = set()
-    places = [stop.exchange.id] if stop else []
+    places = [stop.exchange.id for stop in stopped]
     while places:
         place = places.pop()
         if place not in chain:
