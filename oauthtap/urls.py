@@ -45,6 +45,12 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{host}{port}"
 
 
+def host(url: str) -> str:
+    """The host of a URL in lower case, without port; empty when it has none."""
+    parts = split(url)
+    return (parts.hostname or "") if parts else ""
+
+
 def path_of(url: str) -> str:
     """The path of a URL as written; `/` when it has none."""
     parts = split(url)

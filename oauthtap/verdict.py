@@ -12,6 +12,7 @@ from oauthtap.stages import (
     STAGES,
     AuthorizationResponse,
     Challenge,
+    Document,
     Mcp,
     McpStream,
     SessionEnd,
@@ -41,18 +42,33 @@ class Verdict:
     connected: bool
     cause: Finding | None
     findings: tuple[Finding, ...]
+    complete: bool = False
+    """Not connected, and not meant to be: it came to its goal, and nothing there stops a client."""
 
 
-def judge(handshake: Handshake, found: Sequence[Finding]) -> Verdict:
-    """Weigh all findings of a handshake against how far it got."""
+def judge(handshake: Handshake, found: Sequence[Finding], goal: str | None = None) -> Verdict:
+    """Weigh all findings of a handshake against how far it got.
+
+    `goal`: the stage at which a walk of our own was meant to end; None when it was meant to connect.
+    """
     connected = is_connected(handshake)
     stopped = () if connected else stops(handshake)
+    arrived = bool(stopped and goal and _came_to(goal, stopped[0]))
     if connected:
         found = [_tolerated(finding) for finding in found]
-    cause = None if connected else _cause(handshake, stopped, found)
+    elif arrived:  # nothing is left to explain, but for what a client refuses at the goal itself
+        found = [f if f.exchange == stopped[0].exchange.id else _tolerated(f) for f in found]
+    weighed = [finding for finding in found if finding.severity == "error"] if arrived else found
+    cause = None if connected else _cause(handshake, stopped, weighed)
     if cause:
         found = [_consequence(finding, cause, handshake) for finding in found]
-    return Verdict(reached(handshake), connected, cause, tuple(found))
+    return Verdict(reached(handshake), connected, cause, tuple(found), arrived and cause is None)
+
+
+def _came_to(goal: str, stop: Stage) -> bool:
+    """That stage, or one behind it, was answered well."""
+    answered = stop.found if isinstance(stop, Document) else stop.ok
+    return answered and WALK.index(stop.slug) >= WALK.index(goal)
 
 
 def is_connected(handshake: Handshake) -> bool:
@@ -181,10 +197,14 @@ def _led_to(handshake: Handshake, place: int) -> Iterator[int]:
 
 
 def _consequence(finding: Finding, cause: Finding, handshake: Handshake) -> Finding:
-    """What comes after the cause and only says that a step failed, or was found at a guess, follows from it."""
+    """What comes after the cause follows from it when it only says that a step failed, was found at a
+    guess, or where the very member at fault sent the client.
+    """
     stages = handshake.of(finding.exchange or 0)
-    guessed = bool(stages and stages[0].because and stages[0].because.guess)
+    because = stages[0].because if stages else None
+    guessed = because is not None and because.guess
+    sent_there = because is not None and (because.exchange, because.at) == (cause.exchange, cause.at)
     later = (finding.exchange or 0) > (cause.exchange or 0)
-    if not later or not (guessed or _is_symptom(finding)):
+    if not later or not (guessed or sent_there or _is_symptom(finding)):
         return finding
     return finding.model_copy(update={"consequence_of": cause.rule})

@@ -6,7 +6,7 @@ from oauthtap.findings import Patch, Problem, Problems
 from oauthtap.handshake import Handshake
 from oauthtap.rules import rule
 from oauthtap.specs import must, practice, should
-from oauthtap.stages import Registration, ServerMetadata, TokenEndpoint, TokenOther, text
+from oauthtap.stages import Challenge, Registration, ServerMetadata, TokenEndpoint, TokenOther, text
 
 _RFC8414_2 = "https://www.rfc-editor.org/rfc/rfc8414.html#section-2"
 _METHODS = "token_endpoint_auth_methods_supported"
@@ -64,16 +64,27 @@ def no_registration_path(handshake: Handshake) -> Problems:
     identified = handshake.authorization or handshake.registration or handshake.all(TokenEndpoint)
     if offered or identified or handshake.authorized or handshake.ended is None:
         return
-    tried = handshake.last(Registration) is not None
+    tried = handshake.last(Registration) is not None or _began_again(metadata, handshake)
     quiet = handshake.ended - (metadata.exchange.ended or handshake.ended)
     grants = metadata.list("grant_types_supported")
-    if (tried or quiet >= 5) and not (grants and "authorization_code" not in grants):
+    if (tried or quiet >= 5 or handshake.over) and not (grants and "authorization_code" not in grants):
         yield Problem(
             exchange=metadata.exchange.id,
             message="the metadata has neither `registration_endpoint` nor `client_id_metadata_document_supported`, and the client sent no client id",
             at="response.json.registration_endpoint",
             expected="one of the two",
         )
+
+
+def _began_again(metadata: ServerMetadata, handshake: Handshake) -> bool:
+    """The client had this document, and asked the MCP server once more without a token: it got no further."""
+    asked = handshake.last(Challenge)
+    return asked is not None and asked.exchange.actor == "client" and asked.exchange.id > _first_of(metadata, handshake)
+
+
+def _first_of(metadata: ServerMetadata, handshake: Handshake) -> int:
+    same = (document.exchange.id for document in handshake.all(ServerMetadata) if document.url == metadata.url)
+    return min(same, default=metadata.exchange.id)
 
 
 @rule(

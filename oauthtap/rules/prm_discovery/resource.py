@@ -115,6 +115,8 @@ def origin_mismatch(prm: ResourceMetadata, so_far: Handshake) -> Problems:
             expected=pair[1],
             actual=prm.resource,
             patch=Patch(merge={"resource": pair[1]}),
+            # `scheme-downgrade-behind-proxy` says more than this rule where the scheme alone differs
+            severity="warning" if urls.host(pair[0]) == urls.host(pair[1]) else None,
         )
 
 

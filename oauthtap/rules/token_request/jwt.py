@@ -12,7 +12,7 @@ from oauthtap.redact import claims
 from oauthtap.redemption import asked_for, metadata_of
 from oauthtap.rules import rule
 from oauthtap.specs import practice, should
-from oauthtap.stages import Mcp, ServerMetadata, StepUp, TokenEndpoint, TokenRejected, text, texts
+from oauthtap.stages import Mcp, ResourceMetadata, ServerMetadata, StepUp, TokenEndpoint, TokenRejected, text, texts
 from oauthtap.wire import every
 
 _REJECTED = ("mcp-token-rejected", "mcp-initialize", "mcp-request", "mcp-challenge", "mcp-step-up")
@@ -69,7 +69,7 @@ def audience(stage: TokenEndpoint | TokenRejected, so_far: Handshake) -> Problem
         return
     refused = isinstance(stage, TokenRejected)
     near = {urls.origin(value) for value in wanted} & {value.rstrip("/") for value in named}
-    if not refused and (near or not named):
+    if not refused and (not named or (near and not _is_for_the_issuer(named, stage, so_far))):
         return
     abstract = not any(value.startswith(("https://", "http://")) for value in named)
     actual = ", ".join(named)[:200] or "absent"
@@ -80,6 +80,14 @@ def audience(stage: TokenEndpoint | TokenRejected, so_far: Handshake) -> Problem
         actual=actual,
         severity="error" if refused and not near else "note" if abstract and not refused else None,
     )
+
+
+def _is_for_the_issuer(named: tuple[str, ...], stage: TokenEndpoint | TokenRejected, so_far: Handshake) -> bool:
+    """The token is made out to the authorization server itself, and no resource has that name."""
+    metadata = _metadata(stage, so_far)
+    issuer = metadata.issuer if metadata else None
+    stated = {document.resource for document in so_far.all(ResourceMetadata) if document.ok}
+    return issuer is not None and named == (issuer,) and issuer not in stated
 
 
 @rule(
