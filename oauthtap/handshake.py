@@ -52,6 +52,8 @@ class Handshake:
         self.stages: list[Stage] = []
         self.ended: float | None = None
         """When the recording ended, or now: seconds since 1970. None when it is not known."""
+        self.over = False
+        """Nothing else will come, so that what is absent needs no waiting for."""
         self._forced = revision
         self._announced: str | None = None
         self._negotiated: str | None = None
@@ -128,18 +130,18 @@ class Handshake:
 
     @property
     def prm(self) -> ResourceMetadata | None:
-        """The newest protected resource metadata that was really found."""
-        return next((d for d in reversed(self.all(ResourceMetadata)) if _found(d)), None)
+        """The newest protected resource metadata that was really found; the client's before a reporter's."""
+        return _newest_found(self.all(ResourceMetadata))
 
     @property
     def metadata(self) -> ServerMetadata | None:
-        """The newest authorization server metadata that was really found."""
-        return next((d for d in reversed(self.all(ServerMetadata)) if _found(d)), None)
+        """The newest authorization server metadata that was really found; the client's before a reporter's."""
+        return _newest_found(self.all(ServerMetadata))
 
     @property
     def registration(self) -> Registration | None:
         """The newest registration that succeeded."""
-        return self.last(Registration, ok=True)
+        return next((r for r in reversed(self.all(Registration)) if r.ok and not r.managing), None)
 
     @property
     def authorization(self) -> AuthorizationRequest | None:
@@ -247,6 +249,12 @@ def absolute(reference: str, base: str) -> str:
         return urljoin(base, reference)
     except ValueError:
         return reference
+
+
+def _newest_found[D: (ResourceMetadata, ServerMetadata)](documents: Sequence[D]) -> D | None:
+    found = [document for document in documents if _found(document)]
+    own = [document for document in found if document.exchange.actor != "reporter"]
+    return next(reversed(own or found), None)
 
 
 def _found(document: ResourceMetadata | ServerMetadata) -> bool:

@@ -345,7 +345,7 @@ def _judge_registration(profile: Profile, metadata: ServerMetadata, server: _Rec
     if not metadata.get("registration_endpoint"):
         word = "posts to a guessed `/register`" if profile.without_registration == "guesses" else "cannot register"
         raise _Stops("client-registration", f"{word}: the metadata names no `registration_endpoint`")
-    done = server.handshake.last(Registration)
+    done = next((r for r in reversed(server.handshake.all(Registration)) if not r.managing), None)
     if done is None:
         return
     if not done.ok:

@@ -39,6 +39,11 @@ class Recording:
         """The MCP revision the user named."""
         return self._text("revision")
 
+    @property
+    def goal(self) -> str | None:
+        """The stage at which a probe was meant to end; None for every other recording."""
+        return self._text("goal")
+
     def _text(self, name: str) -> str | None:
         value = self.header.get(name)
         return value if isinstance(value, str) else None

@@ -70,6 +70,8 @@ class Report(_Row):
     """The revision whose rules were applied: the newest known one that is not newer."""
     reached: str = "other"
     connected: bool = False
+    complete: bool = False
+    """Not connected, but as far as a probe was asked to go, with nothing on the way that stops clients."""
     cause: Cause | None = None
     exchanges: tuple[Step, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -93,13 +95,15 @@ def build(
     *,
     profiles: Sequence[Profile] = (),
     client: str | None = None,
+    goal: str | None = None,
     today: date | None = None,
 ) -> Report:
     """Put together what the handshake, the findings, the verdict and the client profiles say.
 
-    `client`: what the user says it is; `today` decides which profiles are stale.
+    `client`: what the user says it is; `goal`: the stage at which a probe was meant to end;
+    `today` decides which profiles are stale.
     """
-    verdict = judge(handshake, found)
+    verdict = judge(handshake, found, goal)
     return Report(
         upstream=handshake.resource,
         client=_client(handshake, profiles, client),
@@ -107,6 +111,7 @@ def build(
         judged_by=handshake.revision,
         reached=verdict.reached,
         connected=verdict.connected,
+        complete=verdict.complete,
         cause=_cause(verdict),
         exchanges=tuple(row(stages) for stages in handshake.exchanges()),
         findings=verdict.findings,

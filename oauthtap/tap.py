@@ -71,6 +71,8 @@ class Tap:
     """Which client profile it is, whatever was recognized."""
     profiles: Sequence[Profile] = ()
     """The clients whose outlook the report gives."""
+    goal: str | None = None
+    """For a walk of our own: the stage at which it was meant to end. Nothing comes after such a walk."""
     redactor: Redactor = field(default_factory=Redactor)
     steps: list[Step] = field(default_factory=list)
 
@@ -146,13 +148,17 @@ class Tap:
         """
         if now is not None:
             self.handshake.ended = max(now, self.handshake.ended or now)
+        self.handshake.over = self.goal is not None
         whole: list[Finding] = []
         for rule in self._rules[Handshake]:
             if rule.applies_to(self.handshake.revision):
                 whole += self._run(rule, self.handshake)
         found = [finding for step in self.steps for finding in step.findings] + whole
         found.sort(key=lambda f: (f.exchange or 0, RANK[f.severity]))
-        return build(self.handshake, found, self._unchecked(), profiles=self.profiles, client=self.client, today=today)
+        return build(
+            self.handshake, found, self._unchecked(),
+            profiles=self.profiles, client=self.client, goal=self.goal, today=today,
+        )  # fmt: skip
 
     def _unchecked(self) -> list[NotChecked]:
         """Every rule that had nothing to look at, with the reason: silence must not look like a pass."""

@@ -12,7 +12,7 @@ import oauthtap
 ROOT = Path(oauthtap.__file__).parent
 
 EDGES = ("oauthtap.cli", "oauthtap.mitm", "oauthtap.render", "oauthtap.session", "oauthtap.har", "oauthtap.logs",
-         "oauthtap.sources", "oauthtap.upstream", "oauthtap.probe")  # fmt: skip
+         "oauthtap.sources", "oauthtap.upstream", "oauthtap.probe", "oauthtap.callback")  # fmt: skip
 """Everything else is the core: no I/O, and no import of any of these."""
 
 PLACES = {

@@ -49,7 +49,9 @@ def judge(path: str, *, revision: str | None = None, client: str | None = None) 
         raise Usage(str(problem)) from None
     for note in recording.notes:
         print(f"oauthtap: {note}", file=sys.stderr)
-    tap = Tap(recording.upstream, revision or recording.revision, client or recording.client, profiles())
+    tap = Tap(
+        recording.upstream, revision or recording.revision, client or recording.client, profiles(), recording.goal
+    )
     for exchange in recording.exchanges:
         tap.feed(exchange)
     report = tap.report(now=recording.until, today=date.today())

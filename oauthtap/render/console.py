@@ -56,7 +56,7 @@ def console(report: Report, _: Sequence[Exchange] = (), /, *, ink: Ink = PLAIN) 
 
 def summary(report: Report, ink: Ink = PLAIN) -> Iterator[str]:
     """How far did it get; what is the cause; whose is it; what to change."""
-    yield ink("good" if report.connected else "bold", outcome(report))
+    yield ink("good" if report.connected or report.complete else "bold", outcome(report))
     if report.cause:
         cause = report.cause
         where = f" (exchange {cause.exchange})" if cause.exchange else ""
@@ -69,10 +69,10 @@ def summary(report: Report, ink: Ink = PLAIN) -> Iterator[str]:
         for finding in report.findings:
             if finding.consequence_of == cause.rule:
                 yield from _wrapped(f"Follows from it: {plain(finding.message)}", "  ")
-    elif report.exchanges and not report.connected:
+    elif report.exchanges and not report.connected and not report.complete:
         yield "No single cause stands out. The last exchanges below show where it stopped."
     remaining = Counter[Severity](f.severity for f in report.findings if f.severity != "note")
-    if report.connected and remaining:
+    if (report.connected or report.complete) and remaining:
         yield f"Other clients may be stricter: {_counted(remaining)}, below."
 
 

@@ -56,6 +56,8 @@ def outcome(report: Report) -> str:
         return "Nothing arrived: the client sent no request."
     if report.connected:
         return "Connected: an MCP request was answered."
+    if report.complete:
+        return f"Nothing stops a client up to {STAGE[report.reached]} ({report.reached}). The probe went no further."
     return f"Not connected. It got as far as {STAGE[report.reached]} ({report.reached})."
 
 
