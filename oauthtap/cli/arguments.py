@@ -9,6 +9,7 @@ from oauthtap import __version__
 from oauthtap.cli.check import check
 from oauthtap.cli.explain import explain
 from oauthtap.cli.sessions import list_sessions
+from oauthtap.cli.verify import verify
 from oauthtap.cli.watch import watch
 from oauthtap.render import FORMATS
 
@@ -48,6 +49,9 @@ def parser() -> argparse.ArgumentParser:
     explaining.set_defaults(command=explain)
     listing = verbs.add_parser("sessions", help="list the recorded sessions, newest first")
     listing.set_defaults(command=list_sessions)
+    proving = verbs.add_parser("verify", help="look for secrets that were left in a session; 1 when there are any")
+    proving.add_argument("session", metavar="SESSION", help="a session folder, or one file")
+    proving.set_defaults(command=verify)
     return top
 
 

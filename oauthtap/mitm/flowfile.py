@@ -49,6 +49,13 @@ def read(path: Path) -> Recording:
     return Recording(tuple(sorted(exchanges, key=lambda one: one.id)), header, until, tuple(notes))
 
 
+def as_shown(path: Path) -> Iterator[Exchange]:
+    """The flows of a readable file as mitmweb shows them, in local names: for a search that must miss nothing."""
+    with path.open("rb") as file:
+        flows = (flow for flow in FlowReader(file).stream() if isinstance(flow, http.HTTPFlow))
+        yield from (exchange_from(flow, number) for number, flow in enumerate(flows, 1))
+
+
 def _stored(flow: http.HTTPFlow) -> Exchange | None:
     value = _json(flow.metadata.get(EXCHANGE))
     try:

@@ -79,7 +79,7 @@ def _descriptors(findings: Sequence[Finding]) -> list[Row]:
 
 def _descriptor(rule: Rule | None, finding: Finding) -> Row:
     """`rule` is None for a finding about oauthtap itself."""
-    page = _page(rule) if rule else plain(finding.message)
+    page = rule_page(rule) if rule else plain(finding.message)
     return {
         "id": finding.rule,
         "name": "".join(word.capitalize() for word in finding.rule.split("-")),
@@ -97,7 +97,7 @@ def _descriptor(rule: Rule | None, finding: Finding) -> Row:
     }
 
 
-def _page(rule: Rule) -> str:
+def rule_page(rule: Rule) -> str:
     """A rule's page as Markdown."""
     return "\n\n".join(
         [
