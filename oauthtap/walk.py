@@ -47,6 +47,13 @@ class Plan:
     client_id: str | None = None
     """Registered beforehand; then nothing is registered."""
 
+    @property
+    def goal(self) -> str:
+        """The stage at which the walk ends when nothing is wrong."""
+        if self.sign_in != "no":
+            return "mcp-request"
+        return "client-registration" if self.register and self.client_id is None else "as-discovery"
+
 
 @dataclass
 class _Seen:
@@ -105,13 +112,13 @@ def _greeted(plan: Plan, asker: Asker, token: str | None) -> Leg:
         return (yield from _talked(answer, asker, token, reply))
     if answer.status in (401, 403):
         return answer
+    if answer.status in (404, 405) and "error" not in reply:
+        return (yield Ask(asker.stream(plan.url, token), opening=True))
     if answer.status == 400 or "error" in reply:
         modern = yield Ask(asker.modern(plan.url, "server/discover", token))
         if modern.ok:
             yield Ask(asker.modern(plan.url, "tools/list", token))
         return modern
-    if answer.status in (404, 405):
-        return (yield Ask(asker.stream(plan.url, token), opening=True))
     return answer
 
 
@@ -132,9 +139,10 @@ def _reply(answer: Exchange) -> dict[str, Any]:
     if answer.response is None:
         return {}
     if answer.response.media_type != "text/event-stream":
-        return answer.response.json_object
-    messages = (Message(body=data).json_object for name, data in sse_events(answer.response.body or ""))
-    return next((m for m in messages if "result" in m or "error" in m), {})
+        messages = [answer.response.json_object]
+    else:
+        messages = [Message(body=data).json_object for _, data in sse_events(answer.response.body or "")]
+    return next((m for m in messages if "jsonrpc" in m and ("result" in m or "error" in m)), {})
 
 
 def _followed(plan: Plan, ask: Ask) -> Leg:
