@@ -115,7 +115,7 @@ def drops_authorization(challenge: Challenge, so_far: Handshake) -> Problems:
     severity="warning",
     stops_at=_EARLY,
 )
-def not_found(mcp: Mcp, so_far: Handshake) -> Problems:
+def not_found(handshake: Handshake) -> Problems:
     """There is no MCP server at the configured URL.
 
     The answer is a plain 404. Some clients then try the older transport, others start to
@@ -134,19 +134,18 @@ def not_found(mcp: Mcp, so_far: Handshake) -> Problems:
         401
         WWW-Authenticate: Bearer
     """
-    if mcp.status != 404 or mcp.request.method != "POST" or mcp.request.header("mcp-session-id"):
-        return
-    if isinstance(mcp, LegacySse):
-        return  # not configured: the stream named this URL
-    here = mcp.request.bare_url
-    lived = any(s.request.bare_url == here and s.status not in (404, None) for s in so_far.all(Mcp)[-100:])
-    if mcp.certainty != "guess" and not lived and not mcp.rpc_error and mcp.exchange.actor == "client":
-        yield Problem(
-            message=f"{here} answers 404 to a JSON-RPC request; there has to be an MCP server",
-            at="request.url",
-            expected="an MCP endpoint",
-            actual="404",
-        )
+    for url, posts in _posts(handshake).items():
+        lost = [s for s in posts if s.status == 404 and not s.request.header("mcp-session-id") and not _speaks_rpc(s)]
+        seen = [s for s in handshake.all(Mcp) if s.request.bare_url == url and s.status not in (404, None)]
+        if lost and all(isinstance(s, LegacySse) for s in seen):
+            yield Problem(
+                message=f"{url} answers 404 to a JSON-RPC request; there has to be an MCP server",
+                at="request.url",
+                expected="an MCP endpoint",
+                actual="404",
+                exchange=lost[0].exchange.id,
+                severity="note" if seen else None,  # the transport of 2024-11-05 was found there
+            )
 
 
 @rule(
@@ -159,7 +158,7 @@ def not_found(mcp: Mcp, so_far: Handshake) -> Problems:
     severity="warning",
     stops_at=_EARLY,
 )
-def no_post(mcp: Mcp, so_far: Handshake) -> Problems:
+def no_post(handshake: Handshake) -> Problems:
     """The configured URL does not take POST.
 
     MCP messages are sent with POST. A URL without it is the stream of an older server
@@ -178,13 +177,18 @@ def no_post(mcp: Mcp, so_far: Handshake) -> Problems:
         401
         WWW-Authenticate: Bearer
     """
-    if mcp.status == 405 and mcp.request.method == "POST" and mcp.exchange.actor == "client":
-        yield Problem(
-            message=f"{mcp.request.bare_url} answers 405 to POST; an MCP endpoint has to take it",
-            at="response.status",
-            expected="POST accepted",
-            actual="405",
-        )
+    for url, posts in _posts(handshake).items():
+        refused = [s for s in posts if s.status == 405]
+        if refused and not any(s.ok for s in posts):
+            stream = any(s.ok and s.request.bare_url == url for s in handshake.all(LegacySse))
+            yield Problem(
+                message=f"{url} answers 405 to POST; an MCP endpoint has to take it",
+                at="response.status",
+                expected="POST accepted",
+                actual="405",
+                exchange=refused[0].exchange.id,
+                severity="note" if stream else None,  # the client went on with the transport of 2024-11-05
+            )
 
 
 @rule(
@@ -240,7 +244,7 @@ def variant_differs(mcp: Mcp, so_far: Handshake) -> Problems:
     "mcp-endpoint-is-web-page",
     practice("MCP 2026-07-28 Streamable HTTP", _TRANSPORT),
     who="resource-server",
-    severity="warning",
+    severity="error",  # nothing can be signed in to here, whatever else the web site answers along the way
     stops_at=_EARLY,
 )
 def web_page(handshake: Handshake) -> Problems:
@@ -279,6 +283,21 @@ def web_page(handshake: Handshake) -> Problems:
             actual=calls[0].request.bare_url,
             exchange=calls[0].exchange.id,
         )
+
+
+def _posts(handshake: Handshake) -> dict[str, list[Mcp]]:
+    """The client's JSON-RPC requests by URL; those to a URL that a stream named, or only guessed at, left out."""
+    posts: dict[str, list[Mcp]] = {}
+    for mcp in handshake.all(Mcp):
+        meant = mcp.request.method == "POST" and mcp.exchange.actor == "client" and mcp.certainty != "guess"
+        if meant and not isinstance(mcp, LegacySse):
+            posts.setdefault(mcp.request.bare_url, []).append(mcp)
+    return posts
+
+
+def _speaks_rpc(mcp: Mcp) -> bool:
+    """The answer was not seen, or is a JSON-RPC error: `method not found` of a server that is there."""
+    return mcp.response.body is None or bool(mcp.rpc_error)
 
 
 def _page(stage: Stage) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from oauthtap.findings import Patch, Problem, Problems
 from oauthtap.handshake import Handshake
 from oauthtap.rules import rule
+from oauthtap.rules.mcp_request.modern_reading import over_two_urls
 from oauthtap.specs import must, practice, should
-from oauthtap.stages import Challenge, LegacySse, Mcp
+from oauthtap.stages import Challenge, Mcp
 
 _SENDING = "https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http#sending-messages"
 _BOTH = ("application/json", "text/event-stream")
@@ -39,8 +40,10 @@ def accept_header(mcp: Mcp, so_far: Handshake) -> Problems:
         401
         WWW-Authenticate: Bearer
     """
-    if mcp.request.method != "POST" or mcp.exchange.actor != "client" or not mcp.message or isinstance(mcp, LegacySse):
-        return  # the transport of 2024-11-05 answers on the stream, whatever Accept says
+    if mcp.request.method != "POST" or mcp.exchange.actor != "client" or not mcp.message:
+        return
+    if over_two_urls(mcp, so_far):
+        return  # the answer comes on the stream, whatever Accept says
     accept = mcp.request.header("accept")
     refused = mcp.status == 406
     if _takes_both(accept) or (accept is None and not refused):
@@ -118,7 +121,7 @@ def media_type(mcp: Mcp, so_far: Handshake) -> Problems:
     if mcp.request.method != "POST" or mcp.status != 200 or "id" not in mcp.message or not mcp.method:
         return
     kind = mcp.response.media_type
-    if kind in _BOTH or isinstance(mcp, Challenge) or kind == "text/html":
+    if kind in _BOTH or isinstance(mcp, Challenge) or over_two_urls(mcp, so_far):
         return
     if mcp.response.body is not None:
         yield Problem(
@@ -159,6 +162,8 @@ def notification_status(mcp: Mcp, so_far: Handshake) -> Problems:
     one_way = bool(mcp.message) and ("id" not in mcp.message or mcp.method is None)
     if mcp.request.method != "POST" or not one_way or not mcp.ok or isinstance(mcp, Challenge):
         return
+    if over_two_urls(mcp, so_far):
+        return  # there, any success will do
     if mcp.status != 202 or mcp.response.body:
         yield Problem(
             message=f"a message without an answer got {mcp.status}{' with a body' if mcp.response.body else ''}; it has "
@@ -201,7 +206,7 @@ def buffering(mcp: Mcp, so_far: Handshake) -> Problems:
         X-Accel-Buffering: no
           data: {"jsonrpc": "2.0", "id": 1, "result": {}}
     """
-    if not mcp.ok or mcp.response.media_type != "text/event-stream":
+    if not mcp.ok or mcp.response.media_type != "text/event-stream" or mcp.response.body == "":
         return
     if (mcp.response.header("x-accel-buffering") or "").lower() != "no":
         yield Problem(

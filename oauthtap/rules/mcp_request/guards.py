@@ -13,14 +13,22 @@ from oauthtap.stages import Mcp, Stage
 _TRANSPORT = "https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http"
 _ORIGIN = re.compile(r"\borigins?\b|\bcors\b", re.I)
 _HOST = re.compile(
-    r"(invalid|unknown|untrusted|disallowed|bad|not allowed|mismatch\w*)\W.{0,30}\bhost\b"
-    r"|\bhost\b.{0,40}(not allowed|invalid|not permitted|forbidden|rejected|denied|not trusted)|disallowed_?host|misdirected",
+    r"(?:invalid|unknown|untrusted|disallowed|unrecogni[sz]ed|unexpected|bad|blocked)[\s:'\"]{1,3}(?:http[_ -])?hosts?\b"
+    r"|\bhost\b.{0,100}\b(?:not|isn't) (?:allowed|permitted|trusted|recogni[sz]ed|valid|in the|on the)"
+    r"|\bhost\b.{0,30}\b(?:invalid|forbidden|rejected|denied|mismatch)"
+    r"|disallowed_?host|allowed_?hosts|dns.?rebinding|misdirected",
     re.I,
 )
-_CSRF = re.compile(r"\b[cx]srf", re.I)
+_CSRF = re.compile(
+    r"\b[cx]srf|(?:invalid\s?|missing\s?)authenticity\s?token|cross-site (?:post )?(?:form )?(?:request|submission)",
+    re.I,
+)
 _UPSTREAM = re.compile(r"\bupstream\b", re.I)
+_EDGE_HEADERS = ("cf-mitigated", "x-amzn-waf-action", "x-vercel-mitigated", "x-sucuri-block", "x-datadome")
+_BAN = re.compile(r'\s*error code: 1\d{3}\s*|.*"cloudflare_error":\s*true.*', re.I | re.S)
+"""Cloudflare's refusals for clients that do not take HTML."""
 _EDGE = re.compile(
-    r"just a moment\.\.\.|attention required|request blocked|cf-chl|challenge-platform|incapsula|errors\.edgesuite\.net"
+    r"just a moment\.\.\.|attention required|you have been blocked|request blocked|website firewall|cf-chl|challenge-platform|incapsula|errors\.edgesuite\.net"
     r"|reference&?#?\w*;?\s*#\d+\.[0-9a-f]{6,}",
     re.I,
 )
@@ -55,7 +63,9 @@ def origin_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
         WWW-Authenticate: Bearer
     """
     origin = mcp.request.header("origin")
-    if origin and mcp.status == 403 and not mcp.challenged.bearer and _ORIGIN.search(mcp.answer_text[:4000]):
+    if not origin or mcp.status != 403 or mcp.challenged.bearer or _CSRF.search(mcp.answer_text[:8000]):
+        return
+    if _ORIGIN.search(mcp.answer_text[:4000]) or _welcome_without_origin(mcp, so_far):
         yield Problem(
             message=f"the server refuses requests from {origin}; it has to allow the origins of its clients",
             at="request.header.origin",
@@ -127,7 +137,7 @@ def csrf_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
         401
         WWW-Authenticate: Bearer
     """
-    if mcp.status == 419 or (mcp.status == 403 and _CSRF.search(mcp.answer_text[:8000])):
+    if mcp.status == 419 or (mcp.status in (400, 403, 422) and _CSRF.search(mcp.answer_text[:8000])):
         yield Problem(
             message=f"the answer is {mcp.status} of a CSRF check; an MCP request has to get past it",
             at="response.status",
@@ -168,8 +178,9 @@ def cdn_block(stage: Stage, so_far: Handshake) -> Problems:
     """
     if stage.status not in (403, 429, 503) or stage.exchange.actor == "browser":
         return
-    by_header = stage.response.header("cf-mitigated") or stage.response.header("x-amzn-waf-action")
-    if by_header or (stage.response.media_type == "text/html" and _EDGE.search(stage.answer_text[:8000])):
+    by_header = any(stage.response.header(name) for name in _EDGE_HEADERS)
+    page = stage.response.media_type == "text/html" and stage.response.body is not None
+    if by_header or _banned(stage) or (page and _EDGE.search(stage.answer_text[:8000])):
         yield Problem(
             message=f"a bot protection answers {stage.status} in place of the server",
             at="response.status",
@@ -212,3 +223,14 @@ def gateway_error(mcp: Mcp, so_far: Handshake) -> Problems:
             expected="the status of the server behind",
             actual=str(mcp.status),
         )
+
+
+def _welcome_without_origin(mcp: Mcp, so_far: Handshake) -> bool:
+    """The same URL answered, or asked for a token, when a request came without `Origin`."""
+    others = [s for s in so_far.all(Mcp)[-50:] if s.url == mcp.url and s.request.header("origin") is None]
+    return any((s.ok or s.status == 401) and s.bearer == mcp.bearer for s in others)
+
+
+def _banned(stage: Stage) -> bool:
+    body = stage.response.body or ""
+    return len(body) < 4000 and _BAN.fullmatch(body) is not None

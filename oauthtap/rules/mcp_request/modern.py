@@ -9,9 +9,9 @@ import re
 from oauthtap.findings import Patch, Problem, Problems
 from oauthtap.handshake import Handshake
 from oauthtap.rules import rule
-from oauthtap.rules.mcp_request.modern_reading import FIRST
+from oauthtap.rules.mcp_request.modern_reading import FIRST, over_two_urls
 from oauthtap.specs import must, should
-from oauthtap.stages import Initialize, LegacySse, Mcp, text
+from oauthtap.stages import Initialize, Mcp, text
 
 _HTTP = "https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http"
 _CODES = "https://modelcontextprotocol.io/specification/2026-07-28/basic/index#error-codes"
@@ -52,7 +52,7 @@ def version_header_missing(mcp: Mcp, so_far: Handshake) -> Problems:
         200 {"jsonrpc": "2.0", "id": 1, "result": {}}
     """
     announced = text(mcp.meta.get(_VERSION))
-    if _older_way(mcp, so_far):
+    if over_two_urls(mcp, so_far):
         return
     if announced and mcp.exchange.actor == "client" and mcp.request.header("mcp-protocol-version") is None:
         yield Problem(
@@ -90,7 +90,7 @@ def method_header_missing(mcp: Mcp, so_far: Handshake) -> Problems:
         MCP-Protocol-Version: 2026-07-28
         200 {"jsonrpc": "2.0", "id": 1, "result": {}}
     """
-    if not mcp.modern or mcp.method is None or mcp.exchange.actor != "client" or _older_way(mcp, so_far):
+    if not mcp.modern or mcp.method is None or mcp.exchange.actor != "client" or over_two_urls(mcp, so_far):
         return
     needed = {"Mcp-Method": mcp.method}
     if name := text(mcp.params.get(_NAMED.get(mcp.method, ""))):
@@ -188,7 +188,7 @@ def meta_missing(mcp: Mcp, so_far: Handshake) -> Problems:
         200 {"jsonrpc": "2.0", "id": 1, "result": {}}
     """
     version = mcp.request.header("mcp-protocol-version") or ""
-    if version < FIRST or mcp.method in (None, "initialize") or "id" not in mcp.message or _older_way(mcp, so_far):
+    if version < FIRST or mcp.method in (None, "initialize") or "id" not in mcp.message or over_two_urls(mcp, so_far):
         return
     missing = [name for name in (_VERSION, _ABILITIES) if name not in mcp.meta]
     if missing and mcp.exchange.actor == "client":
@@ -280,11 +280,6 @@ def session_minted(mcp: Mcp, so_far: Handshake) -> Problems:
             actual=f"{given:.60}",
             patch=Patch(headers={"Mcp-Session-Id": None}),
         )
-
-
-def _older_way(mcp: Mcp, so_far: Handshake) -> bool:
-    """The transport of 2024-11-05 is in use. It has no such headers, whatever revision is spoken over it."""
-    return isinstance(mcp, LegacySse) or so_far.last(LegacySse, ok=True) is not None
 
 
 def _decoded(value: str) -> str:

@@ -27,6 +27,11 @@ def is_modern(mcp: Mcp) -> bool:
     return (mcp.version or "") >= FIRST
 
 
+def over_two_urls(mcp: Mcp, so_far: Handshake) -> bool:
+    """The transport of 2024-11-05 is in use: answers come on a stream, and none of the later headers exist."""
+    return isinstance(mcp, LegacySse) or so_far.last(LegacySse, ok=True) is not None
+
+
 def has_error(mcp: Mcp) -> bool:
     """The answer is a JSON-RPC error that was seen."""
     return mcp.response.body is not None and bool(mcp.rpc_error)

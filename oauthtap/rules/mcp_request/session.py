@@ -9,7 +9,7 @@ from oauthtap.handshake import Handshake
 from oauthtap.redemption import by_client
 from oauthtap.rules import rule
 from oauthtap.specs import REVISIONS, must, practice, should
-from oauthtap.stages import Challenge, Discover, Initialize, Mcp, SessionEnd
+from oauthtap.stages import Challenge, Discover, Initialize, Mcp
 
 _SESSIONS = "https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management"
 _VERSIONS = "https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#protocol-version-header"
@@ -98,7 +98,7 @@ def expired(handshake: Handshake) -> Problems:
         200 {"jsonrpc": "2.0", "id": 1, "result": {"protocolVersion": "2025-06-18"}}
     """
     lost = [s for s in handshake.all(Mcp) if s.status == 404 and s.request.header("mcp-session-id") and by_client(s)]
-    lost = [s for s in lost if not isinstance(s, SessionEnd)]
+    lost = [s for s in lost if s.request.method == "POST"]  # GET may be unknown here without any harm
     if not lost or handshake.ended is None or (lost[-1].exchange.ended or handshake.ended) + 5 > handshake.ended:
         return
     anew = any(s.exchange.id > lost[0].exchange.id and s.method == "initialize" for s in handshake.all(Initialize))
@@ -145,7 +145,7 @@ def unknown_status(handshake: Handshake) -> Problems:
     for mcp in handshake.all(Mcp):
         if mcp.status not in (400, 401) or mcp.request.header("mcp-session-id") is None:
             continue
-        body = mcp.response.body or ""
+        body = "" if mcp.status == 401 and mcp.error == "invalid_token" else mcp.response.body or ""
         if _UNKNOWN.search(body[:4000]) or (mcp.status == 401 and _good_without_session(mcp, handshake)):
             yield Problem(
                 message=f"a request of an unknown session is answered {mcp.status}; it has to be 404",
