@@ -73,6 +73,7 @@ def no_registration_path(handshake: Handshake) -> Problems:
             message="the metadata has neither `registration_endpoint` nor `client_id_metadata_document_supported`, and the client sent no client id",
             at="response.json.registration_endpoint",
             expected="one of the two",
+            severity="error" if handshake.over else None,
         )
 
 
