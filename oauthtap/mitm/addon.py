@@ -167,7 +167,8 @@ class TapAddon:
         assert flow.response is not None
         came = translate.answered(flow, passage.answered or ())
         original = translate.with_body(came, restored(came.body or "", passage.swap)) if passage.swap else came
-        repaired = self._observer.judge(flow, passage, original) or original
+        error = translate.unreadable(flow.response)
+        repaired = self._observer.judge(flow, passage, original, error=error) or original
         assert passage.step is not None
         kind = kind_of(passage.step)
         await self._opening.open_named(kind, repaired, passage)

@@ -56,7 +56,7 @@ def start(
         response.headers["transfer-encoding"] = "chunked"
     events, shown = passage.events, _Live(flow, copy)
 
-    def passing(data: bytes) -> bytes:
+    def passing(data: bytes) -> bytes | list[bytes]:
         if data:
             copy.add(data)
             shown.now_and_then()
@@ -65,7 +65,8 @@ def start(
         sent = events(data)
         if events.seen_endpoint and passage.step is None:
             on_endpoint()
-        return sent
+        # No bytes are no chunk: an empty one would end the answer.
+        return sent or []
 
     response.stream = passing
 

@@ -143,10 +143,16 @@ def _decoded(message: http.Message) -> str | None:
         return None if message.raw_content is None else ""
     if _is_binary(message.headers.get("content-type", "").partition(";")[0].strip().lower()):
         return None
+    return None if unreadable(message) else message.get_text(strict=False)
+
+
+def unreadable(message: http.Message) -> str | None:
+    """Why a body cannot be unpacked as its headers say, None when it can be."""
     try:
-        return message.get_text(strict=False)
-    except ValueError:
-        return None
+        message.get_content(strict=True)
+    except ValueError as problem:
+        return f"the body cannot be decoded: {problem}"
+    return None
 
 
 def _is_binary(media_type: str) -> bool:
