@@ -6,16 +6,19 @@ judged elsewhere; here is only what would make the whole afternoon futile.
 
 from __future__ import annotations
 
+import json
 import ssl
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import urljoin
 
 import httpx
 
-from oauthtap import urls
+from oauthtap import __version__, urls
 from oauthtap.plain import plain
+from oauthtap.wire import Exchange, Request, Response
 
 TIMEOUT = 8.0
 """Seconds for each of our requests."""
@@ -23,7 +26,8 @@ TIMEOUT = 8.0
 Kind = Literal["answers", "no-such-host", "refused", "tls", "timeout", "unreachable", "redirect", "not-mcp"]
 
 _PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-_ACCEPT = {"Accept": "application/json, text/event-stream"}
+_ENCODING = ("content-encoding", "content-length", "transfer-encoding")
+_ACCEPT = {"User-Agent": f"oauthtap/{__version__}", "Accept": "application/json, text/event-stream"}
 
 
 @dataclass(frozen=True)
@@ -87,25 +91,53 @@ class Look:
     """One sentence for the person, with what to type next; empty when all is well."""
     status: int | None = None
     challenged: bool = False
-    better: str | None = field(default=None)
+    better: str | None = None
     """A URL that looks like the MCP endpoint, where this one does not."""
+    exchange: Exchange | None = None
+    """Our own request and its answer, `actor` reporter: evidence, but nothing the client did."""
 
 
 async def look(url: str, reach: Reach) -> Look:
     """Ask the MCP URL for a sign of life. Never raises for what the network does."""
+    began = time.time()
     async with reach.client() as client:
         try:
             answer = await _ask(client, url)
         except httpx.HTTPError as failure:
             return Look(*_failed(url, failure, reach))
-        if answer.is_redirect:
-            full = plain(urljoin(url, answer.headers.get("location", "")))
-            words = f"The upstream redirects {url} to {full}. If that is the MCP endpoint: --upstream {full}"
-            return Look("redirect", words, answer.status_code)
-        if speaks_mcp(answer):
-            return Look("answers", "", answer.status_code, answer.status_code == 401)
-        better = await _elsewhere(client, url)
-        return Look("not-mcp", _not_mcp(url, answer, better), answer.status_code, better=better)
+        exchange = _exchange(url, answer, began)
+        return replace(await _understood(client, url, answer), exchange=exchange)
+
+
+async def _understood(client: httpx.AsyncClient, url: str, answer: httpx.Response) -> Look:
+    if answer.is_redirect:
+        full = plain(urljoin(url, answer.headers.get("location", "")))
+        words = f"The upstream redirects {url} to {full}. If that is the MCP endpoint: --upstream {full}"
+        return Look("redirect", words, answer.status_code)
+    if speaks_mcp(answer):
+        return Look("answers", "", answer.status_code, answer.status_code == 401)
+    better = await _elsewhere(client, url)
+    return Look("not-mcp", _not_mcp(url, answer, better), answer.status_code, better=better)
+
+
+def _exchange(url: str, answer: httpx.Response, began: float) -> Exchange:
+    streams = "event-stream" in answer.headers.get("content-type", "")
+    return Exchange(
+        at=began,
+        took=time.time() - began,
+        actor="reporter",
+        request=Request(
+            method="POST",
+            url=url,
+            headers=(("Content-Type", "application/json"), *_ACCEPT.items()),
+            body=json.dumps(_PING),
+        ),
+        response=Response(
+            status=answer.status_code,
+            headers=tuple((name, value) for name, value in answer.headers.multi_items() if name not in _ENCODING),
+            body=None if streams else answer.text,
+        ),
+    )
 
 
 async def _ask(client: httpx.AsyncClient, url: str) -> httpx.Response:
@@ -119,11 +151,7 @@ async def _ask(client: httpx.AsyncClient, url: str) -> httpx.Response:
                     break
         return httpx.Response(
             answer.status_code,
-            headers=[
-                (k, v)
-                for k, v in answer.headers.items()
-                if k not in ("content-encoding", "content-length", "transfer-encoding")
-            ],
+            headers=[(k, v) for k, v in answer.headers.multi_items() if k not in _ENCODING],
             content=body,
             request=answer.request,
         )

@@ -26,6 +26,7 @@ from oauthtap.report import Report
 from oauthtap.session import SessionError, SessionWriter, default_folder
 from oauthtap.tap import Step, Tap
 from oauthtap.upstream import Reach, look, missing_scheme, split_rule
+from oauthtap.wire import Exchange
 
 if TYPE_CHECKING:
     from oauthtap.mitm.run import Ready
@@ -146,7 +147,8 @@ class Sitting:
             task.add_done_callback(self._tasks.discard)
 
     def on_step(self, step: Step) -> None:
-        self.patience.heard(step, time.monotonic())
+        if step.exchange.actor != "reporter":
+            self.patience.heard(step, time.monotonic())
         self._told |= {(finding.rule, finding.exchange) for finding in step.findings}
         self._never_in_the_way(partial(self._writer.add, step.exchange))
         self._never_in_the_way(partial(self.narrator.step, step))
@@ -173,6 +175,16 @@ class Sitting:
         found = await look(self.arguments.upstream, _reach(self.arguments))
         if found.words:
             self.narrator.warn(found.words)
+        if found.exchange:
+            self._take(found.exchange)
+
+    def _take(self, exchange: Exchange) -> None:
+        """Our own look is part of the recording: some clients skip the 401, and it says a lot."""
+        from oauthtap.mitm import flowfile
+
+        step = self.tap.feed(exchange)
+        self.on_step(step)
+        self.on_flow(flowfile.flow_from(step.exchange), step)
 
     async def _wait(self) -> None:
         """Say what to check when nothing comes, and what came to nothing; with `--once`, end it when it is over."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mitmproxy import http
+from mitmproxy import connection, http
 from mitmproxy.io import FlowReader, tnetstring
 
 from oauthtap.recording import Recording, SourceError
@@ -118,6 +118,26 @@ def _clean(text: str) -> str:
 
 
 # --- writing
+
+
+def flow_from(exchange: Exchange) -> http.HTTPFlow:
+    """A flow that shows an exchange that did not pass the proxy: our own look at the upstream."""
+    parts = exchange.request.parts
+    began, ended = exchange.at or 0.0, exchange.ended or 0.0
+    client = connection.Client(peername=("127.0.0.1", 0), sockname=("127.0.0.1", 0), timestamp_start=began)
+    server = connection.Server(address=(parts.hostname or "", parts.port or {"https": 443}.get(parts.scheme, 80)))
+    flow = http.HTTPFlow(client, server)
+    headers = http.Headers([(name.encode(), value.encode()) for name, value in exchange.request.headers])
+    flow.request = http.Request.make(
+        exchange.request.method, exchange.request.url, exchange.request.body or "", headers
+    )
+    flow.request.timestamp_start = flow.request.timestamp_end = began
+    if exchange.response is not None:
+        lines = [(name.encode(), value.encode()) for name, value in exchange.response.headers]
+        flow.response = http.Response.make(exchange.response.status, exchange.response.body or "", http.Headers(lines))
+        flow.response.timestamp_start, flow.response.timestamp_end = began, ended
+    flow.metadata[EXCHANGE] = exchange.model_dump_json(exclude_defaults=True)
+    return flow
 
 
 def redacted_state(flow: http.HTTPFlow, redactor: Redactor, exchange: Exchange | None = None) -> State:

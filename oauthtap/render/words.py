@@ -52,7 +52,7 @@ MARK = {"error": "✗", "warning": "!", "note": "·"}
 
 def outcome(report: Report) -> str:
     """How far it got, in one sentence."""
-    if not report.exchanges:
+    if all(step.actor != "client" for step in report.exchanges):
         return "Nothing arrived: the client sent no request."
     if report.connected:
         return "Connected: an MCP request was answered."
