@@ -88,8 +88,27 @@ def test_an_older_server_behind_the_url_is_a_note(status: str, rule: str) -> Non
     assert severities(f"{CALL}{status}\n{STREAM}", rule) == ["note"]
 
 
-def test_an_url_that_answered_before_is_there() -> None:
-    assert severities(CALL + "401\nWWW-Authenticate: Bearer\n" + CALL + "404\n", "mcp-endpoint-not-found") == []
+def test_a_url_that_answered_before_is_there() -> None:
+    gone = LATER.replace("Mcp-Session-Id: session-1\n", "") + "404\n"
+    assert severities(OPENED + gone, "mcp-endpoint-not-found") == []
+
+
+def test_a_guard_before_all_paths_does_not_make_a_url_right() -> None:
+    text = CALL + "401\nWWW-Authenticate: Bearer\n" + CALL + "Authorization: Bearer made-up-at\n404\n"
+    assert severities(text, "mcp-endpoint-not-found") == ["warning"]
+
+
+@pytest.mark.parametrize("answer", ["421", "403 text/plain Invalid Origin", "403 <p>CSRF verification failed</p>"])
+def test_a_guard_stays_the_cause_when_the_client_searches_on(answer: str) -> None:
+    search = """
+GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+404
+GET https://mcp.example.com/.well-known/oauth-authorization-server
+404
+"""
+    cause = judge(f"{CALL}Origin: https://app.example.org\n{answer}\n{search}").cause
+    assert cause
+    assert cause.rule in GUARDS
 
 
 def test_a_page_in_place_of_an_answer_is_told_with_and_without_a_token() -> None:

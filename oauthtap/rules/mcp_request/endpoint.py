@@ -11,6 +11,7 @@ from oauthtap.stages import Challenge, Document, LegacySse, Mcp, Stage
 
 _TRANSPORT = "https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http"
 _BACKWARD = _TRANSPORT + "#backward-compatibility"
+_OLDER = "only the transport of 2024-11-05 (HTTP+SSE) is there"
 _EARLY = ("mcp-challenge", "prm-discovery", "as-discovery", "client-registration", "mcp-stream", "legacy-sse")
 
 
@@ -22,7 +23,7 @@ _EARLY = ("mcp-challenge", "prm-discovery", "as-discovery", "client-registration
     ),
     who="resource-server",
     severity="warning",
-    stops_at=("mcp-challenge", "mcp-initialize"),
+    stops_at=("mcp-challenge", "mcp-initialize", "prm-discovery", "as-discovery", "client-registration"),
 )
 def endpoint_redirect(mcp: Mcp, so_far: Handshake) -> Problems:
     """The MCP URL redirects to a near copy of itself.
@@ -134,17 +135,18 @@ def not_found(handshake: Handshake) -> Problems:
         401
         WWW-Authenticate: Bearer
     """
+    streams = {s.request.bare_url for s in handshake.all(LegacySse) if s.ok}
     for url, posts in _posts(handshake).items():
         lost = [s for s in posts if s.status == 404 and not s.request.header("mcp-session-id") and not _speaks_rpc(s)]
-        seen = [s for s in handshake.all(Mcp) if s.request.bare_url == url and s.status not in (404, None)]
-        if lost and all(isinstance(s, LegacySse) for s in seen):
+        if lost and not any(s.ok or _speaks_rpc(s) for s in posts):  # 401 alone may come from a guard before all paths
             yield Problem(
-                message=f"{url} answers 404 to a JSON-RPC request; there has to be an MCP server",
+                message=f"{url} answers 404 to a JSON-RPC request; "
+                + (_OLDER if url in streams else "there has to be an MCP server"),
                 at="request.url",
                 expected="an MCP endpoint",
                 actual="404",
                 exchange=lost[0].exchange.id,
-                severity="note" if seen else None,  # the transport of 2024-11-05 was found there
+                severity="note" if url in streams else None,  # the transport of 2024-11-05 was found there
             )
 
 
@@ -177,17 +179,18 @@ def no_post(handshake: Handshake) -> Problems:
         401
         WWW-Authenticate: Bearer
     """
+    streams = {s.request.bare_url for s in handshake.all(LegacySse) if s.ok}
     for url, posts in _posts(handshake).items():
         refused = [s for s in posts if s.status == 405]
         if refused and not any(s.ok for s in posts):
-            stream = any(s.ok and s.request.bare_url == url for s in handshake.all(LegacySse))
             yield Problem(
-                message=f"{url} answers 405 to POST; an MCP endpoint has to take it",
+                message=f"{url} answers 405 to POST; "
+                + (_OLDER if url in streams else "an MCP endpoint has to take it"),
                 at="response.status",
                 expected="POST accepted",
                 actual="405",
                 exchange=refused[0].exchange.id,
-                severity="note" if stream else None,  # the client went on with the transport of 2024-11-05
+                severity="note" if url in streams else None,  # the client went on with the transport of 2024-11-05
             )
 
 
@@ -297,7 +300,8 @@ def _posts(handshake: Handshake) -> dict[str, list[Mcp]]:
 
 def _speaks_rpc(mcp: Mcp) -> bool:
     """The answer was not seen, or is a JSON-RPC error: `method not found` of a server that is there."""
-    return mcp.response.body is None or bool(mcp.rpc_error)
+    response = mcp.exchange.response
+    return response is not None and (response.body is None or bool(mcp.rpc_error))
 
 
 def _page(stage: Stage) -> bool:

@@ -63,6 +63,7 @@ def accept_header(mcp: Mcp, so_far: Handshake) -> Problems:
     practice("MCP 2026-07-28 Streamable HTTP 'Sending Messages'; RFC 9110 §15.5.7", _SENDING),
     who="resource-server",
     severity="error",
+    stops_at=("mcp-challenge", "prm-discovery", "as-discovery", "client-registration", "mcp-stream", "legacy-sse"),
 )
 def not_acceptable(mcp: Mcp, so_far: Handshake) -> Problems:
     """The server answers 406 although the client takes everything it may send.

@@ -11,6 +11,8 @@ from oauthtap.specs import must, practice
 from oauthtap.stages import Mcp, Stage
 
 _TRANSPORT = "https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http"
+_SEARCH = ("mcp-challenge", "prm-discovery", "as-discovery", "client-registration")
+"""Where clients stop that take any refusal for a wish to be signed in to."""
 _ORIGIN = re.compile(r"\borigins?\b|\bcors\b", re.I)
 _HOST = re.compile(
     r"(?:invalid|unknown|untrusted|disallowed|unrecogni[sz]ed|unexpected|bad|blocked)[\s:'\"]{1,3}(?:http[_ -])?hosts?\b"
@@ -39,7 +41,7 @@ _EDGE = re.compile(
     must("MCP 2026-07-28 Streamable HTTP 'Security & Endpoint'", _TRANSPORT),
     who="resource-server",
     severity="warning",  # a note could not be named as the cause, and this refusal does stop clients
-    stops_at=("mcp-challenge", "prm-discovery", "cors-preflight"),
+    stops_at=(*_SEARCH, "cors-preflight"),
 )
 def origin_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
     """The MCP server refuses the page this request comes from, not the user.
@@ -79,7 +81,7 @@ def origin_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
     practice("MCP 2026-07-28 Streamable HTTP 'Security & Endpoint'", _TRANSPORT),
     who="resource-server",
     severity="warning",
-    stops_at=("mcp-challenge", "mcp-initialize", "mcp-token-rejected", "mcp-stream"),
+    stops_at=(*_SEARCH, "mcp-initialize", "mcp-token-rejected", "mcp-stream"),
 )
 def host_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
     """The MCP server refuses the host name it was called by.
@@ -116,7 +118,7 @@ def host_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
     practice("Observed with web frameworks", _TRANSPORT),
     who="resource-server",
     severity="warning",
-    stops_at=("mcp-challenge", "prm-discovery", "mcp-initialize"),
+    stops_at=(*_SEARCH, "mcp-initialize"),
 )
 def csrf_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
     """The web framework's CSRF protection answers in place of the MCP server.
@@ -194,7 +196,7 @@ def cdn_block(stage: Stage, so_far: Handshake) -> Problems:
     practice("RFC 9110 §15.6.3", "https://datatracker.ietf.org/doc/html/rfc9110#section-15.6.3"),
     who="resource-server",
     severity="error",
-    stops_at=("mcp-challenge", "prm-discovery", "as-discovery"),
+    stops_at=_SEARCH,
 )
 def gateway_error(mcp: Mcp, so_far: Handshake) -> Problems:
     """A gateway turns a failure of the server behind it into an error of its own.

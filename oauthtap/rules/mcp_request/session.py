@@ -294,7 +294,14 @@ def version_differs(mcp: Mcp, so_far: Handshake) -> Problems:
     severity="warning",
     since="2025-06-18",
     until="2025-11-25",
-    stops_at=("mcp-challenge", "mcp-initialize", "mcp-token-rejected"),
+    stops_at=(
+        "mcp-challenge",
+        "mcp-initialize",
+        "mcp-token-rejected",
+        "prm-discovery",
+        "as-discovery",
+        "client-registration",
+    ),
 )
 def version_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
     """The server refuses a published protocol version that it does not know.
