@@ -9,6 +9,7 @@ from oauthtap.render.console import console
 from oauthtap.render.json import json
 from oauthtap.render.junit import junit
 from oauthtap.render.markdown import markdown
+from oauthtap.render.mermaid import mermaid
 from oauthtap.render.sarif import sarif
 from oauthtap.report import Report
 from oauthtap.wire import Exchange
@@ -24,5 +25,12 @@ class Renderer(Protocol):
     def __call__(self, report: Report, exchanges: Sequence[Exchange] = (), /) -> str: ...
 
 
-FORMATS: dict[str, Renderer] = {"console": console, "json": json, "markdown": markdown, "sarif": sarif, "junit": junit}
+FORMATS: dict[str, Renderer] = {
+    "console": console,
+    "json": json,
+    "markdown": markdown,
+    "sarif": sarif,
+    "junit": junit,
+    "mermaid": mermaid,
+}
 """Format name to renderer."""
