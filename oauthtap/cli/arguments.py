@@ -8,6 +8,8 @@ from typing import Any
 from oauthtap import __version__
 from oauthtap.cli.check import check
 from oauthtap.cli.explain import explain
+from oauthtap.cli.lock import write_lock
+from oauthtap.cli.probe import run as run_probe
 from oauthtap.cli.sessions import list_sessions
 from oauthtap.cli.verify import verify
 from oauthtap.cli.watch import watch
@@ -16,6 +18,7 @@ from oauthtap.render import FORMATS
 _EXAMPLES = """\
 examples:
   oauthtap --upstream https://mcp.example.com/mcp        stand between client and server, and watch
+  oauthtap probe https://mcp.example.com/mcp             walk to it without a client
   oauthtap check ~/capture.har                           judge a recording
   oauthtap explain prm-as-entry-is-endpoint              what a rule means, and what to change
   oauthtap sessions                                      what was recorded so far
@@ -43,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     top.set_defaults(command=watch)
     _watch_flags(top)
     verbs = top.add_subparsers(title="other commands", metavar="COMMAND", parser_class=_Parser)
+    _probe_flags(verbs.add_parser("probe", help="walk to a server without a client, and judge what it answers"))
     _check_flags(verbs.add_parser("check", help="judge a recording: session folder, HAR, .mitm, log, pasted text"))
     explaining = verbs.add_parser("explain", help="what a rule means; without a rule, the list of all")
     explaining.add_argument("rule", nargs="?", metavar="RULE")
@@ -52,7 +56,16 @@ def parser() -> argparse.ArgumentParser:
     proving = verbs.add_parser("verify", help="look for secrets that were left in a session; 1 when there are any")
     proving.add_argument("session", metavar="SESSION", help="a session folder, or one file")
     proving.set_defaults(command=verify)
+    _session_verbs(verbs)
     return top
+
+
+def _session_verbs(verbs: Any) -> None:
+    freezing = verbs.add_parser("lock", help="freeze what the server promised, for `check --against`")
+    freezing.add_argument("session", metavar="SESSION")
+    freezing.add_argument("-o", "--output", metavar="FILE", help="write it there, and not to the terminal")
+    freezing.add_argument("--revision", metavar="DATE", help="read it by this MCP revision, whatever was negotiated")
+    freezing.set_defaults(command=write_lock)
 
 
 def _watch_flags(top: argparse.ArgumentParser) -> None:
@@ -80,15 +93,7 @@ def _watch_flags(top: argparse.ArgumentParser) -> None:
         help="lead the browser's way back through the tap (auto: when the client registers through it)",
     )
     reach = top.add_argument_group("reaching the upstream")
-    reach.add_argument("--ca", metavar="FILE", help="trust this further CA (PEM) for the upstream")
-    reach.add_argument("--insecure", action="store_true", help="do not verify the upstream's certificate")
-    reach.add_argument(
-        "--connect-to",
-        action="append",
-        default=[],
-        metavar="H1:P1:H2:P2",
-        help="connect to H2:P2 where H1:P1 is meant, as in curl; repeatable, empty fields match any",
-    )
+    _reach_flags(reach)
     reach.add_argument(
         "--allow-private",
         action="store_true",
@@ -105,6 +110,45 @@ def _watch_flags(top: argparse.ArgumentParser) -> None:
     )
 
 
+def _reach_flags(reach: Any) -> None:
+    reach.add_argument("--ca", metavar="FILE", help="trust this further CA (PEM) for the upstream")
+    reach.add_argument("--insecure", action="store_true", help="do not verify the upstream's certificate")
+    reach.add_argument(
+        "--connect-to",
+        action="append",
+        default=[],
+        metavar="H1:P1:H2:P2",
+        help="connect to H2:P2 where H1:P1 is meant, as in curl; repeatable, empty fields match any",
+    )
+
+
+def _probe_flags(command: argparse.ArgumentParser) -> None:
+    command.add_argument("url", metavar="URL", help="the MCP endpoint, as a client would be given it")
+    going = command.add_argument_group("how far to go (without these: as far as reading goes)")
+    going.add_argument("--register", action="store_true", help="register as a client, and undo it where possible")
+    way = going.add_mutually_exclusive_group()
+    way.add_argument("--login", action="store_true", help="register, sign in with your browser, and use the token")
+    way.add_argument("--headless", action="store_true", help="the same without browser, where nobody is asked anything")
+    going.add_argument("--client-id", metavar="ID", help="sign in as this client, registered beforehand")
+    going.add_argument(
+        "--callback-port", type=int, default=0, metavar="N",
+        help="of the redirect URI http://127.0.0.1:N/callback, where it was registered beforehand",
+    )  # fmt: skip
+    _reach_flags(command.add_argument_group("reaching the server"))
+    telling = command.add_argument_group("telling")
+    telling.add_argument("--session", metavar="DIR", help="where to record (default: a dated folder)")
+    _report_flags(telling)
+    _judging_flags(command.add_argument_group("judging"))
+    command.set_defaults(command=run_probe)
+
+
+def _report_flags(group: Any) -> None:
+    group.add_argument("--format", choices=tuple(FORMATS), default="console")
+    group.add_argument(
+        "--fail-on", choices=("error", "warning", "note"), help="exit 1 when a finding is at least that bad"
+    )
+
+
 def _judging_flags(group: Any) -> None:
     group.add_argument("--client", metavar="NAME", help="which client it is, whatever was recognized")
     group.add_argument(
@@ -115,9 +159,9 @@ def _judging_flags(group: Any) -> None:
 
 def _check_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument("file", metavar="FILE")
-    command.add_argument("--format", choices=tuple(FORMATS), default="console")
+    _report_flags(command)
     command.add_argument(
-        "--fail-on", choices=("error", "warning", "note"), help="exit 1 when a finding is at least that bad"
+        "--against", metavar="LOCK", help="hold it against this lock, and against nothing else (see `oauthtap lock`)"
     )
     _judging_flags(command)
     command.set_defaults(command=check)

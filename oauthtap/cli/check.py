@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from datetime import date
 from typing import NamedTuple
 
-from oauthtap import sources
 from oauthtap.cli import own_rules
-from oauthtap.cli.errors import Usage
-from oauthtap.clients import profiles
+from oauthtap.cli.heard import heard
+from oauthtap.cli.lock import read_lock
 from oauthtap.findings import RANK
+from oauthtap.promises import held
 from oauthtap.render import FORMATS
 from oauthtap.render.console import Ink, console
 from oauthtap.report import Report
-from oauthtap.sources import SourceError
-from oauthtap.tap import Tap
 from oauthtap.wire import Exchange
 
 
@@ -30,7 +27,10 @@ class Judged(NamedTuple):
 def check(arguments: Namespace) -> int:
     """Print the report on a recording. Gives 1 when a finding reaches `--fail-on`."""
     own_rules.load(arguments.rules)
-    report, exchanges = judge(arguments.file, revision=arguments.revision, client=arguments.client)
+    tap, report = heard(arguments.file, revision=arguments.revision, client=arguments.client)
+    if arguments.against:
+        report = held(report, read_lock(arguments.against), tap.handshake)
+    exchanges = tuple(step.exchange for step in tap.steps)
     if arguments.format == "console":
         sys.stdout.write(console(report, ink=Ink(sys.stdout.isatty())))
     else:
@@ -43,18 +43,7 @@ def judge(path: str, *, revision: str | None = None, client: str | None = None) 
 
     Raises Usage when it cannot be read.
     """
-    try:
-        recording = sources.read(path)
-    except SourceError as problem:
-        raise Usage(str(problem)) from None
-    for note in recording.notes:
-        print(f"oauthtap: {note}", file=sys.stderr)
-    tap = Tap(
-        recording.upstream, revision or recording.revision, client or recording.client, profiles(), recording.goal
-    )
-    for exchange in recording.exchanges:
-        tap.feed(exchange)
-    report = tap.report(now=recording.until, today=date.today())
+    tap, report = heard(path, revision=revision, client=client)
     return Judged(report, tuple(step.exchange for step in tap.steps))
 
 

@@ -1,0 +1,43 @@
+"""`oauthtap lock SESSION`: freeze what a server promised; and read such a file again."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from oauthtap import contract
+from oauthtap.cli.errors import Usage
+from oauthtap.cli.heard import heard
+from oauthtap.contract import Lock
+
+
+def write_lock(arguments: Namespace) -> int:
+    """Print the contract of a recorded handshake as JSON, or write it to `-o FILE`."""
+    tap, report = heard(arguments.session, revision=arguments.revision)
+    frozen = contract.lock(tap.handshake)
+    if not frozen.contract:
+        raise Usage(f"{arguments.session}: nothing of a handshake in it. Try: oauthtap check {arguments.session}")
+    if not report.connected:
+        print("oauthtap: this handshake did not connect; what is frozen is what it came to", file=sys.stderr)
+    text = frozen.model_dump_json(indent=1) + "\n"
+    if arguments.output is None:
+        sys.stdout.write(text)
+        return 0
+    try:
+        Path(arguments.output).write_text(text, encoding="utf-8")
+    except OSError as problem:
+        raise Usage(f"cannot write {arguments.output}: {problem.strerror or problem}") from None
+    return 0
+
+
+def read_lock(path: str) -> Lock:
+    """A file that `oauthtap lock` wrote. Raises Usage when it is none."""
+    try:
+        return Lock.model_validate_json(Path(path).read_text("utf-8"))
+    except OSError as problem:
+        raise Usage(f"{path}: {problem.strerror or problem}. Try: oauthtap lock SESSION -o {path}") from None
+    except (ValidationError, UnicodeDecodeError):
+        raise Usage(f"{path} is no lock of oauthtap. Try: oauthtap lock SESSION -o {path}") from None
