@@ -62,7 +62,7 @@ def _points_at_metadata(so_far: Handshake) -> bool:
 def fell_back(
     stage: ServerMetadata | Registration | AuthorizationRequest | TokenEndpoint, so_far: Handshake
 ) -> Problems:
-    """The client takes the MCP server itself for the authorization server.
+    """The client falls back on endpoints that no document names.
 
     That is how clients worked in early 2025, and what some still do when they could not use
     what the server publishes today. The 404 that follows is only the echo: what went wrong
@@ -87,6 +87,14 @@ def fell_back(
         201 {"client_id": "client-1"}
     """
     home = urls.origin(so_far.resource or "")
+    if _guessed_at_listed(stage, so_far):
+        yield Problem(
+            message=f"the client asks {stage.url}, which no document names: what it guesses without metadata",
+            at="request.url",
+            expected="an endpoint that the authorization server's metadata names",
+            actual=stage.url,
+        )
+        return
     if stage.exchange.actor not in ("client", "browser") or not home or urls.origin(stage.url) != home:
         return
     if isinstance(stage, ServerMetadata):
@@ -108,6 +116,16 @@ def fell_back(
         expected=there,
         actual=stage.url,
     )
+
+
+def _guessed_at_listed(stage: Stage, so_far: Handshake) -> bool:
+    """A default endpoint at the host of a listed authorization server, whose metadata nobody found."""
+    if isinstance(stage, ServerMetadata) or stage.ok or stage.exchange.actor not in ("client", "browser"):
+        return False
+    guess = stage.because is not None and stage.because.guess and so_far.metadata is None
+    listed = {urls.origin(entry) for entry in _listed(so_far)}
+    again = any(earlier.url == stage.url for earlier in so_far.all(type(stage)))
+    return guess and urls.path_of(stage.url) in _DEFAULTS and urls.origin(stage.url) in listed and not again
 
 
 def _named_by_listed(stage: Stage, so_far: Handshake) -> bool:

@@ -47,14 +47,14 @@ def _carries(challenge: Parsed, stage: Mcp) -> bool:
     who="resource-server",
     severity="warning",
     since="2025-06-18",
-    until="2025-06-18",
     stops_at=("as-discovery", "client-registration", "authorization-request"),
 )
 def metadata_url_missing(stage: Challenge | TokenRejected, so_far: Handshake) -> Problems:
     """The challenge does not say where the protected resource metadata is.
 
     In MCP 2025-06-18 this parameter is the only pointer. Clients written for it look
-    nowhere else, and take the MCP server itself for the authorization server.
+    nowhere else, and take the MCP server itself for the authorization server. Later ones
+    try the well-known places as well, so from 2025-11-25 it is a hint, not a fault.
 
     Usual causes: the default challenge of a framework; a server written for 2025-03-26.
 
@@ -80,7 +80,8 @@ def metadata_url_missing(stage: Challenge | TokenRejected, so_far: Handshake) ->
         at=_AT,
         expected=place,
         actual="no resource_metadata",
-        severity="note" if isinstance(stage, TokenRejected) else None,
+        # From 2025-11-25 the well-known places do as well, and what is not there has rules of its own.
+        severity="note" if isinstance(stage, TokenRejected) or so_far.revision > "2025-06-18" else None,
         patch=_naming(stage, place, assumes),
     )
 

@@ -18,13 +18,13 @@ _ENDPOINT_WORDS = re.compile(
 
 
 def _entries(handshake: Handshake) -> list[tuple[ResourceMetadata, int, str]]:
-    """Every entry of the documents found, each once, with the newest document that has it."""
-    newest: dict[str, tuple[ResourceMetadata, int, str]] = {}
+    """Every entry of the documents found, each once, with the first document that had it."""
+    first: dict[str, tuple[ResourceMetadata, int, str]] = {}
     for prm in handshake.all(ResourceMetadata):
         if prm.ok and prm.exchange.response and prm.exchange.response.body is not None:
             for number, entry in enumerate(prm.authorization_servers):
-                newest[entry] = (prm, number, entry)
-    return list(newest.values())
+                first.setdefault(entry, (prm, number, entry))
+    return list(first.values())
 
 
 def _asked_for(handshake: Handshake, entry: str) -> list[ServerMetadata]:
