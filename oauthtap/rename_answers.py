@@ -120,18 +120,20 @@ def _tool_challenges(text: str, origins: Origins, host: str) -> str:
 def named(kind: Kind, message: Message) -> Iterator[str]:
     """Every URL of an answer that tells the client where to go, as the upstream wrote it.
 
-    These are the only ones for which a port may be opened.
+    These are the only ones for which a port may be opened. `resource` and `issuer` are not
+    among them: on a foreign origin they are the fault, and the client has to see it.
     """
     for value in message.header_lines("www-authenticate"):
         for match in _POINTER.finditer(value):
             yield match["quoted"] if match["bare"] is None else match["bare"]
     yield from message.header_lines("location")
-    document = message.json_object if kind.endswith("metadata") or kind == "registration" else {}
-    yield from _strings(
-        value for member, value in document.items() if _is_named(kind, (member,)) and member != "jwks_uri"
-    )
+    document = message.json_object
     if kind == "resource-metadata" and isinstance(listed := document.get("authorization_servers"), list):
         yield from _strings(listed)
+    elif kind == "server-metadata":
+        yield from _strings(value for member, value in document.items() if member.endswith("_endpoint"))
+    elif kind == "registration":
+        yield from _strings([document.get("registration_client_uri")])
 
 
 def _strings(found: Iterable[Any]) -> Iterator[str]:
