@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import webbrowser
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
@@ -44,7 +44,7 @@ class Browser:
 _BROWSER = Browser()
 
 
-async def probe(plan: Plan, reach: Reach, browser: Browser = _BROWSER) -> AsyncIterator[Exchange]:
+async def probe(plan: Plan, reach: Reach, browser: Browser = _BROWSER) -> AsyncGenerator[Exchange]:
     """Walk as planned, and give each exchange as it ends.
 
     Raises OSError when the callback's port is taken, and what `Reach.client` raises.

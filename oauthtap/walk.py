@@ -24,6 +24,8 @@ from oauthtap.wire import Actor, Exchange, Message, Request
 Walk = Generator[Ask | Visit, Exchange, None]
 Leg = Generator[Ask | Visit, Exchange, Exchange]
 
+CALLBACK_PORT = 33418
+"""Of the redirect URI, where nobody has to come back to it."""
 MOST_LOOKS = 24
 """Looks beyond what a client asks; a document may list a hundred servers."""
 _MOST_SERVERS, _MOST_HOPS = 4, 5
@@ -42,8 +44,8 @@ class Plan:
     """Register as a client, which leaves something on the server (taken back where RFC 7592 allows)."""
     sign_in: Literal["no", "person", "headless"] = "no"
     """`headless`: follow the authorization server's redirects, as far as it asks nobody for consent."""
-    callback: str = "http://127.0.0.1:33418/callback"
-    """The redirect URI."""
+    callback: str = f"http://127.0.0.1:{CALLBACK_PORT}/callback"
+    """The redirect URI; where a person signs in, that of the listener takes its place."""
     client_id: str | None = None
     """Registered beforehand; then nothing is registered."""
 

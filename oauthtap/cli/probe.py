@@ -1,0 +1,82 @@
+"""`oauthtap probe URL`: walk to a server without a client. Puts walk, session, progress and report together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import sys
+from argparse import Namespace
+
+from oauthtap import __version__
+from oauthtap.cli import own_rules
+from oauthtap.cli.check import exit_code
+from oauthtap.cli.errors import Usage
+from oauthtap.cli.keeping import Keeping
+from oauthtap.cli.progress import Progress
+from oauthtap.cli.reaching import endpoint, reach
+from oauthtap.probe import Browser, probe
+from oauthtap.render import FORMATS
+from oauthtap.render.console import Ink, console
+from oauthtap.report import Report
+from oauthtap.session import SessionError
+from oauthtap.upstream import Reach
+from oauthtap.walk import CALLBACK_PORT, Plan
+
+_FURTHER = "To go on from here: --register tries registration, --login signs you in with your browser."
+
+
+def run(arguments: Namespace) -> int:
+    """Print the report on what a server answers. Gives 1 when a finding reaches `--fail-on`, 130 after Ctrl-C."""
+    plan, way = _plan(arguments), reach(arguments)
+    own_rules.load(arguments.rules)
+    try:
+        kept, report, whole = _walked(plan, way, arguments)
+    except SessionError as problem:
+        raise Usage(str(problem)) from None
+    except ssl.SSLError as problem:
+        raise Usage(f"--ca {arguments.ca}: no certificate in it that can be read ({problem.reason})") from None
+    except OSError as problem:
+        raise Usage(f"--callback-port {arguments.callback_port}: {problem.strerror}. Try: another port") from None
+    if arguments.format == "console":
+        sys.stdout.write(console(report, ink=Ink(sys.stdout.isatty())))
+    else:
+        sys.stdout.write(FORMATS[arguments.format](report, tuple(step.exchange for step in kept.tap.steps)))
+    further = report.complete and not arguments.register
+    print(*([_FURTHER] if further else []), f"Session: {kept.folder}", sep="\n", file=sys.stderr)
+    return exit_code(report, arguments.fail_on) if whole else 130
+
+
+def _plan(arguments: Namespace) -> Plan:
+    if arguments.client_id and not (arguments.login or arguments.headless):
+        raise Usage("--client-id is for signing in. Try: --login --client-id ID")
+    return Plan(
+        url=endpoint(arguments.url, "oauthtap probe"),
+        version=__version__,
+        register=arguments.register,
+        sign_in="person" if arguments.login else "headless" if arguments.headless else "no",
+        callback=f"http://127.0.0.1:{arguments.callback_port or CALLBACK_PORT}/callback",
+        client_id=arguments.client_id,
+    )
+
+
+def _walked(plan: Plan, way: Reach, arguments: Namespace) -> tuple[Keeping, Report, bool]:
+    """The session, its report, and whether the walk came to its end by itself."""
+    whole = True
+    with Progress() as progress:
+        if way.insecure:
+            progress.narrator.warn("--insecure: nobody checks that this is the real server. Tokens may go astray.")
+        kept = Keeping(plan.url, arguments, progress.step, plan.goal)
+        try:
+            asyncio.run(_walk(plan, way, kept, Browser(progress.open, port=arguments.callback_port)))
+        except KeyboardInterrupt:
+            whole = False
+        finally:
+            report = kept.end()
+    return kept, report, whole
+
+
+async def _walk(plan: Plan, way: Reach, kept: Keeping, browser: Browser) -> None:
+    async with contextlib.aclosing(probe(plan, way, browser)) as exchanges:
+        async for exchange in exchanges:
+            kept.take(exchange)

@@ -1,0 +1,45 @@
+"""What a probe says on the way: a line that changes on a terminal, a line for each exchange elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import webbrowser
+from typing import Self
+
+from rich.console import Console
+from rich.text import Text
+
+from oauthtap.cli.narrator import Narrator
+from oauthtap.plain import plain
+from oauthtap.tap import Step
+
+
+class Progress:
+    """Writes to stderr alone, so that stdout is the report and nothing else."""
+
+    def __init__(self) -> None:
+        self.narrator = Narrator(sys.stderr)
+        self._console = Console(stderr=True)
+        self._status = self._console.status("asking …")
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._status.stop()
+
+    def step(self, step: Step) -> None:
+        """One more exchange."""
+        if not self._console.is_terminal:
+            self.narrator.step(step)
+            return
+        words = f"{step.exchange.id}  {step.stage}  {plain(step.exchange.request.url, limit=80)}"
+        self._status.update(Text(words))
+
+    def open(self, url: str) -> None:
+        """Open the user's browser, and say where to go in case none comes up."""
+        self._status.stop()
+        self.narrator.say("", "  Sign in with your browser. If none opens, go to:", f"  {plain(url, limit=4000)}", "")
+        webbrowser.open(url)

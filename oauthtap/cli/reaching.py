@@ -1,0 +1,32 @@
+"""The flags about reaching a server, checked. Sends nothing."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from oauthtap import urls
+from oauthtap.cli.errors import Usage
+from oauthtap.plain import plain
+from oauthtap.upstream import Reach, missing_scheme, split_rule
+
+
+def reach(arguments: Namespace) -> Reach:
+    """How to get there: `--connect-to`, `--ca`, `--insecure`. Raises Usage."""
+    try:
+        for rule in arguments.connect_to:
+            split_rule(rule)
+    except ValueError as problem:
+        raise Usage(f"--connect-to {problem}, as in curl. Try: --connect-to example.com:443:127.0.0.1:8443") from None
+    if arguments.ca and not Path(arguments.ca).is_file():
+        raise Usage(f"--ca {arguments.ca}: there is no such file")
+    return Reach(tuple(arguments.connect_to), arguments.ca, arguments.insecure)
+
+
+def endpoint(url: str, command: str) -> str:
+    """The MCP URL as it was typed. Raises Usage when it is none, with the `command` to type instead."""
+    if candidate := missing_scheme(url):
+        raise Usage(f"{plain(url)} has no scheme. Try: {command} {plain(candidate)}")
+    if not urls.origin(url).startswith(("http://", "https://")):
+        raise Usage(f"{plain(url)} is no http or https URL. Try: {command} https://mcp.example.com/mcp")
+    return url
