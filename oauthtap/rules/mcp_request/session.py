@@ -1,4 +1,4 @@
-"""Sessions and revisions of the older transports: ids, headers, and what happens when they are lost."""
+"""Sessions, until 2025-11-25: how their ids travel, and what happens when they are lost."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ from oauthtap.findings import Patch, Problem, Problems
 from oauthtap.handshake import Handshake
 from oauthtap.redemption import by_client
 from oauthtap.rules import rule
-from oauthtap.specs import REVISIONS, must, practice, should
+from oauthtap.specs import must
 from oauthtap.stages import Challenge, Discover, Initialize, Mcp
 
 _SESSIONS = "https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management"
-_VERSIONS = "https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#protocol-version-header"
 _UNKNOWN = re.compile(
     r"session.{0,30}(not found|unknown|invalid|expired|terminated|does not exist|not recogni[sz]ed)"
     r"|(unknown|invalid|expired|no valid|no such).{0,15}session|not initialized",
     re.I,
 )
 _NO_ID = re.compile(r"session.?id.{0,40}(missing|required|not provided|must be)|(missing|no|requires?).{0,20}session.?id", re.I)  # fmt: skip
-_VERSION = re.compile(r"protocol.?version|(unsupported|unknown).{0,20}version", re.I)
 
 
 @rule(
@@ -53,7 +51,7 @@ def header_missing(mcp: Mcp, so_far: Handshake) -> Problems:
         Mcp-Session-Id: session-1
         200 {"jsonrpc": "2.0", "id": 2, "result": {}}
     """
-    opened = _opened(mcp, so_far)
+    opened = opened_by(mcp, so_far)
     if opened is None or not by_client(mcp) or mcp.request.header("mcp-session-id") or isinstance(mcp, Challenge):
         return
     given = opened.response.header("mcp-session-id")
@@ -186,7 +184,7 @@ def not_issued(mcp: Mcp, so_far: Handshake) -> Problems:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
         200 {"jsonrpc": "2.0", "id": 2, "result": {}}
     """
-    opened = _opened(mcp, so_far)
+    opened = opened_by(mcp, so_far)
     if opened is None or not by_client(mcp) or mcp.ok or mcp.request.header("mcp-session-id"):
         return
     if opened.response.header("mcp-session-id") is None and _NO_ID.search(mcp.answer_text[:4000]):
@@ -198,180 +196,7 @@ def not_issued(mcp: Mcp, so_far: Handshake) -> Problems:
         )
 
 
-@rule(
-    "mcp-protocol-version-header-missing",
-    must("MCP 2025-11-25 Transports 'Protocol Version Header'", _VERSIONS),
-    who="client",
-    severity="warning",
-    since="2025-06-18",
-    until="2025-11-25",
-)
-def version_missing(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The client does not say which protocol version was agreed on.
-
-    Without `MCP-Protocol-Version` a server has to assume 2025-03-26, or answers 400.
-
-    Usual causes: a client older than 2025-06-18; a proxy that drops the header.
-
-    Repair: Send `MCP-Protocol-Version` with the agreed version on every request after `initialize`.
-
-    Bad:
-        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
-        200 {"jsonrpc": "2.0", "id": 1, "result": {"protocolVersion": "2025-06-18"}}
-        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
-        200 {"jsonrpc": "2.0", "id": 2, "result": {}}
-
-    Good:
-        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
-        200 {"jsonrpc": "2.0", "id": 1, "result": {"protocolVersion": "2025-06-18"}}
-        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
-        MCP-Protocol-Version: 2025-06-18
-        200 {"jsonrpc": "2.0", "id": 2, "result": {}}
-    """
-    opened, agreed = _opened(mcp, so_far), so_far.negotiated
-    if opened is None or not agreed or agreed < "2025-06-18" or not by_client(mcp):
-        return
-    since = [s for s in so_far.all(Mcp)[-50:] if s.exchange.id > opened.exchange.id and s.exchange.actor == "client"]
-    before = any(s.request.header("mcp-protocol-version") is None for s in since)
-    if mcp.request.header("mcp-protocol-version") is None and not before:
-        yield Problem(
-            message=f"the request has no MCP-Protocol-Version; {agreed} was agreed on in exchange {opened.exchange.id}",
-            at="request.header.mcp-protocol-version",
-            expected=agreed,
-            actual="absent",
-        )
-
-
-@rule(
-    "mcp-protocol-version-header-differs",
-    should("MCP 2025-11-25 Transports 'Protocol Version Header'", _VERSIONS),
-    who="client",
-    severity="note",
-    since="2025-06-18",
-    until="2025-11-25",
-)
-def version_differs(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The client sends another protocol version than was agreed on.
-
-    The answer to `initialize` names the version to speak. A strict server refuses another
-    one with 400.
-
-    Usual causes: the client sends the version it asked for.
-
-    Repair: Send the `protocolVersion` of the `initialize` answer.
-
-    Bad:
-        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
-        200 {"jsonrpc": "2.0", "id": 1, "result": {"protocolVersion": "2025-06-18"}}
-        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
-        MCP-Protocol-Version: 2025-11-25
-        200 {"jsonrpc": "2.0", "id": 2, "result": {}}
-
-    Good:
-        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
-        200 {"jsonrpc": "2.0", "id": 1, "result": {"protocolVersion": "2025-06-18"}}
-        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
-        MCP-Protocol-Version: 2025-06-18
-        200 {"jsonrpc": "2.0", "id": 2, "result": {}}
-    """
-    opened, agreed = _opened(mcp, so_far), so_far.negotiated
-    sent = mcp.request.header("mcp-protocol-version")
-    if opened and agreed and sent and sent != agreed and by_client(mcp):
-        seen = [s for s in so_far.all(Mcp)[-50:] if s.exchange.id > opened.exchange.id]
-        if not any(s.request.header("mcp-protocol-version") == sent for s in seen):
-            yield Problem(
-                message=f"MCP-Protocol-Version is {sent:.40}; {agreed} was agreed on in exchange {opened.exchange.id}",
-                at="request.header.mcp-protocol-version",
-                expected=agreed,
-                actual=f"{sent:.40}",
-            )
-
-
-@rule(
-    "mcp-protocol-version-rejected",
-    practice("MCP 2025-11-25 Transports 'Protocol Version Header'", _VERSIONS),
-    who="resource-server",
-    severity="warning",
-    since="2025-06-18",
-    until="2025-11-25",
-    stops_at=(
-        "mcp-challenge",
-        "mcp-initialize",
-        "mcp-token-rejected",
-        "prm-discovery",
-        "as-discovery",
-        "client-registration",
-    ),
-)
-def version_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The server refuses a published protocol version that it does not know.
-
-    It would only have to answer `initialize` with the newest version it knows. Refused at
-    the level of HTTP, the client sees a failure that has nothing to do with signing in.
-
-    Usual causes: a server library older than the client.
-
-    Repair: Update the server's library, or answer `initialize` with a version it supports.
-
-    Bad:
-        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
-        MCP-Protocol-Version: 2025-11-25
-        400 text/plain Bad Request: Unsupported protocol version
-
-    Good:
-        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
-        MCP-Protocol-Version: 2025-11-25
-        200 {"jsonrpc": "2.0", "id": 1, "result": {"protocolVersion": "2025-06-18"}}
-    """
-    if mcp.modern:
-        return  # a client that begins without `initialize` takes this as a sign to go back to it
-    if mcp.status == 400 and mcp.version in REVISIONS and _VERSION.search(mcp.answer_text[:4000]):
-        yield Problem(
-            message=f"the server answers 400 to protocol version {mcp.version}, which is a published one",
-            at="request.header.mcp-protocol-version",
-            expected="an answer in a version the server knows",
-            actual=mcp.version,
-        )
-
-
-@rule(
-    "mcp-batch-not-allowed",
-    must(
-        "MCP 2025-06-18 'Key Changes'; Transports 'Sending Messages to the Server'",
-        "https://modelcontextprotocol.io/specification/2025-06-18/basic/transports#sending-messages-to-the-server",
-    ),
-    who="client",
-    severity="warning",
-    since="2025-06-18",
-)
-def batch(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The client sends several messages in one list.
-
-    Lists of messages existed in 2025-03-26 alone. Servers of later revisions answer 400.
-
-    Usual causes: a client of that revision, or a gateway that bundles messages.
-
-    Repair: Send each message with a request of its own.
-
-    Bad:
-        POST https://mcp.example.com/mcp [{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}]
-        400
-
-    Good:
-        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-        200 {"jsonrpc": "2.0", "id": 1, "result": {}}
-    """
-    value = mcp.request.json_value
-    if mcp.exchange.actor == "client" and isinstance(value, list) and value:
-        yield Problem(
-            message=f"the body is a list of {len(value)} messages; since 2025-06-18 it has to be one message",
-            at="request.body",
-            expected="one JSON-RPC message",
-            actual=f"a list of {len(value)}",
-        )
-
-
-def _opened(mcp: Mcp, so_far: Handshake) -> Initialize | None:
+def opened_by(mcp: Mcp, so_far: Handshake) -> Initialize | None:
     """The successful `initialize` of the session this request belongs to, if it began after that answer."""
     if mcp.method == "initialize" or isinstance(mcp, Discover) or mcp.modern or mcp.request.method == "OPTIONS":
         return None
