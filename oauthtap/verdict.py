@@ -85,9 +85,16 @@ def is_connected(handshake: Handshake) -> bool:
             state = False
             refused |= {stage.bearer} if isinstance(stage, TokenRejected) else set()
         elif not isinstance(handshake.of(stage.exchange.id)[0], Challenge | TokenRejected | StepUp):
-            answered = stage.ok and not stage.exchange.error and stage.response.media_type != "text/html"
-            state = answered and (stage.bearer is None or stage.bearer not in refused)
+            state = _answers(stage) and (stage.bearer is None or stage.bearer not in refused)
     return state
+
+
+def _answers(stage: Mcp) -> bool:
+    """A success in a form that MCP knows: JSON, a stream, or nothing but a status."""
+    if not stage.ok or stage.exchange.error:
+        return False
+    known = stage.response.media_type in ("application/json", "text/event-stream")
+    return known or not stage.response.body or "jsonrpc" in stage.response.json_object
 
 
 def stops(handshake: Handshake) -> tuple[Stage, ...]:

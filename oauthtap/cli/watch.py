@@ -8,6 +8,7 @@ import importlib.metadata
 import time
 from argparse import Namespace
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 REPORTS = {"report.json": "json", "report.md": "markdown"}
 """File in the session folder to report format."""
+
+FLOWS = 2000
+"""How many flows mitmweb keeps, and we with it."""
 
 
 def watch(arguments: Namespace) -> int:
@@ -122,6 +126,8 @@ class Sitting:
         self.folder = Path(arguments.session) if arguments.session else default_folder(arguments.upstream)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._told: set[tuple[str, int | None]] = set()
+        self._flows: dict[int, tuple[Any, Step]] = {}
+        """The newest flows, by the number of their exchange."""
         self._writer = SessionWriter(
             self.folder, self._header(), sweep=self.tap.redactor.sweep, sweep_flows=self._sweep_flows
         )
@@ -160,6 +166,8 @@ class Sitting:
             self._writer.add_flow(flowfile.record(flowfile.redacted_state(flow, self.tap.redactor, step.exchange)))
 
         self._never_in_the_way(write)
+        self._flows[step.exchange.id] = (flow, step)
+        self._flows.pop(step.exchange.id - FLOWS, None)
 
     def _never_in_the_way(self, work: Callable[[], None]) -> None:
         """What we write and say must not touch the traffic: a full disk is said once, and the client goes on."""
@@ -208,6 +216,16 @@ class Sitting:
         if news and not report.connected:
             self._told |= {(finding.rule, finding.exchange) for finding in news}
             self.narrator.findings(news)
+            self._never_in_the_way(partial(self._put_on_their_flows, news))
+
+    def _put_on_their_flows(self, news: list[Finding]) -> None:
+        from oauthtap.mitm.annotate import annotate_later
+
+        for number in {finding.exchange for finding in news if finding.exchange in self._flows}:
+            flow, step = self._flows[number or 0]
+            step = replace(step, findings=(*step.findings, *(f for f in news if f.exchange == number)))
+            self._flows[number or 0] = (flow, step)
+            annotate_later(flow, step)
 
     def _is_news(self, finding: Finding) -> bool:
         return (finding.rule, finding.exchange) not in self._told

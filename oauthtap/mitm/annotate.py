@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mitmproxy import http
+from typing import Any
+
+from mitmproxy import ctx, http
 
 from oauthtap.findings import RANK, Finding
 from oauthtap.mitm.flowfile import EXCHANGE
@@ -29,6 +31,14 @@ def annotate(flow: http.HTTPFlow, step: Step) -> None:
         flow.metadata[BECAUSE] = because(step)
     flow.comment = comment(step, worst)
     flow.marked = MARKERS[worst[0].severity] if worst else ""
+
+
+def annotate_later(flow: http.HTTPFlow, step: Step) -> None:
+    """The same for a flow that mitmweb shows already: some findings only the whole handshake tells."""
+    annotate(flow, step)
+    view: Any = getattr(ctx.master, "view", None)
+    if view is not None:
+        view.update([flow])
 
 
 def comment(step: Step, worst: list[Finding]) -> str:
