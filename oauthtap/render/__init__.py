@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from oauthtap.render.console import console
+from oauthtap.render.html import html
 from oauthtap.render.json import json
 from oauthtap.render.junit import junit
 from oauthtap.render.markdown import markdown
@@ -29,6 +30,7 @@ FORMATS: dict[str, Renderer] = {
     "console": console,
     "json": json,
     "markdown": markdown,
+    "html": html,
     "sarif": sarif,
     "junit": junit,
     "mermaid": mermaid,

@@ -1,0 +1,245 @@
+"""The report as one page: no file beside it, nothing from outside, opens from disk. Knows reports and HTML.
+
+Everything the upstream said is a text node, made safe in `tags.py`. The page allows only the
+style and the script that are in it, by their digests.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from itertools import groupby
+
+from markupsafe import Markup
+
+from oauthtap.findings import RANK, Finding
+from oauthtap.render.html.exchange import Part, Row, row
+from oauthtap.render.html.tags import Child, away, join, tag, words
+from oauthtap.render.lanes import Legs, legs
+from oauthtap.render.words import MARK, STAGE, WHO, others, outcome
+from oauthtap.report import Report
+from oauthtap.wire import Exchange
+
+MILESTONES = {
+    "mcp-challenge": "401",
+    "prm-discovery": "resource metadata",
+    "as-discovery": "server metadata",
+    "client-registration": "registration",
+    "authorization-request": "authorize",
+    "authorization-response": "redirect back",
+    "token-request": "token",
+}
+"""The stages of a sign-in that everybody knows, with short names."""
+
+_MANY = 150
+"""From so many exchanges on, rows out of sight are not laid out."""
+
+
+def html(report: Report, exchanges: Sequence[Exchange] = (), /) -> str:
+    """A whole document. `exchanges`: those the report is about, secrets struck out; without them rows say less."""
+    drawn = legs(report)
+    style, script = f"{_file('page.css')}{_lanes_style(len(drawn.lanes))}", _file("page.js")
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_policy(style, script)),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="referrer", content="no-referrer"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("link", rel="icon", href="data:,"),
+        tag("title", f"{outcome(report)} {report.upstream or ''} · oauthtap"),
+        tag("style", Markup(style)),
+    )
+    body = tag("body", tag("header", *_head(report)), *_main(report, exchanges, drawn), tag("script", Markup(script)))
+    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def _file(name: str) -> str:
+    return files(__name__).joinpath(name).read_text("utf-8")
+
+
+def _policy(style: str, script: str) -> str:
+    def digest(text: str) -> str:
+        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+    return (
+        f"default-src 'none'; style-src {digest(style)}; script-src {digest(script)}; img-src data:;"
+        " base-uri 'none'; form-action 'none'"
+    )
+
+
+def _lanes_style(count: int) -> str:
+    """The classes that place an arrow between its lanes, from the middle of one to the middle of the other."""
+    rules = [f":root {{ --lanes: {count}; }}"]
+    for left in range(count):
+        for right in range(left, count):
+            half = 100 / (right - left + 1) / 2
+            rules.append(
+                f".l{left}r{right} {{ grid-column: {left + 1} / {right + 2}; margin-inline: {half:.3f}%; }}"
+                if right > left
+                else f".l{left}r{right} {{ grid-column: {left + 1}; margin-inline: 12%; }}"
+            )
+    return "\n".join(["", *rules, ""])
+
+
+# --- the four answers
+
+
+def _head(report: Report) -> Iterator[Child]:
+    client = f"{report.client.name} {report.client.version or ''}".strip() if report.client else "an unknown client"
+    yield tag("p", tag("b", "oauthtap"), " handshake report", class_="brand")
+    yield tag("h1", outcome(report), class_="good" if report.connected else "bad")
+    yield tag("ol", *_milestones(report), class_="milestones", aria_label="How far it got")
+    yield tag("dl", *_answers(report), class_="answers")
+    yield tag(
+        "p", tag("code", report.upstream or "unknown server"), " · ", client, f" · MCP {report.revision or 'unnamed'}",
+        *(f" · {text}" for text in report.notes), class_="fine",
+    )  # fmt: skip
+
+
+def _milestones(report: Report) -> Iterator[Markup]:
+    seen = {stage for step in report.exchanges for stage in step.stages}
+    for stage, name in MILESTONES.items():
+        if stage == report.reached and not report.connected:
+            yield _milestone(name, "stopped", "it stopped here")
+        else:
+            yield _milestone(name, "passed", "done") if stage in seen else _milestone(name, "missing", "not seen")
+    if report.connected:
+        yield _milestone("connected", "passed", "done")
+    elif report.reached in MILESTONES or not report.exchanges:
+        yield _milestone("connected", "missing", "not seen")
+    else:
+        yield _milestone(STAGE[report.reached], "stopped", "it stopped here")
+
+
+def _milestone(name: str, kind: str, spoken: str) -> Markup:
+    sign = {"passed": "✓", "stopped": "✗", "missing": "–"}[kind]
+    return tag(
+        "li",
+        tag("span", sign, class_="sign", aria_hidden="true"),
+        name,
+        tag("span", f": {spoken}", class_="spoken"),
+        class_=kind,
+    )
+
+
+def _answers(report: Report) -> Iterator[Child]:
+    yield _answer("How far", outcome(report))
+    cause = report.cause
+    if cause is None:
+        nothing = "Nothing stopped it." if report.connected else "No single cause stands out."
+        yield _answer("Cause", nothing)
+        return
+    place = tag("a", f"exchange {cause.exchange}", href=f"#x{cause.exchange}") if cause.exchange else None
+    yield _answer(
+        "Cause",
+        tag("b", words(f"{cause.title}.")),
+        " ",
+        words(cause.message),
+        " ",
+        tag("span", place, " · ", tag("code", cause.rule), class_="fine"),
+    )
+    yield _answer("Whose", WHO[cause.who])
+    yield _answer("What to change", words(cause.fix))
+
+
+def _answer(name: str, *text: Child) -> Markup:
+    return tag("div", tag("dt", name), tag("dd", *text))
+
+
+# --- the sequence, and what stands below it
+
+
+def _main(report: Report, exchanges: Sequence[Exchange], drawn: Legs) -> Iterator[Child]:
+    seen = {exchange.id: exchange for exchange in exchanges}
+    found: dict[int | None, list[Finding]] = {}
+    for finding in report.findings:
+        found.setdefault(finding.exchange, []).append(finding)
+    parts = _parts(report)
+    start = next((step.at for step in report.exchanges if step.at is not None), None)
+    rows = [
+        row(Row(step, seen.get(step.id), found.get(step.id, []), parts.get(step.id, "")), drawn, start)
+        for step in report.exchanges
+    ]
+    lanes = tag("div", *(_lane(lane.name, lane.origin) for lane in drawn.lanes), class_="lanes")
+    many = " many" if len(rows) > _MANY else ""
+    yield tag(
+        "main",
+        tag("h2", "What was said"),
+        _tools(),
+        tag("div", lanes, *rows, class_=f"sequence{many}") if rows else tag("p", "No request arrived."),
+        *_findings(report),
+        *_below(report),
+    )
+
+
+def _tools() -> Markup:
+    buttons = (("all", "Open all"), ("none", "Close all"), ("found", "Only with findings"))
+    return tag(
+        "p",
+        *(tag("button", text, type="button", data_do=name, hidden=True) for name, text in buttons),
+        tag("span", " Arrow keys move, Enter opens. Curves lead from what told the client to go there;"
+            " dashed ones are guesses."),
+        class_="tools",
+    )  # fmt: skip
+
+
+def _lane(name: str, origin: str | None) -> Markup:
+    return tag("span", tag("b", name), tag("small", origin.partition("://")[2]) if origin else None)
+
+
+def _parts(report: Report) -> dict[int, Part]:
+    """The broken step, and everything that was only sent or only failed because of it."""
+    if report.cause is None or report.cause.exchange is None:
+        return {}
+    broken = report.cause.exchange
+    parts: dict[int, Part] = {broken: "broken"}
+    follows = {finding.exchange for finding in report.findings if finding.consequence_of == report.cause.rule}
+    for step in report.exchanges:
+        told_by = step.because.exchange if step.because else None
+        if step.id > broken and (step.id in follows or told_by in parts):
+            parts[step.id] = "after"
+    return parts
+
+
+def _findings(report: Report) -> Iterator[Child]:
+    if not report.findings:
+        return
+    yield tag("h2", "Findings")
+    ranked = sorted(report.findings, key=lambda f: (f.consequence_of is not None, RANK[f.severity]))
+    yield tag("ul", *map(_finding, ranked), class_="findings")
+
+
+def _finding(finding: Finding) -> Markup:
+    where = tag("a", f"exchange {finding.exchange}", href=f"#x{finding.exchange}") if finding.exchange else "over all"
+    follows = f" · follows from {finding.consequence_of}" if finding.consequence_of else ""
+    return tag(
+        "li",
+        tag("b", f"{MARK[finding.severity]} {finding.severity}"),
+        " ",
+        words(finding.message),
+        " ",
+        tag("span", where, " · ", tag("code", finding.rule), " · ", away(finding.source_url, finding.source), follows,
+            class_="fine"),
+        class_=finding.severity if not finding.consequence_of else f"{finding.severity} after",
+    )  # fmt: skip
+
+
+def _below(report: Report) -> Iterator[Child]:
+    for heading, lines in others(report):
+        yield tag("h2", heading)
+        yield tag("ul", *(tag("li", words(line)) for line in lines))
+    if report.not_checked:
+        rows = sorted(report.not_checked, key=lambda row: row.because)
+        yield tag(
+            "details",
+            tag("summary", f"{len(rows)} rules had nothing to look at"),
+            tag("ul", *(tag("li", f"{why}: ", join(_ids(same))) for why, same in groupby(rows, lambda r: r.because))),
+            class_="unchecked",
+        )
+
+
+def _ids(rows: Iterator[object]) -> Iterator[Child]:
+    yield ", ".join(str(getattr(row, "rule", "")) for row in rows)
