@@ -74,6 +74,8 @@ def walk(plan: Plan) -> Walk:
     """
     asker, seen = Asker(plan.version), _Seen()
     first = yield from _greeted(plan, asker, None)
+    if first.response is None:
+        return
     facts: Facts | None = None
     if _wants_sign_in(first):
         seen.challenge = first
@@ -86,9 +88,9 @@ def walk(plan: Plan) -> Walk:
 
 
 def _wants_sign_in(answer: Exchange) -> bool:
-    """The server answered, and not as MCP servers do: a client looks whether it should sign in."""
+    """The server did not answer as MCP servers do: a client looks whether it should sign in."""
     stream = answer.response is not None and answer.response.media_type == "text/event-stream"
-    return answer.response is not None and not (answer.ok and (stream or "result" in _reply(answer)))
+    return not (answer.ok and (stream or "result" in _reply(answer)))
 
 
 def _let_in(plan: Plan, asker: Asker, facts: Facts) -> Walk:
