@@ -101,6 +101,26 @@ class Relay:
             return jsontext.change(body, lambda path, value: ours(str(path[-1]) if path else "", value)), swap
         return pairs(body, ours), swap
 
+    def unrelayed(self, query: str) -> str | None:
+        """What the person should know when the answer to an authorization request does not come by us."""
+        given = _decoded(query)
+        uri, client_id = given.get("redirect_uri", ""), given.get("client_id", "")
+        if not self._on or not uri or self._relays(client_id, uri):
+            return None
+        consequence = "the answer goes straight to the client, out of sight"
+        if self.issuer_is_sent:
+            consequence += ", and a client that compares its `iss` will refuse it (our metadata names a local issuer)"
+        if client_id.startswith("https://"):
+            return (
+                f"The client identifies itself by a metadata document, so {consequence}. `--callback relay` may help."
+            )
+        if not self._stands_in(uri):
+            return f"The callback {uri} is not on this machine, so {consequence}. `--callback relay` may help."
+        return (
+            f"This client did not register through oauthtap, so {consequence}. Let it sign out and in again "
+            "(for Claude Code: claude mcp logout NAME), or use `oauthtap run`."
+        )
+
     # --- on the way back
 
     def arrived(self, request: Request) -> Waiting | None:

@@ -169,6 +169,7 @@ async def test_a_client_id_that_never_registered_here_keeps_its_callback() -> No
         asking = f"response_type=code&client_id=other&redirect_uri={quote(CALLBACK, safe='')}"
         there = (await tap.client.get(f"{metadata['authorization_endpoint']}&{asking}")).headers["location"]
     assert parse_qs(urlsplit(there).query)["redirect_uri"] == [CALLBACK]
+    assert "did not register through oauthtap" in " ".join(tap.notes)
 
 
 async def test_a_callback_without_state_still_finds_its_client() -> None:

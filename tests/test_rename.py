@@ -353,6 +353,18 @@ def test_a_client_metadata_document_is_relayed_only_where_the_issuer_is_sent() -
     assert relay.authorization(query, "localhost")[1] == {"http://127.0.0.1:8090/callback": CLIENT}
 
 
+def test_a_callback_that_does_not_come_by_us_is_said() -> None:
+    relay = Relay(8090)
+    registered(relay, CLIENT)
+    assert relay.unrelayed(f"client_id=client-1&redirect_uri={CLIENT}") is None
+    before = relay.unrelayed(f"client_id=older&redirect_uri={CLIENT}")
+    assert before is not None
+    assert "did not register through oauthtap" in before
+    relay.issuer_is_sent = True
+    assert "`iss`" in (relay.unrelayed(f"client_id=older&redirect_uri={CLIENT}") or "")
+    assert "not on this machine" in (relay.unrelayed("client_id=client-1&redirect_uri=cursor://x/cb") or "")
+
+
 def test_an_error_page_that_repeats_our_callback_shows_the_clients() -> None:
     swap = {"http://127.0.0.1:8090/callback": CLIENT}
     page = (

@@ -83,6 +83,8 @@ class TapAddon:
         sent = self._with_our_callback(passage, passage.meant)
         passage.sent = sent.url
         authorization = is_authorization(passage.meant)
+        if authorization and (sentence := self.relay.unrelayed(passage.meant.parts.query)):
+            self._observer.note(sentence)
         if authorization and urls.endpoint(passage.meant.url) in self._authorize:
             self._bounce(flow, passage, sent)
             return

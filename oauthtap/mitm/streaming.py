@@ -21,7 +21,7 @@ _LIVE_EVERY = 0.25
 def passes_unbuffered(flow: http.HTTPFlow, *, repairing: bool) -> bool:
     """The answer is a stream, or may be: only what could be a document is held back to be renamed.
 
-    `repairing`: answers of every other kind may be patched, so they wait too.
+    `repairing`: pages may stand where a document should, and be patched, so they wait too.
     """
     assert flow.response is not None
     headers = flow.response.headers
@@ -33,7 +33,8 @@ def passes_unbuffered(flow: http.HTTPFlow, *, repairing: bool) -> bool:
         return int(length) > _LARGE
     if flow.request.method == "HEAD" or flow.response.status_code in (204, 304):
         return False
-    return not repairing and not (media_type == "application/json" or media_type.endswith("+json") or not media_type)
+    document = not media_type or media_type == "application/json" or media_type.endswith("+json")
+    return not (document or (repairing and media_type == "text/html"))
 
 
 def start(
