@@ -90,9 +90,11 @@ def is_connected(handshake: Handshake) -> bool:
 
 
 def _answers(stage: Mcp) -> bool:
-    """A success in a form that MCP knows: JSON, a stream, or nothing but a status."""
+    """A success in a form that MCP knows: JSON, a stream, a 202, or nothing but a status."""
     if not stage.ok or stage.exchange.error:
         return False
+    if stage.status == 202 and stage.response.media_type != "text/html":
+        return True  # taken; legacy servers say "Accepted", and answer on the stream
     known = stage.response.media_type in ("application/json", "text/event-stream")
     return known or not stage.response.body or "jsonrpc" in stage.response.json_object
 

@@ -7,7 +7,7 @@ from oauthtap.handshake import Handshake, absolute
 from oauthtap.rules import rule
 from oauthtap.rules.prm_discovery.about import found, mcp_url, synthesized
 from oauthtap.specs import must, practice
-from oauthtap.stages import ResourceMetadata, ServerMetadata
+from oauthtap.stages import Challenge, ResourceMetadata, ServerMetadata
 
 _LATER = ("as-discovery", "client-registration", "authorization-request")
 _ANSWER = "https://www.rfc-editor.org/rfc/rfc9728.html#section-3.2"
@@ -346,7 +346,8 @@ def metadata_unreachable(prm: ResourceMetadata, so_far: Handshake) -> Problems:
         200 {"resource": "https://mcp.example.com/mcp",
              "authorization_servers": ["https://as.example.com"]}
     """
-    if prm.variant != "header" or prm.request.method != "GET" or prm.status == 304:
+    named = prm.variant == "header" or any(refusal.metadata_url == prm.url for refusal in so_far.all(Challenge))
+    if not named or prm.request.method != "GET" or prm.status == 304:
         return
     if prm.exchange.response is None and prm.exchange.error is None:
         return
