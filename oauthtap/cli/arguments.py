@@ -7,6 +7,7 @@ from typing import Any
 
 from oauthtap import __version__
 from oauthtap.cli.check import check
+from oauthtap.cli.diff import diff
 from oauthtap.cli.explain import explain
 from oauthtap.cli.lock import write_lock
 from oauthtap.cli.probe import run as run_probe
@@ -14,6 +15,7 @@ from oauthtap.cli.sessions import list_sessions
 from oauthtap.cli.verify import verify
 from oauthtap.cli.watch import watch
 from oauthtap.render import FORMATS
+from oauthtap.render.comparison import FORMATS as COMPARISONS
 
 _EXAMPLES = """\
 examples:
@@ -66,6 +68,13 @@ def _session_verbs(verbs: Any) -> None:
     freezing.add_argument("-o", "--output", metavar="FILE", help="write it there, and not to the terminal")
     freezing.add_argument("--revision", metavar="DATE", help="read it by this MCP revision, whatever was negotiated")
     freezing.set_defaults(command=write_lock)
+    comparing = verbs.add_parser("diff", help="two recordings side by side; 1 when anything that matters differs")
+    comparing.add_argument("a", metavar="A")
+    comparing.add_argument("b", metavar="B")
+    comparing.add_argument("--format", choices=tuple(COMPARISONS), default="console")
+    for side in "ab":
+        comparing.add_argument(f"--client-{side}", metavar="NAME", help=f"which client {side.upper()} is")
+    comparing.set_defaults(command=diff)
 
 
 def _watch_flags(top: argparse.ArgumentParser) -> None:
