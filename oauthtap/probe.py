@@ -65,7 +65,8 @@ async def probe(plan: Plan, reach: Reach, browser: Browser = _BROWSER) -> AsyncG
                 answer = await _asked(http, step)
             else:
                 return
-            yield answer
+            if answer.response is not None or isinstance(step, Ask):
+                yield answer
             try:
                 step = way.send(answer)
             except StopIteration:
@@ -132,21 +133,19 @@ def _opened(url: str) -> Exchange:
 
 
 async def _visited(url: str, callback: Callback, browser: Browser) -> Exchange:
-    """Wait for the person to come back. Ctrl-C ends the waiting, not the walk, which may have to tidy up."""
+    """Wait for the person to come back; without an answer when nobody does.
+
+    Ctrl-C ends the waiting, not the walk, which may have to tidy up.
+    """
     begun = time.time()
     await asyncio.to_thread(browser.open, url)
-    error = f"nobody came back from signing in within {browser.patience:.0f} s"
     try:
         came = await asyncio.wait_for(callback.arrived(), browser.patience)
-        return Exchange(
-            request=came.request, response=came.response, at=begun, took=time.time() - begun, actor="browser"
-        )
+        return came.model_copy(update={"at": begun, "took": time.time() - begun})
     except TimeoutError:
         pass
     except asyncio.CancelledError:
-        error = "client gave up waiting for the sign-in"
         task = asyncio.current_task()
         if task is not None:
             task.uncancel()
-    nobody = Request(method="GET", url=callback.url)
-    return Exchange(request=nobody, error=error, at=begun, took=time.time() - begun, actor="browser")
+    return Exchange(request=Request(method="GET", url=callback.url), actor="browser")

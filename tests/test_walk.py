@@ -332,6 +332,15 @@ def test_documents_of_any_shape_are_survived(place: tuple[str, str], shape: Any)
     assert walked(HEADLESS, {place: answer(200, shape)}).asked("reporter")
 
 
+def test_a_server_that_takes_any_token_is_told_on() -> None:
+    def careless(request: Request) -> Response:
+        headers = (("authorization", f"Bearer {TOKEN}"),) if request.header("authorization") else ()
+        return mcp(request.model_copy(update={"headers": headers}))
+
+    went = walked(HEADLESS, {("POST", URL): careless})
+    assert "rs-accepts-made-up-token" in {finding.rule for finding in went.report.findings}
+
+
 # --- other transports
 
 

@@ -1,0 +1,60 @@
+"""A token that opens nothing, and opens this server. Seen where our own probe has tried one."""
+
+from __future__ import annotations
+
+from oauthtap.findings import Problem, Problems
+from oauthtap.handshake import Handshake
+from oauthtap.rules import rule
+from oauthtap.specs import must
+from oauthtap.stages import Challenge, Initialize, McpRequest, TokenRejected
+
+
+@rule(
+    "rs-accepts-made-up-token",
+    must(
+        "OAuth 2.1 §5.2; MCP 2025-11-25 Authorization 'Token Handling'",
+        "https://modelcontextprotocol.io/specification/2025-11-25/basic/authorization#token-handling",
+    ),
+    who="resource-server",
+)
+def made_up(mcp: Initialize | McpRequest, so_far: Handshake) -> Problems:
+    """The MCP server lets in whoever sends a token, whatever it says.
+
+    Without a token the server refuses; with one that nobody issued it answers. It asks for
+    a header and does not read it, so everybody can use it under any name.
+
+    Usual causes: the check of the token is left for later, or a gateway that should do it
+    is not in front of this route.
+
+    Repair: Validate every token (signature or introspection, issuer, audience, expiry)
+    before the request is handled, and answer 401 with `error="invalid_token"` otherwise.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        401
+        WWW-Authenticate: Bearer
+        @reporter
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        Authorization: Bearer made-up-token-that-nobody-issued
+        200 {"jsonrpc": "2.0", "id": 1, "result": {"protocolVersion": "2025-11-25"}}
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        401
+        WWW-Authenticate: Bearer
+        @reporter
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        Authorization: Bearer made-up-token-that-nobody-issued
+        401
+        WWW-Authenticate: Bearer error="invalid_token"
+    """
+    if mcp.exchange.actor != "reporter" or mcp.bearer is None or mcp.bearer in so_far.issued:
+        return
+    asks = any(stage.status == 401 for stage in (*so_far.all(Challenge), *so_far.all(TokenRejected)))
+    if asks and mcp.ok and "result" in mcp.reply:
+        yield Problem(
+            message=f"{mcp.request.bare_url} answers 401 without a token and {mcp.status} with one that was made up",
+            at="response.status",
+            expected="401",
+            actual=str(mcp.status),
+        )
