@@ -101,21 +101,23 @@ def _head(report: Report) -> Iterator[Child]:
 
 def _milestones(report: Report) -> Iterator[Markup]:
     seen = {stage for step in report.exchanges for stage in step.stages}
-    for stage, name in MILESTONES.items():
+    known = dict(MILESTONES)
+    if report.exchanges and not report.connected:
+        known.setdefault(report.reached, STAGE[report.reached])
+    stopped = False
+    for stage, name in known.items():
         if stage == report.reached and not report.connected:
+            stopped = True
             yield _milestone(name, "stopped", "it stopped here")
+        elif stage not in seen:
+            yield _milestone(name, "missing", "not seen")
         else:
-            yield _milestone(name, "passed", "done") if stage in seen else _milestone(name, "missing", "not seen")
-    if report.connected:
-        yield _milestone("connected", "passed", "done")
-    elif report.reached in MILESTONES or not report.exchanges:
-        yield _milestone("connected", "missing", "not seen")
-    else:
-        yield _milestone(STAGE[report.reached], "stopped", "it stopped here")
+            yield _milestone(name, "tried", "tried all the same") if stopped else _milestone(name, "passed", "done")
+    yield _milestone("connected", "passed", "done") if report.connected else _milestone("connected", "missing", "no")
 
 
 def _milestone(name: str, kind: str, spoken: str) -> Markup:
-    sign = {"passed": "✓", "stopped": "✗", "missing": "–"}[kind]
+    sign = {"passed": "✓", "stopped": "✗", "missing": "–", "tried": "·"}[kind]
     return tag(
         "li",
         tag("span", sign, class_="sign", aria_hidden="true"),
@@ -126,7 +128,6 @@ def _milestone(name: str, kind: str, spoken: str) -> Markup:
 
 
 def _answers(report: Report) -> Iterator[Child]:
-    yield _answer("How far", outcome(report))
     cause = report.cause
     if cause is None:
         nothing = "Nothing stopped it." if report.connected else "No single cause stands out."

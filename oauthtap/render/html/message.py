@@ -78,22 +78,24 @@ def _text(body: str, whole: tuple[str, ...]) -> Iterator[Line]:
     yield from (Line(line, (), line) for line in rest)
 
 
-def _json(value: Any, place: str, indent: str, name: str, closing: tuple[str, ...] = ()) -> Iterator[Line]:
-    """A JSON value over several lines. A member that is missing is looked for where its parent closes."""
+def _json(value: Any, place: str, before: str, after: str, closing: tuple[str, ...] = ()) -> Iterator[Line]:
+    """A JSON value over several lines. A member that is missing is looked for where its parent closes.
+
+    `before`: indent and name; `after`: the comma, if any.
+    """
     if not isinstance(value, dict | list) or not value:
         text = value if isinstance(value, str) else ""
-        yield Line(f"{indent}{name}{json.dumps(value, ensure_ascii=False)}", (place, *closing), text)
+        yield Line(f"{before}{json.dumps(value, ensure_ascii=False)}{after}", (place, *closing), text)
         return
-    opening, end = ("{", "}") if isinstance(value, dict) else ("[", "]")
-    yield Line(f"{indent}{name}{opening}")
-    rows = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, inner in rows:
-        if isinstance(value, dict):
-            title = f"{json.dumps(key, ensure_ascii=False)}: "
-            yield from _json(inner, f"{place}.{key}", f"{indent}  ", title)
-        else:
-            yield from _json(inner, f"{place}[{key}]", f"{indent}  ", "")
-    yield Line(f"{indent}{end}", (place, *closing))
+    indent = " " * (len(before) - len(before.lstrip(" ")))
+    named = isinstance(value, dict)
+    yield Line(f"{before}{'{' if named else '['}")
+    rows = list(value.items()) if isinstance(value, dict) else list(enumerate(value))
+    for number, (key, inner) in enumerate(rows, 1):
+        title = f"{json.dumps(key, ensure_ascii=False)}: " if named else ""
+        comma = "," if number < len(rows) else ""
+        yield from _json(inner, f"{place}.{key}" if named else f"{place}[{key}]", f"{indent}  {title}", comma)
+    yield Line(f"{indent}{'}' if named else ']'}{after}", (place, *closing))
 
 
 # --- with what is to be said about it

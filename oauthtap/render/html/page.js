@@ -113,6 +113,7 @@ if (sequence) {
   let closed = [];
   addEventListener("beforeprint", () => {
     closed = rows.filter((one) => !one.open && (rows.length <= LIMIT || "found" in one.dataset));
+    closed.push(...sequence.querySelectorAll(".token:not([open])"));
     for (const one of closed) one.open = true;
     draw();
   });
