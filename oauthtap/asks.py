@@ -29,7 +29,7 @@ class Ask:
     actor: Actor = "client"
     """`reporter` for a look that a client would not have made here."""
     opening: bool = False
-    """Of a stream without an end, its first event is enough."""
+    """Of a stream without an end, its first event is enough; it stays open until the walk ends."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import webbrowser
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
@@ -50,7 +50,8 @@ async def probe(plan: Plan, reach: Reach, browser: Browser = _BROWSER) -> AsyncG
     Raises OSError when the callback's port is taken, and what `Reach.client` raises.
     """
     async with AsyncExitStack() as stack:
-        http = await stack.enter_async_context(reach.client())
+        wire = _Wire(await stack.enter_async_context(reach.client()))
+        stack.push_async_callback(wire.hang_up)
         callback = None
         if plan.sign_in == "person":
             callback = stack.enter_context(Callback(browser.port))
@@ -62,7 +63,7 @@ async def probe(plan: Plan, reach: Reach, browser: Browser = _BROWSER) -> AsyncG
                 yield _opened(step.url)
                 answer = await _visited(step.url, callback, browser)
             elif isinstance(step, Ask):
-                answer = await _asked(http, step)
+                answer = await wire.asked(step)
             else:
                 return
             if answer.response is not None or isinstance(step, Ask):
@@ -76,39 +77,59 @@ async def probe(plan: Plan, reach: Reach, browser: Browser = _BROWSER) -> AsyncG
 # --- by httpx
 
 
-async def _asked(http: httpx.AsyncClient, ask: Ask) -> Exchange:
-    """Send it. Never raises for what the network does."""
-    begun, asked, response, error = time.time(), ask.request, None, None
-    http.cookies.clear()
-    try:
-        built = http.build_request(asked.method, asked.url, headers=asked.headers, content=(asked.body or "").encode())
-        asked = asked.model_copy(update={"headers": _lines(built.headers)})
-        async with asyncio.timeout(_WHOLE):
-            answer = await http.send(built, stream=True)
-            response = Response(status=answer.status_code, headers=_lines(answer.headers), body=None)
-            try:
-                response = await _read(answer, response, ask)
-            finally:
+class _Wire:
+    """Sends requests one at a time, and keeps open what is to stay open."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+        self._open: list[tuple[AsyncIterator[bytes], httpx.Response]] = []
+
+    async def asked(self, ask: Ask) -> Exchange:
+        """Send it. Never raises for what the network does."""
+        begun, asked, response, error = time.time(), ask.request, None, None
+        self._http.cookies.clear()
+        try:
+            built = self._http.build_request(
+                asked.method, asked.url, headers=asked.headers, content=(asked.body or "").encode()
+            )
+            asked = asked.model_copy(update={"headers": _lines(built.headers)})
+            async with asyncio.timeout(_WHOLE):
+                answer = await self._http.send(built, stream=True)
+                response = Response(status=answer.status_code, headers=_lines(answer.headers), body=None)
+                response = await self._read(answer, response, ask)
+        except (TimeoutError, httpx.TimeoutException):
+            error = f"timed out after {time.time() - begun:.0f} s"
+        except httpx.DecodingError as failure:
+            error = f"the body cannot be decoded: {failure}"
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as failure:
+            error = str(failure) or type(failure).__name__
+        return Exchange(
+            request=asked, response=response, error=error, at=begun, took=time.time() - begun, actor=ask.actor
+        )
+
+    async def _read(self, answer: httpx.Response, head: Response, ask: Ask) -> Response:
+        """The body, as far as it is of use."""
+        body, truncated, stream = bytearray(), False, head.media_type == "text/event-stream"
+        pieces = answer.aiter_bytes()
+        try:
+            async for piece in pieces:
+                body += piece
+                if len(body) > LARGEST or (stream and _enough(body, ask)):
+                    truncated = len(body) > LARGEST or ask.opening
+                    break
+        finally:
+            if ask.opening and stream:  # a reader that nobody holds would be closed, and the connection with it
+                self._open.append((pieces, answer))
+            else:
                 await answer.aclose()
-    except (TimeoutError, httpx.TimeoutException):
-        error = f"timed out after {time.time() - begun:.0f} s"
-    except httpx.DecodingError as failure:
-        error = f"the body cannot be decoded: {failure}"
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as failure:
-        error = str(failure) or type(failure).__name__
-    return Exchange(request=asked, response=response, error=error, at=begun, took=time.time() - begun, actor=ask.actor)
+        text = bytes(body[:LARGEST]).decode("utf-8", "replace")
+        return head.model_copy(update={"body": text, "truncated": truncated})
 
-
-async def _read(answer: httpx.Response, head: Response, ask: Ask) -> Response:
-    """The body, as far as it is of use."""
-    body, truncated = bytearray(), False
-    stream = head.media_type == "text/event-stream"
-    async for piece in answer.aiter_bytes():
-        body += piece
-        if len(body) > LARGEST or (stream and _enough(body, ask)):
-            truncated = len(body) > LARGEST or ask.opening
-            break
-    return head.model_copy(update={"body": bytes(body[:LARGEST]).decode("utf-8", "replace"), "truncated": truncated})
+    async def hang_up(self) -> None:
+        """Close the streams that were kept open."""
+        for _, answer in self._open:
+            await answer.aclose()
+        self._open.clear()
 
 
 def _enough(body: bytearray, ask: Ask) -> bool:

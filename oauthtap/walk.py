@@ -13,22 +13,21 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from oauthtap import challenges, urls
-from oauthtap.asks import REVISION, Ask, Asker, Visit
+from oauthtap.asks import Ask, Asker, Visit
+from oauthtap.greeting import followed, greeted, may_go, served
 from oauthtap.handshake import absolute
 from oauthtap.profiles import RESOURCE_RULES
-from oauthtap.reachable import is_private_host, refusal
 from oauthtap.sign_in import Facts, SignIn, deregistered, registered, signed_in
-from oauthtap.stages import sse_events, text, texts
-from oauthtap.wire import Actor, Exchange, Message, Request
+from oauthtap.stages import text, texts
+from oauthtap.wire import Actor, Exchange
 
 Walk = Generator[Ask | Visit, Exchange, None]
-Leg = Generator[Ask | Visit, Exchange, Exchange]
 
 CALLBACK_PORT = 33418
 """Of the redirect URI, where nobody has to come back to it."""
 MOST_LOOKS = 24
 """Looks beyond what a client asks; a document may list a hundred servers."""
-_MOST_SERVERS, _MOST_HOPS = 4, 5
+_MOST_SERVERS = 4
 _BOGUS = "oauthtap-made-this-token-up-it-opens-nothing"
 
 
@@ -73,11 +72,11 @@ def walk(plan: Plan) -> Walk:
     Yields `Ask` and `Visit`; expects the exchange each time. Ends by itself.
     """
     asker, seen = Asker(plan.version), _Seen()
-    first = yield from _greeted(plan, asker, None)
+    first = yield from greeted(plan.url, asker, None)
     if first.response is None:
         return
     facts: Facts | None = None
-    if _wants_sign_in(first):
+    if not served(first):
         seen.challenge = first
         facts = yield from _discovered(plan, asker, seen)
         if facts is not None:
@@ -85,12 +84,6 @@ def walk(plan: Plan) -> Walk:
     yield from _looked_around(plan, asker, seen)
     if facts is not None:
         yield from deregistered(asker, facts)
-
-
-def _wants_sign_in(answer: Exchange) -> bool:
-    """The server did not answer as MCP servers do: a client looks whether it should sign in."""
-    stream = answer.response is not None and answer.response.media_type == "text/event-stream"
-    return not (answer.ok and (stream or "result" in _reply(answer)))
 
 
 def _let_in(plan: Plan, asker: Asker, facts: Facts) -> Walk:
@@ -102,74 +95,7 @@ def _let_in(plan: Plan, asker: Asker, facts: Facts) -> Walk:
         return
     token = yield from signed_in(asker, facts, wishes)
     if token is not None:
-        yield from _greeted(plan, asker, token)
-
-
-# --- the MCP endpoint
-
-
-def _greeted(plan: Plan, asker: Asker, token: str | None) -> Leg:
-    """`initialize` and a first request behind it; else what the server speaks instead. Gives the deciding answer."""
-    answer = yield from _followed(plan, Ask(asker.initialize(plan.url, token)))
-    reply = _reply(answer)
-    if answer.ok and "result" in reply:
-        return (yield from _talked(answer, asker, token, reply))
-    if answer.status in (401, 403):
-        return answer
-    if answer.status in (404, 405) and "error" not in reply:
-        return (yield Ask(asker.stream(plan.url, token), opening=True))
-    if answer.status == 400 or "error" in reply:
-        modern = yield Ask(asker.modern(plan.url, "server/discover", token))
-        if modern.ok:
-            yield Ask(asker.modern(plan.url, "tools/list", token))
-        return modern
-    return answer
-
-
-def _talked(answer: Exchange, asker: Asker, token: str | None, reply: dict[str, Any]) -> Leg:
-    """The rest of the greeting, a first request, and a polite goodbye."""
-    session = answer.response.header("mcp-session-id") if answer.response else None
-    chosen = reply["result"].get("protocolVersion") if isinstance(reply["result"], dict) else None
-    revision, url = text(chosen) or REVISION, answer.request.url
-    yield Ask(asker.initialized(url, token, session, revision))
-    listed = yield Ask(asker.tools(url, token, session, revision))
-    if session:
-        yield Ask(asker.end(url, token, session, revision))
-    return listed
-
-
-def _reply(answer: Exchange) -> dict[str, Any]:
-    """The JSON-RPC message in an answer, plain or as the first message of a stream."""
-    if answer.response is None:
-        return {}
-    if answer.response.media_type != "text/event-stream":
-        messages = [answer.response.json_object]
-    else:
-        messages = [Message(body=data).json_object for _, data in sse_events(answer.response.body or "")]
-    return next((m for m in messages if "jsonrpc" in m and ("result" in m or "error" in m)), {})
-
-
-def _followed(plan: Plan, ask: Ask) -> Leg:
-    """Each redirect is an exchange of its own; credentials stay with the origin they are for."""
-    answer = yield ask
-    for _ in range(_MOST_HOPS):
-        location = answer.response.header("location") if answer.response else None
-        if location is None or answer.status not in (301, 302, 303, 307, 308):
-            break
-        request = answer.request
-        target = absolute(location, request.url)
-        if not _may_go(plan, target) or (request.method != "GET" and answer.status not in (307, 308)):
-            break
-        moved = urls.origin(target) != urls.origin(request.url)
-        headers = tuple(line for line in request.headers if not (moved and line[0].lower() == "authorization"))
-        answer = yield Ask(Request(method=request.method, url=target, headers=headers, body=request.body), ask.actor)
-    return answer
-
-
-def _may_go(plan: Plan, url: str) -> bool:
-    """A document of a public server does not make us ask what only this machine can reach."""
-    parts = urls.split(plan.url)
-    return refusal(url, private=bool(parts and is_private_host(parts.hostname or ""))) is None
+        yield from greeted(plan.url, asker, token)
 
 
 # --- discovery
@@ -179,10 +105,10 @@ def _document(plan: Plan, asker: Asker, seen: _Seen, url: str, actor: Actor = "c
     Ask | Visit, Exchange, dict[str, Any]
 ]:  # fmt: skip
     """The JSON object at a place; empty when there is none, or we may not go there."""
-    if url in seen.asked or not _may_go(plan, url):
+    if url in seen.asked or not may_go(plan.url, url):
         return {}
     seen.asked.add(url)
-    answer = yield from _followed(plan, Ask(asker.document(url), actor))
+    answer = yield from followed(plan.url, Ask(asker.document(url), actor))
     document = answer.response.json_object if answer.response and answer.status == 200 else {}
     if "/.well-known/oauth-protected-resource" in url or "authorization_servers" in document:
         seen.servers += texts(document.get("authorization_servers"))

@@ -362,13 +362,29 @@ def test_a_server_of_2026_is_asked_in_its_own_way() -> None:
     assert not [f.rule for f in went.report.findings if f.who == "client" and f.severity != "note"]
 
 
-def test_a_server_of_2024_is_asked_for_its_stream() -> None:
+def test_a_server_of_2024_is_asked_by_its_stream() -> None:
     stream = Response(
         status=200, headers=(("content-type", "text/event-stream"),), body="event: endpoint\ndata: /message?s=1\n\n"
     )
-    closed = {
-        ("POST", URL): lambda asked: mcp(asked) if not asked.header("authorization") else answer(405, allow="GET")
-    }
-    went = walked(HEADLESS, {**closed, ("GET", URL): stream})
+
+    def closed(request: Request) -> Response:
+        return answer(405, allow="GET") if request.header("authorization") else mcp(request)
+
+    old: dict[tuple[str, str], Answer] = {("POST", URL): closed, ("GET", URL): stream}
+    went = walked(HEADLESS, {**old, ("POST", "https://mcp.example.com/message"): answer(202)})
     assert went.report.connected
     assert went.report.reached == "legacy-sse"
+    posted = [e.request for e in went.exchanges if e.request.url.endswith("/message?s=1")]
+    assert [r.json_object["method"] for r in posted] == ["initialize", "notifications/initialized", "tools/list"]
+    assert {r.header("authorization") for r in posted} == {f"Bearer {TOKEN}"}
+
+
+def test_a_stream_cannot_lead_the_token_to_another_host() -> None:
+    body = "event: endpoint\ndata: https://other.example/message\n\n"
+    stream = Response(status=200, headers=(("content-type", "text/event-stream"),), body=body)
+
+    def closed(request: Request) -> Response:
+        return answer(405, allow="GET") if request.header("authorization") else mcp(request)
+
+    went = walked(HEADLESS, {("POST", URL): closed, ("GET", URL): stream})
+    assert not [asked for asked in went.asked() if "other.example" in asked]
