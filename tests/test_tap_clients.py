@@ -246,7 +246,9 @@ def test_no_secret_is_in_any_file_nor_on_the_console(bed: Bed, through: Through,
     states = {entry.query.get("state", "") for entry in bed.log}
     secrets = {value for value in bed.issued if value not in states and not value.startswith("jti_")}
     texts = {file.name: file.read_text("utf-8", "surrogateescape") for file in sat.session.iterdir()}
-    found = [(name, value) for name, text in (texts | {"console": sat.said}).items() for value in secrets if value in text]
+    found = [
+        (name, value) for name, text in (texts | {"console": sat.said}).items() for value in secrets if value in text
+    ]
     assert found == []
     assert secrets or not sat.report["connected"]
 

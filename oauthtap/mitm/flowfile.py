@@ -108,6 +108,9 @@ def _text(message: http.Message) -> tuple[str | None, str | None]:
         return None, None
     try:
         message.get_content(strict=True)  # the only one that tells when a Content-Encoding is not true
+        if message.headers.get("content-type", "").strip().lower() == "application/x-www-form-urlencoded":
+            # Forms are UTF-8; mitmproxy takes them for Latin-1, which tears our aliases apart.
+            return (message.content or b"").decode("utf-8", "replace"), None
         return _clean(message.get_text(strict=False) or ""), None
     except ValueError as problem:
         return None, f"the body cannot be decoded: {problem}"
