@@ -220,6 +220,13 @@ async def test_an_upstream_that_is_down_gives_a_sentence_and_an_exchange() -> No
     assert len(found) == 1
 
 
+async def test_metadata_that_cannot_be_had_stops_a_client_as_a_broken_connection_would() -> None:
+    async with tapped(upstream="http://mcp.test/mcp", connect_to=(f"::127.0.0.1:{free_port()}",)) as tap:
+        answer = await tap.client.get(f"{tap.origin}/.well-known/oauth-authorization-server")
+    assert answer.status_code == 504
+    assert answer.json()["error_description"] == "oauthtap could not reach http://mcp.test: it refuses connections."
+
+
 async def test_an_upstream_that_comes_back_is_reached_again() -> None:
     port = free_port()
     async with tapped(upstream="http://mcp.test/mcp", connect_to=(f"::127.0.0.1:{port}",)) as tap:

@@ -65,6 +65,12 @@ def failure_answer(code: str, sentence: str, status: int = 502) -> http.Response
     )
 
 
+def _status_for(request: http.Request) -> int:
+    """502, but for metadata. Without us the client would meet a broken connection there and stop; to a 502 in
+    this place the TypeScript SDK says "try the next location", and fails elsewhere than without us."""
+    return 504 if "/.well-known/" in request.path else 502
+
+
 class TapStream(HttpStream):
     """A request and its answer, where an upstream that fails gives an answer too."""
 
@@ -82,7 +88,7 @@ class TapStream(HttpStream):
         asked = self.flow
         asked.error = flow.Error(event.message)
         asked.metadata[FAILED] = event.message
-        asked.response = failure_answer(*failure(event.message, asked.request))
+        asked.response = failure_answer(*failure(event.message, asked.request), _status_for(asked.request))
         asked.response.timestamp_start = asked.response.timestamp_end = time.time()
         yield HttpErrorHook(asked)
         if (yield from self.check_killed(False)):
