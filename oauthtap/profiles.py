@@ -389,6 +389,8 @@ def _judge_token_use(profile: Profile, document: ResourceMetadata | None, server
         own = urls.href(stated) if profile.resource_sent == "href" else stated
         if own != sent:
             raise _Unknown("mcp-token-rejected", f"asks for a token for {own}, and here only {sent} was tried")
+    if server.handshake.over and server.handshake.authorization is None:
+        raise _Unknown("client-registration", "nothing stops it as far as the probe went")
     if server.handshake.authorized is None:
         raise _Unknown("mcp-request", "no request with a token was answered in this recording")
 

@@ -64,6 +64,8 @@ class _Seen:
     challenge: Exchange | None = None
     prm: dict[str, Any] | None = None
     servers: list[str] = field(default_factory=list)
+    limited: bool = False
+    """The server has asked us to slow down."""
 
 
 def walk(plan: Plan) -> Walk:
@@ -105,10 +107,11 @@ def _document(plan: Plan, asker: Asker, seen: _Seen, url: str, actor: Actor = "c
     Ask | Visit, Exchange, dict[str, Any]
 ]:  # fmt: skip
     """The JSON object at a place; empty when there is none, or we may not go there."""
-    if url in seen.asked or not may_go(plan.url, url):
+    if url in seen.asked or seen.limited or not may_go(plan.url, url):
         return {}
     seen.asked.add(url)
     answer = yield from followed(plan.url, Ask(asker.document(url), actor))
+    seen.limited = answer.status == 429
     document = answer.response.json_object if answer.response and answer.status == 200 else {}
     if "/.well-known/oauth-protected-resource" in url or "authorization_servers" in document:
         seen.servers += texts(document.get("authorization_servers"))

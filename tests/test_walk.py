@@ -309,6 +309,11 @@ def test_a_server_on_this_machine_may_name_this_machine() -> None:
     assert f"GET {issuer}/.well-known/oauth-authorization-server" in walked(Plan(url, "1.0"), server).asked()
 
 
+def test_who_asks_us_to_slow_down_is_left_alone() -> None:
+    went = walked(READ, {("GET", ROOT_PRM): answer(429, {}, retry_after="60")})
+    assert went.exchanges[-1].status == 429
+
+
 def test_a_hundred_servers_are_not_all_asked() -> None:
     many = [f"https://as{number}.example.com/tenant" for number in range(100)]
     went = walked(READ, {("GET", PRM): answer(200, {"resource": URL, "authorization_servers": many})})

@@ -21,6 +21,8 @@ class Listed:
     """None: the session has no report, so it was cut off."""
     cause: str | None
     """The rule id of the cause; None without one."""
+    complete: bool = False
+    """Not connected, and not meant to be: a probe that only read."""
 
 
 def sessions(below: Path | None = None) -> list[Listed]:
@@ -48,5 +50,6 @@ def _listed(folder: Path, header: dict[str, Any]) -> Listed:
         started=started if isinstance(started, int | float) else None,
         upstream=upstream if isinstance(upstream, str) else None,
         connected=bool(report["connected"]) if "connected" in report else None,
+        complete=report.get("complete") is True,
         cause=str(cause["rule"]) if isinstance(cause, dict) and "rule" in cause else None,
     )
