@@ -1,0 +1,113 @@
+"""The session of a proxy as it happens: written so that nothing it does touches the traffic. Says nothing itself."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from oauthtap import __version__
+from oauthtap.findings import Finding
+from oauthtap.plain import plain
+from oauthtap.render import FORMATS
+from oauthtap.report import Report
+from oauthtap.session import SessionError, SessionWriter
+from oauthtap.tap import Step, Tap
+from oauthtap.wire import Exchange
+
+REPORTS = {"report.json": "json", "report.md": "markdown"}
+"""File in the session folder to report format."""
+
+FLOWS = 2000
+"""How many flows mitmweb keeps, and we with it."""
+
+
+class Notebook:
+    """Writes down what a proxy hears. Making one raises SessionError when the folder cannot be had.
+
+    `warn`: told, once each, what could not be written.
+    """
+
+    def __init__(
+        self, tap: Tap, folder: Path, upstream: str | None, arguments: Namespace, warn: Callable[[str], None]
+    ) -> None:
+        self.tap, self.folder, self._warn = tap, folder, warn
+        self._warned: set[str] = set()
+        self._flows: dict[int, tuple[Any, Step]] = {}
+        """The newest flows, by the number of their exchange."""
+        versions = {"oauthtap": __version__, "mitmproxy": importlib.metadata.version("mitmproxy")}
+        chosen = {"client": arguments.client, "revision": arguments.revision}
+        header = {"upstream": upstream, "versions": versions, **{k: v for k, v in chosen.items() if v}}
+        self._writer = SessionWriter(folder, header, sweep=tap.redactor.sweep, sweep_flows=self._sweep_flows)
+
+    def _sweep_flows(self, data: bytes, header: dict[str, Any]) -> bytes:
+        from oauthtap.mitm import flowfile  # mitmproxy takes a second to import: only when needed
+
+        return flowfile.finished(data, self.tap.redactor, header)
+
+    def never_in_the_way(self, work: Callable[[], None]) -> None:
+        """What we write and say must not touch the traffic: a full disk is said once, and the client goes on."""
+        try:
+            work()
+        except Exception as problem:
+            words = str(problem) if isinstance(problem, SessionError) else f"{type(problem).__name__}: {problem}"
+            if words not in self._warned:
+                self._warned.add(words)
+                self._warn(plain(words, limit=300))
+
+    def add(self, step: Step) -> None:
+        """One exchange, as it was judged."""
+        self.never_in_the_way(partial(self._writer.add, step.exchange))
+
+    def add_flow(self, flow: Any, step: Step) -> None:
+        """The flow that carried it, complete."""
+        from oauthtap.mitm import flowfile
+
+        def write() -> None:
+            self._writer.add_flow(flowfile.record(flowfile.redacted_state(flow, self.tap.redactor, step.exchange)))
+
+        self.never_in_the_way(write)
+        self._flows[step.exchange.id] = (flow, step)
+        self._flows.pop(step.exchange.id - FLOWS, None)
+
+    def take(self, exchange: Exchange, tell: Callable[[Step], None]) -> None:
+        """An exchange that did not pass the proxy: judged and written like every other. `tell` gets its step."""
+        from oauthtap.mitm import flowfile
+
+        step = self.tap.feed(exchange)
+        tell(step)
+        self.add_flow(flowfile.flow_from(step.exchange), step)
+
+    def put_on_their_flows(self, news: list[Finding]) -> None:
+        """Findings that only the whole handshake tells, shown in mitmweb where they belong."""
+        from oauthtap.mitm.annotate import annotate_later
+
+        for number in {finding.exchange for finding in news if finding.exchange in self._flows}:
+            flow, step = self._flows[number or 0]
+            step = replace(step, findings=(*step.findings, *(f for f in news if f.exchange == number)))
+            self._flows[number or 0] = (flow, step)
+            annotate_later(flow, step)
+
+    def end(self, now: float) -> Report:
+        """Write what is left to write, and give the report: nothing else came until `now` (seconds since 1970)."""
+        report = self.tap.report(now=now, today=date.today())
+        files = {name: FORMATS[format](report) for name, format in REPORTS.items()}
+        comments: dict[int, str] = {}
+        for finding in report.findings:
+            if finding.exchange:
+                words = f"{finding.severity}: {finding.rule}: {finding.message}"
+                comments[finding.exchange] = "\n".join(filter(None, [comments.get(finding.exchange), words]))
+        self._writer.close(files, ended=now, comments=comments)
+        return report
+
+    def abandon(self) -> None:
+        """There was nothing to write down: leave no empty session behind."""
+        self._writer.close({})
+        for file in self.folder.iterdir():
+            file.unlink()
+        self.folder.rmdir()
