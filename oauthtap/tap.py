@@ -120,6 +120,7 @@ class Tap:
             problems = []
             yield _crashed(rule, crash, stage)
         self._checked.add(rule.id)
+        certainty: Certainty = stage.certainty if stage else "likely"
         for problem in problems:
             yield finding(
                 problem,
@@ -127,11 +128,15 @@ class Tap:
                 title=rule.title,
                 requirement=rule.requirement,
                 who=rule.who,
-                severity=_capped(problem.severity or rule.severity, stage.certainty if stage else "likely"),
+                severity="note" if self._our_own(rule) else _capped(problem.severity or rule.severity, certainty),
                 fix=rule.repair,
                 stage=self._stage_of(problem, stage),
                 exchange=stage.exchange.id if stage else None,
             )
+
+    def _our_own(self, rule: Rule) -> bool:
+        """Something that our own walk did because of a defect: the defect is the news."""
+        return self.goal is not None and rule.who == "client" and rule.symptom
 
     def _stage_of(self, problem: Problem, stage: Stage | None) -> str:
         if stage is not None:

@@ -75,6 +75,7 @@ async def test_the_cause_is_named_on_the_whole_bed(bed: Bed, name: str) -> None:
     assert report.connected == (name not in CAUSES)
     if name in TOLERATED:
         assert TOLERATED[name] in {finding.rule for finding in report.findings}
+    assert not [f.rule for f in report.findings if f.who == "client" and f.severity != "note"], "it blames itself"
 
 
 @pytest.mark.parametrize("name", TARGETS)
