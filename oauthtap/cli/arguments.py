@@ -11,10 +11,12 @@ from oauthtap.cli.diff import diff
 from oauthtap.cli.explain import explain
 from oauthtap.cli.lock import write_lock
 from oauthtap.cli.probe import run as run_probe
+from oauthtap.cli.replay import replay
 from oauthtap.cli.sessions import list_sessions
 from oauthtap.cli.verify import verify
 from oauthtap.cli.watch import watch
 from oauthtap.render import FORMATS
+from oauthtap.render.trackers import TRACKERS
 from oauthtap.render.comparison import FORMATS as COMPARISONS
 
 _EXAMPLES = """\
@@ -75,6 +77,13 @@ def _session_verbs(verbs: Any) -> None:
     for side in "ab":
         comparing.add_argument(f"--client-{side}", metavar="NAME", help=f"which client {side.upper()} is")
     comparing.set_defaults(command=diff)
+    playing = verbs.add_parser("replay", help="be the recorded server once more, for the same client")
+    playing.add_argument("session", metavar="SESSION")
+    playing.add_argument("--port", type=int, default=8080, metavar="N", help="first local port (default 8080)")
+    playing.add_argument(
+        "--as-file", metavar="FILE", help="write it as one Python file to attach to a report (-: print)"
+    )
+    playing.set_defaults(command=replay)
 
 
 def _watch_flags(top: argparse.ArgumentParser) -> None:

@@ -1,0 +1,53 @@
+"""`oauthtap replay SESSION`: be the recorded server once more, here or in a file for somebody else's desk."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from oauthtap.cli import replay_server
+from oauthtap.cli.errors import Usage
+from oauthtap.cli.heard import heard
+from oauthtap.replay import script
+
+_EMPTY = "SCRIPT: Any = None\n"
+
+
+def replay(arguments: Namespace) -> int:
+    """Play a recording until Ctrl-C; or, with `--as-file`, write it as one Python file."""
+    tap, _ = heard(arguments.session)
+    try:
+        played = script(tap.handshake)
+    except ValueError as problem:
+        raise Usage(f"{arguments.session}: {problem}. Try: oauthtap check {arguments.session}") from None
+    if arguments.as_file is not None:
+        return _write(as_file(played), arguments.as_file)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return replay_server.serve(played, arguments.port)
+    except OSError as problem:
+        raise Usage(f"cannot listen: {problem.strerror or problem}. Try: --port {arguments.port + 100}") from None
+
+
+def _write(text: str, path: str) -> int:
+    if path == "-":
+        sys.stdout.write(text)
+        return 0
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as problem:
+        raise Usage(f"cannot write {path}: {problem.strerror or problem}") from None
+    print(f"Written: {path}. Run it with: python {path}", file=sys.stderr)
+    return 0
+
+
+def as_file(played: dict[str, Any]) -> str:
+    """The server and its script as one Python file that needs nothing but Python 3.10."""
+    source = Path(replay_server.__file__).read_text("utf-8")
+    # In a raw string: JSON escapes everything that could end it.
+    text = json.dumps(played, indent=1).replace("'", "\\u0027")
+    return source.replace(_EMPTY, f"SCRIPT: Any = json.loads(r'''\n{text}\n''')\n", 1)
