@@ -114,7 +114,7 @@ async def _understood(client: httpx.AsyncClient, url: str, answer: httpx.Respons
         full = plain(urljoin(url, answer.headers.get("location", "")))
         words = f"The upstream redirects {url} to {full}. If that is the MCP endpoint: --upstream {full}"
         return Look("redirect", words, answer.status_code)
-    if speaks_mcp(answer):
+    if speaks_mcp(answer) or await _is_legacy(client, url, answer):
         return Look("answers", "", answer.status_code, answer.status_code == 401)
     better = await _elsewhere(client, url)
     return Look("not-mcp", _not_mcp(url, answer, better), answer.status_code, better=better)
@@ -183,6 +183,14 @@ async def _elsewhere(client: httpx.AsyncClient, url: str) -> str | None:
     return None
 
 
+async def _is_legacy(client: httpx.AsyncClient, url: str, answer: httpx.Response) -> bool:
+    """The 2024-11-05 transport: no POST here, but a stream to GET."""
+    try:
+        return answer.status_code in (404, 405) and await _streams(client, url)
+    except httpx.HTTPError:
+        return False
+
+
 async def _streams(client: httpx.AsyncClient, url: str) -> bool:
     async with client.stream("GET", url, headers={"Accept": "text/event-stream"}) as answer:
         return answer.status_code == 401 or "event-stream" in answer.headers.get("content-type", "")
@@ -226,8 +234,10 @@ def _failed(url: str, failure: httpx.HTTPError, reach: Reach) -> tuple[Kind, str
 
 
 def missing_scheme(upstream: str) -> str | None:
-    """The https URL that was probably meant, when an upstream was typed without its scheme."""
+    """The URL that was probably meant, when an upstream was typed without its scheme: https, on this machine http."""
     if "://" in upstream or not upstream.strip() or upstream.startswith("/"):
         return None
     candidate = f"https://{upstream.strip()}"
+    if urls.is_loopback(candidate):
+        candidate = f"http://{upstream.strip()}"
     return candidate if urls.split(candidate) else None

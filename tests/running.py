@@ -89,7 +89,7 @@ class Started:
             time.sleep(0.02)
 
     def end(self, sign: signal.Signals | None = signal.SIGINT) -> int:
-        """Ask it to end (or, with None, wait until it does by itself). Gives the exit code; `down_after` the seconds."""
+        """Ask it to end, or with None wait until it does by itself. Gives the exit code; sets `down_after`."""
         began = time.monotonic()
         if sign is not None:
             self.process.send_signal(sign)

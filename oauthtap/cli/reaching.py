@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from argparse import Namespace
 from pathlib import Path
 
@@ -18,9 +19,19 @@ def reach(arguments: Namespace) -> Reach:
             split_rule(rule)
     except ValueError as problem:
         raise Usage(f"--connect-to {problem}, as in curl. Try: --connect-to example.com:443:127.0.0.1:8443") from None
-    if arguments.ca and not Path(arguments.ca).is_file():
-        raise Usage(f"--ca {arguments.ca}: there is no such file")
+    if arguments.ca:
+        _check_authority(arguments.ca)
     return Reach(tuple(arguments.connect_to), arguments.ca, arguments.insecure)
+
+
+def _check_authority(file: str) -> None:
+    if not Path(file).is_file():
+        raise Usage(f"--ca {file}: there is no such file")
+    try:
+        ssl.create_default_context(cafile=file)
+    except OSError as problem:  # ssl.SSLError is one
+        reason = "no permission" if isinstance(problem, PermissionError) else "it holds no certificate in PEM form"
+        raise Usage(f"--ca {file}: {reason}. Try: --ca ca.pem") from None
 
 
 def endpoint(url: str, command: str) -> str:

@@ -38,6 +38,7 @@ class SessionWriter:
         self._sweep_flows = sweep_flows
         self._closed = False
         with explained(self.folder):
+            self._made = not self.folder.exists()
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if (self.folder / JSONL).exists():
                 raise SessionError(
@@ -86,6 +87,19 @@ class SessionWriter:
             replace(self.folder / HAR, self._sweep(har.write(recording, comments or {})).encode())
             for name, text in (reports or {}).items():
                 replace(self.folder / name, self._sweep(text).encode())
+
+    def discard(self) -> None:
+        """Take away what was made so far: nothing happened. Whatever else lies in the folder stays."""
+        if self._closed:
+            return
+        self._closed = True
+        os.close(self._lines)
+        os.close(self._flows)
+        with explained(self.folder):
+            for name in (JSONL, FLOWS):
+                (self.folder / name).unlink(missing_ok=True)
+            if self._made:
+                self.folder.rmdir()
 
     def _append(self, file: int, data: bytes) -> None:
         with explained(self.folder):
