@@ -52,22 +52,45 @@ async def serve(
     `tap` and told to `ears`, those of streams that were still open too.
     """
     stop = stop or asyncio.Event()
+    pieces = assembled(settings, tap, ears)
+    with embed.quiet_logs(settings.verbose):
+        master = embed.make_master(settings)
+        addon = pieces.addon
+        starting = _Starting(lambda: on_ready(Ready(local_url(settings), getattr(master, "web_url", None), addon)))
+        embed.add_early(master, addon, addon.hops, HttpSpoken(), *_web(settings), starting)
+        embed.configure(master, settings, pieces.modes)
+        if settings.web:
+            _open_web(master, settings, tap)
+        pieces.ports.remember()
+        await _until_stopped(master, stop, signals)
+    embed.forget_bundle(settings)
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """A tap before it runs."""
+
+    addon: TapAddon
+    ports: Ports
+    modes: list[str]
+    """mitmproxy's words for the first local ports."""
+
+
+def assembled(settings: Settings, tap: Tap, ears: Ears) -> Pieces:
+    """All that is ours, put together. Raises StartupError for an upstream or a port that cannot be."""
     origin = urls.origin(settings.upstream)
     if not origin.startswith(("http://", "https://")):
         raise StartupError(f"{settings.upstream} is no http or https URL. Try: --upstream https://…")
     known, relay = _ports(settings, origin)
-    with embed.quiet_logs(settings.verbose):
-        master = embed.make_master(settings)
-        addon = _addon(settings, tap, ears, origin, known, relay)
-        first = [*modes(origin, settings.port), *(_callback_modes(relay) if relay.port else [])]
-        starting = _Starting(lambda: on_ready(_ready(settings, master, addon)))
-        embed.add_early(master, addon, addon.hops, HttpSpoken(), *_web(settings), starting)
-        embed.configure(master, settings, first)
-        if settings.web:
-            _open_web(master, settings, tap)
-        known.remember()
-        await _until_stopped(master, stop, signals)
-    embed.forget_bundle(settings)
+    observer = Observer(tap, ears, frozenset(settings.fix))
+    hops = Hops(settings.upstream, settings.connect_to, private=settings.allow_private)
+    opening = Opening(Origins({origin: settings.port}), Listeners(known), hops, observer)
+    addon = TapAddon(observer, opening, relay, hops, repairing=bool(settings.fix), remember=known.remember)
+    first = modes(origin, settings.port)
+    if relay.port is not None:
+        # The callback's port leads nowhere: `.invalid` never resolves (RFC 6761, 6.4).
+        first += modes("http://callback.invalid", relay.port)
+    return Pieces(addon, known, first)
 
 
 def _ports(settings: Settings, origin: str) -> tuple[Ports, Relay]:
@@ -80,19 +103,6 @@ def _ports(settings: Settings, origin: str) -> tuple[Ports, Relay]:
     callback = known.choose(CALLBACK) if settings.callback != "direct" else None
     known.taken[origin] = settings.port
     return known, Relay(callback, settings.callback, known.registered)
-
-
-def _callback_modes(relay: Relay) -> list[str]:
-    """The callback's port leads nowhere: `.invalid` never resolves (RFC 6761, 6.4)."""
-    assert relay.port is not None
-    return modes("http://callback.invalid", relay.port)
-
-
-def _addon(settings: Settings, tap: Tap, ears: Ears, origin: str, known: Ports, relay: Relay) -> TapAddon:
-    observer = Observer(tap, ears, frozenset(settings.fix))
-    hops = Hops(settings.upstream, settings.connect_to, private=settings.allow_private)
-    opening = Opening(Origins({origin: settings.port}), Listeners(known), hops, observer)
-    return TapAddon(observer, opening, relay, hops, repairing=bool(settings.fix), remember=known.remember)
 
 
 def _web(settings: Settings) -> list[Any]:
@@ -111,10 +121,10 @@ def _open_web(master: Master, settings: Settings, tap: Tap) -> None:
     view.add()
 
 
-def _ready(settings: Settings, master: Master, addon: TapAddon) -> Ready:
-    path = settings.upstream[len(settings.upstream.split("://")[0]) + 3 :].partition("/")
-    local = local_origin(settings.port) + path[1] + path[2]
-    return Ready(local, getattr(master, "web_url", None), addon)
+def local_url(settings: Settings) -> str:
+    """The MCP URL for the client: the upstream's path on the first local port."""
+    _, slash, path = settings.upstream.partition("://")[2].partition("/")
+    return local_origin(settings.port) + slash + path
 
 
 class _Starting:
