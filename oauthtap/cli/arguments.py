@@ -16,8 +16,8 @@ from oauthtap.cli.sessions import list_sessions
 from oauthtap.cli.verify import verify
 from oauthtap.cli.watch import watch
 from oauthtap.render import FORMATS
-from oauthtap.render.trackers import TRACKERS
 from oauthtap.render.comparison import FORMATS as COMPARISONS
+from oauthtap.render.trackers import TRACKERS
 
 _EXAMPLES = """\
 examples:
@@ -178,6 +178,9 @@ def _judging_flags(group: Any) -> None:
 def _check_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument("file", metavar="FILE")
     _report_flags(command)
+    command.add_argument(
+        "--for", choices=tuple(TRACKERS), dest="tracker", help="Markdown, as that client's issue tracker asks for it"
+    )
     command.add_argument(
         "--against", metavar="LOCK", help="hold it against this lock, and against nothing else (see `oauthtap lock`)"
     )

@@ -4,47 +4,35 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from typing import NamedTuple
 
 from oauthtap.cli import own_rules
+from oauthtap.cli.errors import Usage
 from oauthtap.cli.heard import heard
 from oauthtap.cli.lock import read_lock
 from oauthtap.findings import RANK
 from oauthtap.promises import held
 from oauthtap.render import FORMATS
 from oauthtap.render.console import Ink, console
+from oauthtap.render.trackers import tracker
 from oauthtap.report import Report
-from oauthtap.wire import Exchange
-
-
-class Judged(NamedTuple):
-    """What was recorded, and what is to be said about it."""
-
-    report: Report
-    exchanges: tuple[Exchange, ...]
 
 
 def check(arguments: Namespace) -> int:
     """Print the report on a recording. Gives 1 when a finding reaches `--fail-on`."""
+    if arguments.tracker and arguments.format not in ("console", "markdown"):
+        raise Usage(f"--for writes Markdown; leave --format {arguments.format} out")
     own_rules.load(arguments.rules)
     tap, report = heard(arguments.file, revision=arguments.revision, client=arguments.client)
     if arguments.against:
         report = held(report, read_lock(arguments.against), tap.handshake)
     exchanges = tuple(step.exchange for step in tap.steps)
-    if arguments.format == "console":
+    if arguments.tracker:
+        sys.stdout.write(tracker(report, arguments.tracker))
+    elif arguments.format == "console":
         sys.stdout.write(console(report, ink=Ink(sys.stdout.isatty())))
     else:
         sys.stdout.write(FORMATS[arguments.format](report, exchanges))
     return exit_code(report, arguments.fail_on)
-
-
-def judge(path: str, *, revision: str | None = None, client: str | None = None) -> Judged:
-    """The report on a file or session folder, and its exchanges without secrets.
-
-    Raises Usage when it cannot be read.
-    """
-    tap, report = heard(path, revision=revision, client=client)
-    return Judged(report, tuple(step.exchange for step in tap.steps))
 
 
 def exit_code(report: Report, fail_on: str | None) -> int:

@@ -17,7 +17,7 @@ def markdown(report: Report, _: Sequence[Exchange] = (), /) -> str:
     """GitHub-flavoured Markdown. Upstream text stands in code spans, so none of it becomes markup."""
     return (
         "\n".join(
-            [*_head(report), *_cause(report), *_walk(report), *_findings(report), *_others(report), *_unchecked(report)]
+            [*_head(report), *_cause(report), *walk(report), *findings(report), *_others(report), *_unchecked(report)]
         )
         + "\n"
     )
@@ -53,7 +53,8 @@ def _cause(report: Report) -> Iterator[str]:
     yield ""
 
 
-def _walk(report: Report) -> Iterator[str]:
+def walk(report: Report) -> Iterator[str]:
+    """The lines of the table of exchanges, with its heading."""
     yield "## What was tried, and what answered"
     yield ""
     yield "| # | stage | request | answer | why it was sent |"
@@ -64,7 +65,8 @@ def _walk(report: Report) -> Iterator[str]:
     yield ""
 
 
-def _findings(report: Report) -> Iterator[str]:
+def findings(report: Report) -> Iterator[str]:
+    """The lines of the list of findings, with its heading; none without findings."""
     if not report.findings:
         return
     yield "## Findings"

@@ -123,7 +123,8 @@ def _flushed(quiet: list[str]) -> list[Child]:
     """The lines nobody has anything to say about, as one text: thousands of elements would make the page slow."""
     text = "\n".join(quiet).rstrip("\n")
     quiet.clear()
-    return [tag("pre", text)] if text else []
+    first = "\n" if text.startswith("\n") else ""  # a parser takes the first line end of a `pre` away
+    return [tag("pre", first + text)] if text else []
 
 
 def _line_of(at: str, lines: Sequence[Line]) -> int:
