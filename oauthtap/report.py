@@ -14,6 +14,7 @@ from oauthtap.handshake import Handshake
 from oauthtap.plain import plain
 from oauthtap.profiles import Outlook, Profile, outlooks
 from oauthtap.stages import Because, Mcp, Stage
+from oauthtap.standstill import Standstill
 from oauthtap.verdict import Verdict, judge
 
 
@@ -73,6 +74,8 @@ class Report(_Row):
     complete: bool = False
     """Not connected, but as far as a probe was asked to go, with nothing on the way that stops clients."""
     cause: Cause | None = None
+    standstill: Standstill | None = None
+    """What to look at next, where the wire shows only the step and not the cause."""
     exchanges: tuple[Step, ...] = ()
     findings: tuple[Finding, ...] = ()
     not_checked: tuple[NotChecked, ...] = ()
@@ -113,6 +116,7 @@ def build(
         connected=verdict.connected,
         complete=verdict.complete,
         cause=_cause(verdict),
+        standstill=verdict.standstill,
         exchanges=tuple(row(stages) for stages in handshake.exchanges()),
         findings=verdict.findings,
         not_checked=tuple(not_checked),

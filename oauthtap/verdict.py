@@ -21,6 +21,7 @@ from oauthtap.stages import (
     TokenRejected,
     TokenRequest,
 )
+from oauthtap.standstill import Standstill, standstill
 
 WALK: tuple[str, ...] = tuple(kind.slug for kind in STAGES)
 """Stage ids in the order of a healthy handshake."""
@@ -44,6 +45,8 @@ class Verdict:
     findings: tuple[Finding, ...]
     complete: bool = False
     """Not connected, and not meant to be: it came to its goal, and nothing there stops a client."""
+    standstill: Standstill | None = None
+    """Where it stopped, when nothing says why."""
 
 
 def judge(handshake: Handshake, found: Sequence[Finding], goal: str | None = None) -> Verdict:
@@ -62,13 +65,22 @@ def judge(handshake: Handshake, found: Sequence[Finding], goal: str | None = Non
     cause = None if connected else _cause(handshake, stopped, weighed)
     if cause:
         found = [_consequence(finding, cause, handshake) for finding in found]
-    return Verdict(reached(handshake), connected, cause, tuple(found), arrived and cause is None)
+    complete = arrived and cause is None
+    unexplained = None if complete else _unexplained(stopped, cause)
+    return Verdict(reached(handshake), connected, cause, tuple(found), complete, unexplained)
 
 
 def _came_to(goal: str, stop: Stage) -> bool:
     """That stage, or one behind it, was answered well."""
     answered = stop.found if isinstance(stop, Document) else stop.ok
     return answered and WALK.index(stop.slug) >= WALK.index(goal)
+
+
+def _unexplained(stopped: tuple[Stage, ...], cause: Finding | None) -> Standstill | None:
+    if not stopped or (cause is not None and not _is_symptom(cause)):
+        return None
+    furthest = stopped[-1]
+    return standstill(furthest.slug, furthest.exchange.id)
 
 
 def is_connected(handshake: Handshake) -> bool:

@@ -92,3 +92,16 @@ def test_an_unknown_newer_revision_is_judged_by_the_newest_known_one() -> None:
 
 def test_a_revision_can_be_forced() -> None:
     assert judge(SIGN_IN, revision="2025-03-26").judged_by == "2025-03-26"
+
+
+def test_a_standstill_without_a_cause_says_what_to_look_at() -> None:
+    report = judge(SIGN_IN.partition("@browser")[0])
+    assert report.cause is None
+    assert report.standstill is not None
+    assert report.standstill.stage == "client-registration"
+    assert report.standstill.look
+
+
+def test_a_cause_that_explains_needs_no_further_look() -> None:
+    assert judge(SEED2).standstill is None
+    assert judge(SIGN_IN).standstill is None

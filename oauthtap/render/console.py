@@ -9,7 +9,7 @@ from textwrap import wrap
 
 from oauthtap.findings import RANK, Finding, Severity
 from oauthtap.plain import plain
-from oauthtap.render.words import MARK, WHO, others, outcome
+from oauthtap.render.words import MARK, STAGE, WHO, others, outcome
 from oauthtap.report import Report, Step
 from oauthtap.stages import Because
 from oauthtap.wire import Exchange
@@ -70,7 +70,13 @@ def summary(report: Report, ink: Ink = PLAIN) -> Iterator[str]:
             if finding.consequence_of == cause.rule:
                 yield from _wrapped(f"Follows from it: {plain(finding.message)}", "  ")
     elif report.exchanges and not report.connected and not report.complete:
-        yield "No single cause stands out. The last exchanges below show where it stopped."
+        yield "No single cause stands out."
+    if report.standstill and report.exchanges:
+        still = report.standstill
+        yield ""
+        yield from _wrapped(f"It stands still at {STAGE[still.stage]}; next it was to {still.was_to}.", "", "  ")
+        yield from _wrapped(f"Not to be seen from here: {still.unknown}.", "", "  ")
+        yield from _wrapped(f"Look at: {still.look}.", "", "  ")
     remaining = Counter[Severity](f.severity for f in report.findings if f.severity != "note")
     if (report.connected or report.complete) and remaining:
         yield f"Other clients may be stricter: {_counted(remaining)}, below."

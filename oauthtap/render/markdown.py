@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from oauthtap.findings import Finding
 from oauthtap.plain import plain
 from oauthtap.render.console import reason
-from oauthtap.render.words import MARK, WHO, others, outcome
+from oauthtap.render.words import MARK, STAGE, WHO, others, outcome
 from oauthtap.report import Report
 from oauthtap.wire import Exchange
 
@@ -17,7 +17,15 @@ def markdown(report: Report, _: Sequence[Exchange] = (), /) -> str:
     """GitHub-flavoured Markdown. Upstream text stands in code spans, so none of it becomes markup."""
     return (
         "\n".join(
-            [*_head(report), *_cause(report), *walk(report), *findings(report), *_others(report), *_unchecked(report)]
+            [
+                *_head(report),
+                *_cause(report),
+                *_standstill(report),
+                *walk(report),
+                *findings(report),
+                *_others(report),
+                *_unchecked(report),
+            ]
         )
         + "\n"
     )
@@ -50,6 +58,18 @@ def _cause(report: Report) -> Iterator[str]:
     for finding in report.findings:
         if finding.consequence_of == cause.rule:
             yield f"- Follows from it: {code_words(finding.message)}"
+    yield ""
+
+
+def _standstill(report: Report) -> Iterator[str]:
+    if report.standstill is None:
+        return
+    still = report.standstill
+    yield "## Where it stands still"
+    yield ""
+    yield f"- At {STAGE[still.stage]}; next the client was to {still.was_to}."
+    yield f"- Not to be seen from here: {still.unknown}."
+    yield f"- Look at: {still.look}."
     yield ""
 
 

@@ -1,0 +1,114 @@
+"""What a standstill means where no rule explains it: the step, what cannot be known here, where to look next.
+
+Said when a handshake stopped and no finding is its cause, or only one that says *that*
+a step failed. Words for a person; nothing is judged.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Standstill(BaseModel):
+    """Where it stands still, and what to do about it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stage: str
+    exchange: int | None
+    was_to: str
+    """What the client was about to do next."""
+    unknown: str
+    """What the recording cannot show."""
+    look: str
+    """What to look at next."""
+
+
+_TABLE: dict[str, tuple[str, str, str]] = {
+    "cors-preflight": (
+        "send the request it asked permission for",
+        "what the browser decided",
+        "the browser's console; then the CORS headers of this answer",
+    ),
+    "mcp-challenge": (
+        "read the challenge and fetch the resource metadata",
+        "whether the client understood the challenge, or was told to sign in at all",
+        "whether sign-in was started in the client (Claude Code: `claude mcp login NAME`); then its own log",
+    ),
+    "prm-discovery": (
+        "choose an authorization server and fetch its metadata",
+        "why the client dropped the document: it says so only in its own log",
+        "the client's log; and the same URL with another client through this tap",
+    ),
+    "as-discovery": (
+        "register, or open the browser with a client id",
+        "which member the client did not like",
+        "the client's log; and what other clients would do, below",
+    ),
+    "client-registration": (
+        "open the browser at the authorization endpoint",
+        "whether the browser opened (headless machine, blocked pop-up)",
+        "the terminal or window of the client for an address to open by hand",
+    ),
+    "pushed-authorization": (
+        "open the browser with the `request_uri`",
+        "whether the browser opened",
+        "the terminal or window of the client for an address to open by hand",
+    ),
+    "authorization-request": (
+        "let the person log in and agree",
+        "what the login page shows: the browser is at the authorization server itself",
+        "the browser window; an error page there is the answer. Then the authorization server's log",
+    ),
+    "authorization-interaction": (
+        "come back with a code",
+        "what the person did on these pages",
+        "the browser window; then the authorization server's log",
+    ),
+    "authorization-response": (
+        "redeem the code",
+        "whether the client's callback was reached, and what it thought of `state` and `iss`",
+        "what the browser shows now (cannot connect: the callback's port is closed); then the client's log",
+    ),
+    "token-request": (
+        "call the MCP server with the token",
+        "what the client made of the token answer",
+        "the client's log; then the authorization server's log for this request",
+    ),
+    "token-refresh": (
+        "go on with a fresh token",
+        "why the authorization server refused: often only its log says",
+        "the authorization server's log; then sign out and in again in the client",
+    ),
+    "token-other-grant": (
+        "call the MCP server with the token",
+        "what the client made of the token answer",
+        "the authorization server's log for this request",
+    ),
+    "device-authorization": (
+        "wait until the person enters the code",
+        "what happens in the other browser",
+        "the address and code that the client shows",
+    ),
+    "mcp-token-rejected": (
+        "use the token",
+        "how the MCP server checks a token: signature keys, audience, issuer, clock, scopes",
+        "the MCP server's log at the time of this exchange; a gateway in front of it, if there is one",
+    ),
+    "mcp-step-up": (
+        "ask for the further scope",
+        "which scopes the person's account may have",
+        "the scopes of the challenge against those the authorization server grants to this account",
+    ),
+}
+_MCP = (
+    "go on with MCP requests",
+    "what goes on inside the MCP server",
+    "the MCP server's log at the time of this exchange: the sign-in itself is over",
+)
+
+
+def standstill(stage: str, exchange: int | None) -> Standstill:
+    """What is known of a stop at this stage (`spec` ids as in `stages.py`)."""
+    was_to, unknown, look = _TABLE.get(stage, _MCP)
+    return Standstill(stage=stage, exchange=exchange, was_to=was_to, unknown=unknown, look=look)
