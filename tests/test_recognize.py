@@ -17,7 +17,8 @@ GET https://mcp.example.com/about-me
 
 GET https://as.example.com/.well-known/oauth-authorization-server/t
 200 {"issuer": "https://as.example.com/t", "authorization_endpoint": "https://as.example.com/in",
-     "token_endpoint": "https://as.example.com/swap", "registration_endpoint": "https://as.example.com/new"}
+     "token_endpoint": "https://as.example.com/swap", "registration_endpoint": "https://as.example.com/new",
+     "response_types_supported": ["code"], "code_challenge_methods_supported": ["S256"]}
 
 POST https://as.example.com/new {"redirect_uris": ["http://localhost:3118/callback"]}
 201 {"client_id": "c1", "redirect_uris": ["http://localhost:3118/callback"]}

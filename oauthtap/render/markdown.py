@@ -15,20 +15,8 @@ from oauthtap.wire import Exchange
 
 def markdown(report: Report, _: Sequence[Exchange] = (), /) -> str:
     """GitHub-flavoured Markdown. Upstream text stands in code spans, so none of it becomes markup."""
-    return (
-        "\n".join(
-            [
-                *_head(report),
-                *_cause(report),
-                *_standstill(report),
-                *walk(report),
-                *findings(report),
-                *_others(report),
-                *_unchecked(report),
-            ]
-        )
-        + "\n"
-    )
+    parts = (_head, _cause, _standstill, walk, findings, _others, _unchecked)
+    return "\n".join(line for part in parts for line in part(report)) + "\n"
 
 
 def _head(report: Report) -> Iterator[str]:
