@@ -111,11 +111,11 @@ def finding(
     problem: Problem, *, rule: str, title: str, requirement: Requirement, who: Who, severity: Severity,
     fix: str, stage: str, exchange: int | None,
 ) -> Finding:  # fmt: skip
-    """Attach to a problem what its rule knows. What the problem says itself wins."""
+    """Attach to a problem what its rule knows. What the problem says itself wins; `severity` is final already."""
     return Finding(
         rule=rule,
         title=title,
-        severity=problem.severity or severity,
+        severity=severity,
         level=requirement.level,
         who=problem.who or who,
         stage=stage,
