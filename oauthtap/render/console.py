@@ -84,7 +84,8 @@ def summary(report: Report, ink: Ink = PLAIN) -> Iterator[str]:
 
 def line(step: Step, ink: Ink = PLAIN) -> str:
     """One exchange on one line: number, stage, method, upstream URL, status, time, why."""
-    status = str(step.status) if step.status is not None else "no answer" if step.error else "…"
+    passed_on = "→" if step.stage.startswith("authorization-") else "…"  # what the browser was shown is out of sight
+    status = str(step.status) if step.status is not None else "no answer" if step.error else passed_on
     style = "good" if step.status and step.status < 400 else "bold" if step.status in (401, 403) else "warning"
     took = f"{step.took * 1000:6.0f} ms" if step.took is not None else " " * 9
     guess = "  (a guess)" if step.because and step.because.guess else ""
