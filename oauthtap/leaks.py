@@ -28,8 +28,8 @@ _READABLE = re.compile(
 """Before a JWT that is meant to be read."""
 _BEARER = re.compile(r"\b(?:Bearer|Basic|DPoP)(?:\s|%20|\+){1,3}(?P<value>[A-Za-z0-9._~+/=-]{16,})", re.IGNORECASE)
 _HEADER = re.compile(
-    r"\b(?P<name>(?:proxy-)?authorization|(?:set-)?cookie|dpop|[a-z-]*api-key|[a-z-]*auth-token)\\{0,8}[\"']?\s*[:,]\s*"
-    r"\\{0,8}[\"']?(?P<value>[^\"'\\\r\n]{8,})",
+    r"\b(?P<name>(?:proxy-)?authorization|(?:set-)?cookie|dpop|[a-z-]*api-key|[a-z-]*auth-token)"
+    r"(?:\\{0,8}[\"']?\s*:\s*\\{0,8}[\"']?|\\{0,8}[\"']\s*,\s*\\{0,8}[\"'])(?P<value>[^\"'\\\r\n]{8,})",
     re.IGNORECASE,
 )
 """A header as it stands in a log, a curl command, or a list of names and values."""

@@ -214,6 +214,29 @@ def test_a_file_alone_can_be_looked_at(folder: Path) -> None:
     assert verify(Namespace(session=str(folder / "session.har"))) == 0
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Access-Control-Allow-Headers: authorization, content-type, mcp-protocol-version",
+        '["access-control-allow-headers","authorization, mcp-protocol-version, content-type"]',
+        "the Authorization header: `Bearer` and a token",
+        '["Authorization","Bearer ‹token 1 {\\"alg\\":\\"RS256\\"}›"]',
+        "grant_type=authorization_code&code=‹code+1›&code_verifier=‹verifier+1+length=43›",
+        '{"error": "invalid_request", "code": "invalid_redirect_uri"}',
+    ],
+)
+def test_what_only_looks_like_a_secret_is_none(text: str) -> None:
+    assert not list(Search().in_text(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [f'["Authorization","Bearer {CANARY}"]', f"authorization: {CANARY}", f'\\"Cookie\\": \\"sid={CANARY}\\"'],
+)
+def test_headers_are_known_in_any_spelling(text: str) -> None:
+    assert list(Search().in_text(text))
+
+
 def test_the_made_up_secrets_in_the_pages_of_our_rules_are_none() -> None:
     pages = [rule_page(rule) for rule in rules.load().values()]
     search = Search()
