@@ -15,6 +15,7 @@ from oauthtap import rename_answers, urls
 from oauthtap.aliases import ALIAS, claims, jose_header
 from oauthtap.handshake import Handshake
 from oauthtap.origins import Origins
+from oauthtap.places import PERSON
 from oauthtap.rename_answers import Kind
 from oauthtap.stages import (
     AuthorizationRequest,
@@ -182,7 +183,7 @@ def _stream(stage: Stage, body: str, known: Origins) -> Answer:
             later[match[1]] = _marked(text)
         else:
             at_once.append(_marked(text))
-    return {"body": "".join(at_once), "later": later}
+    return {"body": "".join(at_once), "later": later, "legacy": isinstance(stage, LegacySse)}
 
 
 # --- the leg through the browser
@@ -197,7 +198,7 @@ def _authorization(stage: AuthorizationRequest, handshake: Handshake, known: Ori
             [name, "‹state›" if name == "state" and value == own else _marked(known.local(value, PLACEHOLDER))]
             for name, value in back.params
         ]
-        return {"status": 302, "callback": told, "fragment": "#" in back.target}
+        return {"query": "", "status": 302, "callback": told, "fragment": "#" in back.target}
     response = stage.exchange.response
     if response is not None and response.status >= 400:
         return _content(stage, "other", response, known)
@@ -221,5 +222,13 @@ def _secrets(exchanges: Iterator[Exchange]) -> dict[str, Any]:
         for value in content.values():
             match = ALIAS.fullmatch(value) if isinstance(value, str) else None
             if match and (header := jose_header(value)) is not None:
-                found[f"{match['kind']} {match['number']}"] = {"header": header, "claims": claims(value) or {}}
+                found[f"{match['kind']} {match['number']}"] = {
+                    "header": header,
+                    "claims": _impersonal(claims(value) or {}),
+                }
     return found
+
+
+def _impersonal(said: dict[str, Any]) -> dict[str, Any]:
+    """Claims without the person: a script is made to be given away. No client looks at a token's id."""
+    return {name: "replayed" if name in PERSON else value for name, value in said.items() if name != "jti"}

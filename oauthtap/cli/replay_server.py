@@ -50,15 +50,16 @@ class Play:
             if (row["origin"], row["method"], row["path"]) == (asked.origin, asked.method, asked.path)
         ]
         with self._lock:
-            ranked = [(self._distance(row, asked), row) for row in rows]
-            ranked = [(rank, row) for rank, row in ranked if rank is not None]
-            if not ranked:
+            groups: dict[tuple[int, ...], list[dict[str, Any]]] = {}
+            for row in rows:
+                distance = self._distance(row, asked)
+                if distance is not None:
+                    groups.setdefault(distance, []).append(row)
+            if not groups:
                 return None
-            best = min(rank for rank, _ in ranked)
-            group = [row for rank, row in ranked if rank == best]
-            key = (
-                f"{asked.origin} {asked.method} {asked.path} {asked.rpc} {asked.grant} {self.credentials(asked)} {best}"
-            )
+            best = min(groups)
+            group = groups[best]
+            key = " ".join([str(asked), self.credentials(asked), str(best)])
             number = self._given.get(key, 0)
             self._given[key] = number + 1
             return group[min(number, len(group) - 1)]
@@ -187,6 +188,9 @@ class Handler(BaseHTTPRequestHandler):
     def _as_recorded(self, row: dict[str, Any], asked: Asked, host: str) -> None:
         headers = [[name, self.play.text(value, host)] for name, value in row["headers"]]
         body = self._fitted(self.play.text(row["body"], host), row, asked)
+        streamed = any("text/event-stream" in value for _, value in row["headers"])
+        if not body and streamed and asked.rpc and "id" in asked.json:
+            body = made_up(asked)  # a stream whose content nobody recorded
         if row.get("hold"):
             self._hold(row, headers, body)
             return
@@ -247,13 +251,34 @@ class Handler(BaseHTTPRequestHandler):
     def _tell_streams(self, row: dict[str, Any], asked: Asked, host: str) -> None:
         """The legacy transport answers a POST down the stream."""
         recorded = row["told_by"].get("id")
+        if row["status"] != 202 or "id" not in asked.json:
+            return
         for held, waiting in list(self.play.streams):
-            event = held.get("later", {}).get(json.dumps(recorded))
-            if event is not None and held["origin"] == row["origin"]:
-                waiting.put(self._with_id(self.play.text(event, host), recorded, asked))
+            if held["origin"] == row["origin"] and held.get("legacy"):
+                event = held["later"].get(json.dumps(recorded))
+                told = self._with_id(self.play.text(event, host), recorded, asked) if event else made_up(asked)
+                waiting.put(told)
 
     def log_message(self, format: str, *words: Any) -> None:
         """What came is told in `_any`, in upstream names."""
+
+
+def made_up(asked: Asked) -> str:
+    """An answer to a JSON-RPC request whose own was not recorded: enough to go on with, and no tools."""
+    wanted = asked.json.get("params") or {}
+    known: dict[str, Any] = {
+        "initialize": {
+            "protocolVersion": wanted.get("protocolVersion", "2025-11-25"),
+            "capabilities": {"tools": {}},
+            "serverInfo": {"name": "replay", "version": "0"},
+        },
+        "tools/list": {"tools": []},
+        "ping": {},
+    }
+    error = {"error": {"code": -32601, "message": f"the answer to {asked.rpc} was not recorded"}}
+    said = {"result": known[asked.rpc]} if asked.rpc in known else error
+    print(f"       (made up: the answer to {asked.rpc} was not recorded)", flush=True)
+    return f"event: message\ndata: {json.dumps({'jsonrpc': '2.0', 'id': asked.json.get('id'), **said})}\n\n"
 
 
 class Server(ThreadingHTTPServer):
