@@ -17,6 +17,7 @@ from oauthtap.asks import Ask, Asker, Visit
 from oauthtap.greeting import followed, greeted, may_go, served
 from oauthtap.handshake import absolute
 from oauthtap.profiles import RESOURCE_RULES
+from oauthtap.recognize import is_refusal
 from oauthtap.sign_in import Facts, SignIn, deregistered, registered, signed_in
 from oauthtap.stages import text, texts
 from oauthtap.wire import Actor, Exchange
@@ -78,7 +79,7 @@ def walk(plan: Plan) -> Walk:
     if first.response is None:
         return
     facts: Facts | None = None
-    if not served(first):
+    if is_refusal(first) and not served(first):
         seen.challenge = first
         facts = yield from _discovered(plan, asker, seen)
         if facts is not None:

@@ -276,6 +276,13 @@ def test_nobody_there_is_said_once() -> None:
     assert went.report.cause.rule == "connection-failed"
 
 
+def test_a_wrong_path_is_no_reason_to_sign_in() -> None:
+    went = walked(HEADLESS, {("POST", URL): answer(404, {"error": "not found"})})
+    assert went.asked() == [f"POST {URL}", f"GET {URL}"]
+    assert went.report.cause
+    assert went.report.cause.rule == "mcp-endpoint-not-found"
+
+
 def test_a_server_for_everybody_is_connected_and_not_blamed() -> None:
     def everybody(request: Request) -> Response:
         headers = (("authorization", f"Bearer {TOKEN}"),)

@@ -6,20 +6,25 @@ import asyncio
 import contextlib
 import ssl
 import sys
+import time
 from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
 
 from oauthtap import __version__
 from oauthtap.cli import own_rules
 from oauthtap.cli.check import exit_code
 from oauthtap.cli.errors import Usage
-from oauthtap.cli.keeping import Keeping
+from oauthtap.cli.notebook import Notebook
 from oauthtap.cli.progress import Progress
 from oauthtap.cli.reaching import endpoint, reach
+from oauthtap.clients import profiles
 from oauthtap.probe import Browser, probe
 from oauthtap.render import FORMATS
 from oauthtap.render.console import Ink, console
 from oauthtap.report import Report
-from oauthtap.session import SessionError
+from oauthtap.session import SessionError, default_folder
+from oauthtap.tap import Step, Tap
 from oauthtap.upstream import Reach
 from oauthtap.walk import CALLBACK_PORT, Plan
 
@@ -60,23 +65,30 @@ def _plan(arguments: Namespace) -> Plan:
     )
 
 
-def _walked(plan: Plan, way: Reach, arguments: Namespace) -> tuple[Keeping, Report, bool]:
+def _walked(plan: Plan, way: Reach, arguments: Namespace) -> tuple[Notebook, Report, bool]:
     """The session, its report, and whether the walk came to its end by itself."""
     whole = True
+    folder = Path(arguments.session) if arguments.session else default_folder(plan.url)
+    tap = Tap(plan.url, arguments.revision, arguments.client, profiles(), plan.goal)
     with Progress() as progress:
         if way.insecure:
             progress.narrator.warn("--insecure: nobody checks that this is the real server. Tokens may go astray.")
-        kept = Keeping(plan.url, arguments, progress.step, plan.goal)
+        kept = Notebook(tap, folder, plan.url, arguments, progress.narrator.warn)
+
+        def told(step: Step) -> None:
+            kept.add(step)
+            progress.step(step)
+
         try:
-            asyncio.run(_walk(plan, way, kept, Browser(progress.open, port=arguments.callback_port)))
+            asyncio.run(_walk(plan, way, kept, told, Browser(progress.open, port=arguments.callback_port)))
         except KeyboardInterrupt:
             whole = False
         finally:
-            report = kept.end()
+            report = kept.end(time.time())
     return kept, report, whole
 
 
-async def _walk(plan: Plan, way: Reach, kept: Keeping, browser: Browser) -> None:
+async def _walk(plan: Plan, way: Reach, kept: Notebook, told: Callable[[Step], None], browser: Browser) -> None:
     async with contextlib.aclosing(probe(plan, way, browser)) as exchanges:
         async for exchange in exchanges:
-            kept.take(exchange)
+            kept.take(exchange, told)

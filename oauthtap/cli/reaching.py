@@ -40,4 +40,6 @@ def endpoint(url: str, command: str) -> str:
         raise Usage(f"{plain(url)} has no scheme. Try: {command} {plain(candidate)}")
     if not urls.origin(url).startswith(("http://", "https://")):
         raise Usage(f"{plain(url)} is no http or https URL. Try: {command} https://mcp.example.com/mcp")
+    if "@" in url.split("://", 1)[1].partition("/")[0]:
+        raise Usage("a name and password in the URL would end up in files; no MCP client sends them. Try without")
     return url
