@@ -12,6 +12,7 @@ from oauthtap.cli.explain import explain
 from oauthtap.cli.lock import write_lock
 from oauthtap.cli.probe import run as run_probe
 from oauthtap.cli.replay import replay
+from oauthtap.cli.run import run
 from oauthtap.cli.sessions import list_sessions
 from oauthtap.cli.verify import verify
 from oauthtap.cli.watch import watch
@@ -22,6 +23,7 @@ from oauthtap.render.trackers import TRACKERS
 _EXAMPLES = """\
 examples:
   oauthtap --upstream https://mcp.example.com/mcp        stand between client and server, and watch
+  oauthtap run -- claude mcp login NAME                  the same without a change to any name
   oauthtap probe https://mcp.example.com/mcp             walk to it without a client
   oauthtap check ~/capture.har                           judge a recording
   oauthtap explain prm-as-entry-is-endpoint              what a rule means, and what to change
@@ -50,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     top.set_defaults(command=watch)
     _watch_flags(top)
     verbs = top.add_subparsers(title="other commands", metavar="COMMAND", parser_class=_Parser)
+    _run_flags(verbs.add_parser("run", help="run a client under its real names, through a proxy of its own"))
     _probe_flags(verbs.add_parser("probe", help="walk to a server without a client, and judge what it answers"))
     _check_flags(verbs.add_parser("check", help="judge a recording: session folder, HAR, .mitm, log, pasted text"))
     explaining = verbs.add_parser("explain", help="what a rule means; without a rule, the list of all")
@@ -119,6 +122,10 @@ def _watch_flags(top: argparse.ArgumentParser) -> None:
     )
     judging = top.add_argument_group("judging")
     _judging_flags(judging)
+    _fix_flag(judging)
+
+
+def _fix_flag(judging: Any) -> None:
     judging.add_argument(
         "--fix",
         action="append",
@@ -126,6 +133,22 @@ def _watch_flags(top: argparse.ArgumentParser) -> None:
         metavar="RULE",
         help="rewrite answers with this rule's patch, live; repeatable",
     )
+
+
+def _run_flags(command: argparse.ArgumentParser) -> None:
+    command.usage = "oauthtap run [FLAG…] -- COMMAND…"
+    command.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="the client, with its arguments")
+    seeing = command.add_argument_group("what is looked into")
+    seeing.add_argument("--upstream", metavar="URL", help="the MCP endpoint, where the command does not tell it")
+    seeing.add_argument("--all", action="store_true", help="keep all its traffic, not only OAuth and MCP")
+    seeing.add_argument("--web", action="store_true", help="show it in mitmweb meanwhile")
+    seeing.add_argument("--web-port", type=int, metavar="N", help="port of mitmweb (default: the first free one)")
+    seeing.add_argument("--session", metavar="DIR", help="where to record (default: a dated folder)")
+    _reach_flags(command.add_argument_group("reaching the servers"))
+    judging = command.add_argument_group("judging")
+    _judging_flags(judging)
+    _fix_flag(judging)
+    command.set_defaults(command=run)
 
 
 def _reach_flags(reach: Any) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import time
 from argparse import Namespace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oauthtap import rules, urls
+from oauthtap import urls
 from oauthtap.cli import own_rules
 from oauthtap.cli.errors import Usage
 from oauthtap.cli.narrator import SILENCE, Narrator
@@ -44,10 +43,7 @@ def _check(arguments: Namespace) -> None:
     if not arguments.upstream:
         raise Usage("name the server to watch. Try: oauthtap --upstream https://mcp.example.com/mcp")
     own_rules.load(arguments.rules)
-    for id in arguments.fix:
-        if id not in rules.RULES:
-            near = difflib.get_close_matches(id, rules.RULES, n=1)
-            raise Usage(f"--fix {id}: there is no such rule. Try: {f'--fix {near[0]}' if near else 'oauthtap explain'}")
+    own_rules.known(arguments.fix)
     reach(arguments)
     if candidate := missing_scheme(arguments.upstream):
         raise Usage(asyncio.run(_with_scheme(arguments, candidate)))

@@ -31,17 +31,28 @@ class Ears:
 class Observer:
     """The tap behind the proxy. Each passage is judged once, on what the upstream really sent."""
 
-    def __init__(self, tap: Tap, ears: Ears, fixes: frozenset[str] = frozenset()) -> None:
-        self._tap, self.ears, self._fixes = tap, ears, fixes
+    def __init__(
+        self,
+        tap: Tap,
+        ears: Ears,
+        fixes: frozenset[str] = frozenset(),
+        keeps: Callable[[Exchange], bool] = lambda exchange: True,
+    ) -> None:
+        self._tap, self.ears, self._fixes, self._keeps = tap, ears, fixes, keeps
         self._noted: set[str] = set()
 
     def judge(
         self, flow: http.HTTPFlow, passage: Passage, response: Response | None = None, *, error: str | None = None
     ) -> Response | None:
-        """Feed one exchange. Gives the answer as the client is to get it, in upstream names: repaired where asked."""
+        """Feed one exchange. Gives the answer as the client is to get it, in upstream names: repaired where asked.
+
+        An exchange that is not to be kept is not judged: the passage has no step then.
+        """
         assert passage.meant is not None
         took = max(0.0, time.time() - flow.request.timestamp_start)
         exchange = translate.exchange(flow, passage.meant, response, took=took, error=error)
+        if not self._keeps(exchange):
+            return response
         step = self._tap.feed(exchange)
         repaired = response
         for finding in step.findings:

@@ -56,13 +56,13 @@ async def serve(
     with embed.quiet_logs(settings.verbose):
         master = embed.make_master(settings)
         addon = pieces.addon
-        starting = _Starting(lambda: on_ready(Ready(local_url(settings), getattr(master, "web_url", None), addon)))
-        embed.add_early(master, addon, addon.hops, HttpSpoken(), *_web(settings), starting)
+        starting = Starting(lambda: on_ready(Ready(local_url(settings), getattr(master, "web_url", None), addon)))
+        embed.add_early(master, addon, addon.hops, HttpSpoken(), *bounded(settings), starting)
         embed.configure(master, settings, pieces.modes)
         if settings.web:
-            _open_web(master, settings, tap)
+            open_web(master, settings, tap)
         pieces.ports.remember()
-        await _until_stopped(master, stop, signals)
+        await until_stopped(master, stop, signals)
     embed.forget_bundle(settings)
 
 
@@ -105,7 +105,8 @@ def _ports(settings: Settings, origin: str) -> tuple[Ports, Relay]:
     return known, Relay(callback, settings.callback, known.registered)
 
 
-def _web(settings: Settings) -> list[Any]:
+def bounded(settings: Settings) -> list[Any]:
+    """The addon that keeps mitmweb's list short, where there is a mitmweb."""
     if not settings.web:
         return []
     from oauthtap.mitm.web import Bounded
@@ -113,7 +114,8 @@ def _web(settings: Settings) -> list[Any]:
     return [Bounded()]
 
 
-def _open_web(master: Master, settings: Settings, tap: Tap) -> None:
+def open_web(master: Master, settings: Settings, tap: Tap) -> None:
+    """Give mitmweb its token, its view, and saves without secrets."""
     from oauthtap.mitm import view, web
 
     assert isinstance(master, web.WatchedMaster)
@@ -127,7 +129,7 @@ def local_url(settings: Settings) -> str:
     return local_origin(settings.port) + slash + path
 
 
-class _Starting:
+class Starting:
     """Tells when everything listens."""
 
     name = "oauthtap_starting"
@@ -136,7 +138,8 @@ class _Starting:
         self.running = on_ready
 
 
-async def _until_stopped(master: Master, stop: asyncio.Event, signals: bool) -> None:
+async def until_stopped(master: Master, stop: asyncio.Event, signals: bool) -> None:
+    """Run the proxy until `stop` is set, or, with `signals`, Ctrl-C or SIGTERM comes. Raises StartupError."""
     loop = asyncio.get_running_loop()
     if signals:
         with contextlib.suppress(NotImplementedError):  # Windows has no such handlers

@@ -38,20 +38,25 @@ def passes_unbuffered(flow: http.HTTPFlow, *, repairing: bool) -> bool:
 
 
 def start(
-    flow: http.HTTPFlow, passage: Passage, origins: Callable[[], Origins], on_endpoint: Callable[[], None]
+    flow: http.HTTPFlow, passage: Passage, origins: Callable[[], Origins] | None, on_endpoint: Callable[[], None]
 ) -> None:
-    """Let the answer pass and keep a copy. `on_endpoint` is told, once, of the 2024-11-05 transport's first event."""
+    """Let the answer pass and keep a copy. `on_endpoint` is told, once, of the 2024-11-05 transport's first event.
+
+    `origins`: the map to rename by; None where every byte passes as it came.
+    """
     assert flow.response is not None
     response = flow.response
     passage.copy = copy = Copy()
     is_events = response.headers.get("content-type", "").lower().startswith("text/event-stream")
     packed = response.headers.get("content-encoding", "identity").lower() != "identity"
-    if is_events and not packed:
+    if is_events and not packed and origins is not None:
         response.headers.pop("content-length", None)
         passage.events = Events(
             endpoint=lambda url: origins().local(url, passage.host),
             message=lambda text: rename_answers.body(text, "mcp", origins(), passage.host),
         )
+    elif is_events and not packed:
+        passage.events = Events(endpoint=str, message=str)
     if response.is_http2 and not flow.request.is_http2 and "content-length" not in response.headers:
         # HTTP/2 has frames; without this an HTTP/1 client could not tell the end from a broken line.
         response.headers["transfer-encoding"] = "chunked"
@@ -66,6 +71,8 @@ def start(
         sent = events(data)
         if events.seen_endpoint and passage.step is None:
             on_endpoint()
+        if origins is None:
+            return data
         # No bytes are no chunk: an empty one would end the answer.
         return sent or []
 

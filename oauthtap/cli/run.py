@@ -1,0 +1,181 @@
+"""`oauthtap run -- COMMAND…`: one client under its real names, through a proxy that is its own. Changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+import time
+from argparse import Namespace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oauthtap.cli import own_rules
+from oauthtap.cli.child import PROXY, changed, environment, run_child, usual_authorities
+from oauthtap.cli.deaf import deaf
+from oauthtap.cli.errors import Usage
+from oauthtap.cli.named import named
+from oauthtap.cli.narrator import Narrator
+from oauthtap.cli.notebook import Notebook
+from oauthtap.cli.openings import listening, make_commands
+from oauthtap.cli.reaching import endpoint, reach
+from oauthtap.clients import profiles
+from oauthtap.interest import Interest
+from oauthtap.plain import plain
+from oauthtap.report import Report
+from oauthtap.session import SessionError, default_folder
+from oauthtap.tap import Tap
+from oauthtap.wire import Exchange, Request
+
+if TYPE_CHECKING:
+    from oauthtap.mitm.settings import Settings
+    from oauthtap.mitm.wrap import Standing
+
+OUT_OF_SIGHT = "out of sight: the browser does not use the proxy, and its answer goes straight to the client"
+_MOST_HOSTS = 5
+_WEB_PORT = 8081
+
+
+def run(arguments: Namespace) -> int:
+    """Run a command under our eyes. Gives its exit code; 2 when it could not be started."""
+    reach(arguments)
+    own_rules.load(arguments.rules)
+    own_rules.known(arguments.fix)
+    if arguments.upstream:
+        endpoint(arguments.upstream, "oauthtap run --upstream")
+    command = [word for place, word in enumerate(arguments.words) if place or word != "--"]
+    if not command:
+        raise Usage("name the client to run. Try: oauthtap run -- claude mcp login NAME")
+    if shutil.which(command[0]) is None:
+        raise Usage(f"{plain(command[0])}: there is no such command")
+    try:
+        with tempfile.TemporaryDirectory(prefix="oauthtap-run-", ignore_cleanup_errors=True) as folder:
+            return asyncio.run(Wrapped(arguments, command, Path(folder)).run())
+    except SessionError as problem:
+        raise Usage(str(problem)) from None
+
+
+class Wrapped:
+    """One child, from its start to its summary. `private`: a folder that is gone afterwards."""
+
+    def __init__(self, arguments: Namespace, command: list[str], private: Path) -> None:
+        self.arguments, self.command, self.private = arguments, command, private
+        known = named(command, os.environ, Path.cwd())
+        only = known.configured[0] if len(known.configured) == 1 else None
+        self.upstream: str | None = arguments.upstream or only
+        self.interest = Interest([arguments.upstream] if arguments.upstream else known.all, everything=arguments.all)
+        self.tap = Tap(self.upstream, arguments.revision, arguments.client, profiles())
+        self.narrator = Narrator(sys.stderr)
+        self.notes: dict[str, None] = {}
+        """What the person should know, told when the terminal is ours again."""
+        named_after = self.upstream or f"//{Path(command[0]).name}"
+        self.folder = Path(arguments.session) if arguments.session else default_folder(named_after)
+        self.notebook = Notebook(self.tap, self.folder, self.upstream, arguments, self._note)
+        self.stop = asyncio.Event()
+
+    async def run(self) -> int:
+        """Proxy, child, summary. Gives the child's exit code."""
+        from oauthtap.mitm.observing import Ears  # mitmproxy takes a second to import: only when needed
+        from oauthtap.mitm.settings import StartupError
+        from oauthtap.mitm.wrap import wrap
+
+        standing: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        ears = Ears(on_step=self.notebook.add, on_flow=self.notebook.add_flow, on_note=self._note)
+        proxy: asyncio.Future[Any] = asyncio.ensure_future(
+            wrap(self._settings(), self.tap, ears, self.interest, on_ready=standing.set_result, stop=self.stop)
+        )
+        try:
+            await asyncio.wait([proxy, standing], return_when=asyncio.FIRST_COMPLETED)
+            code = await self._child(standing.result()) if standing.done() else 0
+            self.stop.set()
+            await proxy
+        except StartupError as problem:
+            self.notebook.abandon()
+            raise Usage(f"cannot start: {problem}") from None
+        self._end()
+        return code
+
+    def _settings(self) -> Settings:
+        from oauthtap.mitm.ports import next_free
+        from oauthtap.mitm.settings import Settings
+
+        trusted = self.private / "trusted.pem"
+        trusted.write_text(usual_authorities(os.environ, self.arguments.ca))
+        return Settings(
+            upstream=self.upstream or "",
+            web=self.arguments.web,
+            web_port=self.arguments.web_port or (next_free(_WEB_PORT, set()) if self.arguments.web else _WEB_PORT),
+            ca=str(trusted),
+            insecure=self.arguments.insecure,
+            connect_to=tuple(self.arguments.connect_to),
+            fix=tuple(self.arguments.fix),
+            state=self.private,
+        )
+
+    # --- the child
+
+    async def _child(self, standing: Standing) -> int:
+        from oauthtap.mitm.settings import StartupError
+
+        changes = environment(standing.proxy, standing.authority, self.private, os.environ)
+        changes |= make_commands(self.private, os.environ)
+        self._before(standing)
+        was = {name: os.environ.get(name) for name in changes}
+        async with listening(self.private, was, self._opened):
+            try:
+                return await run_child(self.command, changed(os.environ, changes))
+            except OSError as problem:
+                self.stop.set()
+                raise StartupError(f"{plain(self.command[0])}: {problem.strerror}") from None
+
+    def _before(self, standing: Standing) -> None:
+        """The last words before the terminal is the child's."""
+        if self.arguments.insecure:
+            self.narrator.warn("--insecure: nobody checks that this is the real server. Tokens may go astray.")
+        if sentence := deaf(self.command, os.environ):
+            self.narrator.warn(plain(sentence))
+        if any(os.environ.get(name) for name in PROXY):
+            self.narrator.warn("A proxy is set in the environment; while oauthtap runs, it is not used.")
+        if standing.web_url:
+            self.narrator.say(f"  Watch:    {standing.web_url}")
+
+    def _opened(self, url: str) -> None:
+        """The child opens a browser: its first request is recorded, and no answer ever comes by us."""
+        request = Request(method="GET", url=url, headers=(("Accept", "text/html"),))
+        exchange = Exchange(request=request, error=OUT_OF_SIGHT, at=time.time(), took=0.0, actor="browser")
+        if self.interest.keeps_page(exchange, self.tap.handshake):
+            self.notebook.never_in_the_way(partial(self.notebook.take, exchange, self.notebook.add))
+
+    def _note(self, sentence: str) -> None:
+        self.notes[sentence] = None
+
+    # --- when it has ended
+
+    def _end(self) -> None:
+        seen = bool(self.tap.steps)
+        report = self.notebook.end(time.time())
+        if not seen and not self.arguments.session:
+            self.notebook.abandon()
+        if sys.stderr.isatty() or not seen or self._stopped(report):
+            for sentence in self.notes:
+                self.narrator.warn(sentence)
+            if seen:
+                self.narrator.end(report, self.folder)
+            else:
+                self.narrator.say(*self._nothing())
+
+    def _stopped(self, report: Report) -> bool:
+        """The sign-in did not come to its end: no MCP answer, and no token either."""
+        return report.cause is not None or not (report.connected or report.reached.startswith("token-"))
+
+    def _nothing(self) -> list[str]:
+        """What to say when there was nothing to judge."""
+        hosts = [host for host, _ in self.interest.unopened]
+        lines = ["oauthtap saw no OAuth or MCP request of this command."]
+        if hosts:
+            shown = ", ".join(plain(host, limit=80) for host in dict.fromkeys(hosts[:_MOST_HOSTS]))
+            lines.append(f"  Passed without a look: {shown}. Try: --upstream URL, or --all")
+        return lines

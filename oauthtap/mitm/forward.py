@@ -1,0 +1,201 @@
+"""A forward proxy for one child, under the real names: it observes, repairs where asked, and renames nothing.
+
+A request that finds no server gets no answer of ours: the connection closes, as it would have without us.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from typing import Any
+
+from mitmproxy import ctx, http, tls
+from mitmproxy.addons.next_layer import stack_match
+from mitmproxy.net.tls import starts_like_tls_record
+from mitmproxy.proxy import events, layer, layers
+from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode, HttpStream
+from mitmproxy.proxy.layers.http._events import ErrorCode, RequestProtocolError, ResponseProtocolError
+from mitmproxy.proxy.layers.tls import HTTP_ALPNS, ClientTLSLayer
+from mitmproxy.proxy.mode_specs import RegularMode
+
+from oauthtap import urls
+from oauthtap.interest import Interest
+from oauthtap.mitm import translate
+from oauthtap.mitm.observing import Observer
+from oauthtap.mitm.streaming import passes_unbuffered, start
+from oauthtap.mitm.translate import Passage
+
+USER = "oauthtap"
+_LEFT = ("client disconnect", "killed")
+_FORGET_AFTER = 0.2
+"""Seconds until we look again whether a flow that is not kept has ended."""
+
+
+class ForwardAddon:
+    """The proxy of one child. `password`: without it nobody else on this machine may use it."""
+
+    name = "oauthtap_forward"
+
+    def __init__(self, observer: Observer, interest: Interest, password: str, *, repairing: bool = False) -> None:
+        self._observer, self.interest, self._repairing = observer, interest, repairing
+        self._password = base64.b64encode(f"{USER}:{password}".encode()).decode()
+        self._passages: dict[str, tuple[Passage, http.HTTPFlow]] = {}
+        self._tunnels: set[str] = set()
+        """Client connections that came in with the password."""
+
+    # --- the door
+
+    def http_connect(self, flow: http.HTTPFlow) -> None:
+        """A tunnel is asked for."""
+        if self._may(flow):
+            self._tunnels.add(flow.client_conn.id)
+
+    def client_disconnected(self, client: Any) -> None:
+        self._tunnels.discard(client.id)
+
+    def _may(self, flow: http.HTTPFlow) -> bool:
+        """The password is there; it goes no further. Without it the flow is answered already."""
+        given = flow.request.headers.pop("proxy-authorization", "")
+        if hmac.compare_digest(given.removeprefix("Basic ").encode(), self._password.encode()):
+            return True
+        headers = {"Proxy-Authenticate": 'Basic realm="oauthtap run"', "Connection": "close"}
+        flow.response = http.Response.make(407, b"This proxy serves one program of oauthtap run alone.\n", headers)
+        return False
+
+    # --- what is opened
+
+    def next_layer(self, asked: layer.NextLayer) -> None:
+        """Behind the door: our HTTP where we look in, and a blind tunnel everywhere else."""
+        context = asked.context
+        if asked.layer or not isinstance(context.client.proxy_mode, RegularMode):
+            return
+        if stack_match(context, (layers.modes.HttpProxy,)):
+            asked.layer = ForwardLayer(context, HTTPMode.regular)
+        elif isinstance(context.layers[-1], HttpStream):
+            self._in_a_tunnel(asked)
+        elif isinstance(context.layers[-1], ClientTLSLayer) and _speaks_http(asked):
+            asked.layer = ForwardLayer(context, HTTPMode.transparent)
+
+    def _in_a_tunnel(self, asked: layer.NextLayer) -> None:
+        address = asked.context.server.address
+        if address is None:
+            return
+        encrypted = starts_like_tls_record(asked.data_client())
+        if not self.interest.opens(address[0], address[1]) or not (encrypted or _speaks_http(asked)):
+            asked.layer = layers.TCPLayer(asked.context, ignore=True)
+        elif not encrypted:
+            asked.layer = ForwardLayer(asked.context, HTTPMode.transparent)
+
+    def tls_failed_client(self, data: tls.TlsData) -> None:
+        """The child does not trust our certificate. Its next try gets through, unseen."""
+        address = data.context.server.address
+        if address is None:
+            return
+        if self.interest.is_ours(address[0], address[1]):
+            self._observer.note(
+                f"A program did not accept oauthtap's certificate for {address[0]}; it is told by NODE_EXTRA_CA_CERTS, "
+                "SSL_CERT_FILE, REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE, and this one reads none of them."
+            )
+        self.interest.distrust(address[0], address[1])
+
+    # --- a request and its answer
+
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        if flow.is_replay or flow.response:
+            return
+        if flow.client_conn.id in self._tunnels or self._may(flow):
+            self._passages[flow.id] = (Passage(urls.origin(flow.request.url), ""), flow)
+
+    def request(self, flow: http.HTTPFlow) -> None:
+        if flow.id in self._passages:
+            passage, _ = self._passages[flow.id]
+            passage.meant = translate.asked(flow, passage.upstream)
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        """Streams pass as they come; a document waits only until it is whole."""
+        if flow.id not in self._passages or flow.response is None:
+            return
+        passage, _ = self._passages[flow.id]
+        passage.answered = translate.lines(flow.response)
+        if passes_unbuffered(flow, repairing=self._repairing):
+            start(flow, passage, None, lambda: self._observer.judge_stream(flow, passage, ended=False))
+
+    def response(self, flow: http.HTTPFlow) -> None:
+        """Observe, and repair where that was asked for."""
+        passage, _ = self._passages.pop(flow.id, (None, flow))
+        if passage is None or flow.response is None:
+            return
+        if passage.copy is not None:
+            self._observer.judge_stream(flow, passage, ended=True)
+        else:
+            came = translate.answered(flow, passage.answered or ())
+            error = translate.unreadable(flow.response)
+            shown = self._observer.judge(flow, passage, came, error=error)
+            if shown is not None:
+                translate.put_response(flow, came, shown)
+        self._finished(flow, passage)
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        """No answer, or one that broke off."""
+        passage, _ = self._passages.pop(flow.id, (None, flow))
+        if passage is None:
+            return
+        words = flow.error.msg if flow.error else "no answer"
+        left = words.lower().startswith(_LEFT)
+        if passage.copy is not None and flow.response is not None:
+            self._observer.judge_stream(flow, passage, ended=False, error=None if left else words)
+        elif passage.meant is not None:
+            words = "client disconnected before an answer came" if left else words
+            self._observer.judge(flow, passage, error=words)
+        self._finished(flow, passage)
+
+    def done(self) -> None:
+        """The child has ended: streams that are still open are recorded as far as they came."""
+        for passage, flow in list(self._passages.values()):
+            if passage.copy is not None:
+                self._observer.judge_stream(flow, passage, ended=False)
+                self._finished(flow, passage)
+        self._passages.clear()
+
+    def _finished(self, flow: http.HTTPFlow, passage: Passage) -> None:
+        self._observer.finished(flow, passage)
+        if passage.step is None:
+            _forget(flow)
+
+
+def _speaks_http(asked: layer.NextLayer) -> bool:
+    """What comes is HTTP: by its negotiated name, or by a method and a blank."""
+    if asked.context.client.alpn:
+        return asked.context.client.alpn in HTTP_ALPNS
+    verb, blank, _ = asked.data_client().partition(b" ")
+    return bool(blank) and verb.isalpha() and verb.isupper()
+
+
+def _forget(flow: http.HTTPFlow) -> None:
+    """Take what is not kept out of mitmweb's list, once nobody waits for it (mitmproxy ends what it removes)."""
+    view: Any = getattr(ctx.master, "view", None)
+    if view is None:
+        return
+    if flow.live:
+        ctx.master.event_loop.call_later(_FORGET_AFTER, _forget, flow)
+    else:
+        view.remove([flow])
+
+
+class ForwardStream(HttpStream):
+    """A request and its answer, where a server that cannot be reached gives none."""
+
+    def handle_protocol_error(
+        self, event: RequestProtocolError | ResponseProtocolError
+    ) -> layer.CommandGenerator[None]:
+        if isinstance(event, ResponseProtocolError) and event.code.http_status_code() is not None:
+            event = ResponseProtocolError(event.stream_id, event.message, ErrorCode.KILL)
+        yield from super().handle_protocol_error(event)
+
+
+class ForwardLayer(HttpLayer):
+    """HTTP on one client connection, made of `ForwardStream`s."""
+
+    def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
+        self.streams[stream_id] = ForwardStream(self.context.fork(), stream_id)
+        yield from self.event_to_child(self.streams[stream_id], events.Start())

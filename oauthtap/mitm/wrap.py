@@ -1,0 +1,108 @@
+"""Runs the forward proxy of one child: starts it with a CA of its own, and stops it again. Knows no child."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
+from mitmproxy.tls import ClientHelloData
+
+from oauthtap.interest import Interest
+from oauthtap.mitm import embed, ports
+from oauthtap.mitm.forward import USER, ForwardAddon
+from oauthtap.mitm.hops import Hops
+from oauthtap.mitm.http_layer import HttpSpoken
+from oauthtap.mitm.observing import Ears, Observer
+from oauthtap.mitm.run import Starting, bounded, open_web, until_stopped
+from oauthtap.mitm.settings import Settings
+from oauthtap.tap import Step, Tap
+from oauthtap.wire import Exchange
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The proxy stands: what the child has to be told."""
+
+    proxy: str
+    """Its URL, password and all."""
+    authority: Path
+    """The certificate of the CA that was made for this run (PEM)."""
+    web_url: str | None
+    """mitmweb's address with its token; None without it."""
+
+
+class Detours(Hops):
+    """`--connect-to`, and nothing else: where the child goes is the child's choice, and so is its HTTP version."""
+
+    name = "oauthtap_detours"
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__("", settings.connect_to, private=True)
+
+    def server_connect(self, data: ServerConnectionHookData) -> None:
+        """mitmproxy offers what the child offered, as long as nobody says otherwise."""
+        super().server_connect(data)
+        data.server.alpn_offers = ()
+
+    def server_connected(self, data: ServerConnectionHookData) -> None:
+        self._name_again(data.server)
+
+
+class ServerFirst:
+    """TLS to the server before TLS to the child, so that both speak the HTTP version they would without us."""
+
+    name = "oauthtap_server_first"
+
+    def tls_clienthello(self, data: ClientHelloData) -> None:
+        data.establish_server_tls_first = True
+
+
+async def wrap(
+    settings: Settings,
+    tap: Tap,
+    ears: Ears,
+    interest: Interest,
+    *,
+    on_ready: Callable[[Standing], None],
+    stop: asyncio.Event,
+) -> None:
+    """Be the child's proxy until `stop` is set. Raises StartupError when it cannot start.
+
+    `settings.state` gets the CA, its key included: a private folder that goes with this run.
+    When it returns, every exchange that is kept was fed to `tap` and told to `ears`.
+    """
+    if settings.web:
+        ports.check(settings.web_port, "--web-port")
+
+    def keeps(exchange: Exchange) -> bool:
+        return interest.keeps(exchange, tap.handshake)
+
+    def on_step(step: Step) -> None:
+        interest.learn(step, tap.handshake)
+        ears.on_step(step)
+
+    heard = Ears(on_step, ears.on_flow, ears.on_listener, ears.on_note)
+    password = secrets.token_urlsafe(24)
+    with embed.quiet_logs(settings.verbose):
+        master = embed.make_master(settings)
+        observer = Observer(tap, heard, frozenset(settings.fix), keeps)
+        addon = ForwardAddon(observer, interest, password, repairing=bool(settings.fix))
+        starting = Starting(lambda: on_ready(_standing(settings, master, password)))
+        embed.add_early(master, addon, Detours(settings), HttpSpoken(), *bounded(settings), starting)
+        master.addons.add(ServerFirst())  # behind mitmproxy's own, which would decide otherwise
+        embed.configure(master, settings, ["regular@127.0.0.1:0"])
+        if settings.web:
+            open_web(master, settings, tap)
+        await until_stopped(master, stop, signals=False)
+    embed.forget_bundle(settings)
+
+
+def _standing(settings: Settings, master: Any, password: str) -> Standing:
+    host, port, *_ = master.addons.get("proxyserver").listen_addrs()[0]
+    authority = settings.state / "mitmproxy" / "mitmproxy-ca-cert.pem"
+    return Standing(f"http://{USER}:{password}@{host}:{port}", authority, getattr(master, "web_url", None))
