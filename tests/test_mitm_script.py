@@ -26,6 +26,7 @@ async def test_a_stock_mitmdump_taps_with_the_script(tmp_path: Path) -> None:
     async with upstream(pages) as server:
         options = {
             "confdir": str(tmp_path / "mitmproxy"),
+            "listen_port": str(free_port()),
             "tap_upstream": "http://mcp.test/mcp",
             "tap_port": str(port),
             "tap_connect_to": f"::127.0.0.1:{server.port}",

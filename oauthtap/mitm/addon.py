@@ -171,8 +171,7 @@ class TapAddon:
         original = translate.with_body(came, restored(came.body or "", passage.swap)) if passage.swap else came
         error = translate.unreadable(flow.response)
         repaired = self._observer.judge(flow, passage, original, error=error) or original
-        assert passage.step is not None
-        kind = kind_of(passage.step)
+        kind = kind_of(passage.step) if passage.step else "other"
         await self._opening.open_named(kind, repaired, passage)
         self._learn(kind, passage, original)
         if passage.guessed and is_a_page(repaired, passage):

@@ -22,6 +22,8 @@ class TableOfHooks(AddonManager):
     """An addon manager that remembers which addons have which hook."""
 
     _table: dict[str, Handlers]
+    _nesting: list[Any]
+    """The addons that hold further addons."""
 
     def register(self, addon: Any) -> Any:
         self._table.clear()
@@ -46,8 +48,10 @@ class TableOfHooks(AddonManager):
                 return
 
     def _handlers(self, name: str) -> Handlers:
+        if not self._table:
+            self._nesting = [addon for addon in self.chain if hasattr(addon, "addons")]
         # A script that mitmproxy reloads comes and goes without telling the manager.
-        if any(getattr(addon, "addons", None) for addon in self.chain):
+        if any(addon.addons for addon in self._nesting):
             return self._look_up(name)
         if name not in self._table:
             self._table[name] = self._look_up(name)
@@ -67,4 +71,4 @@ def install(master: Master) -> None:
     """Let this master dispatch from a table, where its addon manager is the kind we know."""
     if type(master.addons) is AddonManager:
         master.addons.__class__ = TableOfHooks
-        master.addons._table = {}  # type: ignore[attr-defined]
+        master.addons._table, master.addons._nesting = {}, []  # type: ignore[attr-defined]

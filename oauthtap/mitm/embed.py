@@ -50,6 +50,8 @@ def make_master(settings: Settings) -> Master:
     if (stock := master.addons.get("errorcheck")) is not None:
         stock.finish()
         master.addons.remove(stock)
+    # Its pages explain how to install mitmproxy's CA, which nobody behind us needs; it looks at every request.
+    master.addons.remove(master.addons.get("onboarding"))
     master.addons.add(Startup())
     return master
 
