@@ -20,7 +20,7 @@ from oauthtap.session import SessionError, SessionWriter
 from oauthtap.tap import Step, Tap
 from oauthtap.wire import Exchange
 
-REPORTS = {"report.json": "json", "report.md": "markdown"}
+REPORTS = {"report.json": "json", "report.md": "markdown", "report.html": "html"}
 """File in the session folder to report format."""
 
 FLOWS = 2000
@@ -41,7 +41,7 @@ class Notebook:
         self._flows: dict[int, tuple[Any, Step]] = {}
         """The newest flows, by the number of their exchange."""
         versions = {"oauthtap": __version__, "mitmproxy": importlib.metadata.version("mitmproxy")}
-        chosen = {"client": arguments.client, "revision": arguments.revision}
+        chosen = {"client": arguments.client, "revision": arguments.revision, "goal": tap.goal}
         header = {"upstream": upstream, "versions": versions, **{k: v for k, v in chosen.items() if v}}
         self._writer = SessionWriter(folder, header, sweep=tap.redactor.sweep, sweep_flows=self._sweep_flows)
 
@@ -96,7 +96,8 @@ class Notebook:
     def end(self, now: float) -> Report:
         """Write what is left to write, and give the report: nothing else came until `now` (seconds since 1970)."""
         report = self.tap.report(now=now, today=date.today())
-        files = {name: FORMATS[format](report) for name, format in REPORTS.items()}
+        exchanges = tuple(step.exchange for step in self.tap.steps)
+        files = {name: FORMATS[format](report, exchanges) for name, format in REPORTS.items()}
         comments: dict[int, str] = {}
         for finding in report.findings:
             if finding.exchange:
@@ -107,7 +108,4 @@ class Notebook:
 
     def abandon(self) -> None:
         """There was nothing to write down: leave no empty session behind."""
-        self._writer.close({})
-        for file in self.folder.iterdir():
-            file.unlink()
-        self.folder.rmdir()
+        self._writer.discard()
