@@ -88,9 +88,10 @@ def line(step: Step, ink: Ink = PLAIN) -> str:
     status = str(step.status) if step.status is not None else "no answer" if step.error else passed_on
     style = "good" if step.status and step.status < 400 else "bold" if step.status in (401, 403) else "warning"
     took = f"{step.took * 1000:6.0f} ms" if step.took is not None else " " * 9
-    guess = "  (a guess)" if step.because and step.because.guess else ""
+    mark = "  (a guess)" if step.because and step.because.guess else ""
+    mark = "  (our own look)" if step.actor == "reporter" else mark
     url = plain(step.url, limit=110)
-    return f"{step.id:>4}  {step.stage:<24} {step.method:<6} {ink(style, status)} {took}  {url}{guess}"
+    return f"{step.id:>4}  {step.stage:<24} {step.method:<6} {ink(style, status)} {took}  {url}{mark}"
 
 
 def _finding(finding: Finding, ink: Ink) -> str:
