@@ -42,10 +42,10 @@ def annotate_later(flow: http.HTTPFlow, step: Step) -> None:
 
 
 def comment(step: Step, worst: list[Finding]) -> str:
-    """The verdict first: only the beginning fits into the list."""
+    """The verdict first: only the beginning fits into the list, where the marker tells how bad it is."""
     if not worst:
         return f"ok · {step.stage}"
-    lines = [f"{worst[0].severity}: {worst[0].rule} · {step.stage}"]
+    lines = [f"{worst[0].rule} · {step.stage}"]
     lines += [f"{finding.severity}: {plain(finding.message)} [{finding.rule}]" for finding in worst]
     return "\n".join(lines)
 

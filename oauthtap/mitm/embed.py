@@ -77,7 +77,8 @@ def configure(master: Master, settings: Settings, modes: list[str]) -> None:
     if settings.ca:
         wanted["ssl_verify_upstream_trusted_ca"] = str(_with_usual_cas(Path(settings.ca), settings.state))
     if settings.web:
-        wanted |= {"web_port": settings.web_port, "web_open_browser": False}
+        columns = ["icon", "path", "comment", "method", "status", "size", "time"]
+        wanted |= {"web_port": settings.web_port, "web_open_browser": False, "web_columns": columns}
     try:
         master.options.update(**wanted)
     except exceptions.OptionsError as problem:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import textwrap
 from collections.abc import Iterator
 
 from mitmproxy import contentviews, http
@@ -22,6 +23,7 @@ from oauthtap.tap import Step
 from oauthtap.wire import Exchange, Message, Pairs
 
 _LONGEST = 20_000
+_WIDTH = 84
 _TOKENS = ("access_token", "id_token", "assertion", "client_assertion", "subject_token")
 
 
@@ -73,17 +75,24 @@ def page(step: Step, flow: http.HTTPFlow, *, answer: bool) -> Iterator[str]:
 
 def _finding(finding: Finding) -> Iterator[str]:
     yield f"{finding.severity.upper()}  {finding.rule}"
-    yield f"  {plain(finding.message)}"
-    yield f"  at: {plain(finding.at)}"
+    yield from _wrapped("", finding.message)
+    yield from _wrapped("at: ", finding.at)
     if finding.expected is not None:
-        yield f"  expected: {plain(finding.expected, limit=500)}"
+        yield from _wrapped("expected: ", finding.expected)
     if finding.actual is not None:
-        yield f"  actual:   {plain(finding.actual, limit=500)}"
-    if finding.fix:
-        yield f"  fix: {plain(finding.fix)}"
-    if finding.source:
-        yield f"  source: {plain(finding.source)} {plain(finding.source_url)}"
+        yield from _wrapped("actual:   ", finding.actual)
+    yield from _wrapped("fix: ", finding.fix)
+    yield from _wrapped("source: ", f"{finding.source} {finding.source_url}")
     yield ""
+
+
+def _wrapped(label: str, text: str) -> Iterator[str]:
+    """A labelled text in lines that mitmweb shows whole. Nothing for an empty one."""
+    shown = plain(text.strip(), limit=2000)
+    further = " " * (2 + len(label))
+    return iter(
+        textwrap.wrap(shown, _WIDTH, initial_indent=f"  {label}", subsequent_indent=further, break_on_hyphens=False)
+    )
 
 
 def _claims(exchange: Exchange) -> Iterator[str]:
