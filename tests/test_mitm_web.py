@@ -73,7 +73,8 @@ async def test_flows_carry_verdict_marker_and_words_to_filter_by() -> None:
         challenge = next(flow for flow in tap.flows if flow.request.path == "/mcp")
     by_path = {flow["request"]["path"]: flow for flow in flows}
     assert set(by_path) == {"/mcp", PRM, "/token"}
-    assert by_path["/mcp"]["comment"].startswith("challenge-")
+    worst = challenge.metadata["oauthtap_findings"].split()[0].partition(":")[2]
+    assert by_path["/mcp"]["comment"].startswith(f"{worst} · mcp-challenge\n")
     assert "warning: " in by_path["/mcp"]["comment"]
     assert challenge.marked in (":x:", ":warning:")
     assert by_path["/mcp"]["request"]["pretty_host"] == "mcp.test"
