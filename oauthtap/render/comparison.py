@@ -22,7 +22,8 @@ def console(comparison: Comparison) -> str:
     lines += [f"     {'A':<12} {'B':<12} {'stage':<24} request"]
     for row in comparison.rows:
         mark = "→" if row.matters else " "
-        lines.append(f"  {mark}  {_did(row.a):<12} {_did(row.b):<12} {row.stage:<24} {plain(row.request, limit=120)}")
+        did = f"{_did(row.a, row.stage):<12} {_did(row.b, row.stage):<12}"
+        lines.append(f"  {mark}  {did} {row.stage:<24} {plain(row.request, limit=120)}")
         lines += [f"{' ' * 31}{one}" for one in _below(row)]
     return "\n".join(lines) + "\n"
 
@@ -40,7 +41,8 @@ def markdown(comparison: Comparison) -> str:
     lines += ["", "| | stage | request | A | B |", "|---|---|---|---|---|"]
     for row in comparison.rows:
         mark = "→" if row.matters else ""
-        lines.append(f"| {mark} | {row.stage} | {code(row.request)} | {_did(row.a)} | {_did(row.b)} |")
+        did = f"{_did(row.a, row.stage)} | {_did(row.b, row.stage)}"
+        lines.append(f"| {mark} | {row.stage} | {code(row.request)} | {did} |")
     differing = [row for row in comparison.rows if row.differences]
     lines += ["", "## What differs", ""] if differing else []
     for row in differing:
@@ -54,11 +56,13 @@ def _who(side: Side) -> str:
     return plain(f"{side.client} at {side.upstream or 'an unknown server'}: {end}, {side.exchanges} exchanges")
 
 
-def _did(did: Did | None) -> str:
+def _did(did: Did | None, stage: str) -> str:
     """`401, 200`, or a dash for what was not done."""
     if did is None:
         return "–"
-    return ", ".join("no answer" if status is None else str(status) for status in did.statuses)
+    # The tap sends a browser on to the real page, and its answer is not ours to see.
+    none = "sent on" if stage.startswith("authorization-") else "no answer"
+    return ", ".join(none if status is None else str(status) for status in did.statuses)
 
 
 def _below(row: Row) -> Iterator[str]:
@@ -136,7 +140,7 @@ def _cell(did: Did | None, row: Row, side: str) -> str:
         return '<td class="dim">not done</td>'
     members = "".join(f"<dt>{_text(d.at)}</dt><dd><code>{_text(_of(d, side))}</code></dd>" for d in row.differences)
     told = f'<span class="dim">{_text(_why(did))}</span>'
-    return f"<td><strong>{_text(_did(did))}</strong> {told}{f'<dl>{members}</dl>' if members else ''}</td>"
+    return f"<td><strong>{_text(_did(did, row.stage))}</strong> {told}{f'<dl>{members}</dl>' if members else ''}</td>"
 
 
 def _of(difference: Difference, side: str) -> str:
