@@ -32,6 +32,20 @@ def test_a_whole_sign_in_has_its_four_parties() -> None:
     assert drawn.ends[8] == (1, 0), "the callback goes from the browser to the client"
 
 
+def test_an_origin_may_be_both_servers_and_a_guess_in_vain_makes_none() -> None:
+    both = SIGN_IN.replace("https://as.example.com", "https://mcp.example.com")
+    assert [lane.name for lane in legs(judge(both)).lanes][2:] == ["MCP and authorization server"]
+    vain = "POST https://mcp.example.com/mcp\n401\n\nPOST https://mcp.example.com/register {}\n404"
+    assert [lane.name for lane in legs(judge(vain)).lanes] == ["the client", "MCP server"]
+
+
+def test_a_program_that_is_its_own_browser_has_a_browser_lane() -> None:
+    drawn = legs(judge(SIGN_IN.replace("@browser\n", "")))
+    assert drawn.lanes[1].key == "browser"
+    assert drawn.ends[5] == (1, 3)
+    assert drawn.ends[8] == (1, 0)
+
+
 def test_each_exchange_goes_there_and_back() -> None:
     text = mermaid(judge(SIGN_IN))
     assert "client->>server0: 1. POST /mcp" in text

@@ -9,7 +9,9 @@ from oauthtap.urls import origin
 
 _MCP = ("mcp-", "prm-", "legacy-")
 _SERVER = ("as-", "jwks-", "client-registration", "pushed-", "authorization-request", "token-", "device-")
-_SENDERS = {"gateway": "gateway", "reporter": "reporter", "browser": "browser"}
+_BROWSER = ("authorization-request", "authorization-interaction", "authorization-response")
+"""Legs of the user agent (RFC 6749, 1.7), also where a program without a browser walks them itself."""
+_OTHERS = {"gateway": "a gateway", "reporter": "oauthtap, looking first"}
 
 
 @dataclass(frozen=True)
@@ -35,42 +37,53 @@ def legs(report: Report) -> Legs:
     roles = _roles(report)
     client = f"{report.client.name} {report.client.version or ''}".strip() if report.client else "the client"
     people = {"client": Lane("client", client)}
-    for step in report.exchanges:
-        if word := _SENDERS.get(step.actor):
-            people.setdefault(word, Lane(word, word))
-    order = {"MCP server": 0, "authorization server": 1, "server": 2}
-    servers = sorted(roles, key=lambda name: order[roles[name]])
+    senders = {_sender(step) for step in report.exchanges}
+    people |= {"browser": Lane("browser", "browser")} if "browser" in senders else {}
+    people |= {key: Lane(key, name) for key, name in _OTHERS.items() if key in senders}
+    servers = sorted(roles, key=lambda name: _ORDER.index(roles[name]))
     lanes = [*people.values(), *(Lane(f"server{n}", roles[name], name) for n, name in enumerate(servers))]
     places = {lane.origin or lane.key: place for place, lane in enumerate(lanes)}
     return Legs(tuple(lanes), {step.id: _ends(step, places, roles) for step in report.exchanges})
 
 
+_ORDER = ("MCP server", "MCP and authorization server", "authorization server", "server")
+
+
 def _roles(report: Report) -> dict[str, str]:
-    """Origin to what it is. An origin that is both is the MCP server."""
-    roles: dict[str, str] = {}
-    upstream = origin(report.upstream or "")
+    """Origin to what it is."""
+    mcp, seen = {origin(report.upstream or "")}, dict[str, str]()
+    tried: dict[str, bool] = {}
+    """Asked as an authorization server; True when it once answered like one."""
     for step in report.exchanges:
-        name = origin(step.url) or "unknown"
         if _is_callback(step):
             continue
-        if name == upstream or any(stage.startswith(_MCP) for stage in step.stages):
-            roles[name] = "MCP server"
-        elif any(stage.startswith(_SERVER) for stage in step.stages):
-            roles.setdefault(name, "authorization server")
-            roles[name] = "authorization server" if roles[name] == "server" else roles[name]
-        else:
-            roles.setdefault(name, "server")
-    return roles
+        name = origin(step.url) or "unknown"
+        seen[name] = "server"
+        if any(stage.startswith(_MCP) for stage in step.stages):
+            mcp.add(name)
+        if any(stage.startswith(_SERVER) for stage in step.stages):
+            tried.setdefault(name, False)
+            tried[name] |= step.status not in (401, 403, 404, 405)
+    for name in seen:
+        if name in mcp:
+            seen[name] = "MCP and authorization server" if tried.get(name) else "MCP server"
+        elif name in tried:
+            seen[name] = "authorization server"
+    return seen
 
 
 def _is_callback(step: Step) -> bool:
     """The browser comes back to the client: no server of ours."""
-    return step.stage == "authorization-response" and step.actor == "browser"
+    return step.stage == "authorization-response" and _sender(step) == "browser"
+
+
+def _sender(step: Step) -> str:
+    return "browser" if step.actor == "client" and step.stage in _BROWSER else step.actor
 
 
 def _ends(step: Step, places: dict[str, int], roles: dict[str, str]) -> tuple[int, int]:
     receiver = 0 if _is_callback(step) else places.get(origin(step.url) or "unknown", 0)
     if step.actor == "authorization-server":
-        servers = [place for name, place in places.items() if roles.get(name) == "authorization server"]
+        servers = [place for name, place in places.items() if "authorization" in roles.get(name, "")]
         return (servers[0] if servers else 0), receiver
-    return places.get(_SENDERS.get(step.actor, "client"), 0), receiver
+    return places[_sender(step)], receiver

@@ -44,8 +44,10 @@ def _step(report: Report, step: Step, sender: str, receiver: str) -> Iterator[st
         yield "    rect rgba(220, 50, 40, 0.15)"
     path = urlsplit(step.url).path or "/"
     yield f"    {sender}->>{receiver}: {escaped(f'{step.id}. {step.method} {path}{_why(step.because)}')}"
-    if step.status is None:
-        yield f"    {receiver}--x{sender}: {escaped(step.error or 'no answer')}"
+    if step.status is None and step.error:
+        yield f"    {receiver}--x{sender}: {escaped(step.error)}"
+    elif step.status is None:
+        yield f"    {receiver}-->>{sender}: (not seen)"
     else:
         yield f"    {receiver}-->>{sender}: {step.status}"
     for finding in report.findings:

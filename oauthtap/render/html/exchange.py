@@ -86,8 +86,8 @@ def _wire(step: Step, drawn: Legs) -> Markup:
     heads = "self" if sender == receiver else "right" if sender < receiver else "left"
     parts = urlsplit(step.url) if "://" in step.url else None
     path = (parts.path or "/") if parts else step.url
-    status = str(step.status) if step.status is not None else "no answer"
-    kind = "none" if step.status is None else f"s{step.status // 100}"
+    status = str(step.status) if step.status is not None else "no answer" if step.error else "not seen"
+    kind = f"s{step.status // 100}" if step.status is not None else "none" if step.error else "unseen"
     return tag(
         "span",
         tag(
@@ -115,7 +115,8 @@ def _inside(one: Row) -> list[Child]:
     answered = [finding for finding in placed if finding.at.startswith("response")]
     columns = [_column("Request", sheet(request_lines(exchange.request), asked)), *_answers(exchange, answered)]
     if exchange.response is None:
-        columns.append(_column("No answer", [tag("p", exchange.error or "none yet"), *map(note, answered)]))
+        why = exchange.error or "The answer did not pass here, or is still under way."
+        columns.append(_column("No answer", [tag("p", why), *map(note, answered)]))
     elif exchange.error:
         pieces.append(tag("p", f"Broken off: {exchange.error}"))
     if exchange.injected:
