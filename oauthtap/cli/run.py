@@ -155,17 +155,27 @@ class Wrapped:
     # --- when it has ended
 
     def _end(self) -> None:
-        seen = bool(self.tap.steps)
+        """Close the session. Speaks where somebody is there to read it, and where the sign-in came to nothing."""
+        if not self.tap.steps:
+            self._nothing_came()
+            return
         report = self.notebook.end(time.time())
-        if not seen and not self.arguments.session:
+        if sys.stderr.isatty() or self._stopped(report):
+            self._tell_notes()
+            self.narrator.end(report, self.folder)
+
+    def _nothing_came(self) -> None:
+        if self.arguments.session:
+            self.notebook.end(time.time())
+        else:
             self.notebook.abandon()
-        if sys.stderr.isatty() or not seen or self._stopped(report):
-            for sentence in self.notes:
-                self.narrator.warn(sentence)
-            if seen:
-                self.narrator.end(report, self.folder)
-            else:
-                self.narrator.say(*self._nothing())
+        if sys.stderr.isatty() or self.upstream or self.interest.distrusted:
+            self._tell_notes()
+            self.narrator.say(*self._nothing())
+
+    def _tell_notes(self) -> None:
+        for sentence in self.notes:
+            self.narrator.warn(sentence)
 
     def _stopped(self, report: Report) -> bool:
         """The sign-in did not come to its end: no MCP answer, and no token either."""
