@@ -9,7 +9,6 @@ from hypothesis import settings
 
 from tests.bed import Bed
 
-
 settings.register_profile("no clock", deadline=None)  # a busy machine is no failing test
 settings.load_profile("no clock")
 

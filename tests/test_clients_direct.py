@@ -34,6 +34,7 @@ def test_a_healthy_server_is_signed_into_and_its_tools_are_listed(bed: Bed, clie
     assert outcome.visited[0].startswith(f"https://{target}.mcp.test/authorize?")
 
 
+@pytest.mark.more_clients
 @pytest.mark.parametrize("client", sorted(set(drivers()) - set(FIRST)))
 def test_every_other_client_signs_into_good(bed: Bed, client: str) -> None:
     outcome, _ = straight(bed, client, "good")
