@@ -13,6 +13,7 @@ from typing import cast
 from urllib.parse import urljoin
 
 from oauthtap import specs, urls
+from oauthtap.alike import Alike, LetGo
 from oauthtap.stages import (
     AuthorizationRequest,
     AuthorizationResponse,
@@ -59,6 +60,9 @@ class Handshake:
         self._negotiated: str | None = None
         self._by_kind: dict[type[Stage], list[Stage]] = defaultdict(list)
         self._by_exchange: dict[int, tuple[Stage, ...]] = {}
+        self._alike = Alike()
+        self.let_go: list[LetGo] = []
+        """What is left of exchanges that no rule needs any more (`alike.py`), oldest first."""
         self.endpoints: dict[tuple[str, str], Learned] = {}
         """(member name, URL in comparable form) to where it was learned; the newest wins."""
         self.mcp_urls: dict[str, int] = {}
@@ -100,7 +104,7 @@ class Handshake:
         return self._by_exchange.get(exchange, ())
 
     def exchanges(self) -> list[tuple[Stage, ...]]:
-        """The stages of every exchange, in the order they were seen."""
+        """The stages of every exchange that was not let go of, in the order they were seen."""
         return list(self._by_exchange.values())
 
     def learned(self, member: str, url: str) -> Learned | None:
@@ -170,8 +174,11 @@ class Handshake:
             if isinstance(stage, Mcp):
                 self._announced = stage.version or self._announced
 
-    def then(self, stages: tuple[Stage, ...]) -> None:
-        """Remember the stages of one exchange and what they teach."""
+    def then(self, stages: tuple[Stage, ...], *, ordinary: bool = False) -> tuple[int, ...]:
+        """Remember the stages of one exchange and what they teach. `ordinary`: no rule had anything to say of it.
+
+        Gives the ids of the exchanges that were let go of in its place.
+        """
         for stage in stages:
             self.stages.append(stage)
             for kind in type(stage).__mro__:
@@ -181,10 +188,23 @@ class Handshake:
                 self._learn(stage)
             except Unseen:
                 continue
-        if stages:
-            self._by_exchange[stages[0].exchange.id] = stages
-            if stages[0].exchange.ended is not None:
-                self.ended = max(self.ended or 0.0, stages[0].exchange.ended)
+        if not stages:
+            return ()
+        self._by_exchange[stages[0].exchange.id] = stages
+        if stages[0].exchange.ended is not None:
+            self.ended = max(self.ended or 0.0, stages[0].exchange.ended)
+        return self._forget(self._alike.add(stages, ordinary=ordinary))
+
+    def _forget(self, going: list[LetGo]) -> tuple[int, ...]:
+        if not going:
+            return ()
+        self.let_go += going
+        gone = {one.exchange for one in going}
+        for known in (self.stages, *self._by_kind.values()):
+            known[:] = [stage for stage in known if stage.exchange.id not in gone]
+        for exchange in gone:
+            del self._by_exchange[exchange]
+        return tuple(gone)
 
     def _learn(self, stage: Stage) -> None:
         match stage:

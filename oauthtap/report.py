@@ -100,11 +100,12 @@ def build(
     client: str | None = None,
     goal: str | None = None,
     today: date | None = None,
+    story: bool = True,
 ) -> Report:
     """Put together what the handshake, the findings, the verdict and the client profiles say.
 
     `client`: what the user says it is; `goal`: the stage at which a probe was meant to end;
-    `today` decides which profiles are stale.
+    `today` decides which profiles are stale; `story`: tell every exchange.
     """
     verdict = judge(handshake, found, goal)
     return Report(
@@ -117,12 +118,24 @@ def build(
         complete=verdict.complete,
         cause=_cause(verdict),
         standstill=verdict.standstill,
-        exchanges=tuple(row(stages) for stages in handshake.exchanges()),
+        exchanges=_story(handshake) if story else (),
         findings=verdict.findings,
         not_checked=tuple(not_checked),
         clients=outlooks(profiles, handshake, today) if handshake.stages else (),
         notes=tuple(_notes(handshake)),
     )
+
+
+def _story(handshake: Handshake) -> tuple[Step, ...]:
+    """Every exchange of the handshake as a line; also those of which no more than that was kept."""
+    rows = [row(stages) for stages in handshake.exchanges()]
+    if handshake.let_go:
+        alike: dict[int, Step] = {}
+        for exchange, at, took, like in handshake.let_go:
+            template = alike.setdefault(like[0].exchange.id, row(like))
+            rows.append(template.model_copy(update={"id": exchange, "at": at, "took": took}))
+        rows.sort(key=lambda step: step.id)
+    return tuple(rows)
 
 
 def _notes(handshake: Handshake) -> Iterator[str]:

@@ -113,7 +113,7 @@ class Stage:
         scheme, _, credentials = value.partition(" ")
         return scheme, credentials
 
-    @property
+    @cached_property
     def bearer(self) -> str | None:
         """The access token of the request (struck out), sent as Bearer or DPoP; None without one."""
         if self.authorization and self.authorization[0].lower() in ("bearer", "dpop"):
@@ -189,18 +189,18 @@ class Mcp(Stage):
         """The JSON-RPC method."""
         return text(self.message.get("method"))
 
-    @property
+    @cached_property
     def params(self) -> dict[str, Any]:
         value = self.message.get("params")
         return value if isinstance(value, dict) else {}
 
-    @property
+    @cached_property
     def meta(self) -> dict[str, Any]:
         """`params._meta`, where modern requests (2026-07-28) carry version and client."""
         value = self.params.get("_meta")
         return value if isinstance(value, dict) else {}
 
-    @property
+    @cached_property
     def modern(self) -> bool:
         """The request speaks 2026-07-28 or later: it carries its version with it."""
         return "io.modelcontextprotocol/protocolVersion" in self.meta or bool(self.request.header("mcp-method"))

@@ -75,39 +75,44 @@ class Tap:
     """For a walk of our own: the stage at which it was meant to end. Nothing comes after such a walk."""
     redactor: Redactor = field(default_factory=Redactor)
     steps: list[Step] = field(default_factory=list)
+    """What every exchange turned out to be; of a long run of healthy MCP requests only the first and the last."""
 
     def __post_init__(self) -> None:
         self.handshake = Handshake(self.resource, self.revision)
         self._rules = _by_subject(rules.load().values())
         self._not_checked: dict[str, str] = {}
         self._checked: set[str] = set()
+        self._fed = 0
 
     def feed(self, exchange: Exchange) -> Step:
         """Judge one exchange. Numbers it when it has no number yet. Never raises for what is in it."""
         if not exchange.id:
-            exchange = exchange.model_copy(update={"id": len(self.steps) + 1})
+            exchange = exchange.model_copy(update={"id": self._fed + 1})
         struck = self.redactor.strike(exchange)
         stages = recognize(struck, self.handshake)
         self.handshake.announce(stages)
         found = tuple(self._judge(stages))
-        self.handshake.then(stages)
+        gone = self.handshake.then(stages, ordinary=not found)
+        if gone:
+            self.steps = [step for step in self.steps if step.exchange.id not in gone]
         step = Step(struck, stages, found)
         self.steps.append(step)
+        self._fed += 1
         return step
 
     def _judge(self, stages: tuple[Stage, ...]) -> Iterator[Finding]:
         done: set[str] = set()
         for stage in stages:
-            for rule in self._rules_for(type(stage)):
-                if rule.id not in done and rule.applies_to(self.handshake.revision):
+            for rule in self._rules_for(type(stage), self.handshake.revision):
+                if rule.id not in done:
                     done.add(rule.id)
                     yield from self._run(rule, stage)
 
-    def _rules_for(self, kind: type[Stage]) -> tuple[Rule, ...]:
-        if kind not in self._rules:
-            mro = kind.__mro__
-            self._rules[kind] = tuple(rule for base in mro for rule in self._rules.get((base,), ()))
-        return self._rules[kind]
+    def _rules_for(self, kind: type[Stage], revision: str) -> tuple[Rule, ...]:
+        if (kind, revision) not in self._rules:
+            every = (rule for base in kind.__mro__ for rule in self._rules.get((base,), ()))
+            self._rules[kind, revision] = tuple(rule for rule in every if rule.applies_to(revision))
+        return self._rules[kind, revision]
 
     def _run(self, rule: Rule, subject: Stage | Handshake) -> Iterator[Finding]:
         stage = subject if isinstance(subject, Stage) else None
@@ -144,12 +149,12 @@ class Tap:
         stages = self.handshake.of(problem.exchange or 0)
         return stages[0].slug if stages else "any"
 
-    def report(self, now: float | None = None, today: date | None = None) -> Report:
+    def report(self, now: float | None = None, today: date | None = None, *, story: bool = True) -> Report:
         """The report so far.
 
         `now`: seconds since 1970 up to which nothing else came, for what only its
         absence tells; the end of the last exchange when None. `today` decides which
-        client profiles are stale.
+        client profiles are stale. `story`: tell every exchange; a look in between needs none of them.
         """
         if now is not None:
             self.handshake.ended = max(now, self.handshake.ended or now)
@@ -162,7 +167,7 @@ class Tap:
         found.sort(key=lambda f: (f.exchange or 0, RANK[f.severity]))
         return build(
             self.handshake, found, self._unchecked(),
-            profiles=self.profiles, client=self.client, goal=self.goal, today=today,
+            profiles=self.profiles, client=self.client, goal=self.goal, today=today, story=story,
         )  # fmt: skip
 
     def _unchecked(self) -> list[NotChecked]:

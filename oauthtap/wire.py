@@ -33,7 +33,14 @@ class Message(BaseModel):
 
     def header_lines(self, name: str) -> tuple[str, ...]:
         """Every line of that name, any case, in order."""
-        return tuple(value for key, value in self.headers if key.lower() == name.lower())
+        return self._by_name.get(name.lower(), ())
+
+    @cached_property
+    def _by_name(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+        for name, value in self.headers:
+            found[name.lower()] = (*found.get(name.lower(), ()), value)
+        return found
 
     def header(self, name: str) -> str | None:
         """All lines of that name joined with commas (RFC 9110, 5.3), or None when there is none."""
@@ -83,7 +90,7 @@ class Request(Message):
         """The path as it was sent, never percent-decoded."""
         return self.parts.path or "/"
 
-    @property
+    @cached_property
     def bare_url(self) -> str:
         """The URL without query and fragment."""
         return self.url.partition("#")[0].partition("?")[0]

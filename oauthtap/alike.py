@@ -1,0 +1,109 @@
+"""Which exchanges of a long session may be let go of: healthy MCP requests, one like the other. Judges nothing.
+
+A client that is signed in sends requests of the same kind for hours. What rules ask of
+the past is whether there was such a request, which came first, and which came last; so
+the first and the newest of a kind stay, and those next to anything out of the ordinary.
+Decided by nothing but the exchanges: a session and its recording let go of the same ones.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from oauthtap.stages import McpRequest, Stage, Unseen
+from oauthtap.wire import Pairs
+
+_EDGE, _NEWEST, _AT_ONCE = 5, 10, 10
+"""How many stay beside each interruption, how many of the newest, and how many go together."""
+_UNTOLD = frozenset(
+    ("age", "alt-svc", "cf-ray", "content-length", "date", "etag", "expires", "last-modified", "report-to",
+     "server-timing", "set-cookie", "traceparent", "tracestate", "x-amzn-trace-id", "x-cloud-trace-context",
+     "x-correlation-id", "x-ratelimit-remaining", "x-ratelimit-reset", "x-request-id", "x-response-time", "x-runtime")
+)  # fmt: skip
+"""Headers whose values differ between requests of one kind, and that no rule compares with an earlier one."""
+
+
+class LetGo(NamedTuple):
+    """What is left of an exchange: enough for its line in the report."""
+
+    exchange: int
+    at: float | None
+    took: float | None
+    like: tuple[Stage, ...]
+    """The stages of one of the same kind, which stays."""
+
+
+@dataclass
+class _Kind:
+    like: tuple[Stage, ...]
+    staying: int = _EDGE
+    """How many more stay because something out of the ordinary came before."""
+    since: int = 0
+    waiting: deque[Stage] = field(default_factory=deque)
+
+
+class Alike:
+    """The healthy MCP requests so far, by kind."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[Hashable, _Kind] = {}
+        self._undisturbed = False
+        self._newest = 0
+
+    def add(self, stages: tuple[Stage, ...], *, ordinary: bool) -> list[LetGo]:
+        """Look at one more exchange; gives those that may go now. `ordinary`: no rule had anything to say of it."""
+        mark = _kind_of(stages) if ordinary and stages[0].exchange.id > self._newest else None
+        self._newest = max(self._newest, stages[0].exchange.id)
+        if mark is None:
+            self._interrupted()
+            return []
+        self._undisturbed = True
+        kind = self._kinds.setdefault(mark, _Kind(stages))
+        kind.since += 1
+        if kind.staying:
+            kind.staying -= 1
+            return []
+        kind.waiting.append(stages[0])
+        if len(kind.waiting) < _NEWEST + _AT_ONCE:
+            return []
+        going = (kind.waiting.popleft().exchange for _ in range(_AT_ONCE))
+        return [LetGo(exchange.id, exchange.at, exchange.took, kind.like) for exchange in going]
+
+    def _interrupted(self) -> None:
+        if not self._undisturbed:
+            return
+        self._undisturbed = False
+        for kind in self._kinds.values():
+            for _ in range(min(_EDGE, kind.since, len(kind.waiting))):
+                kind.waiting.pop()
+            kind.staying, kind.since = _EDGE, 0
+
+
+def _kind_of(stages: tuple[Stage, ...]) -> Hashable | None:
+    """What rules can tell of a healthy MCP request long after it; None for any other exchange."""
+    stage, exchange = stages[0], stages[0].exchange
+    request, response = exchange.request, exchange.response
+    if type(stage) is not McpRequest or len(stages) > 1 or exchange.actor != "client" or stage.certainty == "guess":
+        return None
+    if response is None or not exchange.ok or exchange.error or exchange.shown or exchange.injected:
+        return None
+    if request.method != "POST" or request.truncated or response.truncated:
+        return None
+    try:
+        reply = stage.reply
+    except Unseen:
+        return None
+    result = reply.get("result")
+    if "error" in reply or (isinstance(result, dict) and result.get("isError")):
+        return None
+    message = (stage.method, stage.version, tuple(stage.meta), reply.get("id") == stage.message.get("id"))
+    said = (tuple(reply), tuple(result) if isinstance(result, dict) else type(result))
+    lines = (_told(request.headers), _told(response.headers))
+    return (request.url, response.status, stage.certainty, stage.because, *message, *said, *lines)
+
+
+def _told(headers: Pairs) -> Pairs:
+    return tuple((name, "" if name in _UNTOLD else value) for name, value in ((n.lower(), v) for n, v in headers))
