@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from oauthtap.cli.arguments import parser
+from oauthtap.cli.chosen import check_choices
 from oauthtap.cli.errors import Usage
 
 
@@ -13,6 +14,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Gives 0; 1 when findings reach `--fail-on`; 2 for wrong usage."""
     arguments = parser().parse_args(argv)
     try:
+        check_choices(arguments)
         return int(arguments.command(arguments))
     except Usage as problem:
         print(f"oauthtap: {problem}", file=sys.stderr)
