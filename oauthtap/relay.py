@@ -34,6 +34,8 @@ class Waiting:
     client_uri: str
     host: str
     """The name by which the client knows us."""
+    state: str = ""
+    """What the client sent along to recognize the answer by."""
 
 
 @dataclass
@@ -78,7 +80,7 @@ class Relay:
         if not uri or not self._relays(client_id, uri):
             return text, {}
         ours = self.uri_for(uri)
-        waiting = Waiting(uri, host)
+        waiting = Waiting(uri, host, given.get("state", ""))
         for key in (given.get("state", ""), _place(ours)):
             self._waiting[key] = waiting
             self._waiting.move_to_end(key)

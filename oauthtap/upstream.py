@@ -11,7 +11,7 @@ import ssl
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urljoin
 
 import httpx
@@ -164,7 +164,7 @@ def speaks_mcp(answer: httpx.Response) -> bool:
         return True
     try:
         body = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(body, dict) and body.get("jsonrpc") == "2.0"
 
@@ -231,6 +231,17 @@ def _failed(url: str, failure: httpx.HTTPError, reach: Reach) -> tuple[Kind, str
             f"{host} refuses connections on port {port}. Is the server running, and is the port right?",
         )
     return "unreachable", f"No answer from {host}: {plain(text or type(failure).__name__, limit=160)}"
+
+
+async def document_at(url: str, reach: Reach) -> dict[str, Any]:
+    """The JSON object at a URL; an empty one when there is anything else, or nothing."""
+    try:
+        async with reach.client() as client:
+            answer = await client.get(url, headers={**_ACCEPT, "Accept": "application/json"})
+            found = answer.json() if answer.status_code == 200 and len(answer.content) < 1 << 20 else {}
+    except (httpx.HTTPError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def missing_scheme(upstream: str) -> str | None:

@@ -9,6 +9,7 @@ from oauthtap import __version__
 from oauthtap.cli.check import check
 from oauthtap.cli.diff import diff
 from oauthtap.cli.explain import explain
+from oauthtap.cli.fix import fix
 from oauthtap.cli.lock import write_lock
 from oauthtap.cli.probe import run as run_probe
 from oauthtap.cli.replay import replay
@@ -68,6 +69,18 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _session_verbs(verbs: Any) -> None:
+    fixing = verbs.add_parser("fix", help="propose what would repair a session, and say whether it would be enough")
+    fixing.add_argument("session", nargs="?", metavar="SESSION", help="default: the newest")
+    fixing.add_argument(
+        "-o", "--output", metavar="FILE", default="fixes.toml", help="where to write (default: %(default)s)"
+    )
+    fixing.add_argument(
+        "--fix", action="append", default=[], metavar="RULE[=VALUE]|FILE", help="begin with this one; repeatable"
+    )
+    fixing.add_argument("--offline", action="store_true", help="ask no server which issuer is right")
+    fixing.add_argument("--client-id", metavar="ID", help="a client that was registered beforehand")
+    _reach_flags(fixing)
+    fixing.set_defaults(command=fix)
     freezing = verbs.add_parser("lock", help="freeze what the server promised, for `check --against`")
     freezing.add_argument("session", metavar="SESSION")
     freezing.add_argument("-o", "--output", metavar="FILE", help="write it there, and not to the terminal")
@@ -130,9 +143,17 @@ def _fix_flag(judging: Any) -> None:
         "--fix",
         action="append",
         default=[],
-        metavar="RULE",
-        help="rewrite answers with this rule's patch, live; repeatable",
+        metavar="RULE[=VALUE]|safe|FILE",
+        help="repair what this rule finds, live; `safe`: what assumes nothing; a fixes.toml; repeatable",
     )
+    judging.add_argument(
+        "--fix-header",
+        action="append",
+        default=[],
+        metavar="'NAME: VALUE'",
+        help="put this header into every answer (without a value: take it out); repeatable",
+    )
+    judging.add_argument("--client-id", metavar="ID", help="answer registrations with this client, registered before")
 
 
 def _run_flags(command: argparse.ArgumentParser) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import sys
 from collections.abc import Iterable
@@ -26,11 +25,3 @@ def load(files: Iterable[str]) -> None:
             spec.loader.exec_module(module)
         except Exception as problem:
             raise Usage(f"{name} cannot be loaded: {type(problem).__name__}: {problem}") from problem
-
-
-def known(ids: Iterable[str]) -> None:
-    """Raise Usage for a rule that `--fix` names and nobody knows, with the nearest one that is."""
-    for id in ids:
-        if id not in rules.RULES:
-            near = difflib.get_close_matches(id, rules.RULES, n=1)
-            raise Usage(f"--fix {id}: there is no such rule. Try: {f'--fix {near[0]}' if near else 'oauthtap explain'}")

@@ -17,6 +17,7 @@ from oauthtap.cli import own_rules
 from oauthtap.cli.child import PROXY, changed, environment, run_child, usual_authorities
 from oauthtap.cli.deaf import deaf
 from oauthtap.cli.errors import Usage
+from oauthtap.cli.fixing import FixFlags
 from oauthtap.cli.named import named
 from oauthtap.cli.narrator import Narrator
 from oauthtap.cli.notebook import Notebook
@@ -43,7 +44,7 @@ def run(arguments: Namespace) -> int:
     """Run a command under our eyes. Gives its exit code; 2 when it could not be started."""
     reach(arguments)
     own_rules.load(arguments.rules)
-    own_rules.known(arguments.fix)
+    FixFlags(arguments)
     if arguments.upstream:
         endpoint(arguments.upstream, "oauthtap run --upstream")
     command = [word for place, word in enumerate(arguments.words) if place or word != "--"]
@@ -111,7 +112,7 @@ class Wrapped:
             ca=str(trusted),
             insecure=self.arguments.insecure,
             connect_to=tuple(self.arguments.connect_to),
-            fix=tuple(self.arguments.fix),
+            fixes=FixFlags(self.arguments).fixes,
             state=self.private,
         )
 

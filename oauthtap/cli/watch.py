@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from oauthtap import urls
 from oauthtap.cli import own_rules
 from oauthtap.cli.errors import Usage
+from oauthtap.cli.fixing import FixFlags
 from oauthtap.cli.narrator import SILENCE, Narrator
 from oauthtap.cli.notebook import Notebook
 from oauthtap.cli.patience import Patience
@@ -43,7 +44,7 @@ def _check(arguments: Namespace) -> None:
     if not arguments.upstream:
         raise Usage("name the server to watch. Try: oauthtap --upstream https://mcp.example.com/mcp")
     own_rules.load(arguments.rules)
-    own_rules.known(arguments.fix)
+    FixFlags(arguments)
     reach(arguments)
     if candidate := missing_scheme(arguments.upstream):
         raise Usage(asyncio.run(_with_scheme(arguments, candidate)))
@@ -63,6 +64,7 @@ async def _watch(arguments: Namespace) -> None:
     from oauthtap.mitm.run import serve
     from oauthtap.mitm.settings import Settings, StartupError
 
+    sitting = Sitting(arguments)
     settings = Settings(
         upstream=arguments.upstream,
         port=arguments.port,
@@ -72,10 +74,9 @@ async def _watch(arguments: Namespace) -> None:
         insecure=arguments.insecure,
         connect_to=tuple(arguments.connect_to),
         callback=arguments.callback,
-        fix=tuple(arguments.fix),
+        fixes=sitting.fixing.fixes,
         allow_private=arguments.allow_private,
     )
-    sitting = Sitting(arguments)
     ears = Ears(
         on_step=sitting.on_step,
         on_flow=sitting.on_flow,
@@ -99,6 +100,7 @@ class Sitting:
         self.narrator = Narrator()
         self.stop = asyncio.Event()
         self.patience = Patience()
+        self.fixing = FixFlags(arguments)
         self.folder = Path(arguments.session) if arguments.session else default_folder(arguments.upstream)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._told: set[tuple[str, int | None]] = set()
@@ -137,13 +139,15 @@ class Sitting:
         began = time.monotonic()
         while True:
             await asyncio.sleep(0.25)
+            for words in self.fixing.again():
+                self.narrator.warn(words)
             now = time.monotonic()
             if self.patience.last is None:
                 if not self.patience.said_silence and now - began > SILENCE:
                     self.patience.said_silence = True
                     self.narrator.silence(self.local, self.arguments.upstream)
             elif self.patience.wants_a_look(now):
-                report = self.tap.report(now=time.time())
+                report = self.tap.report(now=time.time(), story=False)
                 self._tell_what_never_came(report)
                 if self.arguments.once and self.patience.is_over(report, now):
                     self.stop.set()

@@ -31,10 +31,10 @@ class TapAddon:
 
     def __init__(
         self, observer: Observer, opening: Opening, relay: Relay, hops: Hops, *,
-        repairing: bool = False, remember: Callable[[set[str]], None] = lambda marks: None,
+        remember: Callable[[set[str]], None] = lambda marks: None,
     ) -> None:  # fmt: skip
         self._observer, self._opening, self.relay, self.hops = observer, opening, relay, hops
-        self._repairing, self._remember = repairing, remember
+        self._remember = remember
         self._passages: dict[str, tuple[Passage, http.HTTPFlow]] = {}
         self._authorize: set[str] = set()
         """Authorization endpoints that metadata named, in comparable form."""
@@ -80,7 +80,7 @@ class TapAddon:
             self._callback(flow, passage, came)
             return
         passage.meant = rename_requests.request(came, self.origins, passage.upstream)
-        sent = self._with_our_callback(passage, passage.meant)
+        sent = self._observer.asks(self._with_our_callback(passage, passage.meant))
         passage.sent = sent.url
         authorization = is_authorization(passage.meant)
         if authorization and (sentence := self.relay.unrelayed(passage.meant.parts.query)):
@@ -130,7 +130,9 @@ class TapAddon:
         authority = (urls.split(waiting.client_uri) or came.parts).netloc
         headers = rename_requests.headers(came.headers, self.origins, f"http://{authority}")
         passage.meant = Request(method=came.method, url=meant(waiting, query), headers=headers, body=came.body)
-        onward = self.relay.onward(waiting, query, self.origins)
+        asked = Request(method="GET", url=f"http://{authority}/?{query}")
+        brought = self._observer.asks(asked, stages=("authorization-response",), state=waiting.state)
+        onward = self.relay.onward(waiting, brought.parts.query, self.origins)
         flow.response = _redirect(onward, 302 if came.method == "GET" else 307)
         self._observer.judge(flow, passage)
 
@@ -148,7 +150,7 @@ class TapAddon:
         )
         if flow.response.is_http2 and not flow.response.reason:
             flow.response.reason = RESPONSES.get(flow.response.status_code, "")
-        if passes_unbuffered(flow, repairing=self._repairing):
+        if passes_unbuffered(flow, repairing=self._observer.repairing):
             head = Response(status=flow.response.status_code, headers=passage.answered)
             await self._opening.open_named("mcp", head, passage)
             flow.response.headers = http.Headers(_bytes(self._renamed_headers(passage, head)))
@@ -173,7 +175,7 @@ class TapAddon:
         repaired = self._observer.judge(flow, passage, original, error=error) or original
         kind = kind_of(passage.step) if passage.step else "other"
         await self._opening.open_named(kind, repaired, passage)
-        self._learn(kind, passage, original)
+        self._learn(kind, passage, repaired)
         if passage.guessed and is_a_page(repaired, passage):
             flow.response = _redirect(passage.sent)
             return

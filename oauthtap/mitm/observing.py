@@ -8,12 +8,13 @@ from collections.abc import Callable
 
 from mitmproxy import http
 
+from oauthtap.mending import Fixes
 from oauthtap.mitm import translate
 from oauthtap.mitm.annotate import annotate
 from oauthtap.mitm.translate import Passage
 from oauthtap.relay import restored
 from oauthtap.tap import Step, Tap
-from oauthtap.wire import Exchange, Response
+from oauthtap.wire import Exchange, Request, Response
 
 
 @dataclasses.dataclass
@@ -35,10 +36,10 @@ class Observer:
         self,
         tap: Tap,
         ears: Ears,
-        fixes: frozenset[str] = frozenset(),
+        fixes: Fixes | None = None,
         keeps: Callable[[Exchange], bool] = lambda exchange: True,
     ) -> None:
-        self._tap, self.ears, self._fixes, self._keeps = tap, ears, fixes, keeps
+        self._tap, self.ears, self._fixes, self._keeps = tap, ears, fixes or Fixes(), keeps
         self._noted: set[str] = set()
 
     def judge(
@@ -55,9 +56,9 @@ class Observer:
             return response
         step = self._tap.feed(exchange)
         repaired = response
-        for finding in step.findings:
-            if response is not None and repaired is not None and finding.patch and finding.rule in self._fixes:
-                repaired = finding.patch(repaired)
+        if response is not None and self._fixes.on:
+            repaired, names = self._fixes.answer(step, passage.meant, response, self._tap.handshake)
+            self._tell(names)
         if repaired is not response:
             members = {name: getattr(step.exchange, name) for name in Exchange.model_fields}
             shown = self._tap.redactor.strike(Exchange(**{**members, "shown": repaired}))
@@ -66,6 +67,21 @@ class Observer:
         annotate(flow, step)
         self.ears.on_step(step)
         return repaired
+
+    @property
+    def repairing(self) -> bool:
+        """Answers may be changed, so they have to be waited for."""
+        return self._fixes.on
+
+    def asks(self, request: Request, *, stages: tuple[str, ...] = (), **values: str) -> Request:
+        """The request as it goes on, its parameters changed where a fix says so. What is judged stays the client's."""
+        made, names = self._fixes.request(request, self._tap.handshake, stages=stages, **values)
+        self._tell(names)
+        return made
+
+    def _tell(self, names: tuple[str, ...]) -> None:
+        for name in names:
+            self.note(f"The fix {name} is at work: what follows is the server with it.")
 
     def judge_stream(self, flow: http.HTTPFlow, passage: Passage, *, ended: bool, error: str | None = None) -> None:
         """Once, whatever comes first: the `endpoint` event of a legacy stream, its end, or the client's leaving."""

@@ -12,6 +12,7 @@ from typing import Any
 from mitmproxy.master import Master
 
 from oauthtap import urls
+from oauthtap.mending import Fixes
 from oauthtap.mitm import embed, ports
 from oauthtap.mitm.addon import TapAddon
 from oauthtap.mitm.hops import Hops
@@ -82,10 +83,10 @@ def assembled(settings: Settings, tap: Tap, ears: Ears) -> Pieces:
     if not origin.startswith(("http://", "https://")):
         raise StartupError(f"{settings.upstream} is no http or https URL. Try: --upstream https://…")
     known, relay = _ports(settings, origin)
-    observer = Observer(tap, ears, frozenset(settings.fix))
+    observer = Observer(tap, ears, settings.fixes or Fixes(frozenset(settings.fix)))
     hops = Hops(settings.upstream, settings.connect_to, private=settings.allow_private)
     opening = Opening(Origins({origin: settings.port}), Listeners(known), hops, observer)
-    addon = TapAddon(observer, opening, relay, hops, repairing=bool(settings.fix), remember=known.remember)
+    addon = TapAddon(observer, opening, relay, hops, remember=known.remember)
     first = modes(origin, settings.port)
     if relay.port is not None:
         # The callback's port leads nowhere: `.invalid` never resolves (RFC 6761, 6.4).

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from platformdirs import user_state_path
 
+from oauthtap.mending import Fixes
 from oauthtap.relay import Callback
 
 
@@ -32,6 +33,8 @@ class Settings:
     callback: Callback = "auto"
     fix: tuple[str, ...] = ()
     """Rules whose patches are applied to answers before the client gets them."""
+    fixes: Fixes | None = None
+    """All that is switched on; `fix` alone when None. May change while the tap runs."""
     allow_private: bool = False
     """Documents of a public upstream may name private addresses."""
     state: Path = field(default_factory=lambda: user_state_path("oauthtap"))

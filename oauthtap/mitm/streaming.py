@@ -14,6 +14,7 @@ from oauthtap.origins import Origins
 from oauthtap.streams import Copy, Events
 
 _LARGE = 1 << 20
+_REPAIRABLE = ("text/html", "text/plain", "application/x-www-form-urlencoded")
 _LIVE_EVERY = 0.25
 """Seconds between two looks that mitmweb gets at an open stream."""
 
@@ -21,7 +22,7 @@ _LIVE_EVERY = 0.25
 def passes_unbuffered(flow: http.HTTPFlow, *, repairing: bool) -> bool:
     """The answer is a stream, or may be: only what could be a document is held back to be renamed.
 
-    `repairing`: pages may stand where a document should, and be patched, so they wait too.
+    `repairing`: pages and forms may stand where a document should, and be patched, so they wait too.
     """
     assert flow.response is not None
     headers = flow.response.headers
@@ -34,7 +35,7 @@ def passes_unbuffered(flow: http.HTTPFlow, *, repairing: bool) -> bool:
     if flow.request.method == "HEAD" or flow.response.status_code in (204, 304):
         return False
     document = not media_type or media_type == "application/json" or media_type.endswith("+json")
-    return not (document or (repairing and media_type == "text/html"))
+    return not (document or (repairing and media_type in _REPAIRABLE))
 
 
 def start(

@@ -13,6 +13,7 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.tls import ClientHelloData
 
 from oauthtap.interest import Interest
+from oauthtap.mending import Fixes
 from oauthtap.mitm import embed, ports
 from oauthtap.mitm.forward import USER, ForwardAddon
 from oauthtap.mitm.hops import Hops
@@ -90,8 +91,8 @@ async def wrap(
     password = secrets.token_urlsafe(24)
     with embed.quiet_logs(settings.verbose):
         master = embed.make_master(settings)
-        observer = Observer(tap, heard, frozenset(settings.fix), keeps)
-        addon = ForwardAddon(observer, interest, password, repairing=bool(settings.fix))
+        observer = Observer(tap, heard, settings.fixes or Fixes(frozenset(settings.fix)), keeps)
+        addon = ForwardAddon(observer, interest, password, repairing=observer.repairing)
         starting = Starting(lambda: on_ready(_standing(settings, master, password)))
         embed.add_early(master, addon, Detours(settings), HttpSpoken(), *bounded(settings), starting)
         master.addons.add(ServerFirst())  # behind mitmproxy's own, which would decide otherwise

@@ -96,7 +96,8 @@ class Seed2(McpServer):
         return not path.startswith("/.well-known/")
 
     def accepts(self, token: str) -> bool:
-        return False
+        """Tokens of its vendor's tenant, which its metadata ought to name."""
+        return token in self.issued and token.startswith("tenant.")
 
     def challenge(self, token: str) -> str | None:
         error = 'error="unauthorized", error_description="Authorization needed"'
@@ -104,6 +105,19 @@ class Seed2(McpServer):
 
     def refusal_body(self) -> dict[str, str]:
         return {"error": "Invalid bearer token."}
+
+
+class SeedTwoTenant(AuthorizationServer):
+    """The authorization server that seed2 means and does not name; it issues tokens for any resource."""
+
+    host = "tenant.authkit.test"
+    scopes = ("openid", "profile", "email", "offline_access")
+
+    def grants(self, resource: str) -> bool:
+        return True
+
+    def access_token(self, grant: Grant) -> str:
+        return self.secret("tenant.at")
 
 
 class SeedTwoAuthorization(Origin):

@@ -6,12 +6,12 @@ from tests.bed.faults import FAULTS
 from tests.bed.healthy import Good
 from tests.bed.mcp import McpServer
 from tests.bed.origin import Origin
-from tests.bed.seeds import Seed1, Seed1Fix, Seed2, SeedTwoAuthorization
+from tests.bed.seeds import Seed1, Seed1Fix, Seed2, SeedTwoAuthorization, SeedTwoTenant
 
 ALL: tuple[type[McpServer], ...] = (Good, Seed1, Seed1Fix, Seed2, *FAULTS)
 
 TARGETS: dict[str, type[McpServer]] = {target.host.partition(".")[0]: target for target in ALL}
 """What a user can connect to."""
 
-ORIGINS: tuple[type[Origin], ...] = (*TARGETS.values(), SeedTwoAuthorization)
-"""Every server there is: the targets, and the authorization server one of them names."""
+ORIGINS: tuple[type[Origin], ...] = (*TARGETS.values(), SeedTwoAuthorization, SeedTwoTenant)
+"""Every server there is: the targets, and the authorization servers one of them names and means."""

@@ -1,0 +1,114 @@
+"""`--fix` and its sisters: from words on the command line, and files, to what is switched on."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+
+from oauthtap import fixfile, rules
+from oauthtap.cli.errors import Usage
+from oauthtap.fixes import Answer, Fix
+from oauthtap.fixfile import FixError
+from oauthtap.mending import Fixes
+from oauthtap.presets import presets
+
+SECRET = "OAUTHTAP_CLIENT_SECRET"
+"""The variable that the secret of `--client-id` comes from: a command line is no place for it."""
+
+
+class FixFlags:
+    """What the flags ask for. Raises Usage for what cannot be."""
+
+    def __init__(self, arguments: Namespace) -> None:
+        self._rules: set[str] = set()
+        self._fixed: list[Fix] = []
+        self._files: dict[Path, float] = {}
+        self._read: dict[Path, tuple[Fix, ...]] = {}
+        self._safe = "safe" in arguments.fix
+        client_id = getattr(arguments, "client_id", None)
+        secret = os.environ.get(SECRET, "") if client_id else ""
+        for word in arguments.fix:
+            self._word(word)
+        for line in getattr(arguments, "fix_header", ()):
+            self._fixed.append(_header(line))
+        if client_id:
+            names = ("client-id-endpoint", "client-id", *(["client-secret"] if secret else []))
+            self._fixed += [fix for name in names for fix in fixfile.chosen(name)]
+        self.fixes = Fixes(values={"client_id": client_id or "", "client_secret": secret})
+        """The same object for good; it changes when a file does."""
+        self._put()
+
+    def _word(self, word: str) -> None:
+        name, equals, value = word.partition("=")
+        if word == "safe":
+            self._fixed += [fix for fix in presets() if fix.safe]
+        elif not equals and (word.endswith(".toml") or "/" in word):
+            self._load(Path(word))
+        elif not _is_known(name):
+            near = difflib.get_close_matches(name, [*rules.RULES, *(fix.name for fix in presets())], n=1)
+            try_this = f"--fix {near[0]}" if near else "oauthtap explain"
+            raise Usage(f"--fix {name}: there is no such rule, preset or file. Try: {try_this}")
+        else:
+            self._by_rule(name, value, given=bool(equals))
+
+    def _by_rule(self, name: str, value: str, *, given: bool) -> None:
+        if given and not value:
+            raise Usage(f"--fix {name}= has no value. Try: --fix {name}=https://…")
+        if name in rules.RULES and not given:
+            self._rules.add(name)
+        try:
+            self._fixed += fixfile.chosen(name, value)
+        except FixError as problem:
+            if name not in rules.RULES or given or "needs a value" in str(problem):
+                raise Usage(f"--fix {name}: {problem}") from None
+
+    def _load(self, path: Path) -> None:
+        try:
+            stamp, text = path.stat().st_mtime, path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as problem:
+            reason = getattr(problem, "strerror", None) or "no UTF-8 text"
+            raise Usage(f"--fix {path}: {reason}. Try: oauthtap fix") from None
+        self._files[path] = stamp
+        try:
+            self._read[path] = fixfile.read(text)
+        except FixError as problem:
+            raise Usage(f"--fix {path}, {problem}") from None
+
+    def again(self) -> Iterator[str]:
+        """Look at the files once more, and say what changed. A file that does not read leaves all as it was."""
+        for path, stamp in list(self._files.items()):
+            try:
+                now = path.stat().st_mtime
+            except OSError:
+                continue
+            if now == stamp:
+                continue
+            try:
+                self._load(path)
+            except Usage as problem:
+                yield f"{problem} (the fixes of before stay on)"
+                continue
+            self._put()
+            yield f"{path} was read again: {len(self._read[path])} fixes are on."
+
+    def _put(self) -> None:
+        self.fixes.rules, self.fixes.every_safe = frozenset(self._rules), self._safe
+        self.fixes.fixes = (*self._fixed, *(fix for read in self._read.values() for fix in read))
+
+
+def _is_known(name: str) -> bool:
+    return name in rules.load() or any(fix.name == name for fix in presets())
+
+
+def _header(line: str) -> Fix:
+    name, colon, value = line.partition(":")
+    if not colon or not name.strip():
+        raise Usage(f"--fix-header {line!r} is no header. Try: --fix-header 'Cache-Control: no-store'")
+    value = value.strip()
+    if not name.strip().isascii() or any(sign in line for sign in "\r\n\0"):
+        raise Usage(f"--fix-header {line!r} cannot be sent")
+    answer = Answer(headers={name.strip(): value}) if value else Answer(drop_headers=(name.strip(),))
+    return Fix(name=f"header {name.strip()}", answer=answer, assumes="it was asked for on the command line")
