@@ -8,8 +8,9 @@ we looked, and it was empty.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import BaseModel, ConfigDict
@@ -30,6 +31,13 @@ class Message(BaseModel):
     """`None`: there was a body and we have not seen it (streamed, or left out by a recorder)."""
     truncated: bool = False
     """The body is only the beginning (and perhaps the end) of what went over the wire."""
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with changes. What was worked out from the old values is worked out anew."""
+        copy = super().model_copy(update=update, deep=deep)
+        for name in copy.__dict__.keys() - type(self).model_fields.keys():
+            del copy.__dict__[name]
+        return copy
 
     def header_lines(self, name: str) -> tuple[str, ...]:
         """Every line of that name, any case, in order."""

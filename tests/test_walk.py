@@ -400,3 +400,10 @@ def test_a_stream_cannot_lead_the_token_to_another_host() -> None:
 
     went = walked(HEADLESS, {("POST", URL): closed, ("GET", URL): stream})
     assert not [asked for asked in went.asked() if "other.example" in asked]
+
+
+def test_a_changed_copy_of_a_message_forgets_what_was_worked_out() -> None:
+    request = Request(method="GET", url=URL, headers=(("authorization", "Bearer old"),))
+    assert request.header("authorization") == "Bearer old"
+    changed = request.model_copy(update={"headers": (("authorization", "Bearer new"),)})
+    assert changed.header("authorization") == "Bearer new"
