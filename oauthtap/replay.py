@@ -60,12 +60,14 @@ and `status`, `headers`, `body`; see `replay_server` for how it is used."""
 def script(handshake: Handshake) -> dict[str, Any]:
     """Everything a server needs to answer as it was answered in this handshake: plain JSON.
 
-    Raises ValueError when the recording holds no answer of a server.
+    Raises ValueError, saying why, when a client could do nothing with it.
     """
     rows = [stages for stages in handshake.exchanges() if not _at_the_client(stages)]
     known = _origins(handshake, rows)
     answers = [_answer(stages, handshake, known) for stages in rows]
-    if not handshake.resource or not any(answers):
+    if not handshake.resource:
+        raise ValueError("no request to an MCP server in it, so a client could not begin")
+    if not any(answers):
         raise ValueError("no answer of a server in it")
     return {
         "upstream": handshake.resource,

@@ -85,7 +85,7 @@ def _why(did: Did) -> str:
 # --- the page
 
 _STYLE = """
-:root { color-scheme: light dark; --line: #8884; --mark: #c6282822; --dim: #777; }
+:root { color-scheme: light dark; --line: #8884; --mark: #c6282822; --dim: #5f5f5f; }
 @media (prefers-color-scheme: dark) { :root { --mark: #ef535033; --dim: #aaa; } }
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem; }
 h1 { font-size: 1.3rem; margin: 0 0 .4rem; } p { margin: .3rem 0; } .dim { color: var(--dim); }
