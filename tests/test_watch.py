@@ -382,10 +382,12 @@ def test_a_stream_that_is_still_open_does_not_hold_it_up(bed: Bed, tmp_path: Pat
 
         threads: list[socket.socket] = []
         threading.Thread(target=stream, daemon=True).start()
-        with started(upstream, home=tmp_path) as tap, httpx.Client(trust_env=False) as client:
-            with client.stream("GET", tap.url, headers={"Accept": "text/event-stream"}) as answer:
-                assert next(answer.iter_text()) == "data: 1\n\n"
-                assert tap.end() == 0
+        with (
+            started(upstream, home=tmp_path) as tap,
+            httpx.stream("GET", tap.url, headers={"Accept": "text/event-stream"}, trust_env=False) as answer,
+        ):
+            assert next(answer.iter_text()) == "data: 1\n\n"
+            assert tap.end() == 0
         for connection in threads:
             connection.close()
     assert tap.down_after < 5

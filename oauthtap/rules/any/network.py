@@ -95,7 +95,7 @@ def certificate_not_trusted(stage: Stage, so_far: Handshake) -> Problems:
             at="response",
             expected="a certificate the client trusts",
             actual=_words(stage),
-            who=_whose(stage, so_far),
+            who="network",
         )
 
 
@@ -144,7 +144,7 @@ def connection_failed(stage: Stage, so_far: Handshake) -> Problems:
         at="response",
         expected="an answer",
         actual=_words(stage),
-        who=_whose(stage, so_far),
+        who="network",
     )
 
 
