@@ -27,6 +27,9 @@ examples:
   oauthtap run -- claude mcp login NAME                  the same without a change to any name
   oauthtap probe https://mcp.example.com/mcp             walk to it without a client
   oauthtap check ~/capture.har                           judge a recording
+  oauthtap diff A B                                      where two recordings part, and why
+  oauthtap replay SESSION                                be the recorded server once more
+  oauthtap lock SESSION -o FILE                          freeze what it promised, for check --against
   oauthtap explain prm-as-entry-is-endpoint              what a rule means, and what to change
   oauthtap sessions                                      what was recorded so far
 
