@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 OUT_OF_SIGHT = "out of sight: the browser does not use the proxy, and its answer goes straight to the client"
 _MOST_HOSTS = 5
 _WEB_PORT = 8081
+_LONGEST = 70
 
 
 def run(arguments: Namespace) -> int:
@@ -53,10 +54,16 @@ def run(arguments: Namespace) -> int:
     if shutil.which(command[0]) is None:
         raise Usage(f"{plain(command[0])}: there is no such command")
     try:
-        with tempfile.TemporaryDirectory(prefix="oauthtap-run-", ignore_cleanup_errors=True) as folder:
+        with tempfile.TemporaryDirectory(prefix="oauthtap-run-", dir=_where(), ignore_cleanup_errors=True) as folder:
             return asyncio.run(Wrapped(arguments, command, Path(folder)).run())
     except SessionError as problem:
         raise Usage(str(problem)) from None
+
+
+def _where() -> str:
+    """Below the usual temporary folder, unless its name leaves no room for a socket's (104 bytes on macOS)."""
+    usual = tempfile.gettempdir()
+    return usual if len(os.fsencode(usual)) <= _LONGEST else "/tmp"
 
 
 class Wrapped:

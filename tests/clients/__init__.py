@@ -14,7 +14,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -48,12 +48,14 @@ class Sandbox:
     env: dict[str, str]
     deadline: float
     said: list[str] = field(default_factory=list)
+    under: tuple[str, ...] = ()
+    """What every command is put behind, such as `oauthtap run --`."""
 
     def run(self, *command: str | Path, terminal: bool = False, typed: str = "", path: Path | None = None) -> Ran:
         """Run one command of the client in it; what it says is kept. `path` comes first on the PATH."""
         env = self.env | ({"PATH": f"{path}:{self.env['PATH']}"} if path else {})
         left = max(1.0, self.deadline - time.monotonic())
-        ran = run_command(command, env, folder=self.home, timeout=left, terminal=terminal, typed=typed)
+        ran = run_command((*self.under, *command), env, folder=self.home, timeout=left, terminal=terminal, typed=typed)
         ending = "ended for being late" if ran.code is None else f"exit {ran.code}"
         words = [Path(command[0]).name, *map(str, command[1:])]
         self.said.append(f"$ {' '.join(words)}  ({ending})\n{ran.said}")
@@ -71,16 +73,18 @@ def run(
     env: Mapping[str, str] | None = None,
     transport: Transport | None = None,
     timeout: float = 60,
+    under: Sequence[str] = (),
 ) -> Outcome:
     """Sign in at `url` and list tools with a client by its name in `drivers()`.
 
     `env` is what a run needs beside the bare minimum: `bed.direct_env()` without a tap,
-    `bed.browser_env()` through one. The transport is told from the path unless named.
+    `bed.browser_env()` through one. The transport is told from the path unless named. `under`
+    comes before each of the client's commands.
     """
     driver = drivers()[client]
     with tempfile.TemporaryDirectory(prefix="oauthtap-client-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
-        sandbox = Sandbox(home, _environment(home) | dict(env or {}), time.monotonic() + timeout)
+        sandbox = Sandbox(home, _environment(home) | dict(env or {}), time.monotonic() + timeout, under=tuple(under))
         start = time.monotonic()
         connected, tools = driver(sandbox, url, transport or ("sse" if url.endswith("/sse") else "http"))
         log = home / "browser.log"
