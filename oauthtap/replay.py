@@ -193,6 +193,9 @@ def _stream(stage: Stage, body: str, known: Origins) -> Answer:
 
 def _authorization(stage: AuthorizationRequest, handshake: Handshake, known: Origins) -> Answer:
     """Straight back to the client with what came back then: nobody has to log in to a recording."""
+    response = stage.exchange.response
+    if response is not None and response.status >= 400:
+        return _content(stage, "other", response, known)
     back = next((a for a in handshake.all(AuthorizationResponse) if a.exchange.id >= stage.exchange.id), None)
     if back is not None:
         own = stage.get("state")
@@ -201,9 +204,6 @@ def _authorization(stage: AuthorizationRequest, handshake: Handshake, known: Ori
             for name, value in back.params
         ]
         return {"query": "", "status": 302, "callback": told, "fragment": "#" in back.target}
-    response = stage.exchange.response
-    if response is not None and response.status >= 400:
-        return _content(stage, "other", response, known)
     words = "The recording ends here: nobody came back from this page."
     return {"status": 200, "headers": [["Content-Type", "text/plain; charset=utf-8"]], "body": words, "echo": []}
 

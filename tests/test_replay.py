@@ -202,6 +202,39 @@ def test_a_token_is_made_anew_with_the_claims_and_without_the_person() -> None:
     assert said["exp"] - said["iat"] == 3600
 
 
+def authorize(answer: Response) -> tuple[dict[str, Any], dict[str, str]]:
+    """A script of one authorization request with that answer, and the request's parameters."""
+    asked = {
+        "response_type": "code",
+        "client_id": "c1",
+        "redirect_uri": CALLBACK,
+        "state": "then",
+        "code_challenge": "x",
+    }
+    url = str(httpx.URL("https://a.example.com/authorize", params=asked))
+    exchange = Exchange(request=Request(method="GET", url=url), response=answer, actor="browser")
+    return played([exchange], "https://a.example.com/mcp"), asked
+
+
+def test_a_refusal_at_the_authorization_endpoint_is_the_same_page() -> None:
+    page = Response(status=400, headers=(("Content-Type", "text/html"),), body="<h1>Unknown client</h1>")
+    recorded, asked = authorize(page)
+    with playing(recorded) as url, plain_http() as http:
+        again = http.get(url.replace("/mcp", "/authorize"), params=asked | {"state": "now"})
+    assert (again.status_code, again.text) == (400, "<h1>Unknown client</h1>")
+
+
+def test_an_error_comes_back_to_the_callback_of_today_with_the_state_of_today() -> None:
+    recorded, asked = authorize(
+        Response(status=302, headers=(("Location", f"{CALLBACK}?error=access_denied&state=then"),))
+    )
+    today = {"redirect_uri": "http://localhost:50505/callback", "state": "now"}
+    with playing(recorded) as url, plain_http() as http:
+        again = http.get(url.replace("/mcp", "/authorize"), params=asked | today)
+    assert again.headers["location"].startswith("http://localhost:50505/callback?")
+    assert answered(again) == {"error": "access_denied", "state": "now"}
+
+
 def test_all_origins_are_played_even_those_nobody_asked(bed: Bed) -> None:
     text = json.dumps({"resource": "https://a.example.com/mcp", "authorization_servers": ["https://b.example.com"]})
     exchange = Exchange(
