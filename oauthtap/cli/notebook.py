@@ -69,7 +69,7 @@ class Notebook:
         from oauthtap.mitm import flowfile
 
         def write() -> None:
-            self._writer.add_flow(flowfile.record(flowfile.redacted_state(flow, self.tap.redactor, step.exchange)))
+            self._writer.add_flow(flowfile.redacted_record(flow, self.tap.redactor, step.exchange))
 
         self.never_in_the_way(write)
         self._flows[step.exchange.id] = (flow, step)

@@ -148,6 +148,21 @@ def redacted_state(flow: http.HTTPFlow, redactor: Redactor, exchange: Exchange |
 
     `exchange`: the struck exchange to store with it, where the flow's metadata has none yet.
     """
+    state = _struck_in_place(flow, redactor, exchange)
+    struck_state: State = _everywhere(state, redactor.sweep_bytes, redactor.sweep)
+    return struck_state
+
+
+def redacted_record(flow: http.HTTPFlow, redactor: Redactor, exchange: Exchange | None = None) -> bytes:
+    """`record(redacted_state(…))`, in less time where no secret is left outside its place, as nearly always."""
+    state = _struck_in_place(flow, redactor, exchange)
+    data = record(state)
+    if redactor.sweep_bytes(data) is data:
+        return data
+    return record(_everywhere(state, redactor.sweep_bytes, redactor.sweep))
+
+
+def _struck_in_place(flow: http.HTTPFlow, redactor: Redactor, exchange: Exchange | None) -> State:
     state: State = flow.get_state()
     # An edited flow keeps its original here, secrets and all.
     state["backup"] = None
@@ -159,8 +174,7 @@ def redacted_state(flow: http.HTTPFlow, redactor: Redactor, exchange: Exchange |
         _put(state["response"], shown.response, struck.response)
     if exchange is not None:
         state["metadata"] = {**state["metadata"], EXCHANGE: exchange.model_dump_json(exclude_defaults=True)}
-    struck_state: State = _everywhere(state, redactor.sweep_bytes, redactor.sweep)
-    return struck_state
+    return state
 
 
 def _put(state: State, before: Request | Response, after: Request | Response) -> None:
