@@ -26,7 +26,7 @@ HEALTHY = ("good", "f16", "seed1")
 PAIRS = [(client, target) for client in FIRST for target in HEALTHY]
 WATCHED = [*PAIRS, ("claude-code", "seed1fix"), ("claude-code", "seed2"), ("python-sdk-2", "seed2")]
 """The runs whose session folders are looked through."""
-SEEN_BY_EVERYBODY = ("report.json", "report.md", "session.jsonl", "flows.mitm", "session.har")
+FILES = {"report.json", "report.md", "report.html", "session.jsonl", "flows.mitm", "session.har"}
 ENDPOINT = "https://api.workos.com/sso/authorize"
 
 
@@ -222,7 +222,7 @@ def test_ctrl_c_ends_the_tap_at_once_with_everything_written(through: Through, c
     sat = through(client, target)
     assert sat.code == 0
     assert sat.down_after < 5
-    assert sorted(file.name for file in sat.session.iterdir()) == sorted(SEEN_BY_EVERYBODY)
+    assert {file.name for file in sat.session.iterdir()} == FILES
     report = Report.model_validate(sat.report)
     recorded = [line for line in (sat.session / "session.jsonl").read_text().splitlines() if '"request"' in line]
     assert len(report.exchanges) == len(recorded) >= len(sat.seen)
