@@ -201,6 +201,8 @@ class Fix(_Table):
     """Right whoever the server is."""
     assumes: str | None = None
     """What has to be true for it to be right."""
+    by_hand: bool = False
+    """Never proposed, because it makes something up: only for who asks for it."""
     value: str = Field(default="", exclude=True)
     """What the person gave with `=`; stands for `${value}`."""
 
@@ -224,6 +226,12 @@ class Fix(_Table):
         if any(not known.get(name) or "‹" in known[name] for name in needed):
             return None
         return Fix.model_validate(_filled(self.model_dump(), known)) if needed else self
+
+
+def with_values(fix: Fix, known: Mapping[str, str]) -> Fix:
+    """The same with these placeholders replaced; others stay."""
+    known = {name: value for name, value in known.items() if value}
+    return Fix.model_validate(_filled(fix.model_dump(), known)).model_copy(update={"value": fix.value})
 
 
 def of_patch(rule: str, patch: Patch, when: When) -> Fix:
@@ -274,7 +282,7 @@ def _secured(text: str, host: str) -> str:
 
 def _filled(value: Any, known: Mapping[str, str]) -> Any:
     if isinstance(value, str):
-        return _PLACEHOLDER.sub(lambda found: known[found[1]], value)
+        return _PLACEHOLDER.sub(lambda found: known.get(found[1], found[0]), value)
     if isinstance(value, dict):
         return {name: _filled(inner, known) for name, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from oauthtap.findings import Finding
-from oauthtap.fixes import Fix, holds_alias, of_patch
-from oauthtap.fixes import When as FixWhen
+from oauthtap.fixes import Fix, When, holds_alias, of_patch
 from oauthtap.fixfile import FixError, chosen
 from oauthtap.mending import Fixes
 from oauthtap.report import Report
@@ -29,18 +29,21 @@ class Trial:
     touched: tuple[int, ...]
     """Exchanges of the recording that the fixes changed."""
     left_out: tuple[int, ...]
-    """What the client did after the last of these: with another answer it would have done something else."""
+    """What the client did because of the answers as they were: with others it would have done something else."""
+
+    survived: frozenset[str] = frozenset()
+    """Rules whose findings the client went past in the recording: they are not in its way."""
 
     @property
     def enough(self) -> bool:
         """Nothing that was recorded stands in the way any more."""
-        return self.report.connected or (self.report.cause is None and bool(self.touched))
+        return self.report.connected or (cause_of(self) is None and bool(self.touched))
 
 
 def lay_over(new_tap: NewTap, steps: Sequence[Step], fixes: Sequence[Fix]) -> Trial:
     """Judge the exchanges as they would have been with these fixes on.
 
-    Everything after the last touched exchange is left out, unless the client had connected anyway.
+    What followed only from the answers as they were is left out, unless the client had connected anyway.
     Requests are not changed: what the upstream would have answered to another one, nobody knows.
     """
     made, touched = [], []
@@ -56,24 +59,65 @@ def lay_over(new_tap: NewTap, steps: Sequence[Step], fixes: Sequence[Fix]) -> Tr
                 members = {name: getattr(exchange, name) for name in Exchange.model_fields}
                 exchange = Exchange(**{**members, "response": after, "shown": None})
         made.append(exchange)
-    connected = old.handshake.authorized is not None
-    last = max(touched, default=0)
-    kept = [one for one in made if connected or not touched or one.id <= last or one.actor == "reporter"]
+    survived = _survived(old)
+    kept = _without_consequences(new_tap, made, touched)
+    tap = _heard(new_tap, kept)
+    trial = Trial(tuple(fixes), tap.report(), tap, tuple(touched), _missing(made, kept), survived)
+    finding = cause_of(trial)
+    if finding is not None and finding.who == "client" and (finding.exchange or 0) > min(touched, default=0) > 0:
+        # With another answer the client would have done something else: what it did is no evidence.
+        kept = [one for one in kept if one.id <= max(touched)]
+        tap = _heard(new_tap, kept)
+        trial = Trial(tuple(fixes), tap.report(), tap, tuple(touched), _missing(made, kept), survived)
+    return trial
+
+
+def _survived(old: Tap) -> frozenset[str]:
+    """Rules that found something before the cause, or beside it where the client made use of that very answer."""
+    cause = old.report().cause
+    if cause is None or cause.exchange is None:
+        return frozenset()
+    used = any(step.because is not None and step.because.exchange == cause.exchange for step in old.steps)
+    last = cause.exchange if used else cause.exchange - 1
+    return frozenset(f.rule for step in old.steps if step.exchange.id <= last for f in step.findings) - {cause.rule}
+
+
+def _without_consequences(new_tap: NewTap, made: Sequence[Exchange], touched: Sequence[int]) -> list[Exchange]:
+    """What was asked only because of an answer that now reads otherwise is left out: nothing names it any more."""
+    kept = list(made)
+    while touched:
+        tap = _heard(new_tap, kept)
+        gone = {
+            step.exchange.id
+            for step in tap.steps
+            if step.because is not None and step.because.guess and step.exchange.id > touched[0]
+        } - set(touched)
+        if not gone or tap.handshake.authorized is not None:
+            break
+        kept = [one for one in kept if one.id not in gone]
+    return kept
+
+
+def _heard(new_tap: NewTap, exchanges: Sequence[Exchange]) -> Tap:
     tap = new_tap()
-    for exchange in kept:
+    for exchange in exchanges:
         tap.feed(exchange)
-    left = tuple(one.id for one in made if one not in kept)
-    return Trial(tuple(fixes), tap.report(), tap, tuple(touched), left)
+    return tap
+
+
+def _missing(made: Sequence[Exchange], kept: Sequence[Exchange]) -> tuple[int, ...]:
+    there = {one.id for one in kept}
+    return tuple(one.id for one in made if one.id not in there)
 
 
 def proposals(step: Step | None, finding: Finding) -> tuple[Fix, ...]:
     """What may cure a finding: the patch of its rule for this exchange, else presets that need no value."""
     if finding.patch is not None and step is not None and not holds_alias(finding.patch):
         asked = step.exchange.request
-        when = FixWhen(stage=(finding.stage,), method=asked.method, url=_literal(asked.bare_url))
+        when = When(stage=(finding.stage,), method=asked.method, url=_literal(asked.bare_url))
         return (of_patch(finding.rule, finding.patch, when),)
     try:
-        return chosen(finding.rule)
+        return tuple(fix for fix in chosen(finding.rule) if not fix.by_hand)
     except FixError:
         return ()
 
@@ -82,6 +126,7 @@ def smallest(new_tap: NewTap, steps: Sequence[Step], begin: Sequence[Fix] = ()) 
     """The fewest fixes after which nothing recorded stands in the way, and the finding nobody had a fix for.
 
     One cause after the other is taken away, as a person would; then whatever proved needless is left out.
+    A fix that changes requests ends it: what would have been answered to another one, nobody knows.
     """
     fixes = tuple(begin)
     trial = lay_over(new_tap, steps, fixes)
@@ -93,26 +138,31 @@ def smallest(new_tap: NewTap, steps: Sequence[Step], begin: Sequence[Fix] = ()) 
         step = next((one for one in trial.tap.steps if one.exchange.id == finding.exchange), None)
         new = proposals(step, finding)
         after = lay_over(new_tap, steps, (*fixes, *new)) if new else trial
+        if any(fix.request is not None for fix in new):
+            return after, None
         now = cause_of(after)
         if not new or (now is not None and (now.rule, now.exchange) == (finding.rule, finding.exchange)):
             stuck = finding
             break
         fixes, trial = (*fixes, *new), after
-    return (_fewer(new_tap, steps, trial, len(begin)), None) if trial.enough else (trial, stuck)
+    return (_fewer(new_tap, steps, trial), None) if trial.enough else (trial, stuck)
 
 
 def cause_of(trial: Trial) -> Finding | None:
-    """The finding behind the cause that a trial's report names."""
+    """The finding behind the cause that a trial's report names; None when the client went past it before."""
     cause = trial.report.cause
-    if cause is None:
+    if cause is None or cause.rule in trial.survived:
         return None
     return next(f for f in trial.report.findings if (f.rule, f.exchange) == (cause.rule, cause.exchange))
 
 
-def _fewer(new_tap: NewTap, steps: Sequence[Step], trial: Trial, given: int) -> Trial:
-    for fix in trial.fixes[given:]:
-        less = lay_over(new_tap, steps, tuple(one for one in trial.fixes if one is not fix))
-        trial = less if less.enough and set(less.touched) == set(trial.touched) else trial
+def _fewer(new_tap: NewTap, steps: Sequence[Step], trial: Trial) -> Trial:
+    reached = {slug for step in steps for slug in (stage.slug for stage in step.stages)}
+    for fix in trial.fixes:
+        tried = not fix.when.stage or any(fnmatchcase(slug, one) for slug in reached for one in fix.when.stage)
+        if fix.request is None and tried:
+            less = lay_over(new_tap, steps, tuple(one for one in trial.fixes if one is not fix))
+            trial = less if less.enough else trial
     return trial
 
 

@@ -18,7 +18,8 @@ from oauthtap.cli.heard import heard
 from oauthtap.cli.reaching import reach
 from oauthtap.clients import profiles
 from oauthtap.findings import Finding
-from oauthtap.fixes import Fix
+from oauthtap.fixes import Fix, with_values
+from oauthtap.mending import Fixes
 from oauthtap.plain import plain
 from oauthtap.presets import presets
 from oauthtap.session import sessions
@@ -32,8 +33,7 @@ def fix(arguments: Namespace) -> int:
     session = arguments.session or _newest()
     tap, report = heard(session)
     new_tap = partial(Tap, tap.handshake.resource, tap.revision, tap.client, profiles(), tap.goal)
-    began = FixFlags(arguments).fixes
-    given = tuple(_with_values(began.fixes, began.values))
+    given = tuple(_with_values(FixFlags(arguments).fixes))
     if cause_of(lay_over(new_tap, tap.steps, ())) is None and not given:
         print(f"Nothing in {session} stands in the way{', and it connected' if report.connected else ''}.")
         return 0
@@ -49,7 +49,7 @@ def fix(arguments: Namespace) -> int:
         return 1
     _write(Path(arguments.output), trial, session)
     _say(trial, tap, Path(arguments.output))
-    return 0 if trial.enough else 1
+    return 0 if trial.enough or _only_a_run_can_tell(trial) else 1
 
 
 def _newest() -> str:
@@ -59,17 +59,10 @@ def _newest() -> str:
     return str(found[0].folder)
 
 
-def _with_values(fixes: Iterable[Fix], values: object) -> Iterable[Fix]:
+def _with_values(on: Fixes) -> Iterable[Fix]:
     """Those that a file can hold: a client id goes in as it is, a secret never."""
-    known = {name: value for name, value in dict(values).items() if name != "client_secret" and value}  # type: ignore[call-overload]
-    for one in fixes:
-        named = one.needs & set(known)
-        if "client_secret" in one.needs:
-            continue
-        text = fixfile.write([one])
-        for name in named:
-            text = text.replace("${" + name + "}", known[name])
-        yield fixfile.read(text)[0] if named else one
+    known = {name: value for name, value in on.values.items() if name != "client_secret"}
+    return (with_values(one, known) for one in on.fixes if "client_secret" not in one.needs)
 
 
 def _issuer(tap: Tap, finding: Finding, reach: Reach | None) -> str | None:
@@ -148,15 +141,19 @@ def _say(trial: Trial, before: Tap, path: Path) -> None:
     elif trial.enough:
         print(f"  Nothing that was recorded stands in the way any more, up to {trial.report.reached}.")
         print("  What comes after it was never requested, so nobody knows yet.")
+    elif _only_a_run_can_tell(trial):
+        print("  They change requests, and what would have been answered to others nobody knows: only a run can tell.")
     elif (still := cause_of(trial)) is not None:
         print(f"  No: {still.rule} is still in the way.")
-    else:
-        print("  They change requests, or exchanges that were not recorded: only a run can tell.")
-    for client in trial.report.clients:
-        was = next((one.outcome for one in before.report().clients if one.slug == client.slug), "unknown")
-        if was != client.outcome:
-            print(f"  {client.slug}: {was} -> {client.outcome}")
+    stopped = {one.slug for one in before.report().clients if one.outcome == "stops"}
+    freed = [one.slug for one in trial.report.clients if one.outcome != "stops" and one.slug in stopped]
+    if freed:
+        print(f"  Would not stop there any more: {', '.join(freed)}.")
     print(f"\nTry it: oauthtap --upstream {plain(before.handshake.resource or 'URL')} --fix {path}")
+
+
+def _only_a_run_can_tell(trial: Trial) -> bool:
+    return any(one.request is not None for one in trial.fixes)
 
 
 def _spoken(one: Fix, tap: Tap) -> str:
