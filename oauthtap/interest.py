@@ -38,7 +38,10 @@ class Interest:
 
     def __init__(self, named: Iterable[str] = (), *, everything: bool = False) -> None:
         self._everything = everything
-        self._ours = {found for url in named if (found := place(url))}
+        self._ours: set[Place] = set()
+        self._origins: dict[str, None] = {}
+        for url in named:
+            self._add(url)
         self._learning = not self._ours
         self._strange: Counter[Place] = Counter()
         self.distrusted: dict[Place, None] = {}
@@ -56,6 +59,11 @@ class Interest:
             self.unopened[there] = None
         return opened
 
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """What belongs to the sign-in, as far as it is known by now, as origins."""
+        return tuple(self._origins)
+
     def is_ours(self, host: str, port: int) -> bool:
         """The place is part of the sign-in, as far as it is known by now."""
         return (host.lower(), port) in self._ours
@@ -66,7 +74,7 @@ class Interest:
         if there is None or self._everything or there in self._ours:
             return there is not None
         if any(stage.slug.startswith(_TELLING) for stage in recognize(exchange, so_far)):
-            self._ours.add(there)
+            self._add(exchange.request.url)
             return True
         self._strange[there] += 1
         return False
@@ -82,7 +90,13 @@ class Interest:
         answer = step.exchange.response
         if answer and 300 <= answer.status < 400 and step.exchange.actor == "client":
             named.append(answer.header("location") or "")
-        self._ours |= {found for url in named if (found := place(url))}
+        for url in named:
+            self._add(url)
+
+    def _add(self, url: str) -> None:
+        if there := place(url):
+            self._ours.add(there)
+            self._origins[urls.origin(url)] = None
 
     def distrust(self, host: str, port: int) -> None:
         """The program did not accept our certificate there: from now on it goes through unopened."""

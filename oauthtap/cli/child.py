@@ -49,13 +49,16 @@ def _certificates(file: Path) -> list[str]:
         return []
 
 
-def environment(proxy: str, authority: Path, folder: Path, env: Mapping[str, str]) -> Changes:
-    """What makes a program use this proxy and trust its CA. The files it names are put into `folder`."""
+def environment(proxy: str, authority: Path, folder: Path, env: Mapping[str, str], more: str | None = None) -> Changes:
+    """What makes a program use this proxy and trust its CA. The files it names are put into `folder`.
+
+    `more`: a file with a CA that the person trusts for this run (`--ca`): what passes unopened is under it too.
+    """
     own = authority.read_text()
     bundle, further = folder / "authorities.pem", folder / "further.pem"
-    bundle.write_text(own + usual_authorities(env))
-    theirs = env.get(FURTHER)
-    further.write_text("\n".join([own.strip(), *(_certificates(Path(theirs)) if theirs else [])]) + "\n")
+    bundle.write_text(own + usual_authorities(env, more))
+    added = [found for file in filter(None, (env.get(FURTHER), more)) for found in _certificates(Path(file))]
+    further.write_text("\n".join([own.strip(), *added]) + "\n")
     changes: Changes = dict.fromkeys(PROXY, proxy)
     changes |= dict.fromkeys(NOT_PROXIED)
     changes |= dict.fromkeys(TRUST, str(bundle))

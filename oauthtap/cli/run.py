@@ -23,6 +23,7 @@ from oauthtap.cli.narrator import Narrator
 from oauthtap.cli.notebook import Notebook
 from oauthtap.cli.openings import listening, make_commands
 from oauthtap.cli.reaching import endpoint, reach
+from oauthtap.cli.remembered import recalled, remember
 from oauthtap.clients import profiles
 from oauthtap.interest import Interest
 from oauthtap.plain import plain
@@ -74,7 +75,8 @@ class Wrapped:
         known = named(command, os.environ, Path.cwd())
         only = known.configured[0] if len(known.configured) == 1 else None
         self.upstream: str | None = arguments.upstream or only
-        self.interest = Interest([arguments.upstream] if arguments.upstream else known.all, everything=arguments.all)
+        named_urls = (arguments.upstream,) if arguments.upstream else known.all
+        self.interest = Interest([*named_urls, *recalled(named_urls)], everything=arguments.all)
         self.tap = Tap(self.upstream, arguments.revision, arguments.client, profiles())
         self.narrator = Narrator(sys.stderr)
         self.notes: dict[str, None] = {}
@@ -128,7 +130,7 @@ class Wrapped:
     async def _child(self, standing: Standing) -> int:
         from oauthtap.mitm.settings import StartupError
 
-        changes = environment(standing.proxy, standing.authority, self.private, os.environ)
+        changes = environment(standing.proxy, standing.authority, self.private, os.environ, self.arguments.ca)
         changes |= make_commands(self.private, os.environ)
         self._before(standing)
         was = {name: os.environ.get(name) for name in changes}
@@ -168,6 +170,8 @@ class Wrapped:
             self._nothing_came()
             return
         report = self.notebook.end(time.time())
+        if self.tap.handshake.resource:
+            remember(self.tap.handshake.resource, self.interest.origins)
         if sys.stderr.isatty() or self._stopped(report):
             self._tell_notes()
             self.narrator.end(report, self.folder)
@@ -191,9 +195,6 @@ class Wrapped:
 
     def _nothing(self) -> list[str]:
         """What to say when there was nothing to judge."""
-        hosts = [host for host, _ in self.interest.unopened]
-        lines = ["oauthtap saw no OAuth or MCP request of this command."]
-        if hosts:
-            shown = ", ".join(plain(host, limit=80) for host in dict.fromkeys(hosts[:_MOST_HOSTS]))
-            lines.append(f"  Passed without a look: {shown}. Try: --upstream URL, or --all")
-        return lines
+        hosts = list(dict.fromkeys(plain(host, limit=80) for host, _ in self.interest.unopened))[:_MOST_HOSTS]
+        passed = [f"  Passed without a look: {', '.join(hosts)}. Try: --upstream URL, or --all"] if hosts else []
+        return ["oauthtap saw no OAuth or MCP request of this command.", *passed]
