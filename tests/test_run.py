@@ -15,6 +15,7 @@ import pytest
 from oauthtap.cli.deaf import deaf, heeds
 from oauthtap.cli.named import named
 from oauthtap.cli.opener import real
+from oauthtap.cli.remembered import recalled, remember
 from oauthtap.handshake import Handshake
 from oauthtap.interest import Interest
 from oauthtap.tap import Tap
@@ -375,6 +376,14 @@ def test_a_deaf_client_is_named_before_it_starts(tmp_path: Path) -> None:
     fake.chmod(0o700)
     said = wrapped("mcporter", "list", home=tmp_path, **env).err
     assert said.index("Node 20.1.0 heeds none") < said.index("started")
+
+
+def test_origins_of_an_earlier_run_are_known_in_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    remember("https://mcp.example.com/mcp", ["https://mcp.example.com", "https://as.example.com"])
+    assert recalled(["https://mcp.example.com/mcp"]) == ["https://as.example.com"]
+    assert recalled(["https://other.example.com/mcp"]) == []
 
 
 # --- what is opened
