@@ -220,10 +220,10 @@ class Fix(_Table):
         return frozenset(_PLACEHOLDER.findall(json.dumps(self.model_dump(mode="json"))))
 
     def filled(self, values: Mapping[str, str]) -> Fix | None:
-        """The same with its placeholders replaced; None when one has no value, or one that is struck out."""
+        """The same with its placeholders replaced; None when one has no value, or a secret was struck out of it."""
         known = {**values, **({"value": self.value} if self.value else {})}
         needed = self.needs
-        if any(not known.get(name) or "‹" in known[name] for name in needed):
+        if holds_alias(self) or any(not known.get(name) or "‹" in known[name] for name in needed):
             return None
         return Fix.model_validate(_filled(self.model_dump(), known)) if needed else self
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from oauthtap import urls
+from oauthtap.aliases import mentions
 from oauthtap.findings import Finding, Patch
 from oauthtap.fixes import Fix, holds_alias, stages_of
 from oauthtap.handshake import Handshake
@@ -98,5 +99,6 @@ class Fixes:
         return {**known, **self.values}
 
 
-def _aliases(response: Response) -> int:
-    return (response.body or "").count("‹") + sum(value.count("‹") for _, value in response.headers)
+def _aliases(response: Response) -> set[tuple[str, int]]:
+    texts = [response.body or "", *(value for _, value in response.headers)]
+    return {alias for text in texts for alias in mentions(text)}

@@ -73,13 +73,13 @@ def lay_over(new_tap: NewTap, steps: Sequence[Step], fixes: Sequence[Fix]) -> Tr
 
 
 def _survived(old: Tap) -> frozenset[str]:
-    """Rules that found something before the cause, or beside it where the client made use of that very answer."""
+    """Rules that found something before the cause, or in an answer that the client made use of."""
     cause = old.report().cause
     if cause is None or cause.exchange is None:
         return frozenset()
-    used = any(step.because is not None and step.because.exchange == cause.exchange for step in old.steps)
-    last = cause.exchange if used else cause.exchange - 1
-    return frozenset(f.rule for step in old.steps if step.exchange.id <= last for f in step.findings) - {cause.rule}
+    used = {step.because.exchange for step in old.steps if step.because is not None and not step.because.guess}
+    passed = [one for one in old.steps if one.exchange.id < cause.exchange or one.exchange.id in used]
+    return frozenset(finding.rule for step in passed for finding in step.findings) - {cause.rule}
 
 
 def _without_consequences(new_tap: NewTap, made: Sequence[Exchange], touched: Sequence[int]) -> list[Exchange]:
