@@ -335,3 +335,13 @@ def test_a_recording_that_connected_needs_nothing(tmp_path: Path) -> None:
     ran = call("fix", RECORDINGS / "live" / f"{name}.har", "--offline", home=tmp_path)
     assert ran.returncode == 0
     assert "Nothing in" in ran.stdout
+
+
+def test_the_document_tells_every_preset_and_its_example_reads() -> None:
+    document = (Path(__file__).parent.parent / "docs" / "fixes.md").read_text(encoding="utf-8")
+    for fix in presets():
+        named = f"`{fix.name}=VALUE`" if "value" in fix.needs else f"`{fix.name}`"
+        cured = ", ".join(f"`{rule}`" for rule in fix.cures) or "-"
+        assert f"| {named} | {fix.says} | {cured} |" in document
+    example = document.partition("```toml\n")[2].partition("```")[0]
+    assert [fix.name for fix in fixfile.read(example)] == ["prm-authorization-servers", "our-issuer", "our-resource"]
