@@ -8,6 +8,7 @@ import pty
 import select
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from oauthtap.interest import Interest
 from oauthtap.tap import Tap
 from oauthtap.wire import Exchange, Request, Response
 from tests.bed import Bed
-from tests.running import COMMAND, LIMIT
+from tests.running import COMMAND, LIMIT, call, to_the_bed
 from tests.wrapping import python, surroundings, wrapped
 
 SIGN_IN = """
@@ -71,6 +72,26 @@ def test_the_child_has_our_terminal(tmp_path: Path) -> None:
     assert process.wait(LIMIT) == 0
     assert b"all three" in said
     assert b"saw no OAuth or MCP request" in said
+
+
+def test_ctrl_c_on_the_terminal_reaches_the_child_once(tmp_path: Path) -> None:
+    (tmp_path / "t").mkdir()
+    child = "trap 'n=$((n+1))' INT; echo up; sleep 1; sleep 0.5; echo heard $n; exit 3"
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(COMMAND, [str(COMMAND), "run", "--", "sh", "-c", child], surroundings(tmp_path))
+    said = b""
+    while select.select([terminal], [], [], LIMIT)[0]:
+        try:
+            said += os.read(terminal, 4096)
+        except OSError:
+            break
+        if said.endswith(b"up\r\n"):
+            time.sleep(0.2)
+            os.write(terminal, b"\x03")
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
+    assert b"heard 1" in said
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -225,6 +246,45 @@ def test_a_patch_is_applied_where_it_was_asked_for(tmp_path: Path, bed: Bed) -> 
     ran = wrapped("curl", "-s", url, home=tmp_path, bed=bed, flags=["--fix", "as-issuer-mismatch"])
     assert json.loads(ran.out)["issuer"] == "https://f03.mcp.test"
     assert json.loads(ran.exchanges[0]["response"]["body"])["issuer"] != "https://f03.mcp.test"
+
+
+def test_every_file_of_the_session_gives_the_same_report_again(tmp_path: Path, bed: Bed) -> None:
+    ran = wrapped(*python(SIGN_IN.format(url=bed.url("good"))), home=tmp_path, bed=bed)
+    for name in ("", "session.jsonl", "flows.mitm", "session.har"):
+        again = call("check", ran.session / name, "--format", "json", home=tmp_path)
+        assert json.loads(again.stdout) == ran.report, name or "the folder"
+
+
+def test_with_web_its_address_is_there_before_the_child_and_shows_only_what_is_kept(tmp_path: Path, bed: Bed) -> None:
+    look = """
+import httpx, os, re, time
+https = "https:" + "//"  # so that no URL stands on the command line
+httpx.get(https + "f01.mcp.test/nobodys-business")
+httpx.post(https + "good.mcp.test/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "ping"})
+time.sleep(1)
+address = re.search(r"http://127.0.0.1:\\d+/\\?token=\\w+", open(os.environ["SAID"]).read())[0]
+page = httpx.get(address.replace("/?", "/flows?"), trust_env=False).json()
+print([flow["request"]["host"] for flow in page])
+"""
+    said = tmp_path / "said"
+    assert under_web(tmp_path, bed, python(look), said) == "['good.mcp.test']\n"
+
+
+def under_web(home: Path, bed: Bed, child: tuple[str, ...], said: Path) -> str:
+    """What the child printed; what we say goes to a file that it can read."""
+    (home / "t").mkdir()
+    words = ["run", "--web", "--session", str(home / "session"), *to_the_bed(bed), "--", *child]
+    env = surroundings(home) | {"SAID": str(said)}
+    with said.open("w") as err:
+        return subprocess.run(
+            [str(COMMAND), *words],
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=err,
+            text=True,
+            timeout=2 * LIMIT,
+            check=True,
+        ).stdout
 
 
 # --- what is left alone
