@@ -46,7 +46,7 @@ class Narrator:
             f"    claude mcp login {name}",
             "  Any other client: give it the localhost URL, path and all.",
             "",
-            *([f"  Watch:    {web}"] if web else []),
+            *addresses(web),
             f"  Session:  {folder}",
             "  Ctrl-C ends it and says what was wrong.",
             "",
@@ -87,6 +87,11 @@ class Narrator:
     def end(self, report: Report, folder: Path) -> None:
         """The summary, and where the session lies."""
         self.say("", *summary(report, self.ink), "", f"Session: {folder}", f"Read it again: oauthtap check {folder}")
+
+
+def addresses(web: str | None) -> list[str]:
+    """Where to look, given mitmweb's address with its token: the report as it grows, and every request."""
+    return [f"  Watch:    {web.replace('/?', '/oauthtap/?', 1)}", f"  mitmweb:  {web}"] if web else []
 
 
 def server_name(upstream: str) -> str:

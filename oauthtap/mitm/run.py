@@ -116,11 +116,12 @@ def bounded(settings: Settings) -> list[Any]:
 
 
 def open_web(master: Master, settings: Settings, tap: Tap) -> None:
-    """Give mitmweb its token, its view, and saves without secrets."""
-    from oauthtap.mitm import view, web
+    """Give mitmweb its token, its view, the live page, and saves without secrets."""
+    from oauthtap.mitm import live, view, web
 
     assert isinstance(master, web.WatchedMaster)
     web.protect(master, web.token_of(settings.state), tap.redactor)
+    live.mount(master, tap)
     view.add()
 
 

@@ -10,15 +10,15 @@ import base64
 import hashlib
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
-from itertools import groupby
 
 from markupsafe import Markup
 
-from oauthtap.findings import RANK, Finding
+from oauthtap.findings import Finding
+from oauthtap.render.html.below import below
 from oauthtap.render.html.exchange import Part, Row, row
-from oauthtap.render.html.tags import Child, away, join, tag, words
+from oauthtap.render.html.tags import Child, tag, words
 from oauthtap.render.lanes import Legs, legs
-from oauthtap.render.words import MARK, STAGE, WHO, others, outcome
+from oauthtap.render.words import STAGE, WHO, outcome
 from oauthtap.report import Report
 from oauthtap.wire import Exchange
 
@@ -40,23 +40,30 @@ _MANY = 150
 def html(report: Report, exchanges: Sequence[Exchange] = (), /) -> str:
     """A whole document. `exchanges`: those the report is about, secrets struck out; without them rows say less."""
     drawn = legs(report)
-    style, script = f"{_file('page.css')}{_lanes_style(len(drawn.lanes))}", _file("page.js")
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_policy(style, script)),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="referrer", content="no-referrer"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("link", rel="icon", href="data:,"),
-        tag("title", f"{outcome(report)} {report.upstream or ''} · oauthtap"),
-        tag("style", Markup(style)),
-    )
-    body = tag("body", tag("header", *_head(report)), *_main(report, exchanges, drawn), tag("script", Markup(script)))
-    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+    style, script = f"{part_of_page('page.css')}{lanes_style(len(drawn.lanes))}", part_of_page("page.js")
+    policy = tag("meta", http_equiv="Content-Security-Policy", content=_policy(style, script))
+    top = tag("head", policy, *about(title(report)), tag("style", Markup(style)))
+    body = tag("body", tag("header", *head(report)), *_main(report, exchanges, drawn), tag("script", Markup(script)))
+    return f"<!doctype html>\n{tag('html', top, body, lang='en')}\n"
 
 
-def _file(name: str) -> str:
+def about(title: str) -> Iterator[Markup]:
+    """What stands in every `head`."""
+    yield tag("meta", charset="utf-8")
+    yield tag("meta", name="viewport", content="width=device-width, initial-scale=1")
+    yield tag("meta", name="referrer", content="no-referrer")
+    yield tag("meta", name="color-scheme", content="light dark")
+    yield tag("link", rel="icon", href="data:,")
+    yield tag("title", title)
+
+
+def title(report: Report) -> str:
+    """The outcome and the server, for the window."""
+    return f"{outcome(report)} {report.upstream or ''} · oauthtap"
+
+
+def part_of_page(name: str) -> str:
+    """A style sheet or script that lies beside this module."""
     return files(__name__).joinpath(name).read_text("utf-8")
 
 
@@ -70,7 +77,7 @@ def _policy(style: str, script: str) -> str:
     )
 
 
-def _lanes_style(count: int) -> str:
+def lanes_style(count: int) -> str:
     """The classes that place an arrow between its lanes, from the middle of one to the middle of the other."""
     rules = [f":root {{ --lanes: {count}; }}"]
     for left in range(count):
@@ -87,7 +94,8 @@ def _lanes_style(count: int) -> str:
 # --- the four answers
 
 
-def _head(report: Report) -> Iterator[Child]:
+def head(report: Report) -> Iterator[Child]:
+    """Outcome, milestones, cause, whose it is, what to change."""
     client = f"{report.client.name} {report.client.version or ''}".strip() if report.client else "an unknown client"
     yield tag("p", tag("b", "oauthtap"), " handshake report", class_="brand")
     yield tag("h1", outcome(report), class_="good" if report.connected else "bad")
@@ -150,33 +158,41 @@ def _answer(name: str, *text: Child) -> Markup:
     return tag("div", tag("dt", name), tag("dd", *text))
 
 
-# --- the sequence, and what stands below it
+# --- the sequence
 
 
 def _main(report: Report, exchanges: Sequence[Exchange], drawn: Legs) -> Iterator[Child]:
+    start = began(report)
+    drawn_rows = [row(one, drawn, start) for one in rows(report, exchanges)]
+    many = " many" if len(drawn_rows) > _MANY else ""
+    yield tag(
+        "main",
+        tag("h2", "What was said"),
+        tools(),
+        tag("div", tag("div", *lanes(drawn), class_="lanes"), *drawn_rows, class_=f"sequence{many}")
+        if drawn_rows
+        else tag("p", "No request arrived."),
+        *below(report),
+    )
+
+
+def rows(report: Report, exchanges: Sequence[Exchange]) -> list[Row]:
+    """A row for each exchange of the report, in its order."""
     seen = {exchange.id: exchange for exchange in exchanges}
     found: dict[int | None, list[Finding]] = {}
     for finding in report.findings:
         found.setdefault(finding.exchange, []).append(finding)
     parts = _parts(report)
-    start = next((step.at for step in report.exchanges if step.at is not None), None)
-    rows = [
-        row(Row(step, seen.get(step.id), found.get(step.id, []), parts.get(step.id, "")), drawn, start)
-        for step in report.exchanges
-    ]
-    lanes = tag("div", *(_lane(lane.name, lane.origin) for lane in drawn.lanes), class_="lanes")
-    many = " many" if len(rows) > _MANY else ""
-    yield tag(
-        "main",
-        tag("h2", "What was said"),
-        _tools(),
-        tag("div", lanes, *rows, class_=f"sequence{many}") if rows else tag("p", "No request arrived."),
-        *_findings(report),
-        *_below(report),
-    )
+    return [Row(step, seen.get(step.id), found.get(step.id, []), parts.get(step.id, "")) for step in report.exchanges]
 
 
-def _tools() -> Markup:
+def began(report: Report) -> float | None:
+    """When the first exchange came, in seconds since 1970; the rows count from it."""
+    return next((step.at for step in report.exchanges if step.at is not None), None)
+
+
+def tools() -> Markup:
+    """The buttons above the sequence; a script shows them."""
     buttons = (("all", "Open all"), ("none", "Close all"), ("found", "Only with findings"))
     return tag(
         "p",
@@ -187,8 +203,10 @@ def _tools() -> Markup:
     )  # fmt: skip
 
 
-def _lane(name: str, origin: str | None) -> Markup:
-    return tag("span", tag("b", name), tag("small", origin.partition("://")[2]) if origin else None)
+def lanes(drawn: Legs) -> Iterator[Markup]:
+    """The names above the lanes."""
+    for lane in drawn.lanes:
+        yield tag("span", tag("b", lane.name), tag("small", lane.origin.partition("://")[2]) if lane.origin else None)
 
 
 def _parts(report: Report) -> dict[int, Part]:
@@ -203,44 +221,3 @@ def _parts(report: Report) -> dict[int, Part]:
         if step.id > broken and (step.id in follows or told_by in parts):
             parts[step.id] = "after"
     return parts
-
-
-def _findings(report: Report) -> Iterator[Child]:
-    if not report.findings:
-        return
-    yield tag("h2", "Findings")
-    ranked = sorted(report.findings, key=lambda f: (f.consequence_of is not None, RANK[f.severity]))
-    yield tag("ul", *map(_finding, ranked), class_="findings")
-
-
-def _finding(finding: Finding) -> Markup:
-    where = tag("a", f"exchange {finding.exchange}", href=f"#x{finding.exchange}") if finding.exchange else "over all"
-    follows = f" · follows from {finding.consequence_of}" if finding.consequence_of else ""
-    return tag(
-        "li",
-        tag("b", f"{MARK[finding.severity]} {finding.severity}"),
-        " ",
-        words(finding.message),
-        " ",
-        tag("span", where, " · ", tag("code", finding.rule), " · ", away(finding.source_url, finding.source), follows,
-            class_="fine"),
-        class_=finding.severity if not finding.consequence_of else f"{finding.severity} after",
-    )  # fmt: skip
-
-
-def _below(report: Report) -> Iterator[Child]:
-    for heading, lines in others(report):
-        yield tag("h2", heading)
-        yield tag("ul", *(tag("li", words(line)) for line in lines))
-    if report.not_checked:
-        rows = sorted(report.not_checked, key=lambda row: row.because)
-        yield tag(
-            "details",
-            tag("summary", f"{len(rows)} rules had nothing to look at"),
-            tag("ul", *(tag("li", f"{why}: ", join(_ids(same))) for why, same in groupby(rows, lambda r: r.because))),
-            class_="unchecked",
-        )
-
-
-def _ids(rows: Iterator[object]) -> Iterator[Child]:
-    yield ", ".join(str(getattr(row, "rule", "")) for row in rows)

@@ -1,7 +1,7 @@
 "use strict";
 // Works without any of this: rows open by themselves, links lead to rows. Here are keys, curves and printing.
 const sequence = document.querySelector(".sequence");
-const rows = sequence ? [...sequence.querySelectorAll(".exchange")] : [];
+let rows = sequence ? [...sequence.querySelectorAll(".exchange")] : [];
 const LIMIT = 80; // more curves than this say nothing; then only those of the chosen row are drawn
 
 const row = (id) => document.getElementById("x" + id);
@@ -95,6 +95,11 @@ if (sequence) {
     redraw();
   });
   new ResizeObserver(redraw).observe(sequence);
+  sequence.addEventListener("rows", () => { // only the live page gets new ones
+    rows = [...sequence.querySelectorAll(".exchange")];
+    chosen = chosen && document.getElementById(chosen.id);
+    redraw();
+  });
   for (const button of document.querySelectorAll("[data-do]")) {
     button.hidden = false;
     if (button.dataset.do === "found") button.setAttribute("aria-pressed", "false");

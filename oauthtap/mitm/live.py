@@ -1,0 +1,185 @@
+"""The report while it grows, at `/oauthtap/` of mitmweb's own server, behind its password. Draws nothing itself.
+
+Nothing is computed while nobody looks, and looking takes at most a tenth of the time of the proxy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from datetime import date
+from typing import Any, ClassVar
+
+from mitmproxy.tools.web import app
+from mitmproxy.tools.web.master import WebMaster
+
+from oauthtap.render.html import live as drawing
+from oauthtap.tap import Tap
+
+PATH = "/oauthtap/"
+_LIVE = "oauthtap_live"
+_EVERY = 0.5
+"""Seconds between two updates, at least."""
+_SHARE = 10
+"""After an update we wait so many times as long as it took."""
+_AT_ONCE = 0.02
+"""Seconds of drawing after which it is the proxy's turn again."""
+_QUIET = (2.0, 15.0, 60.0, 300.0)
+"""Seconds of quiet after which absence tells something new."""
+_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:;"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def mount(master: WebMaster, tap: Tap) -> None:
+    """Serve the page from mitmweb's own server."""
+    live = Live(tap)
+    master.addons.add(live)
+    master.app.settings[_LIVE] = live
+    pages = [(r"/oauthtap/?", Page), (r"/oauthtap/page\.css", Style), (r"/oauthtap/((?:page|live)\.js)", Script)]
+    master.app.add_handlers(r".*", [*pages, (r"/oauthtap/updates", Updates)])
+
+
+class Live:
+    """Looks at the tap for as long as somebody looks at the page."""
+
+    name = _LIVE
+
+    def __init__(self, tap: Tap) -> None:
+        self._tap = tap
+        self._page = drawing.LivePage()
+        self._watchers: set[Updates] = set()
+        self._looking: asyncio.Task[None] | None = None
+        self._wanted = False
+        self.looks = 0
+        """How often the page was computed."""
+
+    async def pieces(self) -> drawing.Pieces:
+        """The page as of now."""
+        self.looks += 1
+        report = self._tap.report(now=time.time(), today=date.today())
+        steps = self._page.draw(report, tuple(step.exchange for step in self._tap.steps))
+        while True:
+            began = time.perf_counter()
+            while time.perf_counter() - began < _AT_ONCE:
+                try:
+                    next(steps)
+                except StopIteration as drawn:
+                    state: drawing.Pieces = drawn.value
+                    return state
+            await asyncio.sleep(0)
+
+    def join(self, watcher: Updates) -> None:
+        """Somebody looks, and has told what they have."""
+        self._watchers.add(watcher)
+        self._wanted = True
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.ensure_future(self._look())
+
+    def leave(self, watcher: Updates) -> None:
+        self._watchers.discard(watcher)
+
+    def done(self) -> None:
+        """The proxy ends."""
+        if self._looking is not None:
+            self._looking.cancel()
+
+    async def _look(self) -> None:
+        seen: Any = None
+        heard, quiet = time.monotonic(), list(_QUIET)
+        while self._watchers:
+            now = time.monotonic()
+            newest = (len(self._tap.steps), self._tap.steps[-1] if self._tap.steps else None)
+            if newest != seen:
+                seen, heard, quiet, self._wanted = newest, now, list(_QUIET), True
+            elif quiet and now - heard >= quiet[0]:
+                quiet.pop(0)
+                self._wanted = True
+            if self._wanted:
+                self._wanted = False
+                state = await self.pieces()
+                for watcher in list(self._watchers):
+                    watcher.show(state)
+            await asyncio.sleep(max(_EVERY, _SHARE * (time.monotonic() - now)))
+        self._page = drawing.LivePage()
+
+
+class Guarded(app.AuthRequestHandler):
+    """Says why it does not open."""
+
+    def auth_fail(self, invalid_password: bool) -> None:
+        """A sentence instead of an empty page."""
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        wrong = "This token is not the right one" if invalid_password else "This page needs its token"
+        self.finish(f"{wrong}: open the whole address that oauthtap printed when it started (the line Watch).\n")
+
+
+class Served(Guarded, app.RequestHandler):
+    """Allows less than mitmweb's own pages: nothing inline."""
+
+    def set_default_headers(self) -> None:
+        super().set_default_headers()
+        self.set_header("Content-Security-Policy", _POLICY)
+        self.set_header("Referrer-Policy", "no-referrer")
+        self.set_header("Cache-Control", "no-store")
+
+
+class Page(Served):
+    async def get(self) -> None:
+        """The session so far."""
+        state = await self.application.settings[_LIVE].pieces()
+        self.write(drawing.document(state, PATH))
+
+
+class Style(Served):
+    def get(self) -> None:
+        """The style sheet; `lanes` says for how many parties."""
+        count = self.get_argument("lanes", "1")[:2]
+        self.set_header("Content-Type", "text/css; charset=utf-8")
+        self.write(drawing.style(int(count) if count.isdecimal() else 1))
+
+
+class Script(Served):
+    def get(self, name: str) -> None:
+        """One of the two scripts."""
+        self.set_header("Content-Type", "text/javascript; charset=utf-8")
+        self.write(drawing.script(name))
+
+
+class Updates(Guarded, app.WebSocketEventBroadcaster):
+    """A page that is open. It says first which pieces it has, and then gets those that differ."""
+
+    connections: ClassVar[set[app.WebSocketEventBroadcaster]] = set()
+    _has: dict[str, str]
+
+    def on_message(self, message: str | bytes) -> None:
+        """What the page has: piece to digest. Anything else closes the connection."""
+        try:
+            self._has = dict(json.loads(message))
+        except (ValueError, TypeError):
+            self.close(1003, "not a list of pieces")
+            return
+        self.application.settings[_LIVE].join(self)
+
+    def on_close(self) -> None:
+        super().on_close()
+        self.application.settings[_LIVE].leave(self)
+
+    def show(self, state: drawing.Pieces) -> None:
+        """Send what differs; also when nothing does, which says that this is live."""
+        digests = state.digests
+        changed = [name for name, digest in digests.items() if self._has.get(name) != digest]
+        self._has = digests
+        self.send(
+            self._json_dumps(
+                {
+                    "title": state.title,
+                    "lanes": state.lanes,
+                    "order": state.order,
+                    "pieces": {name: state.pieces[name] for name in changed},
+                    "digests": {name: digests[name] for name in changed},
+                }
+            )
+        )
