@@ -44,6 +44,8 @@ _LONGEST = 70
 
 def run(arguments: Namespace) -> int:
     """Run a command under our eyes. Gives its exit code; 2 when it could not be started."""
+    if sys.platform == "win32":
+        raise Usage("run needs Linux or macOS. Try: oauthtap --upstream https://mcp.example.com/mcp")
     reach(arguments)
     own_rules.load(arguments.rules)
     FixFlags(arguments)
@@ -77,6 +79,7 @@ class Wrapped:
         self.upstream: str | None = arguments.upstream or only
         named_urls = (arguments.upstream,) if arguments.upstream else known.all
         self.interest = Interest([*named_urls, *recalled(named_urls)], everything=arguments.all)
+        self.fixes = FixFlags(arguments).fixes
         self.tap = Tap(self.upstream, arguments.revision, arguments.client, profiles())
         self.narrator = Narrator(sys.stderr)
         self.notes: dict[str, None] = {}
@@ -121,7 +124,7 @@ class Wrapped:
             ca=str(trusted),
             insecure=self.arguments.insecure,
             connect_to=tuple(self.arguments.connect_to),
-            fixes=FixFlags(self.arguments).fixes,
+            fixes=self.fixes,
             state=self.private,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -79,19 +80,10 @@ async def wrap(
     """
     if settings.web:
         ports.check(settings.web_port, "--web-port")
-
-    def keeps(exchange: Exchange) -> bool:
-        return interest.keeps(exchange, tap.handshake)
-
-    def on_step(step: Step) -> None:
-        interest.learn(step, tap.handshake)
-        ears.on_step(step)
-
-    heard = Ears(on_step, ears.on_flow, ears.on_listener, ears.on_note)
     password = secrets.token_urlsafe(24)
     with embed.quiet_logs(settings.verbose):
         master = embed.make_master(settings)
-        observer = Observer(tap, heard, settings.fixes or Fixes(frozenset(settings.fix)), keeps)
+        observer = _observer(settings, tap, ears, interest)
         addon = ForwardAddon(observer, interest, password, repairing=observer.repairing)
         starting = Starting(lambda: on_ready(_standing(settings, master, password)))
         embed.add_early(master, addon, Detours(settings), HttpSpoken(), *bounded(settings), starting)
@@ -101,6 +93,20 @@ async def wrap(
             open_web(master, settings, tap)
         await until_stopped(master, stop, signals=False)
     embed.forget_bundle(settings)
+
+
+def _observer(settings: Settings, tap: Tap, ears: Ears, interest: Interest) -> Observer:
+    """An observer that keeps what is of interest, and tells where it leads."""
+
+    def keeps(exchange: Exchange) -> bool:
+        return interest.keeps(exchange, tap.handshake)
+
+    def on_step(step: Step) -> None:
+        interest.learn(step, tap.handshake)
+        ears.on_step(step)
+
+    heard = dataclasses.replace(ears, on_step=on_step)
+    return Observer(tap, heard, settings.fixes or Fixes(frozenset(settings.fix)), keeps)
 
 
 def _standing(settings: Settings, master: Any, password: str) -> Standing:
