@@ -48,7 +48,6 @@ def run(arguments: Namespace) -> int:
         raise Usage("run needs Linux or macOS. Try: oauthtap --upstream https://mcp.example.com/mcp")
     reach(arguments)
     own_rules.load(arguments.rules)
-    FixFlags(arguments)
     if arguments.upstream:
         endpoint(arguments.upstream, "oauthtap run --upstream")
     command = [word for place, word in enumerate(arguments.words) if place or word != "--"]
