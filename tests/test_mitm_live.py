@@ -90,7 +90,7 @@ async def test_the_page_shows_the_session_so_far_and_upstream_text_is_text() -> 
     async with watched() as (tap, page, query):
         before = await tap.client.get(f"{page}?{query}")
         assert before.status_code == 200
-        assert "Waiting for the first request" in before.text
+        assert "first request." in before.text
         await visit(tap, "/mcp", "/.well-known/oauth-protected-resource", "/token")
         text = (await tap.client.get(page)).text  # the cookie opens it now
     seen = Page(text)
@@ -169,6 +169,18 @@ async def test_nonsense_over_the_socket_closes_it() -> None:
         assert socket.close_code == 1003
 
 
+def test_our_own_look_is_no_verdict_as_long_as_the_client_sent_nothing() -> None:
+    tap, page = Tap(resource="https://mcp.example.com/mcp"), drawing.LivePage()
+    request = Request(method="POST", url="https://mcp.example.com/mcp")
+    tap.feed(Exchange(request=request, response=Response(status=401), actor="reporter"))
+    head = drawn(page, tap.report(), [step.exchange for step in tap.steps])[1].pieces["head"]
+    assert "Waiting for the client" in head
+    assert "Cause" not in head
+    tap.feed(Exchange(request=request, response=Response(status=401)))
+    state = drawn(page, tap.report(), [step.exchange for step in tap.steps])[1]
+    assert "Not connected" in state.pieces["head"]
+
+
 def test_a_long_session_shows_its_newest_and_the_broken_one() -> None:
     tap = Tap(resource="https://mcp.example.com/mcp", profiles=profiles())
     for number in range(drawing.NEWEST + 100):
@@ -212,7 +224,7 @@ async def test_a_browser_keeps_what_the_reader_has_in_hand(tmp_path: Path) -> No
     assert seen["open"] == {"x5": True, "x6": False}
     assert seen["focus"] == {"before": "x5", "after": "x5"}
     assert abs(seen["moved"]) <= 1
-    assert seen["status"] == "Live, 29 exchanges so far."
+    assert seen["status"] == "Live, 29 exchanges so far. What stands here may still change."
     assert seen["key"] == "x6", "arrow keys know the new rows"
     assert seen["last"] == "x29"
     assert seen["dialogs"] == []

@@ -22,6 +22,15 @@ function made(text) {
 
 const FOCUS = "a[href], button, summary";
 
+// Rows that the reader opened or closed. The others follow the report: open where it went wrong.
+const touched = new Set();
+document.addEventListener("click", (event) => {
+  const row = event.target.closest(".exchange > summary")?.parentElement, link = event.target.closest('a[href^="#x"]');
+  if (row) touched.add(row.id);
+  if (link) touched.add(link.hash.slice(1));
+  if (event.target.closest("[data-do]")) for (const one of table.querySelectorAll(".exchange")) touched.add(one.id);
+}, true);
+
 function held(element) {
   const focus = [...element.querySelectorAll(FOCUS)].indexOf(document.activeElement);
   return { focus, open: [...element.querySelectorAll("details")].map((one) => one.open) };
@@ -55,8 +64,7 @@ function exchangeRow(id, text) {
   const fresh = made(text).firstElementChild, old = document.getElementById(id);
   if (!old) return fresh;
   const before = held(old);
-  const breaks = fresh.classList.contains("broken") && !old.classList.contains("broken");
-  fresh.open = old.open || breaks;
+  if (touched.has(id) || before.focus >= 0) fresh.open = old.open;
   old.replaceWith(fresh);
   given(fresh, before);
   return fresh;
@@ -92,7 +100,7 @@ function take(news) {
   table.classList.toggle("many", news.order.length > MANY);
   table.dispatchEvent(new Event("rows"));
   anchored(before);
-  say("yes", `Live, ${news.order.length} exchange${news.order.length === 1 ? "" : "s"} so far.`);
+  say("yes", `Live, ${news.order.length} exchange${news.order.length === 1 ? "" : "s"} so far. What stands here may still change.`);
 }
 
 function connect() {

@@ -47,6 +47,9 @@ class LivePage:
 
     def draw(self, report: Report, exchanges: Sequence[Exchange]) -> Generator[None, None, Pieces]:
         """Stops after each row that had to be drawn, so that others can work meanwhile; returns the pieces."""
+        waits = all(step.actor == "reporter" for step in report.exchanges)
+        if waits:
+            report = report.model_copy(update={"cause": None})
         drawn, start = legs(report), began(report)
         shown = newest(report)
         kept: dict[int, tuple[object, Markup]] = {}
@@ -60,7 +63,7 @@ class LivePage:
             kept[one.step.id] = known
         self._drawn = kept
         pieces = {
-            "head": join(head(report)),
+            "head": join(_waiting(report) if waits else head(report)),
             "lanes": join(lanes(drawn)),
             "below": join([_missing(report, shown), *below(shown)]),
         }
@@ -78,10 +81,17 @@ def newest(report: Report) -> Report:
     return report.model_copy(update={"exchanges": old + recent, "findings": found})
 
 
+def _waiting(report: Report) -> list[Markup]:
+    """Nothing from the client yet: no verdict, whatever our own look has found."""
+    return [
+        tag("p", tag("b", "oauthtap"), " handshake report", class_="brand"),
+        tag("h1", "Waiting for the client's first request."),
+        tag("p", tag("code", report.upstream or "unknown server"), class_="fine"),
+    ]
+
+
 def _missing(report: Report, shown: Report) -> Markup | None:
     count = len(report.exchanges)
-    if not count:
-        return tag("p", "Waiting for the first request.")
     if count == len(shown.exchanges):
         return None
     return tag(
