@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from oauthtap.findings import Finding
+from oauthtap.findings import Finding, Patch
 from oauthtap.fixes import Fix, When, holds_alias, of_patch
 from oauthtap.fixfile import FixError, chosen
 from oauthtap.mending import Fixes
@@ -113,9 +113,7 @@ def _missing(made: Sequence[Exchange], kept: Sequence[Exchange]) -> tuple[int, .
 def proposals(step: Step | None, finding: Finding) -> tuple[Fix, ...]:
     """What may cure a finding: the patch of its rule for this exchange, else presets that need no value."""
     if finding.patch is not None and step is not None and not holds_alias(finding.patch):
-        asked = step.exchange.request
-        when = When(stage=(finding.stage,), method=asked.method, url=_literal(asked.bare_url))
-        return (of_patch(finding.rule, finding.patch, when),)
+        return (of_patch(finding.rule, finding.patch, _where(step, finding.stage, finding.patch)),)
     try:
         return tuple(fix for fix in chosen(finding.rule) if not fix.by_hand)
     except FixError:
@@ -164,6 +162,18 @@ def _fewer(new_tap: NewTap, steps: Sequence[Step], trial: Trial) -> Trial:
             less = lay_over(new_tap, steps, tuple(one for one in trial.fixes if one is not fix))
             trial = less if less.enough else trial
     return trial
+
+
+def _where(step: Step, stage: str, patch: Patch) -> When:
+    """The place of the exchange; where the patch says nothing of the place, all that are answered alike.
+
+    A client told that one metadata place is empty goes on to the next, which was never requested so far.
+    """
+    asked, response = step.exchange.request, step.exchange.response
+    status = (response.status,) if response is not None else ()
+    if response is None or patch.merge is not None or patch.body is not None or patch.headers:
+        return When(stage=(stage,), method=asked.method, url=_literal(asked.bare_url), status=status)
+    return When(stage=(stage,), method=asked.method, status=status, media_type=(response.media_type,))
 
 
 def _literal(url: str) -> str:
