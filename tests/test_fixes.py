@@ -18,10 +18,11 @@ import pytest
 from benchmarks.score import RECORDINGS
 from oauthtap import fixfile, notation, rules, sources
 from oauthtap.candidates import candidates, states, vendor_of
+from oauthtap.changes import Answer, Asked
 from oauthtap.cli.errors import Usage
 from oauthtap.cli.fixing import FixFlags
 from oauthtap.findings import Finding, Patch
-from oauthtap.fixes import Answer, Asked, Fix, When, holds_alias, of_patch, stages_of
+from oauthtap.fixes import Fix, When, holds_alias, of_patch, stages_of
 from oauthtap.mending import Fixes
 from oauthtap.presets import presets
 from oauthtap.tap import Step, Tap

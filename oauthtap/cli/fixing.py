@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from oauthtap import fixfile, rules
+from oauthtap.changes import Answer
 from oauthtap.cli.errors import Usage
-from oauthtap.fixes import Answer, Fix
+from oauthtap.fixes import Fix
 from oauthtap.fixfile import FixError
 from oauthtap.mending import Fixes
 from oauthtap.presets import presets
