@@ -19,7 +19,7 @@ from oauthtap.cli.deaf import deaf
 from oauthtap.cli.errors import Usage
 from oauthtap.cli.fixing import FixFlags
 from oauthtap.cli.named import named
-from oauthtap.cli.narrator import Narrator
+from oauthtap.cli.narrator import Narrator, addresses
 from oauthtap.cli.notebook import Notebook
 from oauthtap.cli.openings import listening, make_commands
 from oauthtap.cli.reaching import endpoint, reach
@@ -151,8 +151,8 @@ class Wrapped:
             self.narrator.warn(plain(sentence))
         if any(os.environ.get(name) for name in PROXY):
             self.narrator.warn("A proxy is set in the environment; while oauthtap runs, it is not used.")
-        if standing.web_url:
-            self.narrator.say(f"  Watch:    {standing.web_url}")
+        if lines := addresses(standing.web_url):
+            self.narrator.say(*lines)
 
     def _opened(self, url: str) -> None:
         """The child opens a browser: its first request is recorded, and no answer ever comes by us."""
