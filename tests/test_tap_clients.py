@@ -178,7 +178,7 @@ def test_seed1fix_connects_and_its_three_remaining_defects_are_named(through: Th
         "challenge-resource-metadata-root-for-path",
         "challenge-error-without-credentials",
     } <= sat.rules
-    assert sat.report["exchanges"][0]["actor"] == "reporter"
+    assert "reporter" in {exchange["actor"] for exchange in sat.report["exchanges"]}
 
 
 FAULTS = {
