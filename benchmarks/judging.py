@@ -26,7 +26,7 @@ def session(length: int) -> Iterator[Exchange]:
     yield from recorded[:length]
     last = next(e for e in reversed(recorded) if e.ok and e.request.method == "POST")
     for number in range(len(recorded) + 1, length + 1):
-        yield last.model_copy(update={"id": number, "at": (last.at or 0) + number})
+        yield last.model_copy(update={"id": number, "at": (last.at or 0) + number / 10})  # within the life of its token
 
 
 def seconds(length: int) -> float:
