@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from mitmproxy import http
 from mitmproxy.net.http.status_codes import RESPONSES
@@ -138,13 +139,13 @@ class TapAddon:
 
     # --- the answer
 
-    async def responseheaders(self, flow: http.HTTPFlow) -> None:
+    def responseheaders(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Let a stream pass as it comes; everything else waits to be read and renamed."""
         if flow.id not in self._passages or flow.response is None:
-            return
+            return None
         passage, _ = self._passages[flow.id]
         if passage.made or FAILED in flow.metadata:
-            return
+            return None
         passage.answered = tuple(
             (name, restored(value, passage.swap)) for name, value in translate.lines(flow.response)
         )
@@ -152,35 +153,55 @@ class TapAddon:
             flow.response.reason = RESPONSES.get(flow.response.status_code, "")
         if passes_unbuffered(flow, repairing=self._observer.repairing):
             head = Response(status=flow.response.status_code, headers=passage.answered)
-            await self._opening.open_named("mcp", head, passage)
-            flow.response.headers = http.Headers(_bytes(self._renamed_headers(passage, head)))
-            start(flow, passage, lambda: self.origins, lambda: self._observer.judge_stream(flow, passage, ended=False))
+            if origins := self._opening.wanted("mcp", head, passage):
+                return self._open_then(origins, partial(self._pass_on, flow, passage, head))
+            self._pass_on(flow, passage, head)
+        return None
 
-    async def response(self, flow: http.HTTPFlow) -> None:
-        """Observe, repair, rename."""
+    async def _open_then(self, origins: list[str], go_on: Callable[[], None]) -> None:
+        """An origin has to be there before the client hears of it."""
+        await self._opening.open(origins)
+        go_on()
+
+    def _pass_on(self, flow: http.HTTPFlow, passage: Passage, head: Response) -> None:
+        assert flow.response is not None
+        flow.response.headers = http.Headers(_bytes(self._renamed_headers(passage, head)))
+        start(flow, passage, lambda: self.origins, lambda: self._observer.judge_stream(flow, passage, ended=False))
+
+    def response(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
+        """Observe, repair, rename. Waits only where an origin is named for the first time."""
         passage, _ = self._passages.pop(flow.id, (None, flow))
         if passage is None or flow.response is None:
-            return
+            return None
         if passage.copy is not None:
             self._observer.judge_stream(flow, passage, ended=True)
         elif not passage.made:
-            await self._answer(flow, passage)
+            return self._answer(flow, passage)
         self._observer.finished(flow, passage)
+        return None
 
-    async def _answer(self, flow: http.HTTPFlow, passage: Passage) -> None:
+    def _answer(self, flow: http.HTTPFlow, passage: Passage) -> Awaitable[None] | None:
         assert flow.response is not None
         came = translate.answered(flow, passage.answered or ())
         original = translate.with_body(came, restored(came.body or "", passage.swap)) if passage.swap else came
         error = translate.unreadable(flow.response)
         repaired = self._observer.judge(flow, passage, original, error=error) or original
         kind = kind_of(passage.step) if passage.step else "other"
-        await self._opening.open_named(kind, repaired, passage)
+        give = partial(self._give, flow, passage, came, kind, repaired)
+        if origins := self._opening.wanted(kind, repaired, passage):
+            return self._open_then(origins, give)
+        give()
+        return None
+
+    def _give(self, flow: http.HTTPFlow, passage: Passage, came: Response, kind: Kind, repaired: Response) -> None:
+        assert flow.response is not None
         self._learn(kind, passage, repaired)
         if passage.guessed and is_a_page(repaired, passage):
             flow.response = _redirect(passage.sent)
-            return
-        now = Response(status=came.status, headers=translate.lines(flow.response), body=came.body)
-        translate.put_response(flow, now, self._renamed(kind, passage, repaired))
+        else:
+            now = Response(status=came.status, headers=translate.lines(flow.response), body=came.body)
+            translate.put_response(flow, now, self._renamed(kind, passage, repaired))
+        self._observer.finished(flow, passage)
 
     def _renamed(self, kind: Kind, passage: Passage, answer: Response) -> Response:
         """The answer in local names. On its way back to our own callback a redirect keeps our URI."""

@@ -1,21 +1,48 @@
-"""Hooks called from a table. Knows mitmproxy's addon manager and nothing else.
+"""Hooks called from a table. Knows mitmproxy's addon manager and its own addons; knows nothing of OAuth.
 
 mitmproxy asks every one of its thirty-odd addons, for each event anew, whether it wants
-that event: that is most of what a request costs. Who wants what is looked up once here.
+that event: that is most of what a request costs. Who wants what is looked up once here,
+and an addon of mitmproxy's own that nobody has given anything to do is not asked at all.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import types
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 from typing import Any
 
-from mitmproxy import exceptions, hooks
+from mitmproxy import addons, exceptions, flow, hooks
 from mitmproxy.addonmanager import AddonManager, safecall, traverse
+from mitmproxy.addons import intercept
 from mitmproxy.master import Master
 
 Handlers = list[list[Callable[..., Any]]]
+"""For each addon that has the hook, its handler and those of the addons it holds."""
+
+_IDLE_WITHOUT: tuple[tuple[type, str], ...] = (
+    (addons.blocklist.BlockList, "items"),
+    (addons.mapremote.MapRemote, "replacements"),
+    (addons.maplocal.MapLocal, "replacements"),
+    (addons.modifybody.ModifyBody, "replacements"),
+    (addons.modifyheaders.ModifyHeaders, "replacements"),
+    (addons.proxyauth.ProxyAuth, "validator"),
+    (addons.upstream_auth.UpstreamAuth, "auth"),
+    (addons.stickyauth.StickyAuth, "flt"),
+    (addons.stickycookie.StickyCookie, "flt"),
+    (addons.save.Save, "stream"),
+    (intercept.Intercept, "filt"),
+)
+"""An addon, and what an option has to give it before it does anything in the hooks of a request."""
+_IDLE_UNLESS: tuple[tuple[type, str], ...] = (
+    (addons.anticache.AntiCache, "anticache"),
+    (addons.anticomp.AntiComp, "anticomp"),
+    (addons.savehar.SaveHar, "hardump"),
+)
+"""The same, and the option that it asks for each time."""
+_OF_A_REQUEST = ("requestheaders", "request", "responseheaders", "response")
 
 
 class TableOfHooks(AddonManager):
@@ -36,16 +63,60 @@ class TableOfHooks(AddonManager):
         self._table.clear()
 
     async def trigger_event(self, event: hooks.Hook) -> None:
-        for handlers in self._handlers(event.name):
+        if (rest := self._call(self._handlers(event.name), event.args())) is not None:
+            await rest
+
+    def at_once(self, event: hooks.Hook) -> Awaitable[None] | None:
+        """`handle_lifecycle` without a task to run it in; what is left of it where something has to be waited for."""
+        subject = getattr(event, _subject(type(event)))
+        rest = self._call(self._handlers(event.name), (subject,))
+        if rest is not None:
+            return self._then(rest, subject)
+        if isinstance(subject, flow.Flow):
+            rest = self._call(self._handlers("update"), ([subject],))
+            if rest is not None or subject.intercepted:
+                return self._resumed(rest, subject)
+        return None
+
+    async def _then(self, rest: Awaitable[None], subject: Any) -> None:
+        await rest
+        if isinstance(subject, flow.Flow):
+            await self._resumed(self._call(self._handlers("update"), ([subject],)), subject)
+
+    async def _resumed(self, rest: Awaitable[None] | None, subject: flow.Flow) -> None:
+        if rest is not None:
+            await rest
+        await subject.wait_for_resume()
+
+    def _call(self, handlers: Handlers, arguments: Sequence[Any]) -> Awaitable[None] | None:
+        for place, group in enumerate(handlers):
             try:
-                with safecall():
-                    arguments = event.args()
-                    for handler in handlers:
-                        result = handler(*arguments)
-                        if result is not None and inspect.isawaitable(result):
-                            await result
+                for number, handler in enumerate(group):
+                    result = handler(*arguments)
+                    if result is not None and inspect.isawaitable(result):
+                        return self._wait(result, group[number + 1 :], handlers[place + 1 :], arguments)
             except exceptions.AddonHalt:
-                return
+                return None
+            except Exception:
+                with safecall():
+                    raise
+        return None
+
+    async def _wait(
+        self, result: Awaitable[Any], group: list[Callable[..., Any]], others: Handlers, arguments: Sequence[Any]
+    ) -> None:
+        """The rest of a hook, from the first handler on that has to wait."""
+        try:
+            with safecall():
+                await result
+                for handler in group:
+                    result = handler(*arguments)
+                    if result is not None and inspect.isawaitable(result):
+                        await result
+        except exceptions.AddonHalt:
+            return
+        if (rest := self._call(others, arguments)) is not None:
+            await rest
 
     def _handlers(self, name: str) -> Handlers:
         if not self._table:
@@ -60,15 +131,41 @@ class TableOfHooks(AddonManager):
     def _look_up(self, name: str) -> Handlers:
         found = []
         for addon in self.chain:
+            if name in _OF_A_REQUEST and self._is_idle(addon):
+                continue
             handlers = [getattr(each, name, None) for each in traverse([addon])]
             wanted = [one for one in handlers if callable(one) and not isinstance(one, types.ModuleType)]
             if wanted:
                 found.append(wanted)
         return found
 
+    def _is_idle(self, addon: Any) -> bool:
+        for kind, member in _IDLE_WITHOUT:
+            if isinstance(addon, kind):
+                return not getattr(addon, member, True)
+        for kind, option in _IDLE_UNLESS:
+            if isinstance(addon, kind):
+                return not getattr(self.master.options, option, True)
+        return False
+
+    def forget(self, updated: object) -> None:
+        """Options have changed: somebody may have got something to do."""
+        self._table.clear()
+
+
+@cache
+def _subject(kind: Any) -> str:
+    """The one member of such an event."""
+    (member,) = dataclasses.fields(kind)
+    return member.name
+
 
 def install(master: Master) -> None:
     """Let this master dispatch from a table, where its addon manager is the kind we know."""
-    if type(master.addons) is AddonManager:
-        master.addons.__class__ = TableOfHooks
-        master.addons._table, master.addons._nesting = {}, []  # type: ignore[attr-defined]
+    manager = master.addons
+    if type(manager) is AddonManager:
+        manager.__class__ = TableOfHooks
+        assert isinstance(manager, TableOfHooks)
+        manager._table, manager._nesting = {}, []
+        # Behind the manager itself, which tells the addons: signals are sent in the order of connecting.
+        master.options.changed.connect(manager.forget)

@@ -14,7 +14,7 @@ from mitmproxy import addons, exceptions, options
 from mitmproxy.addons.errorcheck import ErrorCheck
 from mitmproxy.master import Master
 
-from oauthtap.mitm import dispatch
+from oauthtap.mitm import carrying, dispatch
 from oauthtap.mitm.settings import Settings, StartupError
 
 _DAY = 86400
@@ -63,6 +63,7 @@ def add_early(master: Master, *ours: Any) -> None:
         place = master.addons.chain.index(master.addons.get("scriptloader"))
         master.addons.chain.insert(place + 1, addon)
     dispatch.install(master)
+    carrying.install()
 
 
 def configure(master: Master, settings: Settings, modes: list[str]) -> None:

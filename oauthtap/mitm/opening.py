@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from oauthtap import reachable, rename_answers, urls
 from oauthtap.mitm import translate
 from oauthtap.mitm.hops import Hops
@@ -23,17 +25,25 @@ class Opening:
         self.origins = origins
         self._listeners, self._hops, self._observer = listeners, hops, observer
 
-    async def open_named(self, kind: Kind, answer: Response, passage: Passage) -> None:
-        """A port for every origin that this answer names, where one may be opened.
+    def wanted(self, kind: Kind, answer: Response, passage: Passage) -> list[str]:
+        """The origins that this answer names and that have no port yet.
 
-        Not for pages: a browser that is sent on belongs at the real place.
+        None for pages: a browser that is sent on belongs at the real place.
         """
         in_browser = passage.meant is not None and translate.actor_of(passage.meant) == "browser"
         if kind == "other" or in_browser or (kind != "mcp" and answer.status >= 400):
-            return
-        for url in rename_answers.named(kind, answer):
-            origin = urls.origin(url)
-            if origin and origin not in self.origins.ports and not self.origins.is_local(url):
+            return []
+        named = {urls.origin(url): url for url in rename_answers.named(kind, answer)}
+        return [
+            origin
+            for origin, url in named.items()
+            if origin and origin not in self.origins.ports and not self.origins.is_local(url)
+        ]
+
+    async def open(self, origins: Iterable[str]) -> None:
+        """A port for each of these origins, where one may be opened."""
+        for origin in origins:
+            if origin not in self.origins.ports:
                 await self._open(origin)
 
     async def _open(self, origin: str) -> None:
