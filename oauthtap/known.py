@@ -19,6 +19,8 @@ SHORTEST = 8
 """Shorter values occur by chance."""
 _LONGEST, _LONGEST_AWKWARD = 20_000, 500
 """Beyond this, no real secret is looked for in any other spelling, or has no run of plain characters."""
+_CLEAN = 20_000
+"""How many runs are kept in mind as holding nothing: most of a session's text comes again."""
 _RUN = re.compile(r"[A-Za-z0-9_-]{8,}")
 _SIMPLE = re.compile(r"[A-Za-z0-9_.-]+")
 _ENTITIES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos", "+": "plus", "=": "equals", "/": "sol"}
@@ -120,8 +122,10 @@ class Known:
             hits = [w for i in range(len(run) - 7) if (w := run[i : i + 8]) in anchors]
             for hit in hits:
                 found.update(dict.fromkeys(anchors[hit]))
-            if not hits and len(clean) < 50_000:
+            if not hits:
                 clean.add(run)
+        if len(clean) > _CLEAN:
+            clean.clear()
         if self._awkward and self._any_awkward(text):
             found.update(dict.fromkeys(self._awkward))
         return sorted(found, key=lambda needle: -len(needle.text))

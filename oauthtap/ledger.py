@@ -22,6 +22,11 @@ class Ledger:
         self._numbers: dict[str, tuple[str, int]] = {}
         self._highest: dict[str, int] = {}
 
+    @property
+    def learned(self) -> int:
+        """How much was learned so far. As long as it stays the same, so does what is struck out of a text."""
+        return len(self._numbers) + len(self.public)
+
     def __contains__(self, secret: str) -> bool:
         return secret in self._numbers
 

@@ -101,6 +101,8 @@ JWT = re.compile(
     r"|(?<![\w.-])(?P<value>ey[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+)?)"
 )
 """Anything shaped like a JWT, wherever it stands, but for the members that are meant to be read."""
+JWT_BEGINS = re.compile(r"(?<![\w.-])ey[A-Za-z0-9_-]{8,}\.")
+"""Without this there is none: looked for first, because it is found sooner."""
 PERSON_MEMBER = re.compile(
     rf'(?P<open>"(?P<name>{"|".join(sorted(PERSON - {"name"}))})"\s*:\s*")(?P<value>(?:[^"\\]|\\.)*)(?P<close>")'
 )
@@ -112,6 +114,17 @@ _SECRET_HEADER = re.compile(
 )
 _URN = "urn:ietf:params:oauth:request_uri:"
 _WORDS = re.compile(r"[A-Za-z]+(?:[_.:/-][A-Za-z]+)*|[A-Z]+(?:_?[A-Z0-9]+)*")
+
+
+_HINTS = ("token", "code", "secret", "assertion", "samlresponse", "passw", "otp", "request_uri", "auth_req_id", "key")
+_ODD = re.compile("[\u0131\u017f\u212a]")
+"""Letters that a pattern takes for `i`, `s` and `k`, and that have another lower case."""
+
+
+def may_hold_a_name(text: str) -> bool:
+    """False only where no pattern here that looks for the name of a secret can match: each such name has a hint in it."""
+    lower = text.lower()
+    return any(hint in lower for hint in _HINTS) or (not text.isascii() and _ODD.search(text) is not None)
 
 
 def kind_of(name: str) -> str | None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 from urllib.parse import quote_plus, unquote, unquote_plus
 
 from oauthtap import credentials, places
@@ -26,6 +27,11 @@ _PARAMS_IN_HEADERS = re.compile(r"[?&#;]\w+=|%3[DF]", re.IGNORECASE)
 _NAME_CLAIM = re.compile(r'(?P<open>"(?P<name>name)"\s*:\s*")(?P<value>(?:[^"\\]|\\.)*)(?P<close>")')
 
 Write = Callable[[str], str]
+Line = tuple[str, str]
+Body = tuple[bool, str, str]
+"""It is of a request, its media type, its text."""
+_SETTLED, _BODIES = 4000, 8
+"""How many lines and how many bodies are kept in mind."""
 
 
 def _in_url(alias: str) -> str:
@@ -51,6 +57,16 @@ class Redactor:
         self._persons = claims
         self._ledger = Ledger(self._strike_claims)
         self._known = self._ledger.known
+        self._settled: dict[Line | str, Any] = {}
+        """Header lines and URLs that were looked at since something was learned, as they are struck; and
+        no secret known stands anywhere in them."""
+        self._bodies: dict[Body, str] = {}
+        """The same for the newest bodies."""
+        self._settled_at = 0
+        self._fresh: list[str] = []
+        """What of the exchange in hand is not settled."""
+        self._last: Exchange | None = None
+        self._last_at = 0
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -60,21 +76,36 @@ class Redactor:
     def strike(self, exchange: Exchange) -> Exchange:
         """The exchange without its secrets; the same object when it has none."""
         before = (exchange.request, exchange.response, exchange.shown, exchange.error)
-        self._ledger.go_on_after(_all_text(before))
+        self._ledger.go_on_after("\n".join(self._unsettled(before)))
+        learned, self._fresh = self._ledger.learned, [exchange.error] if exchange.error else []
         request = self._request(exchange.request)
         response, shown = self._response(exchange.response), self._response(exchange.shown)
         error = exchange.error
-        needles = self._known.within(_all_text((request, response, shown, error)))
+        # What was learned just now may stand in what has been settled before.
+        news = self._ledger.learned != learned
+        needles = self._known.within(_all_text((request, response, shown, error)) if news else "\n".join(self._fresh))
         if needles or any(message and message.truncated for message in (request, response, shown)):
             request = self._swept(request, needles)
             response = self._swept(response, needles) if response else None
             shown = self._swept(shown, needles) if shown else None
             error = self._known.strike(error, needles) if error else error
-        if (request, response, shown, error) == before:
-            return exchange
-        # Not model_copy: it would copy what has been computed from the unstruck text.
-        members = {name: getattr(exchange, name) for name in Exchange.model_fields}
-        return Exchange(**{**members, "request": request, "response": response, "shown": shown, "error": error})
+        self._last = exchange
+        if (request, response, shown, error) != before:
+            members = {name: getattr(exchange, name) for name in Exchange.model_fields}
+            members |= {"request": request, "response": response, "shown": shown, "error": error}
+            # Not model_copy: it would copy what has been computed from the unstruck text.
+            self._last = Exchange.of(**members)
+        self._last_at = self._ledger.learned
+        return self._last
+
+    @property
+    def learned(self) -> int:
+        """How much was learned so far."""
+        return self._ledger.learned
+
+    def is_newest(self, exchange: Exchange) -> bool:
+        """It was struck last, and nothing was learned since: no secret known now can stand in it."""
+        return exchange is self._last and self._last_at == self._ledger.learned
 
     def strike_url(self, url: str) -> str:
         """A URL by itself, as it looks in struck exchanges: one the user typed may hold an API key."""
@@ -94,22 +125,85 @@ class Redactor:
     # --- one message
 
     def _request(self, request: Request) -> Request:
-        url = self._url(request.url)
+        url = self._settle(request.url, request.url, self._url)
         headers, body = self._headers(request.headers, _is_client_login(request)), self._body(request)
-        if (url, headers, body) == (request.url, request.headers, request.body):
-            return request
-        return Request(method=request.method, url=url, headers=headers, body=body, truncated=request.truncated)
+        if (url, body) == (request.url, request.body):
+            return request if headers == request.headers else request.with_headers(headers)
+        return Request.of(method=request.method, url=url, headers=headers, body=body, truncated=request.truncated)
 
     def _response(self, response: Response | None) -> Response | None:
         if response is None:
             return None
         headers, body = self._headers(response.headers, False), self._body(response)
-        if (headers, body) == (response.headers, response.body):
-            return response
-        return Response(status=response.status, headers=headers, body=body, truncated=response.truncated)
+        if body == response.body:
+            return response if headers == response.headers else response.with_headers(headers)
+        return Response.of(status=response.status, headers=headers, body=body, truncated=response.truncated)
+
+    # --- what need not be looked at again
+
+    def _unsettled(self, parts: Iterable[Request | Response | str | None]) -> Iterator[str]:
+        """Every text of an exchange that is not settled."""
+        self._forget()
+        for part in parts:
+            if isinstance(part, str):
+                yield part
+            elif part is not None:
+                yield from (line[1] for line in part.headers if line not in self._settled)
+                yield part.body or ""
+                if isinstance(part, Request) and part.url not in self._settled:
+                    yield part.url
+
+    def _forget(self) -> None:
+        """Something was learned, or much was settled: look at everything anew."""
+        if self._settled_at != self._ledger.learned or len(self._settled) > _SETTLED:
+            self._settled_at = self._ledger.learned
+            self._settled.clear()
+            self._bodies.clear()
+
+    def _settle(self, key: Line | str, text: str, strike: Write) -> str:
+        """A text as it is struck, looked at only once for as long as nothing is learned."""
+        if self._settled_at == (learned := self._ledger.learned) and (known := self._settled.get(key)) is not None:
+            return str(known)
+        struck = strike(text)
+        if self._settled_at == learned == self._ledger.learned and not self._known.within(struck):
+            self._settled[key] = struck
+        else:
+            self._fresh.append(struck)
+        return struck
 
     def _headers(self, headers: Pairs, client_login: bool) -> Pairs:
-        return tuple((name, self._header(name.lower(), value, client_login)) for name, value in headers)
+        """`client_login`: what stands in Authorization is read in another way, and so never settled."""
+        settled = self._settled if self._settled_at == self._ledger.learned and not client_login else {}
+        return tuple(settled.get(line) or self._line(line, client_login) for line in headers)
+
+    def _line(self, line: Line, client_login: bool) -> Line:
+        name, value = line
+        learned = self._ledger.learned
+        struck = self._header(name.lower(), value, client_login)
+        struck_line = line if struck == value else (name, struck)
+        settles = self._settled_at == learned == self._ledger.learned and not client_login
+        if settles and not self._known.within(struck):
+            self._settled[line] = struck_line
+        else:
+            self._fresh.append(struck)
+        return struck_line
+
+    def _body(self, message: Message) -> str | None:
+        text = message.body
+        if not text:
+            return text
+        key = (isinstance(message, Request), message.media_type, text)
+        learned = self._ledger.learned
+        if self._settled_at == learned and key in self._bodies:
+            return self._bodies[key]
+        struck = self._in_body(text, message)
+        if self._settled_at == learned == self._ledger.learned and not self._known.within(struck):
+            self._bodies[key] = struck
+            if len(self._bodies) > _BODIES:
+                del self._bodies[next(iter(self._bodies))]
+        else:
+            self._fresh.append(struck)
+        return struck
 
     def _header(self, name: str, value: str, client_login: bool) -> str:
         if name == "mcp-session-id":
@@ -122,20 +216,18 @@ class Redactor:
             return self._url(value) if " " not in value else self._parameters(value)
         return self._jwts(value, str) if "ey" in value else value
 
-    def _body(self, message: Message) -> str | None:
-        body = message.body
-        if not body:
-            return body
+    def _in_body(self, body: str, message: Message) -> str:
         if _FORM.match(body) and message.media_type not in ("text/html", "text/event-stream"):
             return self._pairs(body)
+        named = places.may_hold_a_name(body)
         if "{" in body:
-            body = self._members(body, isinstance(message, Request))
-        if "<" in body:
+            body = self._members(body, isinstance(message, Request)) if named else self._struck_persons(body)
+        if named and "<" in body:
             body = self._fields(body)
-        if "multipart/" in message.media_type:
+        if named and "multipart/" in message.media_type:
             body = places.PART.sub(lambda m: m["open"] + self._in_place(m["name"], m["value"], str, m["value"]), body)
         write = html.escape if body.lstrip()[:1] == "<" else _in_json if "{" in body else str
-        return self._jwts(self._parameters(body), write)
+        return self._jwts(self._parameters(body) if named else body, write)
 
     def _swept[M: Message](self, message: M, needles: list[Needle]) -> M:
         """The message without these secrets, wherever they stand, and without the beginning of one at a cut."""
@@ -220,9 +312,11 @@ class Redactor:
             return match["open"] + self._ledger.short(places.kind_of(name) or "token", value)
 
         text = places.MEMBER.sub(strike, text)
-        if self._persons:
-            text = places.PERSON_MEMBER.sub(self._strike_person, text)
+        text = self._struck_persons(text)
         return places.WRAPPED.sub(strike_wrapped, text) if '\\"' in text else text
+
+    def _struck_persons(self, text: str) -> str:
+        return places.PERSON_MEMBER.sub(self._strike_person, text) if self._persons else text
 
     def _strike_person(self, match: re.Match[str]) -> str:
         value = _unescaped(match["value"])
@@ -259,7 +353,7 @@ class Redactor:
                 return match[0]
             return write(self._ledger.alias("token", value))
 
-        return places.JWT.sub(strike, text) if "ey" in text else text
+        return places.JWT.sub(strike, text) if places.JWT_BEGINS.search(text) else text
 
     def _in_place(self, name: str, value: str, write: Write, raw: str) -> str:
         """What to write for the value of a parameter or member of that name; `raw` when it is no secret."""

@@ -87,7 +87,7 @@ class Tap:
     def feed(self, exchange: Exchange) -> Step:
         """Judge one exchange. Numbers it when it has no number yet. Never raises for what is in it."""
         if not exchange.id:
-            exchange = exchange.model_copy(update={"id": self._fed + 1})
+            exchange = Exchange.of(**{**vars(exchange), "id": self._fed + 1})
         struck = self.redactor.strike(exchange)
         stages = recognize(struck, self.handshake)
         self.handshake.announce(stages)

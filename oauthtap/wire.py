@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Literal, Self
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
@@ -21,10 +21,33 @@ Actor = Literal["client", "browser", "authorization-server", "gateway", "reporte
 Pairs = tuple[tuple[str, str], ...]
 
 
-class Message(BaseModel):
-    """Header lines in the order they came, and a body decoded to text."""
+_BODYS = ("json_value", "json_object", "form")
+"""What is worked out from the body alone."""
+
+
+class Value(BaseModel):
+    """A frozen value that can also be made of parts that are of the right types already."""
 
     model_config = ConfigDict(frozen=True)
+
+    @classmethod
+    def of(cls, **members: Any) -> Self:
+        """The same as calling the class, for values of ours: nothing is looked at again, and nothing copied."""
+        made = cls.__new__(cls)
+        object.__setattr__(made, "__dict__", {**_defaults(cls), **members})
+        object.__setattr__(made, "__pydantic_fields_set__", set(members))
+        object.__setattr__(made, "__pydantic_extra__", None)
+        object.__setattr__(made, "__pydantic_private__", None)
+        return made
+
+
+@cache
+def _defaults(kind: type[BaseModel]) -> dict[str, Any]:
+    return {name: field.default for name, field in kind.model_fields.items() if not field.is_required()}
+
+
+class Message(Value):
+    """Header lines in the order they came, and a body decoded to text."""
 
     headers: Pairs = ()
     body: str | None = ""
@@ -38,6 +61,13 @@ class Message(BaseModel):
         for name in copy.__dict__.keys() - type(self).model_fields.keys():
             del copy.__dict__[name]
         return copy
+
+    def with_headers(self, headers: Pairs) -> Self:
+        """The same message with other header lines. What its body says is not read again."""
+        members = {name: value for name, value in self.__dict__.items() if name in type(self).model_fields}
+        made = self.of(**{**members, "headers": headers})
+        made.__dict__.update((name, self.__dict__[name]) for name in _BODYS if name in self.__dict__)
+        return made
 
     def header_lines(self, name: str) -> tuple[str, ...]:
         """Every line of that name, any case, in order."""
@@ -112,10 +142,8 @@ class Response(Message):
     status: int
 
 
-class Exchange(BaseModel):
+class Exchange(Value):
     """One request and its answer."""
-
-    model_config = ConfigDict(frozen=True)
 
     id: int = 0
     """1 for the first exchange of a session; 0 until the tap has numbered it."""
@@ -136,6 +164,12 @@ class Exchange(BaseModel):
     injected: str | None = None
     """The fault oauthtap itself put here (`--inject`); never blamed on the upstream."""
 
+    def as_json(self) -> str:
+        """The exchange as JSON on one line, what is not said left out; it reads back as an equal one."""
+        if _newest[0] is not self:
+            _newest[:] = self, self.model_dump_json(exclude_defaults=True)
+        return str(_newest[1])
+
     @property
     def status(self) -> int | None:
         return self.response.status if self.response else None
@@ -149,6 +183,10 @@ class Exchange(BaseModel):
     def ended(self) -> float | None:
         """When the answer was complete: seconds since 1970."""
         return None if self.at is None else self.at + (self.took or 0.0)
+
+
+_newest: list[object] = [None, ""]
+"""The exchange that was written last, and its JSON: it is wanted in several places at once."""
 
 
 def _pairs(text: str) -> Pairs:

@@ -7,7 +7,7 @@ from typing import Any
 from mitmproxy import ctx, http
 
 from oauthtap.findings import RANK, Finding
-from oauthtap.mitm.flowfile import EXCHANGE
+from oauthtap.mitm.flowrecord import EXCHANGE
 from oauthtap.plain import plain
 from oauthtap.tap import Step
 
@@ -24,7 +24,7 @@ def annotate(flow: http.HTTPFlow, step: Step) -> None:
     if len(STEPS) > _KEPT:
         del STEPS[next(iter(STEPS))]
     worst = sorted(step.findings, key=lambda finding: RANK[finding.severity])
-    flow.metadata[EXCHANGE] = step.exchange.model_dump_json(exclude_defaults=True)
+    flow.metadata[EXCHANGE] = step.exchange.as_json()
     flow.metadata[STAGE] = step.stage
     flow.metadata[FINDINGS] = " ".join(f"{finding.severity}:{finding.rule}" for finding in worst)
     if step.because is not None:

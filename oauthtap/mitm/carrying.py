@@ -44,9 +44,7 @@ class QuickHandler(_Handler):
 class _HooksAtOnce:
     """Stands before the first layer and keeps the hooks to itself."""
 
-    def __init__(
-        self, layer: Any, addons: TableOfHooks, later: Callable[[StartHook, Awaitable[None]], None]
-    ) -> None:
+    def __init__(self, layer: Any, addons: TableOfHooks, later: Callable[[StartHook, Awaitable[None]], None]) -> None:
         self._layer, self._addons, self._later = layer, addons, later
 
     def __getattr__(self, name: str) -> Any:

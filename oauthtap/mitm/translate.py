@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from mitmproxy import http
@@ -14,6 +15,10 @@ from oauthtap.tap import Step
 from oauthtap.wire import Actor, Exchange, Pairs, Request, Response
 
 _TEXTUAL = ("text/", "application/json", "application/x-www-form-urlencoded", "application/xml", "application/jwt")
+_MARKS = (b"\x00\x00\xfe\xff", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
+"""Byte order marks: they say more than any header."""
+_JSON = (b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8")
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 @dataclass
@@ -45,7 +50,7 @@ class Passage:
 
 def asked(flow: http.HTTPFlow, local: str) -> Request:
     """The request as it came to us. `local`: our origin that it came to."""
-    return Request(
+    return Request.of(
         method=flow.request.method,
         url=local + flow.request.path,
         headers=lines(flow.request),
@@ -56,7 +61,7 @@ def asked(flow: http.HTTPFlow, local: str) -> Request:
 def answered(flow: http.HTTPFlow, headers: Pairs) -> Response:
     """The answer as the upstream sent it, with these header lines; `flow` has a whole one."""
     assert flow.response is not None
-    return Response(status=flow.response.status_code, headers=headers, body=_decoded(flow.response))
+    return Response.of(status=flow.response.status_code, headers=headers, body=_decoded(flow.response))
 
 
 def streamed(flow: http.HTTPFlow, headers: Pairs, copy: Copy, *, ended: bool) -> Response:
@@ -80,7 +85,7 @@ def exchange(
 ) -> Exchange:
     """The exchange to be judged; every text in it is proper Unicode."""
     begun = flow.request.timestamp_start
-    return Exchange(
+    return Exchange.of(
         request=_clean(meant),
         response=_clean(response) if response else None,
         error=error,
@@ -128,7 +133,10 @@ def put_response(flow: http.HTTPFlow, before: Response, after: Response) -> None
 
 def lines(message: http.Message) -> Pairs:
     """The header lines in order. What is no UTF-8 in them survives the way back."""
-    return tuple((name, value) for name, value in message.headers.items(multi=True))
+    return tuple(
+        (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
+        for name, value in message.headers.fields
+    )
 
 
 def _headers(pairs: Pairs) -> http.Headers:
@@ -139,6 +147,8 @@ def _headers(pairs: Pairs) -> http.Headers:
 
 def _decoded(message: http.Message) -> str | None:
     """The body as text; None when it was not kept, is no text, or cannot be decompressed."""
+    if (text := plain_json(message)) is not None:
+        return text
     if not message.raw_content:
         return None if message.raw_content is None else ""
     if _is_binary(message.headers.get("content-type", "").partition(";")[0].strip().lower()):
@@ -146,10 +156,27 @@ def _decoded(message: http.Message) -> str | None:
     return None if unreadable(message) else message.get_text(strict=False)
 
 
+def plain_json(message: http.Message) -> str | None:
+    """The body of the most common kind of message, as `get_text` reads it too: JSON in UTF-8, not packed.
+
+    None for every other.
+    """
+    data, kind = message.data.content, b""
+    if not data or data.startswith(_MARKS):
+        return None
+    for name, value in message.data.headers.fields:
+        lower = name.lower()
+        if lower == b"content-encoding" or (lower == b"content-type" and kind):
+            return None
+        if lower == b"content-type":
+            kind = value
+    return data.decode("utf-8", "surrogateescape") if kind in _JSON else None
+
+
 def unreadable(message: http.Message) -> str | None:
     """Why a body cannot be unpacked as its headers say, None when it can be."""
     try:
-        message.get_content(strict=True)
+        message.get_content(strict=True)  # the only one that tells when a Content-Encoding is not true
     except ValueError as problem:
         return f"the body cannot be decoded: {problem}"
     return None
@@ -165,7 +192,7 @@ def _clean[M: (Request, Response)](message: M) -> M:
     texts = [message.body or "", *(value for _, value in message.headers)]
     if isinstance(message, Request):
         texts.append(message.url)
-    if not any("\ud800" <= sign <= "\udfff" for text in texts if not text.isascii() for sign in text):
+    if not any(not text.isascii() and _HALF.search(text) for text in texts):
         return message
     members = {name: getattr(message, name) for name in type(message).model_fields}
     members["headers"] = tuple((_proper(name), _proper(value)) for name, value in message.headers)

@@ -16,7 +16,7 @@ from mitmproxy.contentviews import Contentview, Metadata, SyntaxHighlight
 
 from oauthtap.findings import RANK, Finding
 from oauthtap.mitm.annotate import STEPS, because
-from oauthtap.mitm.flowfile import exchange_from
+from oauthtap.mitm.flowrecord import exchange_from
 from oauthtap.plain import plain
 from oauthtap.redact import claims, jose_header
 from oauthtap.tap import Step

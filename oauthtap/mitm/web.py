@@ -17,7 +17,7 @@ from mitmproxy.options import Options
 from mitmproxy.tools.web import app
 from mitmproxy.tools.web.master import WebMaster
 
-from oauthtap.mitm.flowfile import redacted_state
+from oauthtap.mitm.flowrecord import redacted_state
 from oauthtap.redact import Redactor
 
 _KEPT = 2000

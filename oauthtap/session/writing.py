@@ -51,7 +51,7 @@ class SessionWriter:
 
     def add(self, exchange: Exchange) -> None:
         """Write one exchange, its secrets struck out already."""
-        self._append(self._lines, (_line(_plain(exchange)) + "\n").encode())
+        self._append(self._lines, (exchange.as_json() + "\n").encode())
 
     def add_flow(self, record: bytes) -> None:
         """Write one flow, as `flowfile.record` makes it."""
@@ -105,10 +105,6 @@ class SessionWriter:
         with explained(self.folder):
             while data:
                 data = data[os.write(file, data) :]
-
-
-def _plain(exchange: Exchange) -> dict[str, Any]:
-    return exchange.model_dump(exclude_defaults=True)
 
 
 def _line(value: Mapping[str, Any]) -> str:
