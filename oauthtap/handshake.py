@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 from urllib.parse import urljoin
@@ -184,10 +185,9 @@ class Handshake:
             for kind in type(stage).__mro__:
                 if isinstance(kind, type) and issubclass(kind, Stage):
                     self._by_kind[kind].append(stage)
-            try:
-                self._learn(stage)
-            except Unseen:
-                continue
+            for taught in (stage,) if stage.shown is stage else (stage, stage.shown):
+                with suppress(Unseen):
+                    self._learn(taught)
         if not stages:
             return ()
         self._by_exchange[stages[0].exchange.id] = stages

@@ -59,22 +59,22 @@ class Redactor:
 
     def strike(self, exchange: Exchange) -> Exchange:
         """The exchange without its secrets; the same object when it has none."""
-        before = (exchange.request, exchange.response, exchange.shown, exchange.error)
+        before = (exchange.request, exchange.response, exchange.shown, exchange.sent, exchange.error)
         self._ledger.go_on_after(_all_text(before))
         request = self._request(exchange.request)
         response, shown = self._response(exchange.response), self._response(exchange.shown)
+        sent = self._request(exchange.sent) if exchange.sent else None
         error = exchange.error
-        needles = self._known.within(_all_text((request, response, shown, error)))
+        needles = self._known.within(_all_text((request, response, shown, sent, error)))
         if needles or any(message and message.truncated for message in (request, response, shown)):
             request = self._swept(request, needles)
             response = self._swept(response, needles) if response else None
             shown = self._swept(shown, needles) if shown else None
+            sent = self._swept(sent, needles) if sent else None
             error = self._known.strike(error, needles) if error else error
-        if (request, response, shown, error) == before:
+        if (request, response, shown, sent, error) == before:
             return exchange
-        # Not model_copy: it would copy what has been computed from the unstruck text.
-        members = {name: getattr(exchange, name) for name in Exchange.model_fields}
-        return Exchange(**{**members, "request": request, "response": response, "shown": shown, "error": error})
+        return exchange.with_(request=request, response=response, shown=shown, sent=sent, error=error)
 
     def strike_url(self, url: str) -> str:
         """A URL by itself, as it looks in struck exchanges: one the user typed may hold an API key."""
