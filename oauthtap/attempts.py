@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from oauthtap.findings import Finding
 from oauthtap.handshake import Handshake
 from oauthtap.patched import Patched, changes
-from oauthtap.stages import Challenge, McpStream, Stage
+from oauthtap.stages import Challenge, Discover, Document, McpStream, Stage
 from oauthtap.verdict import BESIDE, judge, reached
 from oauthtap.wire import Exchange
 
@@ -90,8 +90,9 @@ class Attempts:
 
 
 def _is_step(stage: Stage) -> bool:
-    wrong_guess = stage.because is not None and stage.because.guess and not _went_well(stage)
-    return not (stage.slug in BESIDE or isinstance(stage, McpStream) or wrong_guess)
+    """Not beside the way, and no place that was only tried: of these a client goes on to the next."""
+    tried = isinstance(stage, Document | Discover) or (stage.because is not None and stage.because.guess)
+    return not (stage.slug in BESIDE or isinstance(stage, McpStream) or (tried and not _went_well(stage)))
 
 
 def _went_well(stage: Stage) -> bool:

@@ -135,12 +135,18 @@ class Handshake:
 
     @property
     def prm(self) -> ResourceMetadata | None:
-        """The newest protected resource metadata that was really found; the client's before a reporter's."""
+        """The newest protected resource metadata that was really found, as the client got it.
+
+        The client's before a reporter's.
+        """
         return _newest_found(self.all(ResourceMetadata))
 
     @property
     def metadata(self) -> ServerMetadata | None:
-        """The newest authorization server metadata that was really found; the client's before a reporter's."""
+        """The newest authorization server metadata that was really found, as the client got it.
+
+        The client's before a reporter's.
+        """
         return _newest_found(self.all(ServerMetadata))
 
     @property
@@ -272,7 +278,7 @@ def absolute(reference: str, base: str) -> str:
 
 
 def _newest_found[D: (ResourceMetadata, ServerMetadata)](documents: Sequence[D]) -> D | None:
-    found = [document for document in documents if _found(document)]
+    found = [shown for document in documents if _found(shown := document.shown)]
     own = [document for document in found if document.exchange.actor != "reporter"]
     return next(reversed(own or found), None)
 

@@ -59,7 +59,7 @@ def judge(handshake: Handshake, found: Sequence[Finding], goal: str | None = Non
     stopped = () if connected else stops(handshake, since)
     arrived = bool(stopped and goal and _came_to(goal, stopped[0]))
     if connected:
-        cured = {finding.rule for finding in found if finding.cured_by}
+        cured = _away(found, since)
         found = [finding if finding.rule in cured else _tolerated(finding) for finding in found]
     elif arrived:  # nothing is left to explain, but for what a client refuses at the goal itself
         found = [f if f.exchange == stopped[0].exchange.id else _tolerated(f) for f in found]
@@ -83,6 +83,13 @@ def _unexplained(stopped: tuple[Stage, ...], cause: Finding | None) -> Standstil
         return None
     furthest = stopped[-1]
     return standstill(furthest.slug, furthest.exchange.id)
+
+
+def _away(found: Sequence[Finding], since: int) -> set[str]:
+    """The rules whose findings only fixes took away: there before, or in the server's own words, and not met since."""
+    met = {finding.rule for finding in found if not finding.cured_by and (finding.exchange or since) >= since}
+    before = {finding.rule for finding in found if finding.exchange is not None and finding.exchange < since}
+    return ({finding.rule for finding in found if finding.cured_by} | before) - met
 
 
 def _newest_cause(

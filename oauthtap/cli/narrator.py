@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from oauthtap.findings import Finding
 from oauthtap.plain import plain
-from oauthtap.render.console import Ink, findings_below, line, summary
+from oauthtap.render.console import Ink, findings_below, line, patched_below, summary
 from oauthtap.report import Report, row
 from oauthtap.tap import Step
 
@@ -55,10 +55,8 @@ class Narrator:
 
     def step(self, step: Step) -> None:
         """One exchange as it happened, with its findings below it, and what a patch made of the answer."""
-        self.say(line(row(step.stages), self.ink), *findings_below(step.findings, self.ink))
-        if step.exchange.shown is not None:
-            said, saw = step.exchange.status, step.exchange.shown.status
-            self.say(f"        patched: upstream said {said}, the client saw {saw} (see the session)")
+        told = row(step.stages)
+        self.say(line(told, self.ink), *findings_below(step.findings, self.ink), *patched_below(told, self.ink))
 
     def findings(self, findings: Iterable[Finding]) -> None:
         """What only shows over time: it came to nothing."""
