@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from mitmproxy import http
@@ -28,6 +28,8 @@ class Ears:
     on_listener: Callable[[str, str], None] = lambda local, upstream: None
     on_note: Callable[[str], None] = lambda sentence: None
     """Something the person should know that is nobody's fault. Each sentence once."""
+    on_fix: Callable[[Sequence[str]], list[str]] | None = None
+    """The command `oauthtap.fix` with its words; gives what to show. None: there is no such command."""
 
 
 class Observer:
