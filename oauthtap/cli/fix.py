@@ -40,7 +40,7 @@ def fix(arguments: Namespace) -> int:
         _still_runs(session)
     tap, _ = heard(session)
     steps = newest(tap)
-    given = tuple(_with_values(FixFlags(arguments).fixes))
+    given = (*_with_values(FixFlags(arguments).fixes), *(_applied(door) if arguments.apply else ()))
     if cause_of(lay_over(new_tap_like(tap), steps, ())) is None and not given:
         return _nothing_to_do(tap, session)
     found = _with_an_issuer(tap, steps, offline(tap, steps, given), None if arguments.offline else reach(arguments))
@@ -75,6 +75,14 @@ def _still_runs(session: str) -> None:
         raise Usage(str(problem)) from None
     if over or not Path(session).is_dir():
         raise Usage(f"{plain(session)}: this session has ended. Try: oauthtap fix {plain(session)}")
+
+
+def _applied(door: Path) -> tuple[Fix, ...]:
+    """What was applied before: it stays on."""
+    try:
+        return fixfile.read(door.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, fixfile.FixError):
+        return ()
 
 
 def _undo(door: Path) -> int:

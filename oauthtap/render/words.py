@@ -87,10 +87,10 @@ def _attempt(one: Attempt, number: int) -> str:
 
 def cured(report: Report) -> list[Finding]:
     """What stops clients and was not met, because fixes of oauthtap were at work: each rule once."""
-    since = report.attempts[-1].first if report.connected and report.attempts else 0
+    causes = {one.cause for one in report.attempts[:-1]} if report.connected else set()
     found: dict[str, Finding] = {}
     for one in report.findings:
-        if one.severity == "error" and (one.cured_by or 0 < (one.exchange or 0) < since) and not one.consequence_of:
+        if one.severity == "error" and (one.cured_by or one.rule in causes) and not one.consequence_of:
             found.setdefault(one.rule, one)
     return list(found.values())
 
