@@ -88,7 +88,8 @@ def _kind_of(stages: tuple[Stage, ...]) -> Hashable | None:
     request, response = exchange.request, exchange.response
     if type(stage) is not McpRequest or len(stages) > 1 or exchange.actor != "client" or stage.certainty == "guess":
         return None
-    if response is None or not exchange.ok or exchange.error or exchange.shown or exchange.injected:
+    marked = exchange.patched_by or exchange.fixes is not None or exchange.injected
+    if response is None or not exchange.ok or exchange.error or marked:
         return None
     if request.method != "POST" or request.truncated or response.truncated:
         return None

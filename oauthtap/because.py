@@ -86,7 +86,7 @@ def _resource_metadata(exchange: Exchange, so_far: Handshake) -> Because:
 
 def _server_metadata(exchange: Exchange, so_far: Handshake) -> Because:
     url = urls.without_query(exchange.request.url)
-    documents = [document for document in so_far.all(ResourceMetadata) if document.ok]
+    documents = [shown for document in so_far.all(ResourceMetadata) if (shown := document.shown).ok]
     built = [issuer.rstrip("/") for issuer, _ in urls.issuers_behind(url)]
     for document in reversed(documents):
         if document.exchange.response is None or document.exchange.response.body is None:

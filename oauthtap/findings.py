@@ -101,6 +101,8 @@ class Finding(BaseModel):
     actual: str | None = None
     consequence_of: str | None = None
     """The rule of the cause this follows from; None for the cause itself and for what is independent."""
+    cured_by: tuple[str, ...] = ()
+    """The fixes of oauthtap with which the client met nothing of it; empty where it did."""
     fix: str = ""
     patch: Patch | None = None
     source: str = ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 from urllib.parse import urljoin
@@ -134,12 +135,18 @@ class Handshake:
 
     @property
     def prm(self) -> ResourceMetadata | None:
-        """The newest protected resource metadata that was really found; the client's before a reporter's."""
+        """The newest protected resource metadata that was really found, as the client got it.
+
+        The client's before a reporter's.
+        """
         return _newest_found(self.all(ResourceMetadata))
 
     @property
     def metadata(self) -> ServerMetadata | None:
-        """The newest authorization server metadata that was really found; the client's before a reporter's."""
+        """The newest authorization server metadata that was really found, as the client got it.
+
+        The client's before a reporter's.
+        """
         return _newest_found(self.all(ServerMetadata))
 
     @property
@@ -184,10 +191,9 @@ class Handshake:
             for kind in type(stage).__mro__:
                 if isinstance(kind, type) and issubclass(kind, Stage):
                     self._by_kind[kind].append(stage)
-            try:
-                self._learn(stage)
-            except Unseen:
-                continue
+            for taught in (stage,) if stage.shown is stage else (stage, stage.shown):
+                with suppress(Unseen):
+                    self._learn(taught)
         if not stages:
             return ()
         self._by_exchange[stages[0].exchange.id] = stages
@@ -272,7 +278,7 @@ def absolute(reference: str, base: str) -> str:
 
 
 def _newest_found[D: (ResourceMetadata, ServerMetadata)](documents: Sequence[D]) -> D | None:
-    found = [document for document in documents if _found(document)]
+    found = [shown for document in documents if _found(shown := document.shown)]
     own = [document for document in found if document.exchange.actor != "reporter"]
     return next(reversed(own or found), None)
 

@@ -168,9 +168,11 @@ def _differences(before: Exchange, after: Exchange) -> Iterator[Leak]:
         ("request", before.request, after.request),
         ("response", before.response, after.response),
         ("shown", before.shown, after.shown),
+        ("sent", before.sent, after.sent),
     ]
-    if before.request.url != after.request.url:
-        yield Leak("request.url", _what(before.request.url, after.request.url))
+    for side, sent, now in (("request", before.request, after.request), ("sent", before.sent, after.sent)):
+        if sent and now and sent.url != now.url:
+            yield Leak(f"{side}.url", _what(sent.url, now.url))
     for name, was, is_now in pairs:
         if was is None or is_now is None:
             continue

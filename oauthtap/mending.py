@@ -35,6 +35,12 @@ class Fixes:
         """Anything may be changed at all."""
         return bool(self.rules or self.fixes or self.every_safe)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is switched on, in words that tell two states apart."""
+        named = (f"{fix.name}={fix.value}" if fix.value else fix.name for fix in self.fixes)
+        return (*sorted(self.rules), *(["safe"] if self.every_safe else []), *named)
+
     def answer(
         self, step: Step, request: Request, response: Response, so_far: Handshake
     ) -> tuple[Response, tuple[str, ...]]:

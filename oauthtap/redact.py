@@ -75,26 +75,26 @@ class Redactor:
 
     def strike(self, exchange: Exchange) -> Exchange:
         """The exchange without its secrets; the same object when it has none."""
-        before = (exchange.request, exchange.response, exchange.shown, exchange.error)
+        before = (exchange.request, exchange.response, exchange.shown, exchange.sent, exchange.error)
         self._ledger.go_on_after("\n".join(self._unsettled(before)))
         learned, self._fresh = self._ledger.learned, [exchange.error] if exchange.error else []
         request = self._request(exchange.request)
         response, shown = self._response(exchange.response), self._response(exchange.shown)
+        sent = self._request(exchange.sent) if exchange.sent else None
         error = exchange.error
         # What was learned just now may stand in what has been settled before.
         news = self._ledger.learned != learned
-        needles = self._known.within(_all_text((request, response, shown, error)) if news else "\n".join(self._fresh))
+        text = _all_text((request, response, shown, sent, error)) if news else "\n".join(self._fresh)
+        needles = self._known.within(text)
         if needles or any(message and message.truncated for message in (request, response, shown)):
             request = self._swept(request, needles)
             response = self._swept(response, needles) if response else None
             shown = self._swept(shown, needles) if shown else None
+            sent = self._swept(sent, needles) if sent else None
             error = self._known.strike(error, needles) if error else error
         self._last = exchange
-        if (request, response, shown, error) != before:
-            members = {name: getattr(exchange, name) for name in Exchange.model_fields}
-            members |= {"request": request, "response": response, "shown": shown, "error": error}
-            # Not model_copy: it would copy what has been computed from the unstruck text.
-            self._last = Exchange.of(**members)
+        if (request, response, shown, sent, error) != before:
+            self._last = exchange.with_(request=request, response=response, shown=shown, sent=sent, error=error)
         self._last_at = self._ledger.learned
         return self._last
 

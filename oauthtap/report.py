@@ -9,8 +9,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from oauthtap import specs
+from oauthtap.attempts import Attempt, Attempts
 from oauthtap.findings import Finding, Severity, Who
 from oauthtap.handshake import Handshake
+from oauthtap.patched import Patched, changes
 from oauthtap.plain import plain
 from oauthtap.profiles import Outlook, Profile, outlooks
 from oauthtap.stages import Because, Mcp, Stage
@@ -52,6 +54,10 @@ class Step(_Row):
     at: float | None = None
     took: float | None = None
     because: Because | None = None
+    patched_by: tuple[str, ...] = ()
+    """The fixes that changed it."""
+    patched: tuple[Patched, ...] = ()
+    """What they changed: the upstream said one thing, the client saw another."""
 
 
 class NotChecked(_Row):
@@ -76,6 +82,8 @@ class Report(_Row):
     cause: Cause | None = None
     standstill: Standstill | None = None
     """What to look at next, where the wire shows only the step and not the cause."""
+    attempts: tuple[Attempt, ...] = ()
+    """What came of each sign-in, where fixes were on: without and with them, the newest last."""
     exchanges: tuple[Step, ...] = ()
     findings: tuple[Finding, ...] = ()
     not_checked: tuple[NotChecked, ...] = ()
@@ -95,6 +103,7 @@ def build(
     handshake: Handshake,
     found: Sequence[Finding],
     not_checked: Sequence[NotChecked],
+    attempts: Attempts,
     *,
     profiles: Sequence[Profile] = (),
     client: str | None = None,
@@ -107,7 +116,7 @@ def build(
     `client`: what the user says it is; `goal`: the stage at which a probe was meant to end;
     `today` decides which profiles are stale; `story`: tell every exchange.
     """
-    verdict = judge(handshake, found, goal)
+    verdict = judge(handshake, found, goal, attempts.since)
     return Report(
         upstream=handshake.resource,
         client=_client(handshake, profiles, client),
@@ -118,6 +127,7 @@ def build(
         complete=verdict.complete,
         cause=_cause(verdict),
         standstill=verdict.standstill,
+        attempts=attempts.all(found),
         exchanges=_story(handshake) if story else (),
         findings=verdict.findings,
         not_checked=tuple(not_checked),
@@ -175,6 +185,8 @@ def row(stages: tuple[Stage, ...]) -> Step:
         at=exchange.at,
         took=exchange.took,
         because=stages[0].because,
+        patched_by=exchange.patched_by,
+        patched=changes(exchange),
     )
 
 

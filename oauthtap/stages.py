@@ -12,9 +12,9 @@ whether it may look.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -54,6 +54,12 @@ class Stage:
     exchange: Exchange
     certainty: Certainty = "likely"
     because: Because | None = None
+
+    @cached_property
+    def shown(self) -> Self:
+        """The same as it was with the fixes that changed it: what the client goes by. Itself where none did."""
+        patched = self.exchange.patched
+        return self if patched is self.exchange else replace(self, exchange=patched)
 
     @property
     def request(self) -> Request:

@@ -6,11 +6,12 @@ and the same handshake gives the same report live and from any saved file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from oauthtap import rules
+from oauthtap.attempts import Attempts
 from oauthtap.findings import RANK, Finding, Problem, Severity, finding
 from oauthtap.handshake import Handshake
 from oauthtap.profiles import Profile
@@ -59,6 +60,10 @@ class Step:
         return tuple(dict.fromkeys(filter(None, map(origin, named))))
 
 
+Repair = Callable[[Step], Exchange | None]
+"""Given what an exchange turned out to be: the same with what the client got; None when that is what came."""
+
+
 @dataclass
 class Tap:
     """Feed it the exchanges of a session in order; ask it for the report at any time."""
@@ -83,15 +88,26 @@ class Tap:
         self._not_checked: dict[str, str] = {}
         self._checked: set[str] = set()
         self._fed = 0
+        self.attempts = Attempts(self.handshake)
 
-    def feed(self, exchange: Exchange) -> Step:
-        """Judge one exchange. Numbers it when it has no number yet. Never raises for what is in it."""
+    def feed(self, exchange: Exchange, repair: Repair | None = None) -> Step:
+        """Judge one exchange. Numbers it when it has no number yet. Never raises for what is in it.
+
+        `repair`: lays the fixes that are on over the answer, once it has been judged as it came.
+        """
         if not exchange.id:
-            exchange = Exchange.of(**{**vars(exchange), "id": self._fed + 1})
+            exchange = exchange.with_(id=self._fed + 1)
+        if exchange.fixes is not None:
+            self.attempts.switched(exchange, self._so_far)
         struck = self.redactor.strike(exchange)
         stages = recognize(struck, self.handshake)
         self.handshake.announce(stages)
         found = tuple(self._judge(stages))
+        if repair is not None and (repaired := repair(Step(struck, stages, found))) is not None:
+            struck = self.redactor.strike(repaired)
+            stages = tuple(replace(stage, exchange=struck) for stage in stages)
+        if struck.patched is not struck:
+            found = self._cured(struck, found)
         gone = self.handshake.then(stages, ordinary=not found)
         if gone:
             self.steps = [step for step in self.steps if step.exchange.id not in gone]
@@ -99,6 +115,13 @@ class Tap:
         self.steps.append(step)
         self._fed += 1
         return step
+
+    def _cured(self, exchange: Exchange, found: tuple[Finding, ...]) -> tuple[Finding, ...]:
+        """The findings, each with the fixes that took it away: what is left is found with them as well."""
+        left = {finding.rule for finding in self._judge(recognize(exchange.patched, self.handshake))}
+        return tuple(
+            one if one.rule in left else one.model_copy(update={"cured_by": exchange.patched_by}) for one in found
+        )
 
     def _judge(self, stages: tuple[Stage, ...]) -> Iterator[Finding]:
         done: set[str] = set()
@@ -159,16 +182,25 @@ class Tap:
         if now is not None:
             self.handshake.ended = max(now, self.handshake.ended or now)
         self.handshake.over = self.goal is not None
+        found = self._found()
+        return build(
+            self.handshake, found, self._unchecked(), self.attempts,
+            profiles=self.profiles, client=self.client, goal=self.goal, today=today, story=story,
+        )  # fmt: skip
+
+    def _so_far(self, now: float | None) -> list[Finding]:
+        """Every finding, when nothing else came until `now`."""
+        if now is not None:
+            self.handshake.ended = max(now, self.handshake.ended or now)
+        return self._found()
+
+    def _found(self) -> list[Finding]:
         whole: list[Finding] = []
         for rule in self._rules[Handshake]:
             if rule.applies_to(self.handshake.revision):
                 whole += self._run(rule, self.handshake)
         found = [finding for step in self.steps for finding in step.findings] + whole
-        found.sort(key=lambda f: (f.exchange or 0, RANK[f.severity]))
-        return build(
-            self.handshake, found, self._unchecked(),
-            profiles=self.profiles, client=self.client, goal=self.goal, today=today, story=story,
-        )  # fmt: skip
+        return sorted(found, key=lambda f: (f.exchange or 0, RANK[f.severity]))
 
     def _unchecked(self) -> list[NotChecked]:
         """Every rule that had nothing to look at, with the reason: silence must not look like a pass."""

@@ -50,14 +50,13 @@ def lay_over(new_tap: NewTap, steps: Sequence[Step], fixes: Sequence[Fix]) -> Tr
     old = new_tap()
     on = Fixes(fixes=tuple(fixes))
     for step in steps:
-        heard = old.feed(step.exchange)
-        exchange = step.exchange
+        exchange = step.exchange.with_(shown=None, sent=None, patched_by=(), fixes=None)
+        heard = old.feed(exchange)
         if exchange.response is not None and exchange.actor in ("client", "reporter"):
             after, names = on.answer(heard, exchange.request, exchange.response, old.handshake)
             if names:
                 touched.append(exchange.id)
-                members = {name: getattr(exchange, name) for name in Exchange.model_fields}
-                exchange = Exchange(**{**members, "response": after, "shown": None})
+                exchange = exchange.with_(response=after)
         made.append(exchange)
     survived = _survived(old)
     kept = _without_consequences(new_tap, made, touched)

@@ -26,7 +26,7 @@ from oauthtap.standstill import Standstill, standstill
 WALK: tuple[str, ...] = tuple(kind.slug for kind in STAGES)
 """Stage ids in the order of a healthy handshake."""
 
-_SIDE = {
+BESIDE = {
     "cors-preflight",
     "jwks-fetch",
     "client-metadata-fetch",
@@ -49,20 +49,22 @@ class Verdict:
     """Where it stopped, when nothing says why."""
 
 
-def judge(handshake: Handshake, found: Sequence[Finding], goal: str | None = None) -> Verdict:
+def judge(handshake: Handshake, found: Sequence[Finding], goal: str | None = None, since: int = 0) -> Verdict:
     """Weigh all findings of a handshake against how far it got.
 
     `goal`: the stage at which a walk of our own was meant to end; None when it was meant to connect.
+    `since`: the exchange with which the newest attempt begins, when there was one before with other fixes.
     """
-    connected = is_connected(handshake)
-    stopped = () if connected else stops(handshake)
+    connected = is_connected(handshake, since)
+    stopped = () if connected else stops(handshake, since)
     arrived = bool(stopped and goal and _came_to(goal, stopped[0]))
     if connected:
-        found = [_tolerated(finding) for finding in found]
+        cured = _away(found, since)
+        found = [finding if finding.rule in cured else _tolerated(finding) for finding in found]
     elif arrived:  # nothing is left to explain, but for what a client refuses at the goal itself
         found = [f if f.exchange == stopped[0].exchange.id else _tolerated(f) for f in found]
     weighed = [finding for finding in found if finding.severity == "error"] if arrived else found
-    cause = None if connected else _cause(handshake, stopped, weighed)
+    cause = None if connected else _newest_cause(handshake, stopped, weighed, since)
     if cause:
         found = [_consequence(finding, cause, handshake) for finding in found]
     complete = arrived and cause is None
@@ -83,13 +85,33 @@ def _unexplained(stopped: tuple[Stage, ...], cause: Finding | None) -> Standstil
     return standstill(furthest.slug, furthest.exchange.id)
 
 
-def is_connected(handshake: Handshake) -> bool:
-    """The newest MCP request that counts was answered, with a token where one was asked for."""
+def _away(found: Sequence[Finding], since: int) -> set[str]:
+    """The rules whose findings only fixes took away: there before, or in the server's own words, and not met since."""
+    met = {finding.rule for finding in found if not finding.cured_by and (finding.exchange or since) >= since}
+    before = {finding.rule for finding in found if finding.exchange is not None and finding.exchange < since}
+    return ({finding.rule for finding in found if finding.cured_by} | before) - met
+
+
+def _newest_cause(
+    handshake: Handshake, stopped: tuple[Stage, ...], found: Sequence[Finding], since: int
+) -> Finding | None:
+    """The cause of the newest attempt, in it if it can be. What a fix took away is no cause."""
+    met = [finding for finding in found if not finding.cured_by]
+    newer = [finding for finding in met if (finding.exchange or since) >= since]
+    return _cause(handshake, stopped, newer) or (_cause(handshake, stopped, met) if since else None)
+
+
+def is_connected(handshake: Handshake, since: int = 0) -> bool:
+    """The newest MCP request that counts (from exchange `since` on) was answered, with a token where one was asked
+    for.
+    """
     state = False
     refused: set[str | None] = set()
     for stage in handshake.all(Mcp):
         under_way = stage.exchange.response is None and stage.exchange.error is None
         if stage.exchange.actor != "client" or isinstance(stage, McpStream | SessionEnd) or under_way:
+            continue
+        if stage.exchange.id < since:
             continue
         if isinstance(stage, Challenge):  # one more client that comes without a token undoes no sign-in
             state = state and handshake.authorized is not None
@@ -111,8 +133,8 @@ def _answers(stage: Mcp) -> bool:
     return known or not stage.response.body or "jsonrpc" in stage.response.json_object
 
 
-def stops(handshake: Handshake) -> tuple[Stage, ...]:
-    """Where the handshake stopped, the last exchange first.
+def stops(handshake: Handshake, since: int = 0) -> tuple[Stage, ...]:
+    """Where the handshake stopped (from exchange `since` on), the last exchange first.
 
     A client that has failed often begins once more, if only to show its state: it asks
     the MCP server without a token and reads the metadata again. So the furthest exchange
@@ -121,7 +143,8 @@ def stops(handshake: Handshake) -> tuple[Stage, ...]:
     own = [
         stages[0]
         for stages in handshake.exchanges()
-        if stages[0].exchange.actor in ("client", "browser") and stages[0].slug not in _SIDE
+        if stages[0].exchange.actor in ("client", "browser") and stages[0].slug not in BESIDE
+        if stages[0].exchange.id >= since
     ]
     if not own:
         return ()
@@ -136,14 +159,15 @@ def _place(stage: Stage) -> tuple[int, int]:
     return WALK.index(stage.slug), stage.exchange.id
 
 
-def reached(handshake: Handshake) -> str:
-    """The furthest stage that was come to by more than an unanswered guess."""
+def reached(handshake: Handshake, since: int = 0) -> str:
+    """The furthest stage that was come to (from exchange `since` on) by more than an unanswered guess."""
     slugs = [
         stages[0].slug
         for stages in handshake.exchanges()
         if (stage := stages[0]).exchange.actor in ("client", "browser")
         and (stage.ok or stage.because is None or not stage.because.guess)
-        and stage.slug not in _SIDE
+        and stage.slug not in BESIDE
+        and stage.exchange.id >= since
     ]
     walked = [slug for slug in slugs if slug != McpStream.slug] or slugs
     return max(walked, key=WALK.index, default="other")

@@ -160,7 +160,13 @@ class Exchange(Value):
     connection: str | None = None
     """Which client connection carried it, where that is known."""
     shown: Response | None = None
-    """What the client got in place of `response`, when a patch was on. Never judged."""
+    """What the client got in place of `response`, when a fix was on. Never judged."""
+    sent: Request | None = None
+    """What the upstream got in place of `request` (at the callback: the client), when a fix was on. Never judged."""
+    patched_by: tuple[str, ...] = ()
+    """The fixes that made `shown` or `sent`."""
+    fixes: tuple[str, ...] | None = None
+    """From this exchange on these fixes are switched on; None: the same as before."""
     injected: str | None = None
     """The fault oauthtap itself put here (`--inject`); never blamed on the upstream."""
 
@@ -178,6 +184,19 @@ class Exchange(Value):
     def ok(self) -> bool:
         """The answer is a success (2xx)."""
         return self.response is not None and 200 <= self.response.status < 300
+
+    @cached_property
+    def patched(self) -> Exchange:
+        """The exchange as it was with the fixes: what went on, and what came back. Itself where none changed it."""
+        if self.shown is None and self.sent is None:
+            return self
+        return self.with_(
+            request=self.sent or self.request, response=self.shown or self.response, shown=None, sent=None
+        )
+
+    def with_(self, **changes: Any) -> Exchange:
+        """The same with changes. Not `model_copy`, which would copy what was worked out from the old values."""
+        return Exchange.of(**{**{name: getattr(self, name) for name in Exchange.model_fields}, **changes})
 
     @property
     def ended(self) -> float | None:

@@ -80,6 +80,9 @@ def _session_verbs(verbs: Any) -> None:
     fixing.add_argument(
         "--fix", action="append", default=[], metavar="RULE[=VALUE]|FILE", help="begin with this one; repeatable"
     )
+    live = fixing.add_mutually_exclusive_group()
+    live.add_argument("--apply", action="store_true", help="switch it on in the tap that is recording this session")
+    live.add_argument("--undo", action="store_true", help="switch off again what --apply switched on")
     fixing.add_argument("--offline", action="store_true", help="ask no server which issuer is right")
     fixing.add_argument("--client-id", metavar="ID", help="a client that was registered beforehand")
     _reach_flags(fixing)

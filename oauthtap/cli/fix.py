@@ -6,50 +6,58 @@ import asyncio
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Iterable
-from functools import partial
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from oauthtap import fixfile, urls
-from oauthtap.candidates import WANT_AN_ISSUER, Candidate, candidates, states, vendor_of
+from oauthtap.candidates import WANT_AN_ISSUER, vendor_of
 from oauthtap.cli.errors import Usage
-from oauthtap.cli.fixing import FixFlags
+from oauthtap.cli.fixing import DOOR, FixFlags
 from oauthtap.cli.heard import heard
+from oauthtap.cli.proposing import Proposal, checked, new_tap_like, newest, offline, with_issuer
 from oauthtap.cli.reaching import reach
-from oauthtap.clients import profiles
+from oauthtap.cli.switching import spoken, title
 from oauthtap.findings import Finding
 from oauthtap.fixes import Fix, with_values
 from oauthtap.mending import Fixes
 from oauthtap.plain import plain
 from oauthtap.presets import presets
-from oauthtap.session import sessions
-from oauthtap.tap import Tap
-from oauthtap.trial import Trial, cause_of, lay_over, smallest
-from oauthtap.upstream import Reach, document_at
+from oauthtap.recording import SourceError
+from oauthtap.render.words import attempts
+from oauthtap.session import read_session, sessions
+from oauthtap.tap import Step, Tap
+from oauthtap.trial import Trial, cause_of, lay_over
+from oauthtap.upstream import Reach
 
 
 def fix(arguments: Namespace) -> int:
     """Propose the fewest fixes, try them on the recording, write them. Gives 1 when they would not be enough."""
     session = arguments.session or _newest()
-    tap, report = heard(session)
-    new_tap = partial(Tap, tap.handshake.resource, tap.revision, tap.client, profiles(), tap.goal)
-    given = tuple(_with_values(FixFlags(arguments).fixes))
-    if cause_of(lay_over(new_tap, tap.steps, ())) is None and not given:
-        print(f"Nothing in {session} stands in the way{', and it connected' if report.connected else ''}.")
-        return 0
-    trial, stuck = smallest(new_tap, tap.steps, given)
-    if stuck is not None and stuck.rule in WANT_AN_ISSUER:
-        issuer = _issuer(tap, stuck, None if arguments.offline else reach(arguments))
-        if issuer:
-            chosen = fixfile.chosen(stuck.rule, issuer)
-            trial, stuck = smallest(new_tap, tap.steps, (*trial.fixes, *chosen))
-    elif stuck is not None:
-        _say_stuck(stuck)
-    if not trial.fixes:
+    door = Path(session) / DOOR
+    if arguments.undo:
+        return _undo(door)
+    if arguments.apply:
+        _still_runs(session)
+    tap, _ = heard(session)
+    steps = newest(tap)
+    given = (*_with_values(FixFlags(arguments).fixes), *(_applied(door) if arguments.apply else ()))
+    if cause_of(lay_over(new_tap_like(tap), steps, ())) is None and not given:
+        return _nothing_to_do(tap, session)
+    found = _with_an_issuer(tap, steps, offline(tap, steps, given), None if arguments.offline else reach(arguments))
+    if not found.trial.fixes:
         return 1
-    _write(Path(arguments.output), trial, session)
-    _say(trial, tap, Path(arguments.output))
-    return 0 if trial.enough or _only_a_run_can_tell(trial) else 1
+    file = door if arguments.apply else Path(arguments.output)
+    _write(file, found.trial, session)
+    _say(found.trial, tap, file, live=arguments.apply)
+    return 0 if arguments.apply or found.trial.enough or _only_a_run_can_tell(found.trial) else 1
+
+
+def _nothing_to_do(tap: Tap, session: str) -> int:
+    report = tap.report()
+    print(f"Nothing in {plain(session)} stands in the way{', and it connected' if report.connected else ''}.")
+    if report.attempts:
+        print(f"  {plain(attempts(report), limit=900)}")
+    return 0
 
 
 def _newest() -> str:
@@ -59,51 +67,73 @@ def _newest() -> str:
     return str(found[0].folder)
 
 
+def _still_runs(session: str) -> None:
+    """Raises Usage when nobody would take up what is applied."""
+    try:
+        over = Path(session).is_dir() and read_session(session).until is not None
+    except SourceError as problem:
+        raise Usage(str(problem)) from None
+    if over or not Path(session).is_dir():
+        raise Usage(f"{plain(session)}: this session has ended. Try: oauthtap fix {plain(session)}")
+
+
+def _applied(door: Path) -> tuple[Fix, ...]:
+    """What was applied before: it stays on."""
+    try:
+        return fixfile.read(door.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, fixfile.FixError):
+        return ()
+
+
+def _undo(door: Path) -> int:
+    try:
+        door.unlink()
+    except OSError:
+        raise Usage(f"{door.parent}: nothing was applied here. Try: oauthtap fix --apply {door.parent}") from None
+    print("The tap switches off what was applied, within a second.")
+    return 0
+
+
 def _with_values(on: Fixes) -> Iterable[Fix]:
     """Those that a file can hold: a client id goes in as it is, a secret never."""
     known = {name: value for name, value in on.values.items() if name != "client_secret"}
     return (with_values(one, known) for one in on.fixes if "client_secret" not in one.needs)
 
 
-def _issuer(tap: Tap, finding: Finding, reach: Reach | None) -> str | None:
-    """The issuer that is meant: the one that was checked, or the one the person names. None: nobody knows."""
-    print(f"{finding.rule}: {plain(finding.message, limit=300)}")
-    tried = [one for one in candidates(tap.handshake) if one.issuer.rstrip("/") != (finding.actual or "").rstrip("/")]
-    good = [one for one in tried if one.sure] or (asyncio.run(_checked(tried, reach)) if reach else [])
-    for one in good:
+def _with_an_issuer(tap: Tap, steps: Sequence[Step], found: Proposal, reach: Reach | None) -> Proposal:
+    """The proposal once it is known which issuer is meant: checked, or named by the person."""
+    stuck = found.stuck
+    if stuck is None:
+        return found
+    if stuck.rule not in WANT_AN_ISSUER:
+        _say_stuck(stuck)
+        return found
+    print(f"{stuck.rule}: {plain(stuck.message, limit=300)}")
+    found = asyncio.run(checked(tap, steps, found, reach))
+    for one in found.issuers:
         how = "its metadata was fetched just now" if one.sure == "checked" else "its metadata is in the recording"
-        print(f"  {one.issuer}: {one.why}; {how}")
-    if len(good) == 1:
-        return good[0].issuer
-    return _asked(tried, good, finding, asked=reach is not None)
+        print(f"  {plain(one.issuer)}: {one.why}; {how}")
+    if len(found.issuers) == 1:
+        return found
+    answer = _asked(found, stuck, asked=reach is not None)
+    return with_issuer(tap, steps, found, answer) if answer else found
 
 
-def _asked(tried: list[Candidate], good: list[Candidate], finding: Finding, *, asked: bool) -> str | None:
-    if not good:
+def _asked(found: Proposal, stuck: Finding, *, asked: bool) -> str | None:
+    """What the person says, where there is somebody to ask."""
+    if not found.issuers:
         looked = "has no metadata" if asked else "was not asked (--offline)"
-        for one in tried:
-            print(f"  {one.issuer}: {looked}")
-    if vendor := vendor_of(finding.actual or ""):
+        for one in found.tried:
+            print(f"  {plain(one.issuer)}: {looked}")
+    if vendor := vendor_of(stuck.actual or ""):
         print(f"  {vendor.name} has issuers like {vendor.issuer}: look up {vendor.ask}.")
-    question = "Which of them is it?" if good else "Which issuer is right?"
+    question = "Which of them is it?" if found.issuers else "Which issuer is right?"
     if sys.stdin.isatty():
         answer = input(f"{question} (https://…, empty: I do not know) ").strip()
         if urls.origin(answer).startswith(("https://", "http://")):
             return answer
-    print(f"{question} oauthtap does not guess. Say it: oauthtap fix --fix {finding.rule}=https://ISSUER")
+    print(f"{question} oauthtap does not guess. Say it: oauthtap fix --fix {stuck.rule}=https://ISSUER")
     return None
-
-
-async def _checked(tried: Iterable[Candidate], reach: Reach) -> list[Candidate]:
-    good = []
-    for one in tried:
-        for place in urls.as_locations(one.issuer):
-            document = await document_at(place.url, reach)
-            stated = str(document.get("issuer", ""))
-            if stated.rstrip("/") == one.issuer.rstrip("/") and states(stated, document):
-                good.append(Candidate(stated, one.why, "checked"))
-                break
-    return good
 
 
 def _say_stuck(finding: Finding) -> None:
@@ -121,19 +151,22 @@ def _say_stuck(finding: Finding) -> None:
 def _write(path: Path, trial: Trial, session: str) -> None:
     name = Path(session).name
     heading = f"Proposed by oauthtap for the session {name}.\nWhat each key means: docs/fixes.md"
+    draft = path.with_name(path.name + ".new")
     try:
-        path.unlink(missing_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
             out.write(fixfile.write(trial.fixes, heading))
+        draft.replace(path)
     except OSError as problem:
         raise Usage(f"{path}: {problem.strerror or problem}. Try: -o FILE") from None
 
 
-def _say(trial: Trial, before: Tap, path: Path) -> None:
+def _say(trial: Trial, before: Tap, path: Path, *, live: bool) -> None:
     print(f"\n{path} holds {len(trial.fixes)} fix{'es' if len(trial.fixes) > 1 else ''}:")
     for one in trial.fixes:
-        print(f"  {one.name}: {one.says or 'what the rule proposes for this answer'}")
-        print(f"    {'safe' if one.safe else 'assumes that ' + plain(_spoken(one, before), limit=200)}")
+        known = {"value": one.value, "resource": before.handshake.resource or "the server"}
+        print(f"  {title(one)}: {one.says or 'what the rule proposes for this answer'}")
+        print(f"    {'safe' if one.safe else 'assumes that ' + spoken(one.assumes or '', known)}")
     changed = ", ".join(map(str, trial.touched)) or "none"
     print(f"\nWould it be enough? Laid over the recording (changed: exchange {changed}):")
     if trial.report.connected:
@@ -149,13 +182,12 @@ def _say(trial: Trial, before: Tap, path: Path) -> None:
     freed = [one.slug for one in trial.report.clients if one.outcome != "stops" and one.slug in stopped]
     if freed:
         print(f"  Would not stop there any more: {', '.join(freed)}.")
-    print(f"\nTry it: oauthtap --upstream {plain(before.handshake.resource or 'URL')} --fix {path}")
+    if live:
+        print("\nThe tap switches them on within a second. Let the client sign in once more.")
+        print(f"Off again: oauthtap fix --undo {path.parent}")
+    else:
+        print(f"\nTry it: oauthtap --upstream {plain(before.handshake.resource or 'URL')} --fix {path}")
 
 
 def _only_a_run_can_tell(trial: Trial) -> bool:
     return any(one.request is not None for one in trial.fixes)
-
-
-def _spoken(one: Fix, tap: Tap) -> str:
-    words = (one.assumes or "").replace("${value}", one.value)
-    return words.replace("${resource}", tap.handshake.resource or "the server")

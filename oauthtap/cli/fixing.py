@@ -16,6 +16,8 @@ from oauthtap.fixfile import FixError
 from oauthtap.mending import Fixes
 from oauthtap.presets import presets
 
+DOOR = "fixes.live.toml"
+"""The file in a session's folder that another terminal puts fixes into while the tap runs."""
 SECRET = "OAUTHTAP_CLIENT_SECRET"
 """The variable that the secret of `--client-id` comes from: a command line is no place for it."""
 
@@ -26,9 +28,13 @@ class FixFlags:
     def __init__(self, arguments: Namespace) -> None:
         self._rules: set[str] = set()
         self._fixed: list[Fix] = []
-        self._files: dict[Path, float] = {}
+        self._files: dict[Path, tuple[int, int] | None] = {}
+        """To when it was changed and how long it is; None for one that is not there yet."""
         self._read: dict[Path, tuple[Fix, ...]] = {}
+        self._switched: list[Fix] = []
+        self._off: list[Fix] = []
         self._safe = "safe" in arguments.fix
+        self._door: Path | None = None
         client_id = getattr(arguments, "client_id", None)
         secret = os.environ.get(SECRET, "") if client_id else ""
         for word in arguments.fix:
@@ -68,7 +74,7 @@ class FixFlags:
 
     def _load(self, path: Path) -> None:
         try:
-            stamp, text = path.stat().st_mtime, path.read_text("utf-8")
+            stamp, text = _stamp(path), path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as problem:
             reason = getattr(problem, "strerror", None) or "no UTF-8 text"
             raise Usage(f"--fix {path}: {reason}. Try: oauthtap fix") from None
@@ -82,8 +88,13 @@ class FixFlags:
         """Look at the files once more, and say what changed. A file that does not read leaves all as it was."""
         for path, stamp in list(self._files.items()):
             try:
-                now = path.stat().st_mtime
+                now = _stamp(path)
             except OSError:
+                if path == self._door and stamp is not None:
+                    self._files[path] = None
+                    self._read.pop(path)
+                    self._put()
+                    yield "What was applied from another terminal is off again."
                 continue
             if now == stamp:
                 continue
@@ -92,12 +103,42 @@ class FixFlags:
             except Usage as problem:
                 yield f"{problem} (the fixes of before stay on)"
                 continue
+            self._off = [fix for fix in self._off if fix not in self._read[path]]
             self._put()
-            yield f"{path} was read again: {len(self._read[path])} fixes are on."
+            yield f"{path} was read again: {_counted(len(self._read[path]))} on."
+
+    # --- while it runs
+
+    def open_door(self, path: Path) -> None:
+        """A file that need not be there yet: another terminal puts fixes into it."""
+        self._door = path
+        self._files[path] = None
+
+    def switch(self, fix: Fix, *, on: bool) -> None:
+        """Switch one on, or off wherever it came from. Another value of the same fix gives way to it."""
+        self._switched = [one for one in self._switched if one.name != fix.name]
+        self._off = [one for one in self._off if one != fix]
+        if on:
+            self._off += [one for one in self.fixes.fixes if one.name == fix.name and one != fix]
+            self._switched.append(fix)
+        else:
+            self._off.append(fix)
+        self._put()
 
     def _put(self) -> None:
         self.fixes.rules, self.fixes.every_safe = frozenset(self._rules), self._safe
-        self.fixes.fixes = (*self._fixed, *(fix for read in self._read.values() for fix in read))
+        asked = (*self._fixed, *(fix for read in self._read.values() for fix in read))
+        once = [*asked, *(fix for fix in self._switched if fix not in asked)]
+        self.fixes.fixes = tuple(fix for fix in once if fix not in self._off)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
+
+
+def _counted(number: int) -> str:
+    return "1 fix is" if number == 1 else f"{number} fixes are"
 
 
 def _is_known(name: str) -> bool:

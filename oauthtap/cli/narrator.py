@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from oauthtap.findings import Finding
 from oauthtap.plain import plain
-from oauthtap.render.console import Ink, findings_below, line, summary
+from oauthtap.render.console import Ink, findings_below, line, patched_below, summary
 from oauthtap.report import Report, row
 from oauthtap.tap import Step
 
@@ -24,6 +24,8 @@ class Narrator:
     """Writes to the terminal. Holds no state of the handshake."""
 
     out: TextIO = field(default_factory=lambda: sys.stdout)
+    keys: bool = False
+    """Keys pressed in this terminal come to us."""
 
     def __post_init__(self) -> None:
         self.ink = Ink(self.out.isatty())
@@ -48,6 +50,7 @@ class Narrator:
             "",
             *addresses(web),
             f"  Session:  {folder}",
+            *(["  Keys:     f lists what would repair it, a number switches that on or off."] if self.keys else []),
             "  Ctrl-C ends it and says what was wrong.",
             "",
         ]
@@ -55,10 +58,8 @@ class Narrator:
 
     def step(self, step: Step) -> None:
         """One exchange as it happened, with its findings below it, and what a patch made of the answer."""
-        self.say(line(row(step.stages), self.ink), *findings_below(step.findings, self.ink))
-        if step.exchange.shown is not None:
-            said, saw = step.exchange.status, step.exchange.shown.status
-            self.say(f"        patched: upstream said {said}, the client saw {saw} (see the session)")
+        told = row(step.stages)
+        self.say(line(told, self.ink), *findings_below(step.findings, self.ink), *patched_below(told, self.ink))
 
     def findings(self, findings: Iterable[Finding]) -> None:
         """What only shows over time: it came to nothing."""
@@ -80,6 +81,19 @@ class Narrator:
             f"  - and has it been asked to sign in? claude mcp login {name}",
             "",
         )
+
+    def below(self, lines: Sequence[str]) -> None:
+        """What was asked for by a key."""
+        self.say(*(f"  {text}" if text else "" for text in lines))
+
+    def try_it(self, folder: Path) -> None:
+        """It stopped, and there may be something that would repair it."""
+        how = "press f" if self.keys else f"in another terminal: oauthtap fix --apply {folder}"
+        self.say(f"  What would repair it can be tried at once: {how}")
+
+    def tried(self, sentence: str) -> None:
+        """What came of the sign-in without and with fixes."""
+        self.say(f"  {self.ink('bold', plain(sentence, limit=900))}")
 
     def warn(self, words: str) -> None:
         self.say(f"  {self.ink('warning', '!')} {words}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from argparse import Namespace
+from collections.abc import Coroutine
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,14 +13,17 @@ from typing import TYPE_CHECKING, Any
 from oauthtap import urls
 from oauthtap.cli import own_rules
 from oauthtap.cli.errors import Usage
-from oauthtap.cli.fixing import FixFlags
+from oauthtap.cli.fixing import DOOR, FixFlags
+from oauthtap.cli.keys import keys
 from oauthtap.cli.narrator import SILENCE, Narrator
 from oauthtap.cli.notebook import Notebook
 from oauthtap.cli.patience import Patience
 from oauthtap.cli.reaching import reach
+from oauthtap.cli.switching import Switches
 from oauthtap.clients import profiles
 from oauthtap.findings import Finding
 from oauthtap.plain import plain
+from oauthtap.render.words import attempts
 from oauthtap.report import Report
 from oauthtap.session import SessionError, default_folder
 from oauthtap.tap import Step, Tap
@@ -82,9 +86,11 @@ async def _watch(arguments: Namespace) -> None:
         on_flow=sitting.on_flow,
         on_listener=sitting.narrator.listener,
         on_note=sitting.narrator.warn,
+        on_fix=sitting.switches.command,
     )
     try:
-        await serve(settings, sitting.tap, ears, on_ready=sitting.on_ready, stop=sitting.stop)
+        with keys(sitting.on_key) as sitting.narrator.keys:
+            await serve(settings, sitting.tap, ears, on_ready=sitting.on_ready, stop=sitting.stop)
     except StartupError as problem:
         sitting.notebook.abandon()
         raise Usage(f"cannot start: {problem}") from None
@@ -104,6 +110,8 @@ class Sitting:
         self.folder = Path(arguments.session) if arguments.session else default_folder(arguments.upstream)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._told: set[tuple[str, int | None]] = set()
+        self._said: set[str] = set()
+        self.switches = Switches(self.tap, self.fixing, self.folder, reach(arguments), self.narrator.below)
         self.notebook = Notebook(self.tap, self.folder, arguments.upstream, arguments, self.narrator.warn)
 
     # --- while it runs
@@ -111,10 +119,21 @@ class Sitting:
     def on_ready(self, ready: Ready) -> None:
         self.local = ready.url
         self.narrator.ready(ready.url, self.arguments.upstream, ready.web_url, self.folder)
+        self.fixing.open_door(self.folder / DOOR)
         for work in (self._look(), self._wait()):
-            task = asyncio.ensure_future(work)
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._begin(work)
+
+    def on_key(self, key: str) -> None:
+        """`f` lists what would repair it, a number switches that on or off."""
+        if key in "fF":
+            self._begin(self.switches.look())
+        elif key.isdecimal() and key.isascii():
+            self.narrator.below(self.switches.press(int(key)))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def on_step(self, step: Step) -> None:
         if step.exchange.actor != "reporter":
@@ -149,6 +168,7 @@ class Sitting:
             elif self.patience.wants_a_look(now):
                 report = self.tap.report(now=time.time(), story=False)
                 self._tell_what_never_came(report)
+                self._tell_what_fixes_did(report)
                 if self.arguments.once and self.patience.is_over(report, now):
                     self.stop.set()
                     return
@@ -159,6 +179,15 @@ class Sitting:
             self._told |= {(finding.rule, finding.exchange) for finding in news}
             self.narrator.findings(news)
             self.notebook.never_in_the_way(partial(self.notebook.put_on_their_flows, news))
+
+    def _tell_what_fixes_did(self, report: Report) -> None:
+        """What would repair it can be tried at once; what came of trying it."""
+        if report.attempts and (sentence := attempts(report)) not in self._said:
+            self._said.add(sentence)
+            self.narrator.tried(sentence)
+        elif report.cause is not None and report.cause.rule not in self._said:
+            self._said.add(report.cause.rule)
+            self.narrator.try_it(self.folder)
 
     def _is_news(self, finding: Finding) -> bool:
         return (finding.rule, finding.exchange) not in self._told

@@ -2,3 +2,6 @@
 
 EXTRAS = ("id", "at", "took", "connection", "injected")
 """Members of an exchange that stand there as they are."""
+
+PATCHED = ("shown", "sent", "patched_by", "fixes")
+"""Members that stand there only where a fix was at work."""

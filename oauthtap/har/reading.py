@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, get_args
 from urllib.parse import urlencode
 
-from oauthtap.har.extras import EXTRAS
+from oauthtap.har.extras import EXTRAS, PATCHED
 from oauthtap.recording import Recording, SourceError
 from oauthtap.wire import Actor, Exchange, Message, Pairs, Request, Response
 
@@ -92,14 +92,14 @@ def _exchange(entry: Any, place: str, own: bool) -> Exchange:
         "connection": _text(entry.get("connection")),
     }
     members.update({name: extras.get(name) for name in EXTRAS} if extras else {})
-    shown = extras.get("shown")
+    patched = {name: extras[name] for name in PATCHED if name in extras}
     try:
         return Exchange(
             **{**members, "id": members.get("id") or 0},
             request=request,
             response=response,
             error=error,
-            shown=Response.model_validate(shown) if shown else None,
+            **patched,
         )
     except ValueError:
         raise SourceError(f"{place}._oauthtap: not as oauthtap writes it") from None

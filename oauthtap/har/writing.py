@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from oauthtap.har.extras import EXTRAS
+from oauthtap.har.extras import EXTRAS, PATCHED
 from oauthtap.recording import Recording
 from oauthtap.wire import Exchange, Request
 
@@ -47,9 +47,8 @@ def _extras(exchange: Exchange) -> dict[str, Any]:
     messages = {"request": exchange.request, "response": exchange.response}
     extras["unseen"] = [name for name, message in messages.items() if message and message.body is None]
     extras["truncated"] = [name for name, message in messages.items() if message and message.truncated]
-    if exchange.shown:
-        extras["shown"] = exchange.shown.model_dump()
-    return {name: value for name, value in extras.items() if value not in (None, [])}
+    extras = {name: value for name, value in extras.items() if value not in (None, [])}
+    return extras | exchange.model_dump(include=set(PATCHED), exclude_defaults=True)
 
 
 def _written_request(request: Request) -> dict[str, Any]:

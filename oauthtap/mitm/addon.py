@@ -81,7 +81,7 @@ class TapAddon:
             self._callback(flow, passage, came)
             return
         passage.meant = rename_requests.request(came, self.origins, passage.upstream)
-        sent = self._observer.asks(self._with_our_callback(passage, passage.meant))
+        sent = self._with_our_callback(passage, self._observer.asks(passage.meant, passage))
         passage.sent = sent.url
         authorization = is_authorization(passage.meant)
         if authorization and (sentence := self.relay.unrelayed(passage.meant.parts.query)):
@@ -132,7 +132,10 @@ class TapAddon:
         headers = rename_requests.headers(came.headers, self.origins, f"http://{authority}")
         passage.meant = Request(method=came.method, url=meant(waiting, query), headers=headers, body=came.body)
         asked = Request(method="GET", url=f"http://{authority}/?{query}")
-        brought = self._observer.asks(asked, stages=("authorization-response",), state=waiting.state)
+        brought = self._observer.asks(asked, passage, stages=("authorization-response",), state=waiting.state)
+        if passage.changed is not None:
+            url = meant(waiting, brought.parts.query)
+            passage.changed = Request(method=came.method, url=url, headers=headers, body=came.body)
         onward = self.relay.onward(waiting, brought.parts.query, self.origins)
         flow.response = _redirect(onward, 302 if came.method == "GET" else 307)
         self._observer.judge(flow, passage)

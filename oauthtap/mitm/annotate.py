@@ -9,6 +9,8 @@ from mitmproxy import ctx, http
 from oauthtap.findings import RANK, Finding
 from oauthtap.mitm.flowrecord import EXCHANGE
 from oauthtap.plain import plain
+from oauthtap.render.words import patched
+from oauthtap.report import row
 from oauthtap.tap import Step
 
 MARKERS = {"error": ":x:", "warning": ":warning:", "note": ""}
@@ -43,9 +45,10 @@ def annotate_later(flow: http.HTTPFlow, step: Step) -> None:
 
 def comment(step: Step, worst: list[Finding]) -> str:
     """The verdict first: only the beginning fits into the list, where the marker tells how bad it is."""
+    changed = list(patched(row(step.stages))) if step.exchange.patched_by else []
     if not worst:
-        return f"ok · {step.stage}"
-    lines = [f"{worst[0].rule} · {step.stage}"]
+        return "\n".join([f"{'patched' if changed else 'ok'} · {step.stage}", *changed])
+    lines = [f"{worst[0].rule} · {'patched · ' if changed else ''}{step.stage}", *changed]
     lines += [f"{finding.severity}: {plain(finding.message)} [{finding.rule}]" for finding in worst]
     return "\n".join(lines)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from mitmproxy import http
 
@@ -27,6 +28,8 @@ class Ears:
     on_listener: Callable[[str, str], None] = lambda local, upstream: None
     on_note: Callable[[str], None] = lambda sentence: None
     """Something the person should know that is nobody's fault. Each sentence once."""
+    on_fix: Callable[[Sequence[str]], list[str]] | None = None
+    """The command `oauthtap.fix` with its words; gives what to show. None: there is no such command."""
 
 
 class Observer:
@@ -41,6 +44,7 @@ class Observer:
     ) -> None:
         self._tap, self.ears, self._fixes, self._keeps = tap, ears, fixes or Fixes(), keeps
         self._noted: set[str] = set()
+        self._were_on: tuple[str, ...] = ()
 
     def judge(
         self, flow: http.HTTPFlow, passage: Passage, response: Response | None = None, *, error: str | None = None
@@ -54,29 +58,46 @@ class Observer:
         exchange = translate.exchange(flow, passage.meant, response, took=took, error=error)
         if not self._keeps(exchange):
             return response
-        step = self._tap.feed(exchange)
-        repaired = response
-        if response is not None and self._fixes.on:
-            repaired, names = self._fixes.answer(step, passage.meant, response, self._tap.handshake)
-            self._tell(names)
-        if repaired is not response:
-            members = {name: getattr(step.exchange, name) for name in Exchange.model_fields}
-            shown = self._tap.redactor.strike(Exchange(**{**members, "shown": repaired}))
-            step = dataclasses.replace(step, exchange=shown)
+        if self._fixes.names != self._were_on:
+            self._were_on = self._fixes.names
+            exchange = exchange.with_(fixes=self._were_on)
+        if passage.changed is not None:
+            exchange = exchange.with_(sent=passage.changed, patched_by=passage.changed_by)
+        passage.repaired = response
+        # What has passed already cannot be changed any more.
+        mends = response is not None and passage.copy is None and self._fixes.on
+        step = self._tap.feed(exchange, partial(self._mend, passage) if mends else None)
         passage.step = step
         annotate(flow, step)
         self.ears.on_step(step)
-        return repaired
+        return passage.repaired
+
+    def _mend(self, passage: Passage, step: Step) -> Exchange | None:
+        """Lay the fixes over an answer that was judged. A fix that breaks changes nothing."""
+        came = passage.repaired
+        assert passage.meant is not None
+        assert came is not None
+        try:
+            passage.repaired, names = self._fixes.answer(step, passage.meant, came, self._tap.handshake)
+        except Exception as problem:
+            self.note(f"A fix could not be laid over exchange {step.exchange.id}: {type(problem).__name__}.")
+            return None
+        self._tell(names)
+        if not names:
+            return None
+        return step.exchange.with_(shown=passage.repaired, patched_by=(*step.exchange.patched_by, *names))
 
     @property
     def repairing(self) -> bool:
         """Answers may be changed, so they have to be waited for."""
         return self._fixes.on
 
-    def asks(self, request: Request, *, stages: tuple[str, ...] = (), **values: str) -> Request:
+    def asks(self, request: Request, passage: Passage, *, stages: tuple[str, ...] = (), **values: str) -> Request:
         """The request as it goes on, its parameters changed where a fix says so. What is judged stays the client's."""
-        made, names = self._fixes.request(request, self._tap.handshake, stages=stages, **values)
-        self._tell(names)
+        made, passage.changed_by = self._fixes.request(request, self._tap.handshake, stages=stages, **values)
+        if passage.changed_by:
+            passage.changed = made
+            self._tell(passage.changed_by)
         return made
 
     def _tell(self, names: tuple[str, ...]) -> None:

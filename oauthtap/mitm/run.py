@@ -15,6 +15,7 @@ from oauthtap import urls
 from oauthtap.mending import Fixes
 from oauthtap.mitm import embed, ports
 from oauthtap.mitm.addon import TapAddon
+from oauthtap.mitm.commanding import Commands
 from oauthtap.mitm.hops import Hops
 from oauthtap.mitm.http_layer import HttpSpoken
 from oauthtap.mitm.listeners import Listeners, modes
@@ -58,7 +59,8 @@ async def serve(
         master = embed.make_master(settings)
         addon = pieces.addon
         starting = Starting(lambda: on_ready(Ready(local_url(settings), getattr(master, "web_url", None), addon)))
-        embed.add_early(master, addon, addon.hops, HttpSpoken(), *bounded(settings), starting)
+        commands = [Commands(ears.on_fix)] if ears.on_fix else []
+        embed.add_early(master, addon, addon.hops, HttpSpoken(), *bounded(settings), *commands, starting)
         embed.configure(master, settings, pieces.modes)
         if settings.web:
             open_web(master, settings, tap)

@@ -33,6 +33,9 @@ class Passage:
     """The request as the client meant it, in upstream names."""
     sent: str = ""
     """The URL as it was sent, our redirect URI in it."""
+    changed: Request | None = None
+    """`meant` as a fix changed it; None where none did."""
+    changed_by: tuple[str, ...] = ()
     swap: Swap = field(default_factory=dict)
     """Our redirect URIs that stand in it, to the client's own."""
     made: bool = False
@@ -44,6 +47,8 @@ class Passage:
     copy: Copy | None = None
     """What passed of an answer that is not held back."""
     events: Events | None = None
+    repaired: Response | None = None
+    """The answer as the client is to get it, in upstream names, once it was judged."""
     step: Step | None = None
     """What the exchange turned out to be, once it was judged."""
 

@@ -19,6 +19,8 @@ from oauthtap.mitm.annotate import STEPS, because
 from oauthtap.mitm.flowrecord import exchange_from
 from oauthtap.plain import plain
 from oauthtap.redact import claims, jose_header
+from oauthtap.render.words import patched
+from oauthtap.report import row
 from oauthtap.tap import Step
 from oauthtap.wire import Exchange, Message, Pairs
 
@@ -43,7 +45,7 @@ class OAuthContentview(Contentview):
         step = STEPS.get(metadata.flow.id) if metadata.flow else None
         if step is None:
             return -1
-        return 100 if step.findings else 0
+        return 100 if step.findings or step.exchange.patched_by else 0
 
     def prettify(self, data: bytes, metadata: Metadata) -> str:
         """The view's text; the body alone for a flow that was never judged."""
@@ -67,6 +69,8 @@ def page(step: Step, flow: http.HTTPFlow, *, answer: bool) -> Iterator[str]:
     yield from (line for finding in worst for line in _finding(finding))
     if not worst:
         yield "findings: none"
+    for text in patched(row(step.stages)):
+        yield from _wrapped("", text)
     yield from _claims(exchange)
     message = exchange.response if answer else exchange.request
     if message is not None:

@@ -9,7 +9,7 @@ from textwrap import wrap
 
 from oauthtap.findings import RANK, Finding, Severity
 from oauthtap.plain import plain
-from oauthtap.render.words import MARK, STAGE, WHO, others, outcome
+from oauthtap.render.words import MARK, STAGE, WHO, attempts, cured, others, outcome, patched
 from oauthtap.report import Report, Step
 from oauthtap.stages import Because
 from oauthtap.wire import Exchange
@@ -45,7 +45,7 @@ def console(report: Report, _: Sequence[Exchange] = (), /, *, ink: Ink = PLAIN) 
     for finding in report.findings:
         by_exchange.setdefault(finding.exchange, []).append(finding)
     for step in report.exchanges:
-        lines += [line(step, ink), *(_finding(f, ink) for f in by_exchange.pop(step.id, []))]
+        lines += [line(step, ink), *(_finding(f, ink) for f in by_exchange.pop(step.id, [])), *patched_below(step, ink)]
     for rest in by_exchange.values():
         lines += [_finding(finding, ink) for finding in rest]
     for heading, rows in others(report):
@@ -57,6 +57,12 @@ def console(report: Report, _: Sequence[Exchange] = (), /, *, ink: Ink = PLAIN) 
 def summary(report: Report, ink: Ink = PLAIN) -> Iterator[str]:
     """How far did it get; what is the cause; whose is it; what to change."""
     yield ink("good" if report.connected or report.complete else "bold", outcome(report))
+    if report.attempts:
+        yield from _wrapped(_sentence(plain(attempts(report), limit=900)), "", "  ")
+    for finding in cured(report):
+        yield ""
+        yield ink("error", f"Only with a fix: {plain(finding.title)} (exchange {finding.exchange}, {finding.rule})")
+        yield from _wrapped(finding.fix, "Change: ", "        ")
     if report.cause:
         cause = report.cause
         where = f" (exchange {cause.exchange})" if cause.exchange else ""
@@ -77,7 +83,8 @@ def summary(report: Report, ink: Ink = PLAIN) -> Iterator[str]:
         yield from _wrapped(f"It stands still at {STAGE[still.stage]}; next it was to {still.was_to}.", "", "  ")
         yield from _wrapped(f"Not to be seen from here: {still.unknown}.", "", "  ")
         yield from _wrapped(f"Look at: {still.look}.", "", "  ")
-    remaining = Counter[Severity](f.severity for f in report.findings if f.severity != "note")
+    away = {finding.rule for finding in cured(report)}
+    remaining = Counter[Severity](f.severity for f in report.findings if f.severity != "note" and f.rule not in away)
     if (report.connected or report.complete) and remaining:
         yield f"Other clients may be stricter: {_counted(remaining)}, below."
 
@@ -107,6 +114,11 @@ def findings_below(findings: tuple[Finding, ...], ink: Ink) -> Iterator[str]:
             yield _finding(finding, ink)
 
 
+def patched_below(step: Step, ink: Ink) -> Iterator[str]:
+    """The lines that say what fixes changed in an exchange."""
+    yield from (f"        {ink('bold', text)}" for text in patched(step))
+
+
 def reason(because: Because | None) -> str:
     """Why a request was sent, in words; empty where the user started it."""
     if because is None:
@@ -121,6 +133,10 @@ def _closing(report: Report) -> Iterator[str]:
     unseen = len(report.not_checked)
     yield f"{len(report.exchanges)} exchanges; {_counted(found)}; {unseen} rules had nothing to look at."
     yield from report.notes or (f"Judged by MCP {report.judged_by}.",)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _counted(found: Mapping[Severity, int]) -> str:

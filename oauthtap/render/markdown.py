@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from oauthtap.findings import Finding
 from oauthtap.plain import plain
 from oauthtap.render.console import reason
-from oauthtap.render.words import MARK, STAGE, WHO, others, outcome
+from oauthtap.render.words import MARK, STAGE, WHO, attempts, cured, others, outcome, parties, quoted
 from oauthtap.report import Report
 from oauthtap.wire import Exchange
 
 
 def markdown(report: Report, _: Sequence[Exchange] = (), /) -> str:
     """GitHub-flavoured Markdown. Upstream text stands in code spans, so none of it becomes markup."""
-    parts = (_head, _cause, _standstill, walk, findings, _others, _unchecked)
+    parts = (_head, _cause, _cured, _standstill, walk, _patched, findings, _others, _unchecked)
     return "\n".join(line for part in parts for line in part(report)) + "\n"
 
 
@@ -28,6 +28,8 @@ def _head(report: Report) -> Iterator[str]:
     yield f"- MCP revision: {report.revision or 'none named'}"
     yield from (f"- {code_words(note)}" for note in report.notes)
     yield f"- Outcome: **{outcome(report)}**"
+    if report.attempts:
+        yield f"- Sign-ins: {code_words(attempts(report))}"
     yield ""
 
 
@@ -46,6 +48,19 @@ def _cause(report: Report) -> Iterator[str]:
     for finding in report.findings:
         if finding.consequence_of == cause.rule:
             yield f"- Follows from it: {code_words(finding.message)}"
+    yield ""
+
+
+def _cured(report: Report) -> Iterator[str]:
+    found = cured(report)
+    if not found:
+        return
+    yield "## Only with a fix"
+    yield ""
+    for finding in found:
+        by = ", ".join(map(code, finding.cured_by))
+        where = f"({code(finding.rule)}, exchange {finding.exchange})"
+        yield f"- **{finding.title}** {where}, away with {by}. {finding.fix}"
     yield ""
 
 
@@ -73,6 +88,24 @@ def walk(report: Report) -> Iterator[str]:
     yield ""
 
 
+def _patched(report: Report) -> Iterator[str]:
+    touched = [step for step in report.exchanges if step.patched]
+    if not touched:
+        return
+    yield "## What oauthtap changed"
+    yield ""
+    yield "| # | by | where | said | seen in its place |"
+    yield "|---|---|---|---|---|"
+    for step in touched:
+        for one in step.patched:
+            said, saw = (text.partition(" ")[0] for text in parties(one, step))
+            yield (
+                f"| {step.id} | {code(', '.join(step.patched_by))} | {code(one.at)} "
+                f"| {said}: {code(quoted(one.said))} | {saw}: {code(quoted(one.saw))} |"
+            )
+    yield ""
+
+
 def findings(report: Report) -> Iterator[str]:
     """The lines of the list of findings, with its heading; none without findings."""
     if not report.findings:
@@ -90,6 +123,8 @@ def _finding(finding: Finding) -> Iterator[str]:
     yield f"- {head}: {code_words(finding.message)}"
     if finding.expected is not None:
         yield f"  - expected {code(finding.expected)}, actual {code(finding.actual or 'nothing')}"
+    if finding.cured_by:
+        yield f"  - the client did not meet it: a fix was at work ({code(', '.join(finding.cured_by))})"
     if finding.consequence_of:
         yield f"  - follows from {code(finding.consequence_of)}"
     yield f"  - change: {finding.fix}"

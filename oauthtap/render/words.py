@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import groupby
 
+from oauthtap.attempts import Attempt
+from oauthtap.findings import Finding
+from oauthtap.patched import Patched, phrase
+from oauthtap.plain import plain
 from oauthtap.profiles import Outlook
-from oauthtap.report import Report
+from oauthtap.report import Report, Step
 
 WHO = {
     "resource-server": "the MCP server's",
@@ -54,11 +59,58 @@ def outcome(report: Report) -> str:
     """How far it got, in one sentence."""
     if all(step.actor != "client" for step in report.exchanges):
         return "Nothing arrived: the client sent no request."
+    if report.connected and report.attempts and report.attempts[-1].changed:
+        return "Connected, with fixes of oauthtap at work: an MCP request was answered."
     if report.connected:
         return "Connected: an MCP request was answered."
     if report.complete:
         return f"Nothing stops a client up to {STAGE[report.reached]} ({report.reached}). The probe went no further."
     return f"Not connected. It got as far as {STAGE[report.reached]} ({report.reached})."
+
+
+def attempts(report: Report) -> str:
+    """What came of the sign-in without and with fixes, in one sentence; empty where none was ever on."""
+    return "; ".join(_attempt(one, number) for number, one in enumerate(report.attempts))
+
+
+def _attempt(one: Attempt, number: int) -> str:
+    if one.changed:
+        head = f"with {phrase(one.changed)}"
+    elif one.fixes:
+        head = f"with {', '.join(one.fixes[:3])} (nothing to change)"
+    else:
+        head = "without fixes" if number else "before"
+    if one.connected:
+        return f"{head}: connected, {one.good} of {one.steps} steps"
+    return f"{head}: stopped at {one.reached}"
+
+
+def cured(report: Report) -> list[Finding]:
+    """What stops clients and was not met, because fixes of oauthtap were at work: each rule once."""
+    causes = {one.cause for one in report.attempts[:-1]} if report.connected else set()
+    found: dict[str, Finding] = {}
+    for one in report.findings:
+        if one.severity == "error" and (one.cured_by or one.rule in causes) and not one.consequence_of:
+            found.setdefault(one.rule, one)
+    return list(found.values())
+
+
+def patched(step: Step) -> Iterator[str]:
+    """What fixes changed in an exchange, a line for each place. Upstream text in it is made plain."""
+    by = plain(", ".join(step.patched_by), limit=120)
+    for one in step.patched:
+        said, saw = parties(one, step)
+        yield f"patched by {by}: `{plain(one.name, limit=80)}`: {said} {quoted(one.said)}, {saw} {quoted(one.saw)}"
+
+
+def parties(one: Patched, step: Step) -> tuple[str, str]:
+    """Who said the one thing, and who saw the other."""
+    asked = one.at.startswith("request.") and step.stage != "authorization-response"
+    return ("client said", "upstream saw") if asked else ("upstream said", "client saw")
+
+
+def quoted(value: str | None) -> str:
+    return "nothing" if value is None else plain(value, limit=200)
 
 
 def others(report: Report) -> list[tuple[str, list[str]]]:

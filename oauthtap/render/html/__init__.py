@@ -18,7 +18,7 @@ from oauthtap.render.html.below import below
 from oauthtap.render.html.exchange import Part, Row, row
 from oauthtap.render.html.tags import Child, tag, words
 from oauthtap.render.lanes import Legs, legs
-from oauthtap.render.words import STAGE, WHO, outcome
+from oauthtap.render.words import STAGE, WHO, attempts, cured, outcome
 from oauthtap.report import Report
 from oauthtap.wire import Exchange
 
@@ -137,6 +137,12 @@ def _milestone(name: str, kind: str, spoken: str) -> Markup:
 
 def _answers(report: Report) -> Iterator[Child]:
     cause = report.cause
+    if report.attempts:
+        yield _answer("Sign-ins", words(f"{attempts(report)}."))
+    for finding in cured(report):
+        where = tag("a", f"exchange {finding.exchange}", href=f"#x{finding.exchange}")
+        yield _answer("Only with a fix", words(f"{finding.title}. {finding.fix}"), " ", tag("span", where, " · ",
+                      tag("code", finding.rule), class_="fine"))  # fmt: skip
     if cause is None:
         nothing = "Nothing stopped it." if report.connected else "No single cause stands out."
         yield _answer("Cause", nothing)

@@ -11,9 +11,9 @@ from markupsafe import Markup
 
 from oauthtap.findings import RANK, Finding
 from oauthtap.render.html.message import differing, note, request_lines, response_lines, sheet
-from oauthtap.render.html.tags import Child, tag
+from oauthtap.render.html.tags import Child, tag, words
 from oauthtap.render.lanes import Legs
-from oauthtap.render.words import STAGE
+from oauthtap.render.words import STAGE, patched
 from oauthtap.report import Step
 from oauthtap.stages import Because
 from oauthtap.wire import Exchange
@@ -64,6 +64,7 @@ def _counts(one: Row) -> list[Child]:
     found = [finding.severity for finding in one.findings if finding.severity != "note"]
     kinds = sorted(dict.fromkeys(found), key=lambda severity: RANK[severity])
     cause = [tag("span", "the cause", class_="count error")] if one.part == "broken" else []
+    cause += [tag("span", "patched", class_="count patch")] if one.step.patched else []
     return [" ", *cause, *(tag("span", _counted(found.count(kind), kind), class_=f"count {kind}") for kind in kinds)]
 
 
@@ -113,7 +114,8 @@ def _inside(one: Row) -> list[Child]:
         return pieces
     asked = [finding for finding in placed if finding.at.startswith("request")]
     answered = [finding for finding in placed if finding.at.startswith("response")]
-    columns = [_column("Request", sheet(request_lines(exchange.request), asked)), *_answers(exchange, answered)]
+    pieces += [tag("ul", *(tag("li", words(text)) for text in patched(step)), class_="patches")] if step.patched else []
+    columns = [*_requests(exchange, asked), *_answers(exchange, answered)]
     if exchange.response is None:
         why = exchange.error or "The answer did not pass here, or is still under way."
         columns.append(_column("No answer", [tag("p", why), *map(note, answered)]))
@@ -124,8 +126,21 @@ def _inside(one: Row) -> list[Child]:
     return [*pieces, tag("div", *columns, class_="columns")]
 
 
+def _requests(exchange: Exchange, findings: Sequence[Finding]) -> list[Child]:
+    """The request as it came and, where a fix was on, as it went on."""
+    lines = request_lines(exchange.request)
+    if exchange.sent is None:
+        return [_column("Request", sheet(lines, findings))]
+    sent = request_lines(exchange.sent)
+    gone, new = differing(lines, sent)
+    return [
+        _column("Request, as it came", sheet(lines, findings, gone), "before"),
+        _column("Request, as it went on (patched)", sheet(sent, (), new), "after-patch"),
+    ]
+
+
 def _answers(exchange: Exchange, findings: Sequence[Finding]) -> list[Child]:
-    """The answer as the server gave it and, where a patch was on, as the client got it."""
+    """The answer as the server gave it and, where a fix was on, as the client got it."""
     if exchange.response is None:
         return []
     lines = response_lines(exchange.response)

@@ -149,6 +149,7 @@ def note(finding: Finding) -> Markup:
         "div",
         tag("p", tag("b", f"{MARK[finding.severity]} {finding.severity}"), " ", words(finding.message)),
         [tag("p", f"{name}: ", tag("code", value)) for name, value in rows if value is not None],
+        tag("p", "The client did not meet it: fixes were at work.") if finding.cured_by else None,
         tag("p", "Change: ", words(finding.fix)) if finding.fix else None,
         tag("p", tag("code", finding.rule), " · ", tag("code", finding.at), " · ",
             away(finding.source_url, f"{finding.source} ({finding.level})"), class_="fine"),

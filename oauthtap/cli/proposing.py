@@ -1,0 +1,79 @@
+"""Which fixes to propose for what was recorded: the fewest, with issuers that were checked. Prints and asks nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from oauthtap import fixfile, urls
+from oauthtap.candidates import WANT_AN_ISSUER, Candidate, candidates, states
+from oauthtap.clients import profiles
+from oauthtap.findings import Finding
+from oauthtap.fixes import Fix
+from oauthtap.tap import Step, Tap
+from oauthtap.trial import NewTap, Trial, smallest
+from oauthtap.upstream import Reach, document_at
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What would repair a recording, as far as is known."""
+
+    trial: Trial
+    stuck: Finding | None
+    """The finding that nothing was found for, or nothing without a value that only a person knows."""
+    issuers: tuple[Candidate, ...] = ()
+    """Where it wants an issuer: those that are good. One of them is part of the trial already when there is but one."""
+    tried: tuple[Candidate, ...] = ()
+    """Every issuer that was thought of."""
+
+
+def new_tap_like(tap: Tap) -> NewTap:
+    """Makes taps that have heard nothing, for the same server and client."""
+    return partial(Tap, tap.handshake.resource, tap.revision, tap.client, profiles(), tap.goal)
+
+
+def newest(tap: Tap) -> tuple[Step, ...]:
+    """The exchanges of the newest sign-in, and our own looks."""
+    since = tap.attempts.since
+    return tuple(step for step in tap.steps if step.exchange.id >= since or step.exchange.actor == "reporter")
+
+
+def offline(tap: Tap, steps: Sequence[Step], given: Iterable[Fix]) -> Proposal:
+    """The fewest fixes, with no server asked. May take a second, and touches nothing: another thread may do it."""
+    trial, stuck = smallest(new_tap_like(tap), steps, tuple(given))
+    if stuck is None or stuck.rule not in WANT_AN_ISSUER:
+        return Proposal(trial, stuck)
+    wrong = (stuck.actual or "").rstrip("/")
+    tried = tuple(one for one in candidates(tap.handshake) if one.issuer.rstrip("/") != wrong)
+    return Proposal(trial, stuck, tuple(one for one in tried if one.sure), tried)
+
+
+async def checked(tap: Tap, steps: Sequence[Step], proposal: Proposal, reach: Reach | None) -> Proposal:
+    """The same with its issuers checked over the network (`reach`; None: not), and with the only good one in it."""
+    if not proposal.tried or proposal.stuck is None:
+        return proposal
+    good = proposal.issuers or (tuple(await _checked(proposal.tried, reach)) if reach else ())
+    proposal = replace(proposal, issuers=good)
+    return with_issuer(tap, steps, proposal, good[0].issuer) if len(good) == 1 else proposal
+
+
+def with_issuer(tap: Tap, steps: Sequence[Step], proposal: Proposal, issuer: str) -> Proposal:
+    """The same once it is known which issuer is meant."""
+    assert proposal.stuck is not None
+    chosen = fixfile.chosen(proposal.stuck.rule, issuer)
+    trial, stuck = smallest(new_tap_like(tap), steps, (*proposal.trial.fixes, *chosen))
+    return replace(proposal, trial=trial, stuck=stuck)
+
+
+async def _checked(tried: Iterable[Candidate], reach: Reach) -> list[Candidate]:
+    good = []
+    for one in tried:
+        for place in urls.as_locations(one.issuer):
+            document = await document_at(place.url, reach)
+            stated = str(document.get("issuer", ""))
+            if stated.rstrip("/") == one.issuer.rstrip("/") and states(stated, document):
+                good.append(Candidate(stated, one.why, "checked"))
+                break
+    return good
