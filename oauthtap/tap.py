@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from oauthtap import rules
+from oauthtap.callers import Callers
 from oauthtap.findings import RANK, Finding, Problem, Severity, finding
 from oauthtap.handshake import Handshake
 from oauthtap.profiles import Profile
@@ -18,6 +19,7 @@ from oauthtap.recognize import recognize
 from oauthtap.redact import Redactor
 from oauthtap.report import NotChecked, Report, build
 from oauthtap.rules import Rule
+from oauthtap.several import Several
 from oauthtap.specs import practice
 from oauthtap.stages import STAGES, Because, Certainty, ResourceMetadata, ServerMetadata, Stage, Unseen
 from oauthtap.urls import origin
@@ -35,6 +37,8 @@ class Step:
     stages: tuple[Stage, ...]
     """Never empty; the first is the one to show."""
     findings: tuple[Finding, ...] = ()
+    client: str = ""
+    """Whose it is, by a letter, where there are several clients at once."""
 
     @property
     def stage(self) -> str:
@@ -83,22 +87,55 @@ class Tap:
         self._not_checked: dict[str, str] = {}
         self._checked: set[str] = set()
         self._fed = 0
+        self._gone: tuple[int, ...] = ()
+        self._callers = Callers()
+        self._several: Several | None = None
 
     def feed(self, exchange: Exchange) -> Step:
         """Judge one exchange. Numbers it when it has no number yet. Never raises for what is in it."""
         if not exchange.id:
             exchange = exchange.model_copy(update={"id": self._fed + 1})
         struck = self.redactor.strike(exchange)
+        self._fed += 1
+        client = self._callers.add(struck)
+        step = self._judged_apart(self._several, struck, client) if self._several else self.judged(struck)
+        if self._callers.note(struck, step.stages):
+            self._part()
+            step = next(known for known in reversed(self.steps) if known.exchange.id == struck.id)
+        return step
+
+    def judged(self, struck: Exchange) -> Step:
+        """Judge one exchange that is numbered and struck, and remember it."""
         stages = recognize(struck, self.handshake)
         self.handshake.announce(stages)
         found = tuple(self._judge(stages))
-        gone = self.handshake.then(stages, ordinary=not found)
-        if gone:
-            self.steps = [step for step in self.steps if step.exchange.id not in gone]
+        self._gone = self.handshake.then(stages, ordinary=not found)
+        if self._gone:
+            self.steps = [step for step in self.steps if step.exchange.id not in self._gone]
         step = Step(struck, stages, found)
         self.steps.append(step)
-        self._fed += 1
         return step
+
+    # --- several clients at once
+
+    def _judged_apart(self, several: Several, struck: Exchange, client: int | None) -> Step:
+        step = several.feed(struck, client)
+        own = several.taps[client or 0]
+        self.handshake = own.handshake
+        if own._gone:
+            self.steps = [known for known in self.steps if known.exchange.id not in own._gone]
+        self.steps.append(step)
+        return step
+
+    def _part(self) -> None:
+        """There are several clients, or more than was thought: judge again what is kept, for each by itself."""
+        before, steps = self._several.taps if self._several else [self], self.steps
+        known = [tap.handshake for tap in before]
+        self._several = Several(lambda: Tap(self.resource, self.revision, self.client, self.profiles, self.goal))
+        self.steps = []
+        for step in steps:
+            self._judged_apart(self._several, step.exchange, self._callers.client(step.exchange))
+        self._several.take_over(known)
 
     def _judge(self, stages: tuple[Stage, ...]) -> Iterator[Finding]:
         done: set[str] = set()
@@ -156,6 +193,8 @@ class Tap:
         absence tells; the end of the last exchange when None. `today` decides which
         client profiles are stale. `story`: tell every exchange; a look in between needs none of them.
         """
+        if self._several:
+            return self._several.report(now, today, story=story)
         if now is not None:
             self.handshake.ended = max(now, self.handshake.ended or now)
         self.handshake.over = self.goal is not None

@@ -27,6 +27,7 @@ class Narrator:
 
     def __post_init__(self) -> None:
         self.ink = Ink(self.out.isatty())
+        self._lettered = False
 
     def say(self, *lines: str) -> None:
         self.out.write("\n".join(lines) + "\n")
@@ -55,7 +56,10 @@ class Narrator:
 
     def step(self, step: Step) -> None:
         """One exchange as it happened, with its findings below it, and what a patch made of the answer."""
-        self.say(line(row(step.stages), self.ink), *findings_below(step.findings, self.ink))
+        if step.client and not self._lettered:
+            self._lettered = True
+            self.warn("Several clients are here at once: from here on a letter says whose a line is.")
+        self.say(line(row(step.stages), self.ink, step.client), *findings_below(step.findings, self.ink))
         if step.exchange.shown is not None:
             said, saw = step.exchange.status, step.exchange.shown.status
             self.say(f"        patched: upstream said {said}, the client saw {saw} (see the session)")

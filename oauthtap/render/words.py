@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from oauthtap.profiles import Outlook
-from oauthtap.report import Report
+from oauthtap.report import Client, Report
 
 WHO = {
     "resource-server": "the MCP server's",
@@ -52,6 +52,10 @@ MARK = {"error": "✗", "warning": "!", "note": "·"}
 
 def outcome(report: Report) -> str:
     """How far it got, in one sentence."""
+    if report.sign_ins:
+        count, connected = len(report.sign_ins), sum(one.connected for one in report.sign_ins)
+        words = "all" if connected == count else str(connected or "none")
+        return f"{count} clients at the same time, of which {words} connected."
     if all(step.actor != "client" for step in report.exchanges):
         return "Nothing arrived: the client sent no request."
     if report.connected:
@@ -59,6 +63,11 @@ def outcome(report: Report) -> str:
     if report.complete:
         return f"Nothing stops a client up to {STAGE[report.reached]} ({report.reached}). The probe went no further."
     return f"Not connected. It got as far as {STAGE[report.reached]} ({report.reached})."
+
+
+def client(named: Client | None) -> str:
+    """What the client calls itself."""
+    return f"{named.name} {named.version or ''}".strip() if named else "an unknown client"
 
 
 def others(report: Report) -> list[tuple[str, list[str]]]:
