@@ -17,6 +17,7 @@ from oauthtap.wire import Exchange
 _ANY_SCRIPT = "javascript"
 _PRODUCT = re.compile(r"[^/\s(]+")
 _SCRIPTS = re.compile(r"node|undici|node-fetch|bun|deno|axios|got|mozilla|electron|jose", re.I)
+_LIBRARIES = re.compile(r"javascript|python.*|aiohttp|go-http-client|reqwest|java.*|okhttp|ktor.*|dart")
 _SIGNS_IN = {
     "prm-discovery", "as-discovery", "client-registration", "authorization-request", "authorization-response",
     "token-request", "token-refresh",
@@ -96,14 +97,16 @@ class Callers:
                 clients[_likeliest(thread, clients, fit or None)].append(thread)
             else:
                 clients.append([thread])
-        clients.sort(key=lambda own: min(thread.begun for thread in own))
+        placed = set(sure)
         for thread in self._threads.all:
-            number = next((n for n, own in enumerate(clients) if thread in own), None)
-            if number is None:
+            if thread not in placed:
                 number = _given(thread, clients)
                 clients += [[]] if number == len(clients) else []
                 clients[number].append(thread)
-            thread.client = number
+        clients.sort(key=lambda own: min(thread.begun for thread in own))
+        for number, own in enumerate(clients):
+            for thread in own:
+                thread.client = number
         return before != [thread.client for thread in self._threads.all]
 
     def _clients(self) -> list[list[Thread]]:
@@ -132,18 +135,13 @@ def _is_anchor(thread: Thread) -> bool:
 def _other_program(one: Thread, other: Thread) -> bool:
     """No program calls itself by such different names.
 
-    Programs made of JavaScript have a name of their own at the MCP endpoint, and that of
-    their engine elsewhere; so those are compared only where both speak MCP.
+    At the MCP endpoint a program uses its own name; elsewhere many let the library speak that
+    they are made with: Claude Code is `Bun` there, the connectors of Claude.ai are `python-httpx`.
     """
     mine, theirs = _programs(one.mcp_agents), _programs(other.mcp_agents)
-    if mine and theirs:
-        return mine.isdisjoint(theirs)
-    mine, theirs = _programs(one.agents), _programs(other.agents)
     if not mine or not theirs:
-        return False
-    scripted = any(name == _ANY_SCRIPT for name in mine) or any(name == _ANY_SCRIPT for name in theirs)
-    foreign = any(name.startswith("python") for name in mine) != any(name.startswith("python") for name in theirs)
-    return mine.isdisjoint(theirs) and (foreign or not scripted)
+        mine, theirs = (set(filter(_LIBRARIES.fullmatch, _programs(thread.agents))) for thread in (one, other))
+    return bool(mine and theirs) and mine.isdisjoint(theirs)
 
 
 def _programs(agents: set[str]) -> set[str]:

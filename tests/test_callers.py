@@ -317,3 +317,10 @@ def test_what_is_remembered_does_not_grow_with_every_connection() -> None:
         tap.feed(exchange)
     marks = tap._callers._threads._of
     assert len(marks) < 2100
+
+
+def test_a_program_that_signs_in_under_the_name_of_its_library_is_one_beside_another() -> None:
+    hosted = Client("hosted", 40001, "python-httpx/0.27", "Claude-User", keeps=False)
+    exchanges = in_turns(hosted.whole(), Client("b", 40002, "Bun/1.4.4", "claude-code/2.1.330").whole())
+    _, report = heard(exchanges)
+    assert owners(exchanges, report) == [{"hosted"}, {"b"}]
