@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from oauthtap import specs
 from oauthtap.attempts import Attempt, Attempts
@@ -65,6 +65,23 @@ class NotChecked(_Row):
     because: str
 
 
+class SignIn(_Row):
+    """One of several clients at once: the same answers, for it alone."""
+
+    letter: str
+    """`A` for the client that came first."""
+    client: Client | None = None
+    revision: str | None = None
+    judged_by: str = specs.NEWEST
+    reached: str = "other"
+    connected: bool = False
+    cause: Cause | None = None
+    standstill: Standstill | None = None
+    exchanges: tuple[int, ...] = ()
+    """The ids of its own."""
+    findings: tuple[Finding, ...] = ()
+
+
 class Report(_Row):
     """How far did it get; what is the cause; whose is it; what to change."""
 
@@ -91,6 +108,28 @@ class Report(_Row):
     """Who else would get through, and who would stop where."""
     notes: tuple[str, ...] = ()
     """What the reader should know about how this was judged."""
+    sign_ins: tuple[SignIn, ...] = ()
+    """Each client by itself, where there were several at once; what stands above is about the first of
+    them that stopped (else the first), `exchanges` and `findings` are those of all. Left out for one client."""
+
+    @model_serializer(mode="wrap")
+    def _without_needless(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = write(self)
+        if not self.sign_ins:
+            del written["sign_ins"]
+        return written
+
+    @property
+    def letters(self) -> dict[int, str]:
+        """Whose each exchange is, where there were several clients."""
+        return {number: one.letter for one in self.sign_ins for number in one.exchanges}
+
+    def alone(self, sign_in: SignIn) -> Report:
+        """The report as it would be about this one client."""
+        own = set(sign_in.exchanges)
+        members = {name: getattr(sign_in, name) for name in SignIn.model_fields if name in Report.model_fields}
+        told = tuple(step for step in self.exchanges if step.id in own)
+        return self.model_copy(update={**members, "exchanges": told, "sign_ins": ()})
 
     @property
     def worst(self) -> Severity | None:

@@ -12,6 +12,7 @@ from datetime import date
 
 from oauthtap import rules
 from oauthtap.attempts import Attempts
+from oauthtap.callers import Callers
 from oauthtap.findings import RANK, Finding, Problem, Severity, finding
 from oauthtap.handshake import Handshake
 from oauthtap.profiles import Profile
@@ -19,6 +20,7 @@ from oauthtap.recognize import recognize
 from oauthtap.redact import Redactor
 from oauthtap.report import NotChecked, Report, build
 from oauthtap.rules import Rule
+from oauthtap.several import Several
 from oauthtap.specs import practice
 from oauthtap.stages import STAGES, Because, Certainty, ResourceMetadata, ServerMetadata, Stage, Unseen
 from oauthtap.urls import origin
@@ -36,6 +38,8 @@ class Step:
     stages: tuple[Stage, ...]
     """Never empty; the first is the one to show."""
     findings: tuple[Finding, ...] = ()
+    client: str = ""
+    """Whose it is, by a letter, where there are several clients at once."""
 
     @property
     def stage(self) -> str:
@@ -89,6 +93,9 @@ class Tap:
         self._checked: set[str] = set()
         self._fed = 0
         self.attempts = Attempts(self.handshake)
+        self._gone: tuple[int, ...] = ()
+        self._callers = Callers()
+        self._several: Several | None = None
 
     def feed(self, exchange: Exchange, repair: Repair | None = None) -> Step:
         """Judge one exchange. Numbers it when it has no number yet. Never raises for what is in it.
@@ -97,9 +104,21 @@ class Tap:
         """
         if not exchange.id:
             exchange = exchange.with_(id=self._fed + 1)
-        if exchange.fixes is not None:
-            self.attempts.switched(exchange, self._so_far)
         struck = self.redactor.strike(exchange)
+        self._fed += 1
+        client = self._callers.add(struck)
+        step = (
+            self._judged_apart(self._several, struck, client, repair) if self._several else self.judged(struck, repair)
+        )
+        if self._callers.note(struck, step.stages):
+            self._part()
+            step = next(known for known in reversed(self.steps) if known.exchange.id == struck.id)
+        return step
+
+    def judged(self, struck: Exchange, repair: Repair | None = None) -> Step:
+        """Judge one exchange that is numbered and struck, and remember it."""
+        if struck.fixes is not None:
+            self.attempts.switched(struck, self._so_far)
         stages = recognize(struck, self.handshake)
         self.handshake.announce(stages)
         found = tuple(self._judge(stages))
@@ -108,12 +127,11 @@ class Tap:
             stages = tuple(replace(stage, exchange=struck) for stage in stages)
         if struck.patched is not struck:
             found = self._cured(struck, found)
-        gone = self.handshake.then(stages, ordinary=not found)
-        if gone:
-            self.steps = [step for step in self.steps if step.exchange.id not in gone]
+        self._gone = self.handshake.then(stages, ordinary=not found)
+        if self._gone:
+            self.steps = [step for step in self.steps if step.exchange.id not in self._gone]
         step = Step(struck, stages, found)
         self.steps.append(step)
-        self._fed += 1
         return step
 
     def _cured(self, exchange: Exchange, found: tuple[Finding, ...]) -> tuple[Finding, ...]:
@@ -122,6 +140,30 @@ class Tap:
         return tuple(
             one if one.rule in left else one.model_copy(update={"cured_by": exchange.patched_by}) for one in found
         )
+
+    # --- several clients at once
+
+    def _judged_apart(
+        self, several: Several, struck: Exchange, client: int | None, repair: Repair | None = None
+    ) -> Step:
+        step = several.feed(struck, client, repair)
+        own = several.taps[client or 0]
+        self.handshake = own.handshake
+        if own._gone:
+            self.steps = [known for known in self.steps if known.exchange.id not in own._gone]
+        self.steps.append(step)
+        return step
+
+    def _part(self) -> None:
+        """There are several clients, or more than was thought: judge again what is kept, for each by itself."""
+        before, steps = self._several.taps if self._several else [self], self.steps
+        known = [tap.handshake for tap in before]
+        own = (self.resource, self.revision, self.client, self.profiles, self.goal, self.redactor)
+        self._several = Several(lambda: Tap(*own))
+        self.steps = []
+        for step in steps:
+            self._judged_apart(self._several, step.exchange, self._callers.client(step.exchange))
+        self._several.take_over(known)
 
     def _judge(self, stages: tuple[Stage, ...]) -> Iterator[Finding]:
         done: set[str] = set()
@@ -179,6 +221,8 @@ class Tap:
         absence tells; the end of the last exchange when None. `today` decides which
         client profiles are stale. `story`: tell every exchange; a look in between needs none of them.
         """
+        if self._several:
+            return self._several.report(now, today, story=story)
         if now is not None:
             self.handshake.ended = max(now, self.handshake.ended or now)
         self.handshake.over = self.goal is not None

@@ -29,6 +29,7 @@ class Narrator:
 
     def __post_init__(self) -> None:
         self.ink = Ink(self.out.isatty())
+        self._lettered = False
 
     def say(self, *lines: str) -> None:
         self.out.write("\n".join(lines) + "\n")
@@ -58,8 +59,12 @@ class Narrator:
 
     def step(self, step: Step) -> None:
         """One exchange as it happened, with its findings below it, and what a patch made of the answer."""
+        if step.client and not self._lettered:
+            self._lettered = True
+            self.warn("Several clients are here at once: from here on a letter says whose a line is.")
         told = row(step.stages)
-        self.say(line(told, self.ink), *findings_below(step.findings, self.ink), *patched_below(told, self.ink))
+        rows = line(told, self.ink, step.client), *findings_below(step.findings, self.ink)
+        self.say(*rows, *patched_below(told, self.ink))
 
     def findings(self, findings: Iterable[Finding]) -> None:
         """What only shows over time: it came to nothing."""

@@ -9,7 +9,7 @@ from textwrap import wrap
 
 from oauthtap.findings import RANK, Finding, Severity
 from oauthtap.plain import plain
-from oauthtap.render.words import MARK, STAGE, WHO, attempts, cured, others, outcome, patched
+from oauthtap.render.words import MARK, STAGE, WHO, attempts, client, cured, others, outcome, patched
 from oauthtap.report import Report, Step
 from oauthtap.stages import Because
 from oauthtap.wire import Exchange
@@ -44,8 +44,10 @@ def console(report: Report, _: Sequence[Exchange] = (), /, *, ink: Ink = PLAIN) 
     by_exchange: dict[int | None, list[Finding]] = {}
     for finding in report.findings:
         by_exchange.setdefault(finding.exchange, []).append(finding)
+    letters = report.letters
     for step in report.exchanges:
-        lines += [line(step, ink), *(_finding(f, ink) for f in by_exchange.pop(step.id, [])), *patched_below(step, ink)]
+        lines.append(line(step, ink, letters.get(step.id, "")))
+        lines += [*(_finding(f, ink) for f in by_exchange.pop(step.id, [])), *patched_below(step, ink)]
     for rest in by_exchange.values():
         lines += [_finding(finding, ink) for finding in rest]
     for heading, rows in others(report):
@@ -55,7 +57,7 @@ def console(report: Report, _: Sequence[Exchange] = (), /, *, ink: Ink = PLAIN) 
 
 
 def summary(report: Report, ink: Ink = PLAIN) -> Iterator[str]:
-    """How far did it get; what is the cause; whose is it; what to change."""
+    """How far did it get; what is the cause; whose is it; what to change. Of several clients, for each."""
     yield ink("good" if report.connected or report.complete else "bold", outcome(report))
     if report.attempts:
         yield from _wrapped(_sentence(plain(attempts(report), limit=900)), "", "  ")
@@ -63,6 +65,15 @@ def summary(report: Report, ink: Ink = PLAIN) -> Iterator[str]:
         yield ""
         yield ink("error", f"Only with a fix: {plain(finding.title)} (exchange {finding.exchange}, {finding.rule})")
         yield from _wrapped(finding.fix, "Change: ", "        ")
+    for one in report.sign_ins:
+        yield ""
+        yield ink("bold", f"Client {one.letter}: {plain(client(one.client), limit=80)}")
+        yield from summary(report.alone(one), ink)
+    if not report.sign_ins:
+        yield from _answers(report, ink)
+
+
+def _answers(report: Report, ink: Ink) -> Iterator[str]:
     if report.cause:
         cause = report.cause
         where = f" (exchange {cause.exchange})" if cause.exchange else ""
@@ -89,8 +100,8 @@ def summary(report: Report, ink: Ink = PLAIN) -> Iterator[str]:
         yield f"Other clients may be stricter: {_counted(remaining)}, below."
 
 
-def line(step: Step, ink: Ink = PLAIN) -> str:
-    """One exchange on one line: number, stage, method, upstream URL, status, time, why."""
+def line(step: Step, ink: Ink = PLAIN, whose: str = "") -> str:
+    """One exchange on one line: number, whose of several clients, stage, method, upstream URL, status, time, why."""
     passed_on = "→" if step.stage.startswith("authorization-") else "…"  # what the browser was shown is out of sight
     status = str(step.status) if step.status is not None else "no answer" if step.error else passed_on
     style = "good" if step.status and step.status < 400 else "bold" if step.status in (401, 403) else "warning"
@@ -98,7 +109,7 @@ def line(step: Step, ink: Ink = PLAIN) -> str:
     mark = "  (a guess)" if step.because and step.because.guess else ""
     mark = "  (our own look)" if step.actor == "reporter" else mark
     url = plain(step.url, limit=110)
-    return f"{step.id:>4}  {step.stage:<24} {step.method:<6} {ink(style, status)} {took}  {url}{mark}"
+    return f"{step.id:>4}{whose:<1} {step.stage:<24} {step.method:<6} {ink(style, status)} {took}  {url}{mark}"
 
 
 def _finding(finding: Finding, ink: Ink) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from oauthtap.findings import Finding
 from oauthtap.plain import plain
 from oauthtap.render.console import reason
-from oauthtap.render.words import MARK, STAGE, WHO, attempts, cured, others, outcome, parties, quoted
+from oauthtap.render.words import MARK, STAGE, WHO, attempts, client, cured, others, outcome, parties, quoted
 from oauthtap.report import Report
 from oauthtap.wire import Exchange
 
@@ -20,16 +20,18 @@ def markdown(report: Report, _: Sequence[Exchange] = (), /) -> str:
 
 
 def _head(report: Report) -> Iterator[str]:
-    client = f"{report.client.name} {report.client.version or ''}".strip() if report.client else "an unknown client"
     yield "# OAuth handshake report"
     yield ""
     yield f"- Server: {code(report.upstream or 'unknown')}"
-    yield f"- Client: {code(client)}"
+    yield f"- Client: {code(client(report.client))}"
     yield f"- MCP revision: {report.revision or 'none named'}"
     yield from (f"- {code_words(note)}" for note in report.notes)
     yield f"- Outcome: **{outcome(report)}**"
     if report.attempts:
         yield f"- Sign-ins: {code_words(attempts(report))}"
+    for one in report.sign_ins:
+        cause = f" Cause: {code(one.cause.rule)}." if one.cause else ""
+        yield f"- Client {one.letter}, {code(client(one.client))}: {outcome(report.alone(one))}{cause}"
     yield ""
 
 
@@ -82,9 +84,11 @@ def walk(report: Report) -> Iterator[str]:
     yield ""
     yield "| # | stage | request | answer | why it was sent |"
     yield "|---|---|---|---|---|"
+    letters = report.letters
     for step in report.exchanges:
+        number = f"{step.id} {letters.get(step.id, '')}".rstrip()
         answer = step.status if step.status is not None else plain(step.error or "none", limit=60)
-        yield f"| {step.id} | {step.stage} | {code(f'{step.method} {step.url}')} | {answer} | {reason(step.because)} |"
+        yield f"| {number} | {step.stage} | {code(f'{step.method} {step.url}')} | {answer} | {reason(step.because)} |"
     yield ""
 
 

@@ -10,7 +10,7 @@ from oauthtap.findings import Finding
 from oauthtap.patched import Patched, phrase
 from oauthtap.plain import plain
 from oauthtap.profiles import Outlook
-from oauthtap.report import Report, Step
+from oauthtap.report import Client, Report, Step
 
 WHO = {
     "resource-server": "the MCP server's",
@@ -57,6 +57,10 @@ MARK = {"error": "✗", "warning": "!", "note": "·"}
 
 def outcome(report: Report) -> str:
     """How far it got, in one sentence."""
+    if report.sign_ins:
+        count, connected = len(report.sign_ins), sum(one.connected for one in report.sign_ins)
+        words = "all" if connected == count else str(connected or "none")
+        return f"{count} clients at the same time, of which {words} connected."
     if all(step.actor != "client" for step in report.exchanges):
         return "Nothing arrived: the client sent no request."
     if report.connected and report.attempts and report.attempts[-1].changed:
@@ -111,6 +115,11 @@ def parties(one: Patched, step: Step) -> tuple[str, str]:
 
 def quoted(value: str | None) -> str:
     return "nothing" if value is None else plain(value, limit=200)
+
+
+def client(named: Client | None) -> str:
+    """What the client calls itself."""
+    return f"{named.name} {named.version or ''}".strip() if named else "an unknown client"
 
 
 def others(report: Report) -> list[tuple[str, list[str]]]:

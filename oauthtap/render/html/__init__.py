@@ -18,7 +18,7 @@ from oauthtap.render.html.below import below
 from oauthtap.render.html.exchange import Part, Row, row
 from oauthtap.render.html.tags import Child, tag, words
 from oauthtap.render.lanes import Legs, legs
-from oauthtap.render.words import STAGE, WHO, attempts, cured, outcome
+from oauthtap.render.words import STAGE, WHO, attempts, client, cured, outcome
 from oauthtap.report import Report
 from oauthtap.wire import Exchange
 
@@ -96,14 +96,13 @@ def lanes_style(count: int) -> str:
 
 def head(report: Report) -> Iterator[Child]:
     """Outcome, milestones, cause, whose it is, what to change."""
-    client = f"{report.client.name} {report.client.version or ''}".strip() if report.client else "an unknown client"
     yield tag("p", tag("b", "oauthtap"), " handshake report", class_="brand")
     yield tag("h1", outcome(report), class_="good" if report.connected else "bad")
     yield tag("ol", *_milestones(report), class_="milestones", aria_label="How far it got")
     yield tag("dl", *_answers(report), class_="answers")
     yield tag(
-        "p", tag("code", report.upstream or "unknown server"), " · ", client, f" · MCP {report.revision or 'unnamed'}",
-        *(f" · {text}" for text in report.notes), class_="fine",
+        "p", tag("code", report.upstream or "unknown server"), " · ", client(report.client),
+        f" · MCP {report.revision or 'unnamed'}", *(f" · {text}" for text in report.notes), class_="fine",
     )  # fmt: skip
 
 
@@ -136,6 +135,9 @@ def _milestone(name: str, kind: str, spoken: str) -> Markup:
 
 
 def _answers(report: Report) -> Iterator[Child]:
+    for one in report.sign_ins:
+        why = f" Cause: {one.cause.title}." if one.cause else ""
+        yield _answer(f"Client {one.letter}", f"{client(one.client)}: {outcome(report.alone(one))}{why}")
     cause = report.cause
     if report.attempts:
         yield _answer("Sign-ins", words(f"{attempts(report)}."))
@@ -188,8 +190,11 @@ def rows(report: Report, exchanges: Sequence[Exchange]) -> list[Row]:
     found: dict[int | None, list[Finding]] = {}
     for finding in report.findings:
         found.setdefault(finding.exchange, []).append(finding)
-    parts = _parts(report)
-    return [Row(step, seen.get(step.id), found.get(step.id, []), parts.get(step.id, "")) for step in report.exchanges]
+    parts, letters = _parts(report), report.letters
+    return [
+        Row(step, seen.get(step.id), found.get(step.id, []), parts.get(step.id, ""), letters.get(step.id, ""))
+        for step in report.exchanges
+    ]
 
 
 def began(report: Report) -> float | None:

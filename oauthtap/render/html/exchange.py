@@ -30,6 +30,8 @@ class Row:
     exchange: Exchange | None
     findings: Sequence[Finding]
     part: Part
+    whose: str = ""
+    """The letter of its client, where there were several."""
 
 
 def row(one: Row, drawn: Legs, start: float | None) -> Markup:
@@ -40,7 +42,7 @@ def row(one: Row, drawn: Legs, start: float | None) -> Markup:
         "details",
         tag(
             "summary",
-            tag("span", str(step.id), class_="number"),
+            tag("span", f"{step.id} {one.whose}".rstrip(), class_="number"),
             tag("span", _clock(step, start), class_="clock"),
             tag("span", tag("b", STAGE[step.stage]), _counts(one), tag("small", _short(step.because)), class_="stage"),
             _wire(step, drawn),
