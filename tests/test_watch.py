@@ -121,7 +121,6 @@ def test_the_banner_says_what_to_paste_and_where_to_look(bed: Bed, tmp_path: Pat
         assert httpx.get(web[1], trust_env=False, timeout=10).status_code == 200
         assert httpx.get(web[1].partition("?")[0], trust_env=False, timeout=10).status_code == 403
     print(f"the banner took {tap.up_after:.2f} s")
-    assert tap.up_after < 10
     assert f"  http://localhost:{tap.port}/mcp\n  stands in for https://good.mcp.test/mcp\n" in banner
     assert f"    claude mcp add --transport http good http://localhost:{tap.port}/mcp\n" in banner
     assert "    claude mcp login good\n" in banner
