@@ -1,0 +1,46 @@
+"""What a server's own program says of each request it answered. Knows the lines; runs nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import jwt
+
+MARK = "HEARD "
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One request at a server, as far as two runs are compared by it."""
+
+    method: str
+    host: str
+    path: str
+    status: int
+    agent: str
+    audience: tuple[str, ...]
+    """The `aud` of the bearer token that came with it; empty without one, or when the token has none."""
+
+
+def heard(line: str) -> Heard | None:
+    """The request that this line of a server's output tells of; None for any other line."""
+    _, mark, text = line.partition(MARK)
+    if not mark:
+        return None
+    said: dict[str, Any] = json.loads(text)
+    token = (said.get("authorization") or "").partition(" ")[2]
+    audience = said["audience"] if "audience" in said else claimed(token)
+    several = tuple(audience) if isinstance(audience, list) else (audience,) if audience else ()
+    path = urlsplit(said["target"]).path
+    return Heard(said["method"], said.get("host") or "", path, said["status"], said.get("agent") or "", several)
+
+
+def claimed(token: str) -> Any:
+    """The `aud` that a JWT claims, unverified; None for a token that is no JWT."""
+    try:
+        return jwt.decode(token, options={"verify_signature": False}).get("aud")
+    except jwt.PyJWTError:
+        return None
