@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from tests.clients.installed import versions
 from tests.clients.process import Ran, run_command
 
 Transport = Literal["http", "sse"]
@@ -51,11 +52,22 @@ class Sandbox:
     under: tuple[str, ...] = ()
     """What every command is put behind, such as `oauthtap run --`."""
 
-    def run(self, *command: str | Path, terminal: bool = False, typed: str = "", path: Path | None = None) -> Ran:
-        """Run one command of the client in it; what it says is kept. `path` comes first on the PATH."""
+    def run(
+        self,
+        *command: str | Path,
+        terminal: bool = False,
+        typed: str = "",
+        path: Path | None = None,
+        at_home: bool = False,
+    ) -> Ran:
+        """Run one command of the client in it; what it says is kept. `path` comes first on the PATH.
+
+        A command that is `at_home` asks no server anything, and is put behind nothing.
+        """
         env = self.env | ({"PATH": f"{path}:{self.env['PATH']}"} if path else {})
         left = max(1.0, self.deadline - time.monotonic())
-        ran = run_command((*self.under, *command), env, folder=self.home, timeout=left, terminal=terminal, typed=typed)
+        under = () if at_home else self.under
+        ran = run_command((*under, *command), env, folder=self.home, timeout=left, terminal=terminal, typed=typed)
         ending = "ended for being late" if ran.code is None else f"exit {ran.code}"
         words = [Path(command[0]).name, *map(str, command[1:])]
         self.said.append(f"$ {' '.join(words)}  ({ending})\n{ran.said}")
@@ -84,7 +96,7 @@ def run(
     driver = drivers()[client]
     with tempfile.TemporaryDirectory(prefix="oauthtap-client-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
-        sandbox = Sandbox(home, _environment(home) | dict(env or {}), time.monotonic() + timeout, under=tuple(under))
+        sandbox = Sandbox(home, environment(home) | dict(env or {}), time.monotonic() + timeout, under=tuple(under))
         start = time.monotonic()
         connected, tools = driver(sandbox, url, transport or ("sse" if url.endswith("/sse") else "http"))
         log = home / "browser.log"
@@ -99,18 +111,42 @@ def drivers() -> dict[str, Driver]:
 
     return {
         "claude-code": claude_code.drive,
+        "claude-code-2.1.54": claude_code.drive_embedded,
         "python-sdk-1": python_sdk.drive_1,
         "python-sdk-2": python_sdk.drive_2,
         "mcp-inspector": mcp_inspector.drive,
         "mcp-remote": mcp_remote.drive,
         "mcporter": mcporter.drive,
         "typescript-sdk-1": typescript_sdk.drive_1,
+        "typescript-sdk-1.24": typescript_sdk.drive_1_24,
         "typescript-sdk-2": typescript_sdk.drive_2,
         "fastmcp": fastmcp.drive,
     }
 
 
-def _environment(home: Path) -> dict[str, str]:
+MADE_OF = {
+    "claude-code": ("npm", "claude-code", "@anthropic-ai/claude-code"),
+    "claude-code-2.1.54": ("npm", "claude-code-2.1.54", "@anthropic-ai/claude-code"),
+    "python-sdk-1": ("python", "mcp1", "mcp"),
+    "python-sdk-2": ("python", "mcp2", "mcp"),
+    "mcp-inspector": ("npm", "inspector", "@modelcontextprotocol/inspector"),
+    "mcp-remote": ("npm", "mcp-remote", "mcp-remote"),
+    "mcporter": ("npm", "mcporter", "mcporter"),
+    "typescript-sdk-1": ("npm", "typescript-sdk-1", "@modelcontextprotocol/sdk"),
+    "typescript-sdk-1.24": ("npm", "typescript-sdk-1-2025", "@modelcontextprotocol/sdk"),
+    "typescript-sdk-2": ("npm", "typescript-sdk-2", "@modelcontextprotocol/client"),
+    "fastmcp": ("python", "fastmcp", "fastmcp"),
+}
+"""Client → where it is installed, and the package whose version is its own."""
+
+
+def versions_of(client: str) -> dict[str, str]:
+    """Package → version of a client that has run at least once."""
+    kind, folder, package = MADE_OF[client]
+    return {package: versions(kind, folder)[package]}
+
+
+def environment(home: Path) -> dict[str, str]:
     """The little that every program needs, and a browser without hands under each name it may look for."""
     programs = home / "bin"
     programs.mkdir()

@@ -14,6 +14,11 @@ def drive_1(sandbox: Sandbox, url: str, transport: Transport) -> tuple[bool, tup
     return drive(sandbox, from_npm("typescript-sdk-1", "@modelcontextprotocol/sdk@1"), "1", url, transport)
 
 
+def drive_1_24(sandbox: Sandbox, url: str, transport: Transport) -> tuple[bool, tuple[str, ...]]:
+    """The 1.x of December 2025, which hosts of that winter still ship."""
+    return drive(sandbox, from_npm("typescript-sdk-1-2025", "@modelcontextprotocol/sdk@1.24.3"), "1", url, transport)
+
+
 def drive_2(sandbox: Sandbox, url: str, transport: Transport) -> tuple[bool, tuple[str, ...]]:
     """The newest 2.x: `@modelcontextprotocol/client`."""
     return drive(sandbox, from_npm("typescript-sdk-2", "@modelcontextprotocol/client@2"), "2", url, transport)

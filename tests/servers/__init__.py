@@ -22,6 +22,8 @@ from tests.servers.heard import Heard
 from tests.servers.process import Process
 
 HERE = Path(__file__).parent
+NODE = ("--import", "./door.mjs")
+"""The flags by which a program in Node has the door."""
 
 
 @dataclass
@@ -36,9 +38,15 @@ class Running:
     """Package → version, of what it is made of."""
 
     @property
+    def hosts(self) -> dict[str, str]:
+        """Host and port → what to call it, because the ports are others every time."""
+        names = ("server", "authorization-server")
+        return {f"localhost:{process.port}": name for process, name in zip(self.processes, names, strict=False)}
+
+    @property
     def heard(self) -> list[Heard]:
-        """Every request that was answered so far, each program's in order."""
-        return [heard for process in self.processes for heard in process.heard]
+        """Every request that was answered so far, in order."""
+        return sorted((heard for process in self.processes for heard in process.heard), key=lambda one: one.at)
 
 
 @dataclass(frozen=True)
@@ -51,11 +59,11 @@ class Stack:
 
 
 @contextlib.contextmanager
-def laid(name: str, modules: Path | None = None) -> Iterator[Path]:
-    """A throw-away folder with the program files of `tests/servers/NAME`, the doors, and `node_modules` beside them."""
-    with tempfile.TemporaryDirectory(prefix=f"oauthtap-{name}-", ignore_cleanup_errors=True) as made:
+def laid(programs: Path, modules: Path | None = None) -> Iterator[Path]:
+    """A throw-away folder with the files of the folder `programs`, the doors, and `node_modules` beside them."""
+    with tempfile.TemporaryDirectory(prefix="oauthtap-server-", ignore_cleanup_errors=True) as made:
         folder = Path(made)
-        shutil.copytree(HERE / name, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__*"))
+        shutil.copytree(programs, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__*"))
         for door in ("door.mjs", "door.py"):
             shutil.copy(HERE / door, folder)
         if modules:

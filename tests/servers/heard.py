@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +24,8 @@ class Heard:
     agent: str
     audience: tuple[str, ...]
     """The `aud` of the bearer token that came with it; empty without one, or when the token has none."""
+    at: float
+    """When it was answered, by this process's own clock (time.monotonic)."""
 
 
 def heard(line: str) -> Heard | None:
@@ -32,10 +35,11 @@ def heard(line: str) -> Heard | None:
         return None
     said: dict[str, Any] = json.loads(text)
     token = (said.get("authorization") or "").partition(" ")[2]
-    audience = said["audience"] if "audience" in said else claimed(token)
-    several = tuple(audience) if isinstance(audience, list) else (audience,) if audience else ()
+    several = audience(said["audience"] if "audience" in said else claimed(token))
     path = urlsplit(said["target"]).path
-    return Heard(said["method"], said.get("host") or "", path, said["status"], said.get("agent") or "", several)
+    return Heard(
+        said["method"], said.get("host") or "", path, said["status"], said.get("agent") or "", several, time.monotonic()
+    )
 
 
 def claimed(token: str) -> Any:
@@ -44,3 +48,8 @@ def claimed(token: str) -> Any:
         return jwt.decode(token, options={"verify_signature": False}).get("aud")
     except jwt.PyJWTError:
         return None
+
+
+def audience(value: Any) -> tuple[str, ...]:
+    """An `aud` as a tuple: it may be one string, several, or nothing at all."""
+    return tuple(value) if isinstance(value, list) else (value,) if value else ()

@@ -23,8 +23,9 @@ PATIENCE = 90.0
 class Process:
     """A program that runs. What it says is kept, and what it heard among it."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
         self.process = process
+        self.port = port
         self.lines: list[str] = []
         self.heard: list[Heard] = []
         self._listener = threading.Thread(target=self._listen, daemon=True)
@@ -43,10 +44,10 @@ class Process:
     def said(self) -> str:
         return "".join(self.lines)
 
-    def wait_for(self, port: int, text: str) -> None:
+    def wait_for(self, text: str) -> None:
         """Until it has said this (a regular expression) and takes connections. Fails with what it said instead."""
         deadline = time.monotonic() + PATIENCE
-        while not (re.search(text, self.said) and listens(port)):
+        while not (re.search(text, self.said) and listens(self.port)):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"the server never came up; exit {self.process.poll()}:\n{self.said[-4000:]}")
             time.sleep(0.05)
@@ -72,9 +73,9 @@ def serving(
             errors="replace",
             start_new_session=True,
         )
-        process = Process(started)
+        process = Process(started, port)
         try:
-            process.wait_for(port, ready)
+            process.wait_for(ready)
             yield process
         finally:
             end(started)

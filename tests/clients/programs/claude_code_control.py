@@ -15,7 +15,7 @@ import threading
 import time
 from typing import Any
 
-PATIENCE = 25.0
+PATIENCE = 20.0
 FLAGS = ("-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose")
 
 

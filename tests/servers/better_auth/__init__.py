@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 from tests.clients.installed import from_npm, node, versions
-from tests.servers import Running, Stack, laid
+from tests.servers import HERE, NODE, Running, Stack, laid
 from tests.servers.process import serving
 from tests.tapped import free_port
 
@@ -26,8 +26,8 @@ PACKAGES = (
 def start() -> Iterator[Running]:
     """The one server."""
     port = free_port()
-    with laid("better_auth", from_npm(FOLDER, *PACKAGES)) as folder:
-        command = [node(22) / "node", "--import", "./door.mjs", "server.mjs"]
+    with laid(HERE / "better_auth", from_npm(FOLDER, *PACKAGES)) as folder:
+        command = [node(22) / "node", *NODE, "server.mjs"]
         with serving(command, folder, port, ready="ready") as process:
             installed = versions("npm", FOLDER)
             named = {name: installed[name] for name in ("better-auth", "@better-auth/mcp")}

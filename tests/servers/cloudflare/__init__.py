@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from tests.clients.installed import from_npm, node, versions
-from tests.servers import Running, Stack, laid
+from tests.servers import HERE, Running, Stack, laid
 from tests.servers.process import serving
 from tests.tapped import free_port
 
@@ -38,7 +38,7 @@ def start(release: str, path: str) -> Iterator[Running]:
     name, packages = RELEASES[release]
     modules, port = from_npm(name, *packages), free_port()
     url = f"http://localhost:{port}{path}"
-    with laid("cloudflare", modules) as folder:
+    with laid(HERE / "cloudflare", modules) as folder:
         command = [modules / ".bin" / "wrangler", "dev", f"{release}.ts", "--port", str(port), *FLAGS]
         command += ["--inspector-port", str(free_port()), "--var", f"RESOURCE:{url}"]
         quiet = {"WRANGLER_SEND_METRICS": "false", "PATH": f"{node(22)}:/usr/bin:/bin"}

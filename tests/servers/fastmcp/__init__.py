@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from tests.clients.installed import from_pypi, versions
-from tests.servers import Running, Stack, laid
+from tests.servers import HERE, Running, Stack, laid
 from tests.servers.oidc import authorization_server
 from tests.servers.process import serving
 from tests.tapped import free_port
@@ -19,7 +19,7 @@ def start(mode: str) -> Iterator[Running]:
     python, port = from_pypi("fastmcp", "fastmcp"), free_port()
     origin = f"http://localhost:{port}"
     redirect = f"{origin}/auth/callback" if mode == "proxy" else ""
-    with authorization_server(f"{origin}/mcp", redirect) as (issuer, trusted), laid("fastmcp") as folder:
+    with authorization_server(f"{origin}/mcp", redirect) as (issuer, trusted), laid(HERE / "fastmcp") as folder:
         named = {"ISSUER": issuer, "MODE": mode, "FASTMCP_HOME": str(folder)}
         with serving([python, "server.py"], folder, port, **named) as process:
             found = versions("python", "fastmcp")

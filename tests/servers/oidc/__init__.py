@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from tests.clients.installed import from_npm, node, versions
-from tests.servers import Running, Stack, laid
+from tests.servers import HERE, NODE, Running, Stack, laid
 from tests.servers.process import Process, serving
 from tests.tapped import free_port
 
@@ -22,7 +22,6 @@ PACKAGES = (
     "jose@6",
     "zod@4",
 )
-NODE = ("--import", "./door.mjs")
 
 
 @contextlib.contextmanager
@@ -30,7 +29,7 @@ def authorization_server(resource: str, redirect: str = "") -> Iterator[tuple[st
     """The authorization server that issues tokens for one resource: its issuer (with a path), and its program."""
     port = free_port()
     issuer = f"http://localhost:{port}/tenant/one"
-    with laid("oidc", from_npm(FOLDER, *PACKAGES)) as folder:
+    with laid(HERE / "oidc", from_npm(FOLDER, *PACKAGES)) as folder:
         named = {"ISSUER": issuer, "RESOURCE": resource} | ({"REDIRECT": redirect} if redirect else {})
         with serving([node(22) / "node", *NODE, "as.mjs"], folder, port, ready="ready", **named) as process:
             yield issuer, process
@@ -41,7 +40,7 @@ def start(program: str, packages: tuple[str, ...]) -> Iterator[Running]:
     """The authorization server and one resource server."""
     port = free_port()
     url = f"http://localhost:{port}/mcp"
-    with authorization_server(url) as (issuer, trusted), laid("oidc", from_npm(FOLDER, *PACKAGES)) as folder:
+    with authorization_server(url) as (issuer, trusted), laid(HERE / "oidc", from_npm(FOLDER, *PACKAGES)) as folder:
         command = [node(22) / "node", *NODE, program]
         with serving(command, folder, port, ready="ready", RESOURCE=url, ISSUER=issuer) as process:
             installed = versions("npm", FOLDER)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from tests.clients.installed import from_pypi, versions
-from tests.servers import Running, Stack, laid
+from tests.servers import HERE, Running, Stack, laid
 from tests.servers.oidc import authorization_server
 from tests.servers.process import serving
 from tests.tapped import free_port
@@ -27,7 +27,7 @@ def start(major: str, trusting: bool) -> Iterator[Running]:
         if trusting:
             issuer, other = stack.enter_context(authorization_server(url))
             others.append(other)
-        place = stack.enter_context(laid("python_sdk"))
+        place = stack.enter_context(laid(HERE / "python_sdk"))
         named = {"ISSUER": issuer} if issuer else {}
         process = stack.enter_context(serving([python, "server.py"], place, port, **named))
         yield Running(url, (process, *others), {"mcp": versions("python", folder)["mcp"]})

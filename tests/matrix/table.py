@@ -1,0 +1,107 @@
+"""The matrix in words: the number, the tables of docs/fidelity.md, and where a pair differs. Runs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tests.matrix.ledger import Ledger
+from tests.matrix.limits import LIMITS
+from tests.matrix.runs import Run
+
+WORDS = {"tap": "through the tap", "run": "under `oauthtap run`"}
+MARKS = {"connected": "✓", "gave up": "·", "waits": "…"}
+
+
+def number(ledger: Ledger) -> str:
+    """`n of m pairs equal`, for each way that was run."""
+    told = [f"{equal} of {of} pairs equal {WORDS[way]}" for way in WORDS for equal, of in [ledger.equal(way)] if of]
+    return "; ".join(told) or "nothing was run"
+
+
+def difference(pair: tuple[Run, Run]) -> str:
+    """Where a run differs from the direct one, member by member."""
+    straight, run = pair
+    lines = [f"{run.client} at {run.server} {WORDS[run.way]}:"]
+    for name in ("outcome", "tools", "stopped", "failed", "audience"):
+        was, became = getattr(straight, name), getattr(run, name)
+        if was != became:
+            lines += [f"  {name:8} directly {was}", f"  {'':8} here     {became}"]
+    return "\n".join(lines)
+
+
+def page(ledger: Ledger) -> str:
+    """docs/fidelity.md."""
+    ways = [way for way in WORDS if ledger.equal(way)[1]]
+    parts = [
+        HEAD.format(date=ledger.date, number=number(ledger)),
+        *(part for way in ways for part in section(ledger, way)),
+    ]
+    return "\n\n".join([*parts, again(ledger), *versions(ledger)]) + "\n"
+
+
+HEAD = """# Fidelity
+
+Does anything change because oauthtap watches? Real clients at real servers, each pair first directly and then with
+oauthtap in between. On {date}: **{number}**.
+
+A pair is equal when these are the same: the outcome (connected, gave up, waits for ever), the tools the client printed, the
+request it stopped at, the set of all requests that were refused (method, host, path, status), and the `aud` of every token
+it sent. All of it but outcome and tools is read at the servers, which write down what they hear at their own door:
+nothing stands before them when a client goes directly. Each run is made by somebody who was never here: fresh home,
+fresh registration, a tap that nobody used before.
+
+✓ connects, · gives up, … waits for ever: the same both ways. A pair that differs is marked ≠ and told of below its
+table. `python -m tests.matrix --help` makes it again."""
+
+
+def section(ledger: Ledger, way: str) -> list[str]:
+    """The table of one way, and its differences."""
+    found = {pair: (straight, run) for pair, straight, run in ledger.pairs(way)}
+    clients = [client for client in ledger.clients if any(pair[0] == client for pair in found)]
+    rows = [server for server in ledger.servers if any(pair[1] == server for pair in found)]
+    lines = [row(["", *clients]), row(["---"] * (len(clients) + 1))]
+    lines += [row([f"`{server}`", *(cell(found.get((client, server))) for client in clients)]) for server in rows]
+    unlike = [told(straight, run) for straight, run in found.values() if straight.compared != run.compared]
+    return [f"## {WORDS[way][0].upper()}{WORDS[way][1:]}: {'%d of %d' % ledger.equal(way)}", "\n".join(lines), *unlike]
+
+
+def row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def cell(runs: tuple[Run, Run] | None) -> str:
+    if runs is None:
+        return ""
+    straight, run = runs
+    return MARKS[run.outcome] if straight.compared == run.compared else "≠"
+
+
+def told(straight: Run, run: Run) -> str:
+    """A difference with its reason, where there is one that is known."""
+    why = LIMITS.get((run.client, run.server, run.way), "Not explained.")
+    return f"**{run.client} at {run.server}.** {why}\n\n```\n{difference((straight, run))}\n```"
+
+
+def again(ledger: Ledger) -> str:
+    """How many pairs needed more than one look."""
+    count = len(ledger.again)
+    return (
+        f"Pairs that differed at first and were run again, both ways, before they counted: {count}."
+        if count
+        else ("No pair had to be run twice.")
+    )
+
+
+def versions(ledger: Ledger) -> list[str]:
+    """What everything was made of."""
+    made = ", ".join(f"{name} {version}" for name, version in ledger.made_with.items())
+    clients = [row(["Client", "Packages"]), row(["---"] * 2)]
+    clients += [row([name, packages(found)]) for name, found in ledger.clients.items()]
+    servers = [row(["Server", "What it is", "Packages"]), row(["---"] * 3)]
+    for name, told_of in ledger.servers.items():
+        servers.append(row([f"`{name}`", told_of["what"].replace("|", "\\|"), packages(told_of["versions"])]))
+    return ["## Versions", f"{made}.", "\n".join(clients), "\n".join(servers)]
+
+
+def packages(found: dict[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in found.items())
