@@ -24,7 +24,7 @@ from tests.tapped import free_port
 
 COMMAND = Path(sys.executable).with_name("oauthtap")
 BANNER_ENDS = "Ctrl-C ends it"
-LIMIT = 30.0
+LIMIT = 90.0
 """Seconds after which a process that should have ended is in the wrong."""
 
 

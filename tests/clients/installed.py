@@ -50,7 +50,10 @@ def from_pypi(folder: str, *requirements: str) -> Path:
         if not (place / RECORD).exists():
             if uv := shutil.which("uv"):
                 _install([uv, "venv", "-q", "--clear", "--python", sys.executable, str(place)], requirements)
-                _install([uv, "pip", "install", "-q", "--compile-bytecode", "--python", str(python), *requirements], requirements)
+                _install(
+                    [uv, "pip", "install", "-q", "--compile-bytecode", "--python", str(python), *requirements],
+                    requirements,
+                )
             else:
                 _install([sys.executable, "-m", "venv", "--clear", str(place)], requirements)
                 _install([str(python), "-m", "pip", "install", "-q", *requirements], requirements)

@@ -70,9 +70,11 @@ def of_a_client(client: str, scenario: str, way: Way) -> Checks:
 def open_server() -> Iterator[str]:
     """The URL of a real server that has what the server scenarios ask for."""
     port = free_port()
-    with laid(HERE / "programs", from_npm(FOLDER, *PACKAGES)) as folder:
-        with serving([node(22) / "node", *NODE, "server.mjs"], folder, port, ready="ready"):
-            yield f"http://localhost:{port}/mcp"
+    with (
+        laid(HERE / "programs", from_npm(FOLDER, *PACKAGES)) as folder,
+        serving([node(22) / "node", *NODE, "server.mjs"], folder, port, ready="ready"),
+    ):
+        yield f"http://localhost:{port}/mcp"
 
 
 @contextlib.contextmanager

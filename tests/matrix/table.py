@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tests.clients import drivers
 from tests.matrix.ledger import Ledger
 from tests.matrix.limits import LIMITS
 from tests.matrix.runs import Run
+from tests.matrix.sites import servers
 
 WORDS = {"tap": "through the tap", "run": "under `oauthtap run`"}
 MARKS = {"connected": "✓", "gave up": "·", "waits": "…"}
@@ -44,25 +46,27 @@ HEAD = """# Fidelity
 Does anything change because oauthtap watches? Real clients at real servers, each pair first directly and then with
 oauthtap in between. On {date}: **{number}**.
 
-A pair is equal when these are the same: the outcome (connected, gave up, waits for ever), the tools the client printed, the
-request it stopped at, the set of all requests that were refused (method, host, path, status), and the `aud` of every token
-it sent. All of it but outcome and tools is read at the servers, which write down what they hear at their own door:
-nothing stands before them when a client goes directly. Each run is made by somebody who was never here: fresh home,
-fresh registration, a tap that nobody used before.
+A pair is equal when these are the same: the outcome (connected, gave up, waits for ever), the tools the client
+printed, the request it stopped at, the set of all requests that were refused (method, host, path, status), and the
+`aud` of every token it sent. All of it but outcome and tools is read at the servers, which write down what they hear
+at their own door: nothing stands before them when a client goes directly. Each run is made by somebody who was never
+here: fresh home, fresh registration, a tap that nobody used before. A GET answered 405, a server that offers no
+stream, is no refusal: clients ask beside what they wait for, and whether that arrives before they end is chance.
 
 ✓ connects, · gives up, … waits for ever: the same both ways. A pair that differs is marked ≠ and told of below its
-table. `python -m tests.matrix --help` makes it again."""
+table. Made by `python -m tests.matrix --ways direct,tap,run --json docs/fidelity.json --markdown`."""
 
 
 def section(ledger: Ledger, way: str) -> list[str]:
     """The table of one way, and its differences."""
     found = {pair: (straight, run) for pair, straight, run in ledger.pairs(way)}
-    clients = [client for client in ledger.clients if any(pair[0] == client for pair in found)]
-    rows = [server for server in ledger.servers if any(pair[1] == server for pair in found)]
+    clients = [client for client in drivers() if any(pair[0] == client for pair in found)]
+    rows = [server for server in servers() if any(pair[1] == server for pair in found)]
     lines = [row(["", *clients]), row(["---"] * (len(clients) + 1))]
     lines += [row([f"`{server}`", *(cell(found.get((client, server))) for client in clients)]) for server in rows]
     unlike = [told(straight, run) for straight, run in found.values() if straight.compared != run.compared]
-    return [f"## {WORDS[way][0].upper()}{WORDS[way][1:]}: {'%d of %d' % ledger.equal(way)}", "\n".join(lines), *unlike]
+    equal, of = ledger.equal(way)
+    return [f"## {WORDS[way][0].upper()}{WORDS[way][1:]}: {equal} of {of}", "\n".join(lines), *unlike]
 
 
 def row(cells: Sequence[str]) -> str:
@@ -96,11 +100,11 @@ def versions(ledger: Ledger) -> list[str]:
     """What everything was made of."""
     made = ", ".join(f"{name} {version}" for name, version in ledger.made_with.items())
     clients = [row(["Client", "Packages"]), row(["---"] * 2)]
-    clients += [row([name, packages(found)]) for name, found in ledger.clients.items()]
-    servers = [row(["Server", "What it is", "Packages"]), row(["---"] * 3)]
-    for name, told_of in ledger.servers.items():
-        servers.append(row([f"`{name}`", told_of["what"].replace("|", "\\|"), packages(told_of["versions"])]))
-    return ["## Versions", f"{made}.", "\n".join(clients), "\n".join(servers)]
+    clients += [row([name, packages(ledger.clients[name])]) for name in drivers() if name in ledger.clients]
+    rows = [row(["Server", "What it is", "Packages"]), row(["---"] * 3)]
+    for name, told_of in ((name, ledger.servers[name]) for name in servers() if name in ledger.servers):
+        rows.append(row([f"`{name}`", told_of["what"].replace("|", "\\|"), packages(told_of["versions"])]))
+    return ["## Versions", f"{made}.", "\n".join(clients), "\n".join(rows)]
 
 
 def packages(found: dict[str, str]) -> str:

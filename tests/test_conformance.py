@@ -1,0 +1,66 @@
+"""The official suite says the same of clients and of a server with the tap in between as without it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conformance import SERVER, Way, before, of_a_client, open_server, suite
+
+LISTS = Path(__file__).parent.parent / "docs" / "conformance"
+SEVERAL_ORIGINS = "auth/metadata-var3"
+"""It starts more than one origin, and the tap has to follow."""
+QUICK = [("typescript-sdk-2", SEVERAL_ORIGINS), ("python-sdk-2", "auth/iss-supported")]
+QUICK_SERVER = ("server-sse-polling", "tools-call-sampling")
+
+
+def kept(way: str) -> dict[str, Any]:
+    said: dict[str, Any] = json.loads((LISTS / f"{way}.json").read_text())
+    return said
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with open_server() as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("part", ["clients", "servers"])
+def test_the_two_lists_are_the_same(part: str) -> None:
+    assert kept("tap")[part] == kept("direct")[part]
+    assert any(
+        check.startswith("SUCCESS")
+        for said in kept("tap")[part].values()
+        for checks in said.values()
+        for check in checks
+    )
+
+
+@pytest.mark.clients
+@pytest.mark.parametrize(("client", "scenario"), QUICK)
+def test_a_client_passes_the_same_checks_through_the_tap(client: str, scenario: str) -> None:
+    assert of_a_client(client, scenario, "tap") == of_a_client(client, scenario, "direct")
+
+
+@pytest.mark.clients
+@pytest.mark.parametrize("scenario", QUICK_SERVER)
+def test_a_server_passes_the_same_checks_through_the_tap(url: str, scenario: str) -> None:
+    straight = suite.server(scenario, url)
+    with before(url, "tap") as reached:
+        assert suite.server(scenario, reached) == straight
+    assert any(check.startswith("SUCCESS") for check in straight)
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("way", ["direct", "tap"])
+def test_everything_is_still_as_the_lists_say(way: Way) -> None:
+    said = kept(way)
+    for client, scenarios in said["clients"].items():
+        assert {name: of_a_client(client, name, way) for name in scenarios} == scenarios
+    with open_server() as url, before(url, way) as reached:
+        scenarios = said["servers"][SERVER]
+        assert {name: suite.server(name, reached) for name in scenarios} == scenarios
