@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.conformance import SERVER, Way, before, of_a_client, open_server, suite
+from tests.conformance import SERVER, WAYS, Way, before, of_a_client, open_server, suite
+from tests.conformance.table import page
 
 LISTS = Path(__file__).parent.parent / "docs" / "conformance"
 SEVERAL_ORIGINS = "auth/metadata-var3"
@@ -38,6 +39,11 @@ def test_the_two_lists_are_the_same(part: str) -> None:
         for checks in said.values()
         for check in checks
     )
+
+
+def test_the_page_says_what_the_lists_beside_it_say() -> None:
+    lists = {way: kept(way) for way in WAYS if (LISTS / f"{way}.json").exists()}
+    assert (LISTS / "README.md").read_text() == page(lists)
 
 
 @pytest.mark.clients

@@ -6,12 +6,15 @@ import json
 
 from tests.clients import Sandbox, Transport
 from tests.clients.installed import from_npm, node
+from tests.tapped import free_port
 
 
 def drive(sandbox: Sandbox, url: str, transport: Transport) -> tuple[bool, tuple[str, ...]]:
     """One command does it all; it opens a browser without a terminal only when told to."""
     inspector = from_npm("inspector", "@modelcontextprotocol/inspector@latest") / ".bin" / "mcp-inspector"
-    sandbox.env["MCP_AUTO_OPEN_ENABLED"] = "true"
+    # Its usual callback has one port for all, and two runs at once would take each other's answers.
+    callback = f"http://127.0.0.1:{free_port()}/oauth/callback"
+    sandbox.env.update({"MCP_AUTO_OPEN_ENABLED": "true", "MCP_OAUTH_CALLBACK_URL": callback})
     flags = ["--cli", "--server-url", url, "--transport", transport, "--method", "tools/list", "--format", "json"]
     ran = sandbox.run(inspector, *flags, path=node(22))
     tools = tools_in(ran.said)

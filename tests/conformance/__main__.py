@@ -7,26 +7,28 @@ import json
 import re
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tests.conformance import CLIENT_NAMES, SERVER, WAYS, Way, before, of_a_client, open_server, suite
+from tests.conformance.table import every, page, unlike
 
 LISTS = Path(__file__).parent.parent.parent / "docs" / "conformance"
 
 
 def main() -> int:
-    """Exit code 0 when every way says the same as the direct one, 1 when not."""
+    """Print the page of docs/conformance. Exit code 0 when every way says the same as the direct one, 1 when not."""
     arguments = parser().parse_args()
     for way in arguments.ways:
         file = arguments.lists / f"{way}.json"
         said = read(file)
         for client in arguments.clients:
-            ask_client(client, way, arguments.only, said["clients"].setdefault(client, {}))
-            write(file, said)
+            for _ in ask_client(client, way, arguments.only, said["clients"].setdefault(client, {})):
+                write(file, said)
         if arguments.server and way != "run":
-            ask_server(way, arguments.only, said["servers"].setdefault(SERVER, {}))
-            write(file, said)
+            for _ in ask_server(way, arguments.only, said["servers"].setdefault(SERVER, {})):
+                write(file, said)
     return compared(arguments.lists)
 
 
@@ -40,21 +42,23 @@ def write(file: Path, said: dict[str, Any]) -> None:
     file.write_text(json.dumps(said, indent=1) + "\n")
 
 
-def ask_client(client: str, way: Way, only: str, known: dict[str, Any]) -> None:
-    """Every scenario that is not known yet."""
+def ask_client(client: str, way: Way, only: str, known: dict[str, Any]) -> Iterator[None]:
+    """Every scenario that is not known yet, one at a time."""
     for scenario in suite.scenarios("client"):
         if scenario not in known and re.search(only, scenario):
             known[scenario] = of_a_client(client, scenario, way)
             tell(f"{client} {way} {scenario}", known[scenario])
+            yield
 
 
-def ask_server(way: Way, only: str, known: dict[str, Any]) -> None:
+def ask_server(way: Way, only: str, known: dict[str, Any]) -> Iterator[None]:
     """Every scenario that is not known yet, at one server that stays up."""
     with open_server() as url, before(url, way) as reached:
         for scenario in suite.scenarios("server"):
             if scenario not in known and re.search(only, scenario):
                 known[scenario] = suite.server(scenario, reached)
                 tell(f"server {way} {scenario}", known[scenario])
+                yield
 
 
 def tell(what: str, checks: suite.Checks) -> None:
@@ -63,18 +67,16 @@ def tell(what: str, checks: suite.Checks) -> None:
 
 
 def compared(lists: Path) -> int:
-    """Print, for each way, whether it says the same as directly, and where not."""
-    straight, code = read(lists / "direct.json"), 0
-    for way in WAYS[1:]:
-        other = read(lists / f"{way}.json")
-        for part in ("clients", "servers"):
-            for name, scenarios in other[part].items():
-                same = [key for key, checks in scenarios.items() if straight[part].get(name, {}).get(key) == checks]
-                print(f"{name} ({part[:-1]}), {way}: {len(same)} of {len(scenarios)} scenarios as directly")
-                for scenario in scenarios.keys() - set(same):
-                    code = 1
-                    was = straight[part].get(name, {}).get(scenario, [])
-                    print(f"  {scenario}: directly {was}\n  {'':{len(scenario)}}  here     {scenarios[scenario]}")
+    """Print what the lists say, and each scenario that is not as directly."""
+    said = {way: read(lists / f"{way}.json") for way in WAYS if (lists / f"{way}.json").exists()}
+    print(page(said), end="")
+    code = 0
+    for way, other in said.items():
+        for part, name, scenarios in every(other):
+            for scenario in unlike(said["direct"], part, name, scenarios):
+                was = said["direct"][part].get(name, {}).get(scenario)
+                print(f"{name} {scenario}:\n  directly {was}\n  {way:8} {scenarios[scenario]}", file=sys.stderr)
+                code = 1
     return code
 
 
