@@ -355,6 +355,15 @@ def test_once_ends_by_itself_when_the_client_has_connected(bed: Bed, tmp_path: P
     assert walk.verifier not in written + tap.said
 
 
+@pytest.mark.parametrize(("flags", "looked"), [((), True), (("--no-look",), False)])
+def test_our_own_look_can_be_left_out(bed: Bed, tmp_path: Path, flags: tuple[str, ...], looked: bool) -> None:
+    with bed.watching() as seen, started(bed.url("good"), *flags, *to_the_bed(bed), home=tmp_path) as tap:
+        sign_in(bed, tap)
+        tap.end()
+    assert any(entry.headers.get("user-agent", "").startswith("oauthtap/") for entry in seen) is looked
+    assert ("reporter" in {exchange["actor"] for exchange in tap.report["exchanges"]}) is looked
+
+
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_both_signals_end_it_with_a_summary_and_a_whole_session(tmp_path: Path, sign: signal.Signals) -> None:
     with serving(OPEN) as origin, started(f"{origin}/mcp", home=tmp_path) as tap:

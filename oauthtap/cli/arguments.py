@@ -122,6 +122,7 @@ def _watch_flags(top: argparse.ArgumentParser) -> None:
     )
     tap.add_argument("--web-port", type=int, default=8081, metavar="N", help="port of mitmweb (default 8081)")
     tap.add_argument("--no-web", action="store_true", help="no mitmweb; the same result on the console")
+    tap.add_argument("--no-look", action="store_true", help="ask the server nothing ourselves before the client comes")
     tap.add_argument("--once", action="store_true", help="stop by itself when the handshake has completed or stopped")
     tap.add_argument(
         "--session", metavar="DIR", help="where to record (default: a dated folder, see `oauthtap sessions`)"

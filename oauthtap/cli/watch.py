@@ -120,8 +120,9 @@ class Sitting:
         self.local = ready.url
         self.narrator.ready(ready.url, self.arguments.upstream, ready.web_url, self.folder)
         self.fixing.open_door(self.folder / DOOR)
-        for work in (self._look(), self._wait()):
-            self._begin(work)
+        self._begin(self._wait())
+        if not self.arguments.no_look:
+            self._begin(self._look())
 
     def on_key(self, key: str) -> None:
         """`f` lists what would repair it, a number switches that on or off."""
