@@ -31,6 +31,8 @@ class Trial:
     left_out: tuple[int, ...]
     """What the client did because of the answers as they were: with others it would have done something else."""
 
+    patched: tuple[Exchange, ...] = ()
+    """Those that the fixes changed, with what they made of them."""
     survived: frozenset[str] = frozenset()
     """Rules whose findings the client went past in the recording: they are not in its way."""
 
@@ -46,7 +48,7 @@ def lay_over(new_tap: NewTap, steps: Sequence[Step], fixes: Sequence[Fix]) -> Tr
     What followed only from the answers as they were is left out, unless the client had connected anyway.
     Requests are not changed: what the upstream would have answered to another one, nobody knows.
     """
-    made, touched = [], []
+    made, touched, patched = [], [], []
     old = new_tap()
     on = Fixes(fixes=tuple(fixes))
     for step in steps:
@@ -56,18 +58,19 @@ def lay_over(new_tap: NewTap, steps: Sequence[Step], fixes: Sequence[Fix]) -> Tr
             after, names = on.answer(heard, exchange.request, exchange.response, old.handshake)
             if names:
                 touched.append(exchange.id)
+                patched.append(exchange.with_(shown=after, patched_by=names))
                 exchange = exchange.with_(response=after)
         made.append(exchange)
     survived = _survived(old)
     kept = _without_consequences(new_tap, made, touched)
     tap = _heard(new_tap, kept)
-    trial = Trial(tuple(fixes), tap.report(), tap, tuple(touched), _missing(made, kept), survived)
+    trial = Trial(tuple(fixes), tap.report(), tap, tuple(touched), _missing(made, kept), tuple(patched), survived)
     finding = cause_of(trial)
     if finding is not None and finding.who == "client" and (finding.exchange or 0) > min(touched, default=0) > 0:
         # With another answer the client would have done something else: what it did is no evidence.
         kept = [one for one in kept if one.id <= max(touched)]
         tap = _heard(new_tap, kept)
-        trial = Trial(tuple(fixes), tap.report(), tap, tuple(touched), _missing(made, kept), survived)
+        trial = Trial(tuple(fixes), tap.report(), tap, tuple(touched), _missing(made, kept), tuple(patched), survived)
     return trial
 
 

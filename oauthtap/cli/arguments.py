@@ -20,6 +20,7 @@ from oauthtap.cli.watch import watch
 from oauthtap.render import FORMATS
 from oauthtap.render.comparison import FORMATS as COMPARISONS
 from oauthtap.render.trackers import TRACKERS
+from oauthtap.stacks import stacks
 
 _EXAMPLES = """\
 examples:
@@ -79,6 +80,9 @@ def _session_verbs(verbs: Any) -> None:
     )
     fixing.add_argument(
         "--fix", action="append", default=[], metavar="RULE[=VALUE]|FILE", help="begin with this one; repeatable"
+    )
+    fixing.add_argument(
+        "--stack", choices=tuple(stacks()), help="show the lines to deploy for this, whatever was recognized"
     )
     live = fixing.add_mutually_exclusive_group()
     live.add_argument("--apply", action="store_true", help="switch it on in the tap that is recording this session")

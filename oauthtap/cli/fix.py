@@ -17,17 +17,20 @@ from oauthtap.cli.heard import heard
 from oauthtap.cli.proposing import Proposal, checked, new_tap_like, newest, offline, with_issuer
 from oauthtap.cli.reaching import reach
 from oauthtap.cli.switching import spoken, title
+from oauthtap.deploying import Deploy, deploy
 from oauthtap.findings import Finding
 from oauthtap.fixes import Fix, with_values
 from oauthtap.mending import Fixes
 from oauthtap.plain import plain
 from oauthtap.presets import presets
 from oauthtap.recording import SourceError
+from oauthtap.render import deploying
 from oauthtap.render.words import attempts
 from oauthtap.session import read_session, sessions
 from oauthtap.tap import Step, Tap
 from oauthtap.trial import Trial, cause_of, lay_over
 from oauthtap.upstream import Reach
+from oauthtap.wire import Exchange
 
 
 def fix(arguments: Namespace) -> int:
@@ -42,22 +45,34 @@ def fix(arguments: Namespace) -> int:
     steps = newest(tap)
     given = (*_with_values(FixFlags(arguments).fixes), *(_applied(door) if arguments.apply else ()))
     if cause_of(lay_over(new_tap_like(tap), steps, ())) is None and not given:
-        return _nothing_to_do(tap, session)
+        return _nothing_to_do(tap, session, arguments.stack)
     found = _with_an_issuer(tap, steps, offline(tap, steps, given), None if arguments.offline else reach(arguments))
     if not found.trial.fixes:
         return 1
     file = door if arguments.apply else Path(arguments.output)
     _write(file, found.trial, session)
     _say(found.trial, tap, file, live=arguments.apply)
+    _say_deploy(deploy(found.trial.patched, found.trial.tap.handshake, proved=False, stack=arguments.stack))
     return 0 if arguments.apply or found.trial.enough or _only_a_run_can_tell(found.trial) else 1
 
 
-def _nothing_to_do(tap: Tap, session: str) -> int:
+def _nothing_to_do(tap: Tap, session: str, stack: str | None) -> int:
     report = tap.report()
     print(f"Nothing in {plain(session)} stands in the way{', and it connected' if report.connected else ''}.")
     if report.attempts:
         print(f"  {plain(attempts(report), limit=900)}")
+    _say_deploy(deploy(_patched(tap), tap.handshake, proved=report.connected, stack=stack))
     return 0
+
+
+def _patched(tap: Tap) -> list[Exchange]:
+    """What fixes changed in the newest sign-in while it was recorded."""
+    return [step.exchange for step in newest(tap) if step.exchange.patched_by]
+
+
+def _say_deploy(found: Deploy | None) -> None:
+    if found is not None:
+        print("", *deploying.console(found), sep="\n")
 
 
 def _newest() -> str:
