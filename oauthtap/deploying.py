@@ -36,6 +36,8 @@ class Change(_Row):
     url: str
     """Without query."""
     fixes: tuple[str, ...]
+    was: int
+    """The status of the answers that are meant."""
     status: int | None = None
     """The status it has to have; None: the one it has."""
     headers: dict[str, str | None] = {}
@@ -71,8 +73,8 @@ class Deploy(_Row):
     proved: bool
     """A client connected with these fixes."""
     changes: tuple[Change, ...] = ()
-    accepts: tuple[str, ...] = ()
-    """What the server has to take as clients send it, where a fix changed requests: sentences."""
+    requests: tuple[str, ...] = ()
+    """What the server has to do where a fix changed requests, and no answer of it: sentences."""
     recipes: tuple[Recipe, ...] = ()
 
 
@@ -90,7 +92,7 @@ def deploy(
     return Deploy(
         proved=proved,
         changes=tuple(_once(map(change, changed))),
-        accepts=tuple(dict.fromkeys(sentence for exchange in changed for sentence in _accepts(exchange))),
+        requests=tuple(dict.fromkeys(sentence for exchange in changed for sentence in _of_requests(exchange))),
         recipes=tuple(_recipes(names, handshake, changed, stack)),
     )
 
@@ -111,6 +113,7 @@ def change(exchange: Exchange) -> Change | None:
         method=exchange.request.method,
         url=exchange.request.bare_url,
         fixes=exchange.patched_by,
+        was=before.status,
         status=after.status if after.status != before.status else None,
         headers=_headers(before, after),
         encoding="json" if not before.json_object and was and becomes else None,
@@ -177,13 +180,19 @@ def _once(found: Iterable[Change | None]) -> Iterator[Change]:
             yield one
 
 
-def _accepts(exchange: Exchange) -> Iterator[str]:
-    if exchange.sent is None:
-        return
-    for one in changes(exchange):
-        if one.at.startswith("request."):
-            gave, got = ("nothing" if value is None else value for value in (one.said, one.saw))
-            yield f"{exchange.request.bare_url}: `{one.name}` came as {gave}, and went on as {got}"
+def _of_requests(exchange: Exchange) -> Iterator[str]:
+    back = {"code", "error"} & {name for name, _ in exchange.request.query}
+    for one in changes(exchange) if exchange.sent else ():
+        if not one.at.startswith("request."):
+            continue
+        gave, got = ("nothing" if value is None else value for value in (one.said, one.saw))
+        if back:
+            yield f"The authorization server's redirect has to carry `{one.name}` as it should be: {got}, not {gave}."
+        else:
+            yield (
+                f"{exchange.request.bare_url} has to take `{one.name}` as clients send it ({gave}); "
+                f"it was {got} that went through."
+            )
 
 
 # --- the lines for a stack

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from oauthtap import rules
 from oauthtap.findings import Finding, Patch
 from oauthtap.fixes import Fix, When, holds_alias, of_patch
 from oauthtap.fixfile import FixError, chosen
@@ -146,6 +147,24 @@ def smallest(new_tap: NewTap, steps: Sequence[Step], begin: Sequence[Fix] = ()) 
             break
         fixes, trial = (*fixes, *new), after
     return (_fewer(new_tap, steps, trial), None) if trial.enough else (trial, stuck)
+
+
+def stricter(new_tap: NewTap, steps: Sequence[Step], begin: Sequence[Fix] = ()) -> Trial:
+    """The fixes for what this client put up with and others do not: each takes a finding away that is an error."""
+    trial = lay_over(new_tap, steps, begin)
+    for rule in dict.fromkeys(finding.rule for finding in trial.report.findings if _weighs(finding)):
+        finding = next((one for one in trial.report.findings if one.rule == rule), None)
+        step = next((one for one in trial.tap.steps if finding and one.exchange.id == finding.exchange), None)
+        new = proposals(step, finding) if finding else ()
+        after = lay_over(new_tap, steps, (*trial.fixes, *new)) if new else trial
+        if all(one.rule != rule for one in after.report.findings):
+            trial = after
+    return trial
+
+
+def _weighs(finding: Finding) -> bool:
+    known = rules.RULES.get(finding.rule)
+    return known is not None and known.severity == "error" and not known.symptom and finding.severity != "note"
 
 
 def cause_of(trial: Trial) -> Finding | None:

@@ -44,24 +44,31 @@ def fix(arguments: Namespace) -> int:
     tap, _ = heard(session)
     steps = newest(tap)
     given = (*_with_values(FixFlags(arguments).fixes), *(_applied(door) if arguments.apply else ()))
-    if cause_of(lay_over(new_tap_like(tap), steps, ())) is None and not given:
-        return _nothing_to_do(tap, session, arguments.stack)
-    found = _with_an_issuer(tap, steps, offline(tap, steps, given), None if arguments.offline else reach(arguments))
+    goes_through = cause_of(lay_over(new_tap_like(tap), steps, ())) is None
+    if goes_through and not given and not arguments.strict:
+        return _nothing_to_do(tap, session, arguments)
+    found = offline(tap, steps, given, strict=arguments.strict and goes_through)
+    found = _with_an_issuer(tap, steps, found, None if arguments.offline else reach(arguments))
     if not found.trial.fixes:
-        return 1
+        if goes_through:
+            print("Nothing that this client put up with can be cured by a change of answers or requests alone.")
+        return int(not goes_through)
     file = door if arguments.apply else Path(arguments.output)
     _write(file, found.trial, session)
     _say(found.trial, tap, file, live=arguments.apply)
-    _say_deploy(deploy(found.trial.patched, found.trial.tap.handshake, proved=False, stack=arguments.stack))
+    made = deploy(found.trial.patched, found.trial.tap.handshake, proved=False, stack=arguments.stack)
+    _say_deploy(made, arguments.deploy)
     return 0 if arguments.apply or found.trial.enough or _only_a_run_can_tell(found.trial) else 1
 
 
-def _nothing_to_do(tap: Tap, session: str, stack: str | None) -> int:
+def _nothing_to_do(tap: Tap, session: str, arguments: Namespace) -> int:
     report = tap.report()
     print(f"Nothing in {plain(session)} stands in the way{', and it connected' if report.connected else ''}.")
     if report.attempts:
         print(f"  {plain(attempts(report), limit=900)}")
-    _say_deploy(deploy(_patched(tap), tap.handshake, proved=report.connected, stack=stack))
+    elif any(one.outcome == "stops" for one in report.clients):
+        print(f"  Other clients would stop here. For these: oauthtap fix --strict {plain(session)}")
+    _say_deploy(deploy(_patched(tap), tap.handshake, proved=report.connected, stack=arguments.stack), arguments.deploy)
     return 0
 
 
@@ -70,9 +77,12 @@ def _patched(tap: Tap) -> list[Exchange]:
     return [step.exchange for step in newest(tap) if step.exchange.patched_by]
 
 
-def _say_deploy(found: Deploy | None) -> None:
-    if found is not None:
-        print("", *deploying.console(found), sep="\n")
+def _say_deploy(found: Deploy | None, file: str | None) -> None:
+    if found is None:
+        return
+    print("", *deploying.console(found), sep="\n")
+    if file:
+        _put(Path(file), found.model_dump_json(indent=2) + "\n", "--deploy FILE")
 
 
 def _newest() -> str:
@@ -166,14 +176,19 @@ def _say_stuck(finding: Finding) -> None:
 def _write(path: Path, trial: Trial, session: str) -> None:
     name = Path(session).name
     heading = f"Proposed by oauthtap for the session {name}.\nWhat each key means: docs/fixes.md"
+    _put(path, fixfile.write(trial.fixes, heading), "-o FILE")
+
+
+def _put(path: Path, text: str, instead: str) -> None:
+    """Write a file that only its owner reads, in one step. Raises Usage, with what to type `instead`."""
     draft = path.with_name(path.name + ".new")
     try:
         draft.unlink(missing_ok=True)
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
-            out.write(fixfile.write(trial.fixes, heading))
+            out.write(text)
         draft.replace(path)
     except OSError as problem:
-        raise Usage(f"{path}: {problem.strerror or problem}. Try: -o FILE") from None
+        raise Usage(f"{path}: {problem.strerror or problem}. Try: {instead}") from None
 
 
 def _say(trial: Trial, before: Tap, path: Path, *, live: bool) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from markupsafe import Markup
 
 from oauthtap.deploying import Change, Deploy, Recipe
 from oauthtap.plain import plain
-from oauthtap.render.html.tags import Child, away, tag
+from oauthtap.render.html.tags import Child, away, tag, words
 
 _LONGEST = 20_000
 
@@ -33,9 +34,9 @@ def json_patch(change: Change) -> str:
 
 
 def about(recipe: Recipe) -> str:
-    """For which stack, why that one, and how good the lines are."""
+    """For which stack, and why that one."""
     seen = f" (recognized: {'; '.join(recipe.because)})" if recipe.because else ""
-    return f"{recipe.stack}{seen}, {recipe.where}"
+    return f"{recipe.stack}{seen}"
 
 
 def checked(recipe: Recipe) -> str:
@@ -55,11 +56,13 @@ def console(deploy: Deploy) -> Iterator[str]:
         yield from (f"  {sentence}" for sentence in needs(change))
         if patch := json_patch(change):
             yield f"  as JSON Patch: {plain(patch, limit=2000)}"
-    yield from (f"  The server has to take it as clients send it. {plain(one, limit=600)}" for one in deploy.accepts)
-    for recipe in deploy.recipes:
+    yield from (f"  {plain(one, limit=600)}" for one in deploy.requests)
+    for stack, recipes in groupby(deploy.recipes, about):
         yield ""
-        yield f"  {about(recipe)}:"
-        yield from (f"    {plain(line, limit=400)}" for line in recipe.text.splitlines())
+        yield f"  {stack}:"
+        for recipe in recipes:
+            yield f"    {recipe.where}:"
+            yield from (f"      {plain(line, limit=400)}" for line in recipe.text.splitlines())
         yield f"    ({checked(recipe)}; {recipe.source})"
     if not deploy.recipes:
         yield ""
@@ -80,10 +83,10 @@ def markdown(deploy: Deploy) -> Iterator[str]:
             yield "As JSON Patch (RFC 6902):"
             yield ""
             yield from _fenced("json", patch)
-    for one in deploy.accepts:
-        yield from _fenced("", f"The server has to take it as clients send it. {one}")
+    for one in deploy.requests:
+        yield from _fenced("", one)
     for recipe in deploy.recipes:
-        yield f"**{about(recipe)}**"
+        yield f"**{about(recipe)}**: {recipe.where}"
         yield ""
         yield from _fenced(recipe.language, recipe.text)
         yield f"[{recipe.source}]({recipe.source}); {checked(recipe)}."
@@ -112,9 +115,9 @@ def html(deploy: Deploy) -> Iterator[Child]:
         yield from (tag("p", sentence) for sentence in needs(change))
         if patch := json_patch(change):
             yield tag("details", tag("summary", "as JSON Patch (RFC 6902)"), tag("pre", patch))
-    yield from (tag("p", f"The server has to take it as clients send it. {one}") for one in deploy.accepts)
+    yield from (tag("p", words(one)) for one in deploy.requests)
     for recipe in deploy.recipes:
-        yield tag("h3", about(recipe))
+        yield tag("h3", f"{about(recipe)}: {recipe.where}")
         yield tag("pre", recipe.text)
         yield tag("p", away(recipe.source, recipe.source), f"; {checked(recipe)}", class_="fine")
 
