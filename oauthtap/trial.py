@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from oauthtap import rules
 from oauthtap.findings import Finding, Patch
-from oauthtap.fixes import Fix, When, holds_alias, of_patch
+from oauthtap.fixes import Fix, When, holds_alias, of_patch, with_values
 from oauthtap.fixfile import FixError, chosen
 from oauthtap.mending import Fixes
 from oauthtap.report import Report
@@ -113,6 +113,12 @@ def _missing(made: Sequence[Exchange], kept: Sequence[Exchange]) -> tuple[int, .
     return tuple(one.id for one in made if one.id not in there)
 
 
+def recorded(tap: Tap) -> dict[str, str]:
+    """What stands for placeholders and is known from the recording, so that a proposal need not find it out again."""
+    metadata = tap.handshake.metadata
+    return {"issuer": (metadata.issuer if metadata else None) or tap.handshake.issuer or ""}
+
+
 def proposals(step: Step | None, finding: Finding) -> tuple[Fix, ...]:
     """What may cure a finding: the patch of its rule for this exchange, else presets that need no value."""
     if finding.patch is not None and step is not None and not holds_alias(finding.patch):
@@ -131,13 +137,14 @@ def smallest(new_tap: NewTap, steps: Sequence[Step], begin: Sequence[Fix] = ()) 
     """
     fixes = tuple(begin)
     trial = lay_over(new_tap, steps, fixes)
+    known = recorded(trial.tap)
     stuck: Finding | None = None
     for _ in range(_MOST):
         finding = cause_of(trial)
         if finding is None:
             break
         step = next((one for one in trial.tap.steps if one.exchange.id == finding.exchange), None)
-        new = proposals(step, finding)
+        new = tuple(with_values(fix, known) for fix in proposals(step, finding))
         after = lay_over(new_tap, steps, (*fixes, *new)) if new else trial
         if any(fix.request is not None for fix in new):
             return after, None
@@ -155,7 +162,7 @@ def stricter(new_tap: NewTap, steps: Sequence[Step], begin: Sequence[Fix] = ()) 
     for rule in dict.fromkeys(finding.rule for finding in trial.report.findings if _weighs(finding)):
         finding = next((one for one in trial.report.findings if one.rule == rule), None)
         step = next((one for one in trial.tap.steps if finding and one.exchange.id == finding.exchange), None)
-        new = proposals(step, finding) if finding else ()
+        new = tuple(with_values(fix, recorded(trial.tap)) for fix in proposals(step, finding)) if finding else ()
         after = lay_over(new_tap, steps, (*trial.fixes, *new)) if new else trial
         if all(one.rule != rule for one in after.report.findings):
             trial = after
