@@ -250,6 +250,6 @@ def _consequence(finding: Finding, cause: Finding, handshake: Handshake) -> Find
     guessed = because is not None and because.guess
     sent_there = because is not None and (because.exchange, because.at) == (cause.exchange, cause.at)
     later = (finding.exchange or 0) > (cause.exchange or 0) and finding.severity != "note"
-    if not later or not (guessed or sent_there or _is_symptom(finding)):
+    if finding.cured_by or not later or not (guessed or sent_there or _is_symptom(finding)):
         return finding
     return finding.model_copy(update={"consequence_of": cause.rule})

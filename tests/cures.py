@@ -23,19 +23,6 @@ from tests.running import call, started, to_the_bed
 TENANT = "https://tenant.authkit.test"
 CLIENT = "client-of-before"
 
-CURES: dict[str, tuple[str, ...]] = {
-    "f02": ("--fix", "prm-resource-origin-mismatch"),
-    "f05": ("--client-id", CLIENT),
-    "f07": ("--fix", "as-metadata-html-200"),
-    "f08": ("--fix", "token-resp-token-type-missing"),
-    "f10": ("--fix", "authz-resp-state-missing"),
-    "f11": ("--client-id", CLIENT),
-    "f12": ("--fix", "scheme-downgrade-behind-proxy"),
-    "f15": ("--fix", "token-resp-form-encoded"),
-    "seed2": ("--fix", f"prm-as-entry-is-endpoint={TENANT}"),
-}
-"""Target that Claude Code does not connect to, and the flags under which it does."""
-
 TOLERATED = ("f01", "f03", "f04", "f14")
 """Targets that Claude Code connects to all the same, and others do not."""
 
@@ -101,6 +88,10 @@ class Proof:
     fixed: bool = False
     steps: str = ""
     changes: list[dict[str, Any]] = field(default_factory=list)
+    report: dict[str, Any] = field(default_factory=dict)
+    """Of the run with the fixes."""
+    session: Path | None = None
+    """Its folder."""
     after: bool = False
     """Without a tap, on the changed server."""
     said: str = ""
@@ -141,6 +132,7 @@ def prove(bed: Bed, target: str, home: Path) -> Proof:
     _register(bed, target, told)
     after = try_it(bed, target, home / "after", "--fix", str(file))
     proof.fixed, proof.said = after.outcome.connected, f"{proof.said}{after.outcome.said}{after.said}"
+    proof.report, proof.session = after.report, after.session
     newest = after.report["attempts"][-1]
     proof.steps = f"{newest['good']} of {newest['steps']} steps"
     # A client that is helped asks for more than the recording has; one that never met the fault shows nothing.
