@@ -19,13 +19,16 @@ from typing import Any
 import httpx
 import pytest
 
+from oauthtap import fixfile
 from oauthtap.cli.fixing import DOOR, FixFlags
 from oauthtap.cli.switching import Switches
+from oauthtap.mending import Fixes
+from oauthtap.mitm.view import page
 from oauthtap.tap import Tap
 from oauthtap.upstream import Reach
 from tests.bed import Bed
 from tests.running import COMMAND, LIMIT, Started, call, environment, started, to_the_bed
-from tests.tapped import free_port
+from tests.tapped import document, free_port, said, tapped, upstream
 
 TENANT = "https://tenant.authkit.test"
 RULE = "prm-as-entry-is-endpoint"
@@ -250,3 +253,29 @@ async def test_mitmproxy_knows_the_command() -> None:
         assert context.master.commands.call_strings("oauthtap.fix", []) == ["listed"]
         context.master.commands.call_strings("oauthtap.fix", [f"{RULE}={TENANT}"])
     assert asked == [(), (f"{RULE}={TENANT}",)]
+
+
+async def test_mitmweb_its_view_and_the_live_page_tell_both_sides_of_answer_and_request() -> None:
+    wrong = {"resource": "https://other.test/mcp", "authorization_servers": ["http://mcp.test"]}
+    pages = {f"{PRM}/mcp": document(wrong), "/token": said(400, "{}", content_type="application/json")}
+    on = Fixes(fixes=(*fixfile.chosen("prm-resource"), *fixfile.chosen("drop-resource")))
+    async with upstream(pages) as server, tapped(server, web=True, web_port=free_port(), fixes=on) as tap:
+        await tap.client.get(f"{tap.origin}{PRM}/mcp")
+        form = {"grant_type": "refresh_token", "refresh_token": "r", "resource": "https://other.test/mcp"}
+        await tap.client.post(f"{tap.origin}/token", data=form)
+        document_step, token_step = tap.tap.steps
+        assert [step.exchange.patched_by for step in tap.steps] == [("prm-resource",), ("drop-resource",)]
+        assert document_step.exchange.shown is not None
+        assert token_step.exchange.sent is not None
+        assert "resource=" not in server.came[-1].text
+        shown, sent = tap.flows
+        assert 'upstream said "https://other.test/mcp", client saw' in shown.comment
+        assert "client said https://other.test/mcp, upstream saw nothing" in sent.comment
+        text = "\n".join(page(document_step, shown, answer=True))
+        assert "patched by prm-resource" in text
+        live = await tap.client.get((tap.web_url or "").replace("/?", "/oauthtap/?"))
+        assert "as the client got it (patched)" in live.text
+        assert "as it went on (patched)" in live.text
+        report = tap.tap.report()
+        assert report.deploy is not None
+        assert len(report.deploy.requests) == 1

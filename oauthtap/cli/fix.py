@@ -14,7 +14,7 @@ from oauthtap.candidates import WANT_AN_ISSUER, vendor_of
 from oauthtap.cli.errors import Usage
 from oauthtap.cli.fixing import DOOR, FixFlags
 from oauthtap.cli.heard import heard
-from oauthtap.cli.proposing import Proposal, checked, new_tap_like, newest, offline, with_issuer
+from oauthtap.cli.proposing import Proposal, checked, new_tap_like, newest, offline, stated, with_issuer
 from oauthtap.cli.reaching import reach
 from oauthtap.cli.switching import spoken, title
 from oauthtap.deploying import Deploy, deploy
@@ -44,6 +44,8 @@ def fix(arguments: Namespace) -> int:
     tap, _ = heard(session)
     steps = newest(tap)
     given = (*_with_values(FixFlags(arguments).fixes), *(_applied(door) if arguments.apply else ()))
+    if not arguments.offline:
+        _say_what_is_behind(given, reach(arguments))
     goes_through = cause_of(lay_over(new_tap_like(tap), steps, ())) is None
     if goes_through and not given and not arguments.strict:
         return _nothing_to_do(tap, session, arguments)
@@ -59,6 +61,20 @@ def fix(arguments: Namespace) -> int:
     made = deploy(found.trial.patched, found.trial.tap.handshake, proved=False, stack=arguments.stack)
     _say_deploy(made, arguments.deploy)
     return 0 if arguments.apply or found.trial.enough or _only_a_run_can_tell(found.trial) else 1
+
+
+def _say_what_is_behind(given: Iterable[Fix], reach: Reach) -> None:
+    """An issuer that was named by hand is used as it is; whether there is one is said."""
+    for one in given:
+        if not one.value or not WANT_AN_ISSUER & set(one.cures):
+            continue
+        known = asyncio.run(stated(one.value, reach))
+        if known == one.value:
+            print(f"{title(one)}: its metadata was fetched just now")
+        elif known:
+            print(f"{title(one)}: its metadata writes it {plain(known)}, and clients compare to the letter")
+        else:
+            print(f"{title(one)}: no metadata was found there; it is used because you named it")
 
 
 def _nothing_to_do(tap: Tap, session: str, arguments: Namespace) -> int:

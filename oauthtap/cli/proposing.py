@@ -73,12 +73,15 @@ def with_issuer(tap: Tap, steps: Sequence[Step], proposal: Proposal, issuer: str
 
 
 async def _checked(tried: Iterable[Candidate], reach: Reach) -> list[Candidate]:
-    good = []
-    for one in tried:
-        for place in urls.as_locations(one.issuer):
-            document = await document_at(place.url, reach)
-            stated = str(document.get("issuer", ""))
-            if stated.rstrip("/") == one.issuer.rstrip("/") and states(stated, document):
-                good.append(Candidate(stated, one.why, "checked"))
-                break
-    return good
+    found = [(await stated(one.issuer, reach), one.why) for one in tried]
+    return [Candidate(issuer, why, "checked") for issuer, why in found if issuer]
+
+
+async def stated(issuer: str, reach: Reach) -> str | None:
+    """The issuer as its metadata writes it, fetched just now; None when there is none that states it."""
+    for place in urls.as_locations(issuer):
+        document = await document_at(place.url, reach)
+        written = str(document.get("issuer", ""))
+        if written.rstrip("/") == issuer.rstrip("/") and states(written, document):
+            return written
+    return None
