@@ -61,7 +61,7 @@ def _cured(report: Report) -> Iterator[str]:
     yield "## Only with a fix"
     yield ""
     for finding in found:
-        by = ", ".join(map(code, finding.cured_by))
+        by = ", ".join(map(code, finding.cured_by or report.attempts[-1].fixes))
         where = f"({code(finding.rule)}, exchange {finding.exchange})"
         yield f"- **{finding.title}** {where}, away with {by}. {finding.fix}"
     yield ""
