@@ -15,7 +15,7 @@ from oauthtap import urls
 from oauthtap.aliases import claims
 from oauthtap.handshake import Handshake
 from oauthtap.presets import Vendor, vendors
-from oauthtap.stages import ServerMetadata, TokenEndpoint, Unseen, text
+from oauthtap.stages import Mcp, ServerMetadata, TokenEndpoint, Unseen, text
 
 WANT_AN_ISSUER = frozenset(
     {
@@ -48,7 +48,7 @@ class Candidate:
 def candidates(handshake: Handshake) -> tuple[Candidate, ...]:
     """Every issuer the recording hints at, the likeliest first, each once."""
     found: dict[str, Candidate] = {}
-    for one in (*_recorded(handshake), *_of_tokens(handshake), *_beside(handshake)):
+    for one in (*_recorded(handshake), *_of_tokens(handshake), *_challenged(handshake), *_beside(handshake)):
         found.setdefault(one.issuer.rstrip("/"), one)
     return tuple(found.values())
 
@@ -84,6 +84,16 @@ def _of_tokens(handshake: Handshake) -> Iterator[Candidate]:
         stated = (claims(issued) or {}).get("iss") if issued else None
         if isinstance(stated, str) and urls.origin(stated):
             yield Candidate(stated, f"the token of exchange {token.exchange.id} says that it comes from there")
+
+
+def _challenged(handshake: Handshake) -> Iterator[Candidate]:
+    """URLs in a 401 that are no pointer to metadata: some servers name their authorization server there."""
+    for stage in handshake.all(Mcp):
+        for challenge in stage.challenged.challenges:
+            for name in ("as_uri", "authorization_uri", "issuer", "realm"):
+                value = challenge.get(name) or ""
+                if urls.origin(value).startswith("https://"):
+                    yield Candidate(value, f"the 401 of exchange {stage.exchange.id} has it as `{name}`")
 
 
 def _beside(handshake: Handshake) -> Iterator[Candidate]:

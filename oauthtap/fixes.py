@@ -14,7 +14,7 @@ from oauthtap.changes import Answer, Asked, Table
 from oauthtap.findings import Patch
 from oauthtap.wire import Request, Response
 
-_PLACEHOLDER = re.compile(r"\$\{([a-z_]+)\}")
+PLACEHOLDER = re.compile(r"\$\{([a-z_]+)\}")
 
 
 class When(Table):
@@ -88,7 +88,7 @@ class Fix(Table):
     @property
     def needs(self) -> frozenset[str]:
         """The placeholders in it: `value`, `resource`, `issuer`, …"""
-        return frozenset(_PLACEHOLDER.findall(json.dumps(self.model_dump(mode="json"))))
+        return frozenset(PLACEHOLDER.findall(json.dumps(self.model_dump(mode="json"))))
 
     def filled(self, values: Mapping[str, str]) -> Fix | None:
         """The same with its placeholders replaced; None when one has no value, or a secret was struck out of it."""
@@ -140,7 +140,7 @@ def stages_of(request: Request) -> tuple[str, ...]:
 
 def _filled(value: Any, known: Mapping[str, str]) -> Any:
     if isinstance(value, str):
-        return _PLACEHOLDER.sub(lambda found: known.get(found[1], found[0]), value)
+        return PLACEHOLDER.sub(lambda found: known.get(found[1], found[0]), value)
     if isinstance(value, dict):
         return {name: _filled(inner, known) for name, inner in value.items()}
     if isinstance(value, list | tuple):

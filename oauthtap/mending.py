@@ -6,6 +6,7 @@ what they propose holds none; a stand-in for a secret must not reach anybody, an
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -102,7 +103,13 @@ class Fixes:
             "prm": places[0].url if places else "",
             "state": first(request.query, "state") or "",
         }
-        return {**known, **self.values}
+        return {**known, **documents(so_far), **self.values}
+
+
+def documents(so_far: Handshake) -> dict[str, str]:
+    """The newest metadata of either kind that was found, as JSON, for `${prm_document}` and `${as_document}`."""
+    found = {"prm_document": so_far.prm, "as_document": so_far.metadata}
+    return {name: json.dumps(one.response.json_object) for name, one in found.items() if one is not None}
 
 
 def _aliases(response: Response) -> set[tuple[str, int]]:

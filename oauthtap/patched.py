@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from oauthtap.wire import Exchange, Message, Pairs, Request, Response
 
 _LONGEST = 400
-_ABOUT_THE_BODY = frozenset(("content-length", "content-encoding", "transfer-encoding"))
+ABOUT_THE_BODY = frozenset(("content-length", "content-encoding", "transfer-encoding"))
 
 
 class Patched(BaseModel):
@@ -68,7 +68,7 @@ def _of_headers(place: str, before: Pairs, after: Pairs) -> Iterator[Patched]:
 def _by_name(headers: Pairs) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in headers:
-        if name.lower() not in _ABOUT_THE_BODY:
+        if name.lower() not in ABOUT_THE_BODY:
             found[name.lower()] = ", ".join(filter(None, (found.get(name.lower()), value)))
     return found
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model
 
 from oauthtap import specs
 from oauthtap.attempts import Attempt, Attempts
+from oauthtap.deploying import Deploy, deploy
 from oauthtap.findings import Finding, Severity, Who
 from oauthtap.handshake import Handshake
 from oauthtap.patched import Patched, changes
@@ -104,6 +105,9 @@ class Report(_Row):
     exchanges: tuple[Step, ...] = ()
     findings: tuple[Finding, ...] = ()
     not_checked: tuple[NotChecked, ...] = ()
+    deploy: Deploy | None = None
+    """What to change on the server so that the fixes of the newest sign-in are not needed; None where none was at work.
+    """
     clients: tuple[Outlook, ...] = ()
     """Who else would get through, and who would stop where."""
     notes: tuple[str, ...] = ()
@@ -170,9 +174,15 @@ def build(
         exchanges=_story(handshake) if story else (),
         findings=verdict.findings,
         not_checked=tuple(not_checked),
+        deploy=_deploy(handshake, attempts, proved=verdict.connected) if story else None,
         clients=outlooks(profiles, handshake, today) if handshake.stages else (),
         notes=tuple(_notes(handshake)),
     )
+
+
+def _deploy(handshake: Handshake, attempts: Attempts, *, proved: bool) -> Deploy | None:
+    newest = [stages[0].exchange for stages in handshake.exchanges() if stages[0].exchange.id >= attempts.since]
+    return deploy(newest, handshake, proved=proved)
 
 
 def _story(handshake: Handshake) -> tuple[Step, ...]:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from oauthtap import rules
 from oauthtap.findings import Finding, Patch
-from oauthtap.fixes import Fix, When, holds_alias, of_patch
+from oauthtap.fixes import Fix, When, holds_alias, of_patch, with_values
 from oauthtap.fixfile import FixError, chosen
 from oauthtap.mending import Fixes
 from oauthtap.report import Report
@@ -31,6 +32,8 @@ class Trial:
     left_out: tuple[int, ...]
     """What the client did because of the answers as they were: with others it would have done something else."""
 
+    patched: tuple[Exchange, ...] = ()
+    """Those that the fixes changed, with what they made of them."""
     survived: frozenset[str] = frozenset()
     """Rules whose findings the client went past in the recording: they are not in its way."""
 
@@ -46,7 +49,7 @@ def lay_over(new_tap: NewTap, steps: Sequence[Step], fixes: Sequence[Fix]) -> Tr
     What followed only from the answers as they were is left out, unless the client had connected anyway.
     Requests are not changed: what the upstream would have answered to another one, nobody knows.
     """
-    made, touched = [], []
+    made, touched, patched = [], [], []
     old = new_tap()
     on = Fixes(fixes=tuple(fixes))
     for step in steps:
@@ -56,18 +59,19 @@ def lay_over(new_tap: NewTap, steps: Sequence[Step], fixes: Sequence[Fix]) -> Tr
             after, names = on.answer(heard, exchange.request, exchange.response, old.handshake)
             if names:
                 touched.append(exchange.id)
+                patched.append(exchange.with_(shown=after, patched_by=names))
                 exchange = exchange.with_(response=after)
         made.append(exchange)
     survived = _survived(old)
     kept = _without_consequences(new_tap, made, touched)
     tap = _heard(new_tap, kept)
-    trial = Trial(tuple(fixes), tap.report(), tap, tuple(touched), _missing(made, kept), survived)
+    trial = Trial(tuple(fixes), tap.report(), tap, tuple(touched), _missing(made, kept), tuple(patched), survived)
     finding = cause_of(trial)
     if finding is not None and finding.who == "client" and (finding.exchange or 0) > min(touched, default=0) > 0:
         # With another answer the client would have done something else: what it did is no evidence.
         kept = [one for one in kept if one.id <= max(touched)]
         tap = _heard(new_tap, kept)
-        trial = Trial(tuple(fixes), tap.report(), tap, tuple(touched), _missing(made, kept), survived)
+        trial = Trial(tuple(fixes), tap.report(), tap, tuple(touched), _missing(made, kept), tuple(patched), survived)
     return trial
 
 
@@ -109,6 +113,12 @@ def _missing(made: Sequence[Exchange], kept: Sequence[Exchange]) -> tuple[int, .
     return tuple(one.id for one in made if one.id not in there)
 
 
+def recorded(tap: Tap) -> dict[str, str]:
+    """What stands for placeholders and is known from the recording, so that a proposal need not find it out again."""
+    metadata = tap.handshake.metadata
+    return {"issuer": (metadata.issuer if metadata else None) or tap.handshake.issuer or ""}
+
+
 def proposals(step: Step | None, finding: Finding) -> tuple[Fix, ...]:
     """What may cure a finding: the patch of its rule for this exchange, else presets that need no value."""
     if finding.patch is not None and step is not None and not holds_alias(finding.patch):
@@ -127,13 +137,14 @@ def smallest(new_tap: NewTap, steps: Sequence[Step], begin: Sequence[Fix] = ()) 
     """
     fixes = tuple(begin)
     trial = lay_over(new_tap, steps, fixes)
+    known = recorded(trial.tap)
     stuck: Finding | None = None
     for _ in range(_MOST):
         finding = cause_of(trial)
         if finding is None:
             break
         step = next((one for one in trial.tap.steps if one.exchange.id == finding.exchange), None)
-        new = proposals(step, finding)
+        new = tuple(with_values(fix, known) for fix in proposals(step, finding))
         after = lay_over(new_tap, steps, (*fixes, *new)) if new else trial
         if any(fix.request is not None for fix in new):
             return after, None
@@ -143,6 +154,24 @@ def smallest(new_tap: NewTap, steps: Sequence[Step], begin: Sequence[Fix] = ()) 
             break
         fixes, trial = (*fixes, *new), after
     return (_fewer(new_tap, steps, trial), None) if trial.enough else (trial, stuck)
+
+
+def stricter(new_tap: NewTap, steps: Sequence[Step], begin: Sequence[Fix] = ()) -> Trial:
+    """The fixes for what this client put up with and others do not: each takes a finding away that is an error."""
+    trial = lay_over(new_tap, steps, begin)
+    for rule in dict.fromkeys(finding.rule for finding in trial.report.findings if _weighs(finding)):
+        finding = next((one for one in trial.report.findings if one.rule == rule), None)
+        step = next((one for one in trial.tap.steps if finding and one.exchange.id == finding.exchange), None)
+        new = tuple(with_values(fix, recorded(trial.tap)) for fix in proposals(step, finding)) if finding else ()
+        after = lay_over(new_tap, steps, (*trial.fixes, *new)) if new else trial
+        if all(one.rule != rule for one in after.report.findings):
+            trial = after
+    return trial
+
+
+def _weighs(finding: Finding) -> bool:
+    known = rules.RULES.get(finding.rule)
+    return known is not None and known.severity == "error" and not known.symptom and finding.severity != "note"
 
 
 def cause_of(trial: Trial) -> Finding | None:

@@ -95,10 +95,15 @@ def _away(found: Sequence[Finding], since: int) -> set[str]:
 def _newest_cause(
     handshake: Handshake, stopped: tuple[Stage, ...], found: Sequence[Finding], since: int
 ) -> Finding | None:
-    """The cause of the newest attempt, in it if it can be. What a fix took away is no cause."""
+    """The cause of the newest attempt. What a fix took away is no cause.
+
+    Where the fixes changed nothing, it may lie in an attempt before: clients keep what they were told.
+    """
     met = [finding for finding in found if not finding.cured_by]
     newer = [finding for finding in met if (finding.exchange or since) >= since]
-    return _cause(handshake, stopped, newer) or (_cause(handshake, stopped, met) if since else None)
+    exchanges = (stages[0].exchange for stages in handshake.exchanges())
+    untouched = bool(since) and not any(one.patched_by for one in exchanges if one.id >= since)
+    return _cause(handshake, stopped, newer) or (_cause(handshake, stopped, met) if untouched else None)
 
 
 def is_connected(handshake: Handshake, since: int = 0) -> bool:
@@ -250,6 +255,6 @@ def _consequence(finding: Finding, cause: Finding, handshake: Handshake) -> Find
     guessed = because is not None and because.guess
     sent_there = because is not None and (because.exchange, because.at) == (cause.exchange, cause.at)
     later = (finding.exchange or 0) > (cause.exchange or 0) and finding.severity != "note"
-    if not later or not (guessed or sent_there or _is_symptom(finding)):
+    if finding.cured_by or not later or not (guessed or sent_there or _is_symptom(finding)):
         return finding
     return finding.model_copy(update={"consequence_of": cause.rule})

@@ -33,6 +33,8 @@ from tests.running import call
 MCP = "https://mcp.example.com/mcp"
 PRM = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp"
 RECORDED = sorted((RECORDINGS / "corpus").glob("*.har"))
+EVERY = [*RECORDED, *sorted((RECORDINGS / "live").glob("*.har"))]
+VALUES = {"value": "https://x.example", "client_id": "c", "client_secret": "s"}
 SEED2 = RECORDINGS / "live" / "cc330__seed2.har"
 
 DEAD_ENTRY = """\
@@ -79,19 +81,37 @@ def answered(tap: Tap) -> Iterator[tuple[Step, Response]]:
 # --- what is touched
 
 
-@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EVERY, ids=lambda path: path.stem)
 def test_no_preset_touches_an_exchange_that_its_condition_does_not_name(path: Path) -> None:
     tap = recorded(path)
     for step, response in answered(tap):
-        slugs = [stage.slug for stage in step.stages]
+        asked, slugs = step.exchange.request, [stage.slug for stage in step.stages]
         for fix in presets():
-            on = Fixes(fixes=(fix,), values={"value": "https://x.example", "client_id": "c", "client_secret": "s"})
-            after, names = on.answer(step, step.exchange.request, response, tap.handshake)
+            on = Fixes(fixes=(fix,), values=VALUES)
+            after, names = on.answer(step, asked, response, tap.handshake)
             assert (after == response) is (not names)
             if names:
                 assert any(fnmatchcase(slug, wanted) for slug in slugs for wanted in fix.when.stage), (fix.name, slugs)
+                assert fix.when.method in (None, asked.method)
                 assert not fix.when.status or response.status in fix.when.status
+                assert not fix.when.media_type or response.media_type in fix.when.media_type
+                assert fix.when.sent_token in (None, asked.header("authorization") is not None)
                 assert not any(name in response.json_object for name in fix.when.lacks)
+
+
+@pytest.mark.parametrize("path", EVERY, ids=lambda path: path.stem)
+def test_no_preset_changes_a_request_that_its_condition_does_not_name(path: Path) -> None:
+    tap = recorded(path)
+    changing = [fix for fix in presets() if fix.request is not None]
+    for step in tap.steps:
+        asked = step.exchange.request
+        known = stages_of(asked)
+        for fix in changing:
+            after, names = Fixes(fixes=(fix,), values=VALUES).request(asked, tap.handshake)
+            assert (after == asked) is (not names)
+            if names:
+                assert set(known) & set(fix.when.stage), (fix.name, known)
+                assert (after.method, after.bare_url) == (asked.method, asked.bare_url)
 
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)

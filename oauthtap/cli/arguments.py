@@ -20,6 +20,7 @@ from oauthtap.cli.watch import watch
 from oauthtap.render import FORMATS
 from oauthtap.render.comparison import FORMATS as COMPARISONS
 from oauthtap.render.trackers import TRACKERS
+from oauthtap.stacks import stacks
 
 _EXAMPLES = """\
 examples:
@@ -80,9 +81,14 @@ def _session_verbs(verbs: Any) -> None:
     fixing.add_argument(
         "--fix", action="append", default=[], metavar="RULE[=VALUE]|FILE", help="begin with this one; repeatable"
     )
+    fixing.add_argument(
+        "--stack", choices=tuple(stacks()), help="show the lines to deploy for this, whatever was recognized"
+    )
+    fixing.add_argument("--deploy", metavar="FILE", help="write what to deploy there as JSON, for scripts")
     live = fixing.add_mutually_exclusive_group()
     live.add_argument("--apply", action="store_true", help="switch it on in the tap that is recording this session")
     live.add_argument("--undo", action="store_true", help="switch off again what --apply switched on")
+    fixing.add_argument("--strict", action="store_true", help="also for what this client put up with")
     fixing.add_argument("--offline", action="store_true", help="ask no server which issuer is right")
     fixing.add_argument("--client-id", metavar="ID", help="a client that was registered beforehand")
     _reach_flags(fixing)

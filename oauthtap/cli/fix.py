@@ -14,20 +14,23 @@ from oauthtap.candidates import WANT_AN_ISSUER, vendor_of
 from oauthtap.cli.errors import Usage
 from oauthtap.cli.fixing import DOOR, FixFlags
 from oauthtap.cli.heard import heard
-from oauthtap.cli.proposing import Proposal, checked, new_tap_like, newest, offline, with_issuer
+from oauthtap.cli.proposing import Proposal, checked, new_tap_like, newest, offline, stated, with_issuer
 from oauthtap.cli.reaching import reach
 from oauthtap.cli.switching import spoken, title
+from oauthtap.deploying import Deploy, deploy
 from oauthtap.findings import Finding
 from oauthtap.fixes import Fix, with_values
 from oauthtap.mending import Fixes
 from oauthtap.plain import plain
 from oauthtap.presets import presets
 from oauthtap.recording import SourceError
+from oauthtap.render import deploying
 from oauthtap.render.words import attempts
 from oauthtap.session import read_session, sessions
 from oauthtap.tap import Step, Tap
 from oauthtap.trial import Trial, cause_of, lay_over
 from oauthtap.upstream import Reach
+from oauthtap.wire import Exchange
 
 
 def fix(arguments: Namespace) -> int:
@@ -41,23 +44,61 @@ def fix(arguments: Namespace) -> int:
     tap, _ = heard(session)
     steps = newest(tap)
     given = (*_with_values(FixFlags(arguments).fixes), *(_applied(door) if arguments.apply else ()))
-    if cause_of(lay_over(new_tap_like(tap), steps, ())) is None and not given:
-        return _nothing_to_do(tap, session)
-    found = _with_an_issuer(tap, steps, offline(tap, steps, given), None if arguments.offline else reach(arguments))
+    if not arguments.offline:
+        _say_what_is_behind(given, reach(arguments))
+    goes_through = cause_of(lay_over(new_tap_like(tap), steps, ())) is None
+    if goes_through and not given and not arguments.strict:
+        return _nothing_to_do(tap, session, arguments)
+    found = offline(tap, steps, given, strict=arguments.strict and goes_through)
+    found = _with_an_issuer(tap, steps, found, None if arguments.offline else reach(arguments))
     if not found.trial.fixes:
-        return 1
+        if goes_through:
+            print("Nothing that this client put up with can be cured by a change of answers or requests alone.")
+        return int(not goes_through)
     file = door if arguments.apply else Path(arguments.output)
     _write(file, found.trial, session)
     _say(found.trial, tap, file, live=arguments.apply)
+    made = deploy(found.trial.patched, found.trial.tap.handshake, proved=False, stack=arguments.stack)
+    _say_deploy(made, arguments.deploy)
     return 0 if arguments.apply or found.trial.enough or _only_a_run_can_tell(found.trial) else 1
 
 
-def _nothing_to_do(tap: Tap, session: str) -> int:
+def _say_what_is_behind(given: Iterable[Fix], reach: Reach) -> None:
+    """An issuer that was named by hand is used as it is; whether there is one is said."""
+    for one in given:
+        if not one.value or not WANT_AN_ISSUER & set(one.cures):
+            continue
+        known = asyncio.run(stated(one.value, reach))
+        if known == one.value:
+            print(f"{title(one)}: its metadata was fetched just now")
+        elif known:
+            print(f"{title(one)}: its metadata writes it {plain(known)}, and clients compare to the letter")
+        else:
+            print(f"{title(one)}: no metadata was found there; it is used because you named it")
+
+
+def _nothing_to_do(tap: Tap, session: str, arguments: Namespace) -> int:
     report = tap.report()
     print(f"Nothing in {plain(session)} stands in the way{', and it connected' if report.connected else ''}.")
     if report.attempts:
         print(f"  {plain(attempts(report), limit=900)}")
+    elif any(one.outcome == "stops" for one in report.clients):
+        print(f"  Other clients would stop here. For these: oauthtap fix --strict {plain(session)}")
+    _say_deploy(deploy(_patched(tap), tap.handshake, proved=report.connected, stack=arguments.stack), arguments.deploy)
     return 0
+
+
+def _patched(tap: Tap) -> list[Exchange]:
+    """What fixes changed in the newest sign-in while it was recorded."""
+    return [step.exchange for step in newest(tap) if step.exchange.patched_by]
+
+
+def _say_deploy(found: Deploy | None, file: str | None) -> None:
+    if found is None:
+        return
+    print("", *deploying.console(found), sep="\n")
+    if file:
+        _put(Path(file), found.model_dump_json(indent=2) + "\n", "--deploy FILE")
 
 
 def _newest() -> str:
@@ -151,14 +192,19 @@ def _say_stuck(finding: Finding) -> None:
 def _write(path: Path, trial: Trial, session: str) -> None:
     name = Path(session).name
     heading = f"Proposed by oauthtap for the session {name}.\nWhat each key means: docs/fixes.md"
+    _put(path, fixfile.write(trial.fixes, heading), "-o FILE")
+
+
+def _put(path: Path, text: str, instead: str) -> None:
+    """Write a file that only its owner reads, in one step. Raises Usage, with what to type `instead`."""
     draft = path.with_name(path.name + ".new")
     try:
         draft.unlink(missing_ok=True)
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
-            out.write(fixfile.write(trial.fixes, heading))
+            out.write(text)
         draft.replace(path)
     except OSError as problem:
-        raise Usage(f"{path}: {problem.strerror or problem}. Try: -o FILE") from None
+        raise Usage(f"{path}: {problem.strerror or problem}. Try: {instead}") from None
 
 
 def _say(trial: Trial, before: Tap, path: Path, *, live: bool) -> None:

@@ -12,7 +12,7 @@ from oauthtap.clients import profiles
 from oauthtap.findings import Finding
 from oauthtap.fixes import Fix
 from oauthtap.tap import Step, Tap
-from oauthtap.trial import NewTap, Trial, smallest
+from oauthtap.trial import NewTap, Trial, smallest, stricter
 from oauthtap.upstream import Reach, document_at
 
 
@@ -40,8 +40,13 @@ def newest(tap: Tap) -> tuple[Step, ...]:
     return tuple(step for step in tap.steps if step.exchange.id >= since or step.exchange.actor == "reporter")
 
 
-def offline(tap: Tap, steps: Sequence[Step], given: Iterable[Fix]) -> Proposal:
-    """The fewest fixes, with no server asked. May take a second, and touches nothing: another thread may do it."""
+def offline(tap: Tap, steps: Sequence[Step], given: Iterable[Fix], *, strict: bool = False) -> Proposal:
+    """The fewest fixes, with no server asked. May take a second, and touches nothing: another thread may do it.
+
+    `strict`: those for what this client put up with and others do not.
+    """
+    if strict:
+        return Proposal(stricter(new_tap_like(tap), steps, tuple(given)), None)
     trial, stuck = smallest(new_tap_like(tap), steps, tuple(given))
     if stuck is None or stuck.rule not in WANT_AN_ISSUER:
         return Proposal(trial, stuck)
@@ -68,12 +73,15 @@ def with_issuer(tap: Tap, steps: Sequence[Step], proposal: Proposal, issuer: str
 
 
 async def _checked(tried: Iterable[Candidate], reach: Reach) -> list[Candidate]:
-    good = []
-    for one in tried:
-        for place in urls.as_locations(one.issuer):
-            document = await document_at(place.url, reach)
-            stated = str(document.get("issuer", ""))
-            if stated.rstrip("/") == one.issuer.rstrip("/") and states(stated, document):
-                good.append(Candidate(stated, one.why, "checked"))
-                break
-    return good
+    found = [(await stated(one.issuer, reach), one.why) for one in tried]
+    return [Candidate(issuer, why, "checked") for issuer, why in found if issuer]
+
+
+async def stated(issuer: str, reach: Reach) -> str | None:
+    """The issuer as its metadata writes it, fetched just now; None when there is none that states it."""
+    for place in urls.as_locations(issuer):
+        document = await document_at(place.url, reach)
+        written = str(document.get("issuer", ""))
+        if written.rstrip("/") == issuer.rstrip("/") and states(written, document):
+            return written
+    return None

@@ -45,6 +45,8 @@ class Switches:
             found = await checked(self._tap, steps, found, self._reach)
             self._take(found)
             self._say(["", *self.lines(), *self._missing(found)])
+        except Exception as problem:  # the debugger must never be the bug
+            self._say([f"What would repair it could not be worked out: {type(problem).__name__}."])
         finally:
             self._looking = False
 

@@ -169,7 +169,7 @@ class Sitting:
             elif self.patience.wants_a_look(now):
                 report = self.tap.report(now=time.time(), story=False)
                 self._tell_what_never_came(report)
-                self._tell_what_fixes_did(report)
+                self._tell_what_fixes_did(report, over=self.patience.is_over(report, now))
                 if self.arguments.once and self.patience.is_over(report, now):
                     self.stop.set()
                     return
@@ -181,11 +181,12 @@ class Sitting:
             self.narrator.findings(news)
             self.notebook.never_in_the_way(partial(self.notebook.put_on_their_flows, news))
 
-    def _tell_what_fixes_did(self, report: Report) -> None:
-        """What would repair it can be tried at once; what came of trying it."""
-        if report.attempts and (sentence := attempts(report)) not in self._said:
-            self._said.add(sentence)
-            self.narrator.tried(sentence)
+    def _tell_what_fixes_did(self, report: Report, *, over: bool) -> None:
+        """What would repair it can be tried at once; what came of trying it, once it has come to an end."""
+        if report.attempts and (report.attempts[-1].connected or over):
+            if (sentence := attempts(report)) not in self._said:
+                self._said.add(sentence)
+                self.narrator.tried(sentence)
         elif report.cause is not None and report.cause.rule not in self._said:
             self._said.add(report.cause.rule)
             self.narrator.try_it(self.folder)

@@ -37,9 +37,8 @@ def read(document: Any) -> Recording:
             skipped += 1
         else:
             exchanges.append(exchange)
-    exchanges = _in_order(exchanges)
-    if not own:
-        exchanges = [_numbered(exchange, number) for number, exchange in enumerate(exchanges, 1)]
+    if not own:  # ours are in the order in which they were judged, whichever began first
+        exchanges = [_numbered(exchange, number) for number, exchange in enumerate(_in_order(exchanges), 1)]
     until = _seconds(log.get("_recordedUntil"))
     ended = header.get("ended")
     if isinstance(ended, int | float):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from oauthtap.findings import Finding
 from oauthtap.plain import plain
+from oauthtap.render import deploying
 from oauthtap.render.console import reason
 from oauthtap.render.words import MARK, STAGE, WHO, attempts, client, cured, others, outcome, parties, quoted
 from oauthtap.report import Report
@@ -15,7 +16,7 @@ from oauthtap.wire import Exchange
 
 def markdown(report: Report, _: Sequence[Exchange] = (), /) -> str:
     """GitHub-flavoured Markdown. Upstream text stands in code spans, so none of it becomes markup."""
-    parts = (_head, _cause, _cured, _standstill, walk, _patched, findings, _others, _unchecked)
+    parts = (_head, _cause, _cured, _standstill, _deploy, walk, _patched, findings, _others, _unchecked)
     return "\n".join(line for part in parts for line in part(report)) + "\n"
 
 
@@ -60,10 +61,14 @@ def _cured(report: Report) -> Iterator[str]:
     yield "## Only with a fix"
     yield ""
     for finding in found:
-        by = ", ".join(map(code, finding.cured_by))
+        by = ", ".join(map(code, finding.cured_by or report.attempts[-1].fixes))
         where = f"({code(finding.rule)}, exchange {finding.exchange})"
         yield f"- **{finding.title}** {where}, away with {by}. {finding.fix}"
     yield ""
+
+
+def _deploy(report: Report) -> Iterator[str]:
+    return deploying.markdown(report.deploy) if report.deploy else iter(())
 
 
 def _standstill(report: Report) -> Iterator[str]:

@@ -146,7 +146,8 @@ def _answers(report: Report) -> Iterator[Child]:
         yield _answer("Only with a fix", words(f"{finding.title}. {finding.fix}"), " ", tag("span", where, " · ",
                       tag("code", finding.rule), class_="fine"))  # fmt: skip
     if cause is None:
-        nothing = "Nothing stopped it." if report.connected else "No single cause stands out."
+        helped = ", with these fixes on" if cured(report) else ""
+        nothing = f"Nothing stopped it{helped}." if report.connected else "No single cause stands out."
         yield _answer("Cause", nothing)
         return
     place = tag("a", f"exchange {cause.exchange}", href=f"#x{cause.exchange}") if cause.exchange else None

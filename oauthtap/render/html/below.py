@@ -8,6 +8,7 @@ from itertools import groupby
 from markupsafe import Markup
 
 from oauthtap.findings import RANK, Finding
+from oauthtap.render import deploying
 from oauthtap.render.html.tags import Child, away, join, tag, words
 from oauthtap.render.words import MARK, others
 from oauthtap.report import Report
@@ -15,6 +16,7 @@ from oauthtap.report import Report
 
 def below(report: Report) -> Iterator[Child]:
     """Findings, who else would get through, and what was not checked."""
+    yield from deploying.html(report.deploy) if report.deploy else ()
     yield from _findings(report)
     for heading, lines in others(report):
         yield tag("h2", heading)
