@@ -23,6 +23,8 @@ Looked for
              client secrets, assertions, passwords, keys, in headers, URLs, forms, JSON and HTML fields
   by shape   JWTs, `Bearer …`, headers with long random values, `code=…` and its like, in any text
   by value   every secret found in one file, in all of them: as it is, URL-encoded, base64, escaped for JSON or HTML
+Not secrets: `state`, `nonce`, `jti`, client ids and MCP session ids. They open nothing by themselves, and what is
+             wrong with one (an encoding that broke it) shows in its characters alone.
 Not found this way: a secret that stands alone in a text, without a name, and looks like a word."""
 _SHOWN = 20
 
