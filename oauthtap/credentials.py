@@ -19,6 +19,14 @@ _BARE_SCHEME = re.compile(rf"\s*(?:{_SCHEMES})\s*:?\s*", re.IGNORECASE)
 _NEXT = re.compile(r"(,\s*(?=(?:bearer|basic|dpop)\s))", re.IGNORECASE)
 
 
+_SCHEME = re.compile(rf"(?:{_SCHEMES})\s+\S", re.IGNORECASE)
+
+
+def names_a_scheme(value: str) -> bool:
+    """The value begins with a scheme of HTTP authentication, and something follows."""
+    return _SCHEME.match(value) is not None
+
+
 def strike(name: str, value: str, ledger: Ledger, *, client_login: bool) -> str | None:
     """The value of a header (its name in lower case) without its secret; None when it carries none.
 

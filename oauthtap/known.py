@@ -65,9 +65,10 @@ def _spellings(character: str) -> str:
     else:
         pair = character.encode("utf-16-be", "surrogatepass").hex()
         ways.append(rf"\\{{1,8}}u{pair[:4]}\\{{1,8}}u{pair[4:]}")
-    ways += [f"&#0*{ord(character)};", f"&#x0*{ord(character):X};"]
+    entities = [f"#0*{ord(character)}", f"#x0*{ord(character):X}"]
     if character in _ENTITIES:
-        ways.append(f"&{_ENTITIES[character]};")
+        entities.append(_ENTITIES[character])
+    ways += [f"&(?:amp;){{0,2}}{entity};" for entity in entities]  # escaped again, inside escaped HTML
     if character in '"\\/':
         ways.append(rf"\\{{1,8}}{re.escape(character)}")
     if character == " ":

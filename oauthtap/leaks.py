@@ -7,6 +7,7 @@ strike out of an exchange), by *shape* (what looks like a credential wherever it
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -26,9 +27,11 @@ _READABLE = re.compile(
     r"(?:signed_metadata|client_id|state|nonce|software_statement|request)\\{0,8}[\"']\s*:\s*\\{0,8}[\"']\Z"
 )
 """Before a JWT that is meant to be read."""
+_QUOTE = re.compile(r"&(?:#34|#39|#x22|#x27|quot|apos);")
+"""JSON in a page has its quotes so."""
 _BEARER = re.compile(r"\b(?:Bearer|Basic|DPoP)(?:\s|%20|\+){1,3}(?P<value>[A-Za-z0-9._~+/=-]{16,})", re.IGNORECASE)
 _HEADER = re.compile(
-    r"\b(?P<name>(?:proxy-)?authorization|(?:set-)?cookie|dpop|[a-z-]*api-key|[a-z-]*auth-token)"
+    r"\b(?P<name>(?:proxy-)?authorization|(?:set-)?cookie|dpop|[a-z-]*(?:api-key|(?:auth|access|[cx]srf)-token))"
     r"(?:\\{0,8}[\"']?\s*:\s*\\{0,8}[\"']?|\\{0,8}[\"']\s*,\s*\\{0,8}[\"'])(?P<value>[^\"'\\\r\n]{8,})",
     re.IGNORECASE,
 )
@@ -48,12 +51,14 @@ class Leak:
 class Search:
     """Remembers what it found, so that it can be looked for elsewhere. Feed it everything, then ask `by_value`."""
 
+    claims: bool = False
+    """Persons are looked for too: the session was made with `--redact claims`."""
     _known: Known = field(default_factory=Known)
     _examples: str | None = None
 
     def in_exchange(self, exchange: Exchange) -> Iterator[Leak]:
         """By place: every part of an exchange that the redactor would still change."""
-        redactor = Redactor()
+        redactor = Redactor(claims=self.claims)
         struck = redactor.strike(exchange)
         self._learn(redactor)
         if struck is not exchange:
@@ -78,6 +83,9 @@ class Search:
         """By shape, line by line; `by_place`: also members, parameters and form fields of secret names."""
         for number, line in enumerate(text.split("\n"), 1):
             kinds = dict.fromkeys([*self._shapes(line), *(self._places(line) if by_place else ())])
+            if not kinds and by_place and _QUOTE.search(line):
+                line = html.unescape(line)
+                kinds = dict.fromkeys([*self._shapes(line), *self._places(line)])
             yield from (Leak(f"line {number}", what) for what in kinds)
 
     def by_value(self, text: str) -> Iterator[Leak]:
@@ -105,7 +113,7 @@ class Search:
         for match in _HEADER.finditer(line):
             ledger = Ledger(str)
             value = match["value"].strip()
-            if " " not in value or "=" in value or value[:7].lower() in ("bearer ", "basic c"):
+            if " " not in value or "=" in value or credentials.names_a_scheme(value):
                 struck = credentials.strike(match["name"].lower(), value, ledger, client_login=False)
                 random = any(places.looks_random(secret) for secret in ledger.known.secrets)
                 if struck not in (None, value) and random and not self._is_example(value):

@@ -48,10 +48,6 @@ KINDS = {
 WEAK = {"token", "code", "secret", "password", "otp", "passcode"}
 """In JSON these are also words of everyday (`"code": "invalid_request"`): only what looks random counts."""
 
-PERSON = {"email", "sub", "name", "given_name", "family_name", "preferred_username", "upn", "unique_name", "nickname",
-          "phone_number"}  # fmt: skip
-"""Claims about a person, struck out on request."""
-
 PUBLIC = {"state", "nonce", "client_id", "redirect_uri", "code_challenge", "resource", "scope", "iss", "login_hint"}
 """Parameters that rules compare as they are. A cookie that repeats one is struck in its place only."""
 
@@ -103,9 +99,6 @@ JWT = re.compile(
 """Anything shaped like a JWT, wherever it stands, but for the members that are meant to be read."""
 JWT_BEGINS = re.compile(r"(?<![\w.-])ey[A-Za-z0-9_-]{8,}\.")
 """Without this there is none: looked for first, because it is found sooner."""
-PERSON_MEMBER = re.compile(
-    rf'(?P<open>"(?P<name>{"|".join(sorted(PERSON - {"name"}))})"\s*:\s*")(?P<value>(?:[^"\\]|\\.)*)(?P<close>")'
-)
 
 _SECRET_HEADER = re.compile(
     r"(?:^|[-_])(?:api-?key|key-id|access-?token|auth-?token|token|secret|password|jwt-assertion|subscription-key"
@@ -122,7 +115,7 @@ _ODD = re.compile("[\u0131\u017f\u212a]")
 
 
 def may_hold_a_name(text: str) -> bool:
-    """False only where no pattern here that looks for the name of a secret can match: each such name has a hint in it."""
+    """False only where no pattern here that looks for the name of a secret can match: each has a hint in it."""
     lower = text.lower()
     return any(hint in lower for hint in _HINTS) or (not text.isascii() and _ODD.search(text) is not None)
 

@@ -6,7 +6,7 @@ Each changed member is told once, at its place. Order does not matter, and neith
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,8 @@ from oauthtap.contract import AS_ASKED, UNSEEN, Entry, Lock, entries
 from oauthtap.deviations import NOTHING, Deviation, deviations
 from oauthtap.findings import Finding, Problem, finding
 from oauthtap.handshake import Handshake
-from oauthtap.report import NotChecked, Report
+from oauthtap.report import NotChecked, Promise, Report
+from oauthtap.rules import Rule
 from oauthtap.specs import practice
 
 
@@ -39,6 +40,15 @@ class Held:
     broken: list[Broken] = field(default_factory=list)
     unasked: list[Entry] = field(default_factory=list)
     """What the lock holds and nobody asked for this time."""
+
+    def promises(self, frozen: Lock) -> Iterator[Promise]:
+        """Each answer that the lock holds, and what became of it."""
+        for number, entry in enumerate(frozen.contract):
+            pointer = f"/contract/{number}"
+            broken = any(row.pointer.startswith(f"{pointer}/") for row in self.broken)
+            kept = None if entry in self.unasked else not broken
+            answer = f"{entry.how} {entry.request}".strip()
+            yield Promise(pointer=pointer, stage=entry.stage, answer=answer, kept=kept)
 
 
 def against(frozen: Lock, handshake: Handshake) -> Held:
@@ -112,6 +122,36 @@ _PROMISED = practice("the lock", "https://modelcontextprotocol.io/specification"
 RULE = "contract-changed"
 
 
+def contract_changed(result: Held) -> Iterator[Problem]:
+    """An answer is not what the lock holds.
+
+    A lock (`oauthtap lock`) holds, of every answer of a handshake, what clients rely on: status, documents, challenge,
+    and the shape of tokens. A client that got through then may stop at what is different now. Each changed member is
+    told once, at its place; order does not matter, and neither does what is new.
+
+    Usual causes: a deployment that reset the metadata; an issuer or a host that moved; another library version.
+
+    Repair: Put it back; or, where the change is meant, freeze anew with `oauthtap lock SESSION -o FILE`.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/"}
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp"}
+    """
+    for broken in result.broken:
+        expected, actual = told(broken.deviation.expected), told(broken.deviation.actual)
+        where = f"{broken.entry.request}: `{broken.at.removeprefix('response.')}`"
+        message = f"{where} is {actual}, and the lock holds {expected} ({broken.pointer})"
+        yield Problem(message=message, at=broken.at, expected=expected, actual=actual)
+
+
+PAGE = Rule(RULE, _PROMISED, "resource-server", "error", contract_changed, (Handshake,))
+"""What `explain` and the formats say of it. It is not among the rules: it needs a lock to hold against."""
+
+
 def held(report: Report, frozen: Lock, handshake: Handshake) -> Report:
     """The report with what became of the lock in place of all other findings.
 
@@ -120,12 +160,14 @@ def held(report: Report, frozen: Lock, handshake: Handshake) -> Report:
     result = against(frozen, handshake)
     only = "the recording was held against a lock, and against nothing else"
     unasked = [f"nobody asked for {entry.stage}: {entry.how} {entry.request}" for entry in result.unasked]
-    kept = len(frozen.contract) - len(unasked) - len({row.entry.request + row.entry.how for row in result.broken})
+    promises = tuple(result.promises(frozen))
+    kept = sum(promise.kept is True for promise in promises)
     note = f"Held against the lock: {kept} of {len(frozen.contract)} answers as before, {len(unasked)} not asked for."
     return report.model_copy(
         update={
-            "findings": tuple(map(_finding, result.broken)),
+            "findings": tuple(map(_finding, contract_changed(result), result.broken)),
             "clients": (),
+            "promises": promises,
             "not_checked": (
                 *(NotChecked(rule=RULE, because=reason) for reason in unasked),
                 *(NotChecked(rule=id, because=only) for id in rules.RULES),
@@ -135,22 +177,15 @@ def held(report: Report, frozen: Lock, handshake: Handshake) -> Report:
     )
 
 
-def _finding(broken: Broken) -> Finding:
-    expected, actual = told(broken.deviation.expected), told(broken.deviation.actual)
-    where = f"{broken.entry.request}: `{broken.at.removeprefix('response.')}`"
+def _finding(problem: Problem, broken: Broken) -> Finding:
     return finding(
-        Problem(
-            message=f"{where} is {actual}, and the lock holds {expected} ({broken.pointer})",
-            at=broken.at,
-            expected=expected,
-            actual=actual,
-        ),
+        problem,
         rule=RULE,
-        title="An answer is not what the lock holds",
+        title=PAGE.title,
         requirement=_PROMISED,
         who="resource-server" if broken.entry.stage.startswith(("mcp", "prm", "legacy")) else "authorization-server",
         severity="error",
-        fix="Put it back; or, where the change is meant, freeze anew with `oauthtap lock SESSION -o FILE`.",
+        fix=PAGE.repair,
         stage=broken.entry.stage,
         exchange=broken.exchange,
     )

@@ -44,6 +44,16 @@ class Recording:
         """The stage at which a probe was meant to end; None for every other recording."""
         return self._text("goal")
 
+    @property
+    def keeps_secrets(self) -> bool:
+        """It was made with `--keep-secrets`."""
+        return self.header.get("secrets") == "kept"
+
+    @property
+    def without_claims(self) -> bool:
+        """It was made with `--redact claims`."""
+        return self.header.get("redact") == "claims"
+
     def _text(self, name: str) -> str | None:
         value = self.header.get(name)
         return value if isinstance(value, str) else None

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote_plus, unquote, unquote_plus
 
-from oauthtap import credentials, places
+from oauthtap import credentials, persons, places
 from oauthtap.aliases import alias_facts, claims, is_struck, jose_header
 from oauthtap.known import Needle
 from oauthtap.ledger import Ledger
@@ -24,7 +24,6 @@ __all__ = ["Redactor", "alias_facts", "claims", "jose_header"]
 
 _FORM = re.compile(r"\s*[\w.~%$\[\]-]+=")
 _PARAMS_IN_HEADERS = re.compile(r"[?&#;]\w+=|%3[DF]", re.IGNORECASE)
-_NAME_CLAIM = re.compile(r'(?P<open>"(?P<name>name)"\s*:\s*")(?P<value>(?:[^"\\]|\\.)*)(?P<close>")')
 
 Write = Callable[[str], str]
 Line = tuple[str, str]
@@ -37,6 +36,11 @@ _SETTLED, _BODIES = 4000, 8
 def _in_url(alias: str) -> str:
     """An alias as a value of a query or form: decoded once, it is itself again."""
     return quote_plus(alias, safe=":,{}=").replace("%E2%80%B9", "‹").replace("%E2%80%BA", "›")
+
+
+def _in_name(alias: str) -> str:
+    """An alias in the name of a header, where none of its signs may stand."""
+    return alias[1:-1].replace(" ", "-")
 
 
 def _in_json(alias: str) -> str:
@@ -82,6 +86,10 @@ class Redactor:
         response, shown = self._response(exchange.response), self._response(exchange.shown)
         sent = self._request(exchange.sent) if exchange.sent else None
         error = exchange.error
+        if self._persons:
+            request, sent = self._impersonal(request), self._impersonal(sent)
+            response, shown = self._impersonal(response), self._impersonal(shown)
+            error = persons.strike(error, self._person) if error else error
         # What was learned just now may stand in what has been settled before.
         news = self._ledger.learned != learned
         text = _all_text((request, response, shown, sent, error)) if news else "\n".join(self._fresh)
@@ -182,10 +190,11 @@ class Redactor:
         struck = self._header(name.lower(), value, client_login)
         struck_line = line if struck == value else (name, struck)
         settles = self._settled_at == learned == self._ledger.learned and not client_login
-        if settles and not self._known.within(struck):
+        text = f"{name}\n{struck}"
+        if settles and not self._known.within(text):
             self._settled[line] = struck_line
         else:
-            self._fresh.append(struck)
+            self._fresh.append(text)
         return struck_line
 
     def _body(self, message: Message) -> str | None:
@@ -220,8 +229,8 @@ class Redactor:
         if _FORM.match(body) and message.media_type not in ("text/html", "text/event-stream"):
             return self._pairs(body)
         named = places.may_hold_a_name(body)
-        if "{" in body:
-            body = self._members(body, isinstance(message, Request)) if named else self._struck_persons(body)
+        if named and "{" in body:
+            body = self._members(body, isinstance(message, Request))
         if named and "<" in body:
             body = self._fields(body)
         if named and "multipart/" in message.media_type:
@@ -233,7 +242,10 @@ class Redactor:
         """The message without these secrets, wherever they stand, and without the beginning of one at a cut."""
         members = {name: getattr(message, name) for name in type(message).model_fields}
         members["headers"] = tuple(
-            (name, self._known.strike(value, needles, _in_url if _is_url(value) else str))
+            (
+                self._known.strike(name, needles, _in_name),
+                self._known.strike(value, needles, _in_url if _is_url(value) else str),
+            )
             for name, value in message.headers
         )
         body = message.body
@@ -245,6 +257,20 @@ class Redactor:
             members["url"] = self._known.strike(message.url, needles, _in_url)
         struck = type(message)(**{**members, "body": body})
         return message if struck == message else struck
+
+    def _impersonal[M: (Request, Request | None, Response | None)](self, message: M) -> M:
+        """The message without what tells who somebody is."""
+        if message is None:
+            return message
+        members = {name: getattr(message, name) for name in type(message).model_fields}
+        members["headers"] = tuple((name, persons.strike(value, self._person)) for name, value in message.headers)
+        members["body"] = message.body and persons.strike(message.body, self._person)
+        if isinstance(message, Request):
+            members["url"] = persons.strike(message.url, self._person)
+        return type(message)(**members)
+
+    def _person(self, value: str) -> str:
+        return self._ledger.short("person", value)
 
     # --- one text
 
@@ -312,21 +338,12 @@ class Redactor:
             return match["open"] + self._ledger.short(places.kind_of(name) or "token", value)
 
         text = places.MEMBER.sub(strike, text)
-        text = self._struck_persons(text)
         return places.WRAPPED.sub(strike_wrapped, text) if '\\"' in text else text
-
-    def _struck_persons(self, text: str) -> str:
-        return places.PERSON_MEMBER.sub(self._strike_person, text) if self._persons else text
-
-    def _strike_person(self, match: re.Match[str]) -> str:
-        value = _unescaped(match["value"])
-        alias = value if not value or is_struck(value) else self._ledger.alias("person", value)
-        return match["open"] + _in_json(alias) + match["close"]
 
     def _strike_claims(self, text: str) -> str:
         """The JSON text of header or claims without the secrets in it."""
         if self._persons:
-            text = _NAME_CLAIM.sub(self._strike_person, text)
+            text = persons.in_claims(text, self._person)
         text = self._jwts(self._parameters(self._members(text, asked=False)), _short_in_json)
         return self.sweep(text)
 
@@ -389,7 +406,7 @@ def _all_text(parts: Iterable[Request | Response | str | None]) -> str:
         if isinstance(part, str):
             pieces.append(part)
         elif part is not None:
-            pieces += [value for _, value in part.headers]
+            pieces += [f"{name}\n{value}" for name, value in part.headers]  # an upstream may choose any name
             pieces.append(part.body or "")
             if isinstance(part, Request):
                 pieces.append(part.url)

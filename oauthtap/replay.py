@@ -8,14 +8,14 @@ stand-ins for them. So a script holds nothing that is anybody's.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from oauthtap import rename_answers, urls
 from oauthtap.aliases import ALIAS, claims, jose_header
 from oauthtap.handshake import Handshake
 from oauthtap.origins import Origins
-from oauthtap.places import PERSON
+from oauthtap.persons import NAMES
 from oauthtap.rename_answers import Kind
 from oauthtap.stages import (
     AuthorizationRequest,
@@ -57,14 +57,15 @@ Answer = dict[str, Any]
 and `status`, `headers`, `body`; see `replay_server` for how it is used."""
 
 
-def script(handshake: Handshake) -> dict[str, Any]:
+def script(handshake: Handshake, streams: Mapping[int, str] | None = None) -> dict[str, Any]:
     """Everything a server needs to answer as it was answered in this handshake: plain JSON.
 
+    `streams`: all that came down an event stream, by exchange, where the exchange holds its beginning alone.
     Raises ValueError, saying why, when a client could do nothing with it.
     """
     rows = [stages for stages in handshake.exchanges() if not _at_the_client(stages)]
     known = _origins(handshake, rows)
-    answers = [_answer(stages, handshake, known) for stages in rows]
+    answers = [_answer(stages, handshake, known, (streams or {}).get(stages[0].exchange.id, "")) for stages in rows]
     if not handshake.resource:
         raise ValueError("no request to an MCP server in it, so a client could not begin")
     if not any(answers):
@@ -101,7 +102,7 @@ def _kind(stages: Sequence[Stage]) -> Kind:
     return next((kind for stage in stages for types, kind in _KINDS if isinstance(stage, types)), "other")
 
 
-def _answer(stages: tuple[Stage, ...], handshake: Handshake, known: Origins) -> Answer | None:
+def _answer(stages: tuple[Stage, ...], handshake: Handshake, known: Origins, stream: str) -> Answer | None:
     stage = stages[0]
     exchange, response = stage.exchange, stage.exchange.response
     port = known.ports.get(urls.origin(stage.url))
@@ -119,7 +120,7 @@ def _answer(stages: tuple[Stage, ...], handshake: Handshake, known: Origins) -> 
         return row | _authorization(stage, handshake, known)
     if response is None:
         return row | {"status": None, "why": exchange.error or "no answer was recorded"}
-    return row | _content(stage, _kind(stages), response, known)
+    return row | _content(stage, _kind(stages), response, known, stream)
 
 
 def _told_by(stage: Stage) -> dict[str, Any]:
@@ -145,7 +146,7 @@ def _credentials(stage: Stage) -> str:
     return f"{match['kind']} {match['number']}" if match and match["kind"] == "token" else "other"
 
 
-def _content(stage: Stage, kind: Kind, response: Response, known: Origins) -> Answer:
+def _content(stage: Stage, kind: Kind, response: Response, known: Origins, stream: str = "") -> Answer:
     body = rename_answers.body(response.body or "", kind, known, PLACEHOLDER)
     streamed = response.media_type == "text/event-stream"
     row: Answer = {
@@ -153,9 +154,10 @@ def _content(stage: Stage, kind: Kind, response: Response, known: Origins) -> An
         "headers": [[name, _marked(value)] for name, value in _headers(response, known)],
         "body": _marked(body),
         "echo": _echoed(stage),
+        "unseen": response.body is None or response.truncated,
     }
     if streamed and stage.request.method == "GET":
-        row |= {"hold": True, **_stream(stage, body, known)}
+        row |= {"hold": True, **_stream(stage, body, known, stream)}
     return row
 
 
@@ -174,10 +176,11 @@ def _echoed(stage: Stage) -> list[str]:
         return []
 
 
-def _stream(stage: Stage, body: str, known: Origins) -> Answer:
+def _stream(stage: Stage, body: str, known: Origins, whole: str) -> Answer:
     """What a stream says at once, and what it says when it is asked (legacy transport: answers come here)."""
     at_once, later = [], {}
-    for event, data in sse_events(body):
+    events = list(sse_events(body))
+    for event, data in [*events, *list(sse_events(whole))[len(events) :]]:
         if isinstance(stage, LegacySse) and event == "endpoint":
             data = known.local(data, PLACEHOLDER)
         text = (f"event: {event}\n" if event else "") + "".join(f"data: {line}\n" for line in data.split("\n")) + "\n"
@@ -233,4 +236,4 @@ def _secrets(exchanges: Iterator[Exchange]) -> dict[str, Any]:
 
 def _impersonal(said: dict[str, Any]) -> dict[str, Any]:
     """Claims without the person: a script is made to be given away. No client looks at a token's id."""
-    return {name: "replayed" if name in PERSON else value for name, value in said.items() if name != "jti"}
+    return {name: "replayed" if name in NAMES else value for name, value in said.items() if name != "jti"}

@@ -20,6 +20,12 @@ from oauthtap.stages import Because, Mcp, Stage
 from oauthtap.standstill import Standstill
 from oauthtap.verdict import Verdict, judge
 
+SECRETS_KEPT = (
+    "session.jsonl, flows.mitm and session.har hold every token, code and password as it is. "
+    "Whoever has the folder can use them: do not pass it on."
+)
+"""The sentence for a session that was recorded with `--keep-secrets`."""
+
 
 class _Row(BaseModel):
     model_config = ConfigDict(frozen=True)
@@ -83,6 +89,18 @@ class SignIn(_Row):
     findings: tuple[Finding, ...] = ()
 
 
+class Promise(_Row):
+    """One answer that a lock holds, and what became of it."""
+
+    pointer: str
+    """RFC 6901, into the lock file: `/contract/3`."""
+    stage: str
+    answer: str
+    """Which answer: `root GET https://…`."""
+    kept: bool | None
+    """None: nobody asked for it this time."""
+
+
 class Report(_Row):
     """How far did it get; what is the cause; whose is it; what to change."""
 
@@ -108,8 +126,12 @@ class Report(_Row):
     deploy: Deploy | None = None
     """What to change on the server so that the fixes of the newest sign-in are not needed; None where none was at work.
     """
+    promises: tuple[Promise, ...] = ()
+    """What became of each answer of the lock it was held against; empty without one."""
     clients: tuple[Outlook, ...] = ()
     """Who else would get through, and who would stop where."""
+    secrets_kept: bool = False
+    """The recording itself was made with `--keep-secrets`; no secret is in the report."""
     notes: tuple[str, ...] = ()
     """What the reader should know about how this was judged."""
     sign_ins: tuple[SignIn, ...] = ()
@@ -153,11 +175,13 @@ def build(
     goal: str | None = None,
     today: date | None = None,
     story: bool = True,
+    secrets_kept: bool = False,
 ) -> Report:
     """Put together what the handshake, the findings, the verdict and the client profiles say.
 
     `client`: what the user says it is; `goal`: the stage at which a probe was meant to end;
-    `today` decides which profiles are stale; `story`: tell every exchange.
+    `today` decides which profiles are stale; `story`: tell every exchange;
+    `secrets_kept`: the recording has its secrets in it.
     """
     verdict = judge(handshake, found, goal, attempts.since)
     return Report(
@@ -176,6 +200,7 @@ def build(
         not_checked=tuple(not_checked),
         deploy=_deploy(handshake, attempts, proved=verdict.connected) if story else None,
         clients=outlooks(profiles, handshake, today) if handshake.stages else (),
+        secrets_kept=secrets_kept,
         notes=tuple(_notes(handshake)),
     )
 

@@ -38,6 +38,8 @@ class Step:
     stages: tuple[Stage, ...]
     """Never empty; the first is the one to show."""
     findings: tuple[Finding, ...] = ()
+    unstruck: Exchange | None = None
+    """The exchange with its secrets, where somebody asked to keep them. For a recording, and for nothing else."""
     client: str = ""
     """Whose it is, by a letter, where there are several clients at once."""
 
@@ -83,10 +85,14 @@ class Tap:
     goal: str | None = None
     """For a walk of our own: the stage at which it was meant to end. Nothing comes after such a walk."""
     redactor: Redactor = field(default_factory=Redactor)
+    keeps_secrets: bool = False
+    """`feed` gives the unstruck exchange too, and the report says so. What is judged stays struck."""
     steps: list[Step] = field(default_factory=list)
     """What every exchange turned out to be; of a long run of healthy MCP requests only the first and the last."""
 
     def __post_init__(self) -> None:
+        # The URL itself may hold an API key.
+        self.resource = self.redactor.strike_url(self.resource) if self.resource else self.resource
         self.handshake = Handshake(self.resource, self.revision)
         self._rules = _by_subject(rules.load().values())
         self._not_checked: dict[str, str] = {}
@@ -104,6 +110,23 @@ class Tap:
         """
         if not exchange.id:
             exchange = exchange.with_(id=self._fed + 1)
+        if self.keeps_secrets:
+            return self._fed_and_kept(exchange, repair)
+        return self._feed(exchange, repair)
+
+    def _fed_and_kept(self, exchange: Exchange, repair: Repair | None) -> Step:
+        kept = [exchange]
+
+        def repaired(step: Step) -> Exchange | None:
+            mended = repair(step) if repair else None
+            if mended is not None:
+                kept.append(exchange.with_(shown=mended.shown, patched_by=mended.patched_by))
+            return mended
+
+        step = self._feed(exchange, repaired if repair else None)
+        return replace(step, unstruck=kept[-1])
+
+    def _feed(self, exchange: Exchange, repair: Repair | None) -> Step:
         struck = self.redactor.strike(exchange)
         self._fed += 1
         client = self._callers.add(struck)
@@ -222,7 +245,8 @@ class Tap:
         client profiles are stale. `story`: tell every exchange; a look in between needs none of them.
         """
         if self._several:
-            return self._several.report(now, today, story=story)
+            report = self._several.report(now, today, story=story)
+            return report.model_copy(update={"secrets_kept": self.keeps_secrets})
         if now is not None:
             self.handshake.ended = max(now, self.handshake.ended or now)
         self.handshake.over = self.goal is not None
@@ -230,6 +254,7 @@ class Tap:
         return build(
             self.handshake, found, self._unchecked(), self.attempts,
             profiles=self.profiles, client=self.client, goal=self.goal, today=today, story=story,
+            secrets_kept=self.keeps_secrets,
         )  # fmt: skip
 
     def _so_far(self, now: float | None) -> list[Finding]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oauthtap import har
+from oauthtap.cli import main
 from oauthtap.recording import Recording, SourceError
 from oauthtap.wire import Exchange, Request, Response
 
@@ -290,3 +293,19 @@ def test_a_written_har_has_what_the_format_demands() -> None:
     assert written["request"]["queryString"] == [{"name": "a", "value": "1"}, {"name": "b", "value": " 2"}]
     assert written["startedDateTime"] == "2026-01-01T00:00:00.500Z"
     assert written["comment"] == "prm-discovery: nothing"
+
+
+def test_check_gives_a_har_with_the_findings_as_comments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recording = Path(__file__).parent / "recordings" / "live" / "cc330__seed2.har"
+    assert main(["check", str(recording), "--format", "har"]) == 0
+    text = capsys.readouterr().out
+    (tmp_path / "again.har").write_text(text)
+    told = "\n".join(entry.get("comment", "") for entry in json.loads(text)["log"]["entries"])
+    assert main(["check", str(recording), "--format", "json"]) == 0
+    before = json.loads(capsys.readouterr().out)
+    rules = {finding["rule"] for finding in before["findings"] if finding["exchange"]}
+    assert rules <= set(re.findall(r"[\w-]+", told))
+    assert "(follows from " in told
+    assert main(["check", str(tmp_path / "again.har"), "--format", "json"]) == 0
+    after = json.loads(capsys.readouterr().out)
+    assert (after["cause"], len(after["exchanges"])) == (before["cause"], len(before["exchanges"]))

@@ -7,7 +7,9 @@ import json
 import random
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +23,9 @@ from oauthtap.handshake import Handshake
 from oauthtap.promises import against
 from oauthtap.tap import Tap
 from oauthtap.wire import Response
+
+from .test_junit import SCHEMA as JUNIT
+from .test_sarif import SCHEMA as SARIF
 
 LIVE = Path(__file__).parent / "recordings" / "live"
 
@@ -252,6 +257,46 @@ def test_check_holds_a_recording_against_a_lock(tmp_path: Path, capsys: pytest.C
     ]
     assert "/contract/2/answer/json/issuer" in found[0]["message"]
     assert main(["check", str(recording), "--against", str(file), "--fail-on", "error"]) == 1
+
+
+def test_a_kept_lock_is_passed_cases_and_a_broken_one_a_failed_case(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, recording = tmp_path / "server.lock.json", LIVE / "cc330__rs1.har"
+    assert main(["lock", str(recording), "-o", str(file)]) == 0
+    held = len(json.loads(file.read_text())["contract"])
+    assert junit_of(recording, file, capsys) == (held, 0, 0)
+    changed = tmp_path / "changed.har"
+    changed.write_text(recording.read_text().replace("S256", "S257"))
+    assert junit_of(changed, file, capsys) == (held, 2, 0), "the metadata was fetched at two places"
+    shorter = json.loads(recording.read_text())
+    del shorter["log"]["entries"][3:]
+    changed.write_text(json.dumps(shorter))
+    tests, failures, skipped = junit_of(changed, file, capsys)
+    assert (tests, failures) == (held, 0)
+    assert skipped > 0
+
+
+def junit_of(recording: Path, lock: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, int, int]:
+    assert main(["check", str(recording), "--against", str(lock), "--format", "junit"]) == 0
+    text = capsys.readouterr().out
+    JUNIT.validate(text)
+    root = ElementTree.fromstring(text)
+    return int(root.get("tests", "")), int(root.get("failures", "")), len(root.findall("testsuite/testcase/skipped"))
+
+
+def test_sarif_and_explain_know_what_a_broken_lock_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, changed, recording = tmp_path / "server.lock.json", tmp_path / "changed.har", LIVE / "cc330__rs1.har"
+    assert main(["lock", str(recording), "-o", str(file)]) == 0
+    changed.write_text(recording.read_text().replace("S256", "S257"))
+    assert main(["check", str(changed), "--against", str(file), "--format", "sarif"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    [rule] = told["runs"][0]["tool"]["driver"]["rules"]
+    assert rule["id"] == "contract-changed"
+    assert "oauthtap lock" in rule["help"]["markdown"]
+    jsonschema.Draft4Validator(SARIF).validate(told)
+    assert main(["explain", "contract-changed"]) == 0
+    assert "What to change: Put it back" in capsys.readouterr().out
 
 
 def test_no_lock_is_told_with_what_to_type_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

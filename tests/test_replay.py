@@ -311,6 +311,24 @@ def test_every_recorded_handshake_can_be_played(name: str) -> None:
     assert json.loads(json.dumps(recorded)) == recorded
 
 
+def test_a_streamed_answer_that_was_cut_off_is_answered_all_the_same(capfd: pytest.CaptureFixture[str]) -> None:
+    hello = '{"jsonrpc": "2.0", "id": 3, "method": "tools/list", "params": {}}'
+    noise = 'event: message\ndata: {"jsonrpc":"2.0","method":"notifications/progress"}\n\n'
+    for body, truncated in ((noise + 'event: message\ndata: {"jsonrpc":"2.0","id":3,"res', True), (None, False)):
+        exchange = Exchange(
+            request=Request(method="POST", url="https://a.example.com/mcp", body=hello),
+            response=Response(
+                status=200, headers=(("Content-Type", "text/event-stream"),), body=body, truncated=truncated
+            ),
+        )
+        with playing(played([exchange], "https://a.example.com/mcp")) as url, plain_http() as http:
+            answer = http.post(url, json={"jsonrpc": "2.0", "id": "seven", "method": "tools/list"})
+        data = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
+        assert data[-1] == {"jsonrpc": "2.0", "id": "seven", "result": {"tools": []}}
+        assert len(data) == (2 if body else 1)
+    assert "(made up: the answer to tools/list was not recorded)" in capfd.readouterr().out
+
+
 # --- as a file
 
 
@@ -327,19 +345,8 @@ def test_the_file_alone_plays_the_same(bed: Bed, target: str, tmp_path: Path) ->
     steps, recorded = recorded_walk(bed, target)
     file = tmp_path / "server.py"
     file.write_text(as_file(recorded), encoding="utf-8")
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        port = trial.getsockname()[1]
-    command = [sys.executable, "-I", str(file), "--port", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
-        assert process.stdout
-        try:
-            line = next(line for line in process.stdout if "Give this" in line)
-            url = next(word for word in line.split() if word.startswith("http"))
-            with plain_http() as http:
-                assert follow(http, url) == steps
-        finally:
-            process.terminate()
+    with alone(file, tmp_path) as (url, _), plain_http() as http:
+        assert follow(http, url) == steps
 
 
 def test_a_recording_without_a_server_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -374,10 +381,66 @@ def test_a_real_client_fails_in_the_same_place(bed: Bed, client: str, target: st
     assert complaint(again.said) == complaint(first.said) != ""
 
 
+@pytest.mark.clients
+@pytest.mark.parametrize("target", ["seed2", "f05"])
+def test_claude_code_fails_in_the_same_place_before_the_file_alone(bed: Bed, target: str, tmp_path: Path) -> None:
+    """One plain Python file, run by a Python that knows nothing of oauthtap: what is attached to a bug report."""
+    with started(bed.url(target), *to_the_bed(bed), home=tmp_path) as tap:
+        first = run("claude-code", tap.url, env=bed.browser_env())
+        tap.end()
+    was = [(step["method"], urlsplit(step["url"]).path, step["status"]) for step in tap.report["exchanges"]]
+    file = tmp_path / "server.py"
+    assert main(["replay", str(tap.session), "--as-file", str(file)]) == 0
+    with alone(file, tmp_path) as (url, said):
+        again = run("claude-code", url)
+    assert (again.connected, again.tools) == (first.connected, first.tools) == (False, ())
+    assert complaint(again.said) == complaint(first.said) != ""
+    now = [
+        (method, path, int(status))
+        for method, path, status in re.findall(r"^(\w+) +\S+://[^/]+(\S*)  (\d+)$", "".join(said), re.M)
+    ]
+    assert now[-1] == was[-1], "the last request, and how it was answered"
+
+
+@pytest.mark.clients
+@pytest.mark.parametrize("client", ["claude-code", "python-sdk-1"])
+def test_what_came_down_a_live_stream_of_2024_is_played(bed: Bed, client: str, tmp_path: Path) -> None:
+    """The tap judges such a stream at its first event; what came later stands in the flows of the session."""
+    with started(bed.url("seed1"), *to_the_bed(bed), home=tmp_path, path="/sse") as tap:
+        first = run(client, tap.url, env=bed.browser_env())
+        tap.end()
+    with playing(played_session(tap.session)) as url:
+        again = run(client, url)
+    assert (again.connected, again.tools) == (first.connected, first.tools)
+    assert first.connected
+    assert client == "claude-code" or first.tools == ("add",)
+
+
+@contextlib.contextmanager
+def alone(file: Path, folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """The file played by Python alone: the URL for the client, and the lines that it says."""
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        port = trial.getsockname()[1]
+    command = [sys.executable, "-I", str(file), "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder) as process:
+        assert process.stdout
+        line = next(line for line in process.stdout if "Give this" in line)
+        said: list[str] = []
+        listener = threading.Thread(target=lambda: said.extend(process.stdout or ()), daemon=True)
+        listener.start()
+        try:
+            yield next(word for word in line.split() if word.startswith("http")), said
+        finally:
+            process.terminate()
+            listener.join(timeout=5)
+
+
 def played_session(session: Path) -> dict[str, Any]:
     from oauthtap.cli.heard import heard
+    from oauthtap.cli.replay import streams_of
 
-    return script(heard(str(session))[0].handshake)
+    return script(heard(str(session))[0].handshake, streams_of(session))
 
 
 def complaint(said: str) -> str:

@@ -9,6 +9,7 @@ from markdown_it import MarkdownIt
 
 from oauthtap.cli import main
 from oauthtap.render.trackers import TRACKERS, tracker
+from oauthtap.report import Client
 
 from .exchanges import judge
 from .test_recognize import SIGN_IN
@@ -82,3 +83,21 @@ def test_the_command_line_knows_it(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "### What's Wrong?" in capsys.readouterr().out
     assert main(["check", str(file), "--for", "claude-code", "--format", "sarif"]) == 2
     assert "--for writes Markdown" in capsys.readouterr().err
+
+
+def test_a_version_is_that_of_the_trackers_own_client() -> None:
+    report = judge(SEED2).model_copy(update={"client": Client(name="claude-code", version="2.1.330")})
+    assert "### Claude Code Version\n\n`2.1.330`" in tracker(report, "claude-code")
+    asked = tracker(report, "inspector")
+    assert "### Inspector version\n\n_Please add:" in asked
+    assert "Recorded with `claude-code 2.1.330`." in asked
+
+
+def test_the_question_about_sse_is_answered_from_what_was_posted() -> None:
+    report = judge(SEED2)
+    assert "Not applicable (my server does not use SSE)" in tracker(report, "claude-ai")
+    legacy = report.exchanges[0].model_copy(
+        update={"stages": ("legacy-sse",), "method": "POST", "url": report.upstream, "status": 405}
+    )
+    told = report.model_copy(update={"exchanges": (*report.exchanges, legacy)})
+    assert "POST requests?\n\nYes (405)" in tracker(told, "claude-ai")

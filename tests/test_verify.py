@@ -160,7 +160,7 @@ def test_a_canary_in_the_har_is_found(folder: Path, change: str) -> None:
     assert leaks(folder)["session.har"]
 
 
-@pytest.mark.parametrize("name", [f"report.{name}" for name in FORMATS])
+@pytest.mark.parametrize("name", [f"report.{name}" for name in FORMATS if name != "har"])
 @pytest.mark.parametrize(
     "text",
     [

@@ -146,9 +146,27 @@ def _watch_flags(top: argparse.ArgumentParser) -> None:
         action="store_true",
         help="follow a public server's documents to private addresses too",
     )
+    _keeping_flags(top.add_argument_group("what is kept"))
     judging = top.add_argument_group("judging")
     _judging_flags(judging)
     _fix_flag(judging)
+
+
+def _redact_flag(group: Any) -> None:
+    group.add_argument(
+        "--redact",
+        choices=("claims",),
+        help="strike out more than secrets; claims: who somebody is (e-mail, name, sub, …), in tokens and anywhere",
+    )
+
+
+def _keeping_flags(group: Any) -> None:
+    _redact_flag(group)
+    group.add_argument(
+        "--keep-secrets",
+        action="store_true",
+        help="leave tokens, codes and passwords in the recording, and in what mitmweb saves; the reports have none",
+    )
 
 
 def _fix_flag(judging: Any) -> None:
@@ -178,6 +196,7 @@ def _run_flags(command: argparse.ArgumentParser) -> None:
     seeing.add_argument("--web", action="store_true", help="show it in mitmweb meanwhile")
     seeing.add_argument("--web-port", type=int, metavar="N", help="port of mitmweb (default: the first free one)")
     seeing.add_argument("--session", metavar="DIR", help="where to record (default: a dated folder)")
+    _keeping_flags(command.add_argument_group("what is kept"))
     _reach_flags(command.add_argument_group("reaching the servers"))
     judging = command.add_argument_group("judging")
     _judging_flags(judging)
@@ -212,6 +231,7 @@ def _probe_flags(command: argparse.ArgumentParser) -> None:
     _reach_flags(command.add_argument_group("reaching the server"))
     telling = command.add_argument_group("telling")
     telling.add_argument("--session", metavar="DIR", help="where to record (default: a dated folder)")
+    _keeping_flags(telling)
     _report_flags(telling)
     _judging_flags(command.add_argument_group("judging"))
     command.set_defaults(command=run_probe)
@@ -241,5 +261,6 @@ def _check_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--against", metavar="LOCK", help="hold it against this lock, and against nothing else (see `oauthtap lock`)"
     )
+    _redact_flag(command)
     _judging_flags(command)
     command.set_defaults(command=check)

@@ -6,7 +6,7 @@ import difflib
 from argparse import Namespace
 from itertools import groupby
 
-from oauthtap import rules
+from oauthtap import promises, rules
 from oauthtap.cli.errors import Usage
 from oauthtap.rules import Rule
 
@@ -17,6 +17,7 @@ def explain(arguments: Namespace) -> int:
     if arguments.rule is None:
         print(_index(list(known.values())))
         return 0
+    known = known | {promises.RULE: promises.PAGE}
     rule = known.get(arguments.rule)
     if rule is None:
         near = difflib.get_close_matches(arguments.rule, known, n=3) or [r for r in known if arguments.rule in r][:3]

@@ -8,13 +8,19 @@ from datetime import date
 from oauthtap import sources
 from oauthtap.cli.errors import Usage
 from oauthtap.clients import profiles
+from oauthtap.redact import Redactor
 from oauthtap.report import Report
 from oauthtap.sources import SourceError
 from oauthtap.tap import Tap
 
 
-def heard(path: str, *, revision: str | None = None, client: str | None = None) -> tuple[Tap, Report]:
-    """A file or session folder fed to the engine, and the report. Raises Usage when it cannot be read."""
+def heard(
+    path: str, *, revision: str | None = None, client: str | None = None, claims: bool = False
+) -> tuple[Tap, Report]:
+    """A file or session folder fed to the engine, and the report. Raises Usage when it cannot be read.
+
+    `claims`: strike out persons too, whether or not the recording was made so.
+    """
     try:
         recording = sources.read(path)
     except SourceError as problem:
@@ -22,8 +28,9 @@ def heard(path: str, *, revision: str | None = None, client: str | None = None) 
     for note in recording.notes:
         print(f"oauthtap: {note}", file=sys.stderr)
     tap = Tap(
-        recording.upstream, revision or recording.revision, client or recording.client, profiles(), recording.goal
-    )
+        recording.upstream, revision or recording.revision, client or recording.client, profiles(), recording.goal,
+        Redactor(claims=claims or recording.without_claims), recording.keeps_secrets,
+    )  # fmt: skip
     for exchange in recording.exchanges:
         tap.feed(exchange)
     return tap, tap.report(now=recording.until, today=date.today())

@@ -14,8 +14,10 @@ from typing import Any
 from oauthtap import __version__
 from oauthtap.findings import Finding
 from oauthtap.plain import plain
+from oauthtap.redact import Redactor
 from oauthtap.render import FORMATS
-from oauthtap.report import Report
+from oauthtap.render.har import comments
+from oauthtap.report import SECRETS_KEPT, Report
 from oauthtap.session import SessionError, SessionWriter
 from oauthtap.tap import Step, Tap
 from oauthtap.wire import Exchange
@@ -25,6 +27,11 @@ REPORTS = {"report.json": "json", "report.md": "markdown", "report.html": "html"
 
 FLOWS = 2000
 """How many flows mitmweb keeps, and we with it."""
+
+
+def redacting(arguments: Namespace) -> dict[str, Any]:
+    """What `--redact` and `--keep-secrets` mean for a `Tap`."""
+    return {"redactor": Redactor(claims=arguments.redact == "claims"), "keeps_secrets": arguments.keep_secrets}
 
 
 class Notebook:
@@ -42,13 +49,18 @@ class Notebook:
         """The newest flows, by the number of their exchange."""
         versions = {"oauthtap": __version__, "mitmproxy": importlib.metadata.version("mitmproxy")}
         chosen = {"client": arguments.client, "revision": arguments.revision, "goal": tap.goal}
-        header = {"upstream": upstream, "versions": versions, **{k: v for k, v in chosen.items() if v}}
-        self._writer = SessionWriter(folder, header, sweep=tap.redactor.sweep, sweep_flows=self._sweep_flows)
+        chosen |= {"secrets": tap.keeps_secrets and "kept", "redact": arguments.redact}
+        known = upstream and tap.redactor.strike_url(upstream)
+        header = {"upstream": known, "versions": versions, **{k: v for k, v in chosen.items() if v}}
+        sweep = str if tap.keeps_secrets else tap.redactor.sweep
+        self._writer = SessionWriter(folder, header, sweep=sweep, sweep_flows=self._sweep_flows)
+        if tap.keeps_secrets:
+            warn(f"--keep-secrets: {SECRETS_KEPT}")
 
     def _sweep_flows(self, data: bytes, header: dict[str, Any]) -> bytes:
         from oauthtap.mitm import flowfile  # mitmproxy takes a second to import: only when needed
 
-        return flowfile.finished(data, self.tap.redactor, header)
+        return flowfile.finished(data, None if self.tap.keeps_secrets else self.tap.redactor, header)
 
     def never_in_the_way(self, work: Callable[[], None]) -> None:
         """What we write and say must not touch the traffic: a full disk is said once, and the client goes on."""
@@ -62,14 +74,17 @@ class Notebook:
 
     def add(self, step: Step) -> None:
         """One exchange, as it was judged."""
-        self.never_in_the_way(partial(self._writer.add, step.exchange))
+        self.never_in_the_way(partial(self._writer.add, step.unstruck or step.exchange))
 
     def add_flow(self, flow: Any, step: Step) -> None:
         """The flow that carried it, complete."""
         from oauthtap.mitm import flowfile
 
         def write() -> None:
-            self._writer.add_flow(flowfile.redacted_record(flow, self.tap.redactor, step.exchange))
+            if step.unstruck is not None:
+                self._writer.add_flow(flowfile.whole_record(flow, step.unstruck))
+            else:
+                self._writer.add_flow(flowfile.redacted_record(flow, self.tap.redactor, step.exchange))
 
         self.never_in_the_way(write)
         self._flows[step.exchange.id] = (flow, step)
@@ -97,13 +112,10 @@ class Notebook:
         """Write what is left to write, and give the report: nothing else came until `now` (seconds since 1970)."""
         report = self.tap.report(now=now, today=date.today())
         exchanges = tuple(step.exchange for step in self.tap.steps)
-        files = {name: FORMATS[format](report, exchanges) for name, format in REPORTS.items()}
-        comments: dict[int, str] = {}
-        for finding in report.findings:
-            if finding.exchange:
-                words = f"{finding.severity}: {finding.rule}: {finding.message}"
-                comments[finding.exchange] = "\n".join(filter(None, [comments.get(finding.exchange), words]))
-        self._writer.close(files, ended=now, comments=comments)
+        # Swept once more: a secret may have been learned after it was said.
+        sweep = self.tap.redactor.sweep if self.tap.keeps_secrets else str  # else the writer does
+        files = {name: sweep(FORMATS[format](report, exchanges)) for name, format in REPORTS.items()}
+        self._writer.close(files, ended=now, comments=comments(report))
         return report
 
     def abandon(self) -> None:

@@ -15,7 +15,7 @@ from oauthtap import __version__
 from oauthtap.cli import own_rules
 from oauthtap.cli.check import exit_code
 from oauthtap.cli.errors import Usage
-from oauthtap.cli.notebook import Notebook
+from oauthtap.cli.notebook import Notebook, redacting
 from oauthtap.cli.progress import Progress
 from oauthtap.cli.reaching import endpoint, reach
 from oauthtap.clients import profiles
@@ -44,9 +44,10 @@ def run(arguments: Namespace) -> int:
     except OSError as problem:
         raise Usage(f"--callback-port {arguments.callback_port}: {problem.strerror}. Try: another port") from None
     if arguments.format == "console":
-        sys.stdout.write(console(report, ink=Ink(sys.stdout.isatty())))
+        text = console(report, ink=Ink(sys.stdout.isatty()))
     else:
-        sys.stdout.write(FORMATS[arguments.format](report, tuple(step.exchange for step in kept.tap.steps)))
+        text = FORMATS[arguments.format](report, tuple(step.exchange for step in kept.tap.steps))
+    sys.stdout.write(kept.tap.redactor.sweep(text))
     further = report.complete and not arguments.register
     print(*([_FURTHER] if further else []), f"Session: {kept.folder}", sep="\n", file=sys.stderr)
     return exit_code(report, arguments.fail_on) if whole else 130
@@ -69,7 +70,7 @@ def _walked(plan: Plan, way: Reach, arguments: Namespace) -> tuple[Notebook, Rep
     """The session, its report, and whether the walk came to its end by itself."""
     whole = True
     folder = Path(arguments.session) if arguments.session else default_folder(plan.url)
-    tap = Tap(plan.url, arguments.revision, arguments.client, profiles(), plan.goal)
+    tap = Tap(plan.url, arguments.revision, arguments.client, profiles(), plan.goal, **redacting(arguments))
     with Progress() as progress:
         if way.insecure:
             progress.narrator.warn("--insecure: nobody checks that this is the real server. Tokens may go astray.")

@@ -13,6 +13,7 @@ from oauthtap.cli import replay_server
 from oauthtap.cli.errors import Usage
 from oauthtap.cli.heard import heard
 from oauthtap.replay import script
+from oauthtap.session import FLOWS
 
 _EMPTY = "SCRIPT: Any = None\n"
 
@@ -21,7 +22,7 @@ def replay(arguments: Namespace) -> int:
     """Play a recording until Ctrl-C; or, with `--as-file`, write it as one Python file."""
     tap, _ = heard(arguments.session)
     try:
-        played = script(tap.handshake)
+        played = script(tap.handshake, streams_of(Path(arguments.session).expanduser()))
     except ValueError as problem:
         raise Usage(f"{arguments.session}: {problem}. Try: oauthtap check {arguments.session}") from None
     if arguments.as_file is not None:
@@ -31,6 +32,16 @@ def replay(arguments: Namespace) -> int:
         return replay_server.serve(played, arguments.port)
     except OSError as problem:
         raise Usage(f"cannot listen: {problem.strerror or problem}. Try: --port {arguments.port + 100}") from None
+
+
+def streams_of(session: Path) -> dict[int, str]:
+    """What came down the event streams, as far as a session's flows have it."""
+    flows = session / FLOWS if session.is_dir() else session.with_name(FLOWS)
+    if not flows.exists():
+        return {}
+    from oauthtap.mitm import flowfile  # mitmproxy takes a second to import: only when needed
+
+    return flowfile.streams(flows)
 
 
 def _write(text: str, path: str) -> int:

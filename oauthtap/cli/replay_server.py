@@ -25,6 +25,7 @@ SCRIPT: Any = None
 
 PLACEHOLDER = re.compile(r"http(:|%3A)(//|%2F%2F)oauthtap-origin(:|%3A)(\d+)", re.I)
 MARK = re.compile(r"‹([a-z]+(?:-[a-z]+)? \d+)›")
+ANSWER = re.compile(r'"(?:result|error)"\s*:')
 HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -189,8 +190,9 @@ class Handler(BaseHTTPRequestHandler):
         headers = [[name, self.play.text(value, host)] for name, value in row["headers"]]
         body = self._fitted(self.play.text(row["body"], host), row, asked)
         streamed = any("text/event-stream" in value for _, value in row["headers"])
-        if not body and streamed and asked.rpc and "id" in asked.json:
-            body = made_up(asked)  # a stream whose content nobody recorded
+        if row.get("unseen") and row["status"] == 200 and asked.rpc and "id" in asked.json and not ANSWER.search(body):
+            # Nobody recorded the answer itself, or not to its end.
+            body = body.rpartition("\n\n")[0] + "\n\n" + made_up(asked) if streamed else made_up_content(asked)
         if row.get("hold"):
             self._hold(row, headers, body)
             return
@@ -264,6 +266,11 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def made_up(asked: Asked) -> str:
+    """The same as an event of a stream."""
+    return f"event: message\ndata: {made_up_content(asked)}\n\n"
+
+
+def made_up_content(asked: Asked) -> str:
     """An answer to a JSON-RPC request whose own was not recorded: enough to go on with, and no tools."""
     wanted = asked.json.get("params") or {}
     known: dict[str, Any] = {
@@ -278,7 +285,7 @@ def made_up(asked: Asked) -> str:
     error = {"error": {"code": -32601, "message": f"the answer to {asked.rpc} was not recorded"}}
     said = {"result": known[asked.rpc]} if asked.rpc in known else error
     print(f"       (made up: the answer to {asked.rpc} was not recorded)", flush=True)
-    return f"event: message\ndata: {json.dumps({'jsonrpc': '2.0', 'id': asked.json.get('id'), **said})}\n\n"
+    return json.dumps({"jsonrpc": "2.0", "id": asked.json.get("id"), **said})
 
 
 class Server(ThreadingHTTPServer):

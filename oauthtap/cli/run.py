@@ -20,14 +20,14 @@ from oauthtap.cli.errors import Usage
 from oauthtap.cli.fixing import FixFlags
 from oauthtap.cli.named import named
 from oauthtap.cli.narrator import Narrator, addresses
-from oauthtap.cli.notebook import Notebook
+from oauthtap.cli.notebook import Notebook, redacting
 from oauthtap.cli.openings import listening, make_commands
 from oauthtap.cli.reaching import endpoint, reach
 from oauthtap.cli.remembered import recalled, remember
 from oauthtap.clients import profiles
 from oauthtap.interest import Interest
 from oauthtap.plain import plain
-from oauthtap.report import Report
+from oauthtap.report import SECRETS_KEPT, Report
 from oauthtap.session import SessionError, default_folder
 from oauthtap.tap import Tap
 from oauthtap.wire import Exchange, Request
@@ -79,7 +79,7 @@ class Wrapped:
         named_urls = (arguments.upstream,) if arguments.upstream else known.all
         self.interest = Interest([*named_urls, *recalled(named_urls)], everything=arguments.all)
         self.fixes = FixFlags(arguments).fixes
-        self.tap = Tap(self.upstream, arguments.revision, arguments.client, profiles())
+        self.tap = Tap(self.upstream, arguments.revision, arguments.client, profiles(), **redacting(arguments))
         self.narrator = Narrator(sys.stderr)
         self.notes: dict[str, None] = {}
         """What the person should know, told when the terminal is ours again."""
@@ -147,6 +147,8 @@ class Wrapped:
         """The last words before the terminal is the child's."""
         if self.arguments.insecure:
             self.narrator.warn("--insecure: nobody checks that this is the real server. Tokens may go astray.")
+        if self.tap.keeps_secrets:
+            self.narrator.warn(f"--keep-secrets: {SECRETS_KEPT}")
         if sentence := deaf(self.command, os.environ):
             self.narrator.warn(plain(sentence))
         if any(os.environ.get(name) for name in PROXY):

@@ -25,4 +25,5 @@ def _line(one: Listed) -> str:
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.started)) if one.started else "unknown time   "
     outcome = "probed" if one.complete else {True: "connected", False: "stopped", None: "cut off"}[one.connected]
     cause = f"  {plain(one.cause)}" if one.cause else ""
-    return f"{when}  {outcome:<9}  {plain(one.upstream or '?', limit=60)}  {one.folder.name}{cause}"
+    secrets = "  SECRETS INSIDE" if one.secrets else ""
+    return f"{when}  {outcome:<9}  {plain(one.upstream or '?', limit=60)}  {one.folder.name}{cause}{secrets}"

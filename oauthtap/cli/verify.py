@@ -7,6 +7,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from oauthtap import sources
 from oauthtap.cli.errors import Usage
@@ -22,6 +23,8 @@ Looked for
              client secrets, assertions, passwords, keys, in headers, URLs, forms, JSON and HTML fields
   by shape   JWTs, `Bearer …`, headers with long random values, `code=…` and its like, in any text
   by value   every secret found in one file, in all of them: as it is, URL-encoded, base64, escaped for JSON or HTML
+Not secrets: `state`, `nonce`, `jti`, client ids and MCP session ids. They open nothing by themselves, and what is
+             wrong with one (an encoding that broke it) shows in its characters alone.
 Not found this way: a secret that stands alone in a text, without a name, and looks like a word."""
 _SHOWN = 20
 
@@ -39,7 +42,8 @@ class Looked:
 def verify(arguments: Namespace) -> int:
     """Print what was read, looked for and found. Gives 1 when a secret was found, 0 when none was."""
     top = Path(arguments.session).expanduser()
-    looked = look(top)
+    header = header_of(top)
+    looked = look(top, claims=header.get("redact") == "claims")
     for one in looked:
         words = f"{len(one.leaks)} leaks" if one.leaks else "clean"
         inside = f"{one.exchanges} exchanges, " if one.exchanges else ""
@@ -51,17 +55,34 @@ def verify(arguments: Namespace) -> int:
     print(f"\n{_LOOKED}\n")
     leaks, size = sum(len(one.leaks) for one in looked), sum(one.size for one in looked)
     print(f"{leaks or 'No'} secret{'' if leaks == 1 else 's'} in {len(looked)} files, {size} bytes read.")
+    if header.get("secrets") == "kept":
+        print("This session was recorded with --keep-secrets: they are there because somebody asked for them.")
+        print("Do not pass it on. Try: oauthtap check FOLDER --format html, which shows none of them.")
+        return 1
     if leaks:
         print("Do not pass this session on. Try: record it again with a newer oauthtap, and report what leaked where.")
     return int(leaks > 0)
 
 
-def look(top: Path) -> list[Looked]:
-    """Every file below a folder, or one file, looked through twice. Raises Usage when something cannot be read."""
+def header_of(top: Path) -> dict[str, Any]:
+    """How a session was recorded; empty for a file, and where that cannot be read."""
+    try:
+        with (top / JSONL).open("rb") as file:
+            header = json.loads(file.readline(1_000_000))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return header if isinstance(header, dict) else {}
+
+
+def look(top: Path, *, claims: bool = False) -> list[Looked]:
+    """Every file below a folder, or one file, looked through twice. Raises Usage when something cannot be read.
+
+    `claims`: look for persons too, where the recording was to have none.
+    """
     files = sorted(path for path in top.rglob("*") if path.is_file()) if top.is_dir() else [top]
     if top.is_dir() and not files:
         raise Usage(f"{top}: an empty folder. Try: oauthtap sessions")
-    search = Search()
+    search = Search(claims)
     first = [(path, _bytes(path), *_first_look(path, search)) for path in files]
     return [
         Looked(path, len(data), count, tuple(_all(leaks, search.by_value(_text(data)))))
@@ -77,15 +98,22 @@ def _first_look(path: Path, search: Search) -> tuple[int, list[Leak]]:
         for exchange in exchanges
         for leak in search.in_exchange(exchange)
     ]
+    if _is_flows(path):  # its records have no lines
+        bodies = (message.body for one in exchanges for message in (one.request, one.response) if message)
+        leaks += [Leak(f"a body, {leak.place}", leak.what) for body in bodies for leak in search.in_text(body or "")]
     text = _text(_bytes(path))
     for place, name, value, cookie in named_values(_json(text)):
         leaks += [Leak(place or leak.place, leak.what) for leak in search.in_value(name, value, cookie=cookie)]
-    leaks += search.in_text(text, by_place=path.name != FLOWS)
+    leaks += search.in_text(text, by_place=not _is_flows(path))
     return len(exchanges), leaks
 
 
 def _is_recording(path: Path) -> bool:
     return path.name in (JSONL, FLOWS, HAR) or path.suffix in (".har", ".mitm")
+
+
+def _is_flows(path: Path) -> bool:
+    return path.name == FLOWS or path.suffix == ".mitm"
 
 
 def _exchanges(path: Path) -> list[Exchange]:
@@ -95,7 +123,7 @@ def _exchanges(path: Path) -> list[Exchange]:
         if not _bytes(path).strip():  # nothing arrived before the session ended
             return []
         raise Usage(f"cannot vouch for what cannot be read: {problem}") from None
-    if path.name == FLOWS or path.suffix == ".mitm":
+    if _is_flows(path):
         from oauthtap.mitm import flowfile  # mitmproxy takes a second to import: only when needed
 
         found += flowfile.as_shown(path)

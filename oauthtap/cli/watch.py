@@ -16,7 +16,7 @@ from oauthtap.cli.errors import Usage
 from oauthtap.cli.fixing import DOOR, FixFlags
 from oauthtap.cli.keys import keys
 from oauthtap.cli.narrator import SILENCE, Narrator
-from oauthtap.cli.notebook import Notebook
+from oauthtap.cli.notebook import Notebook, redacting
 from oauthtap.cli.patience import Patience
 from oauthtap.cli.reaching import reach
 from oauthtap.cli.switching import Switches
@@ -102,7 +102,7 @@ class Sitting:
 
     def __init__(self, arguments: Namespace) -> None:
         self.arguments = arguments
-        self.tap = Tap(arguments.upstream, arguments.revision, arguments.client, profiles())
+        self.tap = Tap(arguments.upstream, arguments.revision, arguments.client, profiles(), **redacting(arguments))
         self.narrator = Narrator()
         self.stop = asyncio.Event()
         self.patience = Patience()

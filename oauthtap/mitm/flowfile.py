@@ -6,6 +6,7 @@ itself shows local names. A flow recorded by a mitmproxy of somebody else is rea
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from collections.abc import Iterator
@@ -25,12 +26,22 @@ from oauthtap.mitm.flowrecord import (
     record,
     redacted_record,
     redacted_state,
+    whole_record,
 )
 from oauthtap.recording import Recording, SourceError
 from oauthtap.redact import Redactor
 from oauthtap.wire import Exchange
 
-__all__ = ["EXCHANGE", "SESSION", "exchange_from", "flow_from", "record", "redacted_record", "redacted_state"]
+__all__ = [
+    "EXCHANGE",
+    "SESSION",
+    "exchange_from",
+    "flow_from",
+    "record",
+    "redacted_record",
+    "redacted_state",
+    "whole_record",
+]
 
 
 def read(path: Path) -> Recording:
@@ -64,6 +75,21 @@ def as_shown(path: Path) -> Iterator[Exchange]:
         yield from (exchange_from(flow, number) for number, flow in enumerate(flows, 1))
 
 
+def streams(path: Path) -> dict[int, str]:
+    """What came down each event stream of a session's flows, by the number of its exchange, in local names.
+
+    A stream of the 2024-11-05 transport is judged at its first event; what came later stands in its flow alone.
+    """
+    found: dict[int, str] = {}
+    with contextlib.suppress(Exception), path.open("rb") as file:  # a torn end gives what was before it
+        for flow in FlowReader(file).stream():
+            exchange = _stored(flow) if isinstance(flow, http.HTTPFlow) and flow.response else None
+            if exchange and exchange.response and exchange.response.media_type == "text/event-stream":
+                shown = exchange_from(flow).response  # type: ignore[arg-type]
+                found[exchange.id] = (shown and shown.body) or ""
+    return found
+
+
 def _stored(flow: http.HTTPFlow) -> Exchange | None:
     value = _json(flow.metadata.get(EXCHANGE))
     try:
@@ -80,13 +106,14 @@ def _json(text: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def finished(data: bytes, redactor: Redactor, header: dict[str, Any]) -> bytes:
-    """The content of a `.mitm` file swept once more, with the session's header in its last flow."""
+def finished(data: bytes, redactor: Redactor | None, header: dict[str, Any]) -> bytes:
+    """The content of a `.mitm` file swept once more (where there is a redactor), with the header in its last flow."""
     states = list(_states(data))
     for place, state in enumerate(states, 1):
         if place == len(states):
             state["metadata"] = {**state["metadata"], SESSION: json.dumps(header)}
-        states[place - 1] = everywhere(state, redactor.sweep_bytes, redactor.sweep)
+        if redactor is not None:
+            states[place - 1] = everywhere(state, redactor.sweep_bytes, redactor.sweep)
     return b"".join(map(record, states))
 
 

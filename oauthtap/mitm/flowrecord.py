@@ -228,6 +228,13 @@ def record(state: State) -> bytes:
     return _written(state)
 
 
+def whole_record(flow: http.HTTPFlow, exchange: Exchange) -> bytes:
+    """A flow as it is, secrets and all, with its exchange: for `--keep-secrets`."""
+    state: State = flow.get_state()
+    state["metadata"] = {**state["metadata"], EXCHANGE: exchange.model_dump_json(exclude_defaults=True)}
+    return record(state)
+
+
 def _written(value: Any) -> bytes:
     if isinstance(value, dict):
         inside = b"".join([_key(name) + _written(inner) for name, inner in reversed(value.items())])

@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from dataclasses import replace
 from datetime import date
 from typing import Any, ClassVar
 
+from markupsafe import Markup
 from mitmproxy.tools.web import app
 from mitmproxy.tools.web.master import WebMaster
 
@@ -50,6 +52,8 @@ class Live:
     def __init__(self, tap: Tap) -> None:
         self._tap = tap
         self._page = drawing.LivePage()
+        self._swept: dict[str, tuple[int, Markup, Markup]] = {}
+        """Name of a piece to how many secrets were known, the piece as drawn, and the piece as shown."""
         self._watchers: set[Updates] = set()
         self._looking: asyncio.Task[None] | None = None
         self._wanted = False
@@ -68,8 +72,21 @@ class Live:
                     next(steps)
                 except StopIteration as drawn:
                     state: drawing.Pieces = drawn.value
-                    return state
+                    return await self._without_secrets(state)
             await asyncio.sleep(0)
+
+    async def _without_secrets(self, state: drawing.Pieces) -> drawing.Pieces:
+        """Swept once more: an upstream may tell a secret before anybody can know that it is one."""
+        redactor, swept = self._tap.redactor, {}
+        known, began = len(redactor.secrets), time.perf_counter()
+        for name, text in state.pieces.items():
+            was = self._swept.get(name)
+            swept[name] = was if was and was[:2] == (known, text) else (known, text, Markup(redactor.sweep(text)))
+            if time.perf_counter() - began > _AT_ONCE:
+                await asyncio.sleep(0)
+                began = time.perf_counter()
+        self._swept = swept
+        return replace(state, pieces={name: shown for name, (_, _, shown) in swept.items()})
 
     def join(self, watcher: Updates) -> None:
         """Somebody looks, and has told what they have."""

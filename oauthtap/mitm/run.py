@@ -122,7 +122,9 @@ def open_web(master: Master, settings: Settings, tap: Tap) -> None:
     from oauthtap.mitm import live, view, web
 
     assert isinstance(master, web.WatchedMaster)
-    web.protect(master, web.token_of(settings.state), tap.redactor)
+    web.open_with(master, web.token_of(settings.state))
+    if not tap.keeps_secrets:
+        web.protect(master, tap.redactor)
     live.mount(master, tap)
     view.add()
 

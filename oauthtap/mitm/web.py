@@ -11,7 +11,7 @@ from typing import Any
 
 import mitmproxy.types
 from mitmproxy import command, ctx, flow, flowfilter, http
-from mitmproxy.addons import export, save, savehar
+from mitmproxy.addons import cut, export, save, savehar
 from mitmproxy.io import tnetstring
 from mitmproxy.options import Options
 from mitmproxy.tools.web import app
@@ -61,19 +61,24 @@ def token_of(folder: Path) -> str:
     return fresh
 
 
-def protect(master: WebMaster, token: str, redactor: Redactor) -> None:
-    """Ask for this token, and let nothing leave by a save or an export that the redactor knows to be secret."""
+def open_with(master: WebMaster, token: str) -> None:
+    """Ask for this token."""
     auth: Any = master.addons.get("webauth")
     # The option of that name takes the token out of the printed URL and logs a warning.
     auth._password = token
-    for stock, ours in (("export", Exports(redactor)), ("save", Saves(redactor)), ("savehar", SavesHar(redactor))):
-        old = master.addons.get(stock)
+
+
+def protect(master: WebMaster, redactor: Redactor) -> None:
+    """Let nothing leave by a save or an export that the redactor knows to be secret."""
+    for ours in (Exports(redactor), Saves(redactor), SavesHar(redactor), Cuts(redactor)):
+        old = master.addons.get(ours.name)
         place = master.addons.chain.index(old)
         master.addons.remove(old)
         master.addons.register(ours)
         master.addons.chain.insert(place, ours)
     master.app.settings[_REDACTOR] = redactor
-    master.app.add_handlers(r".*", [(r"/flows/dump", Dump)])
+    content = r"/flows/(?P<flow_id>[0-9a-f\-]+)/(?P<message>request|response)/content.data"
+    master.app.add_handlers(r".*", [(r"/flows/dump", Dump), (content, Download)])
 
 
 class Bounded:
@@ -126,6 +131,22 @@ class Dump(app.DumpFlows):
             self.write(file.getvalue())
 
 
+class Download(app.FlowContent):
+    """The button that saves one body."""
+
+    _given: flow.Flow | None = None
+
+    @property
+    def flow(self) -> Any:
+        """The flow that is asked for; while its body is given away, a copy without secrets."""
+        return self._given or super().flow
+
+    def get(self, flow_id: str, message: str) -> None:
+        """The body of a request or an answer, without its secrets."""
+        self._given = next(iter(struck([super().flow], self.application.settings[_REDACTOR])), None)
+        super().get(flow_id, message)
+
+
 class Exports(export.Export):
     """Copy as cURL and its like, to the clipboard too."""
 
@@ -149,7 +170,7 @@ class Exports(export.Export):
 
 
 class Saves(save.Save):
-    """The command `save.file`."""
+    """The command `save.file`, and the option `save_stream_file`."""
 
     name = "save"
 
@@ -164,6 +185,43 @@ class Saves(save.Save):
     def save(self, flows: Sequence[flow.Flow], path: mitmproxy.types.Path) -> None:
         """Save flows to a file, without their secrets."""
         super().save(struck(flows, self._redactor), path)
+
+    def save_flow(self, flow: flow.Flow) -> None:
+        """One flow to the file that grows with the traffic, without its secrets."""
+        self.active_flows.discard(flow)
+        if self.stream:
+            for one in struck([flow], self._redactor):
+                super().save_flow(one)
+
+    def done(self) -> None:
+        """The end of that file: what is still under way, without its secrets."""
+        self.active_flows = set(struck(list(self.active_flows), self._redactor))
+        super().done()
+
+
+class Cuts(cut.Cut):
+    """The commands `cut`, `cut.save` and `cut.clip`: single members of flows."""
+
+    name = "cut"
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+
+    @command.command("cut")  # type: ignore[untyped-decorator]
+    def cut(self, flows: Sequence[flow.Flow], cuts: mitmproxy.types.CutSpec) -> mitmproxy.types.Data:
+        """Cut data from a set of flows, without their secrets."""
+        data: mitmproxy.types.Data = super().cut(struck(flows, self._redactor), cuts)
+        return data
+
+    @command.command("cut.save")  # type: ignore[untyped-decorator]
+    def save(self, flows: Sequence[flow.Flow], cuts: mitmproxy.types.CutSpec, path: mitmproxy.types.Path) -> None:
+        """Save cuts to file, without secrets."""
+        super().save(struck(flows, self._redactor), cuts, path)
+
+    @command.command("cut.clip")  # type: ignore[untyped-decorator]
+    def clip(self, flows: Sequence[flow.Flow], cuts: mitmproxy.types.CutSpec) -> None:
+        """Send cuts to the clipboard, without secrets."""
+        super().clip(struck(flows, self._redactor), cuts)
 
 
 class SavesHar(savehar.SaveHar):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from oauthtap.render.console import console
+from oauthtap.render.har import har
 from oauthtap.render.html import html
 from oauthtap.render.json import json
 from oauthtap.render.junit import junit
@@ -34,5 +35,6 @@ FORMATS: dict[str, Renderer] = {
     "sarif": sarif,
     "junit": junit,
     "mermaid": mermaid,
+    "har": har,
 }
 """Format name to renderer."""

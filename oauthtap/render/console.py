@@ -10,7 +10,7 @@ from textwrap import wrap
 from oauthtap.findings import RANK, Finding, Severity
 from oauthtap.plain import plain
 from oauthtap.render.words import MARK, STAGE, WHO, attempts, client, cured, others, outcome, patched
-from oauthtap.report import Report, Step
+from oauthtap.report import SECRETS_KEPT, Report, Step
 from oauthtap.stages import Because
 from oauthtap.wire import Exchange
 
@@ -58,6 +58,9 @@ def console(report: Report, _: Sequence[Exchange] = (), /, *, ink: Ink = PLAIN) 
 
 def summary(report: Report, ink: Ink = PLAIN) -> Iterator[str]:
     """How far did it get; what is the cause; whose is it; what to change. Of several clients, for each."""
+    if report.secrets_kept:
+        yield from (ink("error", line) for line in _wrapped(f"RECORDED WITH SECRETS: {SECRETS_KEPT}", ""))
+        yield ""
     yield ink("good" if report.connected or report.complete else "bold", outcome(report))
     if report.attempts:
         yield from _wrapped(_sentence(plain(attempts(report), limit=900)), "", "  ")

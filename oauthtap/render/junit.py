@@ -1,5 +1,7 @@
 """The report as JUnit XML: a suite per stage, a case per rule that had something to look at. Knows that format alone.
 
+Held against a lock, the cases are the answers that the lock holds: what nobody asked for this time is skipped.
+
 An error fails its case; warnings and notes leave it passed and stand in its output. A rule that
 had nothing to look at is no case at all: a skipped test would read as somebody's decision.
 """
@@ -15,7 +17,7 @@ from oauthtap import rules
 from oauthtap.findings import Finding
 from oauthtap.plain import plain
 from oauthtap.render.words import MARK, STAGE, WHO, outcome
-from oauthtap.report import Report
+from oauthtap.report import Promise, Report
 from oauthtap.wire import Exchange
 
 _NOT_XML = re.compile("[\ufffe\uffff\U0001fffe\U0001ffff]")
@@ -30,8 +32,12 @@ def junit(report: Report, _: Sequence[Exchange] = (), /) -> str:
     for finding in report.findings:
         found.setdefault(finding.rule, []).append(finding)
     root = ElementTree.Element("testsuites", name="oauthtap")
-    for group, ids in _ran(report, found):
-        root.append(_suite(report, group, ids, found))
+    if report.promises:
+        for stage, promises in groupby(report.promises, key=lambda promise: promise.stage):
+            root.append(_suite(report, stage, [_kept(promise, report) for promise in promises]))
+    else:
+        for group, ids in _ran(report, found):
+            root.append(_suite(report, group, [_case(group, id, found.get(id, [])) for id in ids]))
     for count in ("tests", "failures", "errors"):
         root.set(count, str(sum(int(suite.get(count, "0")) for suite in root)))
     ElementTree.indent(root)
@@ -48,21 +54,30 @@ def _ran(report: Report, found: dict[str, list[Finding]]) -> Iterator[tuple[str,
         yield group, list(ids)
 
 
-def _suite(report: Report, group: str, ids: list[str], found: dict[str, list[Finding]]) -> ElementTree.Element:
+def _suite(report: Report, group: str, cases: list[ElementTree.Element]) -> ElementTree.Element:
     suite = ElementTree.Element("testsuite", name=group)
     properties = ElementTree.SubElement(suite, "properties")
     for name, value in (("upstream", report.upstream or ""), ("outcome", outcome(report))):
         ElementTree.SubElement(properties, "property", name=name, value=_text(value))
-    suite.extend(_case(group, id, found.get(id, [])) for id in ids)
-    suite.set("tests", str(len(ids)))
+    suite.extend(cases)
+    suite.set("tests", str(len(cases)))
     suite.set("failures", str(len(suite.findall("testcase/failure"))))
     suite.set("errors", "0")
-    suite.set("skipped", "0")
+    suite.set("skipped", str(len(suite.findall("testcase/skipped"))))
     return suite
 
 
+def _kept(promise: Promise, report: Report) -> ElementTree.Element:
+    """An answer that a lock holds."""
+    told = [finding for finding in report.findings if f"({promise.pointer}/" in finding.message]
+    case = _case(promise.stage, promise.answer, told)
+    if promise.kept is None:
+        ElementTree.SubElement(case, "skipped", message="nobody asked for it this time")
+    return case
+
+
 def _case(group: str, id: str, findings: list[Finding]) -> ElementTree.Element:
-    case = ElementTree.Element("testcase", name=id, classname=f"oauthtap.{group}", time="0")
+    case = ElementTree.Element("testcase", name=_text(id), classname=f"oauthtap.{group}", time="0")
     errors = [finding for finding in findings if finding.severity == "error"]
     others = [finding for finding in findings if finding.severity != "error"]
     if errors:

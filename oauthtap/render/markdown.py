@@ -10,7 +10,7 @@ from oauthtap.plain import plain
 from oauthtap.render import deploying
 from oauthtap.render.console import reason
 from oauthtap.render.words import MARK, STAGE, WHO, attempts, client, cured, others, outcome, parties, quoted
-from oauthtap.report import Report
+from oauthtap.report import SECRETS_KEPT, Report
 from oauthtap.wire import Exchange
 
 
@@ -23,6 +23,9 @@ def markdown(report: Report, _: Sequence[Exchange] = (), /) -> str:
 def _head(report: Report) -> Iterator[str]:
     yield "# OAuth handshake report"
     yield ""
+    if report.secrets_kept:
+        yield f"> **Recorded with secrets.** {SECRETS_KEPT} This report has none of them."
+        yield ""
     yield f"- Server: {code(report.upstream or 'unknown')}"
     yield f"- Client: {code(client(report.client))}"
     yield f"- MCP revision: {report.revision or 'none named'}"

@@ -14,7 +14,7 @@ from json import dumps
 from typing import Any
 from urllib.parse import quote
 
-from oauthtap import __version__, rules
+from oauthtap import __version__, promises, rules
 from oauthtap.findings import Finding, Severity
 from oauthtap.plain import plain
 from oauthtap.render.words import STAGE, WHO
@@ -72,7 +72,7 @@ def _outcome(report: Report) -> Row:
 
 def _descriptors(findings: Sequence[Finding]) -> list[Row]:
     """One descriptor for every rule that found something, in order of appearance."""
-    known = rules.load()
+    known = rules.load() | {promises.RULE: promises.PAGE}
     first = {finding.rule: finding for finding in reversed(findings)}
     return [_descriptor(known.get(id), first[id]) for id in dict.fromkeys(f.rule for f in findings)]
 

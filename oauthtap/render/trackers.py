@@ -72,10 +72,15 @@ def _steps(*first: str) -> Answer:
     return steps
 
 
-def _version(command: str) -> Answer:
+def _version(command: str, *names: str) -> Answer:
+    """Of the tracker's own client, where that was the one recorded. `names`: words by which it introduces itself."""
+
     def version(report: Report) -> str:
-        known = report.client.version if report.client else None
-        return code(known) if known else f"_Please add: what `{command}` prints._"
+        client = report.client
+        if client and client.version and any(name in client.name.lower() for name in names):
+            return code(client.version)
+        other = f" Recorded with {code(f'{client.name} {client.version or ""}'.strip())}." if client else ""
+        return f"_Please add: what `{command}` prints._{other}"
 
     return version
 
@@ -83,6 +88,15 @@ def _version(command: str) -> Answer:
 def _transport(report: Report) -> str:
     legacy = any("legacy-sse" in step.stages for step in report.exchanges)
     return "sse (deprecated)" if legacy else "streamable-http"
+
+
+def _fallback(report: Report) -> str:
+    """Whether a POST is refused in a way that sends clients on to the SSE transport; of an SSE server alone."""
+    if not _transport(report).startswith("sse"):
+        return "Not applicable (my server does not use SSE)"
+    posted = [step.status for step in report.exchanges if step.method == "POST" and step.url == report.upstream]
+    told = {status: "Yes" if status in (400, 404, 405) else "No" for status in posted if status not in (None, 401, 403)}
+    return next((f"{word} ({status})" for status, word in told.items()), "Not sure")
 
 
 def _registration(report: Report) -> str:
@@ -127,16 +141,27 @@ def _whole(report: Report) -> str:
     return "\n".join([made, "", *walk(report), *findings(report)])
 
 
+def _confirm(*sentences: str) -> Answer:
+    """Boxes that only the person can tick."""
+    return lambda _: "\n".join(f"- [ ] {sentence}" for sentence in sentences)
+
+
 _SYSTEM = ("Operating System", _ask("operating system, and browser"))
+_NO_DUPLICATE = "I have searched existing issues and this has not been reported yet"
 
 TRACKERS: dict[str, tuple[tuple[str, Answer], ...]] = {
     "claude-code": (
+        (
+            "Preflight Checklist",
+            _confirm(_NO_DUPLICATE, "This is a single bug report", "I am using the latest version"),
+        ),
         ("What's Wrong?", _wrong),
         ("What Should Happen?", _expected),
         ("Error Messages/Logs", _log),
         ("Steps to Reproduce", _steps("`claude mcp add --transport http server` URL", "`claude mcp login server`")),
-        ("Is this a regression?", _ask("whether an earlier version worked, and which")),
-        ("Claude Code Version", _version("claude --version")),
+        ("Is this a regression?", _ask("whether it worked in a previous version")),
+        ("Last Working Version", _ask("which, where there is one")),
+        ("Claude Code Version", _version("claude --version", "claude-code")),
         ("Platform", _ask("Anthropic API, AWS Bedrock, Google Vertex AI")),
         _SYSTEM,
         ("Terminal/Shell", _ask("which terminal")),
@@ -147,6 +172,7 @@ TRACKERS: dict[str, tuple[tuple[str, Answer], ...]] = {
         ("Where does the issue occur?", _where),
         ("Transport used", _transport),
         ("Client registration type", _registration),
+        ("SSE only: Does your server return the expected status code for POST requests?", _fallback),
         ("When did you last reproduce this?", _when),
         ("Browser and OS", _ask("browser and operating system")),
         ("Describe the issue", _wrong),
@@ -156,7 +182,7 @@ TRACKERS: dict[str, tuple[tuple[str, Answer], ...]] = {
         ("Additional context", _whole),
     ),
     "vscode": (
-        ("VS Code Version", _version("code --version")),
+        ("VS Code Version", _version("code --version", "visual studio code", "vscode")),
         ("OS Version", _ask("operating system and its version")),
         (
             "Steps to Reproduce",
@@ -171,15 +197,16 @@ TRACKERS: dict[str, tuple[tuple[str, Answer], ...]] = {
     "inspector": (
         ("Which version line?", _ask("v2 or v1")),
         ("Which client?", _ask("Web, CLI or TUI")),
-        ("Inspector version", _version("npx @modelcontextprotocol/inspector --version")),
+        ("Inspector version", _version("npx @modelcontextprotocol/inspector --version", "inspector")),
         ("Node version", _ask("what `node --version` prints")),
-        _SYSTEM,
+        ("Operating system (and browser, for the web client)", _ask("operating system, and browser")),
         ("Transport", lambda r: "SSE (legacy)" if _transport(r).startswith("sse") else "Streamable HTTP"),
         ("MCP server under inspection", _server),
         ("Steps to reproduce", _steps("Run `npx @modelcontextprotocol/inspector`", "Add URL, and connect")),
         ("Expected behavior", _expected),
         ("Actual behavior", _wrong),
         ("Logs, errors, or screenshots", lambda report: f"{_log(report)}\n\n{_whole(report)}"),
+        ("Before you submit", _confirm(_NO_DUPLICATE, "This is not a security vulnerability report")),
     ),
 }
 """Name of the client to the headings of its form, each with what to write below it."""

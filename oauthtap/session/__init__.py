@@ -4,12 +4,13 @@
     flows.mitm      the same as flows, for mitmweb (records made by `mitm/flowfile.py`)
     session.har     written when the session ends
     report.json     and further reports, handed in when the session ends
+    SECRETS-INSIDE.txt   only where somebody asked for the secrets to be kept
 
 Folders are 0700 and files 0600. A kill loses at most the exchange under way: every line
 is handed to the system before the next exchange is looked at.
 """
 
-from oauthtap.session.folder import FLOWS, HAR, JSONL, SessionError, default_folder, home
+from oauthtap.session.folder import FLOWS, HAR, JSONL, MARK, SessionError, default_folder, home
 from oauthtap.session.listing import Listed, sessions
 from oauthtap.session.reading import read_jsonl, read_session
 from oauthtap.session.writing import SessionWriter
@@ -18,6 +19,7 @@ __all__ = [
     "FLOWS",
     "HAR",
     "JSONL",
+    "MARK",
     "Listed",
     "SessionError",
     "SessionWriter",

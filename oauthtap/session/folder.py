@@ -12,6 +12,8 @@ from platformdirs import user_state_dir
 
 VERSION = 1
 JSONL, FLOWS, HAR = "session.jsonl", "flows.mitm", "session.har"
+MARK = "SECRETS-INSIDE.txt"
+"""Lies in a folder that was recorded with `--keep-secrets`, for who looks at nothing else."""
 
 
 class SessionError(Exception):

@@ -23,6 +23,8 @@ class Listed:
     """The rule id of the cause; None without one."""
     complete: bool = False
     """Not connected, and not meant to be: a probe that only read."""
+    secrets: bool = False
+    """Recorded with `--keep-secrets`."""
 
 
 def sessions(below: Path | None = None) -> list[Listed]:
@@ -51,5 +53,6 @@ def _listed(folder: Path, header: dict[str, Any]) -> Listed:
         upstream=upstream if isinstance(upstream, str) else None,
         connected=bool(report["connected"]) if "connected" in report else None,
         complete=report.get("complete") is True,
+        secrets=header.get("secrets") == "kept",
         cause=str(cause["rule"]) if isinstance(cause, dict) and "rule" in cause else None,
     )

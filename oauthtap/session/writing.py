@@ -10,9 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from oauthtap import har
-from oauthtap.session.folder import FLOWS, HAR, JSONL, VERSION, SessionError, explained, private, replace
+from oauthtap.session.folder import FLOWS, HAR, JSONL, MARK, VERSION, SessionError, explained, private, replace
 from oauthtap.session.reading import read_jsonl
 from oauthtap.wire import Exchange
+
+_MARKED = (
+    "This session was recorded with `oauthtap --keep-secrets`: the tokens, codes and passwords in it are real.\n"
+    "Do not pass it on. A copy without them: oauthtap check FOLDER --format html > report.html\n"
+)
 
 
 class SessionWriter:
@@ -48,6 +53,8 @@ class SessionWriter:
             self._lines = private(self.folder / JSONL)
             self._flows = private(self.folder / FLOWS)
             os.write(self._lines, (_line(self.header) + "\n").encode())
+            if self.header.get("secrets") == "kept":
+                replace(self.folder / MARK, _MARKED.encode())
 
     def add(self, exchange: Exchange) -> None:
         """Write one exchange, its secrets struck out already."""
@@ -96,7 +103,7 @@ class SessionWriter:
         os.close(self._lines)
         os.close(self._flows)
         with explained(self.folder):
-            for name in (JSONL, FLOWS):
+            for name in (JSONL, FLOWS, MARK):
                 (self.folder / name).unlink(missing_ok=True)
             if self._made:
                 self.folder.rmdir()

@@ -19,7 +19,7 @@ from oauthtap.render.html.exchange import Part, Row, row
 from oauthtap.render.html.tags import Child, tag, words
 from oauthtap.render.lanes import Legs, legs
 from oauthtap.render.words import STAGE, WHO, attempts, client, cured, outcome
-from oauthtap.report import Report
+from oauthtap.report import SECRETS_KEPT, Report
 from oauthtap.wire import Exchange
 
 MILESTONES = {
@@ -97,6 +97,9 @@ def lanes_style(count: int) -> str:
 def head(report: Report) -> Iterator[Child]:
     """Outcome, milestones, cause, whose it is, what to change."""
     yield tag("p", tag("b", "oauthtap"), " handshake report", class_="brand")
+    if report.secrets_kept:
+        said = f" {SECRETS_KEPT} This page has none of them."
+        yield tag("p", tag("b", "Recorded with secrets."), said, class_="loud")
     yield tag("h1", outcome(report), class_="good" if report.connected else "bad")
     yield tag("ol", *_milestones(report), class_="milestones", aria_label="How far it got")
     yield tag("dl", *_answers(report), class_="answers")
