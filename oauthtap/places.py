@@ -122,7 +122,7 @@ _ODD = re.compile("[\u0131\u017f\u212a]")
 
 
 def may_hold_a_name(text: str) -> bool:
-    """False only where no pattern here that looks for the name of a secret can match: each such name has a hint in it."""
+    """False only where no pattern here that looks for the name of a secret can match: each name has a hint in it."""
     lower = text.lower()
     return any(hint in lower for hint in _HINTS) or (not text.isascii() and _ODD.search(text) is not None)
 

@@ -68,7 +68,7 @@ class TableOfHooks(AddonManager):
 
     def at_once(self, event: hooks.Hook) -> Awaitable[None] | None:
         """`handle_lifecycle` without a task to run it in; what is left of it where something has to be waited for."""
-        subject = getattr(event, _subject(event.__class__))
+        subject = getattr(event, _subject(type(event)))  # type: ignore[arg-type]
         rest = self._call(self._handlers(event.name), (subject,))
         if rest is not None:
             return self._then(rest, subject)
