@@ -27,6 +27,8 @@ class QuickHandler(_Handler):
     async def handle_client(self) -> None:
         if isinstance(self.master.addons, TableOfHooks):
             self.layer: Any = _HooksAtOnce(self.layer, self.master.addons, self._later)
+            # Ports are open a moment before the addons are ready, and a client may be waiting for just that.
+            await self.master.addons.started.wait()
         await super().handle_client()
 
     def _later(self, hook: StartHook, rest: Awaitable[None]) -> None:
