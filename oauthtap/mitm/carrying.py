@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from mitmproxy import http
+from mitmproxy.connection import Connection
 from mitmproxy.proxy import commands, events, mode_servers
 from mitmproxy.proxy.commands import StartHook
 from mitmproxy.utils import asyncio_utils
@@ -28,6 +29,12 @@ class QuickHandler(_Handler):
         if isinstance(self.master.addons, TableOfHooks):
             self.layer: Any = _HooksAtOnce(self.layer, self.master.addons, self._later)
         await super().handle_client()
+
+    async def handle_connection(self, connection: Connection) -> None:
+        if isinstance(self.master.addons, TableOfHooks):
+            # Ports are open a moment before the addons are ready, and a client may be waiting for just that.
+            await self.master.addons.started.wait()
+        await super().handle_connection(connection)
 
     def _later(self, hook: StartHook, rest: Awaitable[None]) -> None:
         asyncio_utils.create_task(

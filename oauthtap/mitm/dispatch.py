@@ -7,6 +7,7 @@ and an addon of mitmproxy's own that nobody has given anything to do is not aske
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import inspect
 import types
@@ -51,6 +52,8 @@ class TableOfHooks(AddonManager):
     _table: dict[str, Handlers]
     _nesting: list[Any]
     """The addons that hold further addons."""
+    started: asyncio.Event
+    """All addons are told that everything runs. Before that, some of them cannot take a request."""
 
     def register(self, addon: Any) -> Any:
         self._table.clear()
@@ -65,10 +68,12 @@ class TableOfHooks(AddonManager):
     async def trigger_event(self, event: hooks.Hook) -> None:
         if (rest := self._call(self._handlers(event.name), event.args())) is not None:
             await rest
+        if isinstance(event, hooks.RunningHook):
+            self.started.set()
 
     def at_once(self, event: hooks.Hook) -> Awaitable[None] | None:
         """`handle_lifecycle` without a task to run it in; what is left of it where something has to be waited for."""
-        subject = getattr(event, _subject(event.__class__))
+        subject = getattr(event, _subject(type(event)))  # type: ignore[arg-type]
         rest = self._call(self._handlers(event.name), (subject,))
         if rest is not None:
             return self._then(rest, subject)
@@ -166,6 +171,6 @@ def install(master: Master) -> None:
     if type(manager) is AddonManager:
         manager.__class__ = TableOfHooks
         assert isinstance(manager, TableOfHooks)
-        manager._table, manager._nesting = {}, []
+        manager._table, manager._nesting, manager.started = {}, [], asyncio.Event()
         # Behind the manager itself, which tells the addons: signals are sent in the order of connecting.
         master.options.changed.connect(manager.forget)
