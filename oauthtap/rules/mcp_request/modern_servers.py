@@ -101,6 +101,7 @@ def _stopped(last: Mcp, handshake: Handshake) -> bool:
     who="resource-server",
     severity="error",
     since="2026-07-28",
+    stops_only_at=(),
 )
 def public_but_varies(mcp: Mcp, so_far: Handshake) -> Problems:
     """An answer that differs from user to user is declared fit for everybody.
