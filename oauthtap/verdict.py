@@ -54,8 +54,8 @@ def _may_follow(slug: str) -> frozenset[str]:
     """What may come next on the walk: the next stage, and what follows where that one is skipped."""
     following: set[str] = set()
     for later in WALK[WALK.index(slug) + 1 :]:
-        following |= {later} - _SIDE
-        if later not in _SKIPPED | _SIDE:
+        following |= {later} - BESIDE
+        if later not in _SKIPPED | BESIDE:
             break
     return frozenset(following)
 
