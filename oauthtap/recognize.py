@@ -484,7 +484,7 @@ def _by_path(exchange: Exchange, so_far: Handshake) -> Stage | None:
         return _stage(Registration, exchange, "guess", so_far)
     if request.method == "POST" and last == "token":
         return _token(exchange, so_far, "guess")
-    if request.method == "GET" and last == "authorize" and request.query:
+    if request.method == "GET" and last == "authorize" and request.query and not _of_others(exchange, so_far):
         return _stage(AuthorizationRequest, exchange, "guess", so_far)
     if so_far.resource is None and request.method == "POST" and last in ("mcp", "sse"):
         return _mcp_base(exchange, so_far, "guess")

@@ -97,7 +97,7 @@ def judge(handshake: Handshake, found: Sequence[Finding], goal: str | None = Non
     weighed = [finding for finding in found if finding.severity == "error"] if arrived else found
     cause = None if connected else _newest_cause(handshake, stopped, weighed, since)
     if cause:
-        twins = {(finding.exchange, finding.at) for finding in found if finding.rule == cause.rule}
+        twins = set(_twins(cause, handshake))
         found = [_consequence(finding, cause, twins, handshake) for finding in found]
     complete = arrived and cause is None
     unexplained = None if complete else _unexplained(stopped, cause)
@@ -150,7 +150,7 @@ def is_connected(handshake: Handshake, since: int = 0) -> bool:
         if isinstance(stage, TokenRefresh):
             state = state and stage.status not in _FOR_GOOD
         elif isinstance(stage, Registration):  # so it takes the open server for one to sign in to
-            state = state and (stage.ok or handshake.authorized is not None)
+            state = state and handshake.authorized is not None
         elif isinstance(stage, Challenge):  # one more client that comes without a token undoes no sign-in
             state = state and handshake.authorized is not None
         elif isinstance(stage, TokenRejected | StepUp):
@@ -229,9 +229,13 @@ def _overcome(finding: Finding, handshake: Handshake) -> Finding:
         return finding
     status = failed.status
     passing = status is None or status == 429 or status >= 500
-    if not passing or not any(_repeats(later, failed) and later.ok for later in handshake.stages):
+    if not passing or not any(_repeats(later, failed) and _answered(later) for later in handshake.stages):
         return finding
     return finding.model_copy(update={"severity": "note"})
+
+
+def _answered(later: Stage) -> bool:
+    return later.status is not None and later.status < 500 and later.status != 429
 
 
 def _repeats(later: Stage, failed: Stage) -> bool:
@@ -334,6 +338,14 @@ def _led_to(handshake: Handshake, place: int) -> Iterator[int]:
         if isinstance(stage, TokenRequest) and stage.request.body is not None:
             issued = handshake.issued.get(stage.get("code") or "")
             yield from () if issued is None else (issued,)
+
+
+def _twins(cause: Finding, handshake: Handshake) -> Iterator[tuple[int | None, str]]:
+    """Where the cause stands: in its exchange, and in others that brought the same document."""
+    own = handshake.of(cause.exchange or 0)
+    for stages in handshake.exchanges():
+        if stages[0].exchange.id == cause.exchange or (own and stages[0].url == own[0].url):
+            yield stages[0].exchange.id, cause.at
 
 
 def _consequence(finding: Finding, cause: Finding, twins: set[tuple[int | None, str]], handshake: Handshake) -> Finding:

@@ -162,7 +162,7 @@ def refreshes_instead(stage: TokenRefresh, so_far: Handshake) -> Problems:
         POST https://as.example.net/token grant_type=refresh_token&refresh_token=made-up-refresh&client_id=app
         200 {"access_token": "made-up-token-2", "token_type": "Bearer"}
     """
-    walk = [s for s in so_far.stages if s.exchange.actor in ("client", "browser")]
+    walk = [s for s in so_far.stages if s.exchange.actor in ("client", "browser") and s.slug != "other"]
     last = so_far.of(walk[-1].exchange.id)[0] if walk else None
     if not isinstance(last, StepUp) or stage.exchange.actor != "client" or last.error != "insufficient_scope":
         return
