@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from oauthtap import sources
+from oauthtap.neighbours import stories
+from oauthtap.recording import Recording
 from oauthtap.report import Report
 from oauthtap.tap import Tap
 
@@ -58,7 +60,11 @@ class Score:
 
 def judge(path: Path) -> Report:
     """The report on one recording, as `oauthtap check` makes it."""
-    recording = sources.read(path)
+    reports = [_judge(recording) for recording in stories(sources.read(path))]
+    return next((report for report in reports if not report.connected), reports[0])
+
+
+def _judge(recording: Recording) -> Report:
     tap = Tap(recording.upstream, recording.revision, recording.client)
     for exchange in recording.exchanges:
         tap.feed(exchange)

@@ -97,6 +97,8 @@ def _server_metadata(exchange: Exchange, so_far: Handshake) -> Because:
     if where := so_far.metadata_urls.get(exchange.request.url):
         return Because(exchange=where.exchange, at=where.at)
     last = so_far.last(ResourceMetadata)
+    if last is not None and _unread(last):
+        return Because(exchange=last.exchange.id, at="response.json.authorization_servers")
     before = last.exchange.id if last else (so_far.challenge.exchange.id if so_far.challenge else None)
     if documents and any(
         urls.origin(entry) == urls.origin(url)
@@ -112,6 +114,12 @@ def _server_metadata(exchange: Exchange, so_far: Handshake) -> Because:
     return Because(exchange=before, guess=True, fallback=rule)
 
 
+def _unread(document: ResourceMetadata | ServerMetadata) -> bool:
+    """It was found, but what it says was not recorded: it may well have named what follows."""
+    response = document.exchange.response
+    return response is not None and document.ok and response.body is None
+
+
 def _endpoint(exchange: Exchange, members: tuple[str, ...], guessed: str, so_far: Handshake) -> Because:
     url = exchange.request.url
     for member in members:
@@ -119,6 +127,8 @@ def _endpoint(exchange: Exchange, members: tuple[str, ...], guessed: str, so_far
             return Because(exchange=where.exchange, at=where.at)
     last = so_far.last(ServerMetadata) or so_far.last(ResourceMetadata) or so_far.last(Challenge)
     name = members[0]
+    if isinstance(last, ServerMetadata) and _unread(last):
+        return Because(exchange=last.exchange.id, at=f"response.json.{name}")
     if so_far.metadata is not None:
         rule = f"another URL than the metadata's `{name}`"
     elif last is None:

@@ -392,7 +392,8 @@ def _judge_token_use(profile: Profile, document: ResourceMetadata | None, server
     if server.handshake.over and server.handshake.authorization is None:
         raise _Unknown("client-registration", "nothing stops it as far as the probe went")
     if server.handshake.authorized is None:
-        raise _Unknown("mcp-request", "no request with a token was answered in this recording")
+        how = "goes on by the fallback, the MCP server as authorization server" if document is None else "goes on"
+        raise _Unknown("mcp-request", f"{how}; no request with a token was answered in this recording")
 
 
 def _signals(handshake: Handshake) -> Iterator[Recognize]:

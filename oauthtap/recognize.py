@@ -268,7 +268,7 @@ def _by_content(exchange: Exchange, so_far: Handshake) -> Stage | None:
         if {"client_id"} <= members and response and "device_code" in response.json_object:
             return _stage(DeviceAuthorization, exchange, "likely", so_far)
     asked = {name for name, _ in request.query}
-    if "client_id" in asked and asked & {"response_type", "request_uri"} and not _nested_login(exchange, so_far):
+    if "client_id" in asked and asked & {"response_type", "request_uri"} and not _of_others(exchange, so_far):
         return _authorization(exchange, so_far, "likely")
     if _has_mcp_headers(request):
         return _mcp_base(exchange, so_far, "likely")
@@ -284,7 +284,9 @@ def _by_answer(exchange: Exchange, so_far: Handshake) -> Stage | None:
         return _stage(ResourceMetadata, exchange, "likely", so_far, variant="other")
     if {"issuer", "token_endpoint"} <= set(document):
         return _server_metadata(exchange, so_far, "likely")
-    if document.get("client_id") == exchange.request.url and isinstance(document.get("redirect_uris"), list):
+    fetched = exchange.actor == "authorization-server" and _is_url(document.get("client_id"))
+    own = document.get("client_id") == exchange.request.url
+    if (own or fetched) and isinstance(document.get("redirect_uris"), list):
         return _stage(ClientMetadata, exchange, "likely", so_far)
     keys = document.get("keys")
     if isinstance(keys, list) and keys and all(isinstance(key, dict) and "kty" in key for key in keys):
@@ -293,6 +295,10 @@ def _by_answer(exchange: Exchange, so_far: Handshake) -> Stage | None:
     if events and events[0][0] == "endpoint":
         return _mcp_base(exchange, so_far, "likely")
     return None
+
+
+def _is_url(value: object) -> bool:
+    return isinstance(value, str) and value.startswith("https://")
 
 
 def _is_batch(value: object) -> bool:
@@ -304,6 +310,27 @@ def _has_mcp_headers(request: Request) -> bool:
         return False
     names = {name.lower() for name, _ in request.headers}
     return bool(names & {"mcp-method", "mcp-session-id"})
+
+
+def _of_others(exchange: Exchange, so_far: Handshake) -> bool:
+    """An authorization request that is not this client's: of an identity provider behind, or of another app."""
+    return _nested_login(exchange, so_far) or not _of_this_handshake(exchange.request, so_far)
+
+
+def _of_this_handshake(request: Request, so_far: Handshake) -> bool:
+    """Something ties it to what was seen: its place, client, callback or resource, or PKCE where nothing is known."""
+    callback = first(request.query, "redirect_uri") or ""
+    places = {urls.origin(url) for (_, url) in so_far.endpoints} | {urls.origin(so_far.resource or "")}
+    entries = (entry for document in so_far.all(ResourceMetadata) for entry in _entries(document))
+    return (
+        urls.origin(request.url) in places | set(map(urls.origin, entries))
+        or first(request.query, "client_id") in so_far.client_ids
+        or any(_same_callback(urls.without_query(callback), uri) for uri in so_far.redirect_uris)
+        or first(request.query, "resource") is not None
+        or first(request.query, "request_uri") in so_far.pushed
+        or (first(request.query, "code_challenge") is not None and so_far.metadata is None)
+        or not so_far.stages
+    )
 
 
 def _nested_login(exchange: Exchange, so_far: Handshake) -> bool:
@@ -358,7 +385,8 @@ def _mcp(stage: Mcp, so_far: Handshake) -> tuple[Stage, ...]:
     """Put the refusal, where there is one, in front of the base stage."""
     exchange = stage.exchange
     front: type[Mcp] | None = None
-    if not carries_token(exchange.request):
+    unseen = exchange.request.unseen("authorization")
+    if not carries_token(exchange.request) or (unseen and so_far.token is None and so_far.authorized is None):
         front = Challenge if is_refusal(exchange) else None
     elif _lacks_scope(stage):
         front = StepUp
@@ -368,7 +396,9 @@ def _mcp(stage: Mcp, so_far: Handshake) -> tuple[Stage, ...]:
 
 
 def carries_token(request: Request) -> bool:
-    """The request carries an access token, wherever it stands."""
+    """The request carries an access token, wherever it stands; true as well where that is unseen."""
+    if request.unseen("authorization"):
+        return True
     value = request.header("authorization") or ""
     scheme, _, credentials = value.partition(" ")
     if scheme.lower() in ("bearer", "dpop") or (value and not credentials):
@@ -454,7 +484,7 @@ def _by_path(exchange: Exchange, so_far: Handshake) -> Stage | None:
         return _stage(Registration, exchange, "guess", so_far)
     if request.method == "POST" and last == "token":
         return _token(exchange, so_far, "guess")
-    if request.method == "GET" and last == "authorize" and request.query:
+    if request.method == "GET" and last == "authorize" and request.query and not _of_others(exchange, so_far):
         return _stage(AuthorizationRequest, exchange, "guess", so_far)
     if so_far.resource is None and request.method == "POST" and last in ("mcp", "sse"):
         return _mcp_base(exchange, so_far, "guess")

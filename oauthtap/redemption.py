@@ -20,6 +20,7 @@ from oauthtap.stages import (
     ServerMetadata,
     Stage,
     TokenEndpoint,
+    TokenRejected,
     text,
 )
 from oauthtap.wire import every, first
@@ -105,6 +106,18 @@ def metadata_of(token: TokenEndpoint, so_far: Handshake) -> ServerMetadata | Non
     learned = so_far.learned("token_endpoint", token.url)
     documents = so_far.of(learned.exchange) if learned else ()
     return next((d for d in documents if isinstance(d, ServerMetadata)), None)
+
+
+def expired(rejected: TokenRejected, token: TokenEndpoint) -> bool:
+    """The token was refused for its age: the rejection says so, or its time was up by then. Raises Unseen."""
+    bearer = rejected.challenged.bearer
+    if "expire" in ((bearer.get("error_description") if bearer else None) or "").lower():
+        return True
+    lifetime = token.granted.get("expires_in")
+    issued, refused = token.exchange.ended, rejected.exchange.at
+    if not isinstance(lifetime, int | float) or issued is None or refused is None:
+        return False
+    return refused - issued >= lifetime
 
 
 def redirected(stage: Stage) -> bool:

@@ -112,7 +112,9 @@ class Stage:
 
     @cached_property
     def authorization(self) -> tuple[str, str] | None:
-        """Scheme (as written) and credentials of the Authorization header; None without one."""
+        """Scheme (as written) and credentials of the Authorization header; None without one. Raises Unseen."""
+        if self.request.unseen("authorization"):
+            raise Unseen(f"whoever recorded exchange {self.exchange.id} leaves Authorization out")
         value = self.request.header("authorization")
         if value is None:
             return None
@@ -121,7 +123,9 @@ class Stage:
 
     @cached_property
     def bearer(self) -> str | None:
-        """The access token of the request (struck out), sent as Bearer or DPoP; None without one."""
+        """The access token of the request (struck out), sent as Bearer or DPoP; None without one in sight."""
+        if self.request.unseen("authorization"):
+            return None
         if self.authorization and self.authorization[0].lower() in ("bearer", "dpop"):
             return self.authorization[1].strip()
         return None

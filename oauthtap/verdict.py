@@ -13,11 +13,14 @@ from oauthtap.stages import (
     AuthorizationResponse,
     Challenge,
     Document,
+    LegacySse,
     Mcp,
     McpStream,
+    Registration,
     SessionEnd,
     Stage,
     StepUp,
+    TokenRefresh,
     TokenRejected,
     TokenRequest,
 )
@@ -35,6 +38,32 @@ BESIDE = {
     "other",
 }
 """Stages beside the walk: where a handshake never stops."""
+
+_SKIPPED = {
+    "client-registration",
+    "pushed-authorization",
+    "authorization-interaction",
+    "token-refresh",
+    "token-other-grant",
+    "device-authorization",
+}
+"""Stages of the walk that many handshakes have not, or have out of sight."""
+
+
+def _may_follow(slug: str) -> frozenset[str]:
+    """What may come next on the walk: the next stage, and what follows where that one is skipped."""
+    following: set[str] = set()
+    for later in WALK[WALK.index(slug) + 1 :]:
+        following |= {later} - BESIDE
+        if later not in _SKIPPED | BESIDE:
+            break
+    return frozenset(following)
+
+
+_NEXT = {slug: _may_follow(slug) for slug in WALK}
+
+_FOR_GOOD = (400, 401, 403)
+"""Statuses of a refused refresh after which only a new sign-in helps."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +90,15 @@ def judge(handshake: Handshake, found: Sequence[Finding], goal: str | None = Non
     if connected:
         cured = _away(found, since)
         found = [finding if finding.rule in cured else _tolerated(finding) for finding in found]
-    elif arrived:  # nothing is left to explain, but for what a client refuses at the goal itself
+    else:
+        found = [_overcome(finding, handshake) for finding in found]
+    if arrived:  # nothing is left to explain, but for what a client refuses at the goal itself
         found = [f if f.exchange == stopped[0].exchange.id else _tolerated(f) for f in found]
     weighed = [finding for finding in found if finding.severity == "error"] if arrived else found
     cause = None if connected else _newest_cause(handshake, stopped, weighed, since)
     if cause:
-        found = [_consequence(finding, cause, handshake) for finding in found]
+        twins = set(_twins(cause, handshake))
+        found = [_consequence(finding, cause, twins, handshake) for finding in found]
     complete = arrived and cause is None
     unexplained = None if complete else _unexplained(stopped, cause)
     return Verdict(reached(handshake), connected, cause, tuple(found), complete, unexplained)
@@ -109,23 +141,35 @@ def _newest_cause(
 def is_connected(handshake: Handshake, since: int = 0) -> bool:
     """The newest MCP request that counts (from exchange `since` on) was answered, with a token where one was asked
     for.
+
+    And the client has not lost its grant since: a refresh that is refused ends the session
+    as surely as a 401, even where nothing else was sent after it.
     """
     state = False
     refused: set[str | None] = set()
-    for stage in handshake.all(Mcp):
+    kinds = (Mcp, Registration, TokenRefresh)
+    for stage in sorted((one for kind in kinds for one in handshake.all(kind)), key=lambda stage: stage.exchange.id):
         under_way = stage.exchange.response is None and stage.exchange.error is None
-        if stage.exchange.actor != "client" or isinstance(stage, McpStream | SessionEnd) or under_way:
+        if stage.exchange.actor != "client" or under_way or _only_listens(stage) or stage.exchange.id < since:
             continue
-        if stage.exchange.id < since:
-            continue
-        if isinstance(stage, Challenge):  # one more client that comes without a token undoes no sign-in
+        if isinstance(stage, TokenRefresh):
+            state = state and stage.status not in _FOR_GOOD
+        elif isinstance(stage, Registration | Challenge):
+            # Who registers takes the open server for one to sign in to; one more client without a token undoes nothing.
             state = state and handshake.authorized is not None
         elif isinstance(stage, TokenRejected | StepUp):
             state = False
             refused |= {stage.bearer} if isinstance(stage, TokenRejected) else set()
-        elif not isinstance(handshake.of(stage.exchange.id)[0], Challenge | TokenRejected | StepUp):
+        elif isinstance(stage, Mcp) and not isinstance(
+            handshake.of(stage.exchange.id)[0], Challenge | TokenRejected | StepUp
+        ):
             state = _answers(stage) and (stage.bearer is None or stage.bearer not in refused)
     return state
+
+
+def _only_listens(stage: Stage) -> bool:
+    """A stream is opened, or the session ends: no message went through."""
+    return isinstance(stage, McpStream | SessionEnd) or (isinstance(stage, LegacySse) and stage.request.method == "GET")
 
 
 def _answers(stage: Mcp) -> bool:
@@ -143,7 +187,8 @@ def stops(handshake: Handshake, since: int = 0) -> tuple[Stage, ...]:
 
     A client that has failed often begins once more, if only to show its state: it asks
     the MCP server without a token and reads the metadata again. So the furthest exchange
-    of the attempts before counts as well, when the last attempt did not come as far.
+    of the attempts before counts as well, when the last attempt did not come as far. So
+    does a refused token after which it did no more than read metadata.
     """
     own = [
         stages[0]
@@ -153,6 +198,9 @@ def stops(handshake: Handshake, since: int = 0) -> tuple[Stage, ...]:
     ]
     if not own:
         return ()
+    acted = [stage for stage in own if not isinstance(stage, Document)]
+    if acted and isinstance(acted[-1], TokenRejected | StepUp) and acted[-1] is not own[-1]:
+        return (own[-1], acted[-1])
     begun = max((n for n, stage in enumerate(own) if isinstance(stage, Challenge)), default=0)
     before, last = own[:begun], own[-1]
     furthest = max(before, key=_place, default=last)
@@ -178,6 +226,29 @@ def reached(handshake: Handshake, since: int = 0) -> str:
     return max(walked, key=WALK.index, default="other")
 
 
+def _overcome(finding: Finding, handshake: Handshake) -> Finding:
+    """A breakdown that the same request survived when it was sent again is no news any more."""
+    failed = next(iter(handshake.of(finding.exchange or 0)), None)
+    if failed is None or finding.severity == "note" or not finding.at.startswith("response"):
+        return finding
+    status = failed.status
+    passing = status is None or status == 429 or status >= 500
+    if not passing or not any(_repeats(later, failed) and _answered(later) for later in handshake.stages):
+        return finding
+    return finding.model_copy(update={"severity": "note"})
+
+
+def _answered(later: Stage) -> bool:
+    return later.status is not None and later.status < 500 and later.status != 429
+
+
+def _repeats(later: Stage, failed: Stage) -> bool:
+    one, other = later.exchange, failed.exchange
+    same = one.request.method == other.request.method and one.request.url == other.request.url
+    asked = one.request.json_object.get("method") == other.request.json_object.get("method")
+    return same and asked and one.id > other.id and one.actor == other.actor
+
+
 def _tolerated(finding: Finding) -> Finding:
     """This client evidently put up with it; others may not."""
     return finding.model_copy(update={"severity": "warning"}) if finding.severity == "error" else finding
@@ -195,11 +266,12 @@ def _cause(handshake: Handshake, stopped: tuple[Stage, ...], found: Sequence[Fin
         number = finding.exchange or 0
         return RANK[finding.severity], number not in chain, number if finding.severity == "error" else -number
 
-    weighty = [finding for finding in found if finding.severity != "note"]
+    weighty = [finding for finding in found if finding.severity != "note" and _stops_somebody(finding, stopped)]
     able = [finding for finding in weighty if _explains(finding, stopped, handshake)]
     defects = [finding for finding in able if not _is_symptom(finding)]
     broken = [finding for finding in weighty if finding.severity == "error" and not _is_symptom(finding)]
-    return min(defects or able or broken, key=place, default=None)
+    telling = [finding for finding in able if not _is_echo(finding)]
+    return min(defects or telling or able or broken, key=place, default=None)
 
 
 def _is_symptom(finding: Finding) -> bool:
@@ -207,19 +279,45 @@ def _is_symptom(finding: Finding) -> bool:
     return known is None or known.symptom
 
 
+def _is_echo(finding: Finding) -> bool:
+    known = rules.RULES.get(finding.rule)
+    return known is not None and known.echo
+
+
+def _stops_somebody(finding: Finding, stopped: tuple[Stage, ...]) -> bool:
+    """Its rule does not say that it stops nobody, or nobody at this stage."""
+    known = rules.RULES.get(finding.rule)
+    only = known.stops_only_at if known else None
+    return only is None or bool({stop.slug for stop in stopped} & set(only))
+
+
 def _explains(finding: Finding, stopped: tuple[Stage, ...], handshake: Handshake) -> bool:
     """The handshake stopped at the finding's stage, at the next one, or where its rule says it shows.
 
     An exchange may have two stages: an authorization request that is redirected at once
-    is the authorization response as well, and the stop is at both.
+    is the authorization response as well, and the stop is at both. A stop at a guess is
+    explained as well by what made the client guess.
     """
     if not stopped:
         return True
     known = rules.RULES.get(finding.rule)
     slugs = {stage.slug for stop in stopped for stage in (stop, *handshake.of(stop.exchange.id))}
+    slugs |= {stage.slug for stop in stopped for stage in _guessed_from(stop, handshake)}
     if finding.stage in (*slugs, "any") or (known and slugs & set(known.stops_at)):
         return True
-    return finding.stage in WALK and WALK.index(finding.stage) + 1 in {WALK.index(s) for s in slugs if s in WALK}
+    return bool(slugs & _NEXT.get(finding.stage, frozenset()))
+
+
+def _guessed_from(stop: Stage, handshake: Handshake) -> Iterator[Stage]:
+    """The guesses that led to this one, and the exchange that left the client without anything better."""
+    seen: set[int] = set()
+    while stop.because is not None and stop.because.guess and stop.because.exchange not in (None, *seen):
+        seen.add(stop.because.exchange or 0)
+        before = handshake.of(stop.because.exchange or 0)
+        yield from before
+        if not before:
+            return
+        stop = before[0]
 
 
 def chain_to(handshake: Handshake, stopped: tuple[Stage, ...]) -> set[int]:
@@ -246,15 +344,29 @@ def _led_to(handshake: Handshake, place: int) -> Iterator[int]:
             yield from () if issued is None else (issued,)
 
 
-def _consequence(finding: Finding, cause: Finding, handshake: Handshake) -> Finding:
+def _twins(cause: Finding, handshake: Handshake) -> Iterator[tuple[int | None, str]]:
+    """Where the cause stands: in its exchange, and in others that brought the same document."""
+    own = handshake.of(cause.exchange or 0)
+    for stages in handshake.exchanges():
+        if stages[0].exchange.id == cause.exchange or (own and stages[0].url == own[0].url):
+            yield stages[0].exchange.id, cause.at
+
+
+def _consequence(finding: Finding, cause: Finding, twins: set[tuple[int | None, str]], handshake: Handshake) -> Finding:
     """What comes after the cause follows from it when it only says that a step failed, was found at a
-    guess, or where the very member at fault sent the client.
+    guess, where the very member at fault sent the client, or behind a place the client should not have
+    gone to. It is nothing of its own to repair, so it is no error. `twins`: where else the cause stands.
     """
-    stages = handshake.of(finding.exchange or 0)
+    after, of_cause = finding.exchange or 0, cause.exchange or 0
+    if finding == cause or finding.severity == "note" or after < of_cause:
+        return finding
+    stages = handshake.of(after)
     because = stages[0].because if stages else None
     guessed = because is not None and because.guess
-    sent_there = because is not None and (because.exchange, because.at) == (cause.exchange, cause.at)
-    later = (finding.exchange or 0) > (cause.exchange or 0) and finding.severity != "note"
-    if finding.cured_by or not later or not (guessed or sent_there or _is_symptom(finding)):
+    sent_there = because is not None and (because.exchange, because.at) in twins
+    astray = cause.at == "request.url" and bool(stages) and of_cause in chain_to(handshake, stages[:1])
+    follows = _is_symptom(finding) or (after > of_cause and (guessed or sent_there or astray))
+    if finding.cured_by or not follows:
         return finding
-    return finding.model_copy(update={"consequence_of": cause.rule})
+    milder = "warning" if finding.severity == "error" else finding.severity
+    return finding.model_copy(update={"consequence_of": cause.rule, "severity": milder})

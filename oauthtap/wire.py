@@ -8,6 +8,7 @@ we looked, and it was empty.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cache, cached_property
 from typing import Any, Literal, Self
@@ -23,6 +24,8 @@ Pairs = tuple[tuple[str, str], ...]
 
 _BODYS = ("json_value", "json_object", "form")
 """What is worked out from the body alone."""
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""An escape that may be one half of a character alone, which JSON can say and no file can hold."""
 
 
 class Value(BaseModel):
@@ -94,7 +97,8 @@ class Message(Value):
     def json_value(self) -> Any:
         """The body as JSON, or None when it is unseen, empty, or no JSON."""
         try:
-            return json.loads(self.body) if self.body else None
+            value = json.loads(self.body) if self.body else None
+            return _whole(value) if value is not None and _HALF.search(self.body or "") else value
         except (ValueError, RecursionError):
             return None
 
@@ -114,6 +118,12 @@ class Message(Value):
 class Request(Message):
     method: str
     url: str
+    left_out: tuple[str, ...] = ()
+    """Headers (in lower case) that the recorder drops: where one is missing, it is unseen."""
+
+    def unseen(self, name: str) -> bool:
+        """Whether a header of that name was sent cannot be told."""
+        return name.lower() in self.left_out and self.header(name) is None
 
     @cached_property
     def parts(self) -> SplitResult:
@@ -206,6 +216,12 @@ class Exchange(Value):
 
 _newest: list[object] = [None, ""]
 """The exchange that was written last, and its JSON: it is wanted in several places at once."""
+
+
+def _whole(value: Any) -> Any:
+    """The same value without halves of characters."""
+    text = json.dumps(value, ensure_ascii=False)
+    return json.loads(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
 
 
 def _pairs(text: str) -> Pairs:

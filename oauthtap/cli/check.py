@@ -40,7 +40,8 @@ def check(arguments: Namespace) -> int:
 
 
 def exit_code(report: Report, fail_on: str | None) -> int:
-    """1 when the worst finding is at least as bad as `fail_on` (or the handshake stopped), else 0."""
+    """1 when the worst finding is at least as bad as `fail_on`, or the handshake stopped for a cause; else 0."""
     if fail_on is None:
         return 0
-    return int(any(RANK[finding.severity] <= RANK[fail_on] for finding in report.findings))  # type: ignore[index]
+    stopped = report.cause is not None
+    return int(stopped or any(RANK[finding.severity] <= RANK[fail_on] for finding in report.findings))  # type: ignore[index]

@@ -8,6 +8,8 @@ from datetime import date
 from oauthtap import sources
 from oauthtap.cli.errors import Usage
 from oauthtap.clients import profiles
+from oauthtap.neighbours import stories
+from oauthtap.recording import Recording
 from oauthtap.redact import Redactor
 from oauthtap.report import Report
 from oauthtap.sources import SourceError
@@ -27,6 +29,14 @@ def heard(
         raise Usage(str(problem)) from None
     for note in recording.notes:
         print(f"oauthtap: {note}", file=sys.stderr)
+    told = [_told(story, revision, client, claims) for story in stories(recording)]
+    if len(told) == 1:
+        return told[0]
+    tap, report = next((one for one in told if not one[1].connected), told[0])
+    return tap, report.model_copy(update={"notes": (*report.notes, _of_several(report, [one for _, one in told]))})
+
+
+def _told(recording: Recording, revision: str | None, client: str | None, claims: bool) -> tuple[Tap, Report]:
     tap = Tap(
         recording.upstream, revision or recording.revision, client or recording.client, profiles(), recording.goal,
         Redactor(claims=claims or recording.without_claims), recording.keeps_secrets,
@@ -34,3 +44,9 @@ def heard(
     for exchange in recording.exchanges:
         tap.feed(exchange)
     return tap, tap.report(now=recording.until, today=date.today())
+
+
+def _of_several(report: Report, every: list[Report]) -> str:
+    """Which MCP servers the recording has, how each went, and which one is told here."""
+    went = [f"{one.upstream} ({'connected' if one.connected else f'stopped at {one.reached}'})" for one in every]
+    return f"The recording holds {len(every)} MCP servers: {', '.join(went)}. Told here: {report.upstream}."

@@ -19,6 +19,7 @@ from oauthtap.wire import Actor, Exchange, Message, Pairs, Request, Response
 
 _NO_BODY = (204, 205, 304)
 _SKIPPED = ("data:", "blob:", "about:", "chrome-extension:", "moz-extension:")
+_SECRET = ("authorization", "cookie")
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -39,10 +40,11 @@ def read(document: Any) -> Recording:
             exchanges.append(exchange)
     if not own:  # ours are in the order in which they were judged, whichever began first
         exchanges = [_numbered(exchange, number) for number, exchange in enumerate(_in_order(exchanges), 1)]
+        if _sanitized(log, exchanges):
+            exchanges = list(map(_without_secrets, exchanges))
     until = _seconds(log.get("_recordedUntil"))
     ended = header.get("ended")
-    if isinstance(ended, int | float):
-        until = float(ended)
+    until = _number(ended) if _number(ended) is not None else until
     header = {name: value for name, value in header.items() if name != "ended"}
     return Recording(tuple(exchanges), header, until, tuple(_notes(log, exchanges, skipped)))
 
@@ -50,13 +52,23 @@ def read(document: Any) -> Recording:
 def _notes(log: dict[str, Any], exchanges: list[Exchange], skipped: int) -> Iterator[str]:
     if skipped:
         yield f"{skipped} entries that are no HTTP (data:, blob:, …) were left out"
-    creator = log.get("creator")
-    names = {name.lower() for exchange in exchanges for name, _ in exchange.request.headers}
-    if isinstance(creator, dict) and creator.get("name") == "WebInspector" and not names & {"authorization", "cookie"}:
+    if _sanitized(log, exchanges):
         yield (
             "Chrome leaves Authorization and cookies out of a HAR unless told otherwise, so a missing token may"
             " only be missing here. Try: in DevTools, Settings > Preferences > Network, allow HAR with sensitive data"
         )
+
+
+def _sanitized(log: dict[str, Any], exchanges: list[Exchange]) -> bool:
+    """A browser left the headers with secrets out, as Chrome does unless told otherwise."""
+    creator = log.get("creator")
+    names = {name.lower() for exchange in exchanges for name, _ in exchange.request.headers}
+    return isinstance(creator, dict) and creator.get("name") == "WebInspector" and not names & set(_SECRET)
+
+
+def _without_secrets(exchange: Exchange) -> Exchange:
+    request = exchange.request.model_copy(update={"left_out": _SECRET})
+    return exchange.model_copy(update={"request": request})
 
 
 def _in_order(exchanges: list[Exchange]) -> list[Exchange]:
@@ -83,10 +95,10 @@ def _exchange(entry: Any, place: str, own: bool) -> Exchange:
     response = _response(raw, f"{place}.response", request.method, extras)
     # Status 0 without a word of why: the recording may have ended before the answer came.
     error = _text(raw.get("_error", entry.get("_error")))
-    took = entry.get("time")
+    took = _number(entry.get("time"))
     members: dict[str, Any] = {
         "at": _seconds(entry.get("startedDateTime")),
-        "took": took / 1000 if isinstance(took, int | float) and took >= 0 else None,
+        "took": took / 1000 if took is not None and took >= 0 else None,
         "actor": _actor(entry, request),
         "connection": _text(entry.get("connection")),
     }
@@ -216,11 +228,17 @@ def _text(value: Any) -> str | None:
     return value if value.isascii() else value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
+def _number(value: Any) -> float | None:
+    """A number that a clock could show; None for anything else."""
+    known = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
+    return float(value) if known else None
+
+
 def _seconds(value: Any) -> float | None:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+    if not isinstance(value, str):
+        return _number(value)
     try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-        return None if moment is None else (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        moment = datetime.fromisoformat(value)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None

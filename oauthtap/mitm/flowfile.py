@@ -61,10 +61,12 @@ def read(path: Path) -> Recording:
         raise SourceError(f"{path}: {problem.strerror or problem}") from None
     except Exception as problem:  # whatever a broken file makes the reader of mitmproxy stumble over
         if not exchanges:
-            raise SourceError(f"{path}: flow {whole + 1} cannot be read ({problem}). Is it a mitmproxy file?") from None
+            raise SourceError(
+                f"{path}: flow {whole + 1} cannot be read ({problem}). Try: save the flows again"
+            ) from None
         notes.append(f"{path.name} breaks off after flow {whole}: {problem}")
     ended = header.pop("ended", None)
-    until = float(ended) if isinstance(ended, int | float) else None
+    until = float(ended) if isinstance(ended, int | float) and abs(ended) < 1e15 else None
     return Recording(tuple(sorted(exchanges, key=lambda one: one.id)), header, until, tuple(notes))
 
 

@@ -57,8 +57,12 @@ class Rule:
     """The last MCP revision it belongs to; None for all that follow."""
     symptom: bool = False
     """It says that a step failed, not why: a cause only where nothing explains the step."""
+    echo: bool = False
+    """A symptom that only passes on what the server said: any other one tells more."""
     stops_at: tuple[str, ...] = field(default=())
     """Stages at which a handshake with this defect is seen to stop, besides its own and the next."""
+    stops_only_at: tuple[str, ...] | None = None
+    """The only stages at which it stops anybody; empty for what lets too much through and stops nobody."""
 
     @property
     def over_all(self) -> bool:
@@ -101,7 +105,8 @@ class Rule:
 
 def rule(
     id: str, requirement: Requirement, *, who: Who, severity: Severity | None = None,
-    since: str | None = None, until: str | None = None, symptom: bool = False, stops_at: tuple[str, ...] = (),
+    since: str | None = None, until: str | None = None, symptom: bool = False, echo: bool = False,
+    stops_at: tuple[str, ...] = (), stops_only_at: tuple[str, ...] | None = None,
 ) -> Callable[[Check], Check]:  # fmt: skip
     """Register a check.
 
@@ -121,8 +126,10 @@ def rule(
             subjects=_subjects(check),
             since=since,
             until=until,
-            symptom=symptom,
+            symptom=symptom or echo,
+            echo=echo,
             stops_at=stops_at,
+            stops_only_at=stops_only_at,
         )
         return check
 

@@ -43,12 +43,12 @@ def read_jsonl(path: Path) -> Recording:
                 until = float(value["ended"])
             else:
                 exchanges.append(Exchange.model_validate(value))
-        except (ValueError, TypeError, RecursionError) as problem:
+        except (ValueError, TypeError, OverflowError, RecursionError) as problem:
             if number < len(lines) or not exchanges:
                 raise SourceError(f"{path}, line {number}: {_reason(problem)}. Try: remove this line") from None
             notes.append(f"{path.name}, line {number} is torn: the session ended while it was written")
     if not header:
-        raise SourceError(f"{path}: the first line is no header of an oauthtap session")
+        raise SourceError(f"{path}: the first line is no header of an oauthtap session. Try: the folder it came from")
     return Recording(tuple(exchanges), header, until, tuple(notes))
 
 

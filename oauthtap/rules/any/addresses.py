@@ -31,6 +31,7 @@ _INTERNAL = re.compile(r"\.(?:internal|local|localdomain|lan|svc|intranet|corp|h
         "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-1.5",
     ),
     who="resource-server",
+    stops_only_at=(),  # a client that minds does not send the request
 )
 def mcp_over_plain_http(stage: Mcp, so_far: Handshake) -> Problems:
     """The MCP server is reached over http, and tokens travel where anyone underway can read them.

@@ -21,6 +21,7 @@ from oauthtap.stages import (
     Mcp,
     McpRequest,
     McpStream,
+    Preflight,
     PushedAuthorization,
     Registration,
     ResourceMetadata,
@@ -32,7 +33,7 @@ from oauthtap.stages import (
 
 _TLS = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-1.5"
 _CERTIFICATE = re.compile(
-    r"certificat|\bcert_|\bcert\b|self.?signed|unable to (?:verify|get (?:local )?issuer)|x\.?509|"
+    r"certificat|(?:\b|_)cert(?:_|\b)|self.?signed|unable to (?:verify|get (?:local )?issuer)|x\.?509|"
     r"DEPTH_ZERO|UNABLE_TO_|ERR_TLS_CERT|altname|host ?name (?:mismatch|doesn't match)|unknown ca\b|"
     r"issuer (?:is )?(?:not|un)(?:known| trusted)|verify failed|PKIX|trust anchor|SEC_E_UNTRUSTED",
     re.I,
@@ -99,6 +100,12 @@ def certificate_not_trusted(stage: Stage, so_far: Handshake) -> Problems:
         )
 
 
+def _forbidden(stage: Stage, so_far: Handshake) -> bool:
+    """The browser itself held the request back: it asked for permission, and got none."""
+    asked = next((p for p in reversed(so_far.all(Preflight)) if p.url == stage.url), None)
+    return stage.request.header("origin") is not None and asked is not None and asked.exchange.response is not None
+
+
 def _words(stage: Stage) -> str:
     return " ".join((stage.exchange.error or "").split())[:160]
 
@@ -137,7 +144,7 @@ def connection_failed(stage: Stage, so_far: Handshake) -> Problems:
     if stage.exchange.response is not None or isinstance(stage, AuthorizationResponse | Interaction):
         return
     others = (_CERTIFICATE, _TOO_LATE, _GIVEN_UP, _BODY, _UNDER_WAY)
-    if stage.slug == "other" or any(pattern.search(words) for pattern in others):
+    if stage.slug == "other" or any(pattern.search(words) for pattern in others) or _forbidden(stage, so_far):
         return
     yield Problem(
         message=f"The request to {urls.origin(stage.url)} found no answer: {_words(stage)}",

@@ -255,7 +255,13 @@ def probed_root(document: ServerMetadata, so_far: Handshake) -> Problems:
             at="request.url",
             expected=urls.as_locations(same[0])[0].url,
             actual=document.url,
+            severity="error" if _of_another(document, same) else None,
         )
+
+
+def _of_another(document: ServerMetadata, entries: list[str]) -> bool:
+    """What the client found there describes an authorization server that nobody named to it."""
+    return document.found and document.issuer is not None and document.issuer not in entries
 
 
 @rule(

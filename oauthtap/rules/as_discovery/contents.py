@@ -260,6 +260,7 @@ def openid_members_missing(document: ServerMetadata, so_far: Handshake) -> Probl
     who="authorization-server",
     severity="warning",
     since="2025-11-25",
+    stops_only_at=(),
 )
 def documents_disagree(document: ServerMetadata, so_far: Handshake) -> Problems:
     """The OAuth metadata and the OpenID configuration of one issuer name different endpoints.

@@ -214,6 +214,7 @@ def issuer_format(document: ServerMetadata, so_far: Handshake) -> Problems:
     must("RFC 8414 §3.3 and §6.2; MCP 2026-07-28 AS Discovery", _RFC8414_33),
     who="client",
     severity="warning",
+    stops_only_at=(),
 )
 def used_mismatched_issuer(stage: Registration | AuthorizationRequest | TokenEndpoint, so_far: Handshake) -> Problems:
     """The client goes on with metadata that belongs to another issuer.

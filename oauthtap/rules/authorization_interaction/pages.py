@@ -202,6 +202,7 @@ def form_post(stage: Interaction | AuthorizationRequest, so_far: Handshake) -> P
     ),
     who="authorization-server",
     severity="warning",  # grave, but it lets too much through: no sign-in ever stops at it
+    stops_only_at=(),
 )
 def consent_skipped(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     """A client nobody has ever seen gets a code without the user being asked.

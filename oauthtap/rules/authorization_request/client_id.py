@@ -10,7 +10,6 @@ from oauthtap.handshake import Handshake
 from oauthtap.rules import rule
 from oauthtap.rules.authorization_request.redirect_uri import known_client
 from oauthtap.rules.authorization_request.refusals import (
-    CLIENT,
     REDIRECT,
     Asked,
     Refusal,
@@ -152,8 +151,7 @@ def client_id_unknown(stage: Asked, so_far: Handshake) -> Problems:
     if no is None or not client_id or is_document_id(client_id):
         return
     seen = registered_uris(no.asked, so_far) is not None
-    named = no.error in ("invalid_client", "unauthorized_client") or no.about(CLIENT)
-    if not (named and not (seen and no.about(REDIRECT))) and not (not seen and _forgotten(no, so_far)):
+    if not (no.of_client and not (seen and no.about(REDIRECT))) and not (not seen and _forgotten(no, so_far)):
         return
     yield Problem(
         exchange=no.asked.exchange.id,
@@ -213,7 +211,7 @@ def document_id_without_support(stage: Asked, so_far: Handshake) -> Problems:
     client_id = no.asked.get("client_id") if no else None
     if no is None or metadata is None or not is_document_id(client_id):
         return
-    about = no.about(CLIENT) or no.about(REDIRECT) or no.vague or no.error in ("invalid_client", "unauthorized_client")
+    about = no.of_client or no.about(REDIRECT) or no.vague
     if metadata.document.get(_FLAG) is not True and about:
         yield Problem(
             exchange=no.asked.exchange.id,
@@ -315,9 +313,11 @@ def document_id_not_honoured(stage: Asked, so_far: Handshake) -> Problems:
     client_id = no.asked.get("client_id") if no else None
     if no is None or metadata is None or not is_document_id(client_id) or metadata.document.get(_FLAG) is not True:
         return
-    fetched = any(document.url == client_id for document in so_far.all(ClientMetadata))
+    fetched = [document for document in so_far.all(ClientMetadata) if document.url == client_id]
+    if any(document.ok and document.answer_object.get("client_id") != client_id for document in fetched):
+        return  # the document is at fault
     listed = registered_uris(no.asked, so_far) or ()
-    unknown = no.error in ("invalid_client", "unauthorized_client") or no.about(CLIENT)
+    unknown = no.of_client
     refused = no.about(REDIRECT) and (no.asked.redirect_uri in listed or not fetched)
     if (unknown or refused) and not no.about(_FETCHING) and not (fetched and not listed):
         yield Problem(

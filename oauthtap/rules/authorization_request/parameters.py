@@ -10,7 +10,7 @@ from oauthtap.handshake import Handshake
 from oauthtap.rules import rule
 from oauthtap.rules.authorization_request.refusals import CLIENT, REDIRECT, own_request, refusal, registered_uris
 from oauthtap.specs import must, practice
-from oauthtap.stages import AuthorizationRequest
+from oauthtap.stages import AuthorizationRequest, Interaction
 from oauthtap.wire import Request
 
 _OAUTH21_31 = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-3.1"
@@ -253,7 +253,7 @@ def get_not_supported(request: AuthorizationRequest, so_far: Handshake) -> Probl
     severity="warning",
     symptom=True,
 )
-def error_not_redirected(request: AuthorizationRequest, so_far: Handshake) -> Problems:
+def error_not_redirected(stage: AuthorizationRequest | Interaction, so_far: Handshake) -> Problems:
     """The server shows its refusal to the user, and does not tell the client.
 
     Client and callback are known here, so the refusal could have gone back to the client. As it
@@ -279,16 +279,18 @@ def error_not_redirected(request: AuthorizationRequest, so_far: Handshake) -> Pr
         302
         Location: http://localhost:8000/callback?error=invalid_scope
     """
-    no = refusal(request, so_far)
-    if no is None or no.redirected or not no.about(_TELLABLE) or no.about(REDIRECT) or no.about(CLIENT):
+    no = refusal(stage, so_far)
+    if no is None or no.redirected or no.about(REDIRECT) or no.about(CLIENT):
         return
-    known = registered_uris(request, so_far) or ()
-    if request.redirect_uri in known:
+    broken_down = (stage.status or 0) >= 500
+    known = registered_uris(no.asked, so_far) or ()
+    accepted = no.asked.redirect_uri in known or isinstance(stage, Interaction)
+    if accepted and (broken_down or (no.about(_TELLABLE) and isinstance(stage, AuthorizationRequest))):
         yield Problem(
-            message=f"the refusal ({no.quoted}) stays on the server's page; it has to go to {request.redirect_uri}",
+            message=f"the refusal ({no.quoted}) stays on the server's page; it has to go to {no.asked.redirect_uri}",
             at="response.status",
             expected="302 to the redirect_uri with error",
-            actual=str(request.status),
+            actual=str(stage.status),
         )
 
 

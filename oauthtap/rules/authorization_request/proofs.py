@@ -149,6 +149,7 @@ def challenge_format(request: AuthorizationRequest, so_far: Handshake) -> Proble
     "authz-pkce-reused",
     must("OAuth 2.1 draft-13 §7.5.2", _OAUTH21_752),
     who="client",
+    stops_only_at=(),
 )
 def pkce_reused(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     """The client uses one code challenge for two logins.

@@ -35,7 +35,18 @@ CLIENT = re.compile(
 SCOPE = re.compile(r"\bscopes?\b|invalid_scope", re.I)
 STATE = re.compile(r"\bstate\b", re.I)
 _OTHER = re.compile(r"code_challenge|pkce|response_type|invalid_target|\bresource\b|access_denied|tenant", re.I)
-_ALARM = re.compile(r"error|invalid|oops|denied|bad request|mismatch|not found|unknown|wrong|refused|failed", re.I)
+_ALARM = re.compile(
+    r"error|invalid|oops|denied|bad request|mismatch|not found|unknown|wrong|refused|failed|blocked|sorry|trouble|unable",
+    re.I,
+)
+_ENTRA = re.compile(r"AADSTS(\d{5,7})")
+_ENTRA_MEANS: dict[str, re.Pattern[str] | None] = {
+    **dict.fromkeys(("50011", "500112", "500113", "500117", "50102", "900971"), REDIRECT),
+    **dict.fromkeys(("700016", "700038"), CLIENT),
+    **dict.fromkeys(("650053", "70011", "28002", "28003"), SCOPE),
+    **dict.fromkeys(("901002", "9010010", "500011", "650057", "50001", "65001", "90094", "50105"), None),
+}
+"""What Entra ID's numbers are about, whatever its words mention besides; None for something else."""
 _HEADING = re.compile(r"<(?:title|h1|h2)[^>]{0,200}>(.{0,300}?)</", re.I | re.S)
 
 
@@ -56,7 +67,17 @@ class Refusal:
     """The request itself was answered so: no user had a say."""
 
     def about(self, pattern: re.Pattern[str]) -> bool:
+        number = _ENTRA.search(self.words)
+        if number and number[1] in _ENTRA_MEANS and pattern in (REDIRECT, CLIENT, SCOPE, STATE):
+            return pattern is _ENTRA_MEANS[number[1]]
         return bool(pattern.search(self.words))
+
+    @property
+    def of_client(self) -> bool:
+        """It is the client that the server does not take, by the error code or in its words."""
+        number = _ENTRA.search(self.words)
+        coded = self.error in ("invalid_client", "unauthorized_client")
+        return self.about(CLIENT) or (coded and not (number and number[1] in _ENTRA_MEANS))
 
     @property
     def vague(self) -> bool:
@@ -116,7 +137,7 @@ def _said(exchange: Exchange) -> tuple[str, str | None, str] | None:
     if response.status >= 400 or (response.status == 200 and response.json_object.get("error")):
         return _plain(page), error, "response.body" if page else "response.status"
     heading = " ".join(_HEADING.findall(page[:20_000])) if response.media_type == "text/html" else ""
-    if response.status == 200 and _ALARM.search(heading):
+    if response.status == 200 and (_ALARM.search(heading) or _ENTRA.search(_plain(page))):
         return _plain(page), None, "response.body"
     return None
 

@@ -26,7 +26,7 @@ _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*:\S+", re.I)
     who="client",
     severity="warning",
     since="2025-06-18",
-    stops_at=_LATER,
+    stops_only_at=("mcp-token-rejected", "mcp-challenge"),
 )
 def resource_missing(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     """The client does not say for which server it wants the token.

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from oauthtap.findings import Problem, Problems
 from oauthtap.handshake import Handshake
+from oauthtap.redemption import expired
 from oauthtap.rules import rule
 from oauthtap.rules.authorization_request.refusals import SCOPE, Asked, own_request, refusal
 from oauthtap.specs import must, practice, should
@@ -346,7 +347,7 @@ def offline_access_not_requested(handshake: Handshake) -> Problems:
     if not own_request(request) or "refresh_token" in token.granted or not token.granted:
         return
     rejected = next((s for s in handshake.all(TokenRejected) if s.exchange.id > token.exchange.id), None)
-    if rejected and _expired(rejected, token):
+    if rejected and expired(rejected, token):
         yield Problem(
             exchange=request.exchange.id,
             message=f"`scope` is {' '.join(asked)[:200] or 'missing'}, without offline_access; the token of exchange {token.exchange.id} came without refresh token and has expired",
@@ -355,15 +356,3 @@ def offline_access_not_requested(handshake: Handshake) -> Problems:
             actual=" ".join(asked) or None,
             severity="error",
         )
-
-
-def _expired(rejected: TokenRejected, token: TokenRequest) -> bool:
-    """The rejection says so, or the token's time was up by then."""
-    bearer = rejected.challenged.bearer
-    if "expire" in ((bearer.get("error_description") if bearer else None) or "").lower():
-        return True
-    lifetime = token.granted.get("expires_in")
-    issued, refused = token.exchange.ended, rejected.exchange.at
-    if not isinstance(lifetime, int | float) or issued is None or refused is None:
-        return False
-    return refused - issued >= lifetime

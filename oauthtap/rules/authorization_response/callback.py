@@ -102,6 +102,7 @@ def _alike(target: str, asked: str) -> bool:
     ),
     who="authorization-server",
     severity="warning",  # grave, but it lets too much through: no sign-in ever stops at it
+    stops_only_at=(),
 )
 def open_redirect(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     """The server sends the browser to an address that is not registered for the client.

@@ -71,7 +71,7 @@ def _place(stage: AuthorizationResponse) -> str:
     ),
     who="authorization-server",
     severity="error",
-    symptom=True,
+    echo=True,
 )
 def refused(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     """The authorization server sends the browser back with an error instead of a code.

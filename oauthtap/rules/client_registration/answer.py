@@ -18,6 +18,7 @@ def _has_secret(stage: Registration) -> bool:
     must("RFC 7591 §3.2.1", "https://www.rfc-editor.org/rfc/rfc7591.html#section-3.2.1"),
     who="authorization-server",
     severity="warning",
+    stops_only_at=(),
 )
 def status(stage: Registration, so_far: Handshake) -> Problems:
     """A successful registration is answered with another status than 201.

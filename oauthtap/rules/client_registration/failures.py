@@ -37,6 +37,9 @@ def words(stage: Registration) -> str:
 
 
 def quote(stage: Registration) -> str:
+    """What the server says, short enough for a sentence."""
+    if stage.response.body is None:
+        return "an answer that was not recorded"
     described = text(stage.answer_object.get("error_description")) or text(stage.answer_object.get("message"))
     said = described or stage.oauth_error or " ".join(words(stage).split())
     return f"{said[:160]!r}" if said else "nothing"
@@ -83,7 +86,7 @@ def error_status(stage: Registration, so_far: Handshake) -> Problems:
     must("RFC 7591 §3.2.2", "https://www.rfc-editor.org/rfc/rfc7591.html#section-3.2.2"),
     who="authorization-server",
     severity="warning",
-    symptom=True,
+    echo=True,
 )
 def error_body(stage: Registration, so_far: Handshake) -> Problems:
     """A refused registration does not say why in the agreed form.

@@ -160,6 +160,7 @@ def _same_server(jwks: KeySet, issued: TokenEndpoint, handshake: Handshake) -> b
     "jwks-private-key-exposed",
     must("RFC 7517 §9.2", "https://www.rfc-editor.org/rfc/rfc7517.html#section-9.2"),
     who="authorization-server",
+    stops_only_at=(),
 )
 def private_key_exposed(jwks: KeySet, so_far: Handshake) -> Problems:
     """The key set holds a private key.

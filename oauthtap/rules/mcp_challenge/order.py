@@ -83,6 +83,7 @@ def deferred(stage: Challenge, so_far: Handshake) -> Problems:
     ),
     who="resource-server",
     until="2025-11-25",
+    stops_only_at=(),
 )
 def enforced_on_some_methods(stage: Mcp, so_far: Handshake) -> Problems:
     """The server wants a token for POST, but not for the stream (GET) or the end of a session (DELETE).
@@ -259,6 +260,7 @@ def fallback_after_refusal(stage: Initialize | McpStream | LegacySse, so_far: Ha
     severity="warning",
     since="2025-06-18",
     symptom=True,
+    stops_at=("mcp-token-rejected", "mcp-step-up"),
 )
 def ignored_challenge(handshake: Handshake) -> Problems:
     """The server asks for a sign-in in the proper way, and the client does not begin one.
@@ -285,13 +287,25 @@ def ignored_challenge(handshake: Handshake) -> Problems:
         GET https://mcp.example.com/prm
         200 {"resource": "https://mcp.example.com/mcp"}
     """
+    if (refused := _left_at(handshake)) is not None:
+        lacks = isinstance(refused, StepUp)
+        yield Problem(
+            message="The server asks for "
+            + (f"the scope {refused.scope or '(not named)'}" if lacks else "another token")
+            + "; the client "
+            + ("does not ask its user for it" if lacks else "neither refreshes nor signs in anew"),
+            at="response.header.www-authenticate",
+            expected="a sign-in with that scope" if lacks else "a refresh or a sign-in",
+            actual="neither" if not lacks else "no such request",
+            exchange=refused.exchange.id,
+        )
     usable = [c for c in handshake.all(Challenge) if c.exchange.actor == "client" and _usable(c)]
     signed_in = (Registration, AuthorizationRequest, TokenEndpoint, TokenRejected, StepUp)
     if not usable or any(isinstance(s, signed_in) or _looked_around(s) for s in handshake.stages):
         return
-    if any(carries_token(s.request) or s.ok for s in handshake.all(Mcp)):
-        return
     last = usable[-1]
+    if any(carries_token(s.request) or (s.ok and s.exchange.id > last.exchange.id) for s in handshake.all(Mcp)):
+        return
     waited = (handshake.ended or 0) - last.exchange.ended if last.exchange.ended is not None and handshake.ended else 0
     if waited >= _PATIENCE or len(usable) > 2:
         yield Problem(
@@ -301,6 +315,20 @@ def ignored_challenge(handshake: Handshake) -> Problems:
             actual="no such request",
             exchange=last.exchange.id,
         )
+
+
+def _left_at(handshake: Handshake) -> TokenRejected | StepUp | None:
+    """The last refusal of a token that worked before, or that lacks a scope, after which the client did nothing."""
+    last = max(handshake.last(TokenRejected), handshake.last(StepUp), key=lambda r: r.exchange.id if r else -1)
+    if last is None or last.exchange.actor != "client" or last.exchange.ended is None or handshake.ended is None:
+        return None
+    told = last.challenged.bearer is not None and not last.challenged.deviations
+    known = isinstance(last, StepUp) or (handshake.authorized is not None and last.bearer is not None)
+    moved = (Registration, AuthorizationRequest, TokenEndpoint)
+    after = [s for s in handshake.stages if s.exchange.id > last.exchange.id]
+    if not told or not known or handshake.ended - last.exchange.ended < _PATIENCE:
+        return None
+    return None if any(isinstance(s, moved) or (isinstance(s, Mcp) and s.ok) for s in after) else last
 
 
 def _looked_around(stage: object) -> bool:

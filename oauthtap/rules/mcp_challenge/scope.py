@@ -288,6 +288,7 @@ def code_without_credentials(stage: Challenge, so_far: Handshake) -> Problems:
     "challenge-error-code-unknown",
     should("RFC 6750 §3.1; OAuth 2.1 draft-13 §5.3.2", "https://www.rfc-editor.org/rfc/rfc6750.html#section-3.1"),
     who="resource-server",
+    stops_only_at=(),
 )
 def code_unknown(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
     """The failure code of the challenge is none that clients know.
@@ -325,6 +326,7 @@ def code_unknown(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -
     "challenge-error-status-mismatch",
     should("RFC 6750 §3.1", "https://www.rfc-editor.org/rfc/rfc6750.html#section-3.1"),
     who="resource-server",
+    stops_only_at=(),
 )
 def code_and_status(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
     """The failure code and the status of the answer contradict each other.

@@ -248,6 +248,7 @@ def _each_once(challenge: Parsed) -> Parsed:
     must("RFC 6750 §3", "https://www.rfc-editor.org/rfc/rfc6750.html#section-3"),
     who="resource-server",
     severity="warning",
+    stops_only_at=(),
 )
 def param_charset(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
     """A text in the challenge holds characters that do not belong into a header.

@@ -124,6 +124,7 @@ def refused_silently(stage: Initialize, so_far: Handshake) -> Problems:
         "https://modelcontextprotocol.io/specification/2026-07-28/basic/versioning#compatibility-matrix",
     ),
     who="resource-server",
+    severity="warning",
 )
 def legacy_client(stage: Initialize, so_far: Handshake) -> Problems:
     """The client is older than anything this server speaks.

@@ -21,6 +21,7 @@ _KNOWN_APIS = {"00000003-0000-0000-c000-000000000000", "00000002-0000-0000-c000-
     "rs-accepts-query-token",
     must("OAuth 2.1 draft-13 §5.1", "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-5.1"),
     who="resource-server",
+    stops_only_at=(),
 )
 def query_token(mcp: Mcp, so_far: Handshake) -> Problems:
     """The MCP server accepts a token from the URL.
@@ -65,6 +66,7 @@ def query_token(mcp: Mcp, so_far: Handshake) -> Problems:
     ),
     who="resource-server",
     until="2025-11-25",
+    stops_only_at=(),
 )
 def session_instead(mcp: Mcp, so_far: Handshake) -> Problems:
     """The MCP server takes a session id in place of a token.
@@ -122,6 +124,7 @@ def session_instead(mcp: Mcp, so_far: Handshake) -> Problems:
     ),
     who="resource-server",
     since="2025-06-18",
+    stops_only_at=(),
 )
 def foreign_audience(mcp: Mcp, so_far: Handshake) -> Problems:
     """The MCP server accepts a token that is made out to another API.
@@ -165,6 +168,7 @@ def foreign_audience(mcp: Mcp, so_far: Handshake) -> Problems:
         "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization#token-handling",
     ),
     who="resource-server",
+    stops_only_at=(),
 )
 def expired_token(mcp: Mcp, so_far: Handshake) -> Problems:
     """The MCP server accepts a token that has expired.

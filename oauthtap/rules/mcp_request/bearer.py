@@ -226,6 +226,7 @@ def not_an_access_token(mcp: Mcp, so_far: Handshake) -> Problems:
     "bearer-sent-to-other-origin",
     must("MCP 2026-07-28 'Token Handling'; OAuth 2.1 draft-13 §7.1.3.1", _HANDLING),
     who="client",
+    stops_only_at=(),
 )
 def sent_elsewhere(stage: Stage, so_far: Handshake) -> Problems:
     """The client sends its access token to a server that the token is not for.

@@ -16,6 +16,7 @@ from oauthtap.stages import Challenge, Initialize, McpRequest, TokenRejected
         "https://modelcontextprotocol.io/specification/2025-11-25/basic/authorization#token-handling",
     ),
     who="resource-server",
+    stops_only_at=(),
 )
 def made_up(mcp: Initialize | McpRequest, so_far: Handshake) -> Problems:
     """The MCP server lets in whoever sends a token, whatever it says.

@@ -89,7 +89,12 @@ def _stopped(last: Mcp, handshake: Handshake) -> bool:
     """Nothing came for five seconds after a refusal by which the server shows that it is an MCP server."""
     end = last.exchange.ended
     quiet = handshake.ended is not None and end is not None and handshake.ended - end >= 5
-    return quiet and last.status == 400 and has_error(last) and handshake.stages[-1].exchange.id == last.exchange.id
+    return quiet and last.status == 400 and has_error(last) and _is_last(last, handshake)
+
+
+def _is_last(stage: Mcp, handshake: Handshake) -> bool:
+    """Nothing of the handshake came after it."""
+    return all(later.exchange.id <= stage.exchange.id or later.slug == "other" for later in handshake.stages)
 
 
 @rule(
@@ -101,6 +106,7 @@ def _stopped(last: Mcp, handshake: Handshake) -> bool:
     who="resource-server",
     severity="error",
     since="2026-07-28",
+    stops_only_at=(),
 )
 def public_but_varies(mcp: Mcp, so_far: Handshake) -> Problems:
     """An answer that differs from user to user is declared fit for everybody.

@@ -56,7 +56,9 @@ def drops_scopes(stage: AuthorizationRequest, so_far: Handshake) -> Problems:
         return
     # Keeping the scopes of earlier sign-ins is asked for since 2026-07-28 only.
     before = scopes(earlier[-1].get("scope")) if earlier and so_far.revision >= "2026-07-28" else ()
-    needed = tuple(dict.fromkeys((*before, *scopes(told.scope))))
+    # What an earlier challenge demanded is needed all the same: without it that call is refused again.
+    demanded = [scope for one in so_far.all(StepUp) if one.exchange.actor == "client" for scope in scopes(one.scope)]
+    needed = tuple(dict.fromkeys((*before, *demanded, *scopes(told.scope))))
     missing = [scope for scope in needed if scope not in scopes(stage.get("scope"))]
     if missing:
         yield Problem(
@@ -160,7 +162,7 @@ def refreshes_instead(stage: TokenRefresh, so_far: Handshake) -> Problems:
         POST https://as.example.net/token grant_type=refresh_token&refresh_token=made-up-refresh&client_id=app
         200 {"access_token": "made-up-token-2", "token_type": "Bearer"}
     """
-    walk = [s for s in so_far.stages if s.exchange.actor in ("client", "browser")]
+    walk = [s for s in so_far.stages if s.exchange.actor in ("client", "browser") and s.slug != "other"]
     last = so_far.of(walk[-1].exchange.id)[0] if walk else None
     if not isinstance(last, StepUp) or stage.exchange.actor != "client" or last.error != "insufficient_scope":
         return

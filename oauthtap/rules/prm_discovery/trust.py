@@ -27,6 +27,7 @@ def _by_client(stage: Stage) -> bool:
     must("RFC 9728 §3.3 and §7.3", "https://www.rfc-editor.org/rfc/rfc9728.html#section-3.3"),
     who="client",
     since="2025-06-18",
+    stops_only_at=(),
 )
 def used_mismatched(stage: Registration | AuthorizationRequest, so_far: Handshake) -> Problems:
     """The client goes on although the metadata is about another server.

@@ -18,6 +18,7 @@ from oauthtap.stages import AuthorizationRequest, ServerMetadata, TokenRequest
     ),
     who="client",
     since="2026-07-28",
+    stops_only_at=(),
 )
 def ignored_iss(token: TokenRequest, so_far: Handshake) -> Problems:
     """The client redeems a code although the callback named another issuer, or none.
@@ -75,6 +76,7 @@ def ignored_iss(token: TokenRequest, so_far: Handshake) -> Problems:
     ),
     who="client",
     severity="error",
+    stops_only_at=(),
 )
 def ignored_state(token: TokenRequest, so_far: Handshake) -> Problems:
     """The client redeems a code although the callback's `state` is not the one it sent.

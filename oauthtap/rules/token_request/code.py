@@ -96,7 +96,12 @@ def reused(token: TokenRequest, so_far: Handshake) -> Problems:
         )
 
 
-@rule("token-code-replay-accepted", must("OAuth 2.1 draft-13 §4.1.3", _EXCHANGE), who="authorization-server")
+@rule(
+    "token-code-replay-accepted",
+    must("OAuth 2.1 draft-13 §4.1.3", _EXCHANGE),
+    who="authorization-server",
+    stops_only_at=(),
+)
 def replay_accepted(token: TokenRequest, so_far: Handshake) -> Problems:
     """The authorization server gives a second token for a code that is already used.
 
@@ -211,6 +216,7 @@ def late(token: TokenRequest, so_far: Handshake) -> Problems:
     waited = token.exchange.at - answers[0].exchange.ended
     if waited > _LONG or (waited > _SHORT and not token.ok and token.oauth_error == "invalid_grant"):
         yield Problem(
+            severity="warning" if token.oauth_error == "invalid_grant" and not token.ok else None,
             message=f"the code was {waited:.0f} seconds old when it was redeemed; many servers allow 60",
             at="request.form.code",
             expected="redeemed within 60 seconds",
@@ -294,11 +300,17 @@ def redirect_uri_missing(token: TokenRequest, so_far: Handshake) -> Problems:
     asked = asked_for(token, so_far) if by_client(token) else None
     if asked and asked.redirect_uri and token.get("redirect_uri") is None and token.grant == "authorization_code":
         yield Problem(
+            severity="warning" if (token.status or 0) >= 400 and _minds_redirect(token) else None,
             message=f"`redirect_uri` is absent; exchange {asked.exchange.id} asked with {asked.redirect_uri}",
             at="request.form.redirect_uri",
             expected=asked.redirect_uri,
             actual="absent",
         )
+
+
+def _minds_redirect(token: TokenRequest) -> bool:
+    """The refusal may be, or says that it is, about the redirect URI."""
+    return token.oauth_error == "invalid_grant" or "redirect" in token.answer_text[:4000].lower()
 
 
 @rule(

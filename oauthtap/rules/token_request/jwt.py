@@ -268,6 +268,8 @@ def opaque_then_401(rejected: TokenRejected, so_far: Handshake) -> Problems:
         return
     blamed = rejected.error == "invalid_token" or rejected.oauth_error == "invalid_token"
     used_before = any(stage.bearer == token for stage in so_far.all(Mcp)[-200:])
+    if "dpop" in rejected.challenged.raw.lower():
+        return  # it is the proof that is missing
     if blamed and not used_before and rejected.exchange.actor == "client":
         yield Problem(
             message=f"the token of exchange {issued.exchange.id} is no readable JWT, and the server refused it at once",

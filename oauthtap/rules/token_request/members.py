@@ -8,10 +8,10 @@ from typing import Any
 from oauthtap.findings import Patch, Problem, Problems
 from oauthtap.handshake import Handshake
 from oauthtap.redact import claims
-from oauthtap.redemption import asked_for, credentials, registered
+from oauthtap.redemption import asked_for, credentials, expired, registered
 from oauthtap.rules import rule
 from oauthtap.specs import must, practice, should
-from oauthtap.stages import TokenEndpoint, TokenOther, TokenRequest, scopes, text, texts
+from oauthtap.stages import TokenEndpoint, TokenRejected, TokenRequest, scopes, text, texts
 
 _ANSWER = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-3.2.3"
 _TYPED = ("refresh_token", "scope", "id_token", "expires_in")
@@ -397,9 +397,10 @@ def null_members(token: TokenEndpoint, so_far: Handshake) -> Problems:
         "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization#refresh-tokens",
     ),
     who="authorization-server",
+    stops_at=("mcp-token-rejected", "prm-discovery", "as-discovery", "authorization-request"),
 )
-def no_refresh_token(token: TokenRequest, so_far: Handshake) -> Problems:
-    """The client asked for a refresh token and got none.
+def no_refresh_token(handshake: Handshake) -> Problems:
+    """The client got no refresh token, though it asked for one or would have needed one by now.
 
     It is the server's to decide. Without one the user has to sign in again whenever the
     access token ends.
@@ -422,20 +423,27 @@ def no_refresh_token(token: TokenRequest, so_far: Handshake) -> Problems:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1
         200 {"access_token": "made-up-token-1", "token_type": "Bearer", "refresh_token": "made-up-refresh-1"}
     """
-    if not token.access_token or isinstance(token, TokenOther) or token.granted.get("refresh_token"):
-        return
-    asked = asked_for(token, so_far)
-    own = registered(credentials(token).client_id, so_far)
-    by_scope = asked is not None and "offline_access" in scopes(asked.get("scope"))
-    by_grant = own is not None and "refresh_token" in texts(own.granted.get("grant_types"))
-    if by_scope or by_grant:
+    for token in handshake.all(TokenRequest):
+        if token.exchange.response is None or token.exchange.response.body is None:
+            continue
+        if not token.access_token or token.granted.get("refresh_token"):
+            continue
+        asked = asked_for(token, handshake)
+        own = registered(credentials(token).client_id, handshake)
+        by_scope = asked is not None and "offline_access" in scopes(asked.get("scope"))
+        by_grant = own is not None and "refresh_token" in texts(own.granted.get("grant_types"))
+        refused = [r for r in handshake.all(TokenRejected) if r.bearer == token.access_token and expired(r, token)]
         why = "`offline_access` was asked for" if by_scope else "the client is registered for `refresh_token`"
-        yield Problem(
-            message=f"{why}, but the answer has no `refresh_token`",
-            at="response.json.refresh_token",
-            expected="a refresh token",
-            actual="absent",
-        )
+        over = f"the token had run out by exchange {refused[0].exchange.id}" if refused else why
+        if by_scope or by_grant or refused:
+            yield Problem(
+                exchange=token.exchange.id,
+                message=f"{over}, but the answer has no `refresh_token`",
+                at="response.json.refresh_token",
+                expected="a refresh token",
+                actual="absent",
+                severity="warning" if refused else None,
+            )
 
 
 def _says_failure(answer: dict[str, Any]) -> bool:

@@ -189,6 +189,7 @@ def unexpected(token: TokenRequest, so_far: Handshake) -> Problems:
     "token-pkce-not-enforced",
     must("OAuth 2.1 draft-13 §4.1.3; RFC 7636 §4.6; RFC 9700 §4.8.2", _EXCHANGE),
     who="authorization-server",
+    stops_only_at=(),
 )
 def not_enforced(token: TokenRequest, so_far: Handshake) -> Problems:
     """The authorization server gives a token although the PKCE verifier is absent or wrong.

@@ -18,8 +18,8 @@ _KNOWN = {
     *("slow_down", "access_denied", "expired_token"),
 }
 _EDGE = re.compile(r"just a moment|attention required|request blocked|access denied|cloudflare|akamai|incapsula", re.I)
-_OTHERS = (404, 405, 429)
-"""A wrong URL or a busy server: not an answer of the token endpoint proper."""
+_BUSY = 429
+"""Has a rule of its own."""
 
 
 @rule(
@@ -27,7 +27,7 @@ _OTHERS = (404, 405, 429)
     must("OAuth 2.1 draft-13 §3.2.4; RFC 6749 §5.2", _ERRORS),
     who="authorization-server",
     severity="warning",
-    symptom=True,
+    echo=True,
 )
 def status(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """A refusal of the token endpoint comes with the wrong status.
@@ -101,15 +101,16 @@ def with_200(token: TokenEndpoint, so_far: Handshake) -> Problems:
     must("OAuth 2.1 draft-13 §3.2.4", _ERRORS),
     who="authorization-server",
     severity="warning",
-    symptom=True,
+    echo=True,
 )
 def body(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """The token endpoint refuses without saying why in a way clients can read.
+    """The token endpoint fails without saying why in a way clients can read.
 
     `error` tells a client whether to sign in again, to register again or to stop. With
     a page of HTML or a bare status it can do none of these.
 
-    Usual causes: a framework's own error page; an error object of another format.
+    Usual causes: a framework's own error page; an error object of another format; with 404, an
+    endpoint that is not where the metadata says; with 500, a fault that only the server's log knows.
 
     Repair: Answer with `{"error": "invalid_grant", "error_description": "…"}` and the like.
 
@@ -122,13 +123,15 @@ def body(token: TokenEndpoint, so_far: Handshake) -> Problems:
         400 {"error": "invalid_grant"}
     """
     got = token.status or 0
-    if not 400 <= got < 500 or got in _OTHERS or token.oauth_error is not None or token.certainty == "guess":
+    if got < 400 or got == _BUSY or token.oauth_error is not None or token.certainty == "guess":
         return
+    if got in (404, 405) and token.because is not None and token.because.guess:
+        return  # nobody said that there is a token endpoint here
     if token.response.header("cf-mitigated") or _EDGE.search(token.answer_text[:4000]):
         return
     kind = token.response.media_type or "nothing"
     yield Problem(
-        message=f"the refusal ({got}) is {kind} without a string `error`; it has to be JSON with one",
+        message=f"the answer {got} is {kind} without a string `error`; it has to be JSON with one",
         at="response.json.error" if token.answer_object else "response.body",
         expected='{"error": "…"}',
         actual=f"{token.answer_text.strip()[:60]!r}",
@@ -155,7 +158,7 @@ def code_unknown(token: TokenEndpoint, so_far: Handshake) -> Problems:
         400 {"error": "invalid_grant", "error_description": "unknown code"}
     """
     error = token.oauth_error if (token.status or 0) >= 400 else None
-    if error and error not in _KNOWN and token.status not in _OTHERS:
+    if error and error not in _KNOWN and token.status not in (404, 405, _BUSY):
         yield Problem(
             message=f"the error code is `{error:.60}`, which no client knows",
             at="response.json.error",

@@ -21,7 +21,7 @@ from oauthtap.wire import every
     severity="warning",
     since="2025-06-18",
     symptom=True,  # most servers know the audience without it: it explains a stop only where nothing else does
-    stops_at=("mcp-token-rejected",),
+    stops_only_at=("mcp-token-rejected",),
 )
 def missing(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """The client asks for a token without saying for which server: `resource` is absent.
