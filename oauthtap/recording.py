@@ -44,6 +44,12 @@ class Recording:
         """The stage at which a probe was meant to end; None for every other recording."""
         return self._text("goal")
 
+    @property
+    def said(self) -> list[str]:
+        """What was said of the way it was recorded, and belongs to its report."""
+        notes = self.header.get("notes")
+        return [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
+
     def _text(self, name: str) -> str | None:
         value = self.header.get(name)
         return value if isinstance(value, str) else None

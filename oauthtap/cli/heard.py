@@ -24,6 +24,7 @@ def heard(path: str, *, revision: str | None = None, client: str | None = None) 
     tap = Tap(
         recording.upstream, revision or recording.revision, client or recording.client, profiles(), recording.goal
     )
+    tap.notes += recording.said
     for exchange in recording.exchanges:
         tap.feed(exchange)
     return tap, tap.report(now=recording.until, today=date.today())

@@ -103,7 +103,7 @@ class Notebook:
             if finding.exchange:
                 words = f"{finding.severity}: {finding.rule}: {finding.message}"
                 comments[finding.exchange] = "\n".join(filter(None, [comments.get(finding.exchange), words]))
-        self._writer.close(files, ended=now, comments=comments)
+        self._writer.close(files, ended=now, comments=comments, notes=self.tap.notes)
         return report
 
     def abandon(self) -> None:

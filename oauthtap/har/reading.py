@@ -37,9 +37,8 @@ def read(document: Any) -> Recording:
             skipped += 1
         else:
             exchanges.append(exchange)
-    exchanges = _in_order(exchanges)
-    if not own:
-        exchanges = [_numbered(exchange, number) for number, exchange in enumerate(exchanges, 1)]
+    if not own:  # a session was judged in the order of its answers, and is judged so again
+        exchanges = [_numbered(exchange, number) for number, exchange in enumerate(_in_order(exchanges), 1)]
     until = _seconds(log.get("_recordedUntil"))
     ended = header.get("ended")
     if isinstance(ended, int | float):

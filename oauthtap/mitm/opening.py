@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from oauthtap import reachable, rename_answers, urls
+from oauthtap import reachable, rename_answers, tunnel, urls
 from oauthtap.mitm import translate
 from oauthtap.mitm.hops import Hops
 from oauthtap.mitm.listeners import Listeners
@@ -59,4 +59,6 @@ class Opening:
             return
         if origin not in self.origins.ports:
             self.origins = self.origins.opened(origin, port)
-            self._observer.ears.on_listener(local_origin(port), origin)
+            self._observer.ears.on_listener(self.origins.public.get(port, local_origin(port)), origin)
+            if self.origins.public and port not in self.origins.public:
+                self._observer.note(tunnel.missing(origin, port))
