@@ -13,7 +13,6 @@ from oauthtap import urls
 from oauthtap.handshake import Handshake, absolute
 from oauthtap.origins import local_origin
 from oauthtap.relay import PUBLIC_PATH
-from oauthtap.wire import Request
 
 FIREWALL = (
     "If it works this way, a firewall is not out of the question yet: the server sees this machine's address now, "
@@ -65,13 +64,12 @@ def _origin(name: str, upstream: str) -> str:
     return urls.origin(name)
 
 
-def without_its_marks(asked: Request) -> Request:
-    """A request as the client sent it, without what the tunnel has added.
+def adds(header: str) -> bool:
+    """A header of that name is the tunnel's, and not the client's.
 
     Servers that build their own URLs from such headers would name the tunnel, and not themselves.
     """
-    kept = tuple((name, value) for name, value in asked.headers if not _MARKS.fullmatch(name))
-    return Request(method=asked.method, url=asked.url, headers=kept, body=asked.body)
+    return _MARKS.fullmatch(header) is not None
 
 
 def lets_through(url: str, known: Iterable[Handshake]) -> bool:

@@ -105,27 +105,35 @@ def walk(url: str, row: Row) -> None:
 
 
 @pytest.mark.parametrize("name", ROWS)
-async def test_it_is_said_once_with_the_command_that_works(name: str, tmp_path: Path) -> None:
+async def test_it_is_said_once_with_the_command_that_works(name: str) -> None:
     row = ROWS[name]
+    async with upstream(paths(row)) as server, tapped(server) as tap:
+        await asyncio.to_thread(walk, tap.url, row)
+        report = tap.tap.report()
+    said_of_it = [note for note in report.notes if row.words in note]
+    assert len(said_of_it) == 1, report.notes
+    assert row.command in said_of_it[0]
+    assert ". " not in said_of_it[0], "one sentence"
+    assert tap.notes.count(said_of_it[0]) == 1
+    assert [note for note in report.notes if RUN in note or "probe URL" in note] == said_of_it
+
+
+async def test_console_report_and_every_file_of_the_session_say_it(tmp_path: Path) -> None:
+    row = ROWS["dpop-proof"]
+
+    def sit(port: int) -> None:
+        with started("http://mcp.test/mcp", "--connect-to", f"::127.0.0.1:{port}", home=tmp_path) as tap:
+            walk(tap.url, row)
+            assert tap.end() == 0
+        (told,) = (note for note in tap.report["notes"] if row.words in note)
+        assert tap.said.count(told) == 1
+        assert (tap.session / "report.html").read_text().count(RUN) == 1
+        for file in ("flows.mitm", "session.har", "session.jsonl"):
+            again = call("check", tap.session / file, "--format", "json", home=tmp_path)
+            assert json.loads(again.stdout) == tap.report, file
+
     async with upstream(paths(row)) as server:
-
-        def sit() -> tuple[str, dict[str, Any]]:
-            flags = ("--connect-to", f"::127.0.0.1:{server.port}")
-            with started("http://mcp.test/mcp", *flags, home=tmp_path) as tap:
-                walk(tap.url, row)
-                assert tap.end() == 0
-                for file in ("flows.mitm", "session.har", "session.jsonl") if name == "dpop-proof" else ():
-                    again = call("check", tap.session / file, "--format", "json", home=tmp_path)
-                    assert json.loads(again.stdout) == tap.report, file
-                return tap.said, tap.report
-
-        told, report = await asyncio.to_thread(sit)
-    sentences = [note for note in report["notes"] if row.words in note]
-    assert len(sentences) == 1, report["notes"]
-    assert row.command in sentences[0]
-    assert sentences[0].count(". ") == 0, "one sentence"
-    assert told.count(sentences[0]) == 1
-    assert len([note for note in report["notes"] if RUN in note or "probe URL" in note]) == 1
+        await asyncio.to_thread(sit, server.port)
 
 
 async def test_nothing_is_said_of_a_server_that_only_offers_it_beside_something_else() -> None:

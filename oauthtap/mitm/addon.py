@@ -67,6 +67,8 @@ class TapAddon:
         if host is None:
             flow.response = failure_answer("misdirected", _misdirected(flow, public or local_origin(port)), 421)
             return
+        for name in [name for name in flow.request.headers if host == PUBLIC and tunnel.adds(name)]:
+            del flow.request.headers[name]
         self._passages[flow.id] = (Passage(upstream, host), flow)
         if upstream:
             parts = urls.split(upstream)
@@ -82,8 +84,6 @@ class TapAddon:
         passage, _ = self._passages[flow.id]
         port = flow.client_conn.sockname[1]
         came = translate.asked(flow, self.origins.named(port, passage.host) or local_origin(port))
-        if passage.host == PUBLIC:
-            came = tunnel.without_its_marks(came)
         if passage.host == PUBLIC and not self._observer.has_a_use_for(self.origins.upstream(came.url)):
             self._passages.pop(flow.id)
             flow.response = failure_answer("not-of-this-sign-in", _STRAY, 404)
