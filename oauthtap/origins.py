@@ -16,8 +16,8 @@ _ORIGIN = re.compile(r"(?P<origin>https?://[^/?#\\\s@]+)(?P<rest>(?:[/?#].*)?)",
 _LOCAL = re.compile(
     r"http://(?P<host>localhost|127\.0\.0\.1|\[::1\])(?::(?P<port>\d{1,5}))?(?P<rest>(?:[/?#].*)?)", re.I | re.S
 )
-_REMEMBERED = 500
-"""How many odd spellings are kept. A server that writes more of them has its last ones put back canonically."""
+_SPELLINGS = 15
+"""How many odd spellings of an origin are kept apart: so many ways there are to write `http` (and more for a host)."""
 
 HOSTS = ("localhost", "127.0.0.1", "[::1]")
 """The names under which a client on this machine may know us."""
@@ -33,9 +33,10 @@ class Origins:
     """Upstream origin, as `urls.origin` writes it, to the local port that stands for it."""
     public: Mapping[int, str] = field(default_factory=dict)
     """Local port to the public origin that a tunnel leads to it from, as `urls.origin` writes it."""
-    spellings: dict[tuple[int, str], str] = field(default_factory=dict, compare=False)
-    """Upstream URLs whose origin was not written canonically, by what the client was told for
-    them: so that what comes back is, byte for byte, what went down. Shared by all larger maps."""
+    spellings: dict[int, list[str]] = field(default_factory=dict, compare=False)
+    """Local port to the ways in which the upstream writes its origin beside the canonical one, as with
+    capitals or `:443`. The client is told as many of ours (`LOCALHOST`): what are different texts to it
+    without us stay different, and come back byte for byte. Shared by all larger maps."""
 
     def opened(self, origin: str, port: int) -> Origins:
         """The same map with one more upstream origin."""
@@ -60,9 +61,16 @@ class Origins:
         port = self.ports.get(canonical)
         if match is None or port is None or (ours := self.named(port, host)) is None:
             return url
-        if match["origin"] != canonical and len(self.spellings) < _REMEMBERED:
-            self.spellings[port, match["rest"]] = url
+        if match["origin"] != canonical:
+            ours = _written(ours, self._spelling(port, match["origin"]))
         return ours + match["rest"]
+
+    def _spelling(self, port: int, written: str) -> int:
+        """The number of an odd spelling, 0 when there are too many of them already."""
+        known = self.spellings.setdefault(port, [])
+        if written not in known and len(known) < _SPELLINGS:
+            known.append(written)
+        return known.index(written) + 1 if written in known else 0
 
     def upstream(self, url: str) -> str:
         """A local URL in upstream names; unchanged when it is none of ours."""
@@ -70,7 +78,8 @@ class Origins:
         origin = self.upstream_of(port)
         if origin is None:
             return url
-        return self.spellings.get((port, rest), origin + rest)
+        number, known = _number(url[: len(url) - len(rest)]), self.spellings.get(port, [])
+        return (known[number - 1] if 0 < number <= len(known) else origin) + rest
 
     def is_local(self, url: str) -> bool:
         """The URL is on one of our own ports, whatever name of this machine or of a tunnel it uses."""
@@ -84,6 +93,26 @@ class Origins:
             canonical = urls.origin(match["origin"])
             return next((port for port, name in self.public.items() if name == canonical), 0), match["rest"]
         return 0, ""
+
+
+def _letters(origin: str) -> list[int]:
+    """Where an origin may be written in capitals: the letters of its host, or else of its scheme."""
+    host = origin.index("://") + 3
+    return [n for n in range(host, len(origin)) if origin[n].isalpha()] or list(range(host - 3))
+
+
+def _written(origin: str, number: int) -> str:
+    """The spelling with that number: 0 is all small."""
+    signs = list(origin)
+    for bit, place in enumerate(_letters(origin)):
+        if number >> bit & 1:
+            signs[place] = signs[place].upper()
+    return "".join(signs)
+
+
+def _number(origin: str) -> int:
+    """Which spelling that is."""
+    return sum(1 << bit for bit, place in enumerate(_letters(origin)) if origin[place].isupper())
 
 
 def local_origin(port: int, host: str = "localhost") -> str:
