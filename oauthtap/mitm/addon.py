@@ -92,7 +92,9 @@ class TapAddon:
         if not passage.upstream:
             self._callback(flow, passage, came)
             return
-        passage.meant = rename_requests.request(came, self.origins, passage.upstream)
+        passage.meant = self._opening.without_foreign_token(
+            rename_requests.request(came, self.origins, passage.upstream)
+        )
         sent = self._with_our_callback(passage, self._observer.asks(passage.meant, passage))
         passage.sent = sent.url
         self._observer.tell(unrenamable.in_request(came))
