@@ -54,6 +54,12 @@ class Recording:
         """It was made with `--redact claims`."""
         return self.header.get("redact") == "claims"
 
+    @property
+    def said(self) -> list[str]:
+        """What was said of the way it was recorded, and belongs to its report."""
+        notes = self.header.get("notes")
+        return [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
+
     def _text(self, name: str) -> str | None:
         value = self.header.get(name)
         return value if isinstance(value, str) else None

@@ -23,6 +23,8 @@ Callback = Literal["auto", "relay", "direct"]
 Swap = dict[str, str]
 """Our redirect URI to the client's own, for one request."""
 
+PUBLIC_PATH = "/oauthtap/callback"
+"""Our callback on a public name: a path that no server has, because that name is the server's otherwise."""
 _WAITING = 100
 _ISS = re.compile(r"(?P<name>(?:^|[?&#])iss=)(?P<value>[^&#]*)")
 
@@ -47,6 +49,8 @@ class Relay:
     mode: Callback = "auto"
     registered: set[str] = field(default_factory=set)
     """Marks of the client ids that the authorization server knows with our redirect URI."""
+    public: str | None = None
+    """The public origin of the MCP server's port: where a client that is elsewhere finds our callback."""
     issuer_is_sent: bool = False
     """The authorization server announces `iss` (RFC 9207), so a client may refuse without us."""
 
@@ -120,7 +124,7 @@ class Relay:
             return f"The callback {uri} is not on this machine, so {consequence}. `--callback relay` may help."
         return (
             f"This client did not register through oauthtap, so {consequence}. Let it sign out and in again "
-            "(for Claude Code: claude mcp logout NAME), or use `oauthtap run`."
+            "(for Claude Code: claude mcp logout NAME), or keep its names: oauthtap run -- COMMAND."
         )
 
     # --- on the way back
@@ -148,6 +152,8 @@ class Relay:
         """Our redirect URI for one of the client's: same host form and path where it is on loopback."""
         assert self.port is not None
         parts = urls.split(uri)
+        if self.public and not urls.is_loopback(uri):
+            return self.public + PUBLIC_PATH
         if parts is None or parts.scheme != "http" or not urls.is_loopback(uri):
             return local_origin(self.port) + "/callback"
         host = "[::1]" if parts.hostname == "::1" else parts.hostname

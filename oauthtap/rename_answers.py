@@ -21,7 +21,11 @@ _POINTER = re.compile(r"""(?P<name>\bresource_metadata\s*=\s*)(?:"(?P<quoted>[^"
 _ISS = re.compile(r"(?P<name>[?&#]iss=)(?P<value>[^&#]*)")
 _LED_ELSEWHERE = {"strict-transport-security", "alt-svc"}
 _VALIDATORS = {"etag", "last-modified", "content-digest", "repr-digest", "digest", "content-md5", "expires", "age"}
-_UNSIGNABLE = ("signed_metadata", "mtls_endpoint_aliases")
+_UNSIGNABLE = {"signed_metadata", "mtls_endpoint_aliases"}
+_SIGNED_OVER_URLS = "dpop_signing_alg_values_supported"
+_METHODS = "token_endpoint_auth_methods_supported"
+SIGNED_METHODS = {"private_key_jwt", "client_secret_jwt"}
+"""Ways of a client to identify itself whose proofs name the URL they are for (RFC 7523, 3)."""
 _RESOURCE_MEMBERS = {"resource"}
 _SERVER_MEMBERS = {"issuer", "jwks_uri"}
 _CHALLENGE_KEY = "mcp/www_authenticate"
@@ -87,11 +91,27 @@ def body(text: str, kind: Kind, origins: Origins, host: str) -> str:
         return text
     if kind == "mcp":
         return _tool_challenges(text, origins, host) if _CHALLENGE_KEY in text.replace("\\/", "/") else text
+    gone = _impossible(text) if kind.endswith("metadata") else set()
     return jsontext.change(
         text,
         lambda path, value: origins.local(value, host) if _is_named(kind, path) else value,
-        drop=lambda path: kind.endswith("metadata") and len(path) == 1 and path[0] in _UNSIGNABLE,
+        drop=lambda path: path in gone,
     )
+
+
+def _impossible(text: str) -> set[jsontext.Path]:
+    """The places of a document that offer what only works under the real names, where there is something else.
+
+    A client that is offered nothing else has to see it: `unrenamable.py` says why it cannot go on.
+    """
+    document = Message(body=text).json_object
+    gone: set[jsontext.Path] = {(member,) for member in _UNSIGNABLE}
+    if document.get("dpop_bound_access_tokens_required") is not True:
+        gone.add((_SIGNED_OVER_URLS,))
+    methods = document.get(_METHODS)
+    if isinstance(methods, list) and any(method not in SIGNED_METHODS for method in methods):
+        gone |= {(_METHODS, number) for number, method in enumerate(methods) if method in SIGNED_METHODS}
+    return gone
 
 
 def _is_named(kind: Kind, path: jsontext.Path) -> bool:

@@ -7,7 +7,7 @@ them, because a trailing slash decides whether two servers think of the same res
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus, unquote_plus
 
 from oauthtap import jsontext, urls
@@ -16,10 +16,6 @@ from oauthtap.wire import Pairs, Request
 
 _NAMES_AN_ORIGIN = {"origin", "referer"}
 _THE_CLIENTS_OWN = {"redirect_uri", "redirect_uris", "post_logout_redirect_uri", "client_id"}
-_SIGNED = {
-    "client_assertion": "`client_assertion` is signed over our local URL as its audience",
-    "request": "the request object in `request` is signed, and may hold local URLs",
-}
 Rename = Callable[[str, str], str]
 """Takes a parameter's name and its decoded value, gives the value to send."""
 
@@ -87,11 +83,3 @@ def _escaped_like(value: str, raw: str) -> str:
     if re.search(r"%[0-9a-f]*[a-f]", raw):
         escaped = re.sub(r"%[0-9A-F]{2}", lambda match: match[0].lower(), escaped)
     return escaped
-
-
-def unrenamable(asked: Request) -> Iterator[str]:
-    """What in a request is signed over local URLs and passes as it is, each in one sentence for a person."""
-    if asked.header("dpop") is not None:
-        yield "the DPoP proof is signed over our local URL (`htu`), so an upstream that checks it will refuse it"
-    named = {name for name, _ in (*asked.query, *asked.form)}
-    yield from (sentence for name, sentence in _SIGNED.items() if name in named)

@@ -89,6 +89,8 @@ class Tap:
     """`feed` gives the unstruck exchange too, and the report says so. What is judged stays struck."""
     steps: list[Step] = field(default_factory=list)
     """What every exchange turned out to be; of a long run of healthy MCP requests only the first and the last."""
+    notes: list[str] = field(default_factory=list)
+    """What the reader should know about the way it was recorded: sentences, told with the report."""
 
     def __post_init__(self) -> None:
         # The URL itself may hold an API key.
@@ -165,6 +167,11 @@ class Tap:
         )
 
     # --- several clients at once
+
+    @property
+    def handshakes(self) -> tuple[Handshake, ...]:
+        """What was learned from each client."""
+        return tuple(tap.handshake for tap in self._several.taps) if self._several else (self.handshake,)
 
     def _judged_apart(
         self, several: Several, struck: Exchange, client: int | None, repair: Repair | None = None
@@ -246,16 +253,17 @@ class Tap:
         """
         if self._several:
             report = self._several.report(now, today, story=story)
-            return report.model_copy(update={"secrets_kept": self.keeps_secrets})
+            return self._noted(report.model_copy(update={"secrets_kept": self.keeps_secrets}))
         if now is not None:
             self.handshake.ended = max(now, self.handshake.ended or now)
         self.handshake.over = self.goal is not None
         found = self._found()
-        return build(
+        report = build(
             self.handshake, found, self._unchecked(), self.attempts,
             profiles=self.profiles, client=self.client, goal=self.goal, today=today, story=story,
             secrets_kept=self.keeps_secrets,
         )  # fmt: skip
+        return self._noted(report)
 
     def _so_far(self, now: float | None) -> list[Finding]:
         """Every finding, when nothing else came until `now`."""
@@ -270,6 +278,9 @@ class Tap:
                 whole += self._run(rule, self.handshake)
         found = [finding for step in self.steps for finding in step.findings] + whole
         return sorted(found, key=lambda f: (f.exchange or 0, RANK[f.severity]))
+
+    def _noted(self, report: Report) -> Report:
+        return report.model_copy(update={"notes": (*report.notes, *self.notes)}) if self.notes else report
 
     def _unchecked(self) -> list[NotChecked]:
         """Every rule that had nothing to look at, with the reason: silence must not look like a pass."""

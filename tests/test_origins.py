@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oauthtap.origins import HOSTS, Origins, host_used
+from oauthtap import jsontext, rename_answers, rename_requests, urls
+from oauthtap.origins import HOSTS, PUBLIC, Origins, host_used
 from oauthtap.reachable import address_refusal, literal, refusal
+from oauthtap.rename_answers import Kind
+from oauthtap.wire import Request
 
 ORIGINS = Origins({"https://mcp.example.com": 8080, "http://as.example.com:8443": 8081, "https://[2001:db8::1]": 8082})
 
@@ -197,3 +204,116 @@ def test_a_host_name_is_no_address() -> None:
 def test_what_a_name_resolves_to_is_held_to_the_same() -> None:
     assert address_refusal(ipaddress.ip_address("10.0.0.1"), private=False)
     assert address_refusal(ipaddress.ip_address("93.184.216.34"), private=False) is None
+
+
+# --- whatever a server writes
+
+
+ORIGIN = st.sampled_from(
+    ["https://mcp.example.com", "HTTPS://mcp.example.com", "https://MCP.Example.com", "https://mcp.example.com:443",
+     "https://mcp.EXAMPLE.com:443", "http://as.example.com:8443", "http://AS.example.com:8443", "https://[2001:db8::1]",
+     "https://[2001:DB8::1]", "https://[2001:db8::1]:443"]
+)  # fmt: skip
+REST = st.sampled_from(
+    ["", "/", "/t", "/t/", "//", "/a%2Fb", "/%C3%A9?x=%20y", "/t?a=1&b=http://localhost:8080#z", "?q"]
+)
+URL = st.builds(str.__add__, ORIGIN, REST)
+FOREIGN = st.sampled_from(["https://mcp.example.com.evil.org/", "https://third.example/x", "/relative", "", "urn:x"])
+TUNNELS = {8080: "https://tap.tunnel.test", 8081: "https://as.tunnel.test", 8082: "https://six.tunnel.test"}
+FOLLOWED = (
+    "issuer", "authorization_endpoint", "token_endpoint", "registration_endpoint", "revocation_endpoint",
+    "introspection_endpoint", "pushed_authorization_request_endpoint", "device_authorization_endpoint",
+    "userinfo_endpoint", "end_session_endpoint", "jwks_uri",
+)  # fmt: skip
+PRM = st.fixed_dictionaries(
+    {"resource": URL | FOREIGN, "authorization_servers": st.lists(URL | FOREIGN, max_size=4)},
+    optional={"resource_documentation": URL, "jwks_uri": URL, "scopes_supported": st.lists(URL, max_size=2)},
+)
+ASM = st.fixed_dictionaries(
+    dict.fromkeys(FOLLOWED, URL | FOREIGN), optional={"service_documentation": URL, "op_policy_uri": URL}
+)
+
+
+@given(
+    document=st.one_of(st.tuples(st.just("resource-metadata"), PRM), st.tuples(st.just("server-metadata"), ASM)),
+    host=st.sampled_from([*HOSTS, PUBLIC]),
+    indent=st.sampled_from([None, 2]),
+    slashes=st.booleans(),
+)
+def test_a_document_mapped_back_is_byte_for_byte_what_the_server_sent(
+    document: tuple[Kind, dict[str, Any]], host: str, indent: int | None, slashes: bool
+) -> None:
+    kind, members = document
+    origins = Origins(ORIGINS.ports, TUNNELS)
+    text = json.dumps(members, indent=indent)
+    text = text.replace("/", "\\/") if slashes else text
+    told = rename_answers.body(text, kind, origins, host)
+    followed = {("resource",), *(("authorization_servers", n) for n in range(4)), *((name,) for name in FOLLOWED)}
+    followed -= {("jwks_uri",)} if kind == "resource-metadata" else set()
+
+    def back(path: jsontext.Path, value: str) -> str:
+        return origins.upstream(value) if path in followed else value
+
+    assert jsontext.change(told, back) == text
+    for path, value in strings(json.loads(told)):
+        if path in followed:
+            assert urls.origin(value) not in ORIGINS.ports, "the client would go past us"
+        else:
+            assert value == dict(strings(members))[path]
+
+
+@given(st.lists(URL, max_size=6), st.sampled_from([*HOSTS, PUBLIC]))
+def test_urls_that_differ_for_the_server_differ_for_the_client(written: list[str], host: str) -> None:
+    origins = Origins(ORIGINS.ports, TUNNELS)
+    told = [origins.local(url, host) for url in written]
+    assert [told.index(one) for one in told] == [written.index(one) for one in written]
+    assert [urls.grade(one, told[0]) == "different" for one in told] == [
+        urls.grade(one, written[0]) == "different" for one in written
+    ]
+
+
+@given(
+    written=URL,
+    host=st.sampled_from([*HOSTS, PUBLIC]),
+    name=st.sampled_from(["resource", "audience", "target_link_uri"]),
+    escaped=st.booleans(),
+    place=st.sampled_from(["query", "form", "json", "origin"]),
+)
+def test_no_local_origin_ever_reaches_an_upstream(
+    written: str, host: str, name: str, escaped: bool, place: str
+) -> None:
+    origins = Origins(ORIGINS.ports, TUNNELS)
+    told = origins.local(written, host)
+    ours = origins.named(8080, host)
+    value = quote(told, safe="" if escaped else ":/?=@[]")
+    headers: tuple[tuple[str, str], ...] = (("Host", "localhost:8080"),)
+    body, query = "", ""
+    if place == "query":
+        query = f"?a=%20&{name}={value}&z"
+    elif place == "form":
+        headers += (("Content-Type", "application/x-www-form-urlencoded"),)
+        body = f"grant_type=refresh_token&{name}={value}&z="
+    elif place == "json":
+        headers += (("Content-Type", "application/json"),)
+        body = json.dumps({name: told})
+    else:
+        headers += (("Origin", ours or ""), ("Referer", told))
+    asked = Request(method="POST", url=f"{ours}/token{query}", headers=headers, body=body)
+    sent = rename_requests.request(asked, origins, "https://mcp.example.com")
+    texts = [sent.bare_url, *(v for _, v in (*sent.query, *sent.form, *sent.headers)), *sent.json_object.values()]
+    assert written in texts, "as the server wrote it"
+    # What stands behind an origin is the server's own text, as it was told.
+    left = "\n".join(texts).replace(written, "").lower()
+    assert "localhost:8080" not in left
+    assert "tunnel.test" not in left
+    assert sent.url.startswith("https://mcp.example.com/token")
+
+
+def strings(value: Any, path: jsontext.Path = ()) -> Iterator[tuple[jsontext.Path, str]]:
+    """Every string of a JSON value, with its place."""
+    if isinstance(value, str):
+        yield path, value
+    for name, inner in (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    ):
+        yield from strings(inner, (*path, name))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oauthtap import jsontext, rename_answers, rename_requests
+from oauthtap import jsontext, rename_answers, rename_requests, unrenamable
 from oauthtap.origins import Origins
 from oauthtap.relay import Relay, restored
 from oauthtap.rename_answers import Kind
@@ -282,8 +282,8 @@ def test_the_origin_of_a_page_elsewhere_stays() -> None:
 
 def test_what_is_signed_is_said() -> None:
     proof = Request(method="POST", url=f"{THERE}/token", headers=(("DPoP", "ey.x.y"),), body="client_assertion=ey.x.y")
-    assert len(list(rename_requests.unrenamable(proof))) == 2
-    assert list(rename_requests.unrenamable(Request(method="POST", url=THERE, body="grant_type=x"))) == []
+    assert len(list(unrenamable.in_request(proof))) == 2
+    assert list(unrenamable.in_request(Request(method="POST", url=THERE, body="grant_type=x"))) == []
 
 
 # --- the callback

@@ -139,6 +139,15 @@ def _watch_flags(top: argparse.ArgumentParser) -> None:
         default="auto",
         help="lead the browser's way back through the tap (auto: when the client registers through it)",
     )
+    tap.add_argument(
+        "--public-url",
+        action="append",
+        default=[],
+        metavar="URL|LOCAL=URL",
+        help="a tunnel of yours leads from this URL to the first local port, so that hosted clients (Claude.ai, "
+        "ChatGPT) can be watched: they are told this name; LOCAL=URL: the same for a further port, as in "
+        "http://localhost:8082=https://as.tunnel.example; repeatable, see docs/tunnel.md",
+    )
     reach = top.add_argument_group("reaching the upstream")
     _reach_flags(reach)
     reach.add_argument(

@@ -41,6 +41,7 @@ def _told(recording: Recording, revision: str | None, client: str | None, claims
         recording.upstream, revision or recording.revision, client or recording.client, profiles(), recording.goal,
         Redactor(claims=claims or recording.without_claims), recording.keeps_secrets,
     )  # fmt: skip
+    tap.notes += recording.said
     for exchange in recording.exchanges:
         tap.feed(exchange)
     return tap, tap.report(now=recording.until, today=date.today())

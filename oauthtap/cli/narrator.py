@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import TextIO
 from urllib.parse import urlsplit
 
 from oauthtap.findings import Finding
+from oauthtap.origins import local_origin
 from oauthtap.plain import plain
 from oauthtap.render.console import Ink, findings_below, line, patched_below, summary
 from oauthtap.report import Report, row
 from oauthtap.tap import Step
+from oauthtap.tunnel import FIREWALL
 
 SILENCE = 20.0
 """Seconds without a request after which we say what to check."""
@@ -57,6 +60,24 @@ class Narrator:
         ]
         self.say(*rows)
 
+    def ready_in_public(self, url: str, arguments: Namespace, web: str | None, folder: Path) -> None:
+        """The banner behind a tunnel of the person's own."""
+        self.say(
+            "",
+            f"  {self.ink('bold', url)}",
+            f"  stands in for {plain(arguments.upstream)}",
+            "",
+            f"  Lead your tunnel to {local_origin(arguments.port)}, then give the hosted client this URL:",
+            "    Claude.ai: Settings, Connectors, Add custom connector",
+            "    ChatGPT: Settings, Apps & Connectors, Create (in developer mode)",
+            "",
+            *addresses(web),
+            f"  Session:  {folder}",
+            "  Ctrl-C ends it and says what was wrong.",
+            "",
+        )
+        self.warn(FIREWALL)
+
     def step(self, step: Step) -> None:
         """One exchange as it happened, with its findings below it, and what a patch made of the answer."""
         if step.client and not self._lettered:
@@ -84,6 +105,7 @@ class Narrator:
             f"  - with the path {urlsplit(local).path or '/'}",
             "  - with the right transport: sse for a URL that ends in /sse, http for all others",
             f"  - and has it been asked to sign in? claude mcp login {name}",
+            "  - a client whose URL cannot be changed never comes here: oauthtap run -- COMMAND",
             "",
         )
 

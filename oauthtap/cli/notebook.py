@@ -115,7 +115,7 @@ class Notebook:
         # Swept once more: a secret may have been learned after it was said.
         sweep = self.tap.redactor.sweep if self.tap.keeps_secrets else str  # else the writer does
         files = {name: sweep(FORMATS[format](report, exchanges)) for name, format in REPORTS.items()}
-        self._writer.close(files, ended=now, comments=comments(report))
+        self._writer.close(files, ended=now, comments=comments(report), notes=self.tap.notes)
         return report
 
     def abandon(self) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from argparse import Namespace
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oauthtap import urls
+from oauthtap import tunnel, urls
 from oauthtap.cli import own_rules
 from oauthtap.cli.errors import Usage
 from oauthtap.cli.fixing import DOOR, FixFlags
@@ -50,10 +50,18 @@ def _check(arguments: Namespace) -> None:
     own_rules.load(arguments.rules)
     FixFlags(arguments)
     reach(arguments)
+    _public(arguments)
     if candidate := missing_scheme(arguments.upstream):
         raise Usage(asyncio.run(_with_scheme(arguments, candidate)))
     if not urls.origin(arguments.upstream).startswith(("http://", "https://")):
         raise Usage(f"{plain(arguments.upstream)} is no http or https URL. Try: --upstream https://mcp.example.com/mcp")
+
+
+def _public(arguments: Namespace) -> Mapping[int, str]:
+    try:
+        return tunnel.names(arguments.public_url, arguments.port, arguments.upstream)
+    except tunnel.NoName as problem:
+        raise Usage(plain(str(problem))) from None
 
 
 async def _with_scheme(arguments: Namespace, candidate: str) -> str:
@@ -78,6 +86,7 @@ async def _watch(arguments: Namespace) -> None:
         insecure=arguments.insecure,
         connect_to=tuple(arguments.connect_to),
         callback=arguments.callback,
+        public=_public(arguments),
         fixes=sitting.fixing.fixes,
         allow_private=arguments.allow_private,
     )
@@ -103,6 +112,7 @@ class Sitting:
     def __init__(self, arguments: Namespace) -> None:
         self.arguments = arguments
         self.tap = Tap(arguments.upstream, arguments.revision, arguments.client, profiles(), **redacting(arguments))
+        self.tap.notes += [tunnel.FIREWALL] if arguments.public_url else []
         self.narrator = Narrator()
         self.stop = asyncio.Event()
         self.patience = Patience()
@@ -118,7 +128,10 @@ class Sitting:
 
     def on_ready(self, ready: Ready) -> None:
         self.local = ready.url
-        self.narrator.ready(ready.url, self.arguments.upstream, ready.web_url, self.folder)
+        if self.arguments.public_url:
+            self.narrator.ready_in_public(ready.url, self.arguments, ready.web_url, self.folder)
+        else:
+            self.narrator.ready(ready.url, self.arguments.upstream, ready.web_url, self.folder)
         self.fixing.open_door(self.folder / DOOR)
         self._begin(self._wait())
         if not self.arguments.no_look:

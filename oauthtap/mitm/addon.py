@@ -8,7 +8,7 @@ from functools import partial
 from mitmproxy import http
 from mitmproxy.net.http.status_codes import RESPONSES
 
-from oauthtap import rename_answers, rename_requests, urls
+from oauthtap import rename_answers, rename_requests, tunnel, unrenamable, urls
 from oauthtap.mitm import translate
 from oauthtap.mitm.hops import Hops
 from oauthtap.mitm.http_layer import FAILED, failure_answer
@@ -17,11 +17,13 @@ from oauthtap.mitm.observing import Observer
 from oauthtap.mitm.opening import Opening
 from oauthtap.mitm.streaming import passes_unbuffered, start
 from oauthtap.mitm.translate import Passage
-from oauthtap.origins import Origins, host_used, local_origin
-from oauthtap.relay import Relay, meant, restored
+from oauthtap.origins import PUBLIC, Origins, host_used, local_origin
+from oauthtap.plain import plain
+from oauthtap.relay import PUBLIC_PATH, Relay, meant, restored
 from oauthtap.rename_answers import Kind
 from oauthtap.wire import Pairs, Request, Response, first
 
+_STRAY = "It went no further: no answer of this sign-in has named such a path."
 _LEFT = ("client disconnect", "killed")
 
 
@@ -58,10 +60,15 @@ class TapAddon:
         if upstream is None:
             return
         self.requests += 1
-        host = host_used(flow.request.headers.get("host"), port)
+        public = self.origins.public.get(port)
+        host = host_used(flow.request.headers.get("host"), port, public)
+        if host == PUBLIC and urls.path_of(f"{public}{flow.request.path}") == PUBLIC_PATH:
+            upstream = ""
         if host is None:
-            flow.response = failure_answer("misdirected", _misdirected(flow, port), 421)
+            flow.response = failure_answer("misdirected", _misdirected(flow, public or local_origin(port)), 421)
             return
+        for name in [name for name in flow.request.headers if host == PUBLIC and tunnel.adds(name)]:
+            del flow.request.headers[name]
         self._passages[flow.id] = (Passage(upstream, host), flow)
         if upstream:
             parts = urls.split(upstream)
@@ -76,13 +83,21 @@ class TapAddon:
             return
         passage, _ = self._passages[flow.id]
         port = flow.client_conn.sockname[1]
-        came = translate.asked(flow, local_origin(port, passage.host))
+        came = translate.asked(flow, self.origins.named(port, passage.host) or local_origin(port))
+        if passage.host == PUBLIC and not self._observer.has_a_use_for(self.origins.upstream(came.url)):
+            self._passages.pop(flow.id)
+            flow.response = failure_answer("not-of-this-sign-in", _STRAY, 404)
+            self._observer.note(f"{plain(flow.request.path, limit=100)} came by the tunnel. {_STRAY}", kind="stray")
+            return
         if not passage.upstream:
             self._callback(flow, passage, came)
             return
-        passage.meant = rename_requests.request(came, self.origins, passage.upstream)
+        passage.meant = self._opening.without_foreign_token(
+            rename_requests.request(came, self.origins, passage.upstream)
+        )
         sent = self._with_our_callback(passage, self._observer.asks(passage.meant, passage))
         passage.sent = sent.url
+        self._observer.tell(unrenamable.in_request(came))
         authorization = is_authorization(passage.meant)
         if authorization and (sentence := self.relay.unrelayed(passage.meant.parts.query)):
             self._observer.note(sentence)
@@ -90,8 +105,6 @@ class TapAddon:
             self._bounce(flow, passage, sent)
             return
         passage.guessed = authorization
-        for sentence in rename_requests.unrenamable(came):
-            self._observer.note(sentence)
         translate.put_request(flow, came, sent, passage.upstream)
         if "text/event-stream" in flow.request.headers.get("accept", ""):
             # A compressed stream could neither be read nor be renamed while it passes.
@@ -198,6 +211,7 @@ class TapAddon:
 
     def _give(self, flow: http.HTTPFlow, passage: Passage, came: Response, kind: Kind, repaired: Response) -> None:
         assert flow.response is not None
+        self._observer.tell(unrenamable.in_answer(kind, came, passage.swap))
         self._learn(kind, passage, repaired)
         if passage.guessed and is_a_page(repaired, passage):
             flow.response = _redirect(passage.sent)
@@ -263,9 +277,9 @@ def _redirect(url: str, status: int = 302) -> http.Response:
     return http.Response.make(status, b"", {"Location": url, "Cache-Control": "no-store"})
 
 
-def _misdirected(flow: http.HTTPFlow, port: int) -> str:
+def _misdirected(flow: http.HTTPFlow, own: str) -> str:
     asked = flow.request.headers.get("host", "nobody")[:100]
-    return f"This is oauthtap; it answers to {local_origin(port)} and not to {asked}."
+    return f"This is oauthtap; it answers to {own} and not to {asked}."
 
 
 def _bytes(pairs: Pairs) -> list[tuple[bytes, bytes]]:

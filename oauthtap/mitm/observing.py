@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from mitmproxy import http
 
+from oauthtap import tunnel
 from oauthtap.mending import Fixes
 from oauthtap.mitm import translate
 from oauthtap.mitm.annotate import annotate
 from oauthtap.mitm.translate import Passage
+from oauthtap.origins import PUBLIC
 from oauthtap.relay import restored
 from oauthtap.tap import Step, Tap
+from oauthtap.unrenamable import Limit
 from oauthtap.wire import Exchange, Request, Response
 
 
@@ -56,6 +59,8 @@ class Observer:
         assert passage.meant is not None
         took = max(0.0, time.time() - flow.request.timestamp_start)
         exchange = translate.exchange(flow, passage.meant, response, took=took, error=error)
+        if passage.host == PUBLIC:  # a tunnel's connections are the tunnel's, and tell nothing of the client
+            exchange = exchange.model_copy(update={"connection": None})
         if not self._keeps(exchange):
             return response
         if self._fixes.names != self._were_on:
@@ -122,8 +127,19 @@ class Observer:
         if passage.step is not None:
             self.ears.on_flow(flow, passage.step)
 
-    def note(self, sentence: str) -> None:
-        """Tell the person, once."""
-        if sentence not in self._noted:
-            self._noted.add(sentence)
+    def has_a_use_for(self, url: str) -> bool:
+        """The sign-ins so far need this upstream URL."""
+        return tunnel.lets_through(url, self._tap.handshakes)
+
+    def tell(self, limits: Iterable[Limit]) -> None:
+        """What cannot work like this: said once, and in the report."""
+        for limit in limits:
+            if limit.kind not in self._noted:
+                self.note(limit.sentence, kind=limit.kind)
+                self._tap.notes.append(limit.sentence)
+
+    def note(self, sentence: str, *, kind: str | None = None) -> None:
+        """Tell the person, once; of a `kind`, only the first."""
+        if (kind or sentence) not in self._noted:
+            self._noted.add(kind or sentence)
             self.ears.on_note(sentence)

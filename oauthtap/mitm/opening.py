@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from oauthtap import reachable, rename_answers, urls
+from oauthtap import reachable, rename_answers, tunnel, urls
 from oauthtap.mitm import translate
 from oauthtap.mitm.hops import Hops
 from oauthtap.mitm.listeners import Listeners
@@ -12,7 +12,7 @@ from oauthtap.mitm.observing import Observer
 from oauthtap.mitm.translate import Passage
 from oauthtap.origins import Origins, local_origin
 from oauthtap.rename_answers import Kind
-from oauthtap.wire import Response
+from oauthtap.wire import Request, Response
 
 _MOST_ORIGINS = 16
 """A document that names more authorization servers than this is up to something."""
@@ -24,6 +24,8 @@ class Opening:
     def __init__(self, origins: Origins, listeners: Listeners, hops: Hops, observer: Observer) -> None:
         self.origins = origins
         self._listeners, self._hops, self._observer = listeners, hops, observer
+        self._led: dict[str, str] = {}
+        """Places on other origins that a redirect led to, and the `Authorization` it was the answer to."""
 
     def wanted(self, kind: Kind, answer: Response, passage: Passage) -> list[str]:
         """The origins that this answer names and that have no port yet.
@@ -33,6 +35,7 @@ class Opening:
         in_browser = passage.meant is not None and translate.actor_of(passage.meant) == "browser"
         if kind == "other" or in_browser or (kind != "mcp" and answer.status >= 400):
             return []
+        self._remember(answer, passage)
         named = {urls.origin(url): url for url in rename_answers.named(kind, answer)}
         return [
             origin
@@ -45,6 +48,22 @@ class Opening:
         for origin in origins:
             if origin not in self.origins.ports:
                 await self._open(origin)
+
+    def _remember(self, answer: Response, passage: Passage) -> None:
+        """A redirect from one server to another. Under our names both are `localhost`, which some clients take for
+        one host: they would hand the first one's token to the second, and without us they would not."""
+        there = answer.header("location") or ""
+        shown = passage.meant.header("authorization") if passage.meant else None
+        if shown and urls.origin(there) not in ("", urls.origin(passage.meant.url if passage.meant else "")):
+            self._led[urls.endpoint(there)] = shown
+
+    def without_foreign_token(self, asked: Request) -> Request:
+        """The request without a token that was meant for the server which redirected it here."""
+        shown = asked.header("authorization")
+        if shown is None or self._led.get(urls.endpoint(asked.url)) != shown:
+            return asked
+        kept = tuple((name, value) for name, value in asked.headers if name.lower() != "authorization")
+        return Request(method=asked.method, url=asked.url, headers=kept, body=asked.body)
 
     async def _open(self, origin: str) -> None:
         reason = reachable.refusal(origin, private=self._hops.private)
@@ -59,4 +78,6 @@ class Opening:
             return
         if origin not in self.origins.ports:
             self.origins = self.origins.opened(origin, port)
-            self._observer.ears.on_listener(local_origin(port), origin)
+            self._observer.ears.on_listener(self.origins.public.get(port, local_origin(port)), origin)
+            if self.origins.public and port not in self.origins.public:
+                self._observer.note(tunnel.missing(origin, port))

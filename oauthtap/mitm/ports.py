@@ -34,6 +34,8 @@ class Ports:
     first: int
     reserved: frozenset[int] = frozenset()
     """Ports that are never handed out, because something else of ours will need them."""
+    offered: tuple[int, ...] = ()
+    """Ports that a tunnel leads to already: the first choice for an origin that was never seen before."""
     taken: dict[str, int] = field(default_factory=dict)
     """Origin to port, of this run."""
 
@@ -62,7 +64,8 @@ class Ports:
             chosen = remembered
         else:
             kept = set(self._kept.get("ports", {}).values())
-            chosen = next_free(self.first + 1, busy | kept)
+            tunnelled = (p for p in self.offered if origin != CALLBACK and p not in busy | kept and is_free(p))
+            chosen = next(tunnelled, 0) or next_free(self.first + 1, busy | kept | set(self.offered))
         self.taken[origin] = chosen
         return chosen
 

@@ -87,7 +87,7 @@ def assembled(settings: Settings, tap: Tap, ears: Ears) -> Pieces:
     known, relay = _ports(settings, origin)
     observer = Observer(tap, ears, settings.fixes or Fixes(frozenset(settings.fix)))
     hops = Hops(settings.upstream, settings.connect_to, private=settings.allow_private)
-    opening = Opening(Origins({origin: settings.port}), Listeners(known), hops, observer)
+    opening = Opening(Origins({origin: settings.port}, settings.public), Listeners(known), hops, observer)
     addon = TapAddon(observer, opening, relay, hops, remember=known.remember)
     first = modes(origin, settings.port)
     if relay.port is not None:
@@ -102,10 +102,11 @@ def _ports(settings: Settings, origin: str) -> tuple[Ports, Relay]:
     reserved = {settings.web_port} if settings.web else set()
     if settings.web:
         ports.check(settings.web_port, "--web-port", taken=[settings.port])
-    known = Ports(settings.state, origin, settings.port, frozenset({settings.port, *reserved}))
+    offered = tuple(port for port in settings.public if port != settings.port)
+    known = Ports(settings.state, origin, settings.port, frozenset({settings.port, *reserved}), offered)
     callback = known.choose(CALLBACK) if settings.callback != "direct" else None
     known.taken[origin] = settings.port
-    return known, Relay(callback, settings.callback, known.registered)
+    return known, Relay(callback, settings.callback, known.registered, public=settings.public.get(settings.port))
 
 
 def bounded(settings: Settings) -> list[Any]:
@@ -130,9 +131,9 @@ def open_web(master: Master, settings: Settings, tap: Tap) -> None:
 
 
 def local_url(settings: Settings) -> str:
-    """The MCP URL for the client: the upstream's path on the first local port."""
+    """The MCP URL for the client: the upstream's path on the first local port, or on its public name."""
     _, slash, path = settings.upstream.partition("://")[2].partition("/")
-    return local_origin(settings.port) + slash + path
+    return settings.public.get(settings.port, local_origin(settings.port)) + slash + path
 
 
 class Starting:

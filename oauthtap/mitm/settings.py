@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +36,8 @@ class Settings:
     """Rules whose patches are applied to answers before the client gets them."""
     fixes: Fixes | None = None
     """All that is switched on; `fix` alone when None. May change while the tap runs."""
+    public: Mapping[int, str] = field(default_factory=dict)
+    """Local port to the public origin from which a tunnel leads to it."""
     allow_private: bool = False
     """Documents of a public upstream may name private addresses."""
     state: Path = field(default_factory=lambda: user_state_path("oauthtap"))

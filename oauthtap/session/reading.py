@@ -41,6 +41,7 @@ def read_jsonl(path: Path) -> Recording:
                 header = _known_version(value, path)
             elif "ended" in value and "request" not in value:
                 until = float(value["ended"])
+                header |= {"notes": value["notes"]} if "notes" in value else {}
             else:
                 exchanges.append(Exchange.model_validate(value))
         except (ValueError, TypeError, OverflowError, RecursionError) as problem:

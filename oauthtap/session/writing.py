@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,17 +70,21 @@ class SessionWriter:
         *,
         ended: float | None = None,
         comments: Mapping[int, str] | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         """End the session: sweep once more, write the HAR and the reports.
 
         `reports`: file name to text. `ended`: seconds since 1970 up to which nothing else
         came; the same that the report was made with. `comments`: for the HAR, by exchange id.
+        `notes`: what was said of the way it was recorded.
         """
         if self._closed:
             return
         self._closed = True
         self.header["ended"] = time.time() if ended is None else ended
-        self._append(self._lines, (_line({"ended": self.header["ended"]}) + "\n").encode())
+        said = {"notes": list(notes)} if notes else {}
+        self.header |= said
+        self._append(self._lines, (_line({"ended": self.header["ended"], **said}) + "\n").encode())
         os.close(self._lines)
         os.close(self._flows)
         with explained(self.folder):
