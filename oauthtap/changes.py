@@ -70,7 +70,7 @@ class Answer(Table):
 
     def _body(self, request: Request, response: Response) -> Response:
         body = response.body if self.body is None else self.body
-        document: Any = json.loads(body) if self.body and body else response.json_value
+        document: Any = Response(status=0, body=body).json_value if self.body else response.json_value
         if self.form_to_json and response.form:
             document = {k: int(v) if k == "expires_in" and v.isdecimal() else v for k, v in response.form}
         changed = document

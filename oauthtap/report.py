@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model
 from oauthtap import specs
 from oauthtap.attempts import Attempt, Attempts
 from oauthtap.deploying import Deploy, deploy
+from oauthtap.faulted import Injected, injected
 from oauthtap.findings import Finding, Severity, Who
 from oauthtap.handshake import Handshake
 from oauthtap.patched import Patched, changes
@@ -65,6 +66,8 @@ class Step(_Row):
     """The fixes that changed it."""
     patched: tuple[Patched, ...] = ()
     """What they changed: the upstream said one thing, the client saw another."""
+    injected: str | None = None
+    """The fault that oauthtap itself put here (`--inject`)."""
 
 
 class NotChecked(_Row):
@@ -120,6 +123,8 @@ class Report(_Row):
     """What to look at next, where the wire shows only the step and not the cause."""
     attempts: tuple[Attempt, ...] = ()
     """What came of each sign-in, where fixes were on: without and with them, the newest last."""
+    injected: tuple[Injected, ...] = ()
+    """The faults that oauthtap itself made, as it was asked to; nothing of them is laid on anybody."""
     exchanges: tuple[Step, ...] = ()
     findings: tuple[Finding, ...] = ()
     not_checked: tuple[NotChecked, ...] = ()
@@ -155,7 +160,8 @@ class Report(_Row):
         own = set(sign_in.exchanges)
         members = {name: getattr(sign_in, name) for name in SignIn.model_fields if name in Report.model_fields}
         told = tuple(step for step in self.exchanges if step.id in own)
-        return self.model_copy(update={**members, "exchanges": told, "sign_ins": ()})
+        faults = tuple(fault for fault in self.injected if fault.exchange in own)
+        return self.model_copy(update={**members, "exchanges": told, "injected": faults, "sign_ins": ()})
 
     @property
     def worst(self) -> Severity | None:
@@ -195,6 +201,7 @@ def build(
         cause=_cause(verdict),
         standstill=verdict.standstill,
         attempts=attempts.all(found),
+        injected=injected(handshake),
         exchanges=_story(handshake) if story else (),
         findings=verdict.findings,
         not_checked=tuple(not_checked),
@@ -261,6 +268,7 @@ def row(stages: tuple[Stage, ...]) -> Step:
         because=stages[0].because,
         patched_by=exchange.patched_by,
         patched=changes(exchange),
+        injected=exchange.injected,
     )
 
 

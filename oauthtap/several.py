@@ -59,8 +59,10 @@ class Several:
         exchanges = {step.id: step for report in reports for step in report.exchanges}
         unchecked = set.intersection(*({row.rule for row in report.not_checked} for report in reports))
         recorded = {outlook.client for report in reports for outlook in report.clients if outlook.recorded}
+        faults = {fault for report in reports for fault in report.injected}
         return first.model_copy(
             update={
+                "injected": tuple(sorted(faults, key=lambda fault: fault.exchange)),
                 "exchanges": tuple(exchanges[number] for number in sorted(exchanges)),
                 "findings": _together([report.findings for report in reports]),
                 "not_checked": tuple(row for row in first.not_checked if row.rule in unchecked),

@@ -150,7 +150,7 @@ class Tap:
         if repair is not None and (repaired := repair(Step(struck, stages, found))) is not None:
             struck = self.redactor.strike(repaired)
             stages = tuple(replace(stage, exchange=struck) for stage in stages)
-        if struck.patched is not struck:
+        if struck.patched is not struck and struck.injected is None:  # a fault of ours cures nothing
             found = self._cured(struck, found)
         self._gone = self.handshake.then(stages, ordinary=not found)
         if self._gone:

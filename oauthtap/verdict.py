@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from oauthtap import rules
+from oauthtap import faulted, rules
 from oauthtap.findings import RANK, Finding
 from oauthtap.handshake import Handshake
 from oauthtap.stages import (
@@ -94,13 +94,16 @@ def judge(handshake: Handshake, found: Sequence[Finding], goal: str | None = Non
         found = [_overcome(finding, handshake) for finding in found]
     if arrived:  # nothing is left to explain, but for what a client refuses at the goal itself
         found = [f if f.exchange == stopped[0].exchange.id else _tolerated(f) for f in found]
+    if faults := faulted.injected(handshake):
+        found = faulted.laid_on_nobody(found, faults, handshake)
     weighed = [finding for finding in found if finding.severity == "error"] if arrived else found
+    weighed = faulted.may_be_cause(weighed, faults) if faults else weighed
     cause = None if connected else _newest_cause(handshake, stopped, weighed, since)
     if cause:
         twins = set(_twins(cause, handshake))
         found = [_consequence(finding, cause, twins, handshake) for finding in found]
     complete = arrived and cause is None
-    unexplained = None if complete else _unexplained(stopped, cause)
+    unexplained = None if complete or (faults and cause is None) else _unexplained(stopped, cause)
     return Verdict(reached(handshake), connected, cause, tuple(found), complete, unexplained)
 
 
@@ -149,6 +152,9 @@ def is_connected(handshake: Handshake, since: int = 0) -> bool:
     refused: set[str | None] = set()
     kinds = (Mcp, Registration, TokenRefresh)
     for stage in sorted((one for kind in kinds for one in handshake.all(kind)), key=lambda stage: stage.exchange.id):
+        if stage.exchange.injected and not (isinstance(stage, TokenRefresh) and stage.ok):
+            state = False  # the client did not get what the server said
+            continue
         under_way = stage.exchange.response is None and stage.exchange.error is None
         if stage.exchange.actor != "client" or under_way or _only_listens(stage) or stage.exchange.id < since:
             continue

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from oauthtap.cli.headless import run_command
 from tests.clients.installed import from_npm
-from tests.clients.process import run_command
 
 SLEEPER = "import subprocess, sys, time; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])"
 ENV = {"PATH": os.environ["PATH"]}

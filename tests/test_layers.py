@@ -12,14 +12,15 @@ import oauthtap
 ROOT = Path(oauthtap.__file__).parent
 
 EDGES = ("oauthtap.cli", "oauthtap.mitm", "oauthtap.render", "oauthtap.session", "oauthtap.har", "oauthtap.logs",
-         "oauthtap.sources", "oauthtap.upstream", "oauthtap.probe", "oauthtap.callback")  # fmt: skip
+         "oauthtap.sources", "oauthtap.upstream", "oauthtap.probe", "oauthtap.callback",
+         "oauthtap.drivers")  # fmt: skip
 """Everything else is the core: no I/O, and no import of any of these."""
 
 PLACES = {
     "mitmproxy": ("oauthtap.mitm",),
     "httpx": ("oauthtap.upstream", "oauthtap.probe"),
     "rich": ("oauthtap.cli", "oauthtap.render"),
-    "platformdirs": ("oauthtap.session", "oauthtap.mitm"),
+    "platformdirs": ("oauthtap.session", "oauthtap.mitm", "oauthtap.cli.installed"),
 }
 
 IO = {

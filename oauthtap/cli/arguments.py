@@ -8,8 +8,10 @@ from typing import Any
 from oauthtap import __version__
 from oauthtap.cli.check import check
 from oauthtap.cli.diff import diff
+from oauthtap.cli.drive import drive
 from oauthtap.cli.explain import explain
 from oauthtap.cli.fix import fix
+from oauthtap.cli.injecting import inject_flag
 from oauthtap.cli.lock import write_lock
 from oauthtap.cli.probe import run as run_probe
 from oauthtap.cli.replay import replay
@@ -17,6 +19,7 @@ from oauthtap.cli.run import run
 from oauthtap.cli.sessions import list_sessions
 from oauthtap.cli.verify import verify
 from oauthtap.cli.watch import watch
+from oauthtap.drivers import drivers
 from oauthtap.render import FORMATS
 from oauthtap.render.comparison import FORMATS as COMPARISONS
 from oauthtap.render.trackers import TRACKERS
@@ -26,6 +29,7 @@ _EXAMPLES = """\
 examples:
   oauthtap --upstream https://mcp.example.com/mcp        stand between client and server, and watch
   oauthtap run -- claude mcp login NAME                  the same without a change to any name
+  oauthtap drive claude-code --upstream URL              the real client without a person; exit 0 when it connects
   oauthtap probe https://mcp.example.com/mcp             walk to it without a client
   oauthtap check ~/capture.har                           judge a recording
   oauthtap diff A B                                      where two recordings part, and why
@@ -58,6 +62,9 @@ def parser() -> argparse.ArgumentParser:
     _watch_flags(top)
     verbs = top.add_subparsers(title="other commands", metavar="COMMAND", parser_class=_Parser)
     _run_flags(verbs.add_parser("run", help="run a client under its real names, through a proxy of its own"))
+    _drive_flags(
+        verbs.add_parser("drive", help="run a real client through the tap, without a person; 0 when it connects")
+    )
     _probe_flags(verbs.add_parser("probe", help="walk to a server without a client, and judge what it answers"))
     _check_flags(verbs.add_parser("check", help="judge a recording: session folder, HAR, .mitm, log, pasted text"))
     explaining = verbs.add_parser("explain", help="what a rule means; without a rule, the list of all")
@@ -159,6 +166,7 @@ def _watch_flags(top: argparse.ArgumentParser) -> None:
     judging = top.add_argument_group("judging")
     _judging_flags(judging)
     _fix_flag(judging)
+    inject_flag(top.add_argument_group("breaking it on purpose"))
 
 
 def _redact_flag(group: Any) -> None:
@@ -211,6 +219,54 @@ def _run_flags(command: argparse.ArgumentParser) -> None:
     _judging_flags(judging)
     _fix_flag(judging)
     command.set_defaults(command=run)
+
+
+_DRIVE = """\
+clients:
+%s
+
+The client is the one on the PATH, else the newest in our cache. Nothing is fetched unless --install says so: then it
+comes from npm or PyPI into the cache, and that one is run.
+
+examples:
+  oauthtap drive claude-code --upstream https://mcp.example.com/mcp
+  oauthtap drive claude-code --upstream URL --fix fixes.toml            is the repair enough?
+  oauthtap drive python-sdk --upstream URL --inject expired-token       what does it do then?
+  oauthtap drive claude-code --install --client-version 2.1.330 --upstream URL --format junit > drive.xml
+
+exit codes: 0 connected; 1 not, or a finding reaches --fail-on; 2 wrong usage, or no such client; 130 interrupted
+"""
+
+
+def _drive_flags(command: argparse.ArgumentParser) -> None:
+    command.description = "Run a real client through the tap, without a person, in a home folder that is thrown away."
+    command.epilog = _DRIVE % "\n".join(f"  {name:<16} {one.title}" for name, one in drivers().items())
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.add_argument("driver", metavar="CLIENT", choices=tuple(drivers()), help="which client, see below")
+    running = command.add_argument_group("the client")
+    running.add_argument("--upstream", metavar="URL", help="the MCP endpoint, as a client would be given it")
+    running.add_argument(
+        "--install", action="store_true", help="fetch it from npm or PyPI into our cache, and run that"
+    )
+    running.add_argument("--client-version", metavar="VERSION", help="exactly this one; `latest`: with --install")
+    running.add_argument("--browser", action="store_true", help="a person signs in, with the real browser")
+    running.add_argument("--timeout", type=float, metavar="S", help="seconds it may take (120; with --browser 300)")
+    running.add_argument("--transport", choices=("http", "sse"), help="default: sse for a URL that ends in /sse")
+    tap = command.add_argument_group("the tap")
+    tap.add_argument("--port", type=int, metavar="N", help="first local port (default: the first free one from 8080)")
+    tap.add_argument("--web", action="store_true", help="show it in mitmweb meanwhile")
+    tap.add_argument("--web-port", type=int, metavar="N", help="port of mitmweb (default: the first free one)")
+    tap.add_argument("--callback", choices=("auto", "relay", "direct"), default="auto", help="as without `drive`")
+    tap.add_argument("--session", metavar="DIR", help="where to record (default: a dated folder)")
+    reach = command.add_argument_group("reaching the upstream")
+    _reach_flags(reach)
+    reach.add_argument("--allow-private", action="store_true", help="follow its documents to private addresses too")
+    judging = command.add_argument_group("judging")
+    _report_flags(judging)
+    _judging_flags(judging)
+    _fix_flag(judging)
+    inject_flag(command.add_argument_group("breaking it on purpose"))
+    command.set_defaults(command=drive)
 
 
 def _reach_flags(reach: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -85,7 +85,7 @@ class Narrator:
             self.warn("Several clients are here at once: from here on a letter says whose a line is.")
         told = row(step.stages)
         rows = line(told, self.ink, step.client), *findings_below(step.findings, self.ink)
-        self.say(*rows, *patched_below(told, self.ink))
+        self.say(*rows, *patched_below(told, self.ink), *injected_below(step))
 
     def findings(self, findings: Iterable[Finding]) -> None:
         """What only shows over time: it came to nothing."""
@@ -128,6 +128,19 @@ class Narrator:
     def end(self, report: Report, folder: Path) -> None:
         """The summary, and where the session lies."""
         self.say("", *summary(report, self.ink), "", f"Session: {folder}", f"Read it again: oauthtap check {folder}")
+
+
+def injected_below(step: Step) -> Iterator[str]:
+    """The line that names an injected fault, with what the client saw where the upstream was not asked."""
+    exchange, shown = step.exchange, step.exchange.shown
+    if exchange.injected is None:
+        return
+    words = f"        injected by oauthtap, as asked: {plain(exchange.injected)}"
+    if shown is None or exchange.response is not None:
+        yield words
+        return
+    asked = "" if step.stage == "authorization-response" else " the server was not asked,"
+    yield f"{words};{asked} the client saw {plain(shown.header('location') or str(shown.status), limit=110)}"
 
 
 def addresses(web: str | None) -> list[str]:

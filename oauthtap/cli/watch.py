@@ -14,6 +14,7 @@ from oauthtap import tunnel, urls
 from oauthtap.cli import own_rules
 from oauthtap.cli.errors import Usage
 from oauthtap.cli.fixing import DOOR, FixFlags
+from oauthtap.cli.injecting import never_met
 from oauthtap.cli.keys import keys
 from oauthtap.cli.narrator import SILENCE, Narrator
 from oauthtap.cli.notebook import Notebook, redacting
@@ -88,6 +89,7 @@ async def _watch(arguments: Namespace) -> None:
         callback=arguments.callback,
         public=_public(arguments),
         fixes=sitting.fixing.fixes,
+        injecting=arguments.inject,
         allow_private=arguments.allow_private,
     )
     ears = Ears(
@@ -209,4 +211,6 @@ class Sitting:
 
     def end(self) -> None:
         """Write what is left to write, and say what was wrong."""
+        for words in never_met(self.arguments.inject):
+            self.narrator.warn(words)
         self.narrator.end(self.notebook.end(time.time()), self.folder)

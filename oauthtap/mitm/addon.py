@@ -97,6 +97,10 @@ class TapAddon:
         )
         sent = self._with_our_callback(passage, self._observer.asks(passage.meant, passage))
         passage.sent = sent.url
+        if (answer := self._observer.instead(flow, passage)) is not None:
+            kind = kind_of(passage.step) if passage.step else "other"
+            flow.response = translate.made(self._renamed(kind, passage, answer))
+            return
         self._observer.tell(unrenamable.in_request(came))
         authorization = is_authorization(passage.meant)
         if authorization and (sentence := self.relay.unrelayed(passage.meant.parts.query)):
@@ -150,6 +154,7 @@ class TapAddon:
             url = meant(waiting, brought.parts.query)
             passage.changed = Request(method=came.method, url=url, headers=headers, body=came.body)
         onward = self.relay.onward(waiting, brought.parts.query, self.origins)
+        onward = self._observer.faults.astray(passage, onward)
         flow.response = _redirect(onward, 302 if came.method == "GET" else 307)
         self._observer.judge(flow, passage)
 
@@ -170,19 +175,21 @@ class TapAddon:
         if passes_unbuffered(flow, repairing=self._observer.repairing):
             head = Response(status=flow.response.status_code, headers=passage.answered)
             if origins := self._opening.wanted("mcp", head, passage):
-                return self._open_then(origins, partial(self._pass_on, flow, passage, head))
+                return self._open_then(origins, partial(self._pass_on, flow, passage, head), passage)
             self._pass_on(flow, passage, head)
         return None
 
-    async def _open_then(self, origins: list[str], go_on: Callable[[], None]) -> None:
-        """An origin has to be there before the client hears of it."""
+    async def _open_then(self, origins: list[str], go_on: Callable[[], None], passage: Passage) -> None:
+        """An origin has to be there before the client hears of it; and an answer may be held back on purpose."""
         await self._opening.open(origins)
+        await self._observer.faults.held(passage)
         go_on()
 
     def _pass_on(self, flow: http.HTTPFlow, passage: Passage, head: Response) -> None:
         assert flow.response is not None
         flow.response.headers = http.Headers(_bytes(self._renamed_headers(passage, head)))
         start(flow, passage, lambda: self.origins, lambda: self._observer.judge_stream(flow, passage, ended=False))
+        self._observer.faults.cut(flow, passage, head)
 
     def response(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Observe, repair, rename. Waits only where an origin is named for the first time."""
@@ -194,6 +201,7 @@ class TapAddon:
         elif not passage.made:
             return self._answer(flow, passage)
         self._observer.finished(flow, passage)
+        self._observer.faults.ended(flow, passage)
         return None
 
     def _answer(self, flow: http.HTTPFlow, passage: Passage) -> Awaitable[None] | None:
@@ -203,9 +211,12 @@ class TapAddon:
         error = translate.unreadable(flow.response)
         repaired = self._observer.judge(flow, passage, original, error=error) or original
         kind = kind_of(passage.step) if passage.step else "other"
+        if passage.fault is not None:
+            self._learn(kind, passage, original)
         give = partial(self._give, flow, passage, came, kind, repaired)
-        if origins := self._opening.wanted(kind, repaired, passage):
-            return self._open_then(origins, give)
+        origins = self._opening.wanted(kind, repaired, passage)
+        if origins or self._observer.faults.holds(passage):
+            return self._open_then(origins, give, passage)
         give()
         return None
 

@@ -46,6 +46,8 @@ def annotate_later(flow: http.HTTPFlow, step: Step) -> None:
 def comment(step: Step, worst: list[Finding]) -> str:
     """The verdict first: only the beginning fits into the list, where the marker tells how bad it is."""
     changed = list(patched(row(step.stages))) if step.exchange.patched_by else []
+    if fault := step.exchange.injected:
+        changed = [f"injected by oauthtap: {plain(fault)}", *changed]
     if not worst:
         return "\n".join([f"{'patched' if changed else 'ok'} · {step.stage}", *changed])
     lines = [f"{worst[0].rule} · {'patched · ' if changed else ''}{step.stage}", *changed]

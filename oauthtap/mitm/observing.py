@@ -10,9 +10,11 @@ from functools import partial
 from mitmproxy import http
 
 from oauthtap import tunnel
+from oauthtap.injecting import Injecting
 from oauthtap.mending import Fixes
 from oauthtap.mitm import translate
 from oauthtap.mitm.annotate import annotate
+from oauthtap.mitm.faults import Faults
 from oauthtap.mitm.translate import Passage
 from oauthtap.origins import PUBLIC
 from oauthtap.relay import restored
@@ -44,7 +46,9 @@ class Observer:
         ears: Ears,
         fixes: Fixes | None = None,
         keeps: Callable[[Exchange], bool] = lambda exchange: True,
+        injecting: Injecting | None = None,
     ) -> None:
+        self.faults = Faults(tap, injecting, self.note)
         self._tap, self.ears, self._fixes, self._keeps = tap, ears, fixes or Fixes(), keeps
         self._noted: set[str] = set()
         self._were_on: tuple[str, ...] = ()
@@ -68,9 +72,10 @@ class Observer:
             exchange = exchange.with_(fixes=self._were_on)
         if passage.changed is not None:
             exchange = exchange.with_(sent=passage.changed, patched_by=passage.changed_by)
+        exchange = self.faults.marked(exchange, passage)
         passage.repaired = response
         # What has passed already cannot be changed any more.
-        mends = response is not None and passage.copy is None and self._fixes.on
+        mends = response is not None and passage.copy is None and (self._fixes.on or passage.fault)
         step = self._tap.feed(exchange, partial(self._mend, passage) if mends else None)
         passage.step = step
         annotate(flow, step)
@@ -88,6 +93,9 @@ class Observer:
             self.note(f"A fix could not be laid over exchange {step.exchange.id}: {type(problem).__name__}.")
             return None
         self._tell(names)
+        faulty = self.faults.laid_over(passage, passage.repaired)
+        if faulty is not passage.repaired and passage.fault is not None:
+            passage.repaired, names = faulty, (*names, f"--inject {passage.fault.injection.name}")
         if not names:
             return None
         return step.exchange.with_(shown=passage.repaired, patched_by=(*step.exchange.patched_by, *names))
@@ -95,7 +103,17 @@ class Observer:
     @property
     def repairing(self) -> bool:
         """Answers may be changed, so they have to be waited for."""
-        return self._fixes.on
+        return self._fixes.on or self.faults.pending
+
+    def instead(self, flow: http.HTTPFlow, passage: Passage) -> Response | None:
+        """The answer of an injected fault that takes the upstream's place, in upstream names; None to ask it."""
+        if not self.faults.pending or passage.meant is None:
+            return None
+        answer = self.faults.instead(translate.exchange(flow, passage.meant, None, took=None), passage)
+        if answer is not None:
+            passage.made = True
+            self.judge(flow, passage)
+        return answer
 
     def asks(self, request: Request, passage: Passage, *, stages: tuple[str, ...] = (), **values: str) -> Request:
         """The request as it goes on, its parameters changed where a fix says so. What is judged stays the client's."""

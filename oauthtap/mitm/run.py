@@ -85,7 +85,7 @@ def assembled(settings: Settings, tap: Tap, ears: Ears) -> Pieces:
     if not origin.startswith(("http://", "https://")):
         raise StartupError(f"{settings.upstream} is no http or https URL. Try: --upstream https://…")
     known, relay = _ports(settings, origin)
-    observer = Observer(tap, ears, settings.fixes or Fixes(frozenset(settings.fix)))
+    observer = Observer(tap, ears, settings.fixes or Fixes(frozenset(settings.fix)), injecting=settings.injecting)
     hops = Hops(settings.upstream, settings.connect_to, private=settings.allow_private)
     opening = Opening(Origins({origin: settings.port}, settings.public), Listeners(known), hops, observer)
     addon = TapAddon(observer, opening, relay, hops, remember=known.remember)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from platformdirs import user_state_path
 
+from oauthtap.injecting import Injecting
 from oauthtap.mending import Fixes
 from oauthtap.relay import Callback
 
@@ -38,6 +39,8 @@ class Settings:
     """All that is switched on; `fix` alone when None. May change while the tap runs."""
     public: Mapping[int, str] = field(default_factory=dict)
     """Local port to the public origin from which a tunnel leads to it."""
+    injecting: Injecting | None = None
+    """Faults to make, each once; empties itself while the tap runs."""
     allow_private: bool = False
     """Documents of a public upstream may name private addresses."""
     state: Path = field(default_factory=lambda: user_state_path("oauthtap"))

@@ -9,6 +9,7 @@ from mitmproxy import http
 from mitmproxy.net import encoding
 from mitmproxy.net.http.status_codes import RESPONSES
 
+from oauthtap.injecting import Fault
 from oauthtap.relay import Swap
 from oauthtap.streams import Copy, Events
 from oauthtap.tap import Step
@@ -51,6 +52,8 @@ class Passage:
     """The answer as the client is to get it, in upstream names, once it was judged."""
     step: Step | None = None
     """What the exchange turned out to be, once it was judged."""
+    fault: Fault | None = None
+    """The fault that was injected here (`--inject`)."""
 
 
 def asked(flow: http.HTTPFlow, local: str) -> Request:
@@ -134,6 +137,11 @@ def put_response(flow: http.HTTPFlow, before: Response, after: Response) -> None
         flow.response.headers = _headers(after.headers)
     if after.body != before.body:
         flow.response.text = after.body
+
+
+def made(answer: Response) -> http.Response:
+    """An answer of ours."""
+    return http.Response.make(answer.status, (answer.body or "").encode(), _headers(answer.headers))
 
 
 def lines(message: http.Message) -> Pairs:

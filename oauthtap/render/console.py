@@ -9,7 +9,19 @@ from textwrap import wrap
 
 from oauthtap.findings import RANK, Finding, Severity
 from oauthtap.plain import plain
-from oauthtap.render.words import MARK, STAGE, WHO, attempts, client, cured, others, outcome, patched
+from oauthtap.render.words import (
+    MARK,
+    STAGE,
+    WHO,
+    attempts,
+    client,
+    cured,
+    faults,
+    no_cause,
+    others,
+    outcome,
+    patched,
+)  # fmt: skip
 from oauthtap.report import SECRETS_KEPT, Report, Step
 from oauthtap.stages import Because
 from oauthtap.wire import Exchange
@@ -90,7 +102,8 @@ def _answers(report: Report, ink: Ink) -> Iterator[str]:
             if finding.consequence_of == cause.rule:
                 yield from _wrapped(f"Follows from it: {plain(finding.message)}", "  ")
     elif report.exchanges and not report.connected and not report.complete:
-        yield "No single cause stands out."
+        yield no_cause(report)
+    yield from map(plain, faults(report))
     if report.standstill and report.exchanges:
         still = report.standstill
         yield ""
@@ -111,6 +124,7 @@ def line(step: Step, ink: Ink = PLAIN, whose: str = "") -> str:
     took = f"{step.took * 1000:6.0f} ms" if step.took is not None else " " * 9
     mark = "  (a guess)" if step.because and step.because.guess else ""
     mark = "  (our own look)" if step.actor == "reporter" else mark
+    mark += f"  (injected: {plain(step.injected)})" if step.injected else ""
     url = plain(step.url, limit=110)
     return f"{step.id:>4}{whose:<1} {step.stage:<24} {step.method:<6} {ink(style, status)} {took}  {url}{mark}"
 

@@ -9,7 +9,19 @@ from oauthtap.findings import Finding
 from oauthtap.plain import plain
 from oauthtap.render import deploying
 from oauthtap.render.console import reason
-from oauthtap.render.words import MARK, STAGE, WHO, attempts, client, cured, others, outcome, parties, quoted
+from oauthtap.render.words import (
+    MARK,
+    STAGE,
+    WHO,
+    attempts,
+    client,
+    cured,
+    faults,
+    others,
+    outcome,
+    parties,
+    quoted,
+)  # fmt: skip
 from oauthtap.report import SECRETS_KEPT, Report
 from oauthtap.wire import Exchange
 
@@ -29,7 +41,7 @@ def _head(report: Report) -> Iterator[str]:
     yield f"- Server: {code(report.upstream or 'unknown')}"
     yield f"- Client: {code(client(report.client))}"
     yield f"- MCP revision: {report.revision or 'none named'}"
-    yield from (f"- {code_words(note)}" for note in report.notes)
+    yield from (f"- {code_words(note)}" for note in (*faults(report), *report.notes))
     yield f"- Outcome: **{outcome(report)}**"
     if report.attempts:
         yield f"- Sign-ins: {code_words(attempts(report))}"
@@ -96,6 +108,7 @@ def walk(report: Report) -> Iterator[str]:
     for step in report.exchanges:
         number = f"{step.id} {letters.get(step.id, '')}".rstrip()
         answer = step.status if step.status is not None else plain(step.error or "none", limit=60)
+        answer = f"{answer} (injected: {code(step.injected)})" if step.injected else answer
         yield f"| {number} | {step.stage} | {code(f'{step.method} {step.url}')} | {answer} | {reason(step.because)} |"
     yield ""
 

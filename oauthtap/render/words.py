@@ -122,6 +122,20 @@ def client(named: Client | None) -> str:
     return f"{named.name} {named.version or ''}".strip() if named else "an unknown client"
 
 
+def no_cause(report: Report) -> str:
+    """Why a handshake that came to nothing has no cause, in one sentence."""
+    if report.injected:
+        return "It stopped after a fault that oauthtap itself injected: nothing is laid on anybody."
+    return "No single cause stands out."
+
+
+def faults(report: Report) -> list[str]:
+    """A sentence for every fault that oauthtap itself made."""
+    return [
+        f"oauthtap injected {f.name} in exchange {f.exchange}, as asked. {f.says}".rstrip() for f in report.injected
+    ]
+
+
 def others(report: Report) -> list[tuple[str, list[str]]]:
     """What other clients would do with this server: a heading, and a line for each client or reason."""
     rest = [outlook for outlook in report.clients if not outlook.recorded]

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from oauthtap.cli.headless import Ran, run_command
 from tests.clients.installed import versions
-from tests.clients.process import Ran, run_command
 
 Transport = Literal["http", "sse"]
 HERE = Path(__file__).parent

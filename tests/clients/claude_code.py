@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 
+from oauthtap.drivers import drivers
 from tests.clients import HERE, Sandbox, Transport
 from tests.clients.installed import from_npm
 
-QUIET = {
-    "DISABLE_TELEMETRY": "1",
-    "DISABLE_AUTOUPDATER": "1",
-    "DISABLE_ERROR_REPORTING": "1",
-    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-}
+DRIVER = drivers()["claude-code"]
 NAME = "bed"
 FEBRUARY_2026 = ("claude-code-2.1.54", "@anthropic-ai/claude-code@2.1.54")
 """The first that signs in without a person before its screen; of the versions before, none does."""
@@ -23,17 +18,17 @@ FEBRUARY_2026 = ("claude-code-2.1.54", "@anthropic-ai/claude-code@2.1.54")
 def drive(sandbox: Sandbox, url: str, transport: Transport) -> tuple[bool, tuple[str, ...]]:
     """`claude mcp add`, `claude mcp login` on a terminal (else it opens no browser), `claude mcp get`."""
     claude = from_npm("claude-code", "@anthropic-ai/claude-code@latest") / ".bin" / "claude"
-    sandbox.env.update(QUIET)
+    sandbox.env.update(DRIVER.env)
     sandbox.run(claude, "mcp", "add", "--transport", transport, NAME, url, at_home=True)
     sandbox.run(claude, "mcp", "login", NAME, terminal=True)
     state = sandbox.run(claude, "mcp", "get", NAME).said
-    return bool(re.search(r"\bConnected\b", state)), ()
+    return DRIVER.is_connected(state, 0), ()
 
 
 def drive_embedded(sandbox: Sandbox, url: str, transport: Transport) -> tuple[bool, tuple[str, ...]]:
     """An older one, before `claude mcp login`: signed in over its control channel, as by an editor."""
     claude = from_npm(*FEBRUARY_2026) / ".bin" / "claude"
-    sandbox.env.update(QUIET)
+    sandbox.env.update(DRIVER.env)
     sandbox.run(claude, "mcp", "add", "--transport", transport, NAME, url, at_home=True)
     ran = sandbox.run(sys.executable, HERE / "programs" / "claude_code_control.py", claude, NAME)
     return ran.code == 0, tuple(tools_in(ran.said))

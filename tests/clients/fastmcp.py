@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from tests.clients import Sandbox, Transport
+from tests.clients import HERE, Sandbox, Transport
 from tests.clients.installed import from_pypi
-from tests.clients.python_sdk import drive as drive_program
+from tests.clients.python_sdk import listed
 
 
 def drive(sandbox: Sandbox, url: str, transport: Transport) -> tuple[bool, tuple[str, ...]]:
     """The newest fastmcp; its own files stay in the sandbox."""
     sandbox.env["FASTMCP_HOME"] = str(sandbox.home)
-    return drive_program(sandbox, from_pypi("fastmcp", "fastmcp"), "fastmcp_client.py", url, transport)
+    ran = sandbox.run(from_pypi("fastmcp", "fastmcp"), HERE / "programs" / "fastmcp_client.py", url, transport)
+    return ran.code == 0, listed(ran.said)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from tests.clients import HERE, Sandbox, Transport
+from oauthtap.drivers import PROGRAMS, drivers
+from tests.clients import Sandbox, Transport
 from tests.clients.installed import from_npm, node
-from tests.clients.python_sdk import listed
-
-STRATEGY = {"http": "http-first", "sse": "sse-only"}
+from tests.clients.python_sdk import CALL, listed
 
 
 def drive(sandbox: Sandbox, url: str, transport: Transport) -> tuple[bool, tuple[str, ...]]:
     """`--enable-proxy`, because without it no proxy variable is heeded."""
     remote = from_npm("mcp-remote", "mcp-remote@latest") / ".bin" / "mcp-remote"
-    flags = ["--transport", STRATEGY[transport], "--enable-proxy"]
-    ran = sandbox.run(sys.executable, HERE / "programs" / "stdio.py", remote, url, *flags, path=node(22))
-    return ran.code == 0, listed(ran.said)
+    flags = ["--transport", drivers()["mcp-remote"].transports[transport], "--enable-proxy"]
+    ran = sandbox.run(sys.executable, PROGRAMS / "stdio.py", "--call", *CALL, remote, url, *flags, path=node(22))
+    return ran.code == 0 and "CALLED 5\n" in ran.said, listed(ran.said)

@@ -8,24 +8,30 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.clients import HERE, Sandbox, Transport
+from oauthtap.drivers import PROGRAMS
+from tests.clients import Sandbox, Transport
 from tests.clients.installed import from_pypi
+
+CALL = ("add", '{"a": 2, "b": 3}')
+"""The bed's one tool, and what it is called with."""
 
 
 def drive_1(sandbox: Sandbox, url: str, transport: Transport) -> tuple[bool, tuple[str, ...]]:
     """The last 1.x."""
-    return drive(sandbox, from_pypi("mcp1", "mcp<2"), "python_sdk_1.py", url, transport)
+    return drive(sandbox, from_pypi("mcp1", "mcp<2"), PROGRAMS / "python_sdk_1.py", url, transport)
 
 
 def drive_2(sandbox: Sandbox, url: str, transport: Transport) -> tuple[bool, tuple[str, ...]]:
     """The newest 2.x."""
-    return drive(sandbox, from_pypi("mcp2", "mcp>=2,<3"), "python_sdk_2.py", url, transport)
+    return drive(sandbox, from_pypi("mcp2", "mcp>=2,<3"), PROGRAMS / "python_sdk_2.py", url, transport)
 
 
-def drive(sandbox: Sandbox, python: Path, program: str, url: str, transport: Transport) -> tuple[bool, tuple[str, ...]]:
-    """Run one of the programs, which print `TOOLS` and a JSON list once they have signed in."""
-    ran = sandbox.run(python, HERE / "programs" / program, url, transport)
-    return ran.code == 0, listed(ran.said)
+def drive(
+    sandbox: Sandbox, python: Path, program: Path, url: str, transport: Transport
+) -> tuple[bool, tuple[str, ...]]:
+    """Run one of the product's programs, which print `TOOLS` and what the tool said once they have signed in."""
+    ran = sandbox.run(python, program, url, transport, *CALL)
+    return ran.code == 0 and "CALLED 5\n" in ran.said, listed(ran.said)
 
 
 def listed(said: str) -> tuple[str, ...]:

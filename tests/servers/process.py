@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tests.clients.process import ESCAPES, end
+from oauthtap.cli.headless import ESCAPES, end
 from tests.servers.heard import Heard, heard
 
 PATIENCE = 90.0

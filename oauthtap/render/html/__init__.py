@@ -18,7 +18,7 @@ from oauthtap.render.html.below import below
 from oauthtap.render.html.exchange import Part, Row, row
 from oauthtap.render.html.tags import Child, tag, words
 from oauthtap.render.lanes import Legs, legs
-from oauthtap.render.words import STAGE, WHO, attempts, client, cured, outcome
+from oauthtap.render.words import STAGE, WHO, attempts, client, cured, faults, no_cause, outcome
 from oauthtap.report import SECRETS_KEPT, Report
 from oauthtap.wire import Exchange
 
@@ -105,7 +105,8 @@ def head(report: Report) -> Iterator[Child]:
     yield tag("dl", *_answers(report), class_="answers")
     yield tag(
         "p", tag("code", report.upstream or "unknown server"), " · ", client(report.client),
-        f" · MCP {report.revision or 'unnamed'}", *(f" · {text}" for text in report.notes), class_="fine",
+        f" · MCP {report.revision or 'unnamed'}", *(f" · {text}" for text in (*faults(report), *report.notes)),
+        class_="fine",
     )  # fmt: skip
 
 
@@ -150,7 +151,7 @@ def _answers(report: Report) -> Iterator[Child]:
                       tag("code", finding.rule), class_="fine"))  # fmt: skip
     if cause is None:
         helped = ", with these fixes on" if cured(report) else ""
-        nothing = f"Nothing stopped it{helped}." if report.connected else "No single cause stands out."
+        nothing = f"Nothing stopped it{helped}." if report.connected else no_cause(report)
         yield _answer("Cause", nothing)
         return
     place = tag("a", f"exchange {cause.exchange}", href=f"#x{cause.exchange}") if cause.exchange else None

@@ -118,7 +118,9 @@ def _inside(one: Row) -> list[Child]:
     answered = [finding for finding in placed if finding.at.startswith("response")]
     pieces += [tag("ul", *(tag("li", words(text)) for text in patched(step)), class_="patches")] if step.patched else []
     columns = [*_requests(exchange, asked), *_answers(exchange, answered)]
-    if exchange.response is None:
+    if exchange.response is None and exchange.injected and exchange.shown:
+        columns.append(_column("What the client got (injected)", sheet(response_lines(exchange.shown), ())))
+    elif exchange.response is None:
         why = exchange.error or "The answer did not pass here, or is still under way."
         columns.append(_column("No answer", [tag("p", why), *map(note, answered)]))
     elif exchange.error:

@@ -1,18 +1,23 @@
-"""A small stdio MCP client: `stdio.py COMMAND...` starts the server, lists tools, calls one, prints `TOOLS`."""
+"""A small stdio MCP client: `stdio.py COMMAND...` starts the server, lists its tools and prints `TOOLS`.
+
+`stdio.py --call TOOL JSON COMMAND...` calls one as well, and prints `CALLED`.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import queue
 import subprocess
 import sys
 import threading
 from typing import IO, Any
 
-PATIENCE = 45.0
+PATIENCE = 20 + float(os.environ.get("OAUTHTAP_PATIENCE", "25"))
 
 
 def main(command: list[str]) -> int:
+    call, command = (command[1:3], command[3:]) if command[:1] == ["--call"] else ([], command)
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, errors="replace")
     assert server.stdin
     assert server.stdout
@@ -27,12 +32,13 @@ def main(command: list[str]) -> int:
         raise SystemExit("the server ended before it answered")
 
     try:
-        client = {"name": "oauthtap-bed", "version": "1.0.0"}
+        client = {"name": "oauthtap-drive", "version": "1.0.0"}
         ask(1, "initialize", protocolVersion="2025-06-18", capabilities={}, clientInfo=client)
         send(server.stdin, {"jsonrpc": "2.0", "method": "notifications/initialized"})
         tools = [tool["name"] for tool in ask(2, "tools/list")["tools"]]
-        called = ask(3, "tools/call", name="add", arguments={"a": 2, "b": 3})
-        assert called["content"][0]["text"] == "5", called
+        if call:
+            called = ask(3, "tools/call", name=call[0], arguments=json.loads(call[1]))
+            print("CALLED", called["content"][0]["text"], flush=True)
         print("TOOLS", json.dumps(tools), flush=True)
     finally:
         server.kill()

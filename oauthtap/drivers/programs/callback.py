@@ -8,10 +8,30 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+import sys
+from collections.abc import Coroutine
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-PATIENCE = 25.0
+PATIENCE = float(os.environ.get("OAUTHTAP_PATIENCE", "25"))
+"""Seconds that a sign-in may take; `oauthtap drive` says how long it will wait itself."""
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run it to its end. What went wrong is said in a line for each error, without the way there; exit code 1 then."""
+    try:
+        asyncio.run(asyncio.wait_for(work, 20 + PATIENCE))
+    except Exception as problem:
+        for error in errors(problem):
+            print(f"FAILED {type(error).__name__}: {error}", flush=True)
+        sys.exit(1)
+
+
+def errors(problem: BaseException) -> list[BaseException]:
+    """The errors in a group of groups."""
+    if isinstance(problem, BaseExceptionGroup):
+        return [error for one in problem.exceptions for error in errors(one)]
+    return [problem]
 
 
 class Callback:

@@ -1,12 +1,11 @@
-"""Signs in with the Python SDK 1.x, lists tools and calls one: `python_sdk_1.py URL http|sse`."""
+"""Signs in with the Python SDK 1.x and lists tools: `python_sdk_1.py URL http|sse [TOOL JSON]` calls one as well."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 
-from callback import Callback, Memory
+from callback import Callback, Memory, run
 from mcp import ClientSession
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.sse import sse_client
@@ -14,7 +13,7 @@ from mcp.client.streamable_http import streamablehttp_client
 from mcp.shared.auth import OAuthClientMetadata
 
 
-async def main(url: str, transport: str) -> None:
+async def main(url: str, transport: str, *call: str) -> None:
     callback = Callback()
     await callback.start()
 
@@ -22,16 +21,17 @@ async def main(url: str, transport: str) -> None:
         answer = await callback.wait()
         return answer["code"], answer.get("state")
 
-    described = OAuthClientMetadata(client_name="oauthtap bed, Python SDK 1", redirect_uris=[callback.uri])
+    described = OAuthClientMetadata(client_name="oauthtap drive, Python SDK 1", redirect_uris=[callback.uri])
     auth = OAuthClientProvider(url, described, Memory(), callback.open_browser, response)
     opened = sse_client(url, auth=auth) if transport == "sse" else streamablehttp_client(url, auth=auth)
     async with opened as streams, ClientSession(streams[0], streams[1]) as session:
         await session.initialize()
         tools = [tool.name for tool in (await session.list_tools()).tools]
-        called = await session.call_tool("add", {"a": 2, "b": 3})
-        assert called.content[0].text == "5", called
+        if call:
+            called = await session.call_tool(call[0], json.loads(call[1]))
+            print("CALLED", called.content[0].text, flush=True)
         print("TOOLS", json.dumps(tools), flush=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(asyncio.wait_for(main(*sys.argv[1:]), 45))
+    run(main(*sys.argv[1:]))

@@ -1,0 +1,228 @@
+"""`oauthtap drive CLIENT --upstream URL`: a real client through the tap, without a person, from start to verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+import time
+import webbrowser
+from argparse import Namespace
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from oauthtap.cli import installed, own_rules
+from oauthtap.cli.errand import Errand, Spoken
+from oauthtap.cli.errors import Usage
+from oauthtap.cli.fixing import FixFlags
+from oauthtap.cli.injecting import never_met
+from oauthtap.cli.narrator import Narrator, addresses
+from oauthtap.cli.notebook import Notebook
+from oauthtap.cli.reaching import endpoint, reach
+from oauthtap.clients import profiles
+from oauthtap.drivers import Driver, Transport, drivers
+from oauthtap.findings import RANK
+from oauthtap.plain import plain
+from oauthtap.render import FORMATS
+from oauthtap.report import Report
+from oauthtap.session import SessionError, default_folder
+from oauthtap.tap import Step, Tap
+from oauthtap.upstream import look
+
+if TYPE_CHECKING:
+    from oauthtap.mitm.run import Ready
+    from oauthtap.mitm.settings import Settings
+
+_SETTLE = 0.5
+"""Seconds that the last answers get to be heard, once the client has ended."""
+_ALONE, _WITH_A_PERSON = 120.0, 300.0
+"""Seconds that a client may take, where nobody says how many."""
+_LAST_LINES = 12
+_PORT, _WEB_PORT = 8080, 8081
+INTERRUPTED = 130
+
+
+def drive(arguments: Namespace) -> int:
+    """Run the client. Gives 0 when it connected (and no finding reaches `--fail-on`), 1 when not."""
+    if sys.platform == "win32":
+        raise Usage("drive needs Linux or macOS. Try: oauthtap --upstream https://mcp.example.com/mcp")
+    driver = drivers()[arguments.driver]
+    if not arguments.upstream:
+        raise Usage(f"name the server. Try: oauthtap drive {driver.name} --upstream https://mcp.example.com/mcp")
+    endpoint(arguments.upstream, f"oauthtap drive {driver.name} --upstream")
+    if arguments.timeout is not None and not 0 < arguments.timeout < 1e6:
+        raise Usage("--timeout is a number of seconds above zero. Try: --timeout 120")
+    reach(arguments)
+    own_rules.load(arguments.rules)
+    FixFlags(arguments)
+    narrator = Narrator(sys.stdout if arguments.format == "console" else sys.stderr)
+    found = installed.client(driver, arguments.client_version, install=arguments.install, say=narrator.say)
+    try:
+        with tempfile.TemporaryDirectory(prefix="oauthtap-drive-", ignore_cleanup_errors=True) as folder:
+            return asyncio.run(Driven(arguments, driver, found, Path(folder), narrator).run())
+    except SessionError as problem:
+        raise Usage(str(problem)) from None
+
+
+class Driven:
+    """One run, from its start to its report. `private`: a folder that is gone afterwards."""
+
+    def __init__(
+        self, arguments: Namespace, driver: Driver, found: installed.Client, private: Path, narrator: Narrator
+    ) -> None:
+        self.arguments, self.driver, self.client, self.narrator = arguments, driver, found, narrator
+        self.tap = Tap(arguments.upstream, arguments.revision, arguments.client, profiles())
+        self.folder = Path(arguments.session) if arguments.session else default_folder(arguments.upstream)
+        self.notebook = Notebook(self.tap, self.folder, arguments.upstream, arguments, narrator.warn)
+        self.stop = asyncio.Event()
+        home = private / "home"
+        home.mkdir()
+        self.state = private / "state"
+        patience = arguments.timeout or (_WITH_A_PERSON if arguments.browser else _ALONE)
+        self.errand = Errand(driver, found, home, reach(arguments), arguments.browser, patience)
+
+    async def run(self) -> int:
+        """Tap, client, report. Gives the exit code."""
+        from oauthtap.mitm.observing import Ears  # mitmproxy takes a second to import: only when needed
+        from oauthtap.mitm.run import serve
+        from oauthtap.mitm.settings import StartupError
+
+        self._loop = asyncio.get_running_loop()
+        self.errand.on_page = self._on_page
+        standing: asyncio.Future[Ready] = self._loop.create_future()
+        ears = Ears(self._on_step, self.notebook.add_flow, self.narrator.listener, self.narrator.warn)
+        try:
+            tap: asyncio.Future[Any] = asyncio.ensure_future(
+                serve(self._settings(), self.tap, ears, on_ready=standing.set_result, stop=self.stop)
+            )
+            await asyncio.wait([tap, standing], return_when=asyncio.FIRST_COMPLETED)
+            connected = await self._client(standing.result(), tap) if standing.done() else False
+            self.stop.set()
+            await tap
+        except StartupError as problem:
+            self.notebook.abandon()
+            raise Usage(f"cannot start: {problem}") from None
+        return self._end(connected)
+
+    def _settings(self) -> Settings:
+        from oauthtap.mitm.ports import next_free
+        from oauthtap.mitm.settings import Settings
+
+        asked = self.arguments
+        port = asked.port or next_free(_PORT, {_WEB_PORT})
+        return Settings(
+            upstream=asked.upstream,
+            port=port,
+            web=asked.web,
+            web_port=asked.web_port or (next_free(_WEB_PORT, {port}) if asked.web else _WEB_PORT),
+            ca=asked.ca,
+            insecure=asked.insecure,
+            connect_to=tuple(asked.connect_to),
+            callback=asked.callback,
+            fixes=FixFlags(asked).fixes,
+            injecting=asked.inject,
+            allow_private=asked.allow_private,
+            state=self.state,
+        )
+
+    # --- while it runs
+
+    async def _client(self, ready: Ready, tap: asyncio.Future[Any]) -> bool:
+        """The client's whole run; it ends early where the tap does (Ctrl-C)."""
+        self._banner(ready)
+        await self._look()
+        errand = asyncio.ensure_future(asyncio.to_thread(self.errand.run, ready.url, self._transport()))
+        await asyncio.wait([errand, tap], return_when=asyncio.FIRST_COMPLETED)
+        self.errand.ending = not errand.done()
+        try:
+            connected = await errand
+        except OSError as problem:
+            self.errand.why_ended = f"it cannot be started: {plain(problem.strerror or str(problem))}"
+            return False
+        await asyncio.wait([tap], timeout=_SETTLE)
+        return connected
+
+    def _banner(self, ready: Ready) -> None:
+        name = f"{self.driver.title} {plain(self.client.version or '')}".strip()
+        self.narrator.say(
+            "",
+            f"  {name} signs in at {plain(self.arguments.upstream)}",
+            f"  through {ready.url}  ({plain(self.client.source)})",
+            *addresses(ready.web_url),
+            f"  Session:  {self.folder}",
+            "",
+        )
+
+    async def _look(self) -> None:
+        """Our own look before the client comes: some clients skip the 401, and it says a lot."""
+        found = await look(self.arguments.upstream, reach(self.arguments))
+        if found.words:
+            self.narrator.warn(found.words)
+        if found.exchange:
+            self.notebook.take(found.exchange, self._on_step)
+
+    def _on_step(self, step: Step) -> None:
+        self.notebook.add(step)
+        self.notebook.never_in_the_way(partial(self.narrator.step, step))
+
+    def _on_page(self, url: str) -> None:
+        """Called from the client's thread."""
+        self._loop.call_soon_threadsafe(self._open, url)
+
+    def _open(self, url: str) -> None:
+        self.narrator.say("  Sign in with your browser. If none opens, go to:", f"  {plain(url, limit=4000)}")
+        self._loop.run_in_executor(None, webbrowser.open, url)
+
+    def _transport(self) -> Transport:
+        if self.arguments.transport:
+            chosen: Transport = self.arguments.transport
+            return chosen
+        return "sse" if urlsplit(self.arguments.upstream).path.rstrip("/").endswith("/sse") else "http"
+
+    # --- when it has ended
+
+    def _end(self, connected: bool) -> int:
+        for words in never_met(self.arguments.inject):
+            self.narrator.warn(words)
+        self.narrator.say("", *self._last_words())
+        report = self.notebook.end(time.time())
+        if self.arguments.format == "console":
+            self.narrator.end(report, self.folder)
+        else:
+            exchanges = tuple(step.exchange for step in self.tap.steps)
+            sys.stdout.write(FORMATS[self.arguments.format](report, exchanges))
+            self.narrator.say(f"Session: {self.folder}")
+        self.narrator.say(self._verdict(connected))
+        if self.errand.why_ended == "it was interrupted":
+            return INTERRUPTED
+        return 0 if connected and not self._fails(report) else 1
+
+    def _verdict(self, connected: bool) -> str:
+        name = f"{self.driver.title} {plain(self.client.version or '')}".strip()
+        if connected:
+            return f"{name}: connected."
+        why = f": {plain(self.errand.why_ended, limit=300)}" if self.errand.why_ended else ""
+        return f"{name}: did not connect{why or ' (its own words are above)'}."
+
+    def _fails(self, report: Report) -> bool:
+        worst, limit = report.worst, self.arguments.fail_on
+        return bool(limit and worst and RANK[worst] <= RANK[limit])
+
+    def _last_words(self) -> Iterator[str]:
+        """What the client said last, command by command, without what was secret on the wire."""
+        for spoken in self.errand.spoken:
+            yield f"{self.driver.title} said, to {_shown(spoken)}:"
+            said = self.tap.redactor.sweep(spoken.said)
+            lines = [line.rstrip() for line in said.splitlines() if line.strip()]
+            yield from (f"  | {plain(line, limit=200)}" for line in lines[-_LAST_LINES:] or ["(nothing)"])
+        yield ""
+
+
+def _shown(spoken: Spoken) -> str:
+    """The command as a person would type it, and how it ended."""
+    words = [Path(word).name if word.startswith("/") else word for word in spoken.words]
+    ended = "ended by us" if spoken.code is None else f"exit {spoken.code}"
+    return plain(f"`{' '.join(words)}` ({ended})", limit=200)

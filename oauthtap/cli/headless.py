@@ -1,0 +1,154 @@
+"""One command of a foreign program, run without a person: exactly this environment, a limit in time, nothing left over.
+
+Knows processes and pseudo-terminals; knows no proxy and no OAuth.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_=>78])")
+_LOOK = 0.05
+"""Seconds between two looks at whether it is to end."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command said, and how it ended."""
+
+    code: int | None
+    """Its exit code, negative for a signal; None when it was ended by us."""
+    said: str
+    """Output and errors as one text, without escape sequences."""
+
+
+def run_command(
+    command: Sequence[str | Path],
+    env: Mapping[str, str],
+    *,
+    folder: Path,
+    timeout: float,
+    terminal: bool = False,
+    typed: str = "",
+    unwanted: Callable[[], bool] = lambda: False,
+) -> Ran:
+    """Run it in `folder` for at most `timeout` seconds, or until `unwanted` says so; blocks meanwhile.
+
+    `terminal`: on a pseudo-terminal of its own; `typed`: what it reads otherwise. Its process group and
+    all its descendants are ended before this returns. Raises OSError when it cannot be started.
+    """
+    ours, theirs = pty.openpty() if terminal else os.pipe()
+    try:
+        process = subprocess.Popen(
+            [str(word) for word in command],
+            env=dict(env),
+            cwd=folder,
+            stdin=theirs if terminal else subprocess.PIPE,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+    except OSError:
+        os.close(ours)
+        raise
+    finally:
+        os.close(theirs)
+    if process.stdin:
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(typed.encode())
+            process.stdin.close()
+    until = time.monotonic() + timeout
+    try:
+        said = _heard(ours, process, lambda: time.monotonic() > until or unwanted())
+        code = process.poll()
+    finally:
+        end(process)
+        os.close(ours)
+    return Ran(code, ESCAPES.sub("", said.decode(errors="replace")).replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def _heard(source: int, process: subprocess.Popen[bytes], over: Callable[[], bool]) -> bytes:
+    """Everything the process writes until it ends, or it is over."""
+    heard = b""
+    while not over():
+        if select.select([source], [], [], _LOOK)[0]:
+            try:
+                chunk = os.read(source, 65536)
+            except OSError:  # a pseudo-terminal says so when its other side is closed
+                chunk = b""
+            if not chunk:
+                while process.poll() is None and not over():
+                    time.sleep(_LOOK)
+                return heard
+            heard += chunk
+        elif process.poll() is not None:  # a child it left behind may hold the other side open
+            return heard
+    return heard
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End the process and all it started; politely first."""
+    others = descendants(process.pid)
+    for sign, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 0.5)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, sign)
+        end_all(others, sign)
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            process.poll()
+            if not _group_lives(process.pid) and not any(map(_lives, others)):
+                return
+            time.sleep(0.01)
+
+
+def end_all(processes: Iterable[int], sign: signal.Signals = signal.SIGKILL) -> None:
+    """End these, as far as they still run."""
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(process, sign)
+
+
+def descendants(process: int) -> set[int]:
+    """The children of a process and theirs, also those in groups of their own; none where `ps` is not there."""
+    try:
+        listed = subprocess.run(
+            ["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return set()
+    pairs = [
+        (int(fields[0]), int(fields[1])) for line in listed.stdout.splitlines() if len(fields := line.split()) == 2
+    ]
+    found: set[int] = set()
+    fresh = {process}
+    while fresh:
+        fresh = {child for child, parent in pairs if parent in fresh} - found
+        found |= fresh
+    return found
+
+
+def _group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # macOS says so of a group of which only a dead member is left
+        return False
+    return True
+
+
+def _lives(process: int) -> bool:
+    with contextlib.suppress(OSError):
+        os.kill(process, 0)
+        return True
+    return False
