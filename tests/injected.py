@@ -1,7 +1,7 @@
 """What real clients do when a fault is injected, and the page that says so: docs/injections.md.
 
 `python -m tests.injected` runs Claude Code and the Python SDK by `oauthtap drive` against the healthy target of
-the bed, once for each fault, and prints the page. Names of faults after it: only those, and only their rows.
+the bed, once for each fault, and prints the page. Names of faults after it: only their rows are written anew.
 """
 
 from __future__ import annotations
@@ -124,14 +124,17 @@ def rows(wanted: Sequence[tuple[Injection, int]]) -> Iterator[tuple[str, list[st
             yield name, cells, versions
 
 
-def page() -> str:
-    """The whole page."""
-    found = list(rows(trials()))
+def page(only: Sequence[str]) -> str:
+    """The whole page; with names, what it says now with the rows of these faults written anew."""
+    text = PAGE.read_text(encoding="utf-8")
+    found = list(rows([(one, times) for one, times in trials() if not only or one.name in only]))
     versions = found[-1][2]
     heads = [f"{drivers()[client].title} {versions[client]}" for client in CLIENTS]
+    new = {name: "| " + " | ".join([name, *cells]) + " |" for name, cells, _ in found}
+    before = {line.split(" | ")[0].removeprefix("| "): line for line in text.splitlines() if line.startswith("| `")}
+    names = [f"`{one.name}`" + (", twice" if times == 2 else "") for one, times in trials()]
     table = ["| Injected | " + " | ".join(heads) + " |", "|---" * (1 + len(heads)) + "|"]
-    table += ["| " + " | ".join([name, *cells]) + " |" for name, cells, _ in found]
-    text = PAGE.read_text(encoding="utf-8")
+    table += [new.get(name) or before[name] for name in names]
     for name, lines in (("table", [dated(heads), "", *table]), ("faults", list(explained()))):
         text = replaced(text, name, "\n".join(lines))
     return text
@@ -172,8 +175,4 @@ def replaced(text: str, name: str, new: str) -> str:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:]:
-        for _ in rows([(one, times) for one, times in trials() if one.name in sys.argv[1:]]):
-            pass
-    else:
-        print(page(), end="")
+    print(page(sys.argv[1:]), end="")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from oauthtap.drivers import PROGRAMS
 from tests.clients import HERE as CLIENTS
 from tests.clients import environment
 from tests.clients.installed import from_npm, from_pypi, node
@@ -61,7 +62,7 @@ def of_a_client(client: str, scenario: str, way: Way) -> Checks:
         env = environment(Path(folder))
         env |= {
             "PATH": f"{node(22)}:{env['PATH']}",
-            "PYTHONPATH": os.pathsep.join([str(ROOT), str(CLIENTS / "programs")]),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(PROGRAMS)]),
         }
         return suite.client(scenario, [*before[way], *command(client)], env)
 
