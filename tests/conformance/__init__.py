@@ -16,7 +16,6 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from oauthtap.drivers import PROGRAMS
-from tests.clients import HERE as CLIENTS
 from tests.clients import environment
 from tests.clients.installed import from_npm, from_pypi, node
 from tests.conformance import suite
