@@ -7,7 +7,7 @@ stages *before* the one under judgement, oldest first. Rules over the whole get 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
@@ -181,8 +181,10 @@ class Handshake:
             if isinstance(stage, Mcp):
                 self._announced = stage.version or self._announced
 
-    def then(self, stages: tuple[Stage, ...], *, ordinary: bool = False) -> tuple[int, ...]:
-        """Remember the stages of one exchange and what they teach. `ordinary`: no rule had anything to say of it.
+    def then(self, stages: tuple[Stage, ...], *, said: Hashable = ()) -> tuple[int, ...]:
+        """Remember the stages of one exchange and what they teach.
+
+        `said`: what rules had to say of it, by which it is told whether another one is like it.
 
         Gives the ids of the exchanges that were let go of in its place.
         """
@@ -199,7 +201,7 @@ class Handshake:
         self._by_exchange[stages[0].exchange.id] = stages
         if stages[0].exchange.ended is not None:
             self.ended = max(self.ended or 0.0, stages[0].exchange.ended)
-        return self._forget(self._alike.add(stages, ordinary=ordinary))
+        return self._forget(self._alike.add(stages, said=said))
 
     def _forget(self, going: list[LetGo]) -> tuple[int, ...]:
         if not going:

@@ -88,7 +88,7 @@ class Tap:
     keeps_secrets: bool = False
     """`feed` gives the unstruck exchange too, and the report says so. What is judged stays struck."""
     steps: list[Step] = field(default_factory=list)
-    """What every exchange turned out to be; of a long run of healthy MCP requests only the first and the last."""
+    """What every exchange turned out to be; of a long run of MCP requests alike only the first and the last."""
     notes: list[str] = field(default_factory=list)
     """What the reader should know about the way it was recorded: sentences, told with the report."""
 
@@ -99,6 +99,8 @@ class Tap:
         self._rules = _by_subject(rules.load().values())
         self._not_checked: dict[str, str] = {}
         self._checked: set[str] = set()
+        self.said: dict[int, tuple[Finding, ...]] = {}
+        """What was found in exchanges that are not among the steps any more, by their numbers."""
         self._fed = 0
         self.attempts = Attempts(self.handshake)
         self._gone: tuple[int, ...] = ()
@@ -152,8 +154,10 @@ class Tap:
             stages = tuple(replace(stage, exchange=struck) for stage in stages)
         if struck.patched is not struck:
             found = self._cured(struck, found)
-        self._gone = self.handshake.then(stages, ordinary=not found)
+        self._gone = self.handshake.then(stages, said=tuple((one.rule, one.severity, one.at) for one in found))
         if self._gone:
+            going = [step for step in self.steps if step.exchange.id in self._gone]
+            self.said |= {step.exchange.id: step.findings for step in going if step.findings}
             self.steps = [step for step in self.steps if step.exchange.id not in self._gone]
         step = Step(struck, stages, found)
         self.steps.append(step)
@@ -187,7 +191,7 @@ class Tap:
     def _part(self) -> None:
         """There are several clients, or more than was thought: judge again what is kept, for each by itself."""
         before, steps = self._several.taps if self._several else [self], self.steps
-        known = [tap.handshake for tap in before]
+        known = [(tap.handshake.let_go, tap.said) for tap in before]
         own = (self.resource, self.revision, self.client, self.profiles, self.goal, self.redactor)
         self._several = Several(lambda: Tap(*own))
         self.steps = []
@@ -276,8 +280,8 @@ class Tap:
         for rule in self._rules[Handshake]:
             if rule.applies_to(self.handshake.revision):
                 whole += self._run(rule, self.handshake)
-        found = [finding for step in self.steps for finding in step.findings] + whole
-        return sorted(found, key=lambda f: (f.exchange or 0, RANK[f.severity]))
+        each = (*self.said.values(), *(step.findings for step in self.steps), whole)
+        return sorted((one for findings in each for one in findings), key=lambda f: (f.exchange or 0, RANK[f.severity]))
 
     def _noted(self, report: Report) -> Report:
         return report.model_copy(update={"notes": (*report.notes, *self.notes)}) if self.notes else report
