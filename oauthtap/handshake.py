@@ -66,6 +66,9 @@ class Handshake:
         """What is left of exchanges that no rule needs any more (`alike.py`), oldest first."""
         self.endpoints: dict[tuple[str, str], Learned] = {}
         """(member name, URL in comparable form) to where it was learned; the newest wins."""
+        self._endpoint_urls: set[str] = set()
+        self.bare_urls: set[str] = set()
+        """Every URL that was asked for, without query and fragment."""
         self.mcp_urls: dict[str, int] = {}
         self.metadata_urls: dict[str, Learned] = {}
         """Every `resource_metadata` of a challenge, resolved, to the newest exchange that named it."""
@@ -111,6 +114,10 @@ class Handshake:
     def learned(self, member: str, url: str) -> Learned | None:
         """Where the metadata named this URL under this member (`token_endpoint`, `jwks_uri`, …)."""
         return self.endpoints.get((member, urls.endpoint(url)))
+
+    def is_learned(self, url: str) -> bool:
+        """The metadata named this URL under any member."""
+        return urls.endpoint(url) in self._endpoint_urls
 
     # --- what is known by now
 
@@ -199,6 +206,7 @@ class Handshake:
         if not stages:
             return ()
         self._by_exchange[stages[0].exchange.id] = stages
+        self.bare_urls.add(stages[0].request.bare_url)
         if stages[0].exchange.ended is not None:
             self.ended = max(self.ended or 0.0, stages[0].exchange.ended)
         return self._forget(self._alike.add(stages, said=said))
@@ -221,7 +229,7 @@ class Handshake:
             case ServerMetadata() if stage.found:
                 for member, url in stage.endpoints.items():
                     where = Learned(url, stage.exchange.id, f"response.json.{member}")
-                    self.endpoints[member, urls.endpoint(url)] = where
+                    self._endpoint(member, url, where)
             case Registration():
                 for uri in (
                     *texts(stage.asked.get("redirect_uris")),
@@ -232,7 +240,7 @@ class Handshake:
                     self.client_ids[client_id] = stage.exchange.id
                 if managed := text(stage.granted.get("registration_client_uri")):
                     where = Learned(managed, stage.exchange.id, "response.json.registration_client_uri")
-                    self.endpoints["registration_client_uri", urls.endpoint(managed)] = where
+                    self._endpoint("registration_client_uri", managed, where)
             case PushedAuthorization():
                 if handle := text(stage.answer_object.get("request_uri")):
                     self.pushed[handle] = stage
@@ -248,6 +256,10 @@ class Handshake:
                 for member in ("access_token", "refresh_token"):
                     if secret := text(stage.granted.get(member)):
                         self.issued.setdefault(secret, stage.exchange.id)
+
+    def _endpoint(self, member: str, url: str, where: Learned) -> None:
+        self.endpoints[member, urls.endpoint(url)] = where
+        self._endpoint_urls.add(urls.endpoint(url))
 
     def _learn_mcp(self, stage: Mcp) -> None:
         if isinstance(stage, LegacySse) and stage.request.method == "POST":

@@ -210,7 +210,8 @@ class Tap:
     def _rules_for(self, kind: type[Stage], revision: str) -> tuple[Rule, ...]:
         if (kind, revision) not in self._rules:
             every = (rule for base in kind.__mro__ for rule in self._rules.get((base,), ()))
-            self._rules[kind, revision] = tuple(rule for rule in every if rule.applies_to(revision))
+            found = {rule.id: rule for rule in every if rule.applies_to(revision)}
+            self._rules[kind, revision] = tuple(found.values())
         return self._rules[kind, revision]
 
     def _run(self, rule: Rule, subject: Stage | Handshake) -> Iterator[Finding]:

@@ -85,8 +85,10 @@ class Message(Value):
 
     def header(self, name: str) -> str | None:
         """All lines of that name joined with commas (RFC 9110, 5.3), or None when there is none."""
-        lines = self.header_lines(name)
-        return ", ".join(lines) if lines else None
+        lines = self._by_name.get(name.lower())
+        if lines is None:
+            return None
+        return lines[0] if len(lines) == 1 else ", ".join(lines)
 
     @cached_property
     def media_type(self) -> str:

@@ -31,7 +31,12 @@ def prolonged(name: str, times: int) -> Iterator[Exchange]:
 
 def oddity(kind: str, like: Exchange, number: int) -> Exchange:
     """A request that goes wrong in a way that may go on for thousands of requests."""
-    called = {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": {"name": "w", "arguments": {"n": number}}}
+    called = {
+        "jsonrpc": "2.0",
+        "id": number,
+        "method": "tools/call",
+        "params": {"name": "w", "arguments": {"n": number}},
+    }
     headers = like.request.headers
     if kind == "challenged":
         headers = tuple(line for line in headers if line[0].lower() != "authorization")
