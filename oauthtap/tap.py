@@ -6,9 +6,10 @@ and the same handshake gives the same report live and from any saved file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import cast
 
 from oauthtap import rules
 from oauthtap.attempts import Attempts
@@ -148,7 +149,7 @@ class Tap:
             self.attempts.switched(struck, self._so_far)
         stages = recognize(struck, self.handshake)
         self.handshake.announce(stages)
-        found = tuple(self._judge(stages))
+        found = self._judge(stages)
         if repair is not None and (repaired := repair(Step(struck, stages, found))) is not None:
             struck = self.redactor.strike(repaired)
             stages = tuple(replace(stage, exchange=struck) for stage in stages)
@@ -199,13 +200,15 @@ class Tap:
             self._judged_apart(self._several, step.exchange, self._callers.client(step.exchange))
         self._several.take_over(known)
 
-    def _judge(self, stages: tuple[Stage, ...]) -> Iterator[Finding]:
+    def _judge(self, stages: tuple[Stage, ...]) -> tuple[Finding, ...]:
+        found: list[Finding] = []
         done: set[str] = set()
         for stage in stages:
             for rule in self._rules_for(type(stage), self.handshake.revision):
                 if rule.id not in done:
                     done.add(rule.id)
-                    yield from self._run(rule, stage)
+                    found += self._run(rule, stage)
+        return tuple(found)
 
     def _rules_for(self, kind: type[Stage], revision: str) -> tuple[Rule, ...]:
         if (kind, revision) not in self._rules:
@@ -214,17 +217,20 @@ class Tap:
             self._rules[kind, revision] = tuple(found.values())
         return self._rules[kind, revision]
 
-    def _run(self, rule: Rule, subject: Stage | Handshake) -> Iterator[Finding]:
-        stage = subject if isinstance(subject, Stage) else None
+    def _run(self, rule: Rule, subject: Stage | Handshake) -> Iterable[Finding]:
+        stage = None if subject is self.handshake else cast(Stage, subject)
         try:
             problems = list(rule.check(subject, self.handshake) if stage else rule.check(subject))
         except Unseen as unseen:
             self._not_checked.setdefault(rule.id, str(unseen))
-            return
+            return ()
         except Exception as crash:  # the debugger must never be the bug
-            problems = []
-            yield _crashed(rule, crash, stage)
+            self._checked.add(rule.id)
+            return (_crashed(rule, crash, stage),)
         self._checked.add(rule.id)
+        return self._findings(rule, stage, problems) if problems else ()
+
+    def _findings(self, rule: Rule, stage: Stage | None, problems: list[Problem]) -> Iterator[Finding]:
         certainty: Certainty = stage.certainty if stage else "likely"
         for problem in problems:
             yield finding(
