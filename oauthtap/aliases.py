@@ -17,6 +17,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote, unquote_plus
 
@@ -63,6 +64,11 @@ def alias_facts(text: str) -> dict[str, str]:
     """What an alias says of its secret: `kind`, `number`, and where they apply `length`, `charset`
     (`bad`), `s256`, `client_id`, `secret` (a number, or `empty`), `encoded`. Empty for anything else.
     """
+    return dict(_facts(text))
+
+
+@lru_cache(256)
+def _facts(text: str) -> dict[str, str]:
     match = ALIAS.fullmatch(text.strip())
     if match is None:
         return {}
@@ -75,18 +81,21 @@ def alias_facts(text: str) -> dict[str, str]:
 
 def jose_header(text: str) -> Claims | None:
     """The JOSE header of a JWT or JWE, or of the alias of one; None for an opaque value."""
-    parts = _alias_parts(text)
-    if parts is None:
-        parts = _raw_parts(text.strip())
-    return parts[0] if parts else None
+    parts = _parts(text)
+    return dict(parts[0]) if parts else None
 
 
 def claims(text: str) -> Claims | None:
     """The claims of a JWT, unverified, or of the alias of one; None for an opaque or encrypted value."""
+    parts = _parts(text)
+    return dict(parts[1]) if parts and parts[1] is not None else None
+
+
+@lru_cache(64)
+def _parts(text: str) -> tuple[Claims, Claims | None] | None:
+    """Header and claims, of an alias or of the token itself; a session sends the same one again and again."""
     parts = _alias_parts(text)
-    if parts is None:
-        parts = _raw_parts(text.strip())
-    return parts[1] if parts else None
+    return _raw_parts(text.strip()) if parts is None else parts
 
 
 def _alias_parts(text: str) -> tuple[Claims, Claims | None] | None:

@@ -1,19 +1,21 @@
-"""Which exchanges of a long session may be let go of: healthy MCP requests, one like the other. Judges nothing.
+"""Which exchanges of a long session may be let go of: MCP requests, one like the other. Judges nothing.
 
-A client that is signed in sends requests of the same kind for hours. What rules ask of
-the past is whether there was such a request, which came first, and which came last; so
-the first and the newest of a kind stay, and those next to anything out of the ordinary.
+A client that is signed in sends requests of the same kind for hours, and one that is
+refused may try as long. What rules ask of the past is whether there was such a request,
+which came first, and which came last; so the first and the newest of a kind stay, and
+those next to anything out of the ordinary. What was found in the others is kept elsewhere.
 Decided by nothing but the exchanges: a session and its recording let go of the same ones.
 """
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from oauthtap.stages import McpRequest, Stage, Unseen
+from oauthtap.stages import Mcp, McpRequest, Stage, Unseen
 from oauthtap.wire import Pairs
 
 _EDGE, _NEWEST, _AT_ONCE = 5, 10, 10
@@ -42,26 +44,30 @@ class _Kind:
     staying: int = _EDGE
     """How many more stay because something out of the ordinary came before."""
     since: int = 0
+    seen: int = 0
     waiting: deque[Stage] = field(default_factory=deque)
 
 
 class Alike:
-    """The healthy MCP requests so far, by kind."""
+    """The MCP requests so far, by kind."""
 
     def __init__(self) -> None:
         self._kinds: dict[Hashable, _Kind] = {}
         self._undisturbed = False
         self._newest = 0
 
-    def add(self, stages: tuple[Stage, ...], *, ordinary: bool) -> list[LetGo]:
-        """Look at one more exchange; gives those that may go now. `ordinary`: no rule had anything to say of it."""
-        mark = _kind_of(stages) if ordinary and stages[0].exchange.id > self._newest else None
+    def add(self, stages: tuple[Stage, ...], *, said: Hashable = ()) -> list[LetGo]:
+        """Look at one more exchange; gives those that may go now. `said`: what rules had to say of it, if anything."""
+        mark = _kind_of(stages) if stages[0].exchange.id > self._newest else None
         self._newest = max(self._newest, stages[0].exchange.id)
         if mark is None:
             self._interrupted()
             return []
+        kind = self._kinds.setdefault((mark, said), _Kind(stages))
+        kind.seen += 1
+        if kind.seen <= _EDGE and (said or not stages[0].ok):  # not yet what this session is like
+            self._interrupted()
         self._undisturbed = True
-        kind = self._kinds.setdefault(mark, _Kind(stages))
         kind.since += 1
         if kind.staying:
             kind.staying -= 1
@@ -83,13 +89,13 @@ class Alike:
 
 
 def _kind_of(stages: tuple[Stage, ...]) -> Hashable | None:
-    """What rules can tell of a healthy MCP request long after it; None for any other exchange."""
+    """What rules can tell of an MCP request long after it; None for any other exchange, and for what is half seen."""
     stage, exchange = stages[0], stages[0].exchange
     request, response = exchange.request, exchange.response
-    if type(stage) is not McpRequest or len(stages) > 1 or exchange.actor != "client" or stage.certainty == "guess":
+    if not isinstance(stage, Mcp) or type(stages[-1]) is not McpRequest or exchange.actor != "client":
         return None
     marked = exchange.patched_by or exchange.fixes is not None or exchange.injected
-    if response is None or not exchange.ok or exchange.error or marked:
+    if response is None or exchange.error or marked or stage.certainty == "guess":
         return None
     if request.method != "POST" or request.truncated or response.truncated:
         return None
@@ -98,12 +104,19 @@ def _kind_of(stages: tuple[Stage, ...]) -> Hashable | None:
     except Unseen:
         return None
     result = reply.get("result")
-    if "error" in reply or (isinstance(result, dict) and result.get("isError")):
-        return None
+    failed = not exchange.ok or "error" in reply or (isinstance(result, dict) and bool(result.get("isError")))
     message = (stage.method, stage.version, tuple(stage.meta), reply.get("id") == stage.message.get("id"))
     said = (tuple(reply), tuple(result) if isinstance(result, dict) else type(result))
     lines = (_told(request.headers), _told(response.headers))
-    return (request.url, response.status, stage.certainty, stage.because, *message, *said, *lines)
+    # Of a failure rules read the words.
+    words = _words(response.body or "", stage.message.get("id")) if failed else ""
+    kinds = tuple(map(type, stages))
+    return (kinds, request.url, response.status, stage.certainty, stage.because, *message, *said, *lines, words)
+
+
+def _words(body: str, number: object) -> str:
+    """The text of an answer without the number of its request."""
+    return body.replace(f'"id":{json.dumps(number)}', "", 1).replace(f'"id": {json.dumps(number)}', "", 1)
 
 
 def _told(headers: Pairs) -> Pairs:

@@ -74,8 +74,8 @@ class Attempts:
     def _now(self, found: Sequence[Finding]) -> Attempt:
         own = self._own()
         verdict = judge(self.handshake, found, since=self.since)
-        counted = [stage for stage in own if _is_step(stage)]
-        let_go = sum(one.exchange >= self.since for one in self.handshake.let_go)
+        gone = (one.like[0] for one in self.handshake.let_go if one.exchange >= self.since)
+        counted = [stage for stage in (*own, *gone) if _is_step(stage)]
         return Attempt(
             fixes=self._fixes,
             changed=tuple(dict.fromkeys(one for stage in own for one in changes(stage.exchange))),
@@ -84,8 +84,8 @@ class Attempts:
             reached=reached(self.handshake, self.since),
             connected=verdict.connected,
             cause=verdict.cause.rule if verdict.cause else None,
-            steps=len(counted) + let_go,
-            good=sum(map(_went_well, counted)) + let_go,
+            steps=len(counted),
+            good=sum(map(_went_well, counted)),
         )
 
 

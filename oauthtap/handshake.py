@@ -7,7 +7,7 @@ stages *before* the one under judgement, oldest first. Rules over the whole get 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
@@ -66,6 +66,9 @@ class Handshake:
         """What is left of exchanges that no rule needs any more (`alike.py`), oldest first."""
         self.endpoints: dict[tuple[str, str], Learned] = {}
         """(member name, URL in comparable form) to where it was learned; the newest wins."""
+        self._endpoint_urls: set[str] = set()
+        self.bare_urls: set[str] = set()
+        """Every URL that was asked for, without query and fragment."""
         self.mcp_urls: dict[str, int] = {}
         self.metadata_urls: dict[str, Learned] = {}
         """Every `resource_metadata` of a challenge, resolved, to the newest exchange that named it."""
@@ -111,6 +114,10 @@ class Handshake:
     def learned(self, member: str, url: str) -> Learned | None:
         """Where the metadata named this URL under this member (`token_endpoint`, `jwks_uri`, …)."""
         return self.endpoints.get((member, urls.endpoint(url)))
+
+    def is_learned(self, url: str) -> bool:
+        """The metadata named this URL under any member."""
+        return urls.endpoint(url) in self._endpoint_urls
 
     # --- what is known by now
 
@@ -181,8 +188,10 @@ class Handshake:
             if isinstance(stage, Mcp):
                 self._announced = stage.version or self._announced
 
-    def then(self, stages: tuple[Stage, ...], *, ordinary: bool = False) -> tuple[int, ...]:
-        """Remember the stages of one exchange and what they teach. `ordinary`: no rule had anything to say of it.
+    def then(self, stages: tuple[Stage, ...], *, said: Hashable = ()) -> tuple[int, ...]:
+        """Remember the stages of one exchange and what they teach.
+
+        `said`: what rules had to say of it, by which it is told whether another one is like it.
 
         Gives the ids of the exchanges that were let go of in its place.
         """
@@ -197,9 +206,10 @@ class Handshake:
         if not stages:
             return ()
         self._by_exchange[stages[0].exchange.id] = stages
+        self.bare_urls.add(stages[0].request.bare_url)
         if stages[0].exchange.ended is not None:
             self.ended = max(self.ended or 0.0, stages[0].exchange.ended)
-        return self._forget(self._alike.add(stages, ordinary=ordinary))
+        return self._forget(self._alike.add(stages, said=said))
 
     def _forget(self, going: list[LetGo]) -> tuple[int, ...]:
         if not going:
@@ -219,7 +229,7 @@ class Handshake:
             case ServerMetadata() if stage.found:
                 for member, url in stage.endpoints.items():
                     where = Learned(url, stage.exchange.id, f"response.json.{member}")
-                    self.endpoints[member, urls.endpoint(url)] = where
+                    self._endpoint(member, url, where)
             case Registration():
                 for uri in (
                     *texts(stage.asked.get("redirect_uris")),
@@ -230,7 +240,7 @@ class Handshake:
                     self.client_ids[client_id] = stage.exchange.id
                 if managed := text(stage.granted.get("registration_client_uri")):
                     where = Learned(managed, stage.exchange.id, "response.json.registration_client_uri")
-                    self.endpoints["registration_client_uri", urls.endpoint(managed)] = where
+                    self._endpoint("registration_client_uri", managed, where)
             case PushedAuthorization():
                 if handle := text(stage.answer_object.get("request_uri")):
                     self.pushed[handle] = stage
@@ -246,6 +256,10 @@ class Handshake:
                 for member in ("access_token", "refresh_token"):
                     if secret := text(stage.granted.get(member)):
                         self.issued.setdefault(secret, stage.exchange.id)
+
+    def _endpoint(self, member: str, url: str, where: Learned) -> None:
+        self.endpoints[member, urls.endpoint(url)] = where
+        self._endpoint_urls.add(urls.endpoint(url))
 
     def _learn_mcp(self, stage: Mcp) -> None:
         if isinstance(stage, LegacySse) and stage.request.method == "POST":

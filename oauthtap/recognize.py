@@ -151,6 +151,8 @@ def _entries(document: ResourceMetadata) -> tuple[str, ...]:
 
 def _at_learned_endpoint(exchange: Exchange, so_far: Handshake) -> Stage | None:
     request = exchange.request
+    if not so_far.is_learned(request.url):
+        return None
 
     def at(member: str) -> bool:
         return so_far.learned(member, request.url) is not None
@@ -198,10 +200,10 @@ def _authorization(exchange: Exchange, so_far: Handshake, certainty: Certainty) 
 
 def _callback(exchange: Exchange, so_far: Handshake) -> Stage | None:
     request = exchange.request
-    if not any(_same_callback(request.bare_url, uri) for uri in so_far.redirect_uris):
-        return None
     pairs = request.query + request.form
     if not {"code", "error", "state", "iss"} & {name for name, _ in pairs}:
+        return None
+    if not any(_same_callback(request.bare_url, uri) for uri in so_far.redirect_uris):
         return None
     return _answer_to(first(pairs, "state"), exchange, so_far, "certain")
 

@@ -101,7 +101,8 @@ class Redactor:
             sent = self._swept(sent, needles) if sent else None
             error = self._known.strike(error, needles) if error else error
         self._last = exchange
-        if (request, response, shown, sent, error) != before:
+        messages = (request, response, shown, sent)
+        if error != exchange.error or any(new is not old for new, old in zip(messages, before, strict=False)):
             self._last = exchange.with_(request=request, response=response, shown=shown, sent=sent, error=error)
         self._last_at = self._ledger.learned
         return self._last

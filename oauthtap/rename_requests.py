@@ -32,7 +32,7 @@ def request(asked: Request, origins: Origins, upstream: str) -> Request:
 
     path = asked.url[len(urls.origin(asked.url)) :] if "://" in asked.url else asked.url
     before, question, query = path.partition("?")
-    return Request(
+    return Request.of(
         method=asked.method,
         url=upstream + before + question + pairs(query, renamed),
         headers=headers(asked.headers, origins, upstream),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from oauthtap.findings import RANK, Finding
 from oauthtap.report import Report, SignIn
 
 if TYPE_CHECKING:
-    from oauthtap.handshake import Handshake
+    from oauthtap.alike import LetGo
     from oauthtap.tap import Repair, Step, Tap
     from oauthtap.wire import Exchange
 
@@ -45,12 +45,14 @@ class Several:
             made.judged(exchange)
         return made
 
-    def take_over(self, before: Sequence[Handshake]) -> None:
-        """What was let go of before its client was known goes to whoever has the rest of its kind."""
-        for one in (one for handshake in before for one in handshake.let_go):
+    def take_over(self, before: Sequence[tuple[Sequence[LetGo], Mapping[int, tuple[Finding, ...]]]]) -> None:
+        """What was let go of before its client was known goes to whoever has the rest of its kind, findings and all."""
+        for one, said in ((one, said) for let_go, said in before for one in let_go):
             number = one.like[0].exchange.id
             owner = next((tap for tap in self.taps if tap.handshake.of(number)), self.taps[0])
             owner.handshake.let_go.append(one)
+            if one.exchange in said:
+                owner.said[one.exchange] = said[one.exchange]
 
     def report(self, now: float | None, today: date | None, *, story: bool) -> Report:
         """The report over all: it speaks of the first sign-in that stopped, and tells of each by itself."""

@@ -6,9 +6,10 @@ and the same handshake gives the same report live and from any saved file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import cast
 
 from oauthtap import rules
 from oauthtap.attempts import Attempts
@@ -88,7 +89,7 @@ class Tap:
     keeps_secrets: bool = False
     """`feed` gives the unstruck exchange too, and the report says so. What is judged stays struck."""
     steps: list[Step] = field(default_factory=list)
-    """What every exchange turned out to be; of a long run of healthy MCP requests only the first and the last."""
+    """What every exchange turned out to be; of a long run of MCP requests alike only the first and the last."""
     notes: list[str] = field(default_factory=list)
     """What the reader should know about the way it was recorded: sentences, told with the report."""
 
@@ -99,6 +100,8 @@ class Tap:
         self._rules = _by_subject(rules.load().values())
         self._not_checked: dict[str, str] = {}
         self._checked: set[str] = set()
+        self.said: dict[int, tuple[Finding, ...]] = {}
+        """What was found in exchanges that are not among the steps any more, by their numbers."""
         self._fed = 0
         self.attempts = Attempts(self.handshake)
         self._gone: tuple[int, ...] = ()
@@ -146,14 +149,16 @@ class Tap:
             self.attempts.switched(struck, self._so_far)
         stages = recognize(struck, self.handshake)
         self.handshake.announce(stages)
-        found = tuple(self._judge(stages))
+        found = self._judge(stages)
         if repair is not None and (repaired := repair(Step(struck, stages, found))) is not None:
             struck = self.redactor.strike(repaired)
             stages = tuple(replace(stage, exchange=struck) for stage in stages)
         if struck.patched is not struck and struck.injected is None:  # a fault of ours cures nothing
             found = self._cured(struck, found)
-        self._gone = self.handshake.then(stages, ordinary=not found)
+        self._gone = self.handshake.then(stages, said=tuple((one.rule, one.severity, one.at) for one in found))
         if self._gone:
+            going = [step for step in self.steps if step.exchange.id in self._gone]
+            self.said |= {step.exchange.id: step.findings for step in going if step.findings}
             self.steps = [step for step in self.steps if step.exchange.id not in self._gone]
         step = Step(struck, stages, found)
         self.steps.append(step)
@@ -187,7 +192,7 @@ class Tap:
     def _part(self) -> None:
         """There are several clients, or more than was thought: judge again what is kept, for each by itself."""
         before, steps = self._several.taps if self._several else [self], self.steps
-        known = [tap.handshake for tap in before]
+        known = [(tap.handshake.let_go, tap.said) for tap in before]
         own = (self.resource, self.revision, self.client, self.profiles, self.goal, self.redactor)
         self._several = Several(lambda: Tap(*own))
         self.steps = []
@@ -195,31 +200,37 @@ class Tap:
             self._judged_apart(self._several, step.exchange, self._callers.client(step.exchange))
         self._several.take_over(known)
 
-    def _judge(self, stages: tuple[Stage, ...]) -> Iterator[Finding]:
+    def _judge(self, stages: tuple[Stage, ...]) -> tuple[Finding, ...]:
+        found: list[Finding] = []
         done: set[str] = set()
         for stage in stages:
             for rule in self._rules_for(type(stage), self.handshake.revision):
                 if rule.id not in done:
                     done.add(rule.id)
-                    yield from self._run(rule, stage)
+                    found += self._run(rule, stage)
+        return tuple(found)
 
     def _rules_for(self, kind: type[Stage], revision: str) -> tuple[Rule, ...]:
         if (kind, revision) not in self._rules:
             every = (rule for base in kind.__mro__ for rule in self._rules.get((base,), ()))
-            self._rules[kind, revision] = tuple(rule for rule in every if rule.applies_to(revision))
+            found = {rule.id: rule for rule in every if rule.applies_to(revision)}
+            self._rules[kind, revision] = tuple(found.values())
         return self._rules[kind, revision]
 
-    def _run(self, rule: Rule, subject: Stage | Handshake) -> Iterator[Finding]:
-        stage = subject if isinstance(subject, Stage) else None
+    def _run(self, rule: Rule, subject: Stage | Handshake) -> Iterable[Finding]:
+        stage = None if subject is self.handshake else cast(Stage, subject)
         try:
             problems = list(rule.check(subject, self.handshake) if stage else rule.check(subject))
         except Unseen as unseen:
             self._not_checked.setdefault(rule.id, str(unseen))
-            return
+            return ()
         except Exception as crash:  # the debugger must never be the bug
-            problems = []
-            yield _crashed(rule, crash, stage)
+            self._checked.add(rule.id)
+            return (_crashed(rule, crash, stage),)
         self._checked.add(rule.id)
+        return self._findings(rule, stage, problems) if problems else ()
+
+    def _findings(self, rule: Rule, stage: Stage | None, problems: list[Problem]) -> Iterator[Finding]:
         certainty: Certainty = stage.certainty if stage else "likely"
         for problem in problems:
             yield finding(
@@ -276,8 +287,8 @@ class Tap:
         for rule in self._rules[Handshake]:
             if rule.applies_to(self.handshake.revision):
                 whole += self._run(rule, self.handshake)
-        found = [finding for step in self.steps for finding in step.findings] + whole
-        return sorted(found, key=lambda f: (f.exchange or 0, RANK[f.severity]))
+        each = (*self.said.values(), *(step.findings for step in self.steps), whole)
+        return sorted((one for findings in each for one in findings), key=lambda f: (f.exchange or 0, RANK[f.severity]))
 
     def _noted(self, report: Report) -> Report:
         return report.model_copy(update={"notes": (*report.notes, *self.notes)}) if self.notes else report

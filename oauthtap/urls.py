@@ -94,6 +94,7 @@ def _normal(url: str) -> str:
     return f"{origin(url)}{parts.path or '/'}?{parts.query}#{parts.fragment}" if parts else url
 
 
+@lru_cache(4096)
 def is_loopback(url: str) -> bool:
     """The host is this machine: `localhost`, a name below it, 127.0.0.0/8 or ::1."""
     parts = split(url)

@@ -49,6 +49,11 @@ def _defaults(kind: type[BaseModel]) -> dict[str, Any]:
     return {name: field.default for name, field in kind.model_fields.items() if not field.is_required()}
 
 
+@cache
+def _names(kind: type[BaseModel]) -> tuple[str, ...]:
+    return tuple(kind.model_fields)
+
+
 class Message(Value):
     """Header lines in the order they came, and a body decoded to text."""
 
@@ -67,8 +72,7 @@ class Message(Value):
 
     def with_headers(self, headers: Pairs) -> Self:
         """The same message with other header lines. What its body says is not read again."""
-        members = {name: value for name, value in self.__dict__.items() if name in type(self).model_fields}
-        made = self.of(**{**members, "headers": headers})
+        made = self.of(**{**{name: self.__dict__[name] for name in _names(type(self))}, "headers": headers})
         made.__dict__.update((name, self.__dict__[name]) for name in _BODYS if name in self.__dict__)
         return made
 
@@ -85,8 +89,10 @@ class Message(Value):
 
     def header(self, name: str) -> str | None:
         """All lines of that name joined with commas (RFC 9110, 5.3), or None when there is none."""
-        lines = self.header_lines(name)
-        return ", ".join(lines) if lines else None
+        lines = self._by_name.get(name.lower())
+        if lines is None:
+            return None
+        return lines[0] if len(lines) == 1 else ", ".join(lines)
 
     @cached_property
     def media_type(self) -> str:
@@ -206,7 +212,7 @@ class Exchange(Value):
 
     def with_(self, **changes: Any) -> Exchange:
         """The same with changes. Not `model_copy`, which would copy what was worked out from the old values."""
-        return Exchange.of(**{**{name: getattr(self, name) for name in Exchange.model_fields}, **changes})
+        return Exchange.of(**{**{name: self.__dict__[name] for name in _names(Exchange)}, **changes})
 
     @property
     def ended(self) -> float | None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
 from benchmarks.score import RECORDINGS
 from oauthtap import alike, sources
+from oauthtap.render import FORMATS
 from oauthtap.report import Report
 from oauthtap.tap import Tap
-from oauthtap.wire import Exchange
+from oauthtap.wire import Exchange, Response
 
 SIGN_INS = ("cc330__rs1", "cc330__py1", "fm__fmrem", "inspcli__cfold-sse")
+ODD = ("expired", "rejected", "challenged", "failing", "wrong")
 
 
 def prolonged(name: str, times: int) -> Iterator[Exchange]:
@@ -24,6 +27,47 @@ def prolonged(name: str, times: int) -> Iterator[Exchange]:
     for number, exchange in enumerate(told, 1):
         at = exchange.at if number <= len(recorded) else began + number
         yield exchange.model_copy(update={"id": number, "at": at})
+
+
+def oddity(kind: str, like: Exchange, number: int) -> Exchange:
+    """A request that goes wrong in a way that may go on for thousands of requests."""
+    called = {
+        "jsonrpc": "2.0",
+        "id": number,
+        "method": "tools/call",
+        "params": {"name": "w", "arguments": {"n": number}},
+    }
+    headers = like.request.headers
+    if kind == "challenged":
+        headers = tuple(line for line in headers if line[0].lower() != "authorization")
+    request = like.request.model_copy(update={"body": json.dumps(called), "headers": headers})
+    says = (("WWW-Authenticate", 'Bearer error="invalid_token"'), ("Content-Type", "application/json"))
+    refused = Response(status=401, headers=says, body='{"error": "invalid_token"}')
+    failed = Response(status=500, headers=(("Content-Type", "text/plain"), ("Date", f"{number}")), body="oops")
+    wrong = {"jsonrpc": "2.0", "id": number, "error": {"code": -32000, "message": "no such tool"}}
+    answers = {
+        "rejected": refused,
+        "challenged": refused,
+        "failing": failed,
+        "wrong": like.response and like.response.model_copy(update={"body": json.dumps(wrong)}),
+    }
+    late = 10**7 if kind == "expired" else 0
+    response = answers.get(kind, like.response)
+    return like.model_copy(update={"request": request, "response": response, "at": (like.at or 0) + late})
+
+
+def judged_odd(name: str, kind: str, times: int) -> tuple[Tap, Report]:
+    """A recorded sign-in, then such requests, healthy ones, both in turn, the sign-in again, and such requests."""
+    recorded = sources.read(RECORDINGS / "live" / f"{name}.har").exchanges
+    last = next(e for e in reversed(recorded) if e.ok and e.request.method == "POST")
+    odd = [oddity(kind, last, number) for number in range(1000, 1000 + times)]
+    in_turn = [one for pair in zip(odd, [last] * times, strict=True) for one in pair]
+    tap, at = Tap(), max(e.at or 0.0 for e in recorded)
+    for number, exchange in enumerate([*recorded, *odd, *[last] * times, *in_turn, *recorded, *odd], 1):
+        late = 10**7 if (exchange.at or 0) - at > 10**6 else 0
+        when = exchange.at if number <= len(recorded) else at + late + number
+        tap.feed(exchange.model_copy(update={"id": number, "at": when}))
+    return tap, tap.report()
 
 
 def judged(name: str, times: int) -> tuple[Tap, Report]:
@@ -41,6 +85,33 @@ def test_the_report_is_the_same_as_if_everything_had_been_kept(name: str, monkey
     assert len(keeping.steps) == len(whole.exchanges)
     assert len(tap.steps) < len(whole.exchanges)
     assert report == whole
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("name", SIGN_INS)
+def test_nor_does_it_show_what_is_out_of_the_ordinary_again_and_again(
+    name: str, odd: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tap, report = judged_odd(name, odd, 40)
+    monkeypatch.setattr(alike, "_NEWEST", 10**9)
+    keeping, whole = judged_odd(name, odd, 40)
+    assert len(keeping.steps) == len(whole.exchanges)
+    assert len(tap.steps) < len(whole.exchanges)
+    assert report == whole
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_what_is_odd_again_and_again_does_not_pile_up(odd: str) -> None:
+    short, few = judged_odd("cc330__rs1", odd, 100)
+    long, many = judged_odd("cc330__rs1", odd, 160)
+    assert len(long.steps) <= len(short.steps) + 10
+    assert len(many.exchanges) > len(few.exchanges)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_can_tell_of_what_was_let_go(form: str) -> None:
+    tap, report = judged_odd("cc330__rs1", "rejected", 40)
+    assert FORMATS[form](report, tuple(step.exchange for step in tap.steps))
 
 
 def test_what_is_kept_does_not_grow_with_the_session() -> None:

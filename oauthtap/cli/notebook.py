@@ -46,7 +46,7 @@ class Notebook:
         self.tap, self.folder, self._warn = tap, folder, warn
         self._warned: set[str] = set()
         self._flows: dict[int, tuple[Any, Step]] = {}
-        """The newest flows, by the number of their exchange."""
+        """The newest flows, by the number of their exchange, where there is a mitmweb that shows them."""
         versions = {"oauthtap": __version__, "mitmproxy": importlib.metadata.version("mitmproxy")}
         chosen = {"client": arguments.client, "revision": arguments.revision, "goal": tap.goal}
         chosen |= {"secrets": tap.keeps_secrets and "kept", "redact": arguments.redact}
@@ -79,6 +79,7 @@ class Notebook:
     def add_flow(self, flow: Any, step: Step) -> None:
         """The flow that carried it, complete."""
         from oauthtap.mitm import flowfile
+        from oauthtap.mitm.annotate import flows_are_shown
 
         def write() -> None:
             if step.unstruck is not None:
@@ -87,8 +88,9 @@ class Notebook:
                 self._writer.add_flow(flowfile.redacted_record(flow, self.tap.redactor, step.exchange))
 
         self.never_in_the_way(write)
-        self._flows[step.exchange.id] = (flow, step)
-        self._flows.pop(step.exchange.id - FLOWS, None)
+        if flows_are_shown():
+            self._flows[step.exchange.id] = (flow, step)
+            self._flows.pop(step.exchange.id - FLOWS, None)
 
     def take(self, exchange: Exchange, tell: Callable[[Step], None]) -> None:
         """An exchange that did not pass the proxy: judged and written like every other. `tell` gets its step."""

@@ -22,9 +22,10 @@ STAGE, FINDINGS, BECAUSE = "oauthtap_stage", "oauthtap_findings", "oauthtap_beca
 
 def annotate(flow: http.HTTPFlow, step: Step) -> None:
     """Write a step onto its flow. The exchange goes along without secrets, so that a saved flow can be judged again."""
-    STEPS[flow.id] = step
-    if len(STEPS) > _KEPT:
-        del STEPS[next(iter(STEPS))]
+    if flows_are_shown():
+        STEPS[flow.id] = step
+        if len(STEPS) > _KEPT:
+            del STEPS[next(iter(STEPS))]
     worst = sorted(step.findings, key=lambda finding: RANK[finding.severity])
     flow.metadata[EXCHANGE] = step.exchange.as_json()
     flow.metadata[STAGE] = step.stage
@@ -35,11 +36,16 @@ def annotate(flow: http.HTTPFlow, step: Step) -> None:
     flow.marked = MARKERS[worst[0].severity] if worst else ""
 
 
+def flows_are_shown() -> bool:
+    """There is a list of flows that somebody may look at. Without one, a flow that is done is of no more use."""
+    return getattr(getattr(ctx, "master", None), "view", None) is not None
+
+
 def annotate_later(flow: http.HTTPFlow, step: Step) -> None:
     """The same for a flow that mitmweb shows already: some findings only the whole handshake tells."""
     annotate(flow, step)
-    view: Any = getattr(ctx.master, "view", None)
-    if view is not None:
+    if flows_are_shown():
+        view: Any = ctx.master.view  # type: ignore[attr-defined]
         view.update([flow])
 
 

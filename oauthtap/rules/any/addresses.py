@@ -6,6 +6,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from oauthtap import urls
@@ -234,6 +235,7 @@ def _after_host(url: str) -> str:
     return url.partition("://")[2][len(parts.netloc) :] if parts else url
 
 
+@lru_cache(4096)
 def is_internal(url: str) -> bool:
     """The host is this machine, a private address, a bare name, or a name of an inner network."""
     host = _host(url).rstrip(".")

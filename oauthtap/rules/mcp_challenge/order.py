@@ -113,6 +113,8 @@ def enforced_on_some_methods(stage: Mcp, so_far: Handshake) -> Problems:
         Accept: text/event-stream
         405
     """
+    if not _open(stage) and not (stage.status == 401 and stage.request.method == "POST"):
+        return
     posts = [s for s in (*so_far.all(Mcp), stage) if s.request.method == "POST" and not carries_token(s.request)]
     posts = [s for s in posts if urls.endpoint(s.url) == urls.endpoint(stage.url)]
     if any(s.ok for s in posts) or not any(s.status == 401 for s in posts):

@@ -227,6 +227,8 @@ def variant_differs(mcp: Mcp, so_far: Handshake) -> Problems:
         WWW-Authenticate: Bearer
     """
     key = mcp.request.bare_url.rstrip("/").lower()
+    if all(url == mcp.request.bare_url or url.rstrip("/").lower() != key for url in so_far.bare_urls):
+        return
     for other in reversed(so_far.all(Stage)[-100:]):
         url = other.request.bare_url
         if url == mcp.request.bare_url or url.rstrip("/").lower() != key or other.request.method != mcp.request.method:

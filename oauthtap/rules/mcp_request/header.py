@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from oauthtap.findings import Problem, Problems, Severity
 from oauthtap.handshake import Handshake
@@ -158,6 +159,7 @@ def duplicate_header(mcp: Mcp, so_far: Handshake) -> Problems:
         )
 
 
+@lru_cache(256)
 def _fault(value: str) -> str | None:
     """What is wrong with an Authorization value; None when nothing is."""
     match = _WELL_FORMED.fullmatch(value)

@@ -51,11 +51,11 @@ def header_missing(mcp: Mcp, so_far: Handshake) -> Problems:
         Mcp-Session-Id: session-1
         200 {"jsonrpc": "2.0", "id": 2, "result": {}}
     """
-    opened = opened_by(mcp, so_far)
-    if opened is None or not by_client(mcp) or mcp.request.header("mcp-session-id") or isinstance(mcp, Challenge):
+    if mcp.ok or not by_client(mcp) or mcp.request.header("mcp-session-id") or isinstance(mcp, Challenge):
         return
-    given = opened.response.header("mcp-session-id")
-    if given and not mcp.ok and mcp.status in (400, 404, 422):
+    opened = opened_by(mcp, so_far)
+    given = opened.response.header("mcp-session-id") if opened else None
+    if opened and given and mcp.status in (400, 404, 422):
         yield Problem(
             message=f"exchange {opened.exchange.id} gave the session id {given:.60}; this request has none",
             at="request.header.mcp-session-id",
@@ -184,8 +184,10 @@ def not_issued(mcp: Mcp, so_far: Handshake) -> Problems:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
         200 {"jsonrpc": "2.0", "id": 2, "result": {}}
     """
+    if mcp.ok or not by_client(mcp) or mcp.request.header("mcp-session-id"):
+        return
     opened = opened_by(mcp, so_far)
-    if opened is None or not by_client(mcp) or mcp.ok or mcp.request.header("mcp-session-id"):
+    if opened is None:
         return
     if opened.response.header("mcp-session-id") is None and _NO_ID.search(mcp.answer_text[:4000]):
         yield Problem(

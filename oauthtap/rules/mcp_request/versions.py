@@ -46,12 +46,15 @@ def version_missing(mcp: Mcp, so_far: Handshake) -> Problems:
         MCP-Protocol-Version: 2025-06-18
         200 {"jsonrpc": "2.0", "id": 2, "result": {}}
     """
-    opened, agreed = opened_by(mcp, so_far), so_far.negotiated
-    if opened is None or not agreed or agreed < "2025-06-18" or not by_client(mcp):
+    agreed = so_far.negotiated
+    if mcp.request.header("mcp-protocol-version") is not None or not agreed or agreed < "2025-06-18":
+        return
+    opened = opened_by(mcp, so_far)
+    if opened is None or not by_client(mcp):
         return
     since = [s for s in so_far.all(Mcp)[-50:] if s.exchange.id > opened.exchange.id and s.exchange.actor == "client"]
     before = any(s.request.header("mcp-protocol-version") is None for s in since)
-    if mcp.request.header("mcp-protocol-version") is None and not before:
+    if not before:
         yield Problem(
             message=f"the request has no MCP-Protocol-Version; {agreed} was agreed on in exchange {opened.exchange.id}",
             at="request.header.mcp-protocol-version",
@@ -92,9 +95,10 @@ def version_differs(mcp: Mcp, so_far: Handshake) -> Problems:
         MCP-Protocol-Version: 2025-06-18
         200 {"jsonrpc": "2.0", "id": 2, "result": {}}
     """
-    opened, agreed = opened_by(mcp, so_far), so_far.negotiated
-    sent = mcp.request.header("mcp-protocol-version")
-    if opened and agreed and sent and sent != agreed and by_client(mcp):
+    sent, agreed = mcp.request.header("mcp-protocol-version"), so_far.negotiated
+    if not sent or not agreed or sent == agreed or not by_client(mcp):
+        return
+    if opened := opened_by(mcp, so_far):
         seen = [s for s in so_far.all(Mcp)[-50:] if s.exchange.id > opened.exchange.id]
         if not any(s.request.header("mcp-protocol-version") == sent for s in seen):
             yield Problem(

@@ -9,7 +9,7 @@ from oauthtap.handshake import Handshake
 from oauthtap.redact import claims
 from oauthtap.rules import rule
 from oauthtap.specs import must, practice
-from oauthtap.stages import Mcp, Registration, TokenEndpoint, TokenRejected
+from oauthtap.stages import Mcp, Registration, StepUp, TokenEndpoint, TokenRejected
 
 _HANDLING = "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization#token-handling"
 _FRESH = 60.0
@@ -199,6 +199,8 @@ def rejected_now_and_then(stage: Mcp, so_far: Handshake) -> Problems:
     """
     if stage.bearer is None or not (stage.ok or (isinstance(stage, TokenRejected) and stage.status == 401)):
         return
+    if stage.ok and not so_far.all(TokenRejected) and not so_far.all(StepUp):
+        return
     before = [s for s in _with(stage.bearer, so_far) if s.exchange.actor == stage.exchange.actor]
     accepted, refused = [s for s in before if s.ok], [s for s in before if s.status == 401]
     if stage.ok:
@@ -340,9 +342,11 @@ def dpop_nonce_left_out(stage: Mcp | TokenEndpoint, so_far: Handshake) -> Proble
         200 {"access_token": "made-up-token", "token_type": "DPoP"}
     """
     proof = claims(stage.request.header("dpop") or "")
-    asked = [s for s in so_far.stages if s.url == stage.url and s.exchange.response is not None]
-    last = asked[-1] if asked else None
-    if proof is None or last is None or "nonce" in proof or stage.exchange.actor != "client":
+    if proof is None or "nonce" in proof or stage.exchange.actor != "client":
+        return
+    asked = (s for s in reversed(so_far.stages) if s.url == stage.url and s.exchange.response is not None)
+    last = next(asked, None)
+    if last is None:
         return
     told = f"{last.response.header('www-authenticate') or ''} {(last.response.body or '')[:2000]}"
     if last.response.header("dpop-nonce") is not None and "use_dpop_nonce" in told:

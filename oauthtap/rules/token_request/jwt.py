@@ -163,8 +163,10 @@ def time(stage: TokenEndpoint | Mcp, so_far: Handshake) -> Problems:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1
         200 {"access_token": "eyJhbGciOiJub25lIn0.eyJleHAiOjE3NjcyMjkyMDB9.bWFkZS11cA", "token_type": "Bearer", "expires_in": 3600}
     """
+    if isinstance(stage, Mcp) and not _stale_and_unsaid(stage):
+        return
     inside, now = _inside(stage, so_far), stage.exchange.ended
-    if inside is None or now is None or (isinstance(stage, Mcp) and not _stale_and_unsaid(stage)):
+    if inside is None or now is None:
         return
     ends, begins = _moment(inside.get("exp")), _moment(inside.get("nbf")) or _moment(inside.get("iat"))
     place = "response.json.access_token" if isinstance(stage, TokenEndpoint) else "request.header.authorization"
