@@ -62,6 +62,18 @@ def test_healthy_servers_are_left_in_peace() -> None:
 
 
 @cache
+def held_out() -> Score:
+    return score.score(score.HOLDOUT)
+
+
+def test_recordings_it_was_not_built_on_are_judged_as_well() -> None:
+    assert held_out().cause["yes"].share >= 0.95, held_out().cause["yes"].misses
+    assert held_out().facts.share >= 0.95, held_out().facts.misses
+    assert not held_out().forbidden.misses
+    assert not held_out().quiet.misses
+
+
+@cache
 def live(name: str) -> Report:
     recording = sources.read(RECORDINGS / "live" / f"{name}.har")
     tap = Tap(recording.upstream, profiles=profiles())
