@@ -1,7 +1,7 @@
 """Scores the diagnosis against the labelled recordings: `uv run python -m benchmarks.score [FOLDER]`.
 
-FOLDER (`tests/recordings/holdout` for the second set) holds `labels.json` and `corpus/*.har` (or `har/*.har`); the recordings that
-come with the tests when it is left out. `--counts` prints how often every rule fires
+FOLDER (`tests/recordings/holdout` for the second set) holds `labels.json` and
+`corpus/*.har` (or `har/*.har`); the recordings that come with the tests when it is left out. `--counts` prints how often every rule fires
 on every kind of recording, the table that is kept in `benchmarks/counts.tsv`.
 """
 
@@ -115,7 +115,7 @@ def live(folder: Path = RECORDINGS / "live") -> Iterator[tuple[str, bool, Report
 
 
 def counts() -> str:
-    """How many recordings each rule fires on: failures and healthy ones of both sets, connected and stopped sign-ins."""
+    """How many recordings each rule fires on: failures and healthy ones of both sets, and live sign-ins."""
     table: dict[str, Counter[str]] = {}
     kinds = ("failures", "healthy", "holdout-failures", "holdout-healthy", "live-connected", "live-stopped")
 
