@@ -1,8 +1,9 @@
 """Scores the diagnosis against the labelled recordings: `uv run python -m benchmarks.score [FOLDER]`.
 
 FOLDER (`tests/recordings/holdout` for the second set) holds `labels.json` and
-`corpus/*.har` (or `har/*.har`); the recordings that come with the tests when it is left out. `--counts` prints how often every rule fires
-on every kind of recording, the table that is kept in `benchmarks/counts.tsv`.
+`corpus/*.har` (or `har/*.har`); the recordings that come with the tests when it is left
+out. `--counts` prints how often every rule fires on every kind of recording, the table
+that is kept in `benchmarks/counts.tsv`.
 """
 
 from __future__ import annotations
