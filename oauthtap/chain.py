@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from oauthtap.findings import Finding
 from oauthtap.handshake import Handshake
@@ -56,24 +56,27 @@ def twins(cause: Finding, handshake: Handshake) -> Iterator[Place]:
             yield stages[0].exchange.id, cause.at
 
 
-def overcome(finding: Finding, handshake: Handshake) -> Finding:
-    """A breakdown that the same request survived when it was sent again is no news any more."""
-    failed = next(iter(handshake.of(finding.exchange or 0)), None)
-    if failed is None or finding.severity == "note" or not finding.at.startswith("response"):
-        return finding
-    status = failed.status
-    passing = status is None or status == 429 or status >= 500
-    if not passing or not any(_repeats(later, failed) and _answered(later) for later in handshake.stages):
-        return finding
-    return finding.model_copy(update={"severity": "note"})
+def overcome(found: Sequence[Finding], handshake: Handshake) -> list[Finding]:
+    """The findings; a breakdown that the same request survived when it was sent again is no news any more."""
+    answered: dict[tuple[object, ...], int] = {}
+    for stages in handshake.exchanges():
+        if not _broke_down(stages[0]):
+            answered[_asked(stages[0])] = stages[0].exchange.id
+
+    def mended(finding: Finding) -> bool:
+        stages = handshake.of(finding.exchange or 0)
+        own = bool(stages) and finding.at.startswith("response") and _broke_down(stages[0])
+        return own and answered.get(_asked(stages[0]), 0) > stages[0].exchange.id
+
+    return [finding.model_copy(update={"severity": "note"}) if mended(finding) else finding for finding in found]
 
 
-def _answered(later: Stage) -> bool:
-    return later.status is not None and later.status < 500 and later.status != 429
+def _broke_down(stage: Stage) -> bool:
+    """No answer, or one that says: not now."""
+    return stage.status is None or stage.status == 429 or stage.status >= 500
 
 
-def _repeats(later: Stage, failed: Stage) -> bool:
-    one, other = later.exchange, failed.exchange
-    same = one.request.method == other.request.method and one.request.url == other.request.url
-    asked = one.request.json_object.get("method") == other.request.json_object.get("method")
-    return same and asked and one.id > other.id and one.actor == other.actor
+def _asked(stage: Stage) -> tuple[object, ...]:
+    """What makes two requests the same one, sent again."""
+    request = stage.request
+    return stage.exchange.actor, request.method, request.url, request.json_object.get("method")

@@ -39,7 +39,7 @@ def judge(handshake: Handshake, found: Sequence[Finding], goal: str | None = Non
         cured = _away(found, since)
         found = [finding if finding.rule in cured else _tolerated(finding) for finding in found]
     else:
-        found = [overcome(finding, handshake) for finding in found]
+        found = overcome(found, handshake)
     if arrived:  # nothing is left to explain, but for what a client refuses at the goal itself
         found = [f if f.exchange == stopped[0].exchange.id else _tolerated(f) for f in found]
     weighed = [finding for finding in found if finding.severity == "error"] if arrived else found

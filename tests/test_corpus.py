@@ -18,7 +18,7 @@ from oauthtap.stages import ResourceMetadata, ServerMetadata
 from oauthtap.tap import Tap
 
 LIVE = json.loads((RECORDINGS / "live" / "index.json").read_text(encoding="utf-8"))
-CORPUS = sorted((RECORDINGS / "corpus").glob("*.har"))
+CORPUS = sorted(RECORDINGS.rglob("*corpus/*.har"))
 AS_RUN = {
     "claude-code": "cc330",
     "mcp-inspector": "inspcli",
