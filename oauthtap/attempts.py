@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
 
+from oauthtap.arrival import BESIDE, reached
 from oauthtap.findings import Finding
 from oauthtap.handshake import Handshake
 from oauthtap.patched import Patched, changes
 from oauthtap.stages import Challenge, Discover, Document, McpStream, Stage
-from oauthtap.verdict import BESIDE, judge, reached
+from oauthtap.verdict import judge
 from oauthtap.wire import Exchange
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from oauthtap import urls
+from oauthtap.arrival import WALK
 from oauthtap.deviations import Deviation, deviations
 from oauthtap.handshake import Handshake
 from oauthtap.moves import Key, Move, Names, moves
@@ -21,7 +22,6 @@ from oauthtap.profiles import Profile
 from oauthtap.promises import told
 from oauthtap.report import Report
 from oauthtap.stages import Because, ResourceMetadata, ServerMetadata, Unseen
-from oauthtap.verdict import WALK
 
 
 class _Row(BaseModel):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from oauthtap import urls
+from oauthtap.arrival import WALK
 from oauthtap.contract import answer, how
 from oauthtap.handshake import Handshake
 from oauthtap.stages import (
@@ -28,7 +29,6 @@ from oauthtap.stages import (
     Unseen,
     texts,
 )
-from oauthtap.verdict import WALK
 
 ASIDE = {
     *("cors-preflight", "jwks-fetch", "client-metadata-fetch", "authorization-interaction", "mcp-stream"),

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from oauthtap.arrival import WALK
 from oauthtap.deviations import Deviation, deviations
 from oauthtap.moves import Move
 from oauthtap.promises import told
 from oauthtap.strictness import Check, stopping, would_stop
-from oauthtap.verdict import WALK
 
 if TYPE_CHECKING:
     from oauthtap.comparison import Seen

@@ -320,9 +320,10 @@ def _of_others(exchange: Exchange, so_far: Handshake) -> bool:
 
 
 def _of_this_handshake(request: Request, so_far: Handshake) -> bool:
-    """Something ties it to what was seen: its place, client, callback or resource, or PKCE where nothing is known."""
+    """What was seen ties it to us: its place, client, callback or resource, or its kind where nothing is known."""
     callback = first(request.query, "redirect_uri") or ""
     places = {urls.origin(url) for (_, url) in so_far.endpoints} | {urls.origin(so_far.resource or "")}
+    places |= {urls.origin(document.url) for document in so_far.all(ServerMetadata)}
     entries = (entry for document in so_far.all(ResourceMetadata) for entry in _entries(document))
     return (
         urls.origin(request.url) in places | set(map(urls.origin, entries))
@@ -330,9 +331,17 @@ def _of_this_handshake(request: Request, so_far: Handshake) -> bool:
         or any(_same_callback(urls.without_query(callback), uri) for uri in so_far.redirect_uris)
         or first(request.query, "resource") is not None
         or first(request.query, "request_uri") in so_far.pushed
-        or (first(request.query, "code_challenge") is not None and so_far.metadata is None)
+        or (so_far.metadata is None and _looks_native(request))
         or not so_far.stages
     )
+
+
+def _looks_native(request: Request) -> bool:
+    """The request is of the kind that MCP clients send, and not that of a web application."""
+    callback = first(request.query, "redirect_uri")
+    web = callback is not None and callback.startswith(("http://", "https://")) and not urls.is_loopback(callback)
+    by_document = _is_url(first(request.query, "client_id"))
+    return not web or by_document or first(request.query, "code_challenge") is not None
 
 
 def _nested_login(exchange: Exchange, so_far: Handshake) -> bool:

@@ -18,7 +18,7 @@ from oauthtap.stages import ResourceMetadata, ServerMetadata
 from oauthtap.tap import Tap
 
 LIVE = json.loads((RECORDINGS / "live" / "index.json").read_text(encoding="utf-8"))
-CORPUS = sorted((RECORDINGS / "corpus").glob("*.har"))
+CORPUS = sorted(RECORDINGS.rglob("*corpus/*.har"))
 AS_RUN = {
     "claude-code": "cc330",
     "mcp-inspector": "inspcli",
@@ -59,6 +59,18 @@ def test_no_wrong_diagnosis_is_called_an_error() -> None:
 
 def test_healthy_servers_are_left_in_peace() -> None:
     assert not scored().quiet.misses
+
+
+@cache
+def held_out() -> Score:
+    return score.score(score.HOLDOUT)
+
+
+def test_recordings_it_was_not_built_on_are_judged_as_well() -> None:
+    assert held_out().cause["yes"].share >= 0.95, held_out().cause["yes"].misses
+    assert held_out().facts.share >= 0.95, held_out().facts.misses
+    assert not held_out().forbidden.misses
+    assert not held_out().quiet.misses
 
 
 @cache

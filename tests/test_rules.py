@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from oauthtap import notation, rules
@@ -27,6 +29,13 @@ def test_fires_on_its_bad_example(rule: Rule) -> None:
     text = rule.example("Bad")
     assert text, "the docstring has no example under Bad:"
     assert rule.id in found(text, revision=revision_for(rule))
+
+
+@each_rule
+def test_without_it_its_bad_example_goes_unsaid(rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutation: whatever takes a rule out is noticed, for nothing else says what it says."""
+    monkeypatch.setitem(rules.RULES, rule.id, replace(rule, check=lambda *_: iter(())))
+    assert rule.id not in found(rule.example("Bad"), revision=revision_for(rule))
 
 
 @each_rule

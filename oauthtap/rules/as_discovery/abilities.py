@@ -335,8 +335,8 @@ def par_required(stage: ServerMetadata | AuthorizationRequest, so_far: Handshake
 def signed_request_required(document: ServerMetadata, so_far: Handshake) -> Problems:
     """The server only accepts signed authorization requests, which MCP clients do not send.
 
-    A signed request is a token that holds all parameters. No usual MCP client has a key to
-    sign it with, so every login will be refused.
+    The browser is to bring its parameters inside a text that the client has signed, not in
+    the URL. No usual MCP client has a key to sign it with, so every login will be refused.
 
     Usual causes: a security profile of the authorization server applies to all clients.
 

@@ -231,7 +231,7 @@ def document_id_without_support(stage: Asked, so_far: Handshake) -> Problems:
     who="client",
     stops_at=("authorization-response",),
 )
-def redirect_not_in_document(request: AuthorizationRequest, so_far: Handshake) -> Problems:
+def redirect_not_in_document(handshake: Handshake) -> Problems:
     """The client wants its code brought to an address that its own document does not list.
 
     The document behind the client id says which callbacks are the client's. A server must not send
@@ -263,17 +263,19 @@ def redirect_not_in_document(request: AuthorizationRequest, so_far: Handshake) -
         GET https://as.example.com/authorize?response_type=code&client_id=https://app.example.net/client.json&redirect_uri=http://127.0.0.1:8000/callback
         302
     """
-    client_id, asked = request.get("client_id"), request.redirect_uri
-    if not asked or not is_document_id(client_id) or not own_request(request):
-        return
-    listed = registered_uris(request, so_far)
-    if listed and not any(urls.redirect_matches(asked, uri) for uri in listed):
-        yield Problem(
-            message=f"`redirect_uri` is {asked[:200]}; the document {client_id} lists {', '.join(listed)[:300]}",
-            at="request.query.redirect_uri",
-            expected=" or ".join(listed)[:300],
-            actual=asked[:200],
-        )
+    for request in handshake.all(AuthorizationRequest):  # the server fetches the document while it answers
+        client_id, asked = request.get("client_id"), request.redirect_uri
+        if not asked or not is_document_id(client_id) or not own_request(request):
+            continue
+        listed = registered_uris(request, handshake)
+        if listed and not any(urls.redirect_matches(asked, uri) for uri in listed):
+            yield Problem(
+                exchange=request.exchange.id,
+                message=f"`redirect_uri` is {asked[:200]}; the document {client_id} lists {', '.join(listed)[:300]}",
+                at="request.query.redirect_uri",
+                expected=" or ".join(listed)[:300],
+                actual=asked[:200],
+            )
 
 
 @rule(
@@ -282,7 +284,7 @@ def redirect_not_in_document(request: AuthorizationRequest, so_far: Handshake) -
     who="authorization-server",
     stops_at=_STOPS,
 )
-def document_id_not_honoured(stage: Asked, so_far: Handshake) -> Problems:
+def document_id_not_honoured(handshake: Handshake) -> Problems:
     """The server offers to read client ID documents, and then does not know the client.
 
     Because of the offer the client did not register. Now that its id, or a callback from its
@@ -309,17 +311,24 @@ def document_id_not_honoured(stage: Asked, so_far: Handshake) -> Problems:
         302
         Location: https://as.example.com/login
     """
-    no, metadata = refusal(stage, so_far), so_far.metadata
-    client_id = no.asked.get("client_id") if no else None
-    if no is None or metadata is None or not is_document_id(client_id) or metadata.document.get(_FLAG) is not True:
+    refusals = (refusal(s, handshake) for s in handshake.stages if isinstance(s, Asked))
+    for no in {no.asked.exchange.id: no for no in refusals if no}.values():
+        yield from _not_honoured(no, handshake)
+
+
+def _not_honoured(no: Refusal, handshake: Handshake) -> Problems:
+    metadata, client_id = handshake.metadata, no.asked.get("client_id")
+    if metadata is None or not is_document_id(client_id) or metadata.document.get(_FLAG) is not True:
         return
-    fetched = [document for document in so_far.all(ClientMetadata) if document.url == client_id]
+    fetched = [document for document in handshake.all(ClientMetadata) if document.url == client_id]
     if any(document.ok and document.answer_object.get("client_id") != client_id for document in fetched):
         return  # the document is at fault
-    listed = registered_uris(no.asked, so_far) or ()
+    listed = registered_uris(no.asked, handshake) or ()
+    asked = no.asked.redirect_uri or ""
     unknown = no.of_client
-    refused = no.about(REDIRECT) and (no.asked.redirect_uri in listed or not fetched)
-    if (unknown or refused) and not no.about(_FETCHING) and not (fetched and not listed):
+    refused = no.about(REDIRECT) and (asked in listed or not fetched)
+    not_listed = bool(listed) and not any(urls.redirect_matches(asked, uri) for uri in listed)
+    if (unknown or refused) and not no.about(_FETCHING) and not (fetched and not listed) and not not_listed:
         yield Problem(
             exchange=no.asked.exchange.id,
             message=f"`{_FLAG}` is true, and the server refuses the client id {client_id}: {no.quoted}",

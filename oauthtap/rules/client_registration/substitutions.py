@@ -229,7 +229,8 @@ def public_client_with_secret(stage: Registration, so_far: Handshake) -> Problem
 def grants_dropped(stage: Registration, so_far: Handshake) -> Problems:
     """The server leaves out grants that the client asked for.
 
-    It may register less than was asked. But a client that wants to sign in with a code and
+    A grant is a way to get a token: by a code from the browser, by a refresh token. The server
+    may register less than was asked. But a client that wants to sign in with a code and
     is registered without `authorization_code` goes on all the same, and meets
     `unauthorized_client` when the browser or the code arrives.
 

@@ -116,8 +116,8 @@ def empty(prm: ResourceMetadata, so_far: Handshake) -> Problems:
 def wrong_type(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """`authorization_servers` is something else than a list of strings.
 
-    Clients read the document by a fixed shape. One member of another type, and they
-    drop the whole document.
+    This member tells clients where to sign in. They read the metadata by a fixed shape:
+    with a text or an object in its place they drop all of it, and then guess.
 
     Usual causes: a single URL without the brackets; a list of objects with names and
     settings; an environment variable put in as it is.

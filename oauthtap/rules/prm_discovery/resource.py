@@ -219,8 +219,9 @@ def not_identical(prm: ResourceMetadata, so_far: Handshake) -> Problems:
 def trailing_slash(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """`resource` and the MCP URL differ by one slash at the end.
 
-    To whoever compares text these are two resources. Strict clients refuse the
-    document, and a token made for one spelling may be turned down under the other.
+    `resource` is the name by which the server calls itself in its metadata, and it is
+    compared as text: with a slash more it is another name. Strict clients then refuse the
+    metadata, and a token made out to one spelling may be turned down under the other.
 
     Usual causes: a URL library that writes a bare host with a slash; a framework that
     mounts the endpoint with one.

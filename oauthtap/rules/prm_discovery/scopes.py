@@ -30,7 +30,7 @@ def _challenged_scope(so_far: Handshake) -> str | None:
 def wrong_type(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """`scopes_supported` is something else than a list of strings.
 
-    Clients read the document by a fixed shape, and drop all of it when one member does
+    Clients read the metadata by a fixed shape, and drop all of it when one member does
     not fit.
 
     Usual causes: the scopes as one string with blanks, as they stand in a request; a
