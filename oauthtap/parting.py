@@ -85,7 +85,7 @@ def _refused(sides: _Sides) -> Parting | None:
     for number, (mine, other) in enumerate(sides.rows):
         if mine is None or other is None or mine.ok or not other.ok or mine.slug == "mcp-challenge":
             continue
-        answers = f"{mine.request} answers {sides.stops} {_said(mine)} and {sides.goes_on} {_said(other)}"
+        answers = _answers(sides, mine, other)
         differing = [(row, d) for row in _leading_to(sides, number) for d in _asked(sides, row)]
         if blamed := _blamed(sides, mine, differing):
             row, name = blamed
@@ -97,9 +97,20 @@ def _refused(sides: _Sides) -> Parting | None:
             )
             return Parting(sentence, f"{answers}.", row)
         names = ", ".join(dict.fromkeys(f"`{d.pointer.split('/')[1]}`" for _, d in differing))
-        detail = f"What they asked for differs in {names}." if names else "They asked for the same."
+        same = "They asked for the same." if mine.request == other.request else "The same step lies at two places."
+        detail = f"What they asked for differs in {names}." if names else same
         return Parting(f"{answers}: {sides.stops} stops.", detail, number)
     return None
+
+
+def _answers(sides: _Sides, mine: Move, other: Move) -> str:
+    """What each was answered; the same step may lie at two places."""
+    if mine.request == other.request:
+        return f"{mine.request} answers {sides.stops} {_said(mine)} and {sides.goes_on} {_said(other)}"
+    return (
+        f"{sides.stops} asks {mine.request} and is answered {_said(mine)}, "
+        f"{sides.goes_on} asks {other.request} and is answered {_said(other)}"
+    )
 
 
 _ACTS = {

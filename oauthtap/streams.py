@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 KEPT = 64 * 1024
 """Bytes kept of the beginning of a stream, and as many of its end."""
+_LONGEST_SECRET = 8192
+"""Bytes at a cut that are given up where no line ends."""
 _LONGEST_EVENT = 1 << 20
 _EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n|\r\n\n")
 _LINE_END = re.compile(rb"(\r\n|\n|\r)")
@@ -43,8 +45,12 @@ class Copy:
         """The copy, with a line in place of what was not kept."""
         if self.whole:
             return bytes(self.head + self.tail)
-        missing = self.size - len(self.head) - min(len(self.tail), KEPT)
-        return bytes(self.head) + b"\n: [oauthtap: %d bytes not kept]\n" % missing + bytes(self.tail[-KEPT:])
+        # Half a line may be half a secret, and nobody would know it again.
+        head, tail = bytes(self.head), bytes(self.tail[-KEPT:])
+        head = head[: head.rfind(b"\n") + 1] or head[:-_LONGEST_SECRET]
+        tail = tail[tail.find(b"\n") + 1 or _LONGEST_SECRET :]
+        missing = self.size - len(head) - len(tail)
+        return head + b"\n: [oauthtap: %d bytes not kept]\n" % missing + tail
 
 
 @dataclass

@@ -140,7 +140,12 @@ class Tapped:
 
 @contextlib.asynccontextmanager
 async def tapped(
-    server: Upstream | None = None, path: str = "/mcp", *, state: Path | None = None, **flags: Any
+    server: Upstream | None = None,
+    path: str = "/mcp",
+    *,
+    state: Path | None = None,
+    keeps_secrets: bool = False,
+    **flags: Any,
 ) -> AsyncIterator[Tapped]:
     """A tap in front of the server, which is called `mcp.test` (and every other name) upstream."""
     with contextlib.ExitStack() as stack:
@@ -159,7 +164,7 @@ async def tapped(
             lambda local, origin: listeners.__setitem__(origin, local),
             notes.append,
         )
-        stop, tap = asyncio.Event(), Tap(settings.upstream)
+        stop, tap = asyncio.Event(), Tap(settings.upstream, keeps_secrets=keeps_secrets)
         ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
         running = asyncio.ensure_future(serve(settings, tap, ears, on_ready=ready.set_result, stop=stop, signals=False))
         await asyncio.wait([running, ready], return_when=asyncio.FIRST_COMPLETED)

@@ -205,3 +205,13 @@ def test_the_user_may_say_which_client_it_was(capsys: pytest.CaptureFixture[str]
 def test_what_cannot_be_read_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diff", str(LIVE / "py1__py1.har"), str(tmp_path / "none.har")]) == 2
     assert "Try:" in capsys.readouterr().err
+
+
+def test_the_same_step_at_two_places_is_told_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+    live = Path(__file__).parent / "recordings" / "live"
+    assert main(["diff", str(live / "cc330__rs1.har"), str(live / "cc330__seed2.har")]) == 1
+    said = capsys.readouterr().out
+    assert said.startswith(
+        "B asks GET as-1:/.well-known/oauth-authorization-server/sso/authorize and is answered 401, A asks"
+    )
+    assert "They asked for the same" not in said

@@ -114,6 +114,50 @@ async def test_saving_and_exporting_in_the_browser_gives_no_secret() -> None:
     assert "canary" not in "".join(exported)
 
 
+async def test_no_command_writes_a_secret_to_a_file_or_gives_one_to_the_browser(tmp_path: Path) -> None:
+    async with upstream(PAGES) as server, tapped(server, web=True, web_port=free_port()) as tap:
+        page = await browser(tap)
+        page.cookies.set("_mitmproxy_xsrf", "aaaaaaaa")
+        secure = {"X-XSRFToken": "aaaaaaaa"}
+        growing = {"save_stream_file": str(tmp_path / "growing.mitm")}
+        assert (await page.put("/options", json=growing, headers=secure)).status_code == 200
+        await visited(tap)
+        flow = next(one for one in tap.flows if one.request.path == "/token")
+        told = []
+        for command, *words in (
+            ("save.file", "@all", str(tmp_path / "saved.mitm")),
+            ("save.har", "@all", str(tmp_path / "saved.har")),
+            ("export.file", "raw", f"@{flow.id}", str(tmp_path / "exported.txt")),
+            ("cut.save", "@all", "request.content,response.content", str(tmp_path / "cut.csv")),
+            ("cut.save", f"@{flow.id}", "response.content", str(tmp_path / "cut.json")),
+            ("cut", "@all", "request.text,response.text"),
+        ):
+            answer = await page.post(f"/commands/{command}", json={"arguments": words}, headers=secure)
+            assert answer.status_code == 200, command
+            told.append(answer.text)
+        for message in ("request", "response"):
+            answer = await page.get(f"/flows/{flow.id}/{message}/content.data")
+            assert answer.headers["content-disposition"].startswith("attachment")
+            told.append(answer.text)
+        assert "canary" in (await page.get(f"/flows/{flow.id}/response/content/Raw.json")).text, "it is there to see"
+        await page.aclose()
+    files = {file.name: file.read_text("utf-8", "replace") for file in tmp_path.iterdir()}
+    assert {"growing.mitm", "saved.mitm", "saved.har", "exported.txt", "cut.csv", "cut.json"} <= files.keys()
+    assert all("access_token" in text for text in files.values())
+    assert [name for name, text in files.items() if "canary" in text] == []
+    assert "access_token" in "".join(told)
+    assert "canary" not in "".join(told)
+
+
+async def test_who_asks_for_the_secrets_gets_them_from_mitmweb_too() -> None:
+    async with upstream(PAGES) as server, tapped(server, web=True, web_port=free_port(), keeps_secrets=True) as tap:
+        await visited(tap)
+        page = await browser(tap)
+        dump = (await page.get("/flows/dump")).content
+        await page.aclose()
+    assert b"tok_canary" in dump
+
+
 async def test_headless_gives_the_same_verdicts() -> None:
     found = []
     for web in (False, True):

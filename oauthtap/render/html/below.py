@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import groupby
 
@@ -36,11 +37,22 @@ def _findings(report: Report) -> Iterator[Child]:
         return
     yield tag("h2", "Findings")
     ranked = sorted(report.findings, key=lambda f: (f.consequence_of is not None, RANK[f.severity]))
-    yield tag("ul", *map(_finding, ranked), class_="findings")
+    alike: dict[tuple[str | None, ...], list[Finding]] = {}
+    for finding in ranked:
+        # Ports are new with every run of a client.
+        said = re.sub(r":\d+", ":", finding.message)
+        alike.setdefault((finding.rule, finding.severity, finding.consequence_of, said), []).append(finding)
+    yield tag("ul", *map(_told, alike.values()), class_="findings")
 
 
-def _finding(finding: Finding) -> Markup:
-    where = tag("a", f"exchange {finding.exchange}", href=f"#x{finding.exchange}") if finding.exchange else "over all"
+def _told(same: list[Finding]) -> Markup:
+    """The same finding about one or several exchanges, once."""
+    finding = same[0]
+    numbers = dict.fromkeys(one.exchange for one in same if one.exchange)
+    links = [tag("a", f"{number}", href=f"#x{number}", aria_label=f"exchange {number}") for number in numbers]
+    where: list[Child] = [*(["exchanges " if len(links) > 1 else "exchange "] if links else ["over all"])]
+    for place, link in enumerate(links):
+        where += [", ", link] if place else [link]
     follows = f" · follows from {finding.consequence_of}" if finding.consequence_of else ""
     return tag(
         "li",
@@ -48,7 +60,7 @@ def _finding(finding: Finding) -> Markup:
         " ",
         words(finding.message),
         " ",
-        tag("span", where, " · ", tag("code", finding.rule), " · ", away(finding.source_url, finding.source), follows,
+        tag("span", *where, " · ", tag("code", finding.rule), " · ", away(finding.source_url, finding.source), follows,
             class_="fine"),
         class_=finding.severity if not finding.consequence_of else f"{finding.severity} after",
     )  # fmt: skip
