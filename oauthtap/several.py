@@ -27,9 +27,15 @@ class Several:
         self._made = made
         self.taps: list[Tap] = []
         self._nobodys: list[Exchange] = []
+        self._switched: Exchange | None = None
+        """The newest exchange with which other fixes are on: they are on for all clients."""
 
     def feed(self, exchange: Exchange, client: int | None, repair: Repair | None = None) -> Step:
         """Judge a struck exchange by its own client's handshake. What is nobody's is known to all of them."""
+        if exchange.fixes is not None:
+            self._switched = exchange
+            for tap in self.taps:
+                tap.attempts.switched(exchange, tap.so_far)
         if client is None:
             known = self.taps or [self._tap()]
             self._nobodys.append(exchange)
@@ -41,6 +47,8 @@ class Several:
     def _tap(self) -> Tap:
         """One more client, who has been told of what is nobody's."""
         self.taps.append(made := self._made())
+        if self._switched is not None:
+            made.attempts.switched(self._switched, made.so_far)
         for exchange in self._nobodys:
             made.judged(exchange)
         return made

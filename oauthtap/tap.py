@@ -146,7 +146,7 @@ class Tap:
     def judged(self, struck: Exchange, repair: Repair | None = None) -> Step:
         """Judge one exchange that is numbered and struck, and remember it."""
         if struck.fixes is not None:
-            self.attempts.switched(struck, self._so_far)
+            self.attempts.switched(struck, self.so_far)
         stages = recognize(struck, self.handshake)
         self.handshake.announce(stages)
         found = self._judge(stages)
@@ -276,7 +276,7 @@ class Tap:
         )  # fmt: skip
         return self._noted(report)
 
-    def _so_far(self, now: float | None) -> list[Finding]:
+    def so_far(self, now: float | None) -> list[Finding]:
         """Every finding, when nothing else came until `now`."""
         if now is not None:
             self.handshake.ended = max(now, self.handshake.ended or now)

@@ -152,6 +152,38 @@ def test_a_fix_without_its_value_changes_nothing() -> None:
     assert (after, names) == (step.exchange.response, ())
 
 
+ELSEWHERE = """\
+GET https://mcp.example.com/.well-known/oauth-protected-resource
+200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://as.example.com"], "scopes_supported": ["a"]}
+
+GET https://as.example.com/.well-known/openid-configuration
+200 {"issuer": "https://as.example.com", "authorization_endpoint": "https://as.example.com/a", "token_endpoint": "https://as.example.com/t"}
+
+GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+404 {}
+
+GET https://as.example.com/.well-known/oauth-authorization-server
+404 {}
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize(
+    ("name", "member", "place"), [("prm-copy", "scopes_supported", 2), ("as-metadata-copy", "issuer", 3)]
+)
+def test_metadata_is_copied_from_where_it_lies_and_from_nowhere_when_it_was_not_found(
+    name: str, member: str, place: int
+) -> None:
+    tap = heard(ELSEWHERE)
+    on = Fixes(fixes=tuple(fix for fix in presets() if fix.name == name))
+    step = tap.steps[place]
+    assert step.exchange.response is not None
+    after, names = on.answer(step, step.exchange.request, step.exchange.response, tap.handshake)
+    assert (names, after.status) == ((name,), 200)
+    assert member in after.json_object
+    nothing = Tap(MCP).handshake
+    assert on.answer(step, step.exchange.request, step.exchange.response, nothing) == (step.exchange.response, ())
+
+
 # --- what is made of answers and requests
 
 ASK = Request(method="POST", url="https://as.example.com/token", body="grant_type=authorization_code&code=1")
@@ -333,6 +365,17 @@ def test_candidates_are_prefixes_of_the_entry_and_are_checked_by_what_they_state
     vendor = vendor_of("https://api.workos.com/sso/authorize")
     assert vendor is not None
     assert vendor.name == "WorkOS AuthKit"
+
+
+def test_a_url_in_the_challenge_that_is_no_pointer_is_a_candidate() -> None:
+    named = DEAD_ENTRY.replace(
+        "401 WWW-Authenticate: Bearer ",
+        '401\nWWW-Authenticate: Bearer authorization_uri="https://tenant.example/as", ',
+        1,
+    )
+    found = candidates(heard(named).handshake)
+    assert [one.issuer for one in found][0] == "https://tenant.example/as"  # noqa: RUF015
+    assert "authorization_uri" in found[0].why
 
 
 def test_the_command_asks_for_the_issuer_and_writes_a_private_file_once_it_has_it(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,9 @@ from tests.running import call, started, to_the_bed
 pytestmark = pytest.mark.clients
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "fixes.md"
+
+STEPS = re.compile(r"\d+ of \d+ steps")
+"""How many a client takes is its own affair."""
 
 Proofs = Callable[[str], Proof]
 
@@ -48,7 +52,8 @@ def test_it_fails_as_without_a_tap_and_connects_with_what_is_proposed_and_with_w
 
 @pytest.mark.parametrize("target", PROVED)
 def test_the_table_says_what_was_seen(proofs: Proofs, target: str) -> None:
-    assert proofs(target).row in DOCUMENT.read_text(encoding="utf-8"), "run: python -m tests.cures"
+    seen, written = (STEPS.sub("steps", text) for text in (proofs(target).row, DOCUMENT.read_text(encoding="utf-8")))
+    assert seen in written, "run: python -m tests.cures"
 
 
 @pytest.mark.parametrize("target", ["f08", "f15", "seed2"])

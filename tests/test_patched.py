@@ -21,6 +21,7 @@ from oauthtap.presets import presets
 from oauthtap.render import FORMATS
 from oauthtap.render import deploying as words
 from oauthtap.render.words import cured, outcome
+from oauthtap.several import Several
 from oauthtap.stacks import Stack, stacks
 from oauthtap.tap import Step, Tap
 from oauthtap.wire import Exchange, Request, Response
@@ -329,3 +330,15 @@ def test_the_document_tells_every_stack() -> None:
     document = (Path(__file__).parent.parent / "docs" / "fixes.md").read_text(encoding="utf-8")
     for name, stack in stacks().items():
         assert f"| `{name}` | {stack.name} | {stack.version} | {stack.checked} | {stack.how} |" in document
+
+
+def test_fixes_are_on_for_every_client_when_there_are_several() -> None:
+    texts = (FAILS.partition("GET")[0], GOES_ON)
+    asked = [exchange for text in texts for exchange in notation.parse(text)]
+    several = Several(lambda: Tap(MCP))
+    for number, exchange in enumerate(asked, 1):
+        fixes = ("a",) if number == 2 else None
+        several.feed(exchange.with_(id=number, at=1000.0 + number, took=0.1, fixes=fixes), client=number % 2)
+    several.feed(asked[0].with_(id=9, at=1010.0, took=0.1), client=2)
+    attempts = [tap.report().attempts for tap in several.taps]
+    assert [[one.fixes for one in each] for each in attempts] == [[("a",)], [(), ("a",)], [("a",)]]
