@@ -6,6 +6,7 @@ import base64
 import hashlib
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from oauthtap.render import FORMATS
 from oauthtap.report import Report
 from oauthtap.tap import Tap
 from oauthtap.wire import Actor, Exchange, Request, Response
@@ -324,3 +326,21 @@ def test_a_program_that_signs_in_under_the_name_of_its_library_is_one_beside_ano
     exchanges = in_turns(hosted.whole(), Client("b", 40002, "Bun/1.4.4", "claude-code/2.1.330").whole())
     _, report = heard(exchanges)
     assert owners(exchanges, report) == [{"hosted"}, {"b"}]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_tells_them_apart(name: str) -> None:
+    tap, report = heard(in_turns(*(Client(name, 40001 + n).whole() for n, name in enumerate("ab"))))
+    text = FORMATS[name](report, tuple(step.exchange for step in tap.steps))
+    assert text
+    if name == "console":
+        assert "Client A: " in text
+        assert re.search(r"^ +20B mcp-request ", text, re.M)
+    elif name == "markdown":
+        assert "- Client B, " in text
+        assert "| 20 B | mcp-request |" in text
+    elif name == "html":
+        assert "Client B" in text
+        assert ">20 B<" in text
+    elif name == "json":
+        assert [one["letter"] for one in json.loads(text)["sign_ins"]] == ["A", "B"]
