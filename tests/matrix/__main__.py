@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -60,4 +61,5 @@ def several(known: Collection[str]) -> Callable[[str], list[str]]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the servers end with it
     sys.exit(main())

@@ -54,7 +54,10 @@ class Ledger:
         }
 
     def save(self, file: Path) -> None:
-        file.write_text(json.dumps(self.json(), indent=1) + "\n")
+        """Write the file anew, whole or not at all: hours of runs must not go with whoever is ended in the middle."""
+        beside = file.with_name(f"{file.name}.new")
+        beside.write_text(json.dumps(self.json(), indent=1) + "\n")
+        beside.replace(file)
 
 
 def loaded(file: Path) -> Ledger:
