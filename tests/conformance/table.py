@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tests.conformance.limits import LIMITS
+
 Lists = Mapping[str, Mapping[str, Any]]
 """Way → what the suite said that way, as the file of that name holds it."""
 
@@ -24,7 +26,21 @@ def page(lists: Lists) -> str:
     straight = lists["direct"]
     table = ["| Who | Way | Scenarios | Checks passed | Scenarios as directly |", "| --- | --- | --- | --- | --- |"]
     table += [line for way in lists for line in lines(straight, lists[way], way)]
-    return f"{HEAD.format(**straight)}\n\n" + "\n".join(table) + "\n"
+    reasons = [
+        f"- `{scenario}`, {way}: {LIMITS[way, scenario]}" for way, scenario in sorted(unequal(lists) & LIMITS.keys())
+    ]
+    other = ["What is not as directly, and why:", "\n".join(reasons)] if reasons else []
+    return "\n\n".join([HEAD.format(**straight), "\n".join(table), *other]) + "\n"
+
+
+def unequal(lists: Lists) -> set[tuple[str, str]]:
+    """(way, scenario) of all that any client or server is judged differently in than directly."""
+    return {
+        (way, scenario)
+        for way, said in lists.items()
+        for part, name, scenarios in every(said)
+        for scenario in unlike(lists["direct"], part, name, scenarios)
+    }
 
 
 def lines(straight: Mapping[str, Any], other: Mapping[str, Any], way: str) -> Iterator[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from tests.clients import drivers
@@ -18,27 +19,21 @@ from tests.matrix.table import difference, number, page
 def main() -> int:
     """Exit code 0 when every pair is equal, 1 when not."""
     arguments = parser().parse_args()
-    rows = {name: row for name, row in servers().items() if name in arguments.servers}
     ledger = loaded(arguments.json) if arguments.json else Ledger()
-
-    def kept() -> None:
-        if arguments.json:
-            ledger.save(arguments.json)
-
     if not arguments.print_only:
-        say = lambda text: print(text, file=sys.stderr, flush=True)  # noqa: E731
-        fill(ledger, rows, arguments.clients, arguments.ways, workers=arguments.workers, say=say, kept=kept)
-    ways = [way for way in WAYS[1:] if ledger.equal(way)[1]]
-    print(
-        page(ledger) if arguments.markdown else "\n".join([*map(difference, different(ledger, ways)), number(ledger)])
-    )
-    return 0 if all(len(set(ledger.equal(way))) == 1 for way in ways) else 1
-
-
-def different(ledger: Ledger, ways: list[str]) -> list[tuple]:  # type: ignore[type-arg]
-    return [
-        (straight, run) for way in ways for _, straight, run in ledger.pairs(way) if straight.compared != run.compared
+        rows = {name: row for name, row in servers().items() if name in arguments.servers}
+        keep = (lambda: ledger.save(arguments.json)) if arguments.json else (lambda: None)
+        fill(ledger, rows, arguments.clients, arguments.ways, workers=arguments.workers, say=tell, kept=keep)
+    unlike = [
+        (straight, run) for way in WAYS for straight, run in ledger.pairs(way) if straight.compared != run.compared
     ]
+    print(page(ledger) if arguments.markdown else "\n".join([*map(difference, unlike), number(ledger)]))
+    return 1 if unlike else 0
+
+
+def tell(text: str) -> None:
+    """How it goes on, beside what is printed in the end."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -53,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def several(known: Collection[str]):  # type: ignore[no-untyped-def]
+def several(known: Collection[str]) -> Callable[[str], list[str]]:
     """A type for argparse: names with commas between, each of them known."""
 
     def names(text: str) -> list[str]:
@@ -66,4 +61,5 @@ def several(known: Collection[str]):  # type: ignore[no-untyped-def]
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the servers end with it
     sys.exit(main())

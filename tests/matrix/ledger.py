@@ -16,9 +16,6 @@ from typing import Any
 
 from tests.matrix.runs import Run, from_json
 
-Pair = tuple[str, str]
-"""Client and server."""
-
 
 @dataclass
 class Ledger:
@@ -35,15 +32,15 @@ class Ledger:
     def add(self, run: Run) -> None:
         self.runs[run.client, run.server, run.way] = run
 
-    def pairs(self, way: str) -> Iterator[tuple[Pair, Run, Run]]:
-        """Each pair that was run both directly and this way."""
+    def pairs(self, way: str) -> Iterator[tuple[Run, Run]]:
+        """Each pair that was run both directly and this way: the direct run, and the other."""
         for (client, server, taken), run in self.runs.items():
-            if taken == way and (straight := self.runs.get((client, server, "direct"))):
-                yield (client, server), straight, run
+            if taken == way != "direct" and (straight := self.runs.get((client, server, "direct"))):
+                yield straight, run
 
     def equal(self, way: str) -> tuple[int, int]:
         """How many pairs ended this way as directly, and how many were run."""
-        verdicts = [straight.compared == run.compared for _, straight, run in self.pairs(way)]
+        verdicts = [straight.compared == run.compared for straight, run in self.pairs(way)]
         return sum(verdicts), len(verdicts)
 
     def json(self) -> dict[str, Any]:
@@ -57,7 +54,10 @@ class Ledger:
         }
 
     def save(self, file: Path) -> None:
-        file.write_text(json.dumps(self.json(), indent=1) + "\n")
+        """Write the file anew, whole or not at all: hours of runs must not go with whoever is ended in the middle."""
+        beside = file.with_name(f"{file.name}.new")
+        beside.write_text(json.dumps(self.json(), indent=1) + "\n")
+        beside.replace(file)
 
 
 def loaded(file: Path) -> Ledger:

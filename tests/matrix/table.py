@@ -59,7 +59,7 @@ table. Made by `python -m tests.matrix --ways direct,tap,run --json docs/fidelit
 
 def section(ledger: Ledger, way: str) -> list[str]:
     """The table of one way, and its differences."""
-    found = {pair: (straight, run) for pair, straight, run in ledger.pairs(way)}
+    found = {(run.client, run.server): (straight, run) for straight, run in ledger.pairs(way)}
     clients = [client for client in drivers() if any(pair[0] == client for pair in found)]
     rows = [server for server in servers() if any(pair[1] == server for pair in found)]
     lines = [row(["", *clients]), row(["---"] * (len(clients) + 1))]
