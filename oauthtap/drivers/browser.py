@@ -37,7 +37,7 @@ async def follow(orders: dict[str, Any], url: str) -> None:
                 note(orders, ended="lost", url=url, why=str(problem) or type(problem).__name__)
                 return
             note(orders, visited=url, status=answer.status_code)
-            if _place(url) == callback or _brings_back(url):
+            if _place(url) == callback or (_brings_back(url) and not answer.has_redirect_location):
                 note(orders, ended="callback", url=url, status=answer.status_code)
                 return
             if not answer.has_redirect_location:
