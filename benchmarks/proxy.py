@@ -16,6 +16,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import random
 import signal
 import socket
 import statistics
@@ -184,7 +185,8 @@ def ask(port: int, method: str, target: str, body: str = "", token: str = TOKEN)
 
 def call(number: int, method: str = "tools/call", params: object = None) -> str:
     """A JSON-RPC request."""
-    params = params or {"name": "weather", "arguments": {"city": "Bergen"}}
+    city = f"place {number * 7919} of {random.randrange(10**9)}"
+    params = params or {"name": "weather", "arguments": {"city": city, "days": number % 7, "of": "the forecast"}}
     return json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
 
 

@@ -13,6 +13,7 @@ import time
 from urllib.parse import parse_qs, urlsplit
 
 TOKEN = "bench-access-token-5f1c2ab94d7e43a08f6b"
+_LONGER = "They say that it goes on until the evening, and that the wind turns to the north later on. " * 8
 EVENTS, PAUSE = 21, 0.005
 """Events of a stream, and the seconds between two."""
 
@@ -48,7 +49,8 @@ class Server(asyncio.Protocol):
             self._stream = asyncio.ensure_future(self._events())
         else:
             asked = json.loads(body)
-            result: dict[str, object] = {"content": [{"type": "text", "text": "It is twelve degrees and raining."}]}
+            told = f"It is twelve degrees and raining, {time.monotonic_ns()} times over. {_LONGER}"
+            result: dict[str, object] = {"content": [{"type": "text", "text": told}]}
             if asked["method"] == "initialize":
                 result = {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {"name": "bench"}}
             self._transport.write(answer(200, {"jsonrpc": "2.0", "id": asked["id"], "result": result}))
