@@ -27,7 +27,10 @@ def main() -> int:
     unlike = [
         (straight, run) for way in WAYS for straight, run in ledger.pairs(way) if straight.compared != run.compared
     ]
-    print(page(ledger) if arguments.markdown else "\n".join([*map(difference, unlike), number(ledger)]))
+    if arguments.markdown:
+        print(page(ledger), end="")
+    else:
+        print("\n".join([*map(difference, unlike), number(ledger)]))
     return 1 if unlike else 0
 
 

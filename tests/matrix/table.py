@@ -35,7 +35,7 @@ def page(ledger: Ledger) -> str:
     """docs/fidelity.md."""
     ways = [way for way in WORDS if ledger.equal(way)[1]]
     parts = [
-        HEAD.format(date=ledger.date, number=number(ledger)),
+        HEAD.format(date=ledger.date, number=number(ledger), possible=len(drivers()) * len(servers())),
         *(part for way in ways for part in section(ledger, way)),
     ]
     return "\n\n".join([*parts, again(ledger), *versions(ledger)]) + "\n"
@@ -44,7 +44,8 @@ def page(ledger: Ledger) -> str:
 HEAD = """# Fidelity
 
 Does anything change because oauthtap watches? Real clients at real servers, each pair first directly and then with
-oauthtap in between. On {date}: **{number}**.
+oauthtap in between. On {date}: **{number}**. There are {possible} pairs; what was not run yet is left empty, and the
+command goes on where its file ends.
 
 A pair is equal when these are the same: the outcome (connected, gave up, waits for ever), the tools the client
 printed, the request it stopped at, the set of all requests that were refused (method, host, path, status), and the
