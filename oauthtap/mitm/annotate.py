@@ -22,10 +22,9 @@ STAGE, FINDINGS, BECAUSE = "oauthtap_stage", "oauthtap_findings", "oauthtap_beca
 
 def annotate(flow: http.HTTPFlow, step: Step) -> None:
     """Write a step onto its flow. The exchange goes along without secrets, so that a saved flow can be judged again."""
-    if flows_are_shown():
-        STEPS[flow.id] = step
-        if len(STEPS) > _KEPT:
-            del STEPS[next(iter(STEPS))]
+    STEPS[flow.id] = step
+    if len(STEPS) > _KEPT:
+        del STEPS[next(iter(STEPS))]
     worst = sorted(step.findings, key=lambda finding: RANK[finding.severity])
     flow.metadata[EXCHANGE] = step.exchange.as_json()
     flow.metadata[STAGE] = step.stage
