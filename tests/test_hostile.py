@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def exchanged(document: Any, chance: random.Random) -> Any:
                 continue
             except (ValueError, IndexError):
                 pass
-        holder[name] = chance.choice(HOSTILE)
+        holder[name] = deepcopy(chance.choice(HOSTILE))
     return document
 
 

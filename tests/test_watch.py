@@ -672,7 +672,7 @@ def test_check_refuses_what_is_no_file_nor_session(tmp_path: Path, capsys: pytes
     ("text", "fail_on", "code"),
     [
         (IS_REFUSED, None, 0),
-        (IS_REFUSED, "error", 0),
+        (IS_REFUSED, "error", 1),
         (IS_REFUSED, "warning", 1),
         (IS_REFUSED, "note", 1),
         (f"{ASKED}401\nWWW-Authenticate: Basic", "error", 1),

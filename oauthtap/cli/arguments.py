@@ -38,7 +38,7 @@ examples:
   oauthtap explain prm-as-entry-is-endpoint              what a rule means, and what to change
   oauthtap sessions                                      what was recorded so far
 
-exit codes: 0; 1 when findings reach --fail-on; 2 for wrong usage or an unreadable file
+exit codes: 0; 1 when findings reach --fail-on, or it stopped for a cause; 2 for wrong usage or an unreadable file
 """
 
 
@@ -305,7 +305,9 @@ def _probe_flags(command: argparse.ArgumentParser) -> None:
 def _report_flags(group: Any) -> None:
     group.add_argument("--format", choices=tuple(FORMATS), default="console")
     group.add_argument(
-        "--fail-on", choices=("error", "warning", "note"), help="exit 1 when a finding is at least that bad"
+        "--fail-on",
+        choices=("error", "warning", "note"),
+        help="exit 1 when a finding is at least that bad, or the sign-in stopped for a cause",
     )
 
 
