@@ -267,6 +267,31 @@ async def test_a_client_that_leaves_is_no_fault_of_the_upstream() -> None:
 # --- TLS and HTTP/2
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_client_that_leaves_before_the_upstream_is_reached_is_no_fault_of_the_upstream(scheme: str) -> None:
+    """Clients end with a request under way. Over TLS the upstream's connection may still be coming about."""
+    reached = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        reached.set()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with (
+        server,
+        tapped(upstream=f"{scheme}://mcp.test/mcp", connect_to=(f"::127.0.0.1:{port}",)) as tap,
+    ):
+        asking = asyncio.ensure_future(tap.client.get(tap.url, headers={"Accept": "text/event-stream"}))
+        await asyncio.wait_for(reached.wait(), 10)
+        asking.cancel()
+        await until(lambda: tap.exchanges)
+    assert [exchange.error for exchange in tap.exchanges] == ["client disconnected before an answer came"]
+    assert not [finding for finding in tap.tap.report().findings if finding.severity == "error"]
+
+
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
     return trustme.CA()

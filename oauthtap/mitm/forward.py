@@ -21,6 +21,7 @@ from mitmproxy.proxy.mode_specs import RegularMode
 from oauthtap import urls
 from oauthtap.interest import Interest
 from oauthtap.mitm import translate
+from oauthtap.mitm.http_layer import as_it_was
 from oauthtap.mitm.observing import Observer
 from oauthtap.mitm.streaming import passes_unbuffered, start
 from oauthtap.mitm.translate import Passage
@@ -188,6 +189,7 @@ class ForwardStream(HttpStream):
     def handle_protocol_error(
         self, event: RequestProtocolError | ResponseProtocolError
     ) -> layer.CommandGenerator[None]:
+        event = as_it_was(event, self._paused_event_queue)
         if isinstance(event, ResponseProtocolError) and event.code.http_status_code() is not None:
             event = ResponseProtocolError(event.stream_id, event.message, ErrorCode.KILL)
         yield from super().handle_protocol_error(event)

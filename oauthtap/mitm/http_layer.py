@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from mitmproxy import flow, http
@@ -16,6 +17,7 @@ from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import events, layer, layers, tunnel
 from mitmproxy.proxy.layers.http import DropStream, HttpLayer, HTTPMode, HttpStream, SendHttp
 from mitmproxy.proxy.layers.http._events import (
+    ErrorCode,
     RequestProtocolError,
     ResponseData,
     ResponseEndOfMessage,
@@ -71,18 +73,34 @@ def _status_for(request: http.Request) -> int:
     return 504 if "/.well-known/" in request.path else 502
 
 
+def as_it_was(
+    event: RequestProtocolError | ResponseProtocolError, waiting: Iterable[events.Event]
+) -> RequestProtocolError | ResponseProtocolError:
+    """What ended a request. `waiting`: the events that its stream has not heard yet.
+
+    When a client leaves, mitmproxy closes the connection to the upstream as well. Where that one is still coming
+    about, its end is heard first, and an upstream that did nothing wrong would seem to have hung up.
+    """
+    left = next((one for one in waiting if isinstance(one, RequestProtocolError)), None)
+    if left is None or isinstance(event, RequestProtocolError):
+        return event
+    return ResponseProtocolError(event.stream_id, left.message, left.code)
+
+
 class TapStream(HttpStream):
     """A request and its answer, where an upstream that fails gives an answer too."""
 
     def handle_protocol_error(
         self, event: RequestProtocolError | ResponseProtocolError
     ) -> layer.CommandGenerator[None]:
+        event = as_it_was(event, self._paused_event_queue)
         waiting = self.server_state in (
             self.state_wait_for_response_headers,
             self.state_uninitialized,
             self.state_consume_response_body,
         )
-        if not isinstance(event, ResponseProtocolError) or not waiting or self.client_state != self.state_done:
+        left = event.code is ErrorCode.CLIENT_DISCONNECTED
+        if left or isinstance(event, RequestProtocolError) or not waiting or self.client_state != self.state_done:
             yield from super().handle_protocol_error(event)
             return
         asked = self.flow
