@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.running import Started, started
-from tests.tapped import Came, Tapped, Upstream, document, said, upstream
+from tests.tapped import Came, Tapped, Upstream, document, said, tapped, upstream
 from tests.test_origin_places import paths, sign_in
 
 MB = 1_000_000
@@ -173,6 +173,45 @@ async def test_a_server_that_breaks_a_stream_off_breaks_it_off_for_the_client_to
     stream, _ = exchanges(tap)
     assert stream["status"] == 200
     assert stream["error"], "that it broke off is in the report"
+
+
+EVENT = b"event: endpoint\ndata: http://mcp.test/message\n\n"
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+async def test_an_event_stream_with_a_length_still_says_whether_it_has_come_whole(missing: int) -> None:
+    async def events(came: Came, writer: asyncio.StreamWriter) -> None:
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: {len(EVENT) + missing}\r\n\r\n"
+        writer.write(head.encode() + EVENT)
+        await writer.drain()
+        if missing:
+            writer.close()
+
+    async with upstream({"/sse": events}) as server, tapped(server, path="/sse") as tap:
+        if missing:
+            with pytest.raises(httpx.RemoteProtocolError):
+                await tap.client.get(tap.url, headers=EVENTS)
+        else:
+            answers = [await tap.client.get(tap.url, headers=EVENTS) for _ in range(2)]
+            # The data is longer in local names: the upstream's length would be wrong.
+            assert [answer.text for answer in answers] == [f"event: endpoint\ndata: {tap.origin}/message\n\n"] * 2
+            assert answers[0].headers["transfer-encoding"] == "chunked"
+            assert "connection" not in answers[0].headers
+            assert len({exchange.connection for exchange in tap.exchanges}) == 1, "the connection stays"
+    assert tap.exchanges[0].response is not None
+    assert tap.exchanges[0].response.header("content-length") == str(len(EVENT) + missing), "judged as it came"
+
+
+async def test_an_event_stream_without_a_body_keeps_its_length() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 5\r\n\r\n"
+
+    async def bodiless(came: Came, writer: asyncio.StreamWriter) -> None:
+        writer.write(head)
+
+    async with upstream({"/mcp": bodiless}) as server, tapped(server) as tap:
+        answer = await tap.client.head(tap.url, headers=EVENTS)
+    assert answer.headers["content-length"] == "5"
+    assert "transfer-encoding" not in answer.headers
 
 
 async def test_a_stream_goes_on_while_another_client_signs_in(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from mitmproxy import ctx, http
 
 from oauthtap.injecting import Fault, Injecting, answered, brought
 from oauthtap.mitm import translate
+from oauthtap.mitm.streaming import in_chunks
 from oauthtap.mitm.translate import Passage
 from oauthtap.tap import Tap
 from oauthtap.wire import Exchange, Response
@@ -96,9 +97,8 @@ class Faults:
         if found is None or not callable(passing):
             return
         broken = False
-        if not flow.request.is_http2 and "content-length" not in flow.response.headers:
-            # Without it the client could not tell a broken stream from one that ended.
-            flow.response.headers["transfer-encoding"] = "chunked"
+        if "content-length" not in flow.response.headers:
+            in_chunks(flow)
 
         def cutting(data: bytes) -> bytes | list[bytes]:
             nonlocal broken

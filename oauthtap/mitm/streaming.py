@@ -32,7 +32,7 @@ def passes_unbuffered(flow: http.HTTPFlow, *, repairing: bool) -> bool:
     length = headers.get("content-length", "")
     if length.isdecimal():
         return int(length) > _LARGE
-    if flow.request.method == "HEAD" or flow.response.status_code in (204, 304):
+    if not _has_body(flow):
         return False
     document = not media_type or media_type == "application/json" or media_type.endswith("+json")
     return not (document or (repairing and media_type in _REPAIRABLE))
@@ -51,16 +51,15 @@ def start(
     is_events = response.headers.get("content-type", "").lower().startswith("text/event-stream")
     packed = response.headers.get("content-encoding", "identity").lower() != "identity"
     if is_events and not packed and origins is not None:
-        response.headers.pop("content-length", None)
+        without_length(flow)
         passage.events = Events(
             endpoint=lambda url: origins().local(url, passage.host),
             message=lambda text: rename_answers.body(text, "mcp", origins(), passage.host),
         )
     elif is_events and not packed:
         passage.events = Events(endpoint=str, message=str)
-    if response.is_http2 and not flow.request.is_http2 and "content-length" not in response.headers:
-        # HTTP/2 has frames; without this an HTTP/1 client could not tell the end from a broken line.
-        response.headers["transfer-encoding"] = "chunked"
+    if response.is_http2 and "content-length" not in response.headers:
+        in_chunks(flow)
     events, shown = passage.events, _Live(flow, copy)
 
     def passing(data: bytes) -> bytes | list[bytes]:
@@ -78,6 +77,28 @@ def start(
         return sent or []
 
     response.stream = passing
+
+
+def without_length(flow: http.HTTPFlow) -> None:
+    """The length of this answer may change while it passes: chunks say where it ends instead."""
+    assert flow.response is not None
+    if _has_body(flow) and flow.response.headers.pop("content-length", None) is not None:
+        in_chunks(flow)
+
+
+def in_chunks(flow: http.HTTPFlow) -> None:
+    """Let an HTTP/1.1 client tell the end of the answer from a broken line.
+
+    HTTP/2 needs no chunks, and HTTP/1.0 knows none, on neither side (RFC 9112, 6.1): there the connection ends.
+    """
+    assert flow.response is not None
+    if flow.request.http_version == "HTTP/1.1" and flow.response.http_version != "HTTP/1.0" and _has_body(flow):
+        flow.response.headers["transfer-encoding"] = "chunked"
+
+
+def _has_body(flow: http.HTTPFlow) -> bool:
+    assert flow.response is not None
+    return flow.request.method != "HEAD" and flow.response.status_code not in (204, 304)
 
 
 class _Live:
