@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cached_property
 from typing import cast
 
 from oauthtap import rules
@@ -97,7 +98,6 @@ class Tap:
         # The URL itself may hold an API key.
         self.resource = self.redactor.strike_url(self.resource) if self.resource else self.resource
         self.handshake = Handshake(self.resource, self.revision)
-        self._rules = _by_subject(rules.load().values())
         self._not_checked: dict[str, str] = {}
         self._checked: set[str] = set()
         self.said: dict[int, tuple[Finding, ...]] = {}
@@ -107,6 +107,11 @@ class Tap:
         self._gone: tuple[int, ...] = ()
         self._callers = Callers()
         self._several: Several | None = None
+
+    @cached_property
+    def _rules(self) -> dict[object, tuple[Rule, ...]]:
+        """Loaded when the first exchange is judged: a tap listens before it has read its rules."""
+        return _by_subject(rules.load().values())
 
     def feed(self, exchange: Exchange, repair: Repair | None = None) -> Step:
         """Judge one exchange. Numbers it when it has no number yet. Never raises for what is in it.

@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from oauthtap import __version__
-from oauthtap.cli.check import check
-from oauthtap.cli.diff import diff
-from oauthtap.cli.drive import drive
-from oauthtap.cli.explain import explain
-from oauthtap.cli.fix import fix
 from oauthtap.cli.injecting import inject_flag
-from oauthtap.cli.lock import write_lock
-from oauthtap.cli.probe import run as run_probe
-from oauthtap.cli.replay import replay
-from oauthtap.cli.run import run
-from oauthtap.cli.sessions import list_sessions
-from oauthtap.cli.verify import verify
-from oauthtap.cli.watch import watch
-from oauthtap.drivers import drivers
-from oauthtap.render import FORMATS
-from oauthtap.render.comparison import FORMATS as COMPARISONS
-from oauthtap.render.trackers import TRACKERS
-from oauthtap.stacks import stacks
 
 _EXAMPLES = """\
 examples:
@@ -42,11 +27,35 @@ exit codes: 0; 1 when findings reach --fail-on, or it stopped for a cause; 2 for
 """
 
 
+def _command(place: str) -> Callable[[argparse.Namespace], int]:
+    """The function at `module:name`, imported when it is called: no command waits for what the others need."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        module, _, name = place.partition(":")
+        return int(getattr(import_module(f"oauthtap.cli.{module}"), name)(arguments))
+
+    return run
+
+
 class _Parser(argparse.ArgumentParser):
     """Errors end in what to type next."""
 
+    give_flags: Callable[[argparse.ArgumentParser], None] | None = None
+    """Adds the flags of a command. Some list what takes long to import, so it is called for the chosen one only."""
+
     def error(self, message: str) -> Any:
         self.exit(2, f"oauthtap: {message}\nTry: {self.prog} --help\n")
+
+
+class _Verbs(argparse._SubParsersAction):  # type: ignore[type-arg]
+    """Gives a command its flags when it has been chosen."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        chosen = self.choices.get(values[0])
+        if isinstance(chosen, _Parser) and chosen.give_flags:
+            chosen.give_flags(chosen)
+            chosen.give_flags = None
+        super().__call__(parser, namespace, values, option_string)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -58,67 +67,77 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"oauthtap {__version__}")
-    top.set_defaults(command=watch)
+    top.set_defaults(command=_command("watch:watch"))
     _watch_flags(top)
-    verbs = top.add_subparsers(title="other commands", metavar="COMMAND", parser_class=_Parser)
-    _run_flags(verbs.add_parser("run", help="run a client under its real names, through a proxy of its own"))
-    _drive_flags(
-        verbs.add_parser("drive", help="run a real client through the tap, without a person; 0 when it connects")
-    )
-    _probe_flags(verbs.add_parser("probe", help="walk to a server without a client, and judge what it answers"))
-    _check_flags(verbs.add_parser("check", help="judge a recording: session folder, HAR, .mitm, log, pasted text"))
-    explaining = verbs.add_parser("explain", help="what a rule means; without a rule, the list of all")
-    explaining.add_argument("rule", nargs="?", metavar="RULE")
-    explaining.set_defaults(command=explain)
-    listing = verbs.add_parser("sessions", help="list the recorded sessions, newest first")
-    listing.set_defaults(command=list_sessions)
-    proving = verbs.add_parser("verify", help="look for secrets that were left in a session; 1 when there are any")
-    proving.add_argument("session", metavar="SESSION", help="a session folder, or one file")
-    proving.set_defaults(command=verify)
-    _session_verbs(verbs)
+    verbs = top.add_subparsers(title="other commands", metavar="COMMAND", parser_class=_Parser, action=_Verbs)
+    for name, (help, flags) in _COMMANDS.items():
+        verbs.add_parser(name, help=help).give_flags = flags
     return top
 
 
-def _session_verbs(verbs: Any) -> None:
-    fixing = verbs.add_parser("fix", help="propose what would repair a session, and say whether it would be enough")
-    fixing.add_argument("session", nargs="?", metavar="SESSION", help="default: the newest")
-    fixing.add_argument(
+def _explain_flags(command: argparse.ArgumentParser) -> None:
+    command.add_argument("rule", nargs="?", metavar="RULE")
+    command.set_defaults(command=_command("explain:explain"))
+
+
+def _sessions_flags(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(command=_command("sessions:list_sessions"))
+
+
+def _verify_flags(command: argparse.ArgumentParser) -> None:
+    command.add_argument("session", metavar="SESSION", help="a session folder, or one file")
+    command.set_defaults(command=_command("verify:verify"))
+
+
+def _fix_flags(command: argparse.ArgumentParser) -> None:
+    from oauthtap.stacks import stacks
+
+    command.add_argument("session", nargs="?", metavar="SESSION", help="default: the newest")
+    command.add_argument(
         "-o", "--output", metavar="FILE", default="fixes.toml", help="where to write (default: %(default)s)"
     )
-    fixing.add_argument(
+    command.add_argument(
         "--fix", action="append", default=[], metavar="RULE[=VALUE]|FILE", help="begin with this one; repeatable"
     )
-    fixing.add_argument(
+    command.add_argument(
         "--stack", choices=tuple(stacks()), help="show the lines to deploy for this, whatever was recognized"
     )
-    fixing.add_argument("--deploy", metavar="FILE", help="write what to deploy there as JSON, for scripts")
-    live = fixing.add_mutually_exclusive_group()
+    command.add_argument("--deploy", metavar="FILE", help="write what to deploy there as JSON, for scripts")
+    live = command.add_mutually_exclusive_group()
     live.add_argument("--apply", action="store_true", help="switch it on in the tap that is recording this session")
     live.add_argument("--undo", action="store_true", help="switch off again what --apply switched on")
-    fixing.add_argument("--strict", action="store_true", help="also for what this client put up with")
-    fixing.add_argument("--offline", action="store_true", help="ask no server which issuer is right")
-    fixing.add_argument("--client-id", metavar="ID", help="a client that was registered beforehand")
-    _reach_flags(fixing)
-    fixing.set_defaults(command=fix)
-    freezing = verbs.add_parser("lock", help="freeze what the server promised, for `check --against`")
-    freezing.add_argument("session", metavar="SESSION")
-    freezing.add_argument("-o", "--output", metavar="FILE", help="write it there, and not to the terminal")
-    freezing.add_argument("--revision", metavar="DATE", help="read it by this MCP revision, whatever was negotiated")
-    freezing.set_defaults(command=write_lock)
-    comparing = verbs.add_parser("diff", help="two recordings side by side; 1 when anything that matters differs")
-    comparing.add_argument("a", metavar="A")
-    comparing.add_argument("b", metavar="B")
-    comparing.add_argument("--format", choices=tuple(COMPARISONS), default="console")
+    command.add_argument("--strict", action="store_true", help="also for what this client put up with")
+    command.add_argument("--offline", action="store_true", help="ask no server which issuer is right")
+    command.add_argument("--client-id", metavar="ID", help="a client that was registered beforehand")
+    _reach_flags(command)
+    command.set_defaults(command=_command("fix:fix"))
+
+
+def _lock_flags(command: argparse.ArgumentParser) -> None:
+    command.add_argument("session", metavar="SESSION")
+    command.add_argument("-o", "--output", metavar="FILE", help="write it there, and not to the terminal")
+    command.add_argument("--revision", metavar="DATE", help="read it by this MCP revision, whatever was negotiated")
+    command.set_defaults(command=_command("lock:write_lock"))
+
+
+def _diff_flags(command: argparse.ArgumentParser) -> None:
+    from oauthtap.render.comparison import FORMATS
+
+    command.add_argument("a", metavar="A")
+    command.add_argument("b", metavar="B")
+    command.add_argument("--format", choices=tuple(FORMATS), default="console")
     for side in "ab":
-        comparing.add_argument(f"--client-{side}", metavar="NAME", help=f"which client {side.upper()} is")
-    comparing.set_defaults(command=diff)
-    playing = verbs.add_parser("replay", help="be the recorded server once more, for the same client")
-    playing.add_argument("session", metavar="SESSION")
-    playing.add_argument("--port", type=int, default=8080, metavar="N", help="first local port (default 8080)")
-    playing.add_argument(
+        command.add_argument(f"--client-{side}", metavar="NAME", help=f"which client {side.upper()} is")
+    command.set_defaults(command=_command("diff:diff"))
+
+
+def _replay_flags(command: argparse.ArgumentParser) -> None:
+    command.add_argument("session", metavar="SESSION")
+    command.add_argument("--port", type=int, default=8080, metavar="N", help="first local port (default 8080)")
+    command.add_argument(
         "--as-file", metavar="FILE", help="write it as one Python file to attach to a report (-: print)"
     )
-    playing.set_defaults(command=replay)
+    command.set_defaults(command=_command("replay:replay"))
 
 
 def _watch_flags(top: argparse.ArgumentParser) -> None:
@@ -218,7 +237,7 @@ def _run_flags(command: argparse.ArgumentParser) -> None:
     judging = command.add_argument_group("judging")
     _judging_flags(judging)
     _fix_flag(judging)
-    command.set_defaults(command=run)
+    command.set_defaults(command=_command("run:run"))
 
 
 _DRIVE = """\
@@ -239,6 +258,8 @@ exit codes: 0 connected; 1 not, or a finding reaches --fail-on; 2 wrong usage, o
 
 
 def _drive_flags(command: argparse.ArgumentParser) -> None:
+    from oauthtap.drivers import drivers
+
     command.description = "Run a real client through the tap, without a person, in a home folder that is thrown away."
     command.epilog = _DRIVE % "\n".join(f"  {name:<16} {one.title}" for name, one in drivers().items())
     command.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -266,7 +287,7 @@ def _drive_flags(command: argparse.ArgumentParser) -> None:
     _judging_flags(judging)
     _fix_flag(judging)
     inject_flag(command.add_argument_group("breaking it on purpose"))
-    command.set_defaults(command=drive)
+    command.set_defaults(command=_command("drive:drive"))
 
 
 def _reach_flags(reach: Any) -> None:
@@ -299,10 +320,12 @@ def _probe_flags(command: argparse.ArgumentParser) -> None:
     _keeping_flags(telling)
     _report_flags(telling)
     _judging_flags(command.add_argument_group("judging"))
-    command.set_defaults(command=run_probe)
+    command.set_defaults(command=_command("probe:run"))
 
 
 def _report_flags(group: Any) -> None:
+    from oauthtap.render import FORMATS
+
     group.add_argument("--format", choices=tuple(FORMATS), default="console")
     group.add_argument(
         "--fail-on",
@@ -320,6 +343,8 @@ def _judging_flags(group: Any) -> None:
 
 
 def _check_flags(command: argparse.ArgumentParser) -> None:
+    from oauthtap.render.trackers import TRACKERS
+
     command.add_argument("file", metavar="FILE")
     _report_flags(command)
     command.add_argument(
@@ -330,4 +355,20 @@ def _check_flags(command: argparse.ArgumentParser) -> None:
     )
     _redact_flag(command)
     _judging_flags(command)
-    command.set_defaults(command=check)
+    command.set_defaults(command=_command("check:check"))
+
+
+_COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "run": ("run a client under its real names, through a proxy of its own", _run_flags),
+    "drive": ("run a real client through the tap, without a person; 0 when it connects", _drive_flags),
+    "probe": ("walk to a server without a client, and judge what it answers", _probe_flags),
+    "check": ("judge a recording: session folder, HAR, .mitm, log, pasted text", _check_flags),
+    "explain": ("what a rule means; without a rule, the list of all", _explain_flags),
+    "sessions": ("list the recorded sessions, newest first", _sessions_flags),
+    "verify": ("look for secrets that were left in a session; 1 when there are any", _verify_flags),
+    "fix": ("propose what would repair a session, and say whether it would be enough", _fix_flags),
+    "lock": ("freeze what the server promised, for `check --against`", _lock_flags),
+    "diff": ("two recordings side by side; 1 when anything that matters differs", _diff_flags),
+    "replay": ("be the recorded server once more, for the same client", _replay_flags),
+}
+"""The name of each command, the line that `--help` says of it, and what gives it its flags."""

@@ -15,8 +15,6 @@ from oauthtap import __version__
 from oauthtap.findings import Finding
 from oauthtap.plain import plain
 from oauthtap.redact import Redactor
-from oauthtap.render import FORMATS
-from oauthtap.render.har import comments
 from oauthtap.report import SECRETS_KEPT, Report
 from oauthtap.session import SessionError, SessionWriter
 from oauthtap.tap import Step, Tap
@@ -112,6 +110,9 @@ class Notebook:
 
     def end(self, now: float) -> Report:
         """Write what is left to write, and give the report: nothing else came until `now` (seconds since 1970)."""
+        from oauthtap.render import FORMATS  # every format there is: only when needed
+        from oauthtap.render.har import comments
+
         report = self.tap.report(now=now, today=date.today())
         exchanges = tuple(step.exchange for step in self.tap.steps)
         # Swept once more: a secret may have been learned after it was said.

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oauthtap import tunnel, urls
+from oauthtap import rules, tunnel, urls
 from oauthtap.cli import own_rules
 from oauthtap.cli.errors import Usage
 from oauthtap.cli.fixing import DOOR, FixFlags
@@ -48,7 +48,8 @@ def _check(arguments: Namespace) -> None:
     """Everything that can be said before the proxy starts. Raises Usage."""
     if not arguments.upstream:
         raise Usage("name the server to watch. Try: oauthtap --upstream https://mcp.example.com/mcp")
-    own_rules.load(arguments.rules)
+    if arguments.rules:  # they may be wrong, which is to be said now; ours can wait until the ports are open
+        own_rules.load(arguments.rules)
     FixFlags(arguments)
     reach(arguments)
     _public(arguments)
@@ -130,6 +131,7 @@ class Sitting:
 
     def on_ready(self, ready: Ready) -> None:
         self.local = ready.url
+        rules.load()  # a client that is quicker than the banner waits for its answer, as it would for an open port
         if self.arguments.public_url:
             self.narrator.ready_in_public(ready.url, self.arguments, ready.web_url, self.folder)
         else:

@@ -15,33 +15,28 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from typing import Any
 
-from mitmproxy import addons, exceptions, flow, hooks
+from mitmproxy import exceptions, flow, hooks
 from mitmproxy.addonmanager import AddonManager, safecall, traverse
-from mitmproxy.addons import intercept
 from mitmproxy.master import Master
 
 Handlers = list[list[Callable[..., Any]]]
 """For each addon that has the hook, its handler and those of the addons it holds."""
 
-_IDLE_WITHOUT: tuple[tuple[type, str], ...] = (
-    (addons.blocklist.BlockList, "items"),
-    (addons.mapremote.MapRemote, "replacements"),
-    (addons.maplocal.MapLocal, "replacements"),
-    (addons.modifybody.ModifyBody, "replacements"),
-    (addons.modifyheaders.ModifyHeaders, "replacements"),
-    (addons.proxyauth.ProxyAuth, "validator"),
-    (addons.upstream_auth.UpstreamAuth, "auth"),
-    (addons.stickyauth.StickyAuth, "flt"),
-    (addons.stickycookie.StickyCookie, "flt"),
-    (addons.save.Save, "stream"),
-    (intercept.Intercept, "filt"),
-)
+_IDLE_WITHOUT = {
+    "blocklist.BlockList": "items",
+    "mapremote.MapRemote": "replacements",
+    "maplocal.MapLocal": "replacements",
+    "modifybody.ModifyBody": "replacements",
+    "modifyheaders.ModifyHeaders": "replacements",
+    "proxyauth.ProxyAuth": "validator",
+    "upstream_auth.UpstreamAuth": "auth",
+    "stickyauth.StickyAuth": "flt",
+    "stickycookie.StickyCookie": "flt",
+    "save.Save": "stream",
+    "intercept.Intercept": "filt",
+}
 """An addon, and what an option has to give it before it does anything in the hooks of a request."""
-_IDLE_UNLESS: tuple[tuple[type, str], ...] = (
-    (addons.anticache.AntiCache, "anticache"),
-    (addons.anticomp.AntiComp, "anticomp"),
-    (addons.savehar.SaveHar, "hardump"),
-)
+_IDLE_UNLESS = {"anticache.AntiCache": "anticache", "anticomp.AntiComp": "anticomp", "savehar.SaveHar": "hardump"}
 """The same, and the option that it asks for each time."""
 _OF_A_REQUEST = ("requestheaders", "request", "responseheaders", "response")
 
@@ -145,11 +140,12 @@ class TableOfHooks(AddonManager):
         return found
 
     def _is_idle(self, addon: Any) -> bool:
-        for kind, member in _IDLE_WITHOUT:
-            if isinstance(addon, kind):
+        for kind in type(addon).__mro__:
+            # By name: to import them all takes longer than everything else at the start.
+            name = f"{kind.__module__.removeprefix('mitmproxy.addons.')}.{kind.__name__}"
+            if member := _IDLE_WITHOUT.get(name):
                 return not getattr(addon, member, True)
-        for kind, option in _IDLE_UNLESS:
-            if isinstance(addon, kind):
+            if option := _IDLE_UNLESS.get(name):
                 return not getattr(self.master.options, option, True)
         return False
 

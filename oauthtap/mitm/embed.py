@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import certifi
-from mitmproxy import addons, exceptions, options
+from mitmproxy import exceptions, options
 from mitmproxy.addons.errorcheck import ErrorCheck
 from mitmproxy.master import Master
 
-from oauthtap.mitm import carrying, dispatch
+from oauthtap.mitm import carrying, dispatch, sparing
 from oauthtap.mitm.settings import Settings, StartupError
 
 _DAY = 86400
@@ -35,7 +35,7 @@ class Startup(ErrorCheck):
 
 
 def make_master(settings: Settings) -> Master:
-    """A master with all of mitmproxy's own addons; with its web interface where that is wanted.
+    """A master with mitmproxy's own addons, and its web interface where that is wanted; without it, those it needs.
 
     Needs a running event loop. One at a time: mitmproxy keeps it in a global.
     """
@@ -46,12 +46,13 @@ def make_master(settings: Settings) -> Master:
         master: Master = WatchedMaster(chosen)
     else:
         master = Master(chosen, with_termlog=False)
-        master.addons.add(*addons.default_addons())
+        master.addons.add(*sparing.needed())
     if (stock := master.addons.get("errorcheck")) is not None:
         stock.finish()
         master.addons.remove(stock)
-    # Its pages explain how to install mitmproxy's CA, which nobody behind us needs; it looks at every request.
-    master.addons.remove(master.addons.get("onboarding"))
+    if (pages := master.addons.get("onboarding")) is not None:
+        # They explain how to install mitmproxy's CA, which nobody behind us needs, and look at every request.
+        master.addons.remove(pages)
     master.addons.add(Startup())
     return master
 
