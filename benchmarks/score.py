@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from oauthtap import sources
-from oauthtap.neighbours import stories
 from oauthtap.recording import Recording
 from oauthtap.report import Report
 from oauthtap.tap import Tap
+from oauthtap.together.neighbours import stories
 
 RECORDINGS = Path(__file__).parent.parent / "tests" / "recordings"
 HOLDOUT = RECORDINGS / "holdout"

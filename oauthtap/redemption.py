@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
 from oauthtap.handshake import Handshake
-from oauthtap.redact import alias_facts
+from oauthtap.redaction.redact import alias_facts
 from oauthtap.stages import (
     AuthorizationRequest,
     AuthorizationResponse,

@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from oauthtap import rename_answers, urls
-from oauthtap.aliases import ALIAS, claims, jose_header
+from oauthtap import urls
 from oauthtap.handshake import Handshake
-from oauthtap.origins import Origins
-from oauthtap.persons import NAMES
-from oauthtap.rename_answers import Kind
+from oauthtap.names import rename_answers
+from oauthtap.names.origins import Origins
+from oauthtap.names.rename_answers import Kind
+from oauthtap.redaction.aliases import ALIAS, claims, jose_header
+from oauthtap.redaction.persons import NAMES
 from oauthtap.stages import (
     AuthorizationRequest,
     AuthorizationResponse,

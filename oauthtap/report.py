@@ -9,14 +9,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from oauthtap import specs
-from oauthtap.attempts import Attempt, Attempts
-from oauthtap.deploying import Deploy, deploy
-from oauthtap.faulted import Injected, injected
 from oauthtap.findings import Finding, Severity, Who
 from oauthtap.handshake import Handshake
-from oauthtap.patched import Patched, changes
+from oauthtap.injections.faulted import Injected, injected
 from oauthtap.plain import plain
 from oauthtap.profiles import Outlook, Profile, outlooks
+from oauthtap.repair.attempts import Attempt, Attempts
+from oauthtap.repair.deploying import Deploy, deploy
+from oauthtap.repair.patched import Patched, changes
 from oauthtap.stages import Because, Mcp, Stage
 from oauthtap.standstill import Standstill
 from oauthtap.verdict import Verdict, judge

@@ -13,18 +13,18 @@ from functools import cached_property
 from typing import cast
 
 from oauthtap import rules
-from oauthtap.attempts import Attempts
-from oauthtap.callers import Callers
 from oauthtap.findings import RANK, Finding, Problem, Severity, finding
 from oauthtap.handshake import Handshake
 from oauthtap.profiles import Profile
 from oauthtap.recognize import recognize
-from oauthtap.redact import Redactor
+from oauthtap.redaction.redact import Redactor
+from oauthtap.repair.attempts import Attempts
 from oauthtap.report import NotChecked, Report, build
 from oauthtap.rules import Rule
-from oauthtap.several import Several
 from oauthtap.specs import practice
 from oauthtap.stages import STAGES, Because, Certainty, ResourceMetadata, ServerMetadata, Stage, Unseen
+from oauthtap.together.callers import Callers
+from oauthtap.together.several import Several
 from oauthtap.urls import origin
 from oauthtap.wire import Exchange
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from oauthtap import faulted, rules
+from oauthtap import rules
 from oauthtap.arrival import MAY_FOLLOW, WALK, is_connected, reached, stops
 from oauthtap.chain import Place, chain_to, guessed_from, overcome, twins
 from oauthtap.findings import RANK, Finding
 from oauthtap.handshake import Handshake
+from oauthtap.injections import faulted
 from oauthtap.stages import Document, Stage
 from oauthtap.standstill import Standstill, standstill
 

@@ -14,7 +14,8 @@ from oauthtap import sources
 from oauthtap.cli import main
 from oauthtap.cli.heard import heard
 from oauthtap.clients import profiles
-from oauthtap.comparison import Comparison, Seen, compare
+from oauthtap.comparing.comparison import Comparison, compare
+from oauthtap.comparing.seen import Seen
 from oauthtap.tap import Tap
 from oauthtap.wire import Exchange
 

@@ -16,17 +16,18 @@ from pathlib import Path
 import pytest
 
 from benchmarks.score import RECORDINGS
-from oauthtap import fixfile, notation, rules, sources
-from oauthtap.candidates import candidates, states, vendor_of
-from oauthtap.changes import Answer, Asked
+from oauthtap import notation, rules, sources
 from oauthtap.cli.errors import Usage
 from oauthtap.cli.fixing import FixFlags
 from oauthtap.findings import Finding, Patch
-from oauthtap.fixes import Fix, When, holds_alias, of_patch, stages_of
-from oauthtap.mending import Fixes
-from oauthtap.presets import presets
+from oauthtap.repair import fixfile
+from oauthtap.repair.candidates import candidates, states, vendor_of
+from oauthtap.repair.changes import Answer, Asked
+from oauthtap.repair.fixes import Fix, When, holds_alias, of_patch, stages_of
+from oauthtap.repair.mending import Fixes
+from oauthtap.repair.presets import presets
+from oauthtap.repair.trial import lay_over, smallest
 from oauthtap.tap import Step, Tap
-from oauthtap.trial import lay_over, smallest
 from oauthtap.wire import Request, Response
 from tests.running import call
 

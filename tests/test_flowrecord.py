@@ -6,9 +6,9 @@ import pytest
 from mitmproxy.io import tnetstring
 from mitmproxy.test import tflow
 
-from oauthtap import places
 from oauthtap.mitm import flowrecord
-from oauthtap.redact import Redactor
+from oauthtap.redaction import places
+from oauthtap.redaction.redact import Redactor
 
 FLOWS = {
     "answered": lambda: tflow.tflow(resp=True),

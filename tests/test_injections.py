@@ -21,8 +21,8 @@ from pydantic import ValidationError
 from oauthtap import session, sources
 from oauthtap.cli import main
 from oauthtap.cli.injecting import chosen, explained, never_met
-from oauthtap.injecting import Injecting, answered, brought
 from oauthtap.injections import Injection, injections, named
+from oauthtap.injections.injecting import Injecting, answered, brought
 from oauthtap.report import Report
 from oauthtap.tap import Tap
 from oauthtap.wire import Exchange, Request, Response

@@ -12,13 +12,13 @@ import oauthtap
 ROOT = Path(oauthtap.__file__).parent
 
 EDGES = ("oauthtap.cli", "oauthtap.mitm", "oauthtap.render", "oauthtap.session", "oauthtap.har", "oauthtap.logs",
-         "oauthtap.sources", "oauthtap.upstream", "oauthtap.probe", "oauthtap.callback",
+         "oauthtap.sources", "oauthtap.walking.upstream", "oauthtap.walking.probe", "oauthtap.walking.callback",
          "oauthtap.drivers")  # fmt: skip
 """Everything else is the core: no I/O, and no import of any of these."""
 
 PLACES = {
     "mitmproxy": ("oauthtap.mitm",),
-    "httpx": ("oauthtap.upstream", "oauthtap.probe"),
+    "httpx": ("oauthtap.walking.upstream", "oauthtap.walking.probe"),
     "rich": ("oauthtap.cli", "oauthtap.render"),
     "platformdirs": ("oauthtap.session", "oauthtap.mitm", "oauthtap.cli.installed"),
 }

@@ -17,10 +17,10 @@ from jsonpointer import resolve_pointer
 
 from oauthtap import notation
 from oauthtap.cli import main
-from oauthtap.contract import Lock, lock
-from oauthtap.deviations import NOTHING, deviations
+from oauthtap.comparing.contract import Lock, lock
+from oauthtap.comparing.deviations import NOTHING, deviations
+from oauthtap.comparing.promises import against
 from oauthtap.handshake import Handshake
-from oauthtap.promises import against
 from oauthtap.tap import Tap
 from oauthtap.wire import Response
 

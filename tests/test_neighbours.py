@@ -6,7 +6,7 @@ from pathlib import Path
 
 from oauthtap import sources
 from oauthtap.cli.heard import heard
-from oauthtap.neighbours import stories
+from oauthtap.together.neighbours import stories
 
 from .test_sources import RECORDINGS
 

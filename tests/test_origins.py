@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oauthtap import jsontext, rename_answers, rename_requests, urls
-from oauthtap.origins import HOSTS, PUBLIC, Origins, host_used
-from oauthtap.reachable import address_refusal, literal, refusal
-from oauthtap.rename_answers import Kind
+from oauthtap import jsontext, urls
+from oauthtap.names import rename_answers, rename_requests
+from oauthtap.names.origins import HOSTS, PUBLIC, Origins, host_used
+from oauthtap.names.reachable import address_refusal, literal, refusal
+from oauthtap.names.rename_answers import Kind
 from oauthtap.wire import Request
 
 ORIGINS = Origins({"https://mcp.example.com": 8080, "http://as.example.com:8443": 8081, "https://[2001:db8::1]": 8082})

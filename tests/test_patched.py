@@ -11,19 +11,20 @@ from typing import Any
 import jsonpatch
 import pytest
 
-from oauthtap import fixfile, notation, rules
-from oauthtap.attempts import Attempts
-from oauthtap.deploying import change, deploy, recognized
-from oauthtap.fixes import PLACEHOLDER, Fix
-from oauthtap.mending import Fixes
-from oauthtap.patched import changes, phrase
-from oauthtap.presets import presets
+from oauthtap import notation, rules
 from oauthtap.render import FORMATS
 from oauthtap.render import deploying as words
 from oauthtap.render.words import cured, outcome
-from oauthtap.several import Several
-from oauthtap.stacks import Stack, stacks
+from oauthtap.repair import fixfile
+from oauthtap.repair.attempts import Attempts
+from oauthtap.repair.deploying import change, deploy, recognized
+from oauthtap.repair.fixes import PLACEHOLDER, Fix
+from oauthtap.repair.mending import Fixes
+from oauthtap.repair.patched import changes, phrase
+from oauthtap.repair.presets import presets
+from oauthtap.repair.stacks import Stack, stacks
 from oauthtap.tap import Step, Tap
+from oauthtap.together.several import Several
 from oauthtap.wire import Exchange, Request, Response
 
 MCP = "https://mcp.example.com/mcp"

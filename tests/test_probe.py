@@ -13,15 +13,15 @@ from typing import Any
 import httpx
 import pytest
 
-from oauthtap import probe as probing
-from oauthtap.callback import Callback
 from oauthtap.cli import main
 from oauthtap.clients import profiles
-from oauthtap.probe import Browser, probe
 from oauthtap.report import Report
 from oauthtap.tap import Tap
-from oauthtap.upstream import Reach
-from oauthtap.walk import Plan
+from oauthtap.walking import probe as probing
+from oauthtap.walking.callback import Callback
+from oauthtap.walking.probe import Browser, probe
+from oauthtap.walking.upstream import Reach
+from oauthtap.walking.walk import Plan
 from oauthtap.wire import Exchange
 from tests.bed import TARGETS, Bed
 from tests.tapped import Came, said, upstream

@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oauthtap import notation
-from oauthtap.known import Known
-from oauthtap.redact import Redactor, alias_facts, claims, jose_header
+from oauthtap.redaction.known import Known
+from oauthtap.redaction.redact import Redactor, alias_facts, claims, jose_header
 from oauthtap.wire import Exchange, Request, Response
 
 CANARY = "c4nary/Tok+en-9f8e7d6c5b4a"

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oauthtap import jsontext, rename_answers, rename_requests, unrenamable
-from oauthtap.origins import Origins
-from oauthtap.relay import Relay, restored
-from oauthtap.rename_answers import Kind
+from oauthtap import jsontext
+from oauthtap.names import rename_answers, rename_requests, unrenamable
+from oauthtap.names.origins import Origins
+from oauthtap.names.relay import Relay, restored
+from oauthtap.names.rename_answers import Kind
 from oauthtap.streams import KEPT, Copy, Events
 from oauthtap.wire import Request, Response
 

@@ -16,7 +16,7 @@ import pytest
 from oauthtap import har, notation, session, sources
 from oauthtap.mitm import flowfile
 from oauthtap.recording import SourceError
-from oauthtap.redact import Redactor
+from oauthtap.redaction.redact import Redactor
 from oauthtap.session import SessionError, SessionWriter, read_session
 from oauthtap.wire import Exchange, Request, Response
 

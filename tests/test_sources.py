@@ -13,7 +13,7 @@ from mitmproxy.test import tflow
 from oauthtap import notation, session, sources
 from oauthtap.mitm import flowfile
 from oauthtap.recording import Recording, SourceError
-from oauthtap.redact import Redactor
+from oauthtap.redaction.redact import Redactor
 from oauthtap.report import Report
 from oauthtap.session import SessionWriter
 from oauthtap.tap import Tap

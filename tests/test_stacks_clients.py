@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from oauthtap.stacks import Stack, stacks
+from oauthtap.repair.stacks import Stack, stacks
 from tests.clients import installed
 
 pytestmark = pytest.mark.clients

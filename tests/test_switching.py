@@ -19,13 +19,13 @@ from typing import Any
 import httpx
 import pytest
 
-from oauthtap import fixfile
 from oauthtap.cli.fixing import DOOR, FixFlags
 from oauthtap.cli.switching import Switches
-from oauthtap.mending import Fixes
 from oauthtap.mitm.view import page
+from oauthtap.repair import fixfile
+from oauthtap.repair.mending import Fixes
 from oauthtap.tap import Tap
-from oauthtap.upstream import Reach
+from oauthtap.walking.upstream import Reach
 from tests.bed import Bed
 from tests.running import COMMAND, LIMIT, Started, call, environment, started, to_the_bed
 from tests.tapped import document, free_port, said, tapped, upstream

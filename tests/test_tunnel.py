@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx
 import pytest
 
-from oauthtap import tunnel
-from oauthtap.relay import PUBLIC_PATH
+from oauthtap.names import tunnel
+from oauthtap.names.relay import PUBLIC_PATH
 from tests.running import call, started
 from tests.tapped import Came, Tapped, document, free_port, said, tapped, upstream
 

@@ -14,9 +14,9 @@ from oauthtap import notation, rules
 from oauthtap.cli import main
 from oauthtap.cli.errors import Usage
 from oauthtap.cli.verify import look, verify
-from oauthtap.leaks import Search
 from oauthtap.mitm import flowfile
-from oauthtap.redact import Redactor
+from oauthtap.redaction.leaks import Search
+from oauthtap.redaction.redact import Redactor
 from oauthtap.render import FORMATS
 from oauthtap.render.sarif import rule_page
 from oauthtap.session import SessionWriter

@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from oauthtap.asks import Ask, Visit, challenge
 from oauthtap.report import Report
 from oauthtap.tap import Tap
-from oauthtap.walk import Plan, walk
+from oauthtap.walking.asks import Ask, Visit, challenge
+from oauthtap.walking.walk import Plan, walk
 from oauthtap.wire import Exchange, Request, Response, first
 
 URL, AS, CALLBACK = "https://mcp.example.com/mcp", "https://as.example.com", "http://127.0.0.1:33418/callback"

@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import pytest
 
-from oauthtap import notation, upstream
+from oauthtap import notation
 from oauthtap.cli import main, watch
 from oauthtap.cli.arguments import parser
 from oauthtap.cli.narrator import Narrator, server_name
@@ -28,7 +28,8 @@ from oauthtap.cli.patience import CONNECTED, STOPPED, WITH_A_PERSON, Patience
 from oauthtap.mitm.run import Ready
 from oauthtap.report import Report
 from oauthtap.tap import Step, Tap
-from oauthtap.upstream import Look, Reach, look, missing_scheme
+from oauthtap.walking import upstream
+from oauthtap.walking.upstream import Look, Reach, look, missing_scheme
 from tests.bed import Bed
 from tests.bed.walk import Walk, answered
 from tests.running import Started, started, to_the_bed

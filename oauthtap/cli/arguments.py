@@ -90,7 +90,7 @@ def _verify_flags(command: argparse.ArgumentParser) -> None:
 
 
 def _fix_flags(command: argparse.ArgumentParser) -> None:
-    from oauthtap.stacks import stacks
+    from oauthtap.repair.stacks import stacks
 
     command.add_argument("session", nargs="?", metavar="SESSION", help="default: the newest")
     command.add_argument(

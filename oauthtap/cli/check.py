@@ -9,8 +9,8 @@ from oauthtap.cli import own_rules
 from oauthtap.cli.errors import Usage
 from oauthtap.cli.heard import heard
 from oauthtap.cli.lock import read_lock
+from oauthtap.comparing.promises import held
 from oauthtap.findings import RANK
-from oauthtap.promises import held
 from oauthtap.render import FORMATS
 from oauthtap.render.console import Ink, console
 from oauthtap.render.trackers import tracker

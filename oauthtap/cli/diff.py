@@ -8,7 +8,8 @@ from argparse import Namespace
 from oauthtap.cli.errors import Usage
 from oauthtap.cli.heard import heard
 from oauthtap.clients import profiles
-from oauthtap.comparison import Seen, compare
+from oauthtap.comparing.comparison import compare
+from oauthtap.comparing.seen import Seen
 from oauthtap.profiles import Profile
 from oauthtap.render.comparison import FORMATS
 

@@ -30,7 +30,7 @@ from oauthtap.render import FORMATS
 from oauthtap.report import Report
 from oauthtap.session import SessionError, default_folder
 from oauthtap.tap import Step, Tap
-from oauthtap.upstream import look
+from oauthtap.walking.upstream import look
 
 if TYPE_CHECKING:
     from oauthtap.mitm.run import Ready

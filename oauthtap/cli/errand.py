@@ -19,7 +19,7 @@ from typing import Any
 from oauthtap.cli.installed import Client
 from oauthtap.cli.opener import OPENERS
 from oauthtap.drivers import BROWSER, PROGRAMS, Driver, Transport
-from oauthtap.upstream import Reach
+from oauthtap.walking.upstream import Reach
 
 _LANGUAGE = ("LANG", "LC_ALL", "LC_CTYPE")
 _STUCK = 3.0

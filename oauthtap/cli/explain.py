@@ -6,8 +6,9 @@ import difflib
 from argparse import Namespace
 from itertools import groupby
 
-from oauthtap import promises, rules
+from oauthtap import rules
 from oauthtap.cli.errors import Usage
+from oauthtap.comparing import promises
 from oauthtap.rules import Rule
 
 

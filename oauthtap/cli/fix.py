@@ -9,27 +9,28 @@ from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from oauthtap import fixfile, urls
-from oauthtap.candidates import WANT_AN_ISSUER, vendor_of
+from oauthtap import urls
 from oauthtap.cli.errors import Usage
 from oauthtap.cli.fixing import DOOR, FixFlags
 from oauthtap.cli.heard import heard
 from oauthtap.cli.proposing import Proposal, checked, new_tap_like, newest, offline, stated, with_issuer
 from oauthtap.cli.reaching import reach
 from oauthtap.cli.switching import spoken, title
-from oauthtap.deploying import Deploy, deploy
 from oauthtap.findings import Finding
-from oauthtap.fixes import Fix, with_values
-from oauthtap.mending import Fixes
 from oauthtap.plain import plain
-from oauthtap.presets import presets
 from oauthtap.recording import SourceError
 from oauthtap.render import deploying
 from oauthtap.render.words import attempts
+from oauthtap.repair import fixfile
+from oauthtap.repair.candidates import WANT_AN_ISSUER, vendor_of
+from oauthtap.repair.deploying import Deploy, deploy
+from oauthtap.repair.fixes import Fix, with_values
+from oauthtap.repair.mending import Fixes
+from oauthtap.repair.presets import presets
+from oauthtap.repair.trial import Trial, cause_of, lay_over
 from oauthtap.session import read_session, sessions
 from oauthtap.tap import Step, Tap
-from oauthtap.trial import Trial, cause_of, lay_over
-from oauthtap.upstream import Reach
+from oauthtap.walking.upstream import Reach
 from oauthtap.wire import Exchange
 
 

@@ -8,13 +8,14 @@ from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
-from oauthtap import fixfile, rules
-from oauthtap.changes import Answer
+from oauthtap import rules
 from oauthtap.cli.errors import Usage
-from oauthtap.fixes import Fix
-from oauthtap.fixfile import FixError
-from oauthtap.mending import Fixes
-from oauthtap.presets import presets
+from oauthtap.repair import fixfile
+from oauthtap.repair.changes import Answer
+from oauthtap.repair.fixes import Fix
+from oauthtap.repair.fixfile import FixError
+from oauthtap.repair.mending import Fixes
+from oauthtap.repair.presets import presets
 
 DOOR = "fixes.live.toml"
 """The file in a session's folder that another terminal puts fixes into while the tap runs."""

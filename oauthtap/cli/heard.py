@@ -8,12 +8,12 @@ from datetime import date
 from oauthtap import sources
 from oauthtap.cli.errors import Usage
 from oauthtap.clients import profiles
-from oauthtap.neighbours import stories
 from oauthtap.recording import Recording
-from oauthtap.redact import Redactor
+from oauthtap.redaction.redact import Redactor
 from oauthtap.report import Report
 from oauthtap.sources import SourceError
 from oauthtap.tap import Tap
+from oauthtap.together.neighbours import stories
 
 
 def heard(

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from textwrap import wrap
 from typing import Any
 
-from oauthtap.injecting import Injecting
 from oauthtap.injections import Injection, injections, named
+from oauthtap.injections.injecting import Injecting
 from oauthtap.plain import plain
 
 _WIDTH = 100

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from oauthtap import contract
 from oauthtap.cli.errors import Usage
 from oauthtap.cli.heard import heard
-from oauthtap.contract import Lock
+from oauthtap.comparing import contract
+from oauthtap.comparing.contract import Lock
 
 
 def write_lock(arguments: Namespace) -> int:

@@ -11,12 +11,12 @@ from typing import TextIO
 from urllib.parse import urlsplit
 
 from oauthtap.findings import Finding
-from oauthtap.origins import local_origin
+from oauthtap.names.origins import local_origin
+from oauthtap.names.tunnel import FIREWALL
 from oauthtap.plain import plain
 from oauthtap.render.console import Ink, findings_below, line, patched_below, summary
 from oauthtap.report import Report, row
 from oauthtap.tap import Step
-from oauthtap.tunnel import FIREWALL
 
 SILENCE = 20.0
 """Seconds without a request after which we say what to check."""

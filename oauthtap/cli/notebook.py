@@ -14,7 +14,7 @@ from typing import Any
 from oauthtap import __version__
 from oauthtap.findings import Finding
 from oauthtap.plain import plain
-from oauthtap.redact import Redactor
+from oauthtap.redaction.redact import Redactor
 from oauthtap.report import SECRETS_KEPT, Report
 from oauthtap.session import SessionError, SessionWriter
 from oauthtap.tap import Step, Tap

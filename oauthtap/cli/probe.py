@@ -19,14 +19,14 @@ from oauthtap.cli.notebook import Notebook, redacting
 from oauthtap.cli.progress import Progress
 from oauthtap.cli.reaching import endpoint, reach
 from oauthtap.clients import profiles
-from oauthtap.probe import Browser, probe
 from oauthtap.render import FORMATS
 from oauthtap.render.console import Ink, console
 from oauthtap.report import Report
 from oauthtap.session import SessionError, default_folder
 from oauthtap.tap import Step, Tap
-from oauthtap.upstream import Reach
-from oauthtap.walk import CALLBACK_PORT, Plan
+from oauthtap.walking.probe import Browser, probe
+from oauthtap.walking.upstream import Reach
+from oauthtap.walking.walk import CALLBACK_PORT, Plan
 
 _FURTHER = "To go on from here: --register tries registration, --login signs you in with your browser."
 

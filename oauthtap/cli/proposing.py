@@ -6,14 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from oauthtap import fixfile, urls
-from oauthtap.candidates import WANT_AN_ISSUER, Candidate, candidates, states
+from oauthtap import urls
 from oauthtap.clients import profiles
 from oauthtap.findings import Finding
-from oauthtap.fixes import Fix
+from oauthtap.repair import fixfile
+from oauthtap.repair.candidates import WANT_AN_ISSUER, Candidate, candidates, states
+from oauthtap.repair.fixes import Fix
+from oauthtap.repair.trial import NewTap, Trial, smallest, stricter
 from oauthtap.tap import Step, Tap
-from oauthtap.trial import NewTap, Trial, smallest, stricter
-from oauthtap.upstream import Reach, document_at
+from oauthtap.walking.upstream import Reach, document_at
 
 
 @dataclass(frozen=True)

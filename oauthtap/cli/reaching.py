@@ -9,7 +9,7 @@ from pathlib import Path
 from oauthtap import urls
 from oauthtap.cli.errors import Usage
 from oauthtap.plain import plain
-from oauthtap.upstream import Reach, missing_scheme, split_rule
+from oauthtap.walking.upstream import Reach, missing_scheme, split_rule
 
 
 def reach(arguments: Namespace) -> Reach:

@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from oauthtap import fixfile
-from oauthtap.candidates import WANT_AN_ISSUER, vendor_of
 from oauthtap.cli.fixing import FixFlags
 from oauthtap.cli.proposing import Proposal, checked, newest, offline
 from oauthtap.findings import Finding
-from oauthtap.fixes import Fix
 from oauthtap.plain import plain
+from oauthtap.repair import fixfile
+from oauthtap.repair.candidates import WANT_AN_ISSUER, vendor_of
+from oauthtap.repair.fixes import Fix
 from oauthtap.tap import Tap
-from oauthtap.upstream import Reach
+from oauthtap.walking.upstream import Reach
 
 _MOST = 9
 """As many as there are keys."""

@@ -11,8 +11,8 @@ from typing import Any
 
 from oauthtap import sources
 from oauthtap.cli.errors import Usage
-from oauthtap.leaks import Leak, Search, named_values
 from oauthtap.plain import plain
+from oauthtap.redaction.leaks import Leak, Search, named_values
 from oauthtap.session import FLOWS, HAR, JSONL
 from oauthtap.sources import SourceError
 from oauthtap.wire import Exchange

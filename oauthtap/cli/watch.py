@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oauthtap import rules, tunnel, urls
+from oauthtap import rules, urls
 from oauthtap.cli import own_rules
 from oauthtap.cli.errors import Usage
 from oauthtap.cli.fixing import DOOR, FixFlags
@@ -23,12 +23,13 @@ from oauthtap.cli.reaching import reach
 from oauthtap.cli.switching import Switches
 from oauthtap.clients import profiles
 from oauthtap.findings import Finding
+from oauthtap.names import tunnel
 from oauthtap.plain import plain
 from oauthtap.render.words import attempts
 from oauthtap.report import Report
 from oauthtap.session import SessionError, default_folder
 from oauthtap.tap import Step, Tap
-from oauthtap.upstream import look, missing_scheme
+from oauthtap.walking.upstream import look, missing_scheme
 
 if TYPE_CHECKING:
     from oauthtap.mitm.run import Ready

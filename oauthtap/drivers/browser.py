@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
-from oauthtap.upstream import Reach
 from oauthtap.urls import is_loopback
+from oauthtap.walking.upstream import Reach
 
 _HOPS = 20
 _HEADERS = {"User-Agent": "Mozilla/5.0 (oauthtap drive)", "Accept": "text/html,application/xhtml+xml"}

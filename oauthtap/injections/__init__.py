@@ -10,8 +10,8 @@ from typing import Self
 
 from pydantic import field_validator, model_validator
 
-from oauthtap.changes import Answer, Asked, Table
-from oauthtap.fixes import When
+from oauthtap.repair.changes import Answer, Asked, Table
+from oauthtap.repair.fixes import When
 
 
 class Injection(Table):

@@ -8,7 +8,7 @@ from functools import partial
 from mitmproxy import http
 from mitmproxy.net.http.status_codes import RESPONSES
 
-from oauthtap import rename_answers, rename_requests, tunnel, unrenamable, urls
+from oauthtap import urls
 from oauthtap.mitm import translate
 from oauthtap.mitm.hops import Hops
 from oauthtap.mitm.http_layer import FAILED, failure_answer
@@ -17,10 +17,11 @@ from oauthtap.mitm.observing import Observer
 from oauthtap.mitm.opening import Opening
 from oauthtap.mitm.streaming import passes_unbuffered, start
 from oauthtap.mitm.translate import Passage
-from oauthtap.origins import PUBLIC, Origins, host_used, local_origin
+from oauthtap.names import rename_answers, rename_requests, tunnel, unrenamable
+from oauthtap.names.origins import PUBLIC, Origins, host_used, local_origin
+from oauthtap.names.relay import PUBLIC_PATH, Relay, meant, restored
+from oauthtap.names.rename_answers import Kind
 from oauthtap.plain import plain
-from oauthtap.relay import PUBLIC_PATH, Relay, meant, restored
-from oauthtap.rename_answers import Kind
 from oauthtap.wire import Pairs, Request, Response, first
 
 _STRAY = "It went no further: no answer of this sign-in has named such a path."

@@ -9,7 +9,7 @@ from typing import Any
 
 from mitmproxy import ctx, http
 
-from oauthtap.injecting import Fault, Injecting, answered, brought
+from oauthtap.injections.injecting import Fault, Injecting, answered, brought
 from oauthtap.mitm import translate
 from oauthtap.mitm.streaming import in_chunks
 from oauthtap.mitm.translate import Passage

@@ -29,7 +29,7 @@ from oauthtap.mitm.flowrecord import (
     whole_record,
 )
 from oauthtap.recording import Recording, SourceError
-from oauthtap.redact import Redactor
+from oauthtap.redaction.redact import Redactor
 from oauthtap.wire import Exchange
 
 __all__ = [

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 from mitmproxy import connection, http, version
 
 from oauthtap.mitm.translate import lines, plain_json
-from oauthtap.redact import Redactor
+from oauthtap.redaction.redact import Redactor
 from oauthtap.wire import Exchange, Pairs, Request, Response
 
 EXCHANGE, SESSION = "oauthtap", "oauthtap_session"

@@ -10,8 +10,9 @@ from mitmproxy import ctx
 from mitmproxy.connection import Server
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from oauthtap import reachable, urls
-from oauthtap.upstream import split_rule
+from oauthtap import urls
+from oauthtap.names import reachable
+from oauthtap.walking.upstream import split_rule
 
 _ADDRESS = "address"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oauthtap.mitm.translate import Passage
-from oauthtap.rename_answers import Kind
+from oauthtap.names.rename_answers import Kind
 from oauthtap.tap import Step
 from oauthtap.wire import Request, Response, first
 

@@ -9,17 +9,17 @@ from functools import partial
 
 from mitmproxy import http
 
-from oauthtap import tunnel
-from oauthtap.injecting import Injecting
-from oauthtap.mending import Fixes
+from oauthtap.injections.injecting import Injecting
 from oauthtap.mitm import translate
 from oauthtap.mitm.annotate import annotate
 from oauthtap.mitm.faults import Faults
 from oauthtap.mitm.translate import Passage
-from oauthtap.origins import PUBLIC
-from oauthtap.relay import restored
+from oauthtap.names import tunnel
+from oauthtap.names.origins import PUBLIC
+from oauthtap.names.relay import restored
+from oauthtap.names.unrenamable import Limit
+from oauthtap.repair.mending import Fixes
 from oauthtap.tap import Step, Tap
-from oauthtap.unrenamable import Limit
 from oauthtap.wire import Exchange, Request, Response
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from oauthtap import reachable, rename_answers, tunnel, urls
+from oauthtap import urls
 from oauthtap.mitm import translate
 from oauthtap.mitm.hops import Hops
 from oauthtap.mitm.listeners import Listeners
 from oauthtap.mitm.observing import Observer
 from oauthtap.mitm.translate import Passage
-from oauthtap.origins import Origins, local_origin
-from oauthtap.rename_answers import Kind
+from oauthtap.names import reachable, rename_answers, tunnel
+from oauthtap.names.origins import Origins, local_origin
+from oauthtap.names.rename_answers import Kind
 from oauthtap.wire import Request, Response
 
 _MOST_ORIGINS = 16

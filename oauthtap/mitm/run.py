@@ -12,7 +12,6 @@ from typing import Any
 from mitmproxy.master import Master
 
 from oauthtap import urls
-from oauthtap.mending import Fixes
 from oauthtap.mitm import embed, ports
 from oauthtap.mitm.addon import TapAddon
 from oauthtap.mitm.commanding import Commands
@@ -23,8 +22,9 @@ from oauthtap.mitm.observing import Ears, Observer
 from oauthtap.mitm.opening import Opening
 from oauthtap.mitm.ports import CALLBACK, Ports
 from oauthtap.mitm.settings import Settings, StartupError
-from oauthtap.origins import Origins, local_origin
-from oauthtap.relay import Relay
+from oauthtap.names.origins import Origins, local_origin
+from oauthtap.names.relay import Relay
+from oauthtap.repair.mending import Fixes
 from oauthtap.tap import Tap
 
 

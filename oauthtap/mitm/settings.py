@@ -8,9 +8,9 @@ from pathlib import Path
 
 from platformdirs import user_state_path
 
-from oauthtap.injecting import Injecting
-from oauthtap.mending import Fixes
-from oauthtap.relay import Callback
+from oauthtap.injections.injecting import Injecting
+from oauthtap.names.relay import Callback
+from oauthtap.repair.mending import Fixes
 
 
 class StartupError(Exception):

@@ -8,9 +8,9 @@ from typing import Any
 
 from mitmproxy import ctx, http
 
-from oauthtap import rename_answers
 from oauthtap.mitm.translate import Passage
-from oauthtap.origins import Origins
+from oauthtap.names import rename_answers
+from oauthtap.names.origins import Origins
 from oauthtap.streams import Copy, Events
 
 _LARGE = 1 << 20

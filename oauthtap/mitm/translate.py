@@ -9,8 +9,8 @@ from mitmproxy import http
 from mitmproxy.net import encoding
 from mitmproxy.net.http.status_codes import RESPONSES
 
-from oauthtap.injecting import Fault
-from oauthtap.relay import Swap
+from oauthtap.injections.injecting import Fault
+from oauthtap.names.relay import Swap
 from oauthtap.streams import Copy, Events
 from oauthtap.tap import Step
 from oauthtap.wire import Actor, Exchange, Pairs, Request, Response

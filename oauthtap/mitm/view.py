@@ -18,7 +18,7 @@ from oauthtap.findings import RANK, Finding
 from oauthtap.mitm.annotate import STEPS, because
 from oauthtap.mitm.flowrecord import exchange_from
 from oauthtap.plain import plain
-from oauthtap.redact import claims, jose_header
+from oauthtap.redaction.redact import claims, jose_header
 from oauthtap.render.words import patched
 from oauthtap.report import row
 from oauthtap.tap import Step

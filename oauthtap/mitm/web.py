@@ -18,7 +18,7 @@ from mitmproxy.tools.web import app
 from mitmproxy.tools.web.master import WebMaster
 
 from oauthtap.mitm.flowrecord import redacted_state
-from oauthtap.redact import Redactor
+from oauthtap.redaction.redact import Redactor
 
 _KEPT = 2000
 """Flows that the list holds. A browser asks for all of them at once, and the proxy waits meanwhile."""

@@ -14,7 +14,6 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.tls import ClientHelloData
 
 from oauthtap.interest import Interest
-from oauthtap.mending import Fixes
 from oauthtap.mitm import embed, ports
 from oauthtap.mitm.forward import USER, ForwardAddon
 from oauthtap.mitm.hops import Hops
@@ -22,6 +21,7 @@ from oauthtap.mitm.http_layer import HttpSpoken
 from oauthtap.mitm.observing import Ears, Observer
 from oauthtap.mitm.run import Starting, bounded, open_web, until_stopped
 from oauthtap.mitm.settings import Settings
+from oauthtap.repair.mending import Fixes
 from oauthtap.tap import Step, Tap
 from oauthtap.wire import Exchange
 

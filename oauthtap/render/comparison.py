@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterator
 
-from oauthtap.comparison import Comparison, Did, Difference, Row, Side
+from oauthtap.comparing.comparison import Comparison, Did, Difference, Row, Side
 from oauthtap.plain import plain
 from oauthtap.render.console import reason
 from oauthtap.render.markdown import code, code_words

@@ -8,9 +8,9 @@ from itertools import groupby
 
 from markupsafe import Markup
 
-from oauthtap.deploying import Change, Deploy, Recipe
 from oauthtap.plain import plain
 from oauthtap.render.html.tags import Child, away, tag, words
+from oauthtap.repair.deploying import Change, Deploy, Recipe
 
 _LONGEST = 20_000
 

@@ -14,7 +14,8 @@ from json import dumps
 from typing import Any
 from urllib.parse import quote
 
-from oauthtap import __version__, promises, rules
+from oauthtap import __version__, rules
+from oauthtap.comparing import promises
 from oauthtap.findings import Finding, Severity
 from oauthtap.plain import plain
 from oauthtap.render.words import STAGE, WHO

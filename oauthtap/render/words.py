@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from oauthtap.attempts import Attempt
 from oauthtap.findings import Finding
-from oauthtap.patched import Patched, phrase
 from oauthtap.plain import plain
 from oauthtap.profiles import Outlook
+from oauthtap.repair.attempts import Attempt
+from oauthtap.repair.patched import Patched, phrase
 from oauthtap.report import Client, Report, Step
 
 WHO = {

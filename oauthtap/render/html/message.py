@@ -14,8 +14,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from oauthtap.aliases import ALIAS, claims, jose_header
 from oauthtap.findings import Finding
+from oauthtap.redaction.aliases import ALIAS, claims, jose_header
 from oauthtap.render.html.tags import Child, away, tag, words
 from oauthtap.render.words import MARK
 from oauthtap.wire import Message, Request, Response

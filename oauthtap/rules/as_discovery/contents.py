@@ -7,7 +7,7 @@ from typing import Any
 
 from oauthtap.findings import Patch, Problem, Problems
 from oauthtap.handshake import Handshake
-from oauthtap.redact import claims
+from oauthtap.redaction.redact import claims
 from oauthtap.rules import rule
 from oauthtap.specs import must, practice
 from oauthtap.stages import ServerMetadata

@@ -6,7 +6,7 @@ from typing import Any
 
 from oauthtap.findings import Problem, Problems
 from oauthtap.handshake import Handshake
-from oauthtap.redact import jose_header
+from oauthtap.redaction.redact import jose_header
 from oauthtap.rules import rule
 from oauthtap.specs import must, practice
 from oauthtap.stages import KeySet, TokenEndpoint, TokenRejected, Unseen, text

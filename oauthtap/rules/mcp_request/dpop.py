@@ -5,7 +5,7 @@ from __future__ import annotations
 from oauthtap import urls
 from oauthtap.findings import Problem, Problems
 from oauthtap.handshake import Handshake
-from oauthtap.redact import claims
+from oauthtap.redaction.redact import claims
 from oauthtap.rules import rule
 from oauthtap.specs import must, practice
 from oauthtap.stages import Mcp, TokenEndpoint, text

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from oauthtap.findings import Problem, Problems, Severity
 from oauthtap.handshake import Handshake
-from oauthtap.redact import alias_facts
+from oauthtap.redaction.redact import alias_facts
 from oauthtap.rules import rule
 from oauthtap.specs import must, practice
 from oauthtap.stages import Challenge, Mcp

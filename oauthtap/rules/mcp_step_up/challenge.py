@@ -7,7 +7,7 @@ import re
 from oauthtap.challenges import with_params, write
 from oauthtap.findings import Patch, Problem, Problems
 from oauthtap.handshake import Handshake
-from oauthtap.redact import claims
+from oauthtap.redaction.redact import claims
 from oauthtap.rules import rule
 from oauthtap.rules.mcp_challenge.repair import as_challenge, metadata_place
 from oauthtap.specs import practice, should

@@ -8,7 +8,7 @@ from oauthtap.challenges import with_params, write
 from oauthtap.findings import Patch, Problem, Problems
 from oauthtap.handshake import Handshake
 from oauthtap.recognize import carries_token
-from oauthtap.redact import claims
+from oauthtap.redaction.redact import claims
 from oauthtap.rules import rule
 from oauthtap.rules.mcp_challenge.repair import as_challenge
 from oauthtap.specs import must, practice, should

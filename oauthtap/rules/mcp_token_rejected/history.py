@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from oauthtap.findings import Patch, Problem, Problems
 from oauthtap.handshake import Handshake
-from oauthtap.redact import claims
+from oauthtap.redaction.redact import claims
 from oauthtap.rules import rule
 from oauthtap.specs import must, practice
 from oauthtap.stages import Mcp, Registration, StepUp, TokenEndpoint, TokenRejected

@@ -6,7 +6,7 @@ from typing import Any
 
 from oauthtap.findings import Patch, Problem, Problems
 from oauthtap.handshake import Handshake
-from oauthtap.redact import alias_facts, claims, jose_header
+from oauthtap.redaction.redact import alias_facts, claims, jose_header
 from oauthtap.rules import rule
 from oauthtap.specs import must
 from oauthtap.stages import ServerMetadata, TokenEndpoint, TokenOther, text, texts

@@ -6,7 +6,7 @@ import re
 
 from oauthtap.findings import Patch, Problem, Problems
 from oauthtap.handshake import Handshake
-from oauthtap.redact import alias_facts
+from oauthtap.redaction.redact import alias_facts
 from oauthtap.redemption import (
     BASIC,
     JWT,

@@ -8,7 +8,7 @@ from typing import Any
 from oauthtap import urls
 from oauthtap.findings import Problem, Problems
 from oauthtap.handshake import Handshake
-from oauthtap.redact import claims
+from oauthtap.redaction.redact import claims
 from oauthtap.redemption import asked_for, metadata_of
 from oauthtap.rules import rule
 from oauthtap.specs import practice, should

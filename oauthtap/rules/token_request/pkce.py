@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from oauthtap.findings import Problem, Problems
 from oauthtap.handshake import Handshake
-from oauthtap.redact import alias_facts
+from oauthtap.redaction.redact import alias_facts
 from oauthtap.redemption import asked_for, by_client, proves
 from oauthtap.rules import rule
 from oauthtap.specs import must

@@ -1,0 +1,206 @@
+"""The callback relay: our own redirect URI in place of the client's, and back. Does no I/O.
+
+Authorization servers send `iss` with the code (RFC 9207), and clients compare it with the
+issuer they were told, which is a local name. So the browser has to come by us on its way
+back. Registration, authorization and token request must then all name the same URI.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import quote, unquote_plus
+
+from oauthtap import jsontext, urls
+from oauthtap.names.origins import HOSTS, Origins, local_origin
+from oauthtap.names.rename_requests import pairs
+from oauthtap.wire import Request, first
+
+Callback = Literal["auto", "relay", "direct"]
+Swap = dict[str, str]
+"""Our redirect URI to the client's own, for one request."""
+
+PUBLIC_PATH = "/oauthtap/callback"
+"""Our callback on a public name: a path that no server has, because that name is the server's otherwise."""
+_WAITING = 100
+_ISS = re.compile(r"(?P<name>(?:^|[?&#])iss=)(?P<value>[^&#]*)")
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """An authorization request whose answer has to come by us."""
+
+    client_uri: str
+    host: str
+    """The name by which the client knows us."""
+    state: str = ""
+    """What the client sent along to recognize the answer by."""
+
+
+@dataclass
+class Relay:
+    """Remembers who registered through us, and who waits for an answer."""
+
+    port: int | None
+    """Our callback's local port; None when nothing is relayed."""
+    mode: Callback = "auto"
+    registered: set[str] = field(default_factory=set)
+    """Marks of the client ids that the authorization server knows with our redirect URI."""
+    public: str | None = None
+    """The public origin of the MCP server's port: where a client that is elsewhere finds our callback."""
+    issuer_is_sent: bool = False
+    """The authorization server announces `iss` (RFC 9207), so a client may refuse without us."""
+
+    def __post_init__(self) -> None:
+        self._waiting: OrderedDict[str, Waiting] = OrderedDict()
+        self._asked_with: dict[str, str] = {}
+
+    # --- on the way up
+
+    def registration(self, body: str) -> tuple[str, Swap]:
+        """The body of a registration request with our redirect URIs in it (RFC 7591, 2)."""
+        swap: Swap = {}
+
+        def ours(path: jsontext.Path, uri: str) -> str:
+            if len(path) != 2 or path[0] != "redirect_uris" or not self._stands_in(uri):
+                return uri
+            swap[self.uri_for(uri)] = uri
+            return self.uri_for(uri)
+
+        return (jsontext.change(body, ours), swap) if self._on else (body, swap)
+
+    def granted(self, client_id: str, swap: Swap) -> None:
+        """The registration succeeded: from now on this client id goes with our redirect URI."""
+        if swap:
+            self.registered.add(mark(client_id))
+
+    def authorization(self, text: str, host: str) -> tuple[str, Swap]:
+        """The query or form of an authorization or pushed authorization request."""
+        given = _decoded(text)
+        uri, client_id = given.get("redirect_uri", ""), given.get("client_id", "")
+        if not uri or not self._relays(client_id, uri):
+            return text, {}
+        ours = self.uri_for(uri)
+        waiting = Waiting(uri, host, given.get("state", ""))
+        for key in (given.get("state", ""), _place(ours)):
+            self._waiting[key] = waiting
+            self._waiting.move_to_end(key)
+        while len(self._waiting) > _WAITING:
+            self._waiting.popitem(last=False)
+        self._asked_with[uri] = ours
+        return pairs(text, lambda name, value: ours if name == "redirect_uri" else value), {ours: uri}
+
+    def token(self, body: str) -> tuple[str, Swap]:
+        """The form (or, from a client that errs, the JSON) of a token request."""
+        swap: Swap = {}
+
+        def ours(name: str, value: str) -> str:
+            if name != "redirect_uri" or value not in self._asked_with:
+                return value
+            swap[self._asked_with[value]] = value
+            return self._asked_with[value]
+
+        if body.lstrip()[:1] == "{":
+            return jsontext.change(body, lambda path, value: ours(str(path[-1]) if path else "", value)), swap
+        return pairs(body, ours), swap
+
+    def unrelayed(self, query: str) -> str | None:
+        """What the person should know when the answer to an authorization request does not come by us."""
+        given = _decoded(query)
+        uri, client_id = given.get("redirect_uri", ""), given.get("client_id", "")
+        if not self._on or not uri or self._relays(client_id, uri):
+            return None
+        consequence = "the answer goes straight to the client, out of sight"
+        if self.issuer_is_sent:
+            consequence += ", and a client that compares its `iss` will refuse it (our metadata names a local issuer)"
+        if client_id.startswith("https://"):
+            return (
+                f"The client identifies itself by a metadata document, so {consequence}. `--callback relay` may help."
+            )
+        if not self._stands_in(uri):
+            return f"The callback {uri} is not on this machine, so {consequence}. `--callback relay` may help."
+        return (
+            f"This client did not register through oauthtap, so {consequence}. Let it sign out and in again "
+            "(for Claude Code: claude mcp logout NAME), or keep its names: oauthtap run -- COMMAND."
+        )
+
+    # --- on the way back
+
+    def arrived(self, request: Request) -> Waiting | None:
+        """Whose answer a request to our callback is; by `state`, or by path where the server dropped it."""
+        state = first((*request.query, *request.form), "state") or ""
+        place = (request.parts.hostname or "") + request.path
+        return (self._waiting.get(state) if state else None) or self._waiting.get(place)
+
+    @staticmethod
+    def onward(waiting: Waiting, query: str, origins: Origins) -> str:
+        """Where the browser goes on to: the client's own callback, `iss` as the client was told it."""
+
+        def renamed(match: re.Match[str]) -> str:
+            said = unquote_plus(match["value"])
+            told = origins.local(said, waiting.host)
+            return match[0] if told == said else match["name"] + quote(told, safe="")
+
+        return meant(waiting, _ISS.sub(renamed, query))
+
+    # --- which
+
+    def uri_for(self, uri: str) -> str:
+        """Our redirect URI for one of the client's: same host form and path where it is on loopback."""
+        assert self.port is not None
+        parts = urls.split(uri)
+        if self.public and not urls.is_loopback(uri):
+            return self.public + PUBLIC_PATH
+        if parts is None or parts.scheme != "http" or not urls.is_loopback(uri):
+            return local_origin(self.port) + "/callback"
+        host = "[::1]" if parts.hostname == "::1" else parts.hostname
+        host = host if host in HOSTS else "localhost"
+        query = f"?{parts.query}" if parts.query else ""
+        return f"{local_origin(self.port, host)}{parts.path}{query}"
+
+    @property
+    def _on(self) -> bool:
+        return self.port is not None and self.mode != "direct"
+
+    def _stands_in(self, uri: str) -> bool:
+        """Only for loopback callbacks by itself: a refused `cursor://…` may be the very fault under study."""
+        return self.mode == "relay" or (urls.is_loopback(uri) and uri.lower().startswith("http:"))
+
+    def _relays(self, client_id: str, uri: str) -> bool:
+        if not self._on or not self._stands_in(uri):
+            return False
+        # With a metadata document for a client id the server has to ignore loopback ports.
+        by_document = self.issuer_is_sent and client_id.startswith("https://")
+        return self.mode == "relay" or mark(client_id) in self.registered or by_document
+
+
+def meant(waiting: Waiting, query: str) -> str:
+    """The client's callback with the query that came to ours."""
+    base = urls.without_query(waiting.client_uri)
+    return f"{base}?{query}" if query else base
+
+
+def restored(text: str, swap: Swap) -> str:
+    """An upstream's text with the client's redirect URI wherever it repeats ours, however escaped."""
+    for ours, theirs in swap.items():
+        for form in (str, lambda uri: quote(uri, safe=""), lambda uri: uri.replace("/", "\\/")):
+            text = text.replace(form(ours), form(theirs))
+    return text
+
+
+def mark(client_id: str) -> str:
+    """A client id by a fingerprint: what is kept on disk need not name it."""
+    return hashlib.sha256(client_id.encode()).hexdigest()[:16]
+
+
+def _place(uri: str) -> str:
+    parts = urls.split(uri)
+    return f"{parts.hostname}{parts.path or '/'}" if parts else ""
+
+
+def _decoded(text: str) -> dict[str, str]:
+    pieces = (piece.partition("=") for piece in text.split("&"))
+    return {unquote_plus(name): unquote_plus(value) for name, _, value in pieces}

@@ -1,0 +1,1 @@
+"""Fixes as data: proposed, laid over answers and requests, tried offline and live, and turned into what to deploy."""

@@ -1,0 +1,1 @@
+"""Several clients or several servers in one recording, told apart."""
