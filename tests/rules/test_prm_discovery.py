@@ -129,3 +129,11 @@ GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
 200 {{"{member}": {value}}}
 """
         assert "internal-error" not in found(REFUSED + text)
+
+
+def test_who_looks_anew_may_be_a_client_that_never_saw_the_refusal() -> None:
+    refused = REFUSED.rstrip() + ' resource_metadata="https://mcp.example.com/meta"\n'
+    guess = "\nGET https://mcp.example.com/.well-known/oauth-protected-resource/mcp\n404\n"
+    went_on = "\nGET https://as.example.com/.well-known/oauth-authorization-server\n404\n"
+    assert "client-ignored-resource-metadata" in found(refused + guess)
+    assert "client-ignored-resource-metadata" not in found(refused + went_on + guess)

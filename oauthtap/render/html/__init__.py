@@ -203,8 +203,8 @@ def rows(report: Report, exchanges: Sequence[Exchange]) -> list[Row]:
 
 
 def began(report: Report) -> float | None:
-    """When the first exchange came, in seconds since 1970; the rows count from it."""
-    return next((step.at for step in report.exchanges if step.at is not None), None)
+    """When the first request was sent, in seconds since 1970; not always the first answered. The rows count from it."""
+    return min((step.at for step in report.exchanges if step.at is not None), default=None)
 
 
 def tools() -> Markup:

@@ -10,6 +10,7 @@ from oauthtap.handshake import Handshake, absolute
 from oauthtap.rules import rule
 from oauthtap.specs import must, practice
 from oauthtap.stages import (
+    AuthorizationRequest,
     Challenge,
     Document,
     Mcp,
@@ -43,6 +44,12 @@ def _probes_since(challenge: Challenge, so_far: Handshake) -> list[ResourceMetad
         for prm in so_far.all(ResourceMetadata)
         if _by_client(prm) and prm.exchange.id > challenge.exchange.id and prm.request.method == "GET"
     ]
+
+
+def _went_on_since(challenge: Challenge, so_far: Handshake) -> bool:
+    """The client looked for an authorization server, registered or signed in after this refusal."""
+    kinds = (ServerMetadata, Registration, AuthorizationRequest, TokenEndpoint)
+    return any(one.exchange.id > challenge.exchange.id for kind in kinds for one in so_far.all(kind))
 
 
 @rule(
@@ -87,6 +94,8 @@ def ignored_resource_metadata(prm: ResourceMetadata, so_far: Handshake) -> Probl
     if challenge is None or not named or not urls.origin(named) or not _by_client(prm) or _in_browser(prm):
         return
     if prm.url in so_far.metadata_urls or prm.url == named or _probes_since(challenge, so_far):
+        return
+    if _went_on_since(challenge, so_far):  # with what it knew; whoever looks anew now may not have seen the refusal
         return
     if urls.origin(prm.url) == urls.origin(challenge.url):
         yield Problem(
