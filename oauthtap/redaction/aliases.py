@@ -21,8 +21,6 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote, unquote_plus
 
-from jwt.utils import base64url_decode
-
 ALIAS = re.compile(
     r"‹(?P<kind>[a-z]+(?:-[a-z]+)?) (?P<number>\d+)(?P<facts>(?: [a-z0-9_]+=[^\s‹›]*)*)(?P<jwt> \{[^‹›]*)?›"
 )
@@ -128,7 +126,7 @@ def _raw_parts(text: str) -> tuple[Claims, Claims | None] | None:
 
 def _decoded(part: str) -> Claims | None:
     try:
-        value = json.loads(base64url_decode(part))
+        value = json.loads(base64.urlsafe_b64decode(part.encode() + b"=" * (-len(part.encode()) % 4)))
     except (ValueError, binascii.Error, RecursionError):
         return None
     return value if isinstance(value, dict) else None

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from importlib import import_module
+from typing import Protocol, cast
 
-from oauthtap.render.console import console
-from oauthtap.render.har import har
-from oauthtap.render.html import html
-from oauthtap.render.json import json
-from oauthtap.render.junit import junit
-from oauthtap.render.markdown import markdown
-from oauthtap.render.mermaid import mermaid
-from oauthtap.render.sarif import sarif
 from oauthtap.report import Report
 from oauthtap.wire import Exchange
 
@@ -27,14 +20,16 @@ class Renderer(Protocol):
     def __call__(self, report: Report, exchanges: Sequence[Exchange] = (), /) -> str: ...
 
 
+def _renderer(name: str) -> Renderer:
+    """The function of that name in the module of that name, imported when it is called."""
+
+    def render(report: Report, exchanges: Sequence[Exchange] = (), /) -> str:
+        return cast(Renderer, getattr(import_module(f"{__name__}.{name}"), name))(report, exchanges)
+
+    return render
+
+
 FORMATS: dict[str, Renderer] = {
-    "console": console,
-    "json": json,
-    "markdown": markdown,
-    "html": html,
-    "sarif": sarif,
-    "junit": junit,
-    "mermaid": mermaid,
-    "har": har,
+    name: _renderer(name) for name in ("console", "json", "markdown", "html", "sarif", "junit", "mermaid", "har")
 }
 """Format name to renderer."""
