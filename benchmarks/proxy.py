@@ -75,6 +75,9 @@ class Subject:
     event: list[float] = field(default_factory=list)
     """Milliseconds an event is under way."""
     startup: list[float] = field(default_factory=list)
+    """Seconds until it listens."""
+    answered: list[float] = field(default_factory=list)
+    """Seconds until it has answered a request that came as soon as it listened."""
     memory: dict[int, float] = field(default_factory=dict)
     """MB after that many exchanges."""
 
@@ -99,6 +102,8 @@ class Subject:
                 raise SystemExit(f"{self.name} does not start:\n{(self.home / 'said.txt').read_text()}")
             time.sleep(0.005)
         self.startup.append(time.perf_counter() - began)
+        ask(self.port, "POST", "/mcp", call(1), token="")
+        self.answered.append(time.perf_counter() - began)
 
     def stop(self, sign: signal.Signals = signal.SIGKILL) -> None:
         """End it; at once, because the end of a long session is none of what is measured."""
@@ -304,7 +309,8 @@ def running(starts: int, say: Callable[[str], None]) -> Iterator[tuple[Subject, 
                         subject.stop()
                     subject.start()
             for subject in subjects:
-                subject.startup = subject.startup[1:]  # the first makes certificates
+                # The first makes certificates.
+                subject.startup, subject.answered = subject.startup[1:], subject.answered[1:]
                 sign_in(subject.port)
             yield Subject("direct", port, Path(folder), port=port), subjects
         finally:
@@ -331,6 +337,8 @@ def table(measured: list[Subject]) -> str:
     line("requests a second, median round", lambda s: statistics.median(s.rate) if s.rate else None)
     line("start until it listens, s, least", lambda s: min(s.startup) if s.cpu else None, 2)
     line("start until it listens, s, median", lambda s: statistics.median(s.startup) if s.cpu else None, 2)
+    line("start until it has answered, s, least", lambda s: min(s.answered) if s.cpu else None, 2)
+    line("start until it has answered, s, median", lambda s: statistics.median(s.answered) if s.cpu else None, 2)
     line("first event, ms, median", lambda s: statistics.median(s.first_event), 2, ratio=False)
     line("delay of an event, ms, median", lambda s: statistics.median(s.event), 2, ratio=False)
     line("delay of an event, ms, p99", lambda s: statistics.quantiles(s.event, n=100)[98], 2, ratio=False)

@@ -1,4 +1,4 @@
-"""mitmproxy's own addons one by one. Knows which of them a tap without web interface needs; changes none.
+"""What of mitmproxy is imported when. Knows which of its addons a tap without web interface needs; changes none.
 
 The package `mitmproxy.addons` imports all of them and with them Flask, LDAP and Werkzeug: half of the time that a
 start takes. Here it stands for its folder alone, and becomes whole when somebody asks for all its addons.
@@ -26,23 +26,30 @@ _NEEDED = (
 
 
 def spare() -> None:
-    """From now on, importing one of mitmproxy's addons imports none of the others. Does nothing when they are there."""
-    if _ADDONS in sys.modules:
+    """From now on, importing one of mitmproxy's addons imports none of the others."""
+    _put_off(_ADDONS, "default_addons")
+    _put_off("ldap3")  # for `proxyauth=ldap…`
+    _put_off("ruamel.yaml")  # for a configuration file
+
+
+def _put_off(name: str, wanted: str | None = None) -> None:
+    """Let a package stand for its folder alone until `wanted`, or any member, is asked for. Not when it is there."""
+    if name in sys.modules or (spec := importlib.util.find_spec(name)) is None or spec.loader is None:
         return
-    spec = importlib.util.find_spec(_ADDONS)
-    assert spec is not None
-    assert spec.loader is not None
     package, loader = importlib.util.module_from_spec(spec), spec.loader
 
-    def missing(name: str) -> Any:
-        if name != "default_addons":
-            raise AttributeError(f"module {_ADDONS!r} has no attribute {name!r}")
+    def missing(member: str) -> Any:
+        if member.startswith("__") or member != (wanted or member):
+            raise AttributeError(f"module {name!r} has no attribute {member!r}")
+        del package.__dict__["__getattr__"]
         loader.exec_module(package)
-        return package.__dict__[name]
+        return getattr(package, member)
 
     package.__dict__["__getattr__"] = missing
-    sys.modules[_ADDONS] = package
-    sys.modules["mitmproxy"].__dict__["addons"] = package
+    sys.modules[name] = package
+    parent, _, child = name.rpartition(".")
+    if parent:
+        setattr(sys.modules[parent], child, package)
 
 
 def needed() -> list[Any]:
