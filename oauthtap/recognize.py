@@ -397,24 +397,13 @@ def _mcp(stage: Mcp, so_far: Handshake) -> tuple[Stage, ...]:
     exchange = stage.exchange
     front: type[Mcp] | None = None
     unseen = exchange.request.unseen("authorization")
-    if not carries_token(exchange.request) or (unseen and so_far.token is None and so_far.authorized is None):
+    if not exchange.request.carries_token or (unseen and so_far.token is None and so_far.authorized is None):
         front = Challenge if is_refusal(exchange) else None
     elif _lacks_scope(stage):
         front = StepUp
     elif blames_token(exchange):
         front = TokenRejected
     return (front(exchange, stage.certainty, stage.because), stage) if front else (stage,)
-
-
-def carries_token(request: Request) -> bool:
-    """The request carries an access token, wherever it stands; true as well where that is unseen."""
-    if request.unseen("authorization"):
-        return True
-    value = request.header("authorization") or ""
-    scheme, _, credentials = value.partition(" ")
-    if scheme.lower() in ("bearer", "dpop") or (value and not credentials):
-        return bool(value)
-    return first(request.query, "access_token") is not None
 
 
 def is_refusal(exchange: Exchange) -> bool:

@@ -211,8 +211,9 @@ class Tap:
         for stage in stages:
             for rule in self._rules_for(type(stage), self.handshake.revision):
                 if rule.id not in done:
-                    done.add(rule.id)
                     found += self._run(rule, stage)
+            if stage is not stages[-1]:
+                done.update(rule.id for rule in self._rules_for(type(stage), self.handshake.revision))
         return tuple(found)
 
     def _rules_for(self, kind: type[Stage], revision: str) -> tuple[Rule, ...]:

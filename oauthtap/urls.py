@@ -20,6 +20,7 @@ Grade = Literal["identical", "slash", "case", "different"]
 """How alike two URLs are: `slash` is one trailing slash, `case` is upper case or a default port."""
 
 
+@lru_cache(4096)
 def split(url: str) -> SplitResult | None:
     """The URL taken apart; None for what is no absolute URL with a host."""
     try:

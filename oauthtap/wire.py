@@ -132,6 +132,17 @@ class Request(Message):
         return name.lower() in self.left_out and self.header(name) is None
 
     @cached_property
+    def carries_token(self) -> bool:
+        """It has an access token with it, wherever that stands; true as well where that is unseen."""
+        if self.unseen("authorization"):
+            return True
+        value = self.header("authorization") or ""
+        scheme, _, credentials = value.partition(" ")
+        if scheme.lower() in ("bearer", "dpop") or (value and not credentials):
+            return bool(value)
+        return first(self.query, "access_token") is not None
+
+    @cached_property
     def parts(self) -> SplitResult:
         """The URL taken apart. A URL that cannot be taken apart has only a path."""
         try:

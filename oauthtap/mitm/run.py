@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -142,7 +143,12 @@ class Starting:
     name = "oauthtap_starting"
 
     def __init__(self, on_ready: Callable[[], None]) -> None:
-        self.running = on_ready
+        self._on_ready = on_ready
+
+    def running(self) -> None:
+        self._on_ready()
+        # Addons, classes and rules stay to the end: the collector need not look at them again and again.
+        gc.freeze()
 
 
 async def until_stopped(master: Master, stop: asyncio.Event, signals: bool) -> None:

@@ -7,7 +7,6 @@ import re
 from oauthtap import urls
 from oauthtap.findings import Problem, Problems
 from oauthtap.handshake import Handshake, absolute
-from oauthtap.recognize import carries_token
 from oauthtap.rules import rule
 from oauthtap.rules.mcp_challenge.repair import as_challenge
 from oauthtap.rules.mcp_challenge.statuses import ERROR_HANDLING, NO_CREDENTIALS, body_of
@@ -99,7 +98,7 @@ def html_login_page(stage: Mcp, so_far: Handshake) -> Problems:
         401
         WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp"
     """
-    if carries_token(stage.request) or not stage.ok or stage.request.header("sec-fetch-mode") == "navigate":
+    if stage.request.carries_token or not stage.ok or stage.request.header("sec-fetch-mode") == "navigate":
         return
     page = stage.response.media_type == "text/html" or re.match(r"\s*<(?:!doctype html|html)", body_of(stage), re.I)
     asked = stage.request.method == "POST" or (

@@ -5,7 +5,6 @@ from __future__ import annotations
 from oauthtap import urls
 from oauthtap.findings import Problem, Problems
 from oauthtap.handshake import Handshake
-from oauthtap.recognize import carries_token
 from oauthtap.rules import rule
 from oauthtap.rules.mcp_challenge.repair import as_challenge
 from oauthtap.specs import must, practice
@@ -64,7 +63,7 @@ def deferred(stage: Challenge, so_far: Handshake) -> Problems:
     """
     if stage.status != 401 or stage.method not in ("tools/call", "resources/read", "prompts/get"):
         return
-    before = [s for s in so_far.all(Mcp) if not carries_token(s.request)]
+    before = [s for s in so_far.all(Mcp) if not s.request.carries_token]
     opened = next((s for s in before if s.ok and s.method in ("initialize", "server/discover", "tools/list")), None)
     if opened and not any(isinstance(s, Challenge) for s in before):
         yield Problem(
@@ -115,7 +114,7 @@ def enforced_on_some_methods(stage: Mcp, so_far: Handshake) -> Problems:
     """
     if not _open(stage) and not (stage.status == 401 and stage.request.method == "POST"):
         return
-    posts = [s for s in (*so_far.all(Mcp), stage) if s.request.method == "POST" and not carries_token(s.request)]
+    posts = [s for s in (*so_far.all(Mcp), stage) if s.request.method == "POST" and not s.request.carries_token]
     posts = [s for s in posts if urls.endpoint(s.url) == urls.endpoint(stage.url)]
     if any(s.ok for s in posts) or not any(s.status == 401 for s in posts):
         return
@@ -139,7 +138,7 @@ def enforced_on_some_methods(stage: Mcp, so_far: Handshake) -> Problems:
 
 
 def _open(stage: Mcp) -> bool:
-    if carries_token(stage.request) or not stage.ok:
+    if stage.request.carries_token or not stage.ok:
         return False
     if stage.request.method == "GET":
         return stage.response.media_type == "text/event-stream"
@@ -182,7 +181,7 @@ def validated_before_token(stage: Mcp, so_far: Handshake) -> Problems:
         return
     for refused in reversed(so_far.all(Mcp)):
         bare = (
-            not carries_token(refused.request)
+            not refused.request.carries_token
             and refused.modern
             and urls.endpoint(refused.url) == urls.endpoint(stage.url)
         )
@@ -235,10 +234,10 @@ def fallback_after_refusal(stage: Initialize | McpStream | LegacySse, so_far: Ha
         Authorization: Bearer made-up-token
         200 {"jsonrpc": "2.0", "id": 2, "result": {}}
     """
-    if stage.exchange.actor != "client" or carries_token(stage.request) or stage.modern:
+    if stage.exchange.actor != "client" or stage.request.carries_token or stage.modern:
         return
     modern = [s for s in so_far.all(Mcp) if s.modern and s.exchange.actor == "client"]
-    if not modern or modern[-1].status not in (401, 403) or carries_token(modern[-1].request):
+    if not modern or modern[-1].status not in (401, 403) or modern[-1].request.carries_token:
         return
     since = modern[-1].exchange.id
     tried = (Document, Registration, AuthorizationRequest, TokenEndpoint, Initialize, LegacySse)
@@ -306,7 +305,7 @@ def ignored_challenge(handshake: Handshake) -> Problems:
     if not usable or any(isinstance(s, signed_in) or _looked_around(s) for s in handshake.stages):
         return
     last = usable[-1]
-    if any(carries_token(s.request) or (s.ok and s.exchange.id > last.exchange.id) for s in handshake.all(Mcp)):
+    if any(s.request.carries_token or (s.ok and s.exchange.id > last.exchange.id) for s in handshake.all(Mcp)):
         return
     waited = (handshake.ended or 0) - last.exchange.ended if last.exchange.ended is not None and handshake.ended else 0
     if waited >= _PATIENCE or len(usable) > 2:

@@ -7,7 +7,6 @@ import re
 from oauthtap.challenges import with_params, write
 from oauthtap.findings import Patch, Problem, Problems
 from oauthtap.handshake import Handshake
-from oauthtap.recognize import carries_token
 from oauthtap.rules import rule
 from oauthtap.specs import must, practice, should
 from oauthtap.stages import Challenge, Mcp, ResourceMetadata, ServerMetadata, StepUp, TokenRejected, scopes, texts
@@ -274,7 +273,7 @@ def code_without_credentials(stage: Challenge, so_far: Handshake) -> Problems:
         401
         WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/prm"
     """
-    if stage.error and not carries_token(stage.request) and stage.request.header("authorization") is None:
+    if stage.error and not stage.request.carries_token and stage.request.header("authorization") is None:
         yield Problem(
             message=f"The challenge says {stage.error} to a request without a token; no code belongs there",
             at=f"{_AT}.error",

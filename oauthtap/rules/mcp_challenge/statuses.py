@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from oauthtap.findings import Problem, Problems
 from oauthtap.handshake import Handshake
-from oauthtap.recognize import carries_token
 from oauthtap.rules import rule
 from oauthtap.rules.mcp_challenge.repair import as_challenge
 from oauthtap.specs import must, practice
@@ -37,14 +36,14 @@ _CRASHED_ON_HEADER = re.compile(
 def _without_token(stages: list[Mcp], status: int) -> Iterator[Mcp]:
     seen: set[int] = set()
     for stage in reversed(stages):
-        if stage.exchange.id not in seen and stage.status == status and not carries_token(stage.request):
+        if stage.exchange.id not in seen and stage.status == status and not stage.request.carries_token:
             seen.add(stage.exchange.id)
             yield stage
 
 
 def _succeeds_with_token(stage: Stage) -> bool:
     page = stage.ok and stage.response.media_type == "text/html"
-    return isinstance(stage, Mcp) and stage.ok and not page and carries_token(stage.request)
+    return isinstance(stage, Mcp) and stage.ok and not page and stage.request.carries_token
 
 
 def body_of(stage: Stage) -> str:
@@ -91,7 +90,7 @@ def status_403(stage: Mcp | ResourceMetadata, so_far: Handshake) -> Problems:
 
 def _forbidden(stage: Mcp | ResourceMetadata, so_far: Handshake) -> Iterator[tuple[Mcp, str]]:
     """The refusals this exchange proves to be about credentials, each with the proof."""
-    if isinstance(stage, Mcp) and stage.status == 403 and not carries_token(stage.request):
+    if isinstance(stage, Mcp) and stage.status == 403 and not stage.request.carries_token:
         if _may_be_about_credentials(stage) and (why := _proof(stage, so_far)):
             yield stage, why
         return
@@ -165,7 +164,7 @@ def server_fails_without_token(stage: Mcp, so_far: Handshake) -> Problems:
 
 
 def _failed(stage: Mcp, so_far: Handshake) -> Iterator[tuple[Mcp, str]]:
-    if (stage.status or 0) >= 500 and not carries_token(stage.request):
+    if (stage.status or 0) >= 500 and not stage.request.carries_token:
         body = body_of(stage)
         if _CRASHED_ON_HEADER.search(body) or NO_CREDENTIALS.search(body) or re.search(r"\b401\b", body):
             yield stage, "and its text speaks of missing credentials"
@@ -238,7 +237,7 @@ def _asked_for_session(stage: Mcp | ResourceMetadata, so_far: Handshake) -> Iter
 def _session_wanted(stage: Mcp) -> bool:
     return (
         stage.status == 400
-        and not carries_token(stage.request)
+        and not stage.request.carries_token
         and stage.request.header("mcp-session-id") is None
         and "session" in body_of(stage).lower()
     )

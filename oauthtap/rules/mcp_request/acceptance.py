@@ -150,9 +150,11 @@ def foreign_audience(mcp: Mcp, so_far: Handshake) -> Problems:
     inside = _first_time(mcp, so_far)
     value = inside.get("aud") if inside else None
     named = (value,) if isinstance(value, str) else texts(value)
+    if not named:
+        return
     own = {so_far.prm.resource if so_far.prm else None, so_far.resource, mcp.request.bare_url}
     family = {_family(url) for url in own if url}
-    if named and all(name in _KNOWN_APIS or (urls.origin(name) and _family(name) not in family) for name in named):
+    if all(name in _KNOWN_APIS or (urls.origin(name) and _family(name) not in family) for name in named):
         yield Problem(
             message=f"a token for {', '.join(named)[:200]} was accepted by {urls.origin(mcp.url)}",
             at="request.header.authorization",

@@ -7,7 +7,6 @@ import re
 from oauthtap.challenges import with_params, write
 from oauthtap.findings import Patch, Problem, Problems
 from oauthtap.handshake import Handshake
-from oauthtap.recognize import carries_token
 from oauthtap.redaction.redact import claims
 from oauthtap.rules import rule
 from oauthtap.rules.mcp_challenge.repair import as_challenge
@@ -90,7 +89,7 @@ def wrong_status(stage: Mcp, so_far: Handshake) -> Problems:
         401 {"message": "Token expired"}
         WWW-Authenticate: Bearer error="invalid_token"
     """
-    if not carries_token(stage.request) or stage.exchange.response is None or stage.status in (401, 421, 429):
+    if not stage.request.carries_token or stage.exchange.response is None or stage.status in (401, 421, 429):
         return
     why = _refused_for_token(stage)
     if why:
