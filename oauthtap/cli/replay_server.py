@@ -196,8 +196,11 @@ class Handler(BaseHTTPRequestHandler):
         if row.get("hold"):
             self._hold(row, headers, body)
             return
-        self._say(row["status"], headers, body)
-        self._tell_streams(row, asked, host)
+        try:
+            self._say(row["status"], headers, body)
+        finally:
+            # A client may hang up once it has read that its message was taken; it listens on the stream all the same.
+            self._tell_streams(row, asked, host)
 
     def _fitted(self, body: str, row: dict[str, Any], asked: Asked) -> str:
         """The answer to this request and not to the recorded one: ids, callbacks, what a registration repeats."""
