@@ -136,3 +136,12 @@ def _as_written(new: str, before: str) -> str:
     """A string in the manner of the one it replaces: with `\\/` where that had it."""
     written = json.dumps(new, ensure_ascii=before.isascii())
     return written.replace("/", "\\/") if "\\/" in before else written
+
+
+def unescaped(raw: str) -> str:
+    """The text that the inside of a JSON string stands for; as it is where the escapes are broken."""
+    try:
+        value = json.loads(f'"{raw}"', strict=False)
+    except ValueError:
+        return raw
+    return value if isinstance(value, str) else raw

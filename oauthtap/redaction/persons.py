@@ -6,11 +6,11 @@ an alias. So aliases are read here too, in every spelling in which we or others 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from urllib.parse import unquote, unquote_plus
 
+from oauthtap.jsontext import unescaped
 from oauthtap.redaction.aliases import inner, is_struck
 
 NAMES = {
@@ -73,21 +73,13 @@ def _replaced(match: re.Match[str], name: Name) -> str:
     value, quote = match["value"], match.groupdict().get("q") or '"'
     if not value:
         return match[0]
-    plain = unquote_plus(unquote_plus(value)) if quote.startswith("%") else _unescaped(value)
+    plain = unquote_plus(unquote_plus(value)) if quote.startswith("%") else unescaped(value)
     alias = _named(plain, value, name)
     return match["open"] + (_encoded(alias) if quote.startswith("%") else alias) + match["close"]
 
 
 def _named(value: str, raw: str, name: Name) -> str:
     return raw if is_struck(value) else name(value)
-
-
-def _unescaped(raw: str) -> str:
-    try:
-        value = json.loads(f'"{raw}"', strict=False)
-    except ValueError:
-        return raw
-    return value if isinstance(value, str) else raw
 
 
 def _fitting(found: str, alias: str) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote_plus, unquote, unquote_plus
 
+from oauthtap.jsontext import unescaped
 from oauthtap.redaction import credentials, persons, places
 from oauthtap.redaction.aliases import alias_facts, claims, is_struck, jose_header
 from oauthtap.redaction.known import Needle
@@ -327,7 +328,7 @@ class Redactor:
             return places.looks_random(value) or (asked and name.lower() != "code" and " " not in value)
 
         def strike(match: re.Match[str]) -> str:
-            name, value = match["name"], _unescaped(match["value"])
+            name, value = match["name"], unescaped(match["value"])
             if not means_a_secret(name, value):
                 return match[0]
             return match["open"] + self._in_place(name, value, _in_json, match["value"]) + match["close"]
@@ -389,15 +390,6 @@ def _is_url(value: str) -> bool:
 def _is_client_login(request: Request) -> bool:
     """A client identifies itself to an authorization server: then the user of Basic is its id."""
     return any(word in (request.body or "") for word in ("grant_type", "token=", "redirect_uri", "client_id"))
-
-
-def _unescaped(raw: str) -> str:
-    """The text a JSON string stands for; as it is where the escapes are broken."""
-    try:
-        value = json.loads(f'"{raw}"', strict=False)
-    except ValueError:
-        return raw
-    return value if isinstance(value, str) else raw
 
 
 def _all_text(parts: Iterable[Request | Response | str | None]) -> str:

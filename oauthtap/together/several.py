@@ -37,9 +37,12 @@ class Several:
             for tap in self.taps:
                 tap.attempts.switched(exchange, tap.so_far)
         if client is None:
-            known = self.taps or [self._tap()]
-            self._nobodys.append(exchange)
-            return [tap.judged(exchange, repair) for tap in known][0]  # noqa: RUF015  (each of them is to be told)
+            first, *others = self.taps or [self._tap()]
+            step = first.judged(exchange, repair)
+            self._nobodys.append(step.exchange)
+            for tap in others:  # with what the fixes made of it, which they do once
+                tap.judged(step.exchange)
+            return step
         while len(self.taps) <= client:
             self._tap()
         return replace(self.taps[client].judged(exchange, repair), client=LETTERS[client])

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from markupsafe import Markup
 
 from oauthtap.findings import RANK, Finding
-from oauthtap.render.html.message import differing, note, request_lines, response_lines, sheet
+from oauthtap.render.html.message import Line, differing, note, request_lines, response_lines, sheet
 from oauthtap.render.html.tags import Child, tag, words
 from oauthtap.render.lanes import Legs
 from oauthtap.render.words import STAGE, patched
@@ -132,29 +132,34 @@ def _inside(one: Row) -> list[Child]:
 
 def _requests(exchange: Exchange, findings: Sequence[Finding]) -> list[Child]:
     """The request as it came and, where a fix was on, as it went on."""
-    lines = request_lines(exchange.request)
-    if exchange.sent is None:
-        return [_column("Request", sheet(lines, findings))]
-    sent = request_lines(exchange.sent)
-    gone, new = differing(lines, sent)
-    return [
-        _column("Request, as it came", sheet(lines, findings, gone), "before"),
-        _column("Request, as it went on (patched)", sheet(sent, (), new), "after-patch"),
-    ]
+    sent = request_lines(exchange.sent) if exchange.sent else None
+    return _columns("Request", request_lines(exchange.request), findings, sent, ("as it came", "as it went on"))
 
 
 def _answers(exchange: Exchange, findings: Sequence[Finding]) -> list[Child]:
     """The answer as the server gave it and, where a fix was on, as the client got it."""
     if exchange.response is None:
         return []
-    lines = response_lines(exchange.response)
-    if exchange.shown is None:
-        return [_column("Answer", sheet(lines, findings))]
-    patched = response_lines(exchange.shown)
+    shown = response_lines(exchange.shown) if exchange.shown else None
+    words = ("as the server gave it", "as the client got it")
+    return _columns("Answer", response_lines(exchange.response), findings, shown, words)
+
+
+def _columns(
+    title: str,
+    lines: Sequence[Line],
+    findings: Sequence[Finding],
+    patched: Sequence[Line] | None,
+    words: tuple[str, str],
+) -> list[Child]:
+    """A message alone, or before and after a fix; findings are about what it was before."""
+    if patched is None:
+        return [_column(title, sheet(lines, findings))]
     gone, new = differing(lines, patched)
+    before, after = words
     return [
-        _column("Answer, as the server gave it", sheet(lines, findings, gone), "before"),
-        _column("Answer, as the client got it (patched)", sheet(patched, (), new), "after-patch"),
+        _column(f"{title}, {before}", sheet(lines, findings, gone), "before"),
+        _column(f"{title}, {after} (patched)", sheet(patched, (), new), "after-patch"),
     ]
 
 
