@@ -14,7 +14,7 @@ from tests.matrix.ledger import Ledger, loaded
 from tests.matrix.limits import LIMITS
 from tests.matrix.runs import Run, failed
 from tests.matrix.sites import Seen, Site, servers
-from tests.matrix.table import difference, number, page
+from tests.matrix.table import difference, number, page, summary
 
 DOCS = Path(__file__).parent.parent / "docs"
 QUICK_CLIENTS = ("claude-code", "python-sdk-2", "typescript-sdk-2")
@@ -111,3 +111,9 @@ def test_a_ledger_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_the_page_says_what_the_ledger_beside_it_says() -> None:
     assert (DOCS / "fidelity.md").read_text() == page(loaded(DOCS / "fidelity.json"))
+
+
+def test_readme_says_so_too() -> None:
+    ledger, readme = loaded(DOCS / "fidelity.json"), (DOCS.parent / "README.md").read_text()
+    assert summary(ledger) in readme
+    assert f"({ledger.date}): {number(ledger)}" in " ".join(readme.split())

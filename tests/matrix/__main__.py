@@ -13,7 +13,7 @@ from tests.matrix import fill
 from tests.matrix.ledger import Ledger, loaded
 from tests.matrix.runs import WAYS
 from tests.matrix.sites import servers
-from tests.matrix.table import difference, number, page
+from tests.matrix.table import difference, number, page, summary
 
 
 def main() -> int:
@@ -29,6 +29,8 @@ def main() -> int:
     ]
     if arguments.markdown:
         print(page(ledger), end="")
+    elif arguments.summary:
+        print(summary(ledger))
     else:
         print("\n".join([*map(difference, unlike), number(ledger)]))
     return 1 if unlike else 0
@@ -46,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--ways", type=several(WAYS), default=["direct", "tap"], metavar=",".join(WAYS))
     made.add_argument("--json", type=Path, metavar="FILE", help="keep the runs here; what it has is not run again")
     made.add_argument("--markdown", action="store_true", help="print the tables as a Markdown document")
+    made.add_argument("--summary", action="store_true", help="print the table of README.md")
     made.add_argument("--print-only", action="store_true", help="run nothing; print what the file has")
     made.add_argument("--workers", type=int, default=2, metavar="N", help="servers at the same time (default 2)")
     return made

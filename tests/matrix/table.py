@@ -35,7 +35,7 @@ def page(ledger: Ledger) -> str:
     """docs/fidelity.md."""
     ways = [way for way in WORDS if ledger.equal(way)[1]]
     parts = [
-        HEAD.format(date=ledger.date, number=number(ledger), possible=len(drivers()) * len(servers())),
+        HEAD.format(date=ledger.date, number=number(ledger), rest=rest(ledger, ways)),
         *(part for way in ways for part in section(ledger, way)),
     ]
     return "\n\n".join([*parts, again(ledger), *versions(ledger)]) + "\n"
@@ -44,8 +44,7 @@ def page(ledger: Ledger) -> str:
 HEAD = """# Fidelity
 
 Does anything change because oauthtap watches? Real clients at real servers, each pair first directly and then with
-oauthtap in between. On {date}: **{number}**. There are {possible} pairs; what was not run yet is left empty, and the
-command goes on where its file ends.
+oauthtap in between. On {date}: **{number}**.{rest}
 
 A pair is equal when these are the same: the outcome (connected, gave up, waits for ever), the tools the client
 printed, the request it stopped at, the set of all requests that were refused (method, host, path, status), and the
@@ -56,6 +55,46 @@ stream, is no refusal: clients ask beside what they wait for, and whether that a
 
 ✓ connects, · gives up, … waits for ever: the same both ways. A pair that differs is marked ≠ and told of below its
 table. Made by `python -m tests.matrix --ways direct,tap,run --json docs/fidelity.json --markdown`."""
+
+
+def rest(ledger: Ledger, ways: Sequence[str]) -> str:
+    """What is still to be run; nothing where everything was."""
+    possible = len(drivers()) * len(servers())
+    if all(ledger.equal(way)[1] == possible for way in ways):
+        return ""
+    return f" There are\n{possible} pairs; what was not run yet is left empty, and the command goes on from there."
+
+
+def summary(ledger: Ledger) -> str:
+    """The table of README.md: how many pairs of each client and of each kind of server are equal."""
+    ways = [way for way in WORDS if ledger.equal(way)[1]]
+    heads = [f"equal {WORDS[way]}" for way in ways]
+    lines = [row(["Client", "signs in directly", *heads]), row(["---"] * (2 + len(ways)))]
+    for client in drivers():
+        own = [run for run in ledger.runs.values() if run.client == client]
+        lines.append(row([f"{client} ({_own_version(ledger, client)})", *_counted(own, ways)]))
+    lines += ["", row(["Server", "clients that sign in directly", *heads]), row(["---"] * (2 + len(ways)))]
+    real = [name for name in servers() if ledger.servers.get(name, {}).get("real")]
+    bed = [run for run in ledger.runs.values() if run.server not in real]
+    lines.append(row([f"test bed ({len({run.server for run in bed})} servers)", *_counted(bed, ways)]))
+    for server in real:
+        own = [run for run in ledger.runs.values() if run.server == server]
+        lines.append(row([f"{server} ({packages(ledger.servers[server]['versions'])})", *_counted(own, ways)]))
+    return "\n".join(lines)
+
+
+def _own_version(ledger: Ledger, client: str) -> str:
+    return ", ".join(ledger.clients.get(client, {}).values())
+
+
+def _counted(runs: Sequence[Run], ways: Sequence[str]) -> list[str]:
+    """`connected of all` directly, then `equal of all` for each way."""
+    straight = {(run.client, run.server): run for run in runs if run.way == "direct"}
+    cells = [f"{sum(run.outcome == 'connected' for run in straight.values())} of {len(straight)}"]
+    for way in ways:
+        pairs = [(straight[run.client, run.server], run) for run in runs if run.way == way]
+        cells.append(f"{sum(one.compared == other.compared for one, other in pairs)} of {len(pairs)}")
+    return cells
 
 
 def section(ledger: Ledger, way: str) -> list[str]:
