@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from oauthtap import specs
 from oauthtap.findings import Finding, Severity, Who
@@ -20,6 +20,7 @@ from oauthtap.repair.patched import Patched, changes
 from oauthtap.stages import Because, Mcp, Stage
 from oauthtap.standstill import Standstill
 from oauthtap.verdict import Verdict, judge
+from oauthtap.wire import Value
 
 SECRETS_KEPT = (
     "session.jsonl, flows.mitm and session.har hold every token, code and password as it is. "
@@ -28,16 +29,12 @@ SECRETS_KEPT = (
 """The sentence for a session that was recorded with `--keep-secrets`."""
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Client(_Row):
+class Client(Value):
     name: str
     version: str | None = None
 
 
-class Cause(_Row):
+class Cause(Value):
     """The one finding that ends the search."""
 
     rule: str
@@ -48,7 +45,7 @@ class Cause(_Row):
     fix: str
 
 
-class Step(_Row):
+class Step(Value):
     """One exchange, as a line of the story."""
 
     id: int
@@ -70,12 +67,12 @@ class Step(_Row):
     """The fault that oauthtap itself put here (`--inject`)."""
 
 
-class NotChecked(_Row):
+class NotChecked(Value):
     rule: str
     because: str
 
 
-class SignIn(_Row):
+class SignIn(Value):
     """One of several clients at once: the same answers, for it alone."""
 
     letter: str
@@ -92,7 +89,7 @@ class SignIn(_Row):
     findings: tuple[Finding, ...] = ()
 
 
-class Promise(_Row):
+class Promise(Value):
     """One answer that a lock holds, and what became of it."""
 
     pointer: str
@@ -104,7 +101,7 @@ class Promise(_Row):
     """None: nobody asked for it this time."""
 
 
-class Report(_Row):
+class Report(Value):
     """How far did it get; what is the cause; whose is it; what to change."""
 
     version: Literal[1] = 1
@@ -254,7 +251,7 @@ def _cause(verdict: Verdict) -> Cause | None:
 def row(stages: tuple[Stage, ...]) -> Step:
     """One exchange, given its stages, as the report tells it."""
     exchange = stages[0].exchange
-    return Step(
+    return Step.of(
         id=exchange.id,
         stage=stages[0].slug,
         stages=tuple(stage.slug for stage in stages),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -45,6 +46,7 @@ def practice(source: str, url: str) -> Requirement:
     return Requirement(level="practice", source=source, url=url)
 
 
+@cache
 def known(revision: str) -> str:
     """The newest known revision that is not newer than the given date.
 

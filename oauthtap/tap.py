@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
+from itertools import repeat
 from typing import cast
 
 from oauthtap import rules
@@ -207,21 +208,31 @@ class Tap:
 
     def _judge(self, stages: tuple[Stage, ...]) -> tuple[Finding, ...]:
         found: list[Finding] = []
-        done: set[str] = set()
-        for stage in stages:
-            for rule in self._rules_for(type(stage), self.handshake.revision):
-                if rule.id not in done:
-                    found += self._run(rule, stage)
-            if stage is not stages[-1]:
-                done.update(rule.id for rule in self._rules_for(type(stage), self.handshake.revision))
+        for rule, stage in self._asked(stages):
+            found += self._run(rule, stage)
         return tuple(found)
 
-    def _rules_for(self, kind: type[Stage], revision: str) -> tuple[Rule, ...]:
-        if (kind, revision) not in self._rules:
+    def _asked(self, stages: tuple[Stage, ...]) -> Iterator[tuple[Rule, Stage]]:
+        """Each rule that may have something to say of an exchange, once, with the first stage it is about."""
+        true, revision = rules.facts(stages[0].exchange), self.handshake.revision
+        if len(stages) == 1:
+            yield from zip(self._rules_for(type(stages[0]), revision, true), repeat(stages[0]))
+            return
+        done: set[str] = set()
+        for stage in stages:
+            for rule in self._rules_for(type(stage), revision, true):
+                if rule.id not in done:
+                    done.add(rule.id)
+                    yield rule, stage
+
+    def _rules_for(self, kind: type[Stage], revision: str, true: tuple[rules.Fact, ...]) -> tuple[Rule, ...]:
+        if (kind, revision, true) not in self._rules:
             every = (rule for base in kind.__mro__ for rule in self._rules.get((base,), ()))
             found = {rule.id: rule for rule in every if rule.applies_to(revision)}
-            self._rules[kind, revision] = tuple(found.values())
-        return self._rules[kind, revision]
+            asked = tuple(rule for rule in found.values() if rule.needs is None or rule.needs in true)
+            self._rules[kind, revision, true] = asked
+            self._checked |= found.keys() - {rule.id for rule in asked}
+        return self._rules[kind, revision, true]
 
     def _run(self, rule: Rule, subject: Stage | Handshake) -> Iterable[Finding]:
         stage = None if subject is self.handshake else cast(Stage, subject)

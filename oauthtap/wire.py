@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any, Literal, Self
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
@@ -22,6 +22,8 @@ Actor = Literal["client", "browser", "authorization-server", "gateway", "reporte
 Pairs = tuple[tuple[str, str], ...]
 
 
+BLOCKS = 256
+"""How many blocks of header lines are kept as they were worked out: a client sends the same ones again and again."""
 _BODYS = ("json_value", "json_object", "form")
 """What is worked out from the body alone."""
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")
@@ -78,21 +80,11 @@ class Message(Value):
 
     def header_lines(self, name: str) -> tuple[str, ...]:
         """Every line of that name, any case, in order."""
-        return self._by_name.get(name.lower(), ())
-
-    @cached_property
-    def _by_name(self) -> dict[str, tuple[str, ...]]:
-        found: dict[str, tuple[str, ...]] = {}
-        for name, value in self.headers:
-            found[name.lower()] = (*found.get(name.lower(), ()), value)
-        return found
+        return _by_name(self.headers).get(name.lower(), ())
 
     def header(self, name: str) -> str | None:
         """All lines of that name joined with commas (RFC 9110, 5.3), or None when there is none."""
-        lines = self._by_name.get(name.lower())
-        if lines is None:
-            return None
-        return lines[0] if len(lines) == 1 else ", ".join(lines)
+        return joined(self.headers, name.lower())
 
     @cached_property
     def media_type(self) -> str:
@@ -239,6 +231,22 @@ def _whole(value: Any) -> Any:
     """The same value without halves of characters."""
     text = json.dumps(value, ensure_ascii=False)
     return json.loads(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
+
+
+def joined(headers: Pairs, name: str) -> str | None:
+    """All lines of that name (in lower case) joined with commas (RFC 9110, 5.3), or None when there is none."""
+    lines = _by_name(headers).get(name)
+    if lines is None:
+        return None
+    return lines[0] if len(lines) == 1 else ", ".join(lines)
+
+
+@lru_cache(maxsize=BLOCKS)
+def _by_name(headers: Pairs) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for name, value in headers:
+        found[name.lower()] = (*found.get(name.lower(), ()), value)
+    return found
 
 
 def _pairs(text: str) -> Pairs:

@@ -62,21 +62,22 @@ class TapAddon:
             return
         self.requests += 1
         public = self.origins.public.get(port)
-        host = host_used(flow.request.headers.get("host"), port, public)
+        host = host_used(translate.header(flow.request, "host"), port, public)
         if host == PUBLIC and urls.path_of(f"{public}{flow.request.path}") == PUBLIC_PATH:
             upstream = ""
         if host is None:
             flow.response = failure_answer("misdirected", _misdirected(flow, public or local_origin(port)), 421)
             return
-        for name in [name for name in flow.request.headers if host == PUBLIC and tunnel.adds(name)]:
+        for name in [name for name in flow.request.headers if tunnel.adds(name)] if host == PUBLIC else ():
             del flow.request.headers[name]
         self._passages[flow.id] = (Passage(upstream, host), flow)
         if upstream:
             parts = urls.split(upstream)
             assert parts is not None
-            flow.request.authority = ""
-            flow.request.scheme, flow.request.host = parts.scheme, parts.hostname or ""
-            flow.request.port = parts.port or (443 if parts.scheme == "https" else 80)
+            flow.request.authority, flow.request.scheme = "", parts.scheme
+            # Not by mitmproxy's properties: they would write the Host header, which is renamed with all others.
+            flow.request.data.host = parts.hostname or ""
+            flow.request.data.port = parts.port or (443 if parts.scheme == "https" else 80)
 
     def request(self, flow: http.HTTPFlow) -> None:
         """Put the whole request into upstream names, or answer it where the browser only passes through."""
@@ -111,7 +112,7 @@ class TapAddon:
             return
         passage.guessed = authorization
         translate.put_request(flow, came, sent, passage.upstream)
-        if "text/event-stream" in flow.request.headers.get("accept", ""):
+        if "text/event-stream" in (sent.header("accept") or ""):
             # A compressed stream could neither be read nor be renamed while it passes.
             flow.request.headers["accept-encoding"] = "identity"
 

@@ -58,16 +58,29 @@ class _HooksAtOnce:
         return getattr(self._layer, name)
 
     def handle_event(self, event: events.Event) -> Iterator[commands.Command]:
-        """What the layer wants done after this event, hooks aside."""
-        waiting = [event]
+        """What the layer wants done after this event, hooks aside. What goes to one connection goes at once."""
+        waiting, sending = [event], None
         for one in waiting:
             for command in self._layer.handle_event(one):
-                if not isinstance(command, StartHook):
+                if isinstance(command, StartHook):
+                    if (rest := self._addons.at_once(command)) is not None:
+                        self._later(command, rest)
+                    elif command.blocking:
+                        waiting.append(events.HookCompleted(command))
+                elif not isinstance(command, commands.SendData):
+                    if sending is not None:
+                        yield sending
+                        sending = None
                     yield command
-                elif (rest := self._addons.at_once(command)) is not None:
-                    self._later(command, rest)
-                elif command.blocking:
-                    waiting.append(events.HookCompleted(command))
+                elif sending is not None and sending.connection is command.connection:
+                    # Head and body: two calls of the system would wake the other side twice.
+                    sending.data += command.data
+                else:
+                    if sending is not None:
+                        yield sending
+                    sending = command
+        if sending is not None:
+            yield sending
 
 
 def _unchecked(self: http.MessageData) -> None:

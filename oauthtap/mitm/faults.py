@@ -41,8 +41,8 @@ class Faults:
 
     def marked(self, exchange: Exchange, passage: Passage) -> Exchange:
         """The exchange with the name of the fault that it has met, so that it is never laid on the upstream."""
-        with self._harmless():
-            if passage.fault is None and self.pending and not passage.copy:
+        if passage.fault is None and self.pending and not passage.copy:
+            with self._harmless():
                 found = self._injecting.over(exchange, self._tap)
                 passage.fault = Fault(found) if found else None
         fault = passage.fault

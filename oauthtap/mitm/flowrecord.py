@@ -6,16 +6,16 @@ has just been struck out of the exchange it carried: neither is done twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Iterable
+from functools import cache, lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from mitmproxy import connection, http, version
 
-from oauthtap.mitm.translate import lines, plain_json
+from oauthtap.mitm.translate import Fields, lines, plain_json
 from oauthtap.redaction.redact import Redactor
-from oauthtap.wire import Exchange, Pairs, Request, Response
+from oauthtap.wire import BLOCKS, Exchange, Pairs, Request, Response
 
 EXCHANGE, SESSION = "oauthtap", "oauthtap_session"
 """Where in a flow's metadata its exchange lies, and, in the last flow of a session, the session's header."""
@@ -112,11 +112,12 @@ def redacted_state(flow: http.HTTPFlow, redactor: Redactor, exchange: Exchange |
 
 def redacted_record(flow: http.HTTPFlow, redactor: Redactor, exchange: Exchange | None = None) -> bytes:
     """`record(redacted_state(…))`, in less time where no secret is left outside its place, as nearly always."""
-    newest, learned = exchange is not None and redactor.is_newest(exchange), redactor.learned
+    came, learned = redactor.came(exchange) if exchange is not None else None, redactor.learned
     state = _state(flow, redactor)
-    _strike_in_place(state, flow, redactor, exchange)
+    if came is None or exchange is None or not _carried(state, flow, redactor, came, exchange):
+        _strike_in_place(state, flow, redactor, exchange)
     data = record(state)
-    if newest and redactor.learned == learned:
+    if came is not None and redactor.learned == learned:
         # Messages, connections and the exchange are clean; the rest is ours, and short.
         said = [str(value) for name, value in state["metadata"].items() if name != EXCHANGE]
         text = "\n".join((*said, flow.comment, flow.marked, flow.error.msg if flow.error else ""))
@@ -126,31 +127,62 @@ def redacted_record(flow: http.HTTPFlow, redactor: Redactor, exchange: Exchange 
     return data if clean else record(redacted_state(flow, redactor, exchange))
 
 
+def _carried(state: State, flow: http.HTTPFlow, redactor: Redactor, came: Exchange, struck: Exchange) -> bool:
+    """Strike a flow that shows the URL and the bodies of its exchange, letter by letter. False for any other.
+
+    `came` is the exchange as it was before it was `struck`. Of the header lines, some may have been renamed since.
+    """
+    request, response = flow.request, flow.response
+    if response is None or came.response is None or struck.response is None or EXCHANGE not in flow.metadata:
+        return False
+    asked, answered = lines(request), lines(response)
+    asked_struck, answered_struck = redactor.settled(asked), redactor.settled(answered)
+    if asked_struck is None or answered_struck is None or not came.request.url.endswith(_clean(request.path)):
+        return False
+    if came.request.body != plain_json(request) or came.response.body != plain_json(response):
+        return False
+    _put(state["request"], asked, came.request.body, asked_struck, struck.request.body)
+    _put(state["response"], answered, came.response.body, answered_struck, struck.response.body)
+    state["request"]["path"] = _path_of(flow, came.request.url, struck.request.url)
+    for message in (state["request"], state["response"]):
+        message["headers"] = _block(message["headers"])
+    return True
+
+
 def _strike_in_place(state: State, flow: http.HTTPFlow, redactor: Redactor, exchange: Exchange | None) -> None:
     # An edited flow keeps its original here, secrets and all.
     state["backup"] = None
     shown = exchange_from(flow)
     struck = redactor.strike(shown)
-    _put(state["request"], shown.request, struck.request)
-    state["request"]["path"] = _path_of(flow, shown.request.url, struck.request.url)
-    if shown.response and struck.response:
-        _put(state["response"], shown.response, struck.response)
+    asked, asked_struck, answered, answered_struck = shown.request, struck.request, shown.response, struck.response
+    _put(state["request"], asked.headers, asked.body, asked_struck.headers, asked_struck.body)
+    state["request"]["path"] = _path_of(flow, asked.url, asked_struck.url)
+    if answered and answered_struck:
+        _put(state["response"], answered.headers, answered.body, answered_struck.headers, answered_struck.body)
     if exchange is not None:
         state["metadata"] = {**state["metadata"], EXCHANGE: exchange.as_json()}
 
 
-def _put(state: State, before: Request | Response, after: Request | Response) -> None:
-    headers = list(after.headers)
-    if after.body is not None and after.body != before.body:
-        state["content"] = after.body.encode()
-        headers = [line for line in headers if line[0].lower() not in ("content-encoding", "transfer-encoding")]
+def _put(state: State, came: Pairs, body: str | None, headers: Pairs, struck: str | None) -> None:
+    """Header lines and body as they are struck, where they are not what came."""
+    if struck is not None and struck != body:
+        state["content"] = struck.encode()
         length = str(len(state["content"]))
-        headers = [(name, length if name.lower() == "content-length" else value) for name, value in headers]
-    elif after.body is None and state["content"]:
+        headers = tuple(
+            (name, length if name.lower() == "content-length" else value)
+            for name, value in headers
+            if name.lower() not in ("content-encoding", "transfer-encoding")
+        )
+    elif struck is None and state["content"]:
         # Compressed in a way we cannot open: no search would find a secret in it.
         state["content"] = None
-    if (before.headers, before.body) != (after.headers, after.body):
-        state["headers"] = tuple((name.encode(), value.encode()) for name, value in headers)
+    if (came, body) != (headers, struck):
+        state["headers"] = _encoded(headers)
+
+
+@lru_cache(maxsize=BLOCKS)
+def _encoded(headers: Pairs) -> Fields:
+    return tuple((name.encode(), value.encode()) for name, value in headers)
 
 
 def _path_of(flow: http.HTTPFlow, before: str, after: str) -> bytes:
@@ -236,29 +268,55 @@ def whole_record(flow: http.HTTPFlow, exchange: Exchange) -> bytes:
 
 
 def _written(value: Any) -> bytes:
-    if isinstance(value, dict):
-        inside = b"".join([_key(name) + _written(inner) for name, inner in reversed(value.items())])
-        return b"%d:%b}" % (len(inside), inside)
-    if isinstance(value, _Written):
-        return value
-    if isinstance(value, bytes):
-        return b"%d:%b," % (len(value), value)
-    if isinstance(value, str):
-        data = value.encode()
-        return b"%d:%b;" % (len(data), data)
-    if isinstance(value, list | tuple):
-        inside = b"".join([_written(inner) for inner in value])
-        return b"%d:%b]" % (len(inside), inside)
-    return _plain(value)
+    return _WAYS[type(value)](value) if type(value) in _WAYS else _derived(value)
 
 
-def _plain(value: Any) -> bytes:
-    if value is None:
-        return b"0:~"
-    if isinstance(value, bool):
-        return b"4:true!" if value else b"5:false!"
+def _of_dict(value: State) -> bytes:
+    inside = b"".join([_key(name) + _written(inner) for name, inner in reversed(value.items())])
+    return b"%d:%b}" % (len(inside), inside)
+
+
+def _of_bytes(value: bytes) -> bytes:
+    return b"%d:%b," % (len(value), value)
+
+
+def _of_str(value: str) -> bytes:
+    data = value.encode()
+    return b"%d:%b;" % (len(data), data)
+
+
+def _of_lines(value: Iterable[Any]) -> bytes:
+    inside = b"".join([_written(inner) for inner in value])
+    return b"%d:%b]" % (len(inside), inside)
+
+
+@lru_cache(maxsize=BLOCKS)
+def _block(lines: Fields) -> _Written:
+    return _Written(_of_lines(lines))
+
+
+def _of_number(value: float) -> bytes:
     data = repr(value).encode()
     return b"%d:%b%b" % (len(data), data, b"^" if isinstance(value, float) else b"#")
+
+
+_WAYS: dict[type, Callable[[Any], bytes]] = {
+    _Written: bytes,
+    dict: _of_dict,
+    bytes: _of_bytes,
+    str: _of_str,
+    list: _of_lines,
+    tuple: _of_lines,
+    int: _of_number,
+    float: _of_number,
+    bool: {True: b"4:true!", False: b"5:false!"}.__getitem__,
+    type(None): lambda value: b"0:~",
+}
+
+
+def _derived(value: Any) -> bytes:
+    """Of a class of its own, such as an enumeration of texts."""
+    return next(way for kind, way in _WAYS.items() if isinstance(value, kind))(value)
 
 
 @cache

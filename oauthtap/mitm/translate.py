@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from mitmproxy import http
 from mitmproxy.net import encoding
@@ -13,13 +14,14 @@ from oauthtap.injections.injecting import Fault
 from oauthtap.names.relay import Swap
 from oauthtap.streams import Copy, Events
 from oauthtap.tap import Step
-from oauthtap.wire import Actor, Exchange, Pairs, Request, Response
+from oauthtap.wire import BLOCKS, Actor, Exchange, Pairs, Request, Response, joined
 
 _TEXTUAL = ("text/", "application/json", "application/x-www-form-urlencoded", "application/xml", "application/jwt")
 _MARKS = (b"\x00\x00\xfe\xff", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
 """Byte order marks: they say more than any header."""
 _JSON = (b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8")
 _HALF = re.compile("[\ud800-\udfff]")
+Fields = tuple[tuple[bytes, bytes], ...]
 
 
 @dataclass
@@ -146,15 +148,32 @@ def made(answer: Response) -> http.Response:
 
 def lines(message: http.Message) -> Pairs:
     """The header lines in order. What is no UTF-8 in them survives the way back."""
+    return _lines(message.data.headers.fields)
+
+
+def header(message: http.Message, name: str) -> str | None:
+    """All lines of that name (in lower case) joined with commas, None when there is none. mitmproxy's own way of
+    looking a header up takes ten times as long."""
+    return joined(lines(message), name)
+
+
+@lru_cache(maxsize=BLOCKS)
+def _lines(fields: Fields) -> Pairs:
     return tuple(
-        (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
-        for name, value in message.headers.fields
+        (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape")) for name, value in fields
     )
 
 
 def _headers(pairs: Pairs) -> http.Headers:
-    return http.Headers(
-        [(name.encode("utf-8", "surrogateescape"), value.encode("utf-8", "surrogateescape")) for name, value in pairs]
+    made = http.Headers()
+    made.fields = _fields(pairs)
+    return made
+
+
+@lru_cache(maxsize=BLOCKS)
+def _fields(pairs: Pairs) -> Fields:
+    return tuple(
+        (name.encode("utf-8", "surrogateescape"), value.encode("utf-8", "surrogateescape")) for name, value in pairs
     )
 
 

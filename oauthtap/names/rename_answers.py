@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import quote, unquote_plus
 
 from oauthtap import jsontext
 from oauthtap.names.origins import Origins
-from oauthtap.wire import Message, Pairs
+from oauthtap.wire import BLOCKS, Message, Pairs
 
 Kind = Literal["resource-metadata", "server-metadata", "registration", "token", "mcp", "other"]
 
 _POINTER = re.compile(r"""(?P<name>\bresource_metadata\s*=\s*)(?:"(?P<quoted>[^"]*)"|(?P<bare>[^\s,"]+))""", re.I)
 _ISS = re.compile(r"(?P<name>[?&#]iss=)(?P<value>[^&#]*)")
 _LED_ELSEWHERE = {"strict-transport-security", "alt-svc"}
+_LEADS = {"www-authenticate", "location"} | _LED_ELSEWHERE
 _VALIDATORS = {"etag", "last-modified", "content-digest", "repr-digest", "digest", "content-md5", "expires", "age"}
 _UNSIGNABLE = {"signed_metadata", "mtls_endpoint_aliases"}
 _SIGNED_OVER_URLS = "dpop_signing_alg_values_supported"
@@ -37,6 +39,8 @@ def headers(lines: Pairs, origins: Origins, host: str) -> Pairs:
     `resource_metadata` of every challenge and `Location` are renamed; what would lead the
     client past us (HSTS, Alt-Svc) goes.
     """
+    if not _leads(lines):
+        return lines
     return tuple((name, _header(name.lower(), value, origins, host)) for name, value in lines if not _leads_past(name))
 
 
@@ -49,6 +53,12 @@ def headers_of_changed(lines: Pairs, *, metadata: bool) -> Pairs:
     gone = _VALIDATORS | ({"cache-control", "pragma"} if metadata else set())
     kept = tuple((name, value) for name, value in lines if name.lower() not in gone)
     return (*kept, ("Cache-Control", "no-store")) if metadata else kept
+
+
+@lru_cache(maxsize=BLOCKS)
+def _leads(lines: Pairs) -> bool:
+    """One of the lines may lead the client somewhere."""
+    return any(name.lower() in _LEADS for name, _ in lines)
 
 
 def _leads_past(name: str) -> bool:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from urllib.parse import quote, quote_plus, unquote_plus
 
 from oauthtap import jsontext, urls
 from oauthtap.names.origins import Origins
-from oauthtap.wire import Pairs, Request
+from oauthtap.wire import BLOCKS, Pairs, Request
 
+_NAMES_A_HOST = {"host", ":authority"}
 _NAMES_AN_ORIGIN = {"origin", "referer"}
 _THE_CLIENTS_OWN = {"redirect_uri", "redirect_uris", "post_logout_redirect_uri", "client_id"}
 Rename = Callable[[str, str], str]
@@ -42,14 +44,19 @@ def request(asked: Request, origins: Origins, upstream: str) -> Request:
 
 def headers(lines: Pairs, origins: Origins, upstream: str) -> Pairs:
     """`Host` becomes the upstream's, `Origin` and `Referer` too where they name us."""
-    authority = upstream.partition("://")[2]
+    renamed, named = _with_host(lines, upstream.partition("://")[2])
+    if not named:
+        return renamed
+    return tuple(
+        (name, origins.upstream(value) if name.lower() in _NAMES_AN_ORIGIN else value) for name, value in renamed
+    )
 
-    def renamed(name: str, value: str) -> str:
-        if name in ("host", ":authority"):
-            return authority
-        return origins.upstream(value) if name in _NAMES_AN_ORIGIN else value
 
-    return tuple((name, renamed(name.lower(), value)) for name, value in lines)
+@lru_cache(maxsize=BLOCKS)
+def _with_host(lines: Pairs, authority: str) -> tuple[Pairs, bool]:
+    """The lines with that host, and whether another one among them names an origin."""
+    renamed = tuple((name, authority if name.lower() in _NAMES_A_HOST else value) for name, value in lines)
+    return renamed, any(name.lower() in _NAMES_AN_ORIGIN for name, _ in lines)
 
 
 def body(asked: Request, renamed: Rename) -> str | None:

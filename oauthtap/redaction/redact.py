@@ -11,7 +11,7 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote_plus, unquote, unquote_plus
 
 from oauthtap.jsontext import unescaped
@@ -62,14 +62,15 @@ class Redactor:
         self._persons = claims
         self._ledger = Ledger(self._strike_claims)
         self._known = self._ledger.known
-        self._settled: dict[Line | str, Any] = {}
-        """Header lines and URLs that were looked at since something was learned, as they are struck; and
-        no secret known stands anywhere in them."""
+        self._settled: dict[Pairs | Line | str, Any] = {}
+        """Header lines, blocks of them, and URLs that were looked at since something was learned, as they are
+        struck; and no secret known stands anywhere in them."""
         self._bodies: dict[Body, str] = {}
         """The same for the newest bodies."""
         self._settled_at = 0
         self._fresh: list[str] = []
         """What of the exchange in hand is not settled."""
+        self._came: Exchange | None = None
         self._last: Exchange | None = None
         self._last_at = 0
 
@@ -101,7 +102,7 @@ class Redactor:
             shown = self._swept(shown, needles) if shown else None
             sent = self._swept(sent, needles) if sent else None
             error = self._known.strike(error, needles) if error else error
-        self._last = exchange
+        self._came = self._last = exchange
         messages = (request, response, shown, sent)
         if error != exchange.error or any(new is not old for new, old in zip(messages, before, strict=False)):
             self._last = exchange.with_(request=request, response=response, shown=shown, sent=sent, error=error)
@@ -113,9 +114,14 @@ class Redactor:
         """How much was learned so far."""
         return self._ledger.learned
 
-    def is_newest(self, exchange: Exchange) -> bool:
-        """It was struck last, and nothing was learned since: no secret known now can stand in it."""
-        return exchange is self._last and self._last_at == self._ledger.learned
+    def came(self, exchange: Exchange) -> Exchange | None:
+        """What this exchange was before it was struck, where it was the last one, and nothing was learned since: no
+        secret known now can stand in it. None for any other."""
+        return self._came if exchange is self._last and self._last_at == self._ledger.learned else None
+
+    def settled(self, headers: Pairs) -> Pairs | None:
+        """These header lines as they are struck, where that was found out since something was learned; else None."""
+        return self._settled.get(headers) if self._settled_at == self._ledger.learned else None
 
     def strike_url(self, url: str) -> str:
         """A URL by itself, as it looks in struck exchanges: one the user typed may hold an API key."""
@@ -158,7 +164,8 @@ class Redactor:
             if isinstance(part, str):
                 yield part
             elif part is not None:
-                yield from (line[1] for line in part.headers if line not in self._settled)
+                if part.headers not in self._settled:
+                    yield from (line[1] for line in part.headers if line not in self._settled)
                 yield part.body or ""
                 if isinstance(part, Request) and part.url not in self._settled:
                     yield part.url
@@ -184,7 +191,12 @@ class Redactor:
     def _headers(self, headers: Pairs, client_login: bool) -> Pairs:
         """`client_login`: what stands in Authorization is read in another way, and so never settled."""
         settled = self._settled if self._settled_at == self._ledger.learned and not client_login else {}
-        return tuple(settled.get(line) or self._line(line, client_login) for line in headers)
+        if (known := settled.get(headers)) is not None:
+            return cast(Pairs, known)
+        struck = tuple(settled.get(line) or self._line(line, client_login) for line in headers)
+        if all(line in settled for line in headers):
+            settled[headers] = struck
+        return struck
 
     def _line(self, line: Line, client_login: bool) -> Line:
         name, value = line
