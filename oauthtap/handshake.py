@@ -22,6 +22,7 @@ from oauthtap.stages import (
     Initialize,
     LegacySse,
     Mcp,
+    McpRequest,
     PushedAuthorization,
     Registration,
     ResourceMetadata,
@@ -34,6 +35,7 @@ from oauthtap.stages import (
     text,
     texts,
 )
+from oauthtap.wire import Exchange
 
 
 @dataclass(frozen=True)
@@ -188,10 +190,15 @@ class Handshake:
             if isinstance(stage, Mcp):
                 self._announced = stage.version or self._announced
 
-    def then(self, stages: tuple[Stage, ...], *, said: Hashable = ()) -> tuple[int, ...]:
+    def again(self, exchange: Exchange) -> McpRequest | None:
+        """What an exchange is that tells nothing new: one more MCP request like all those before; None for others."""
+        return self._alike.again(exchange)
+
+    def then(self, stages: tuple[Stage, ...], *, said: Hashable = (), again: bool = False) -> tuple[int, ...]:
         """Remember the stages of one exchange and what they teach.
 
-        `said`: what rules had to say of it, by which it is told whether another one is like it.
+        `said`: what rules had to say of it, by which it is told whether another one is like it. `again`: it is
+        one of those that tell nothing new.
 
         Gives the ids of the exchanges that were let go of in its place.
         """
@@ -200,7 +207,7 @@ class Handshake:
             for kind in type(stage).__mro__:
                 if isinstance(kind, type) and issubclass(kind, Stage):
                     self._by_kind[kind].append(stage)
-            for taught in (stage,) if stage.shown is stage else (stage, stage.shown):
+            for taught in () if again else (stage,) if stage.shown is stage else (stage, stage.shown):
                 with suppress(Unseen):
                     self._learn(taught)
         if not stages:

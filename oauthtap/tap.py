@@ -153,15 +153,17 @@ class Tap:
         """Judge one exchange that is numbered and struck, and remember it."""
         if struck.fixes is not None:
             self.attempts.switched(struck, self.so_far)
-        stages = recognize(struck, self.handshake)
+        again = self.handshake.again(struck) if repair is None else None
+        stages = (again,) if again else recognize(struck, self.handshake)
         self.handshake.announce(stages)
-        found = self._judge(stages)
+        found = self._judge(stages, again=again is not None)
         if repair is not None and (repaired := repair(Step(struck, stages, found))) is not None:
             struck = self.redactor.strike(repaired)
             stages = tuple(replace(stage, exchange=struck) for stage in stages)
         if struck.patched is not struck and struck.injected is None:  # a fault of ours cures nothing
             found = self._cured(struck, found)
-        self._gone = self.handshake.then(stages, said=tuple((one.rule, one.severity, one.at) for one in found))
+        said = tuple((one.rule, one.severity, one.at) for one in found)
+        self._gone = self.handshake.then(stages, said=said, again=again is not None)
         if self._gone:
             going = [step for step in self.steps if step.exchange.id in self._gone]
             self.said |= {step.exchange.id: step.findings for step in going if step.findings}
@@ -206,17 +208,18 @@ class Tap:
             self._judged_apart(self._several, step.exchange, self._callers.client(step.exchange))
         self._several.take_over(known)
 
-    def _judge(self, stages: tuple[Stage, ...]) -> tuple[Finding, ...]:
+    def _judge(self, stages: tuple[Stage, ...], *, again: bool = False) -> tuple[Finding, ...]:
+        """`again`: rules know all there is to know of it, but for those that are asked each time."""
         found: list[Finding] = []
-        for rule, stage in self._asked(stages):
+        for rule, stage in self._asked(stages, again):
             found += self._run(rule, stage)
         return tuple(found)
 
-    def _asked(self, stages: tuple[Stage, ...]) -> Iterator[tuple[Rule, Stage]]:
+    def _asked(self, stages: tuple[Stage, ...], again: bool) -> Iterator[tuple[Rule, Stage]]:
         """Each rule that may have something to say of an exchange, once, with the first stage it is about."""
         true, revision = rules.facts(stages[0].exchange), self.handshake.revision
         if len(stages) == 1:
-            yield from zip(self._rules_for(type(stages[0]), revision, true), repeat(stages[0]))
+            yield from zip(self._rules_for(type(stages[0]), revision, true, again), repeat(stages[0]))
             return
         done: set[str] = set()
         for stage in stages:
@@ -225,14 +228,18 @@ class Tap:
                     done.add(rule.id)
                     yield rule, stage
 
-    def _rules_for(self, kind: type[Stage], revision: str, true: tuple[rules.Fact, ...]) -> tuple[Rule, ...]:
-        if (kind, revision, true) not in self._rules:
+    def _rules_for(
+        self, kind: type[Stage], revision: str, true: tuple[rules.Fact, ...], again: bool = False
+    ) -> tuple[Rule, ...]:
+        key = (kind, revision, true, again)
+        if key not in self._rules:
             every = (rule for base in kind.__mro__ for rule in self._rules.get((base,), ()))
             found = {rule.id: rule for rule in every if rule.applies_to(revision)}
-            asked = tuple(rule for rule in found.values() if rule.needs is None or rule.needs in true)
-            self._rules[kind, revision, true] = asked
-            self._checked |= found.keys() - {rule.id for rule in asked}
-        return self._rules[kind, revision, true]
+            asked = (rule for rule in found.values() if rule.needs is None or rule.needs in true)
+            self._rules[key] = tuple(rule for rule in asked if rule.each_time or not again)
+            # The others were looked at: what they need was not there.
+            self._checked |= {rule.id for rule in found.values() if rule.needs is not None and rule.needs not in true}
+        return self._rules[key]
 
     def _run(self, rule: Rule, subject: Stage | Handshake) -> Iterable[Finding]:
         stage = None if subject is self.handshake else cast(Stage, subject)

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from oauthtap import notation, rules
+from benchmarks.score import RECORDINGS
+from oauthtap import notation, rules, sources
+from oauthtap.report import Report
 from oauthtap.rules import Rule
 from oauthtap.tap import Tap
 from oauthtap.wire import Exchange
@@ -86,3 +88,30 @@ def test_its_page_is_complete(rule: Rule) -> None:
     assert len(rule.prose) >= 60, "say why a client cares"
     assert rule.repair, "say what to change under Repair:"
     assert rule.group == rule.check.__module__.split(".")[2].replace("_", "-")
+
+
+@each_rule
+def test_whoever_lacks_what_a_rule_needs_gives_it_nothing_to_say(rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a rule says that it needs only spares it the asking: on the pages of all rules, it finds the same."""
+    pages = [rule.example("Bad"), rule.example("Good")]
+    spared = [judge(page, revision=revision_for(rule)) for page in pages]
+    for other in ALL.values():
+        monkeypatch.setitem(rules.RULES, other.id, replace(other, needs=None))
+    assert spared == [judge(page, revision=revision_for(rule)) for page in pages]
+
+
+def test_nor_does_a_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    recordings = [sources.read(path).exchanges for path in sorted((RECORDINGS / "live").glob("*.har"))]
+    assert len(recordings) > 50
+
+    def judged() -> list[Report]:
+        taps = [Tap() for _ in recordings]
+        for tap, exchanges in zip(taps, recordings, strict=True):
+            for exchange in exchanges:
+                tap.feed(exchange)
+        return [tap.report() for tap in taps]
+
+    spared = judged()
+    for rule in ALL.values():
+        monkeypatch.setitem(rules.RULES, rule.id, replace(rule, needs=None))
+    assert spared == judged()

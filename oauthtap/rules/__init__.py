@@ -68,6 +68,9 @@ class Rule:
     """The only stages at which it stops anybody; empty for what lets too much through and stops nobody."""
     needs: Fact | None = None
     """What has to be true of an exchange, else it has nothing to say of it and is not asked."""
+    each_time: bool = False
+    """It looks at what differs between MCP requests of one kind (`alike.py`): when they were sent, or with what
+    arguments. So it is asked of every one of them."""
 
     @property
     def over_all(self) -> bool:
@@ -112,6 +115,7 @@ def rule(
     id: str, requirement: Requirement, *, who: Who, severity: Severity | None = None,
     since: str | None = None, until: str | None = None, symptom: bool = False, echo: bool = False,
     stops_at: tuple[str, ...] = (), stops_only_at: tuple[str, ...] | None = None, needs: Fact | None = None,
+    each_time: bool = False,
 ) -> Callable[[Check], Check]:  # fmt: skip
     """Register a check.
 
@@ -136,6 +140,7 @@ def rule(
             stops_at=stops_at,
             stops_only_at=stops_only_at,
             needs=needs,
+            each_time=each_time,
         )
         return check
 

@@ -173,6 +173,7 @@ def foreign_audience(mcp: Mcp, so_far: Handshake) -> Problems:
     ),
     who="resource-server",
     stops_only_at=(),
+    each_time=True,
 )
 def expired_token(mcp: Mcp, so_far: Handshake) -> Problems:
     """The MCP server accepts a token that has expired.
