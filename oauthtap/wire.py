@@ -30,6 +30,9 @@ _HALF = re.compile(r"\\u[dD][89a-fA-F]")
 """An escape that may be one half of a character alone, which JSON can say and no file can hold."""
 
 
+_set = object.__setattr__
+
+
 class Value(BaseModel):
     """A frozen value that can also be made of parts that are of the right types already."""
 
@@ -39,10 +42,10 @@ class Value(BaseModel):
     def of(cls, **members: Any) -> Self:
         """The same as calling the class, for values of ours: nothing is looked at again, and nothing copied."""
         made = cls.__new__(cls)
-        object.__setattr__(made, "__dict__", {**_defaults(cls), **members})
-        object.__setattr__(made, "__pydantic_fields_set__", set(members))
-        object.__setattr__(made, "__pydantic_extra__", None)
-        object.__setattr__(made, "__pydantic_private__", None)
+        _set(made, "__dict__", {**_defaults(cls), **members})
+        _set(made, "__pydantic_fields_set__", set(members))
+        _set(made, "__pydantic_extra__", None)
+        _set(made, "__pydantic_private__", None)
         return made
 
 

@@ -221,10 +221,8 @@ def _is_binary(media_type: str) -> bool:
 
 def _clean[M: (Request, Response)](message: M) -> M:
     """No half characters: what could not be decoded is shown as such."""
-    texts = [message.body or "", *(value for _, value in message.headers)]
-    if isinstance(message, Request):
-        texts.append(message.url)
-    if not any(not text.isascii() and _HALF.search(text) for text in texts):
+    whole = type(message) is not Request or _is_whole(message.url)
+    if whole and _is_whole(message.body or "") and _are_whole(message.headers):
         return message
     members = {name: getattr(message, name) for name in type(message).model_fields}
     members["headers"] = tuple((_proper(name), _proper(value)) for name, value in message.headers)
@@ -232,6 +230,15 @@ def _clean[M: (Request, Response)](message: M) -> M:
     if isinstance(message, Request):
         members["url"] = _proper(message.url)
     return type(message)(**members)
+
+
+def _is_whole(text: str) -> bool:
+    return text.isascii() or _HALF.search(text) is None
+
+
+@lru_cache(maxsize=BLOCKS)
+def _are_whole(headers: Pairs) -> bool:
+    return all(_is_whole(value) for _, value in headers)
 
 
 def _proper(text: str) -> str:

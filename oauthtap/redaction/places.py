@@ -97,7 +97,7 @@ JWT = re.compile(
     r"|(?<![\w.-])(?P<value>ey[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+)?)"
 )
 """Anything shaped like a JWT, wherever it stands, but for the members that are meant to be read."""
-JWT_BEGINS = re.compile(r"(?<![\w.-])ey[A-Za-z0-9_-]{8,}\.")
+JWT_BEGINS = re.compile(r"ey[A-Za-z0-9_-]{8,}\.")
 """Without this there is none: looked for first, because it is found sooner."""
 
 _SECRET_HEADER = re.compile(

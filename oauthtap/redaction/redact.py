@@ -167,7 +167,7 @@ class Redactor:
                 if part.headers not in self._settled:
                     yield from (line[1] for line in part.headers if line not in self._settled)
                 yield part.body or ""
-                if isinstance(part, Request) and part.url not in self._settled:
+                if type(part) is Request and part.url not in self._settled:
                     yield part.url
 
     def _forget(self) -> None:
@@ -215,7 +215,7 @@ class Redactor:
         text = message.body
         if not text:
             return text
-        key = (isinstance(message, Request), message.media_type, text)
+        key = (type(message) is Request, message.media_type, text)
         learned = self._ledger.learned
         if self._settled_at == learned and key in self._bodies:
             return self._bodies[key]
@@ -244,7 +244,7 @@ class Redactor:
             return self._pairs(body)
         named = places.may_hold_a_name(body)
         if named and "{" in body:
-            body = self._members(body, isinstance(message, Request))
+            body = self._members(body, type(message) is Request)
         if named and "<" in body:
             body = self._fields(body)
         if named and "multipart/" in message.media_type:
@@ -279,7 +279,7 @@ class Redactor:
         members = {name: getattr(message, name) for name in type(message).model_fields}
         members["headers"] = tuple((name, persons.strike(value, self._person)) for name, value in message.headers)
         members["body"] = message.body and persons.strike(message.body, self._person)
-        if isinstance(message, Request):
+        if type(message) is Request:
             members["url"] = persons.strike(message.url, self._person)
         return type(message)(**members)
 
@@ -413,6 +413,6 @@ def _all_text(parts: Iterable[Request | Response | str | None]) -> str:
         elif part is not None:
             pieces += [f"{name}\n{value}" for name, value in part.headers]  # an upstream may choose any name
             pieces.append(part.body or "")
-            if isinstance(part, Request):
+            if type(part) is Request:
                 pieces.append(part.url)
     return "\n".join(pieces)
