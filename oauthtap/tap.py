@@ -232,14 +232,14 @@ class Tap:
         self, kind: type[Stage], revision: str, true: tuple[rules.Fact, ...], again: bool = False
     ) -> tuple[Rule, ...]:
         key = (kind, revision, true, again)
-        if key not in self._rules:
+        if (known := self._rules.get(key)) is None:
             every = (rule for base in kind.__mro__ for rule in self._rules.get((base,), ()))
             found = {rule.id: rule for rule in every if rule.applies_to(revision)}
             asked = (rule for rule in found.values() if rule.needs is None or rule.needs in true)
-            self._rules[key] = tuple(rule for rule in asked if rule.each_time or not again)
+            self._rules[key] = known = tuple(rule for rule in asked if rule.each_time or not again)
             # The others were looked at: what they need was not there.
             self._checked |= {rule.id for rule in found.values() if rule.needs is not None and rule.needs not in true}
-        return self._rules[key]
+        return known
 
     def _run(self, rule: Rule, subject: Stage | Handshake) -> Iterable[Finding]:
         stage = None if subject is self.handshake else cast(Stage, subject)
