@@ -205,6 +205,11 @@ def everywhere(value: Any, in_bytes: Callable[[bytes], bytes], in_text: Callable
 # --- written
 
 
+_SHORT = (str, bytes, int, bool, type(None))
+_PASSING = {"id", "content", "path", "comment", EXCHANGE}
+"""Members that are never, or seldom, the same again."""
+
+
 class _Written(bytes):
     """A value as it stands in a record."""
 
@@ -272,8 +277,19 @@ def _written(value: Any) -> bytes:
 
 
 def _of_dict(value: State) -> bytes:
-    inside = b"".join([_key(name) + _written(inner) for name, inner in reversed(value.items())])
+    inside = b"".join(
+        [
+            _member(name, inner) if type(inner) in _SHORT and name not in _PASSING else _key(name) + _written(inner)
+            for name, inner in reversed(value.items())
+        ]
+    )
     return b"%d:%b}" % (len(inside), inside)
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _member(name: str, value: Any) -> bytes:
+    """What comes again in record after record: most members of a message are the same as before."""
+    return _key(name) + _written(value)
 
 
 def _of_bytes(value: bytes) -> bytes:
