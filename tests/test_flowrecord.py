@@ -31,7 +31,7 @@ def test_a_record_made_quickly_is_the_same(name: str, again: int) -> None:
     flow.request.headers["authorization"] = "Bearer quite-a-secret-token-4711"
     exchange = redactor.strike(flowrecord.exchange_from(flow, 1))
     for _ in range(again):
-        quick = flowrecord.redacted_record(flow, redactor, exchange)
+        quick = flowrecord.redacted_record(flow, redactor, exchange, redactor.came(exchange))
     assert quick == flowrecord.record(flowrecord.redacted_state(flow, redactor, exchange))
     assert b"quite-a-secret" not in quick
 
@@ -41,10 +41,10 @@ def test_a_secret_learned_later_is_in_no_record_of_its_connection() -> None:
     flow.client_conn.sni = "quite-a-secret-token-4711.example.com"
     flow.comment = "quite-a-secret-token-4711"
     exchange = redactor.strike(flowrecord.exchange_from(flow, 1))
-    assert b"quite-a-secret" in flowrecord.redacted_record(flow, redactor, exchange)
+    assert b"quite-a-secret" in flowrecord.redacted_record(flow, redactor, exchange, redactor.came(exchange))
     flow.request.headers["authorization"] = "Bearer quite-a-secret-token-4711"
     exchange = redactor.strike(flowrecord.exchange_from(flow, 2))
-    assert b"quite-a-secret" not in flowrecord.redacted_record(flow, redactor, exchange)
+    assert b"quite-a-secret" not in flowrecord.redacted_record(flow, redactor, exchange, redactor.came(exchange))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
+import time
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,6 +25,8 @@ from oauthtap.wire import Exchange
 REPORTS = {"report.json": "json", "report.md": "markdown", "report.html": "html"}
 """File in the session folder to report format."""
 
+_PAUSE, _AT_ONCE = 0.02, 64
+"""Seconds in which flows wait for others to be written with, and how many wait at most."""
 FLOWS = 2000
 """How many flows mitmweb keeps, and we with it."""
 
@@ -45,6 +49,10 @@ class Notebook:
         self._warned: set[str] = set()
         self._flows: dict[int, tuple[Any, Step]] = {}
         """The newest flows, by the number of their exchange, where there is a mitmweb that shows them."""
+        self._unwritten: list[tuple[Any, Step, Exchange | None, int]] = []
+        """Flows that are not in their file yet, as their exchange came, and how much was known of secrets then."""
+        self._wrote = 0.0
+        self._writing: asyncio.TimerHandle | None = None
         versions = {"oauthtap": __version__, "mitmproxy": importlib.metadata.version("mitmproxy")}
         chosen = {"client": arguments.client, "revision": arguments.revision, "goal": tap.goal}
         chosen |= {"secrets": tap.keeps_secrets and "kept", "redact": arguments.redact}
@@ -75,20 +83,39 @@ class Notebook:
         self.never_in_the_way(partial(self._writer.add, step.unstruck or step.exchange))
 
     def add_flow(self, flow: Any, step: Step) -> None:
-        """The flow that carried it, complete."""
-        from oauthtap.mitm import flowfile
+        """The flow that carried it, complete. Those that come close behind one another are written together."""
         from oauthtap.mitm.annotate import flows_are_shown
 
-        def write() -> None:
-            if step.unstruck is not None:
-                self._writer.add_flow(flowfile.whole_record(flow, step.unstruck))
-            else:
-                self._writer.add_flow(flowfile.redacted_record(flow, self.tap.redactor, step.exchange))
-
-        self.never_in_the_way(write)
+        redactor = self.tap.redactor
+        self._unwritten.append((flow, step, redactor.came(step.exchange), redactor.learned))
+        if time.monotonic() - self._wrote >= _PAUSE or len(self._unwritten) >= _AT_ONCE:
+            self._write_flows()
+        elif self._writing is None:
+            self._writing = asyncio.get_running_loop().call_later(_PAUSE, self._write_flows)
         if flows_are_shown():
             self._flows[step.exchange.id] = (flow, step)
             self._flows.pop(step.exchange.id - FLOWS, None)
+
+    def _write_flows(self) -> None:
+        from oauthtap.mitm import flowfile  # mitmproxy takes a second to import: only when needed
+
+        redactor, records = self.tap.redactor, list[bytes]()
+
+        def record(flow: Any, step: Step, came: Exchange | None, learned: int) -> None:
+            if step.unstruck is not None:
+                records.append(flowfile.whole_record(flow, step.unstruck))
+            else:
+                came = came if redactor.learned == learned else None
+                records.append(flowfile.redacted_record(flow, redactor, step.exchange, came))
+
+        for unwritten in self._unwritten:
+            self.never_in_the_way(partial(record, *unwritten))
+        self._unwritten.clear()
+        if self._writing is not None:
+            self._writing.cancel()
+            self._writing = None
+        self.never_in_the_way(partial(self._writer.add_flow, b"".join(records)))
+        self._wrote = time.monotonic()
 
     def take(self, exchange: Exchange, tell: Callable[[Step], None]) -> None:
         """An exchange that did not pass the proxy: judged and written like every other. `tell` gets its step."""
@@ -113,6 +140,7 @@ class Notebook:
         from oauthtap.render import FORMATS  # every format there is: only when needed
         from oauthtap.render.har import comments
 
+        self._write_flows()
         report = self.tap.report(now=now, today=date.today())
         exchanges = tuple(step.exchange for step in self.tap.steps)
         # Swept once more: a secret may have been learned after it was said.

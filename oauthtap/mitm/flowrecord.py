@@ -110,9 +110,14 @@ def redacted_state(flow: http.HTTPFlow, redactor: Redactor, exchange: Exchange |
     return struck_state
 
 
-def redacted_record(flow: http.HTTPFlow, redactor: Redactor, exchange: Exchange | None = None) -> bytes:
-    """`record(redacted_state(…))`, in less time where no secret is left outside its place, as nearly always."""
-    came, learned = redactor.came(exchange) if exchange is not None else None, redactor.learned
+def redacted_record(
+    flow: http.HTTPFlow, redactor: Redactor, exchange: Exchange | None = None, came: Exchange | None = None
+) -> bytes:
+    """`record(redacted_state(…))`, in less time where no secret is left outside its place, as nearly always.
+
+    `came`: the exchange as it was before it was struck, if nothing was learned since (`Redactor.came`).
+    """
+    learned = redactor.learned
     state = _state(flow, redactor)
     if came is None or exchange is None or not _carried(state, flow, redactor, came, exchange):
         _strike_in_place(state, flow, redactor, exchange)
