@@ -417,7 +417,7 @@ def test_the_mark_survives_in_a_session_and_gives_the_same_report(tmp_path: Path
     tap = Tap("https://mcp.example/mcp")
     step = tap.feed(Exchange(request=request, injected="expired-token", shown=shown, at=1.0, took=0.0))
     writer = session.SessionWriter(tmp_path / "s", {"upstream": "https://mcp.example/mcp"})
-    writer.add(step.exchange)
+    writer.add(step.exchange.as_json())
     writer.close({}, ended=2.0)
     for name in ("session.jsonl", "session.har"):
         again = sources.read(tmp_path / "s" / name).exchanges

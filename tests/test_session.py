@@ -52,7 +52,7 @@ def exchanges(redactor: Redactor | None = None) -> tuple[Exchange, ...]:
 def written(folder: Path, *, ended: float = notation.START + 600) -> tuple[Exchange, ...]:
     writer = SessionWriter(folder, HEADER)
     for exchange in exchanges():
-        writer.add(exchange)
+        writer.add(exchange.as_json())
     writer.close({"report.json": "{}", "report.md": "# Report"}, ended=ended, comments={1: "mcp-challenge"})
     return exchanges()
 
@@ -86,7 +86,7 @@ def test_files_are_for_the_user_alone(tmp_path: Path) -> None:
 def test_every_exchange_is_on_disk_before_the_next(tmp_path: Path) -> None:
     writer = SessionWriter(tmp_path / "s", HEADER)
     for number, exchange in enumerate(exchanges(), 1):
-        writer.add(exchange)
+        writer.add(exchange.as_json())
         assert len(read_session(tmp_path / "s").exchanges) == number
 
 
@@ -96,7 +96,7 @@ def test_a_kill_loses_nothing_that_was_written(tmp_path: Path) -> None:
         from tests.test_session import *
         writer = SessionWriter({str(tmp_path / "s")!r}, HEADER)
         for exchange in exchanges():
-            writer.add(exchange)
+            writer.add(exchange.as_json())
         print("written", flush=True)
         time.sleep(60)
     """
@@ -113,7 +113,7 @@ def test_a_kill_loses_nothing_that_was_written(tmp_path: Path) -> None:
 def test_a_torn_last_line_is_a_note(tmp_path: Path, cut: int) -> None:
     writer = SessionWriter(tmp_path / "s", HEADER)
     for exchange in exchanges():
-        writer.add(exchange)
+        writer.add(exchange.as_json())
     lines = tmp_path / "s" / session.JSONL
     lines.write_bytes(lines.read_bytes()[: -cut - 1])
     recording = read_session(tmp_path / "s")
@@ -154,7 +154,7 @@ def test_a_secret_learned_later_is_swept_from_what_was_written_before(tmp_path: 
     first = Exchange(id=1, request=Request(method="GET", url=f"https://as.example/page/{late}"))
     second = Exchange(id=2, request=Request(method="POST", url="https://as.example/token", body=f"code={late}"))
     for exchange in (first, second):
-        writer.add(redactor.strike(exchange))
+        writer.add(redactor.strike(exchange).as_json())
     assert late in (tmp_path / "s" / session.JSONL).read_text()
     writer.close({"report.md": f"the page {late}"})
     for file in (tmp_path / "s").iterdir():
@@ -176,7 +176,7 @@ def test_flows_are_swept_and_know_their_session(tmp_path: Path) -> None:
         flow = tflow.tflow(resp=True)
         flow.request.data.path = path
         exchange = redactor.strike(flowfile.exchange_from(flow, 1 if b"page" in path else 2))
-        writer.add(exchange)
+        writer.add(exchange.as_json())
         writer.add_flow(flowfile.record(flowfile.redacted_state(flow, redactor, exchange)))
     writer.close(ended=5.0)
     assert b"l4te" not in (tmp_path / "s" / session.FLOWS).read_bytes()
@@ -212,7 +212,7 @@ def test_a_disk_that_refuses_in_between_is_explained(tmp_path: Path) -> None:
     writer = SessionWriter(tmp_path / "s", HEADER)
     os.close(writer._lines)
     with pytest.raises(SessionError, match=r"Bad file descriptor.*Try: --session DIR"):
-        writer.add(exchanges()[0])
+        writer.add(exchanges()[0].as_json())
 
 
 # --- the list
@@ -272,7 +272,7 @@ def test_unseen_cut_off_and_shown_survive(tmp_path: Path) -> None:
         error="cut",
     )
     writer = SessionWriter(tmp_path / "s", HEADER)
-    writer.add(odd)
+    writer.add(odd.as_json())
     writer.close()
     assert read_session(tmp_path / "s").exchanges == (odd,)
     assert sources.read(tmp_path / "s" / session.HAR).exchanges == (odd,)

@@ -50,7 +50,7 @@ def session_of(har: Path, folder: Path) -> Report:
     )
     for exchange in source.exchanges:
         struck = tap.feed(exchange).exchange
-        writer.add(struck)
+        writer.add(struck.as_json())
         writer.add_flow(flowfile.record(flowfile.redacted_state(tflow.tflow(resp=True), redactor, struck)))
     report = tap.report(now=source.until)
     writer.close(ended=source.until)

@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
     writer = SessionWriter(tmp_path / "session", {"upstream": "https://mcp.example.com/mcp"}, sweep=tap.redactor.sweep)
     for exchange in notation.parse(SIGN_IN):
         step = tap.feed(exchange)
-        writer.add(step.exchange)
+        writer.add(step.exchange.as_json())
         writer.add_flow(flow(tap.redactor, step.exchange))
     exchanges = [step.exchange for step in tap.steps]
     report = tap.report()

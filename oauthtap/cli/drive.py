@@ -166,7 +166,7 @@ class Driven:
 
     def _on_step(self, step: Step) -> None:
         self.notebook.add(step)
-        self.notebook.never_in_the_way(partial(self.narrator.step, step))
+        self.notebook.never_in_the_way(partial(self.narrator.steps, [step]))
 
     def _on_page(self, url: str) -> None:
         """Called from the client's thread."""

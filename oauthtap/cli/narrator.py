@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -29,12 +29,15 @@ class Narrator:
     out: TextIO = field(default_factory=lambda: sys.stdout)
     keys: bool = False
     """Keys pressed in this terminal come to us."""
+    before: Callable[[], None] = lambda: None
+    """Called before anything is said: what is still to be said first."""
 
     def __post_init__(self) -> None:
         self.ink = Ink(self.out.isatty())
         self._lettered = False
 
     def say(self, *lines: str) -> None:
+        self.before()
         self.out.write("\n".join(lines) + "\n")
         self.out.flush()
 
@@ -78,14 +81,19 @@ class Narrator:
         )
         self.warn(FIREWALL)
 
-    def step(self, step: Step) -> None:
-        """One exchange as it happened, with its findings below it, and what a patch made of the answer."""
+    def steps(self, steps: Iterable[Step]) -> None:
+        """Exchanges as they happened, each with its findings below it, and what a patch made of the answer."""
+        self.say(*(line for step in steps for line in self._step(step)))
+
+    def _step(self, step: Step) -> Iterator[str]:
         if step.client and not self._lettered:
             self._lettered = True
-            self.warn("Several clients are here at once: from here on a letter says whose a line is.")
+            yield self._warning("Several clients are here at once: from here on a letter says whose a line is.")
         told = row(step.stages)
-        rows = line(told, self.ink, step.client), *findings_below(step.findings, self.ink)
-        self.say(*rows, *patched_below(told, self.ink), *injected_below(step))
+        yield line(told, self.ink, step.client)
+        yield from findings_below(step.findings, self.ink)
+        yield from patched_below(told, self.ink)
+        yield from injected_below(step)
 
     def findings(self, findings: Iterable[Finding]) -> None:
         """What only shows over time: it came to nothing."""
@@ -123,7 +131,10 @@ class Narrator:
         self.say(f"  {self.ink('bold', plain(sentence, limit=900))}")
 
     def warn(self, words: str) -> None:
-        self.say(f"  {self.ink('warning', '!')} {words}")
+        self.say(self._warning(words))
+
+    def _warning(self, words: str) -> str:
+        return f"  {self.ink('warning', '!')} {words}"
 
     def end(self, report: Report, folder: Path) -> None:
         """The summary, and where the session lies."""

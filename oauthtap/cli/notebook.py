@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.metadata
-import time
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from oauthtap import __version__
+from oauthtap.cli.batch import Batch
 from oauthtap.findings import Finding
 from oauthtap.plain import plain
 from oauthtap.redaction.redact import Redactor
@@ -25,8 +24,8 @@ from oauthtap.wire import Exchange
 REPORTS = {"report.json": "json", "report.md": "markdown", "report.html": "html"}
 """File in the session folder to report format."""
 
-_PAUSE, _AT_ONCE = 0.02, 64
-"""Seconds in which flows wait for others to be written with, and how many wait at most."""
+Carried = tuple[Any, Step, Exchange | None, int]
+"""A flow, what it turned out to be, how it came where that is known, and how much was known of secrets then."""
 FLOWS = 2000
 """How many flows mitmweb keeps, and we with it."""
 
@@ -49,10 +48,8 @@ class Notebook:
         self._warned: set[str] = set()
         self._flows: dict[int, tuple[Any, Step]] = {}
         """The newest flows, by the number of their exchange, where there is a mitmweb that shows them."""
-        self._unwritten: list[tuple[Any, Step, Exchange | None, int]] = []
-        """Flows that are not in their file yet, as their exchange came, and how much was known of secrets then."""
-        self._wrote = 0.0
-        self._writing: asyncio.TimerHandle | None = None
+        self._exchanges = Batch(self._write_exchanges)
+        self._flow_records = Batch(self._write_flows)
         versions = {"oauthtap": __version__, "mitmproxy": importlib.metadata.version("mitmproxy")}
         chosen = {"client": arguments.client, "revision": arguments.revision, "goal": tap.goal}
         chosen |= {"secrets": tap.keeps_secrets and "kept", "redact": arguments.redact}
@@ -80,23 +77,22 @@ class Notebook:
 
     def add(self, step: Step) -> None:
         """One exchange, as it was judged."""
-        self.never_in_the_way(partial(self._writer.add, step.unstruck or step.exchange))
+        self._exchanges.add((step.unstruck or step.exchange).as_json())
+
+    def _write_exchanges(self, lines: list[str]) -> None:
+        self.never_in_the_way(partial(self._writer.add, *lines))
 
     def add_flow(self, flow: Any, step: Step) -> None:
-        """The flow that carried it, complete. Those that come close behind one another are written together."""
+        """The flow that carried it, complete."""
         from oauthtap.mitm.annotate import flows_are_shown
 
         redactor = self.tap.redactor
-        self._unwritten.append((flow, step, redactor.came(step.exchange), redactor.learned))
-        if time.monotonic() - self._wrote >= _PAUSE or len(self._unwritten) >= _AT_ONCE:
-            self._write_flows()
-        elif self._writing is None:
-            self._writing = asyncio.get_running_loop().call_later(_PAUSE, self._write_flows)
+        self._flow_records.add((flow, step, redactor.came(step.exchange), redactor.learned))
         if flows_are_shown():
             self._flows[step.exchange.id] = (flow, step)
             self._flows.pop(step.exchange.id - FLOWS, None)
 
-    def _write_flows(self) -> None:
+    def _write_flows(self, flows: list[Carried]) -> None:
         from oauthtap.mitm import flowfile  # mitmproxy takes a second to import: only when needed
 
         redactor, records = self.tap.redactor, list[bytes]()
@@ -108,14 +104,9 @@ class Notebook:
                 came = came if redactor.learned == learned else None
                 records.append(flowfile.redacted_record(flow, redactor, step.exchange, came))
 
-        for unwritten in self._unwritten:
-            self.never_in_the_way(partial(record, *unwritten))
-        self._unwritten.clear()
-        if self._writing is not None:
-            self._writing.cancel()
-            self._writing = None
+        for carried in flows:
+            self.never_in_the_way(partial(record, *carried))
         self.never_in_the_way(partial(self._writer.add_flow, b"".join(records)))
-        self._wrote = time.monotonic()
 
     def take(self, exchange: Exchange, tell: Callable[[Step], None]) -> None:
         """An exchange that did not pass the proxy: judged and written like every other. `tell` gets its step."""
@@ -140,7 +131,8 @@ class Notebook:
         from oauthtap.render import FORMATS  # every format there is: only when needed
         from oauthtap.render.har import comments
 
-        self._write_flows()
+        self._exchanges.flush()
+        self._flow_records.flush()
         report = self.tap.report(now=now, today=date.today())
         exchanges = tuple(step.exchange for step in self.tap.steps)
         # Swept once more: a secret may have been learned after it was said.

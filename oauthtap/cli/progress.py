@@ -33,7 +33,7 @@ class Progress:
     def step(self, step: Step) -> None:
         """One more exchange."""
         if not self._console.is_terminal:
-            self.narrator.step(step)
+            self.narrator.steps([step])
             return
         words = f"{step.exchange.id}  {step.stage}  {plain(step.exchange.request.url, limit=80)}"
         self._status.update(Text(words))

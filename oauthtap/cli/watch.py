@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from oauthtap import rules, urls
 from oauthtap.cli import own_rules
+from oauthtap.cli.batch import Batch
 from oauthtap.cli.errors import Usage
 from oauthtap.cli.fixing import DOOR, FixFlags
 from oauthtap.cli.injecting import never_met
@@ -127,6 +128,8 @@ class Sitting:
         self._said: set[str] = set()
         self.switches = Switches(self.tap, self.fixing, self.folder, reach(arguments), self.narrator.below)
         self.notebook = Notebook(self.tap, self.folder, arguments.upstream, arguments, self.narrator.warn)
+        self._lines = Batch(self._narrate)
+        self.narrator.before = self._lines.flush
 
     # --- while it runs
 
@@ -159,7 +162,10 @@ class Sitting:
             self.patience.heard(step, time.monotonic())
         self._told |= {(finding.rule, finding.exchange) for finding in step.findings}
         self.notebook.add(step)
-        self.notebook.never_in_the_way(partial(self.narrator.step, step))
+        self._lines.add(step)
+
+    def _narrate(self, steps: list[Step]) -> None:
+        self.notebook.never_in_the_way(partial(self.narrator.steps, steps))
 
     def on_flow(self, flow: Any, step: Step) -> None:
         self.notebook.add_flow(flow, step)

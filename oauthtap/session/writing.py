@@ -12,7 +12,6 @@ from typing import Any
 from oauthtap import har
 from oauthtap.session.folder import FLOWS, HAR, JSONL, MARK, VERSION, SessionError, explained, private, replace
 from oauthtap.session.reading import read_jsonl
-from oauthtap.wire import Exchange
 
 _MARKED = (
     "This session was recorded with `oauthtap --keep-secrets`: the tokens, codes and passwords in it are real.\n"
@@ -56,13 +55,13 @@ class SessionWriter:
             if self.header.get("secrets") == "kept":
                 replace(self.folder / MARK, _MARKED.encode())
 
-    def add(self, exchange: Exchange) -> None:
-        """Write one exchange, its secrets struck out already."""
-        self._append(self._lines, (exchange.as_json() + "\n").encode())
+    def add(self, *exchanges: str) -> None:
+        """Write exchanges (`Exchange.as_json`), their secrets struck out already."""
+        self._append(self._lines, "".join(f"{line}\n" for line in exchanges).encode())
 
-    def add_flow(self, record: bytes) -> None:
-        """Write one flow, as `flowfile.record` makes it."""
-        self._append(self._flows, record)
+    def add_flow(self, records: bytes) -> None:
+        """Write flows, as `flowfile.record` makes each."""
+        self._append(self._flows, records)
 
     def close(
         self,
