@@ -97,8 +97,8 @@ JWT = re.compile(
     r"|(?<![\w.-])(?P<value>ey[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+)?)"
 )
 """Anything shaped like a JWT, wherever it stands, but for the members that are meant to be read."""
-JWT_BEGINS = re.compile(r"ey[A-Za-z0-9_-]{8,}\.")
-"""Without this there is none: looked for first, because it is found sooner."""
+_JWT_HINT = re.compile(r"ey[A-Za-z0-9_-]{8}")
+_JWT_BEGINS = re.compile(r"(?<![\w.-])ey[A-Za-z0-9_-]{8,}\.")
 
 _SECRET_HEADER = re.compile(
     r"(?:^|[-_])(?:api-?key|key-id|access-?token|auth-?token|token|secret|password|jwt-assertion|subscription-key"
@@ -118,6 +118,11 @@ def may_hold_a_name(text: str) -> bool:
     """False only where no pattern here that looks for the name of a secret can match: each has a hint in it."""
     lower = text.lower()
     return any(hint in lower for hint in _HINTS) or (not text.isascii() and _ODD.search(text) is not None)
+
+
+def may_hold_a_jwt(text: str) -> bool:
+    """False only where nothing is shaped like a JWT. In two steps, because the first is found by its two letters."""
+    return _JWT_HINT.search(text) is not None and _JWT_BEGINS.search(text) is not None
 
 
 def kind_of(name: str) -> str | None:

@@ -384,7 +384,7 @@ class Redactor:
                 return match[0]
             return write(self._ledger.alias("token", value))
 
-        return places.JWT.sub(strike, text) if places.JWT_BEGINS.search(text) else text
+        return places.JWT.sub(strike, text) if places.may_hold_a_jwt(text) else text
 
     def _in_place(self, name: str, value: str, write: Write, raw: str) -> str:
         """What to write for the value of a parameter or member of that name; `raw` when it is no secret."""
