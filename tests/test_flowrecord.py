@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import pytest
+from mitmproxy import http
 from mitmproxy.io import tnetstring
 from mitmproxy.test import tflow
 
 from oauthtap.mitm import flowrecord
 from oauthtap.redaction import places
 from oauthtap.redaction.redact import Redactor
+from oauthtap.wire import Exchange
+
+
+def carrying() -> http.HTTPFlow:
+    """A flow that shows its exchange letter by letter, as those of the tap do."""
+    flow = tflow.tflow(resp=True)
+    flow.request.headers["content-type"] = "application/json"
+    flow.request.text = '{"jsonrpc": "2.0", "id": 1}'
+    flow.response.headers["content-type"] = "application/json"
+    flow.response.text = '{"access_token": "quite-a-secret-in-an-answer"}'
+    flow.metadata[flowrecord.EXCHANGE] = "{}"
+    return flow
+
 
 FLOWS = {
     "answered": lambda: tflow.tflow(resp=True),
+    "carrying": carrying,
     "failed": lambda: tflow.tflow(err=True),
     "unanswered": tflow.tflow,
     "with a websocket": lambda: tflow.twebsocketflow(),
@@ -25,12 +40,14 @@ def test_a_record_is_what_mitmproxy_makes_of_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FLOWS)
-@pytest.mark.parametrize("again", [1, 2])
+@pytest.mark.parametrize("again", [1, 2, 3])
 def test_a_record_made_quickly_is_the_same(name: str, again: int) -> None:
     flow, redactor = FLOWS[name](), Redactor()
     flow.request.headers["authorization"] = "Bearer quite-a-secret-token-4711"
-    exchange = redactor.strike(flowrecord.exchange_from(flow, 1))
-    for _ in range(again):
+    for number in range(1, again + 1):
+        exchange = redactor.strike(flowrecord.exchange_from(flow, number))
+        if flowrecord.EXCHANGE in flow.metadata:
+            flow.metadata[flowrecord.EXCHANGE] = exchange.as_json()
         quick = flowrecord.redacted_record(flow, redactor, exchange, redactor.came(exchange))
     assert quick == flowrecord.record(flowrecord.redacted_state(flow, redactor, exchange))
     assert b"quite-a-secret" not in quick
@@ -57,3 +74,16 @@ def test_no_name_of_a_secret_is_passed_by(name: str) -> None:
     assert places.MEMBER.search(f'{{"{name}": "value"}}')
     assert places.may_hold_a_name(f'{{"{name}": "value"}}')
     assert not places.may_hold_a_name('{"city": "Bergen"}')
+
+
+def test_a_flow_that_shows_its_exchange_is_not_struck_a_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    flow, redactor, struck = carrying(), Redactor(), list[Exchange]()
+    strike = Redactor.strike
+    monkeypatch.setattr(Redactor, "strike", lambda one, exchange: struck.append(exchange) or strike(one, exchange))
+    for number in (1, 2, 3):
+        exchange = redactor.strike(flowrecord.exchange_from(flow, number))
+        flow.metadata[flowrecord.EXCHANGE] = exchange.as_json()
+        struck.clear()
+        record = flowrecord.redacted_record(flow, redactor, exchange, redactor.came(exchange))
+        assert b"quite-a-secret" not in record
+    assert not struck
