@@ -12,10 +12,12 @@ Decided by nothing but the exchanges: a session and its recording let go of the 
 from __future__ import annotations
 
 import json
+from array import array
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import isnan, nan
 from typing import NamedTuple
 
 from oauthtap.stages import Mcp, McpRequest, Stage, Unseen
@@ -41,6 +43,31 @@ class LetGo(NamedTuple):
     took: float | None
     like: tuple[Stage, ...]
     """The stages of one of the same kind, which stays."""
+
+
+class Gone:
+    """Everything that was let go of, oldest first, in 32 bytes each: a session may go on for days."""
+
+    def __init__(self) -> None:
+        self._exchanges, self._times, self._kinds = array("q"), array("d"), array("q")
+        self._likes: dict[int, tuple[Stage, ...]] = {}
+        """The exchange that stays of each kind, by its number, to its stages."""
+
+    def __len__(self) -> int:
+        return len(self._exchanges)
+
+    def __iter__(self) -> Iterator[LetGo]:
+        for place, (exchange, kind) in enumerate(zip(self._exchanges, self._kinds, strict=True)):
+            at, took = self._times[2 * place], self._times[2 * place + 1]
+            yield LetGo(exchange, None if isnan(at) else at, None if isnan(took) else took, self._likes[kind])
+
+    def append(self, one: LetGo) -> None:
+        """Keep what is left of one more."""
+        kind = one.like[0].exchange.id
+        self._likes.setdefault(kind, one.like)
+        self._exchanges.append(one.exchange)
+        self._times.extend(nan if time is None else time for time in (one.at, one.took))
+        self._kinds.append(kind)
 
 
 @dataclass

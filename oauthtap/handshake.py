@@ -14,7 +14,7 @@ from typing import cast
 from urllib.parse import urljoin
 
 from oauthtap import specs, urls
-from oauthtap.alike import Alike, LetGo
+from oauthtap.alike import Alike, Gone, LetGo
 from oauthtap.stages import (
     AuthorizationRequest,
     AuthorizationResponse,
@@ -64,7 +64,7 @@ class Handshake:
         self._by_kind: dict[type[Stage], list[Stage]] = defaultdict(list)
         self._by_exchange: dict[int, tuple[Stage, ...]] = {}
         self._alike = Alike()
-        self.let_go: list[LetGo] = []
+        self.let_go = Gone()
         """What is left of exchanges that no rule needs any more (`alike.py`), oldest first."""
         self.endpoints: dict[tuple[str, str], Learned] = {}
         """(member name, URL in comparable form) to where it was learned; the newest wins."""
@@ -221,7 +221,8 @@ class Handshake:
     def _forget(self, going: list[LetGo]) -> tuple[int, ...]:
         if not going:
             return ()
-        self.let_go += going
+        for one in going:
+            self.let_go.append(one)
         gone = {one.exchange for one in going}
         for known in (self.stages, *self._by_kind.values()):
             known[:] = [stage for stage in known if stage.exchange.id not in gone]

@@ -220,8 +220,9 @@ def _story(handshake: Handshake) -> tuple[Step, ...]:
     if handshake.let_go:
         alike: dict[int, Step] = {}
         for exchange, at, took, like in handshake.let_go:
-            template = alike.setdefault(like[0].exchange.id, row(like))
-            rows.append(template.model_copy(update={"id": exchange, "at": at, "took": took}))
+            number = like[0].exchange.id
+            template = alike[number] if number in alike else alike.setdefault(number, row(like))
+            rows.append(Step.of(**{**template.__dict__, "id": exchange, "at": at, "took": took}))
         rows.sort(key=lambda step: step.id)
     return tuple(rows)
 

@@ -11,7 +11,7 @@ from oauthtap.findings import RANK, Finding
 from oauthtap.report import Report, SignIn
 
 if TYPE_CHECKING:
-    from oauthtap.alike import LetGo
+    from oauthtap.alike import Gone
     from oauthtap.tap import Repair, Step, Tap
     from oauthtap.wire import Exchange
 
@@ -56,7 +56,7 @@ class Several:
             made.judged(exchange)
         return made
 
-    def take_over(self, before: Sequence[tuple[Sequence[LetGo], Mapping[int, tuple[Finding, ...]]]]) -> None:
+    def take_over(self, before: Sequence[tuple[Gone, Mapping[int, tuple[Finding, ...]]]]) -> None:
         """What was let go of before its client was known goes to whoever has the rest of its kind, findings and all."""
         for one, said in ((one, said) for let_go, said in before for one in let_go):
             number = one.like[0].exchange.id
