@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oauthtap import rules, urls
+from oauthtap import urls
 from oauthtap.cli import own_rules
 from oauthtap.cli.errors import Usage
 from oauthtap.cli.fixing import DOOR, FixFlags
@@ -101,6 +101,7 @@ async def _watch(arguments: Namespace) -> None:
         on_note=sitting.narrator.warn,
         on_fix=sitting.switches.command,
     )
+    sitting.narrator.hold()
     try:
         with keys(sitting.on_key) as sitting.narrator.keys:
             await serve(settings, sitting.tap, ears, on_ready=sitting.on_ready, stop=sitting.stop)
@@ -132,7 +133,6 @@ class Sitting:
 
     def on_ready(self, ready: Ready) -> None:
         self.local = ready.url
-        rules.load()  # a client that is quicker than the banner waits for its answer, as it would for an open port
         if self.arguments.public_url:
             self.narrator.ready_in_public(ready.url, self.arguments, ready.web_url, self.folder)
         else:
