@@ -29,7 +29,7 @@ SECRETS_KEPT = (
 
 
 class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class Client(_Row):

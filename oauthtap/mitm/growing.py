@@ -46,8 +46,8 @@ class GrowingMaster(Master):
 
     @property
     def stopping(self) -> bool:
-        """Nothing more needs to come."""
-        return self.should_exit.is_set()
+        """Nothing more needs to come: it ends, or takes no new connection any more."""
+        return self.should_exit.is_set() or not self.options.server
 
     async def running(self) -> None:
         """Tell the addons, each once, that everything runs; the first time, do then what is to be done afterwards."""
@@ -113,6 +113,7 @@ async def bring(master: GrowingMaster, meanwhile: Meanwhile, modules: Iterable[s
 
     `depth`: how far what they begin by importing is taken for a piece of its own.
     """
+    await meanwhile.turn()
     for name in modules:
         for _ in pieces(name, depth):
             await meanwhile.turn()
