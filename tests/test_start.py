@@ -137,26 +137,29 @@ async def starting(server: Upstream, folder: Path, monkeypatch: pytest.MonkeyPat
 async def test_a_request_before_mitmweb_is_answered_judged_and_shown_there_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with upstream(PAGES) as server, starting(server, tmp_path, monkeypatch) as start:
-        async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
-            logging.getLogger("mitmproxy").info("logged before mitmweb")
-            answer = await client.post(start.url, json={"jsonrpc": "2.0", "id": 1, "method": "initialize"})
-            assert answer.status_code == 401
-            assert [step.stage for step in start.steps] == ["mcp-challenge"]
-            assert start.ready == []
-            ready = await start.until_ready()
-            assert ready.web_url is not None
-            base, _, token = ready.web_url.partition("?")
-            assert (await client.get(f"{base}?{token}")).status_code == 200
-            (early,) = (await client.get(f"{base}flows")).json()
-            assert early["request"]["path"] == "/mcp"
-            assert early["response"]["status_code"] == 401
-            assert "mcp-challenge" in early["comment"]
-            assert "mcp-challenge" in (await client.get(f"{base}oauthtap/")).text
-            events = [entry["message"] for entry in (await client.get(f"{base}events")).json()]
-            assert "logged before mitmweb" in events[0]
-            await client.post(start.url, json={"jsonrpc": "2.0", "id": 2, "method": "initialize"})
-            assert len((await client.get(f"{base}flows")).json()) == 2
+    async with (
+        upstream(PAGES) as server,
+        starting(server, tmp_path, monkeypatch) as start,
+        httpx.AsyncClient(trust_env=False, timeout=10) as client,
+    ):
+        logging.getLogger("mitmproxy").info("logged before mitmweb")
+        answer = await client.post(start.url, json={"jsonrpc": "2.0", "id": 1, "method": "initialize"})
+        assert answer.status_code == 401
+        assert [step.stage for step in start.steps] == ["mcp-challenge"]
+        assert start.ready == []
+        ready = await start.until_ready()
+        assert ready.web_url is not None
+        base, _, token = ready.web_url.partition("?")
+        assert (await client.get(f"{base}?{token}")).status_code == 200
+        (early,) = (await client.get(f"{base}flows")).json()
+        assert early["request"]["path"] == "/mcp"
+        assert early["response"]["status_code"] == 401
+        assert "mcp-challenge" in early["comment"]
+        assert "mcp-challenge" in (await client.get(f"{base}oauthtap/")).text
+        events = [entry["message"] for entry in (await client.get(f"{base}events")).json()]
+        assert "logged before mitmweb" in events[0]
+        await client.post(start.url, json={"jsonrpc": "2.0", "id": 2, "method": "initialize"})
+        assert len((await client.get(f"{base}flows")).json()) == 2
 
 
 async def test_a_request_under_way_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,6 +171,7 @@ async def test_a_request_under_way_goes_first(tmp_path: Path, monkeypatch: pytes
         await PAGES["/mcp"](came, writer)
 
     monkeypatch.setattr(growing, "_ANSWER", 60.0)
+    monkeypatch.setattr(growing, "_ALL", 60.0)
     async with (
         upstream({"/mcp": slow}) as server,
         starting(server, tmp_path, monkeypatch) as start,
@@ -183,8 +187,9 @@ async def test_a_request_under_way_goes_first(tmp_path: Path, monkeypatch: pytes
         assert (await start.until_ready()).web_url
 
 
+@pytest.mark.parametrize("limit", ["_ANSWER", "_ALL"])
 async def test_a_request_that_nobody_answers_holds_nothing_up_for_long(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = asyncio.Event()
 
@@ -192,7 +197,8 @@ async def test_a_request_that_nobody_answers_holds_nothing_up_for_long(
         asked.set()
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(growing, "_ANSWER", 0.05)
+    for name in ("_ANSWER", "_ALL"):
+        monkeypatch.setattr(growing, name, 0.05 if name == limit else 60.0)
     async with (
         upstream({"/mcp": never}) as server,
         starting(server, tmp_path, monkeypatch) as start,

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from importlib import import_module
+from importlib.abc import InspectLoader
 from typing import Any
 
 from mitmproxy import http
@@ -27,6 +28,8 @@ _FIRST_WORD = 0.05
 """Seconds that somebody who has connected gets to begin with a request."""
 _ANSWER = 1.0
 """Seconds that a request may hold up what is still to come."""
+_ALL = 3.0
+"""Seconds that all of them may: somebody who asks without a pause must not keep mitmweb away."""
 
 
 class GrowingMaster(Master):
@@ -72,6 +75,8 @@ class Meanwhile:
     def __init__(self) -> None:
         self.flows: dict[str, http.HTTPFlow] = {}
         self.events = EventStore()
+        self._patience: float | None = None
+        """Until when anybody is waited for."""
         self._until: dict[str, float] = {}
         """Connections without a request yet, and requests without an answer, and how long they are waited for."""
 
@@ -104,8 +109,11 @@ class Meanwhile:
     async def turn(self) -> None:
         """Let everybody go first who waits for an answer, within reason."""
         await asyncio.sleep(0)
-        while any(time.monotonic() < until for until in self._until.values()):
+        now = time.monotonic()
+        self._patience = self._patience or now + _ALL
+        while now < self._patience and any(now < until for until in self._until.values()):
             await asyncio.sleep(0.001)
+            now = time.monotonic()
 
 
 async def bring(master: GrowingMaster, meanwhile: Meanwhile, modules: Iterable[str], depth: int = 0) -> None:
@@ -139,7 +147,7 @@ def _begins_with(name: str) -> Sequence[str]:
         spec = importlib.util.find_spec(name)
     except (ImportError, ValueError):
         return ()
-    code = spec.loader.get_code(name) if spec and hasattr(spec.loader, "get_code") else None
+    code = spec.loader.get_code(name) if spec and isinstance(spec.loader, InspectLoader) else None
     if spec is None or code is None:
         return ()
     within = name if spec.submodule_search_locations else spec.parent

@@ -8,7 +8,6 @@ import gc
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from mitmproxy.master import Master
 
