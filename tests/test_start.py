@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import socket
@@ -11,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from importlib import import_module
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ import httpx
 import pytest
 
 from oauthtap.cli.narrator import Narrator
+from oauthtap.lazily import uncollected
 from oauthtap.mitm import growing, run
 from oauthtap.mitm.observing import Ears
 from oauthtap.mitm.run import Ready, serve
@@ -288,6 +291,22 @@ def test_a_module_is_imported_in_pieces(package: str) -> None:
 def test_a_module_that_is_not_there_is_said() -> None:
     with pytest.raises(ModuleNotFoundError):
         list(growing.pieces("not_there_at_all_by_test", 1))
+
+
+def test_the_collector_rests_while_much_is_imported_and_no_longer(package: str) -> None:
+    before = gc.get_freeze_count()
+    try:
+        with uncollected():
+            assert not gc.isenabled()
+        assert gc.isenabled()
+        assert gc.get_freeze_count() == before
+        with pytest.raises(ZeroDivisionError), uncollected():
+            import_module(package)
+            raise ZeroDivisionError
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > before
+    finally:
+        gc.unfreeze()
 
 
 # --- what is said

@@ -23,6 +23,7 @@ from oauthtap.cli.reaching import reach
 from oauthtap.cli.switching import Switches
 from oauthtap.clients import profiles
 from oauthtap.findings import Finding
+from oauthtap.lazily import uncollected
 from oauthtap.names import tunnel
 from oauthtap.plain import plain
 from oauthtap.render.words import attempts
@@ -75,9 +76,10 @@ async def _with_scheme(arguments: Namespace, candidate: str) -> str:
 
 
 async def _watch(arguments: Namespace) -> None:
-    from oauthtap.mitm.observing import Ears  # mitmproxy takes a second to import: only when needed
-    from oauthtap.mitm.run import serve
-    from oauthtap.mitm.settings import Settings, StartupError
+    with uncollected():
+        from oauthtap.mitm.observing import Ears  # mitmproxy takes a second to import: only when needed
+        from oauthtap.mitm.run import serve
+        from oauthtap.mitm.settings import Settings, StartupError
 
     sitting = Sitting(arguments)
     settings = Settings(

@@ -24,6 +24,8 @@ from mitmproxy.hooks import RunningHook
 from mitmproxy.master import Master
 from mitmproxy.options import Options
 
+from oauthtap.lazily import uncollected
+
 _FIRST_WORD = 0.05
 """Seconds that somebody who has connected gets to begin with a request."""
 _ANSWER = 1.0
@@ -137,7 +139,8 @@ def pieces(name: str, depth: int) -> Iterator[None]:
         for each in _begins_with(name):
             with contextlib.suppress(ImportError):  # then it is not needed either, or the import of the whole tells
                 yield from pieces(each, depth - 1)
-    import_module(name)
+    with uncollected():
+        import_module(name)
     yield
 
 
