@@ -46,6 +46,7 @@ async def first(*arguments, **named):
 
 def ready(sitting, told):
     seen.append(list(sys.modules))
+    sitting.local = told.url
     sitting.stop.set()
 
 run.bring = first
@@ -55,13 +56,34 @@ print(json.dumps(seen))
 """
 """`oauthtap --upstream` until its banner; the last line: the modules when the ports opened, and those at the end."""
 
+INTERRUPTED = """
+import asyncio, os, signal, sys
+from oauthtap.cli import main
+from oauthtap.mitm import run
 
-def imported(folder: Path, *flags: str) -> list[set[str]]:
+bring = run.bring
+
+async def first(*arguments, **named):
+    os.kill(os.getpid(), signal.SIGINT)
+    await asyncio.sleep(0.1)
+    await bring(*arguments, **named)
+
+run.bring = first
+sys.exit(main(sys.argv[1:]))
+"""
+"""The same, with Ctrl-C when its ports are open and nothing was said."""
+
+
+def started(program: str, folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     words = ["--upstream", "http://127.0.0.1:9/mcp", "--port", str(free_port()), "--session", str(folder / "s")]
-    done = subprocess.run(
-        [sys.executable, "-c", WATCHING, *words, *flags],
+    return subprocess.run(
+        [sys.executable, "-c", program, *words, *flags],
         capture_output=True, text=True, timeout=120, env={"HOME": str(folder), "XDG_STATE_HOME": str(folder / "state")},
     )  # fmt: skip
+
+
+def imported(folder: Path, *flags: str) -> list[set[str]]:
+    done = started(WATCHING, folder, *flags)
     assert done.returncode == 0, done.stderr
     return [set(names) for names in json.loads(done.stdout.splitlines()[-1])]
 
@@ -80,6 +102,12 @@ def test_without_web_interface_none_is_imported(tmp_path: Path) -> None:
     _, at_last = imported(tmp_path, "--no-web")
     assert "oauthtap.rules.mcp_challenge.header" in at_last
     assert not at_last & {"tornado", "flask", "werkzeug", "oauthtap.mitm.web", "mitmproxy.addons.savehar"}
+
+
+def test_an_interrupted_start_ends_without_a_word(tmp_path: Path) -> None:
+    done = started(INTERRUPTED, tmp_path, "--web-port", str(free_port()))
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+    assert not (tmp_path / "s").exists()
 
 
 # --- a client that is quicker than mitmweb

@@ -40,10 +40,9 @@ def watch(arguments: Namespace) -> int:
     """Stand between client and server until Ctrl-C (or, with `--once`, until it is over)."""
     _check(arguments)
     try:
-        asyncio.run(_watch(arguments))
+        return asyncio.run(_watch(arguments))
     except SessionError as problem:
         raise Usage(str(problem)) from None
-    return 0
 
 
 def _check(arguments: Namespace) -> None:
@@ -75,7 +74,7 @@ async def _with_scheme(arguments: Namespace, candidate: str) -> str:
     return f"{plain(arguments.upstream)} has no scheme. Try: --upstream {plain(found.better or candidate)}  ({state})"
 
 
-async def _watch(arguments: Namespace) -> None:
+async def _watch(arguments: Namespace) -> int:
     with uncollected():
         from oauthtap.mitm.observing import Ears  # mitmproxy takes a second to import: only when needed
         from oauthtap.mitm.run import serve
@@ -110,7 +109,11 @@ async def _watch(arguments: Namespace) -> None:
     except StartupError as problem:
         sitting.notebook.abandon()
         raise Usage(f"cannot start: {problem}") from None
+    if not sitting.local and not sitting.tap.steps:  # stopped before the banner, and there is nothing to tell
+        sitting.notebook.abandon()
+        return 130
     sitting.end()
+    return 0
 
 
 class Sitting:
@@ -118,6 +121,8 @@ class Sitting:
 
     def __init__(self, arguments: Namespace) -> None:
         self.arguments = arguments
+        self.local = ""
+        """The URL in the banner, once that has been said."""
         self.tap = Tap(arguments.upstream, arguments.revision, arguments.client, profiles(), **redacting(arguments))
         self.tap.notes += [tunnel.FIREWALL] if arguments.public_url else []
         self.narrator = Narrator()
