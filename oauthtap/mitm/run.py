@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mitmproxy.addonmanager import safecall
 from mitmproxy.master import Master
 
 from oauthtap import rules, urls
@@ -129,7 +130,8 @@ def grow(master: GrowingMaster, settings: Settings, tap: Tap, on_ready: Callable
         await meanwhile.turn()
         master.addons.remove(meanwhile)
         if not master.stopping:
-            on_ready()
+            with safecall():  # what goes wrong there is logged, and so an error of the start
+                on_ready()
         # Addons, classes and rules stay to the end: the collector need not look at them again and again.
         gc.freeze()
 
