@@ -123,7 +123,7 @@ class Profile(_Data):
 class Outlook(BaseModel):
     """What one client would do with the recorded server."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     client: str
     slug: str

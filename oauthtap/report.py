@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any, Literal
 
-from pydantic import SerializerFunctionWrapHandler, model_serializer
+from pydantic import ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from oauthtap import specs
 from oauthtap.findings import Finding, Severity, Who
@@ -29,12 +29,16 @@ SECRETS_KEPT = (
 """The sentence for a session that was recorded with `--keep-secrets`."""
 
 
-class Client(Value):
+class _Row(Value):
+    model_config = ConfigDict(defer_build=True)
+
+
+class Client(_Row):
     name: str
     version: str | None = None
 
 
-class Cause(Value):
+class Cause(_Row):
     """The one finding that ends the search."""
 
     rule: str
@@ -45,7 +49,7 @@ class Cause(Value):
     fix: str
 
 
-class Step(Value):
+class Step(_Row):
     """One exchange, as a line of the story."""
 
     id: int
@@ -67,12 +71,12 @@ class Step(Value):
     """The fault that oauthtap itself put here (`--inject`)."""
 
 
-class NotChecked(Value):
+class NotChecked(_Row):
     rule: str
     because: str
 
 
-class SignIn(Value):
+class SignIn(_Row):
     """One of several clients at once: the same answers, for it alone."""
 
     letter: str
@@ -89,7 +93,7 @@ class SignIn(Value):
     findings: tuple[Finding, ...] = ()
 
 
-class Promise(Value):
+class Promise(_Row):
     """One answer that a lock holds, and what became of it."""
 
     pointer: str
@@ -101,7 +105,7 @@ class Promise(Value):
     """None: nobody asked for it this time."""
 
 
-class Report(Value):
+class Report(_Row):
     """How far did it get; what is the cause; whose is it; what to change."""
 
     version: Literal[1] = 1

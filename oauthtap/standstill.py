@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 class Standstill(BaseModel):
     """Where it stands still, and what to do about it."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     stage: str
     exchange: int | None

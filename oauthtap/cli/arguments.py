@@ -9,6 +9,7 @@ from typing import Any
 
 from oauthtap import __version__
 from oauthtap.cli.injecting import inject_flag
+from oauthtap.lazily import uncollected
 
 _EXAMPLES = """\
 examples:
@@ -32,7 +33,9 @@ def _command(place: str) -> Callable[[argparse.Namespace], int]:
 
     def run(arguments: argparse.Namespace) -> int:
         module, _, name = place.partition(":")
-        return int(getattr(import_module(f"oauthtap.cli.{module}"), name)(arguments))
+        with uncollected():
+            command = getattr(import_module(f"oauthtap.cli.{module}"), name)
+        return int(command(arguments))
 
     return run
 

@@ -35,11 +35,25 @@ class Narrator:
     def __post_init__(self) -> None:
         self.ink = Ink(self.out.isatty())
         self._lettered = False
+        self._held: list[str] | None = None
+
+    def hold(self) -> None:
+        """From now on the banner comes first: what is said before it waits for it, or for the end."""
+        self._held = []
 
     def say(self, *lines: str) -> None:
         self.before()
+        if self._held is not None:
+            self._held += lines
+            return
         self.out.write("\n".join(lines) + "\n")
         self.out.flush()
+
+    def _first(self, *lines: str) -> None:
+        self.before()
+        held, self._held = self._held or [], None
+        if lines or held:
+            self.say(*lines, *held)
 
     def ready(self, local: str, upstream: str, web: str | None, folder: Path) -> None:
         """The banner: what to paste, where to look."""
@@ -61,11 +75,11 @@ class Narrator:
             "  Ctrl-C ends it and says what was wrong.",
             "",
         ]
-        self.say(*rows)
+        self._first(*rows)
 
     def ready_in_public(self, url: str, arguments: Namespace, web: str | None, folder: Path) -> None:
         """The banner behind a tunnel of the person's own."""
-        self.say(
+        self._first(
             "",
             f"  {self.ink('bold', url)}",
             f"  stands in for {plain(arguments.upstream)}",
@@ -138,6 +152,7 @@ class Narrator:
 
     def end(self, report: Report, folder: Path) -> None:
         """The summary, and where the session lies."""
+        self._first()
         self.say("", *summary(report, self.ink), "", f"Session: {folder}", f"Read it again: oauthtap check {folder}")
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oauthtap import rules, urls
+from oauthtap import urls
 from oauthtap.cli import own_rules
 from oauthtap.cli.batch import Batch
 from oauthtap.cli.errors import Usage
@@ -24,6 +24,7 @@ from oauthtap.cli.reaching import reach
 from oauthtap.cli.switching import Switches
 from oauthtap.clients import profiles
 from oauthtap.findings import Finding
+from oauthtap.lazily import uncollected
 from oauthtap.names import tunnel
 from oauthtap.plain import plain
 from oauthtap.render.words import attempts
@@ -40,10 +41,9 @@ def watch(arguments: Namespace) -> int:
     """Stand between client and server until Ctrl-C (or, with `--once`, until it is over)."""
     _check(arguments)
     try:
-        asyncio.run(_watch(arguments))
+        return asyncio.run(_watch(arguments))
     except SessionError as problem:
         raise Usage(str(problem)) from None
-    return 0
 
 
 def _check(arguments: Namespace) -> None:
@@ -75,10 +75,11 @@ async def _with_scheme(arguments: Namespace, candidate: str) -> str:
     return f"{plain(arguments.upstream)} has no scheme. Try: --upstream {plain(found.better or candidate)}  ({state})"
 
 
-async def _watch(arguments: Namespace) -> None:
-    from oauthtap.mitm.observing import Ears  # mitmproxy takes a second to import: only when needed
-    from oauthtap.mitm.run import serve
-    from oauthtap.mitm.settings import Settings, StartupError
+async def _watch(arguments: Namespace) -> int:
+    with uncollected():
+        from oauthtap.mitm.observing import Ears  # mitmproxy takes a second to import: only when needed
+        from oauthtap.mitm.run import serve
+        from oauthtap.mitm.settings import Settings, StartupError
 
     sitting = Sitting(arguments)
     settings = Settings(
@@ -102,13 +103,18 @@ async def _watch(arguments: Namespace) -> None:
         on_note=sitting.narrator.warn,
         on_fix=sitting.switches.command,
     )
+    sitting.narrator.hold()
     try:
         with keys(sitting.on_key) as sitting.narrator.keys:
             await serve(settings, sitting.tap, ears, on_ready=sitting.on_ready, stop=sitting.stop)
     except StartupError as problem:
         sitting.notebook.abandon()
         raise Usage(f"cannot start: {problem}") from None
+    if not sitting.local and not sitting.tap.steps:  # stopped before the banner, and there is nothing to tell
+        sitting.notebook.abandon()
+        return 130
     sitting.end()
+    return 0
 
 
 class Sitting:
@@ -116,6 +122,8 @@ class Sitting:
 
     def __init__(self, arguments: Namespace) -> None:
         self.arguments = arguments
+        self.local = ""
+        """The URL in the banner, once that has been said."""
         self.tap = Tap(arguments.upstream, arguments.revision, arguments.client, profiles(), **redacting(arguments))
         self.tap.notes += [tunnel.FIREWALL] if arguments.public_url else []
         self.narrator = Narrator()
@@ -135,7 +143,6 @@ class Sitting:
 
     def on_ready(self, ready: Ready) -> None:
         self.local = ready.url
-        rules.load()  # a client that is quicker than the banner waits for its answer, as it would for an open port
         if self.arguments.public_url:
             self.narrator.ready_in_public(ready.url, self.arguments, ready.web_url, self.folder)
         else:

@@ -15,7 +15,7 @@ from oauthtap.injections import named
 class Injected(BaseModel):
     """One fault that was made."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     exchange: int
     name: str

@@ -36,15 +36,16 @@ def annotate(flow: http.HTTPFlow, step: Step) -> None:
 
 
 def flows_are_shown() -> bool:
-    """There is a list of flows that somebody may look at. Without one, a flow that is done is of no more use."""
-    return getattr(getattr(ctx, "master", None), "view", None) is not None
+    """There is, or will be, a list of flows to look at. Without one, a flow that is done is of no more use."""
+    master = getattr(ctx, "master", None)
+    return getattr(master, "to_be_watched", False) or getattr(master, "view", None) is not None
 
 
 def annotate_later(flow: http.HTTPFlow, step: Step) -> None:
     """The same for a flow that mitmweb shows already: some findings only the whole handshake tells."""
     annotate(flow, step)
-    if flows_are_shown():
-        view: Any = ctx.master.view  # type: ignore[attr-defined]
+    view: Any = getattr(getattr(ctx, "master", None), "view", None)
+    if view is not None:
         view.update([flow])
 
 

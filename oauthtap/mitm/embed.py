@@ -15,6 +15,7 @@ from mitmproxy.addons.errorcheck import ErrorCheck
 from mitmproxy.master import Master
 
 from oauthtap.mitm import carrying, dispatch, sparing
+from oauthtap.mitm.growing import GrowingMaster
 from oauthtap.mitm.settings import Settings, StartupError
 
 _DAY = 86400
@@ -34,25 +35,14 @@ class Startup(ErrorCheck):
             raise StartupError("; ".join(record.getMessage() for record in self.logger.has_errored))
 
 
-def make_master(settings: Settings) -> Master:
-    """A master with mitmproxy's own addons, and its web interface where that is wanted; without it, those it needs.
+def make_master(settings: Settings) -> GrowingMaster:
+    """A master with those of mitmproxy's own addons that it needs to carry traffic. Its web interface comes later.
 
     Needs a running event loop. One at a time: mitmproxy keeps it in a global.
     """
-    chosen = options.Options(confdir=str(_folder(settings.state / "mitmproxy")))
-    if settings.web:
-        from oauthtap.mitm.web import WatchedMaster
-
-        master: Master = WatchedMaster(chosen)
-    else:
-        master = Master(chosen, with_termlog=False)
-        master.addons.add(*sparing.needed())
-    if (stock := master.addons.get("errorcheck")) is not None:
-        stock.finish()
-        master.addons.remove(stock)
-    if (pages := master.addons.get("onboarding")) is not None:
-        # They explain how to install mitmproxy's CA, which nobody behind us needs, and look at every request.
-        master.addons.remove(pages)
+    master = GrowingMaster(options.Options(confdir=str(_folder(settings.state / "mitmproxy"))))
+    master.to_be_watched = settings.web
+    master.addons.add(*sparing.needed())
     master.addons.add(Startup())
     return master
 
@@ -78,13 +68,16 @@ def configure(master: Master, settings: Settings, modes: list[str]) -> None:
     }
     if settings.ca:
         wanted["ssl_verify_upstream_trusted_ca"] = str(_with_usual_cas(Path(settings.ca), settings.state))
-    if settings.web:
-        columns = ["icon", "path", "comment", "method", "status", "size", "time"]
-        wanted |= {"web_port": settings.web_port, "web_open_browser": False, "web_columns": columns}
     try:
         master.options.update(**wanted)
     except exceptions.OptionsError as problem:
         raise StartupError(str(problem)) from None
+
+
+def configure_web(master: Master, settings: Settings) -> None:
+    """Set the options of mitmproxy's web interface, when it is there."""
+    columns = ["icon", "path", "comment", "method", "status", "size", "time"]
+    master.options.update(web_port=settings.web_port, web_open_browser=False, web_columns=columns)
 
 
 def _with_usual_cas(ca: Path, state: Path) -> Path:

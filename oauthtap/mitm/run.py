@@ -8,14 +8,15 @@ import gc
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
+from mitmproxy.addonmanager import safecall
 from mitmproxy.master import Master
 
-from oauthtap import urls
+from oauthtap import rules, urls
 from oauthtap.mitm import embed, ports
 from oauthtap.mitm.addon import TapAddon
 from oauthtap.mitm.commanding import Commands
+from oauthtap.mitm.growing import GrowingMaster, Meanwhile, bring
 from oauthtap.mitm.hops import Hops
 from oauthtap.mitm.http_layer import HttpSpoken
 from oauthtap.mitm.listeners import Listeners, modes
@@ -27,6 +28,10 @@ from oauthtap.names.origins import Origins, local_origin
 from oauthtap.names.relay import Relay
 from oauthtap.repair.mending import Fixes
 from oauthtap.tap import Tap
+
+WEB = ("mitmproxy.addons", "mitmproxy.contentviews", "mitmproxy.tools.web.app", "oauthtap.mitm.web",
+       "oauthtap.mitm.live", "oauthtap.mitm.view")  # fmt: skip
+"""What the web interface is made of, with all that these import."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +64,10 @@ async def serve(
     with embed.quiet_logs(settings.verbose):
         master = embed.make_master(settings)
         addon = pieces.addon
-        starting = Starting(lambda: on_ready(Ready(local_url(settings), getattr(master, "web_url", None), addon)))
         commands = [Commands(ears.on_fix)] if ears.on_fix else []
-        embed.add_early(master, addon, addon.hops, HttpSpoken(), *bounded(settings), *commands, starting)
+        embed.add_early(master, addon, addon.hops, HttpSpoken(), *commands)
         embed.configure(master, settings, pieces.modes)
-        if settings.web:
-            open_web(master, settings, tap)
+        grow(master, settings, tap, lambda: on_ready(Ready(local_url(settings), web_url(master), addon)))
         pieces.ports.remember()
         await until_stopped(master, stop, signals)
     embed.forget_bundle(settings)
@@ -110,45 +113,40 @@ def _ports(settings: Settings, origin: str) -> tuple[Ports, Relay]:
     return known, Relay(callback, settings.callback, known.registered, public=settings.public.get(settings.port))
 
 
-def bounded(settings: Settings) -> list[Any]:
-    """The addon that keeps mitmweb's list short, where there is a mitmweb."""
-    if not settings.web:
-        return []
-    from oauthtap.mitm.web import Bounded
+def grow(master: GrowingMaster, settings: Settings, tap: Tap, on_ready: Callable[[], None]) -> None:
+    """What is to come as soon as `master` carries traffic: its web interface, the rules, and `on_ready`."""
+    meanwhile = Meanwhile()
+    master.addons.add(meanwhile)
 
-    return [Bounded()]
+    async def interface() -> None:
+        await bring(master, meanwhile, WEB, depth=2)
+        if not master.stopping:
+            from oauthtap.mitm.web import take_over
+
+            await take_over(master, settings, tap, meanwhile).running()
+
+    async def rest() -> None:
+        await bring(master, meanwhile, rules.modules())
+        await meanwhile.turn()
+        master.addons.remove(meanwhile)
+        if not master.stopping:
+            with safecall():  # what goes wrong there is logged, and so an error of the start
+                on_ready()
+        # Addons, classes and rules stay to the end: the collector need not look at them again and again.
+        gc.freeze()
+
+    master.afterwards += [interface, rest] if settings.web else [rest]
 
 
-def open_web(master: Master, settings: Settings, tap: Tap) -> None:
-    """Give mitmweb its token, its view, the live page, and saves without secrets."""
-    from oauthtap.mitm import live, view, web
-
-    assert isinstance(master, web.WatchedMaster)
-    web.open_with(master, web.token_of(settings.state))
-    if not tap.keeps_secrets:
-        web.protect(master, tap.redactor)
-    live.mount(master, tap)
-    view.add()
+def web_url(master: Master) -> str | None:
+    """mitmweb's address with its token; None without it."""
+    return getattr(master, "web_url", None)
 
 
 def local_url(settings: Settings) -> str:
     """The MCP URL for the client: the upstream's path on the first local port, or on its public name."""
     _, slash, path = settings.upstream.partition("://")[2].partition("/")
     return settings.public.get(settings.port, local_origin(settings.port)) + slash + path
-
-
-class Starting:
-    """Tells when everything listens."""
-
-    name = "oauthtap_starting"
-
-    def __init__(self, on_ready: Callable[[], None]) -> None:
-        self._on_ready = on_ready
-
-    def running(self) -> None:
-        self._on_ready()
-        # Addons, classes and rules stay to the end: the collector need not look at them again and again.
-        gc.freeze()
 
 
 async def until_stopped(master: Master, stop: asyncio.Event, signals: bool) -> None:

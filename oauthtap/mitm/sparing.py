@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 _ADDONS = "mitmproxy.addons"
@@ -28,6 +29,7 @@ _NEEDED = (
 def spare() -> None:
     """From now on, importing one of mitmproxy's addons imports none of the others."""
     _put_off(_ADDONS, "default_addons")
+    _leave_out_pages()
     _put_off("ldap3")  # for `proxyauth=ldap…`
     _put_off("ruamel.yaml")  # for a configuration file
 
@@ -50,6 +52,21 @@ def _put_off(name: str, wanted: str | None = None) -> None:
     parent, _, child = name.rpartition(".")
     if parent:
         setattr(sys.modules[parent], child, package)
+
+
+class NoPages:
+    """In place of the pages (Flask) that explain how to install mitmproxy's CA, which nobody behind us needs."""
+
+    name = "onboarding"
+
+
+def _leave_out_pages() -> None:
+    """Where mitmproxy's addons are there already, it runs by itself, and keeps its pages."""
+    if (place := f"{_ADDONS}.onboarding") not in sys.modules:
+        pages = ModuleType(place)
+        pages.__dict__["Onboarding"] = NoPages
+        sys.modules[place] = pages
+        vars(sys.modules[_ADDONS])["onboarding"] = pages
 
 
 def needed() -> list[Any]:

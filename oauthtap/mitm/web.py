@@ -12,13 +12,17 @@ from typing import Any
 import mitmproxy.types
 from mitmproxy import command, ctx, flow, flowfilter, http
 from mitmproxy.addons import cut, export, save, savehar
+from mitmproxy.addons.errorcheck import ErrorCheck
 from mitmproxy.io import tnetstring
-from mitmproxy.options import Options
 from mitmproxy.tools.web import app
 from mitmproxy.tools.web.master import WebMaster
 
+from oauthtap.mitm import embed, live, view
 from oauthtap.mitm.flowrecord import redacted_state
+from oauthtap.mitm.growing import GrowingMaster, Meanwhile
+from oauthtap.mitm.settings import Settings
 from oauthtap.redaction.redact import Redactor
+from oauthtap.tap import Tap
 
 _KEPT = 2000
 """Flows that the list holds. A browser asks for all of them at once, and the proxy waits meanwhile."""
@@ -26,11 +30,11 @@ _EVERY = 100
 _REDACTOR = "oauthtap_redactor"
 
 
-class WatchedMaster(WebMaster):
-    """Tells browsers of flows only while there are any: describing a flow costs more than carrying it."""
+class WatchedMaster(WebMaster, GrowingMaster):
+    """Tells browsers of flows only while there are any: describing a flow costs more than carrying it.
 
-    def __init__(self, chosen: Options) -> None:
-        super().__init__(chosen, with_termlog=False)
+    Nobody makes one: a master that carries traffic already becomes one.
+    """
 
     @property
     def watched(self) -> bool:
@@ -44,6 +48,57 @@ class WatchedMaster(WebMaster):
     def _sig_view_update(self, flow: flow.Flow) -> None:
         if self.watched:
             super()._sig_view_update(flow)
+
+    def _sig_options_update(self, updated: set[str]) -> None:
+        if self.watched:
+            super()._sig_options_update(updated)
+
+
+def take_over(master: GrowingMaster, settings: Settings, tap: Tap, meanwhile: Meanwhile) -> WatchedMaster:
+    """Make mitmweb of a master that runs: with its token, its view, the live page, and saves without secrets.
+
+    It shows what passed `meanwhile`. Its port is opened by `running()`.
+    """
+    web = _become(master)
+    embed.configure_web(web, settings)
+    open_with(web, token_of(settings.state))
+    if not tap.keeps_secrets:
+        protect(web, tap.redactor)
+    web.addons.add(Bounded())
+    live.mount(web, tap)
+    view.add()
+    web.view.add(list(meanwhile.flows.values()))
+    web.events.data.extendleft(reversed(meanwhile.events.data))
+    return web
+
+
+def _become(master: GrowingMaster) -> WatchedMaster:
+    """What mitmweb does at its start, but for what is there already. Each addon of ours stays behind the same one."""
+    manager, before = master.addons, list(master.addons.chain)
+    chain: list[Any] = []
+
+    def add(*addons: Any) -> None:
+        for addon in addons:
+            standing = manager.get(getattr(addon, "name", type(addon).__name__.lower()))
+            if standing is None:
+                chain.append(manager.register(addon))
+            else:
+                chain.append(standing)
+                if isinstance(addon, ErrorCheck):
+                    addon.finish()
+
+    master.__class__ = WatchedMaster
+    assert isinstance(master, WatchedMaster)
+    manager.add = add  # type: ignore[method-assign]
+    try:
+        WebMaster.__init__(master, master.options, with_termlog=False)
+    finally:
+        del manager.add
+    for place, addon in enumerate(before):
+        if addon not in chain:
+            chain.insert(chain.index(before[place - 1]) + 1, addon)
+    manager.chain = chain
+    return master
 
 
 def token_of(folder: Path) -> str:

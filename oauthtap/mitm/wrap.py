@@ -19,7 +19,7 @@ from oauthtap.mitm.forward import USER, ForwardAddon
 from oauthtap.mitm.hops import Hops
 from oauthtap.mitm.http_layer import HttpSpoken
 from oauthtap.mitm.observing import Ears, Observer
-from oauthtap.mitm.run import Starting, bounded, open_web, until_stopped
+from oauthtap.mitm.run import grow, until_stopped, web_url
 from oauthtap.mitm.settings import Settings
 from oauthtap.repair.mending import Fixes
 from oauthtap.tap import Step, Tap
@@ -85,12 +85,10 @@ async def wrap(
         master = embed.make_master(settings)
         observer = _observer(settings, tap, ears, interest)
         addon = ForwardAddon(observer, interest, password, repairing=observer.repairing)
-        starting = Starting(lambda: on_ready(_standing(settings, master, password)))
-        embed.add_early(master, addon, Detours(settings), HttpSpoken(), *bounded(settings), starting)
+        embed.add_early(master, addon, Detours(settings), HttpSpoken())
         master.addons.add(ServerFirst())  # behind mitmproxy's own, which would decide otherwise
         embed.configure(master, settings, ["regular@127.0.0.1:0"])
-        if settings.web:
-            open_web(master, settings, tap)
+        grow(master, settings, tap, lambda: on_ready(_standing(settings, master, password)))
         await until_stopped(master, stop, signals=False)
     embed.forget_bundle(settings)
 
@@ -112,4 +110,4 @@ def _observer(settings: Settings, tap: Tap, ears: Ears, interest: Interest) -> O
 def _standing(settings: Settings, master: Any, password: str) -> Standing:
     host, port, *_ = master.addons.get("proxyserver").listen_addrs()[0]
     authority = settings.state / "mitmproxy" / "mitmproxy-ca-cert.pem"
-    return Standing(f"http://{USER}:{password}@{host}:{port}", authority, getattr(master, "web_url", None))
+    return Standing(f"http://{USER}:{password}@{host}:{port}", authority, web_url(master))

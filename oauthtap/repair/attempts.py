@@ -23,7 +23,7 @@ from oauthtap.wire import Exchange
 class Attempt(BaseModel):
     """What came of signing in while the same fixes were on."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     fixes: tuple[str, ...] = ()
     """What was switched on, whether it found anything to change or not."""

@@ -19,7 +19,7 @@ from oauthtap.wire import Request, Response
 class Table(BaseModel):
     """A table of a file: no key that is not known."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
 
 class Answer(Table):

@@ -25,7 +25,7 @@ from oauthtap.wire import Exchange, Request, Response
 
 
 class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class Change(_Row):

@@ -17,7 +17,7 @@ ABOUT_THE_BODY = frozenset(("content-length", "content-encoding", "transfer-enco
 class Patched(BaseModel):
     """One place that a fix changed."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     at: str
     """The place, as findings name it: `response.json.issuer`, `request.query.resource`, …"""

@@ -25,7 +25,7 @@ import inspect
 import pkgutil
 import re
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import import_module
@@ -148,7 +148,9 @@ def rule(
 
 
 def _subjects(check: Check) -> tuple[type[Any], ...]:
-    annotation = next(iter(inspect.get_annotations(check, eval_str=True).values()), None)
+    annotation = next(iter(inspect.get_annotations(check).values()), None)
+    if isinstance(annotation, str):  # of a rule's parameters the first alone tells anything
+        annotation = eval(annotation, check.__globals__)
     union = get_origin(annotation) in (Union, types.UnionType)
     kinds = get_args(annotation) if union else (annotation,)
     for kind in kinds:
@@ -178,5 +180,10 @@ def load() -> dict[str, Rule]:
 
 @cache
 def _import_all() -> None:
-    for module in pkgutil.walk_packages(__path__, f"{__name__}."):
-        import_module(module.name)
+    for name in modules():
+        import_module(name)
+
+
+def modules() -> Iterator[str]:
+    """Every module below this package. To import them one by one is to load all rules."""
+    return (module.name for module in pkgutil.walk_packages(__path__, f"{__name__}."))

@@ -14,7 +14,7 @@ from oauthtap.repair.fixes import Fix
 class Vendor(BaseModel):
     """Where an authorization server's issuer is, for those who copied another of its URLs."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
     name: str
     hosts: tuple[str, ...]

@@ -16,7 +16,7 @@ from oauthtap.stages import Stage
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
 
 class Sign(_Table):
