@@ -14,9 +14,9 @@ from tests.clients.python_sdk import listed
 DRIVER = drivers()["claude-code"]
 NAME = "bed"
 FEBRUARY_2026 = ("claude-code-2.1.54", "@anthropic-ai/claude-code@2.1.54")
-"""It signs in over its control channel, without its screen; of the versions before, none does."""
+"""The first that signs in without its screen: over its control channel, as in an editor."""
 DECEMBER_2025 = ("claude-code-2.0.76", "@anthropic-ai/claude-code@2.0.76")
-"""It signs in at its screen alone."""
+"""As all before, it signs in at its screen alone."""
 NOT_ASKED = {
     "hasCompletedOnboarding": True,
     "officialMarketplaceAutoInstallAttempted": True,
@@ -58,7 +58,8 @@ def accept(home: Path) -> None:
     """Answer beforehand what its screen would ask at the first start in this folder."""
     file = home / ".claude.json"
     settings = json.loads(file.read_text()) | NOT_ASKED
-    settings["projects"][str(home)]["hasTrustDialogAccepted"] = True
+    for project in settings["projects"].values():
+        project["hasTrustDialogAccepted"] = True
     file.write_text(json.dumps(settings))
 
 

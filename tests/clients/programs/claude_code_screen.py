@@ -21,7 +21,8 @@ SHOWN_EVERY = 10.0
 """Seconds after which the screen is printed although what it waits for has not come."""
 END_OF_INPUT = "\x04"
 """Twice, it ends Claude Code; unlike an interrupt it does nothing to what Claude Code was started by."""
-TIMES = 20
+PATIENCE = 20.0
+"""Seconds it has for that."""
 
 
 class Screen:
@@ -57,10 +58,10 @@ class Screen:
 
     def leave(self) -> None:
         """End the command by its own keys, so that it ends as it does for a person."""
+        until = time.monotonic() + PATIENCE
         with contextlib.suppress(pexpect.EOF):
-            for _ in range(TIMES):
+            while time.monotonic() < until:
                 self.type(END_OF_INPUT)
-                self.look(LOOK)
                 self.look(LOOK)
         print(self.text, flush=True)
         self.process.close(force=True)
@@ -92,16 +93,17 @@ def connected(screen: Screen, server: str) -> bool:
         return True
     if not choose(screen, "Authenticate"):
         return False
-    said = screen.until("Authentication successful.*|Error: ")[0]
-    return f"Connected to {server}" in said and menu(screen, server) == "connected"
+    good = rf"Authentication successful\. Connected to {re.escape(server)}"
+    ended = screen.until(f"({good})|Authentication successful, but|Error: ")
+    return ended[1] is not None and menu(screen, server) == "connected"
 
 
 def tools(screen: Screen, server: str) -> list[str]:
     """The tools on the first page of the list in the menu that is open; it has room for five."""
     if not choose(screen, "View tools"):
         return []
-    listed = screen.until(rf"Tools for {re.escape(server)} \(\d+ tools\)")
-    return re.findall(r"\d\. (\S+)", screen.text[listed.end() :])
+    page = screen.until(rf"(?s)Tools for {re.escape(server)} \(\d+ tools\)(.*)Esc to go back")[1]
+    return re.findall(r"\d\. (\S+)", page)
 
 
 def main(server: str, *command: str) -> int:
