@@ -42,6 +42,14 @@ def test_every_other_client_signs_into_good(bed: Bed, client: str) -> None:
     assert outcome.tools == ("add",)
 
 
+@pytest.mark.more_clients
+def test_claude_code_of_2025_says_on_its_screen_why_it_gives_up(bed: Bed) -> None:
+    outcome, _ = straight(bed, "claude-code-2.0.76", "f05")
+    assert not outcome.connected
+    assert "redirect URIs must use https" in outcome.said
+    assert "ended for being late" not in outcome.said
+
+
 def test_claude_code_fails_on_seed2_at_a_registration_endpoint_it_guessed(bed: Bed) -> None:
     outcome, seen = straight(bed, "claude-code", "seed2")
     assert not outcome.connected

@@ -55,6 +55,7 @@ class Sandbox:
     def run(
         self,
         *command: str | Path,
+        by: Sequence[str | Path] = (),
         terminal: bool = False,
         typed: str = "",
         path: Path | None = None,
@@ -62,13 +63,14 @@ class Sandbox:
     ) -> Ran:
         """Run one command of the client in it; what it says is kept. `path` comes first on the PATH.
 
+        `by`: a program that sits before it as a person would, and starts it with what it is put behind.
         A command that is `at_home` asks no server anything, and is put behind nothing.
         """
         env = self.env | ({"PATH": f"{path}:{self.env['PATH']}"} if path else {})
         under = () if at_home else self.under
         # Also the last command of a client that waited to the end is to be heard; under oauthtap it starts later.
         left = max(8.0 if under else 1.0, self.deadline - time.monotonic())
-        ran = run_command((*under, *command), env, folder=self.home, timeout=left, terminal=terminal, typed=typed)
+        ran = run_command((*by, *under, *command), env, folder=self.home, timeout=left, terminal=terminal, typed=typed)
         ending = "ended for being late" if ran.code is None else f"exit {ran.code}"
         words = [Path(command[0]).name, *map(str, command[1:])]
         self.said.append(f"$ {' '.join(words)}  ({ending})\n{ran.said}")
@@ -113,6 +115,7 @@ def drivers() -> dict[str, Driver]:
     return {
         "claude-code": claude_code.drive,
         "claude-code-2.1.54": claude_code.drive_embedded,
+        "claude-code-2.0.76": claude_code.drive_at_its_screen,
         "python-sdk-1": python_sdk.drive_1,
         "python-sdk-2": python_sdk.drive_2,
         "mcp-inspector": mcp_inspector.drive,
@@ -128,6 +131,7 @@ def drivers() -> dict[str, Driver]:
 MADE_OF = {
     "claude-code": ("npm", "claude-code", "@anthropic-ai/claude-code"),
     "claude-code-2.1.54": ("npm", "claude-code-2.1.54", "@anthropic-ai/claude-code"),
+    "claude-code-2.0.76": ("npm", "claude-code-2.0.76", "@anthropic-ai/claude-code"),
     "python-sdk-1": ("python", "mcp1", "mcp"),
     "python-sdk-2": ("python", "mcp2", "mcp"),
     "mcp-inspector": ("npm", "inspector", "@modelcontextprotocol/inspector"),

@@ -1,18 +1,28 @@
-"""Drives Claude Code as a user does: add, login, get. Knows its commands and what it prints."""
+"""Drives Claude Code as a user does: add, login, get; older ones by what they had then. Knows what it prints."""
 
 from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 from oauthtap.drivers import drivers
 from tests.clients import HERE, Sandbox, Transport
 from tests.clients.installed import from_npm
+from tests.clients.python_sdk import listed
 
 DRIVER = drivers()["claude-code"]
 NAME = "bed"
 FEBRUARY_2026 = ("claude-code-2.1.54", "@anthropic-ai/claude-code@2.1.54")
-"""The first that signs in without a person before its screen; of the versions before, none does."""
+"""The first that signs in without its screen: over its control channel, as in an editor."""
+DECEMBER_2025 = ("claude-code-2.0.76", "@anthropic-ai/claude-code@2.0.76")
+"""As all before, it signs in at its screen alone."""
+NOT_ASKED = {
+    "hasCompletedOnboarding": True,
+    "officialMarketplaceAutoInstallAttempted": True,
+    "officialMarketplaceAutoInstalled": True,
+}
+"""Settings of somebody who has seen its first start: no welcome, and no plugins fetched from elsewhere."""
 
 
 def drive(sandbox: Sandbox, url: str, transport: Transport) -> tuple[bool, tuple[str, ...]]:
@@ -32,6 +42,25 @@ def drive_embedded(sandbox: Sandbox, url: str, transport: Transport) -> tuple[bo
     sandbox.run(claude, "mcp", "add", "--transport", transport, NAME, url, at_home=True)
     ran = sandbox.run(sys.executable, HERE / "programs" / "claude_code_control.py", claude, NAME)
     return ran.code == 0, tuple(tools_in(ran.said))
+
+
+def drive_at_its_screen(sandbox: Sandbox, url: str, transport: Transport) -> tuple[bool, tuple[str, ...]]:
+    """One of 2025: `/mcp` in a session, on a terminal. No account: what asks no model works without one."""
+    claude = from_npm(*DECEMBER_2025) / ".bin" / "claude"
+    sandbox.env.update(DRIVER.env)
+    sandbox.run(claude, "mcp", "add", "--transport", transport, NAME, url, at_home=True)
+    accept(sandbox.home)
+    ran = sandbox.run(claude, by=(sys.executable, HERE / "programs" / "claude_code_screen.py", NAME))
+    return ran.code == 0, listed(ran.said)
+
+
+def accept(home: Path) -> None:
+    """Answer beforehand what its screen would ask at the first start in this folder."""
+    file = home / ".claude.json"
+    settings = json.loads(file.read_text()) | NOT_ASKED
+    for project in settings["projects"].values():
+        project["hasTrustDialogAccepted"] = True
+    file.write_text(json.dumps(settings))
 
 
 def tools_in(said: str) -> list[str]:
