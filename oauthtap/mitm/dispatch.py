@@ -38,6 +38,8 @@ _IDLE_WITHOUT = {
 """An addon, and what an option has to give it before it does anything in the hooks of a request."""
 _IDLE_UNLESS = {"anticache.AntiCache": "anticache", "anticomp.AntiComp": "anticomp", "savehar.SaveHar": "hardump"}
 """The same, and the option that it asks for each time."""
+_ON_THE_WAY = ("requestheaders", "request", "responseheaders")
+"""Hooks of a request that is not over. Where nobody watches, the list of flows is told of it when it is."""
 _OF_A_REQUEST = ("requestheaders", "request", "responseheaders", "response")
 
 
@@ -73,7 +75,8 @@ class TableOfHooks(AddonManager):
         if rest is not None:
             return self._then(rest, subject)
         if isinstance(subject, flow.Flow):
-            rest = self._call(self._handlers("update"), ([subject],))
+            unseen = event.name in _ON_THE_WAY and not getattr(self.master, "watched", True)
+            rest = None if unseen else self._call(self._handlers("update"), ([subject],))
             if rest is not None or subject.intercepted:
                 return self._resumed(rest, subject)
         return None
