@@ -104,7 +104,7 @@ class TapAddon:
             flow.response = translate.made(self._renamed(kind, passage, answer))
             return
         self._observer.tell(unrenamable.in_request(came))
-        authorization = is_authorization(passage.meant)
+        authorization = not _is_rpc(passage.meant) and is_authorization(passage.meant)
         if authorization and (sentence := self.relay.unrelayed(passage.meant.parts.query)):
             self._observer.note(sentence)
         if authorization and urls.endpoint(passage.meant.url) in self._authorize:
@@ -118,6 +118,8 @@ class TapAddon:
 
     def _with_our_callback(self, passage: Passage, asked: Request) -> Request:
         """The same request with our redirect URI in it, where the callback is relayed."""
+        if _is_rpc(asked):
+            return asked
         before, question, query = asked.url.partition("?")
         text = asked.body or ""
         if asked.method == "POST" and isinstance(asked.json_object.get("redirect_uris"), list):
@@ -284,6 +286,11 @@ class TapAddon:
                 self._observer.judge_stream(flow, passage, ended=False)
                 self._observer.finished(flow, passage)
         self._passages.clear()
+
+
+def _is_rpc(asked: Request) -> bool:
+    """A message of MCP itself: nothing of a sign-in stands in it."""
+    return asked.method == "POST" and "jsonrpc" in asked.json_object
 
 
 def _redirect(url: str, status: int = 302) -> http.Response:

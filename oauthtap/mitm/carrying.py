@@ -92,12 +92,15 @@ def _unchecked(self: http.MessageData) -> None:
 def _get_all(self: http.Headers, name: str | bytes) -> list[str]:
     """All lines of that name, any case (as mitmproxy has it, on what it has)."""
     wanted = name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
-    return list(_lines_of(tuple(self.fields), wanted.lower()))
+    return list(_by_name(tuple(self.fields)).get(wanted.lower(), ()))
 
 
-@lru_cache(maxsize=2048)
-def _lines_of(fields: tuple[tuple[bytes, bytes], ...], name: bytes) -> tuple[str, ...]:
-    return tuple(value.decode("utf-8", "surrogateescape") for one, value in fields if one.lower() == name)
+@lru_cache(maxsize=256)
+def _by_name(fields: tuple[tuple[bytes, bytes], ...]) -> dict[bytes, tuple[str, ...]]:
+    found: dict[bytes, tuple[str, ...]] = {}
+    for name, value in fields:
+        found[name.lower()] = (*found.get(name.lower(), ()), value.decode("utf-8", "surrogateescape"))
+    return found
 
 
 def install() -> None:

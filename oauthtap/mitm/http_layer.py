@@ -15,6 +15,7 @@ from mitmproxy import flow, http
 from mitmproxy.addons.next_layer import stack_match
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import events, layer, layers, tunnel
+from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import DropStream, HttpLayer, HTTPMode, HttpStream, SendHttp
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
@@ -119,11 +120,18 @@ class TapStream(HttpStream):
         yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
 
 
+def _forked(context: Context) -> Context:
+    """What `fork` makes, without a server connection that it makes first, and throws away."""
+    forked = Context.__new__(Context)
+    vars(forked).update(vars(context), layers=context.layers.copy())
+    return forked
+
+
 class TapLayer(HttpLayer):
     """HTTP on one client connection, made of `TapStream`s."""
 
     def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
-        self.streams[stream_id] = TapStream(self.context.fork(), stream_id)
+        self.streams[stream_id] = TapStream(_forked(self.context), stream_id)
         yield from self.event_to_child(self.streams[stream_id], events.Start())
 
 
