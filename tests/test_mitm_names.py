@@ -172,6 +172,19 @@ async def test_a_client_id_that_never_registered_here_keeps_its_callback() -> No
     assert "did not register through oauthtap" in " ".join(tap.notes)
 
 
+async def test_where_the_client_has_to_compare_the_issuer_its_answer_comes_by_us_all_the_same() -> None:
+    async with upstream(paths()) as server, tapped(server) as tap:
+        await tap.client.post(tap.url, headers={"MCP-Protocol-Version": "2026-07-28"})
+        metadata = await discovered(tap)
+        asking = f"response_type=code&client_id=other&redirect_uri={quote(CALLBACK, safe='')}&state=s"
+        there = (await tap.client.get(f"{metadata['authorization_endpoint']}&{asking}")).headers["location"]
+        ours = parse_qs(urlsplit(there).query)["redirect_uri"][0]
+        back = (await tap.client.get(f"{ours}?code=c&state=s&iss={quote(ISSUER, safe='')}")).headers["location"]
+    assert back.startswith(f"{CALLBACK}?code=c&state=s&iss=")
+    assert parse_qs(urlsplit(back).query)["iss"] == [metadata["issuer"]]
+    assert f"{ours} stands in for its callback" in " ".join(tap.notes)
+
+
 async def test_a_callback_without_state_still_finds_its_client() -> None:
     async with upstream(paths()) as server, tapped(server, callback="relay") as tap:
         metadata = await discovered(tap)

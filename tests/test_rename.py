@@ -357,13 +357,33 @@ def test_a_client_metadata_document_is_relayed_only_where_the_issuer_is_sent() -
 def test_a_callback_that_does_not_come_by_us_is_said() -> None:
     relay = Relay(8090)
     registered(relay, CLIENT)
-    assert relay.unrelayed(f"client_id=client-1&redirect_uri={CLIENT}") is None
-    before = relay.unrelayed(f"client_id=older&redirect_uri={CLIENT}")
+    assert relay.said_of(f"client_id=client-1&redirect_uri={CLIENT}") is None
+    before = relay.said_of(f"client_id=older&redirect_uri={CLIENT}")
     assert before is not None
     assert "did not register through oauthtap" in before
     relay.issuer_is_sent = True
-    assert "`iss`" in (relay.unrelayed(f"client_id=older&redirect_uri={CLIENT}") or "")
-    assert "not on this machine" in (relay.unrelayed("client_id=client-1&redirect_uri=cursor://x/cb") or "")
+    assert "`iss`" in (relay.said_of(f"client_id=older&redirect_uri={CLIENT}") or "")
+    assert "not on this machine" in (relay.said_of("client_id=client-1&redirect_uri=cursor://x/cb") or "")
+
+
+SPOKEN = {"2025-11-25": {}, "DRAFT-2026-v1": {}, "2026-07-28": {"http://127.0.0.1:8090/callback": CLIENT}}
+
+
+@pytest.mark.parametrize(("revision", "swap"), SPOKEN.items())
+def test_who_registered_elsewhere_is_relayed_only_where_nothing_else_can_work(
+    revision: str, swap: dict[str, str]
+) -> None:
+    relay = Relay(8090)
+    query = f"client_id=older&redirect_uri={CLIENT}"
+    relay.heard(Request(method="POST", url="http://mcp.test/mcp", headers=(("MCP-Protocol-Version", revision),)))
+    assert relay.authorization(query, "localhost")[1] == {}
+    relay.issuer_is_sent = True
+    assert relay.authorization(query, "localhost")[1] == swap
+    said = relay.said_of(query) or ""
+    assert ("http://127.0.0.1:8090/callback stands in" in said) == bool(swap)
+    assert "oauthtap run" in said
+    direct = Relay(None, "direct", issuer_is_sent=True, issuer_is_compared=True)
+    assert direct.authorization(query, "localhost")[1] == {}
 
 
 def test_an_error_page_that_repeats_our_callback_shows_the_clients() -> None:

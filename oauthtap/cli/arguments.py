@@ -166,7 +166,8 @@ def _watch_flags(top: argparse.ArgumentParser) -> None:
         "--callback",
         choices=("auto", "relay", "direct"),
         default="auto",
-        help="lead the browser's way back through the tap (auto: when the client registers through it)",
+        help="lead the browser's way back through the tap "
+        "(auto: when the client registers through it, or would refuse the answer)",
     )
     tap.add_argument(
         "--public-url",

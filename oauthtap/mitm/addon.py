@@ -97,6 +97,7 @@ class TapAddon:
         passage.meant = self._opening.without_foreign_token(
             rename_requests.request(came, self.origins, passage.upstream)
         )
+        self.relay.heard(passage.meant)
         sent = self._with_our_callback(passage, self._observer.asks(passage.meant, passage))
         passage.sent = sent.url
         if (answer := self._observer.instead(flow, passage)) is not None:
@@ -105,7 +106,7 @@ class TapAddon:
             return
         self._observer.tell(unrenamable.in_request(came))
         authorization = not _is_rpc(passage.meant) and is_authorization(passage.meant)
-        if authorization and (sentence := self.relay.unrelayed(passage.meant.parts.query)):
+        if authorization and (sentence := self.relay.said_of(passage.meant.parts.query)):
             self._observer.note(sentence)
         if authorization and urls.endpoint(passage.meant.url) in self._authorize:
             self._bounce(flow, passage, sent)

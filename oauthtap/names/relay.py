@@ -26,6 +26,8 @@ Swap = dict[str, str]
 PUBLIC_PATH = "/oauthtap/callback"
 """Our callback on a public name: a path that no server has, because that name is the server's otherwise."""
 _WAITING = 100
+_COMPARED_SINCE = "2026-07-28"
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _ISS = re.compile(r"(?P<name>(?:^|[?&#])iss=)(?P<value>[^&#]*)")
 
 
@@ -53,12 +55,20 @@ class Relay:
     """The public origin of the MCP server's port: where a client that is elsewhere finds our callback."""
     issuer_is_sent: bool = False
     """The authorization server announces `iss` (RFC 9207), so a client may refuse without us."""
+    issuer_is_compared: bool = False
+    """The client speaks a revision of MCP that has it compare `iss`, so it does refuse without us."""
 
     def __post_init__(self) -> None:
         self._waiting: OrderedDict[str, Waiting] = OrderedDict()
         self._asked_with: dict[str, str] = {}
 
     # --- on the way up
+
+    def heard(self, request: Request) -> None:
+        """Note which revision of MCP the client speaks."""
+        named = request.header("mcp-protocol-version") or ""
+        if _DATE.fullmatch(named) and named >= _COMPARED_SINCE:
+            self.issuer_is_compared = True
 
     def registration(self, body: str) -> tuple[str, Swap]:
         """The body of a registration request with our redirect URIs in it (RFC 7591, 2)."""
@@ -107,12 +117,14 @@ class Relay:
             return jsontext.change(body, lambda path, value: ours(str(path[-1]) if path else "", value)), swap
         return pairs(body, ours), swap
 
-    def unrelayed(self, query: str) -> str | None:
-        """What the person should know when the answer to an authorization request does not come by us."""
+    def said_of(self, query: str) -> str | None:
+        """What the person should know of the way back from an authorization request; None where all is well."""
         given = _decoded(query)
         uri, client_id = given.get("redirect_uri", ""), given.get("client_id", "")
-        if not self._on or not uri or self._relays(client_id, uri):
+        if not self._on or not uri:
             return None
+        if self._relays(client_id, uri):
+            return self._risked(client_id, uri)
         consequence = "the answer goes straight to the client, out of sight"
         if self.issuer_is_sent:
             consequence += ", and a client that compares its `iss` will refuse it (our metadata names a local issuer)"
@@ -125,6 +137,16 @@ class Relay:
         return (
             f"This client did not register through oauthtap, so {consequence}. Let it sign out and in again "
             "(for Claude Code: claude mcp logout NAME), or keep its names: oauthtap run -- COMMAND."
+        )
+
+    def _risked(self, client_id: str, uri: str) -> str | None:
+        """A client that registered elsewhere: its server does not know our port."""
+        if self.mode == "relay" or client_id.startswith("https://") or mark(client_id) in self.registered:
+            return None
+        return (
+            f"This client did not register through oauthtap and has to compare `iss`, so {self.uri_for(uri)} stands in "
+            "for its callback. An authorization server that pins loopback ports (against RFC 8252, 7.3) refuses that. "
+            "Then let the client sign out and in again, or keep its names: oauthtap run -- COMMAND."
         )
 
     # --- on the way back
@@ -172,9 +194,10 @@ class Relay:
     def _relays(self, client_id: str, uri: str) -> bool:
         if not self._on or not self._stands_in(uri):
             return False
-        # With a metadata document for a client id the server has to ignore loopback ports.
-        by_document = self.issuer_is_sent and client_id.startswith("https://")
-        return self.mode == "relay" or mark(client_id) in self.registered or by_document
+        # The server has to ignore loopback ports (RFC 8252, 7.3). Many pin them all the same, so we rely on it only
+        # for a metadata document, which names no port, and where the client is sure to refuse otherwise.
+        relied_on = self.issuer_is_sent and (client_id.startswith("https://") or self.issuer_is_compared)
+        return self.mode == "relay" or mark(client_id) in self.registered or relied_on
 
 
 def meant(waiting: Waiting, query: str) -> str:

@@ -18,8 +18,7 @@ from urllib.parse import urlsplit
 from oauthtap.drivers import PROGRAMS
 from tests.clients import environment
 from tests.clients.installed import from_npm, from_pypi, node
-from tests.conformance import suite
-from tests.conformance.suite import Checks
+from tests.conformance.suite import Checks, Suite
 from tests.running import COMMAND, started
 from tests.servers import NODE, laid
 from tests.servers.oidc import FOLDER, PACKAGES
@@ -50,8 +49,8 @@ def command(client: str) -> list[str]:
     return ["node", str(program / "typescript_client.mjs"), str(modules), client[-1]]
 
 
-def of_a_client(client: str, scenario: str, way: Way) -> Checks:
-    """What the suite says of a reference client in one scenario."""
+def of_a_client(client: str, scenario: str, way: Way, suite: Suite) -> Checks:
+    """What this release of the suite says of a reference client in one scenario."""
     before: dict[Way, Sequence[str]] = {
         "direct": (),
         "tap": (sys.executable, "-m", "tests.conformance.through"),

@@ -1,4 +1,4 @@
-"""The two lists in words: docs/conformance/README.md. Runs nothing."""
+"""The lists in words: docs/conformance/README.md. Runs nothing."""
 
 from __future__ import annotations
 
@@ -8,39 +8,55 @@ from typing import Any
 from tests.conformance.limits import LIMITS
 
 Lists = Mapping[str, Mapping[str, Any]]
-"""Way → what the suite said that way, as the file of that name holds it."""
+"""Way → what one release of the suite said that way, as the file of that name holds it."""
 
 HEAD = """# The conformance suite as a judge
 
-`@modelcontextprotocol/conformance` {suite} is asked the same questions twice: without oauthtap, and with it between the
-client and the server. Its clients here are programs that embed the SDKs, each sent through a tap of its own that is
-started before the URL of the scenario; its server is one on the TypeScript SDK 1 that has all the tools, resources and
-prompts of the server scenarios. What counts is not how many checks pass, but that they are the same ones.
+Two releases of `@modelcontextprotocol/conformance`, npm's latest and the newest before the next one, are asked the same
+questions twice: without oauthtap, and with it between the client and the server. The clients here are programs that
+embed the SDKs, each sent through a tap of its own that is started before the URL of the scenario (`tap`), or started by
+`oauthtap run` (`run`); the server is one on the TypeScript SDK 1 that has all the tools, resources and prompts of the
+server scenarios. What counts is not how many checks pass, but that they are the same ones. Extensions of the protocol
+are left out.
 
-On {date}. [direct.json](direct.json) and [tap.json](tap.json) have every check of every scenario with its status.
 Made by `python -m tests.conformance`."""
+RELEASE = """## {suite}
+
+On {date}. Every check of every scenario with its status: {links}."""
+TABLE = """| Who | Way | Scenarios | Checks passed | Scenarios as directly |
+| --- | --- | --- | --- | --- |"""
 
 
-def page(lists: Lists) -> str:
-    """What the lists say, each other way compared with the direct one."""
+def page(releases: Mapping[str, Lists]) -> str:
+    """What the lists say, release by release, each other way compared with the direct one."""
+    return "\n\n".join([HEAD, *(section for lists in releases.values() for section in of_release(lists))]) + "\n"
+
+
+def of_release(lists: Lists) -> Iterator[str]:
+    """Its heading, its table, and why something in it is not as directly."""
     straight = lists["direct"]
-    table = ["| Who | Way | Scenarios | Checks passed | Scenarios as directly |", "| --- | --- | --- | --- | --- |"]
-    table += [line for way in lists for line in lines(straight, lists[way], way)]
+    links = ", ".join(f"[{way}]({straight['suite']}/{way}.json)" for way in lists)
+    yield RELEASE.format(**straight, links=links)
+    yield "\n".join([TABLE, *(line for way in lists for line in lines(straight, lists[way], way))])
     reasons = [
         f"- `{scenario}`, {way}: {LIMITS[way, scenario]}" for way, scenario in sorted(unequal(lists) & LIMITS.keys())
     ]
-    other = ["What is not as directly, and why:", "\n".join(reasons)] if reasons else []
-    return "\n\n".join([HEAD.format(**straight), "\n".join(table), *other]) + "\n"
+    if reasons:
+        yield "What is not as directly, and why:"
+        yield "\n".join(reasons)
 
 
 def unequal(lists: Lists) -> set[tuple[str, str]]:
     """(way, scenario) of all that any client or server is judged differently in than directly."""
-    return {
-        (way, scenario)
-        for way, said in lists.items()
-        for part, name, scenarios in every(said)
-        for scenario in unlike(lists["direct"], part, name, scenarios)
-    }
+    return {(way, scenario) for way, _, _, scenario in differences(lists)}
+
+
+def differences(lists: Lists) -> Iterator[tuple[str, str, str, str]]:
+    """Way, `clients` or `servers`, name and scenario of each that is not judged as directly."""
+    for way, said in lists.items():
+        for part, name, scenarios in every(said):
+            for scenario in unlike(lists["direct"], part, name, scenarios):
+                yield way, part, name, scenario
 
 
 def lines(straight: Mapping[str, Any], other: Mapping[str, Any], way: str) -> Iterator[str]:
