@@ -322,6 +322,7 @@ def test_a_module_that_is_not_there_is_said() -> None:
 
 
 def test_the_collector_rests_while_much_is_imported_and_no_longer(package: str) -> None:
+    gc.unfreeze()  # what an earlier test froze may be freed meanwhile
     before = gc.get_freeze_count()
     try:
         with uncollected():
