@@ -165,8 +165,8 @@ def _lines(fields: Fields) -> Pairs:
 
 
 def _headers(pairs: Pairs) -> http.Headers:
-    made = http.Headers()
-    made.fields = _fields(pairs)
+    made = http.Headers.__new__(http.Headers)
+    made.fields = _fields(pairs)  # what its constructor would check and copy
     return made
 
 

@@ -44,7 +44,10 @@ class Origins:
 
     def upstream_of(self, port: int) -> str | None:
         """The upstream origin behind a local port; None when there is none."""
-        return next((origin for origin, known in self.ports.items() if known == port), None)
+        for origin, known in self.ports.items():
+            if known == port:
+                return origin
+        return None
 
     def named(self, port: int, host: str) -> str | None:
         """Our own origin on a port, as the client knows it; None where it has no public name and would need one."""
