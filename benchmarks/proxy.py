@@ -334,6 +334,7 @@ def table(measured: list[Subject]) -> str:
 
     line("CPU a request, µs, least round", lambda s: min(s.cpu, default=None))
     line("CPU a request, µs, median round", lambda s: statistics.median(s.cpu) if s.cpu else None)
+    line("its ratio, round by round, median", lambda s: _beside(s.cpu, plain.cpu), 2, ratio=False)
     line("requests a second, median round", lambda s: statistics.median(s.rate) if s.rate else None)
     line("start until it listens, s, least", lambda s: min(s.startup) if s.cpu else None, 2)
     line("start until it listens, s, median", lambda s: statistics.median(s.startup) if s.cpu else None, 2)
@@ -345,6 +346,11 @@ def table(measured: list[Subject]) -> str:
     for mark in plain.memory:
         line(f"memory after {mark:,} exchanges, MB", lambda s, mark=mark: s.memory.get(mark), ratio=False)  # type: ignore[misc]
     return "\n".join(lines)
+
+
+def _beside(figures: list[float], plain: list[float]) -> float | None:
+    """The median ratio of figures taken at the same time: what else the machine does hits both of a round alike."""
+    return statistics.median(one / other for one, other in zip(figures, plain, strict=True)) if figures else None
 
 
 def main() -> int:
