@@ -77,7 +77,7 @@ class Notebook:
 
     def add(self, step: Step) -> None:
         """One exchange, as it was judged."""
-        self._exchanges.add((step.unstruck or step.exchange).as_json())
+        self.never_in_the_way(lambda: self._exchanges.add((step.unstruck or step.exchange).as_json()))
 
     def _write_exchanges(self, lines: list[str]) -> None:
         self.never_in_the_way(partial(self._writer.add, *lines))
