@@ -15,17 +15,16 @@ from oauthtap.tap import Step
 
 MARKERS = {"error": ":x:", "warning": ":warning:", "note": ""}
 STEPS: dict[str, Step] = {}
-"""Flow id to what it turned out to be, for the newest flows of this run that can be looked at."""
-_KEPT = 2500
+"""Flow id to what it turned out to be, for the newest flows of this run."""
+_KEPT = 4000
 STAGE, FINDINGS, BECAUSE = "oauthtap_stage", "oauthtap_findings", "oauthtap_because"
 
 
 def annotate(flow: http.HTTPFlow, step: Step) -> None:
     """Write a step onto its flow. The exchange goes along without secrets, so that a saved flow can be judged again."""
-    if getattr(getattr(ctx, "master", None), "to_be_watched", True):  # without mitmweb, nobody will ask for it
-        STEPS[flow.id] = step
-        if len(STEPS) > _KEPT:
-            del STEPS[next(iter(STEPS))]
+    STEPS[flow.id] = step
+    if len(STEPS) > _KEPT:
+        del STEPS[next(iter(STEPS))]
     worst = sorted(step.findings, key=lambda finding: RANK[finding.severity])
     flow.metadata[EXCHANGE] = step.exchange.as_json()
     flow.metadata[STAGE] = step.stage
