@@ -70,6 +70,15 @@ async def sign_in(tap: Tapped, server: Upstream) -> str:
     return str(back.headers["location"])
 
 
+async def test_mitmweb_names_the_upstream_also_where_it_was_not_asked() -> None:
+    """The authorization request is only sent on to the real place, by the browser; the list goes by the Host header."""
+    async with upstream(paths()) as server, tapped(server) as tap:
+        await sign_in(tap, server)
+        shown = [urlsplit(flow.request.pretty_url) for flow in tap.flows]
+    assert [url.netloc for url in shown if url.path == "/authorize"] == ["as.test"]
+    assert {url.netloc for url in shown if "callback" not in url.path} == {"mcp.test", "as.test", "tokens.test"}
+
+
 async def test_a_whole_sign_in_goes_through() -> None:
     async with upstream(paths()) as server, tapped(server) as tap:
         callback = await sign_in(tap, server)

@@ -75,9 +75,11 @@ class TapAddon:
             parts = urls.split(upstream)
             assert parts is not None
             flow.request.authority, flow.request.scheme = "", parts.scheme
-            # Not by mitmproxy's properties: they would write the Host header, which is renamed with all others.
             flow.request.data.host = parts.hostname or ""
             flow.request.data.port = parts.port or (443 if parts.scheme == "https" else 80)
+            # Also of a request that goes no further, mitmweb shows the name that Host has.
+            renamed = rename_requests.headers(translate.lines(flow.request), self.origins, upstream)
+            translate.put_headers(flow.request, renamed)
 
     def request(self, flow: http.HTTPFlow) -> None:
         """Put the whole request into upstream names, or answer it where the browser only passes through."""

@@ -129,6 +129,11 @@ def put_request(flow: http.HTTPFlow, before: Request, after: Request, upstream: 
         flow.request.text = after.body
 
 
+def put_headers(message: http.Message, pairs: Pairs) -> None:
+    """Give the message these header lines."""
+    message.headers = _headers(pairs)
+
+
 def put_response(flow: http.HTTPFlow, before: Response, after: Response) -> None:
     """Make the flow's answer what `after` says, touching only what differs from `before`."""
     assert flow.response is not None
