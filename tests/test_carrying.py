@@ -12,7 +12,7 @@ from mitmproxy.connection import Client, Server
 from mitmproxy.coretypes.multidict import MultiDict
 from mitmproxy.proxy.commands import CloseConnection, Command, Log, SendData
 
-from oauthtap.mitm import carrying
+from oauthtap.mitm import carrying, messages
 
 HERE = Client(peername=("127.0.0.1", 1), sockname=("127.0.0.1", 2))
 THERE = Server(address=("127.0.0.1", 3))
@@ -54,4 +54,4 @@ def test_header_lines_are_what_mitmproxy_reads(lines: list[tuple[bytes, bytes]],
     headers = http.Headers(lines)
     key = name if isinstance(name, bytes) else name.encode()
     expected = [value.decode("utf-8", "surrogateescape") for value in MultiDict.get_all(headers, key)]
-    assert carrying._get_all(headers, name) == expected
+    assert messages._get_all(headers, name) == expected

@@ -2,18 +2,14 @@
 
 mitmproxy starts a task for every hook of every request, which then waits for a lock to
 say that it is done. Where all handlers have come back already, it is said at once. Head
-and body of a message are sent in one piece. Its messages check the types of their members
-each time one is made, for those who write addons: that check is left out. And it reads all
-header lines anew for each header that is looked up: they are read once.
+and body of a message are sent in one piece.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from functools import lru_cache
 from typing import Any
 
-from mitmproxy import http
 from mitmproxy.connection import Connection
 from mitmproxy.proxy import commands, events, mode_servers
 from mitmproxy.proxy.commands import StartHook
@@ -85,26 +81,6 @@ class _HooksAtOnce:
             yield sending
 
 
-def _unchecked(self: http.MessageData) -> None:
-    """In place of a check that fails only for an addon that sets a member to something of another type."""
-
-
-def _get_all(self: http.Headers, name: str | bytes) -> list[str]:
-    """All lines of that name, any case (as mitmproxy has it, on what it has)."""
-    wanted = name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
-    return list(_by_name(tuple(self.fields)).get(wanted.lower(), ()))
-
-
-@lru_cache(maxsize=256)
-def _by_name(fields: tuple[tuple[bytes, bytes], ...]) -> dict[bytes, tuple[str, ...]]:
-    found: dict[bytes, tuple[str, ...]] = {}
-    for name, value in fields:
-        found[name.lower()] = (*found.get(name.lower(), ()), value.decode("utf-8", "surrogateescape"))
-    return found
-
-
 def install() -> None:
     """From now on connections are handled so, for masters with a table of hooks."""
     mode_servers.ProxyConnectionHandler = QuickHandler  # type: ignore[misc]
-    http.MessageData.__post_init__ = _unchecked  # type: ignore[method-assign]
-    http.Headers.get_all = _get_all  # type: ignore[method-assign]

@@ -14,7 +14,7 @@ from mitmproxy import exceptions, options
 from mitmproxy.addons.errorcheck import ErrorCheck
 from mitmproxy.master import Master
 
-from oauthtap.mitm import carrying, dispatch, sparing
+from oauthtap.mitm import carrying, dispatch, messages, sparing
 from oauthtap.mitm.growing import GrowingMaster
 from oauthtap.mitm.settings import Settings, StartupError
 
@@ -55,6 +55,7 @@ def add_early(master: Master, *ours: Any) -> None:
         master.addons.chain.insert(place + 1, addon)
     dispatch.install(master)
     carrying.install()
+    messages.install()
 
 
 def configure(master: Master, settings: Settings, modes: list[str]) -> None:
