@@ -35,7 +35,7 @@ from oauthtap.stages import (
     text,
     texts,
 )
-from oauthtap.wire import Exchange
+from oauthtap.wire import Exchange, Request
 
 
 @dataclass(frozen=True)
@@ -193,6 +193,10 @@ class Handshake:
     def again(self, exchange: Exchange) -> McpRequest | None:
         """What an exchange is that tells nothing new: one more MCP request like all those before; None for others."""
         return self._alike.again(exchange)
+
+    def expects(self, request: Request) -> bool:
+        """There were requests like this one, and no rule had anything to say of them."""
+        return self._alike.expects(request)
 
     def then(self, stages: tuple[Stage, ...], *, said: Hashable = (), again: bool = False) -> tuple[int, ...]:
         """Remember the stages of one exchange and what they teach.

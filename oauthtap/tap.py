@@ -27,7 +27,7 @@ from oauthtap.stages import STAGES, Because, Certainty, ResourceMetadata, Server
 from oauthtap.together.callers import Callers
 from oauthtap.together.several import Several
 from oauthtap.urls import origin
-from oauthtap.wire import Exchange
+from oauthtap.wire import Exchange, Request
 
 _CRASHED = practice("oauthtap", "https://modelcontextprotocol.io/specification")
 
@@ -148,6 +148,15 @@ class Tap:
             self._part()
             step = next(known for known in reversed(self.steps) if known.exchange.id == struck.id)
         return step
+
+    def expects(self, request: Request) -> bool:
+        """There were requests like this one, as it came, and no rule had anything to say of them: to everything but
+        their own report it is all one when it is judged."""
+        headers = self.redactor.settled(request.headers)
+        if headers is None:
+            return False
+        struck = request if headers is request.headers else request.with_headers(headers)
+        return any(handshake.expects(struck) for handshake in self.handshakes)
 
     def judged(self, struck: Exchange, repair: Repair | None = None) -> Step:
         """Judge one exchange that is numbered and struck, and remember it."""

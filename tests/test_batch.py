@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from oauthtap.cli.batch import AT_ONCE, PAUSE, Batch
+from oauthtap.batch import AT_ONCE, PAUSE, Batch
 
 
 async def added(things: int, wait: float = 0.0) -> tuple[list[list[int]], Batch[int]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from oauthtap import __version__
-from oauthtap.cli.batch import Batch
+from oauthtap.batch import Batch
 from oauthtap.findings import Finding
 from oauthtap.plain import plain
 from oauthtap.redaction.redact import Redactor

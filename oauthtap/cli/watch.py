@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oauthtap import urls
+from oauthtap.batch import Batch
 from oauthtap.cli import own_rules
-from oauthtap.cli.batch import Batch
 from oauthtap.cli.errors import Usage
 from oauthtap.cli.fixing import DOOR, FixFlags
 from oauthtap.cli.injecting import never_met

@@ -206,14 +206,17 @@ class TapAddon:
         if passage.copy is not None:
             self._observer.judge_stream(flow, passage, ended=True)
         elif not passage.made:
-            return self._answer(flow, passage)
+            came = translate.answered(flow, passage.answered or ())
+            if not self._observer.may_wait(passage, came) or not rename_answers.stays(came):
+                return self._answer(flow, passage, came)
+            self._observer.judge_soon(flow, passage, came)
+            return None
         self._observer.finished(flow, passage)
         self._observer.faults.ended(flow, passage)
         return None
 
-    def _answer(self, flow: http.HTTPFlow, passage: Passage) -> Awaitable[None] | None:
+    def _answer(self, flow: http.HTTPFlow, passage: Passage, came: Response) -> Awaitable[None] | None:
         assert flow.response is not None
-        came = translate.answered(flow, passage.answered or ())
         original = translate.with_body(came, restored(came.body or "", passage.swap)) if passage.swap else came
         error = translate.unreadable(flow.response)
         repaired = self._observer.judge(flow, passage, original, error=error) or original
@@ -289,6 +292,7 @@ class TapAddon:
                 self._observer.judge_stream(flow, passage, ended=False)
                 self._observer.finished(flow, passage)
         self._passages.clear()
+        self._observer.judge_waiting()
 
 
 def _is_rpc(asked: Request) -> bool:

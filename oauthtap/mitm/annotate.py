@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from mitmproxy import ctx, http
@@ -44,9 +45,14 @@ def flows_are_shown() -> bool:
 def annotate_later(flow: http.HTTPFlow, step: Step) -> None:
     """The same for a flow that mitmweb shows already: some findings only the whole handshake tells."""
     annotate(flow, step)
+    show_anew([flow])
+
+
+def show_anew(flows: Sequence[http.HTTPFlow]) -> None:
+    """Let mitmweb look again at flows that it shows already."""
     view: Any = getattr(getattr(ctx, "master", None), "view", None)
     if view is not None:
-        view.update([flow])
+        view.update(flows)
 
 
 def comment(step: Step, worst: list[Finding]) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote_plus
 
 from oauthtap import jsontext
 from oauthtap.names.origins import Origins
-from oauthtap.wire import BLOCKS, Message, Pairs
+from oauthtap.wire import BLOCKS, Message, Pairs, Response
 
 Kind = Literal["resource-metadata", "server-metadata", "registration", "token", "mcp", "other"]
 
@@ -42,6 +42,15 @@ def headers(lines: Pairs, origins: Origins, host: str) -> Pairs:
     if not _leads(lines):
         return lines
     return tuple((name, _header(name.lower(), value, origins, host)) for name, value in lines if not _leads_past(name))
+
+
+def stays(answer: Response) -> bool:
+    """Nothing in this answer to an MCP request has a local name."""
+    return not _leads(answer.headers) and not _may_challenge(answer.body or "")
+
+
+def _may_challenge(text: str) -> bool:
+    return _CHALLENGE_KEY in text.replace("\\/", "/")
 
 
 def headers_of_changed(lines: Pairs, *, metadata: bool) -> Pairs:
@@ -100,7 +109,7 @@ def body(text: str, kind: Kind, origins: Origins, host: str) -> str:
     if kind == "other" or not text:
         return text
     if kind == "mcp":
-        return _tool_challenges(text, origins, host) if _CHALLENGE_KEY in text.replace("\\/", "/") else text
+        return _tool_challenges(text, origins, host) if _may_challenge(text) else text
     gone = _impossible(text) if kind.endswith("metadata") else set()
     return jsontext.change(
         text,

@@ -11,27 +11,30 @@ PAUSE, AT_ONCE = 0.02, 64
 
 
 class Batch[T]:
-    """Does the first thing at once; those within `PAUSE` of it together, as one call costs less than many.
+    """Does a thing as soon as the event loop comes round; those within `PAUSE` of it together, as one call costs less
+    than many, and many things are done faster one after the other than each in between others.
 
-    `do` must not raise: it may be called by the event loop. Where none runs, nothing waits.
+    `do` must not raise: the event loop calls it. Where none runs, nothing waits. `at_once`: no more wait than these.
     """
 
-    def __init__(self, do: Callable[[list[T]], None]) -> None:
-        self._do = do
+    def __init__(self, do: Callable[[list[T]], None], at_once: int = AT_ONCE) -> None:
+        self._do, self._at_once = do, at_once
         self._waiting: list[T] = []
         self._done = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, thing: T) -> None:
-        """Do it now or soon."""
+        """Do it soon."""
         self._waiting.append(thing)
-        if len(self._waiting) >= AT_ONCE or time.monotonic() - self._done >= PAUSE:
+        if len(self._waiting) >= self._at_once:
             self.flush()
         elif self._timer is None:
             try:
-                self._timer = asyncio.get_running_loop().call_later(PAUSE, self.flush)
+                loop = asyncio.get_running_loop()
             except RuntimeError:
                 self.flush()
+            else:
+                self._timer = loop.call_later(self._done + PAUSE - time.monotonic(), self.flush)
 
     def flush(self) -> None:
         """Do what waits."""
