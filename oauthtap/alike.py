@@ -21,7 +21,7 @@ from math import isnan, nan
 from typing import NamedTuple
 
 from oauthtap.stages import Mcp, McpRequest, Stage, Unseen
-from oauthtap.wire import BLOCKS, Exchange, Pairs, Request
+from oauthtap.wire import BLOCKS, Exchange, Pairs
 
 _EDGE, _NEWEST, _AT_ONCE = 5, 10, 10
 """How many stay beside each interruption, how many of the newest, and how many go together."""
@@ -110,9 +110,9 @@ class Alike:
         sure = kind is not None and kind.since_news == self._news and kind.sound >= _SURE
         return stage if sure else None
 
-    def expects(self, request: Request) -> bool:
-        """There were requests like this one, and no rule had anything to say of them. The answer is not known yet."""
-        return (request.url, _told(request.headers)) in self._places
+    def expects(self, url: str, headers: Pairs) -> bool:
+        """There were requests with this URL and these header lines, and no rule had anything to say of them."""
+        return (url, _told(headers)) in self._places
 
     def add(self, stages: tuple[Stage, ...], *, said: Hashable = ()) -> list[LetGo]:
         """Look at one more exchange; gives those that may go now. `said`: what rules had to say of it, if anything."""

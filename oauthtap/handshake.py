@@ -35,7 +35,7 @@ from oauthtap.stages import (
     text,
     texts,
 )
-from oauthtap.wire import Exchange, Request
+from oauthtap.wire import Exchange, Pairs
 
 
 @dataclass(frozen=True)
@@ -194,9 +194,9 @@ class Handshake:
         """What an exchange is that tells nothing new: one more MCP request like all those before; None for others."""
         return self._alike.again(exchange)
 
-    def expects(self, request: Request) -> bool:
+    def expects(self, url: str, headers: Pairs) -> bool:
         """There were requests like this one, and no rule had anything to say of them."""
-        return self._alike.expects(request)
+        return self._alike.expects(url, headers)
 
     def then(self, stages: tuple[Stage, ...], *, said: Hashable = (), again: bool = False) -> tuple[int, ...]:
         """Remember the stages of one exchange and what they teach.

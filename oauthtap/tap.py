@@ -120,7 +120,7 @@ class Tap:
         `repair`: lays the fixes that are on over the answer, once it has been judged as it came.
         """
         if not exchange.id:
-            exchange = exchange.with_(id=self._fed + 1)
+            exchange = exchange.with_(id=self.coming)
         if self.keeps_secrets:
             return self._fed_and_kept(exchange, repair)
         return self._feed(exchange, repair)
@@ -149,14 +149,16 @@ class Tap:
             step = next(known for known in reversed(self.steps) if known.exchange.id == struck.id)
         return step
 
+    @property
+    def coming(self) -> int:
+        """The number of the exchange that is fed next, where it has none yet."""
+        return self._fed + 1
+
     def expects(self, request: Request) -> bool:
         """There were requests like this one, as it came, and no rule had anything to say of them: to everything but
         their own report it is all one when it is judged."""
         headers = self.redactor.settled(request.headers)
-        if headers is None:
-            return False
-        struck = request if headers is request.headers else request.with_headers(headers)
-        return any(handshake.expects(struck) for handshake in self.handshakes)
+        return headers is not None and any(known.expects(request.url, headers) for known in self.handshakes)
 
     def judged(self, struck: Exchange, repair: Repair | None = None) -> Step:
         """Judge one exchange that is numbered and struck, and remember it."""

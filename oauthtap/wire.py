@@ -253,6 +253,8 @@ def _by_name(headers: Pairs) -> dict[str, tuple[str, ...]]:
 
 
 def _pairs(text: str) -> Pairs:
+    if not text:
+        return ()
     try:
         return tuple(parse_qsl(text, keep_blank_values=True, max_num_fields=1000))
     except ValueError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import partial
+from functools import lru_cache, partial
 
 from mitmproxy import http
 from mitmproxy.net.http.status_codes import RESPONSES
@@ -72,11 +72,9 @@ class TapAddon:
             del flow.request.headers[name]
         self._passages[flow.id] = (Passage(upstream, host), flow)
         if upstream:
-            parts = urls.split(upstream)
-            assert parts is not None
-            flow.request.authority, flow.request.scheme = "", parts.scheme
-            flow.request.data.host = parts.hostname or ""
-            flow.request.data.port = parts.port or (443 if parts.scheme == "https" else 80)
+            sent = flow.request.data
+            sent.authority = b""
+            sent.scheme, sent.host, sent.port = _place(upstream)
             # Also of a request that goes no further, mitmweb shows the name that Host has.
             renamed = rename_requests.headers(translate.lines(flow.request), self.origins, upstream)
             translate.put_headers(flow.request, renamed)
@@ -106,7 +104,7 @@ class TapAddon:
             kind = kind_of(passage.step) if passage.step else "other"
             flow.response = translate.made(self._renamed(kind, passage, answer))
             return
-        self._observer.tell(unrenamable.in_request(came))
+        self._observer.tell(unrenamable.in_request(passage.meant))
         authorization = not _is_rpc(passage.meant) and is_authorization(passage.meant)
         if authorization and (sentence := self.relay.said_of(passage.meant.parts.query)):
             self._observer.note(sentence)
@@ -117,7 +115,7 @@ class TapAddon:
         translate.put_request(flow, came, sent, passage.upstream)
         if "text/event-stream" in (sent.header("accept") or ""):
             # A compressed stream could neither be read nor be renamed while it passes.
-            flow.request.headers["accept-encoding"] = "identity"
+            translate.ask_unpacked(flow.request)
 
     def _with_our_callback(self, passage: Passage, asked: Request) -> Request:
         """The same request with our redirect URI in it, where the callback is relayed."""
@@ -293,6 +291,14 @@ class TapAddon:
                 self._observer.finished(flow, passage)
         self._passages.clear()
         self._observer.judge_waiting()
+
+
+@lru_cache
+def _place(origin: str) -> tuple[bytes, str, int]:
+    """Scheme, host and port of an origin."""
+    parts = urls.split(origin)
+    assert parts is not None
+    return parts.scheme.encode(), parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def _is_rpc(asked: Request) -> bool:

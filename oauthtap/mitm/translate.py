@@ -93,11 +93,18 @@ def streamed(flow: http.HTTPFlow, headers: Pairs, copy: Copy, *, ended: bool) ->
 
 
 def exchange(
-    flow: http.HTTPFlow, meant: Request, response: Response | None, *, took: float | None, error: str | None = None
+    flow: http.HTTPFlow,
+    meant: Request,
+    response: Response | None,
+    *,
+    number: int = 0,
+    took: float | None,
+    error: str | None = None,
 ) -> Exchange:
     """The exchange to be judged; every text in it is proper Unicode."""
     begun = flow.request.timestamp_start
     return Exchange.of(
+        id=number,
         request=_clean(meant),
         response=_clean(response) if response else None,
         error=error,
@@ -124,7 +131,7 @@ def actor_of(request: Request) -> Actor:
 
 def put_request(flow: http.HTTPFlow, before: Request, after: Request, upstream: str) -> None:
     """Make the flow's request what `after` says, touching only what differs from `before`."""
-    flow.request.path = after.url[len(upstream) :]
+    flow.request.data.path = after.url[len(upstream) :].encode("utf-8", "surrogateescape")
     if after.headers != before.headers:
         flow.request.headers = _headers(after.headers)
     if after.body != before.body:
@@ -133,7 +140,19 @@ def put_request(flow: http.HTTPFlow, before: Request, after: Request, upstream: 
 
 def put_headers(message: http.Message, pairs: Pairs) -> None:
     """Give the message these header lines."""
-    message.headers = _headers(pairs)
+    message.data.headers = _headers(pairs)
+
+
+def ask_unpacked(request: http.Request) -> None:
+    """Let the server send its answer as it is, and not compressed."""
+    request.data.headers.fields = _unpacked(request.data.headers.fields)
+
+
+@lru_cache(maxsize=BLOCKS)
+def _unpacked(fields: Fields) -> Fields:
+    headers = http.Headers(fields)
+    headers["accept-encoding"] = "identity"
+    return headers.fields
 
 
 def put_response(flow: http.HTTPFlow, before: Response, after: Response) -> None:

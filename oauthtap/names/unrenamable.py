@@ -50,7 +50,9 @@ def in_request(asked: Request) -> Iterator[Limit]:
     """What in a request of the client is signed over local URLs."""
     if asked.header("dpop") is not None:
         yield _DPOP
-    named = {name for name, _ in (*asked.query, *asked.form)}
+    if not (given := (*asked.query, *asked.form)):
+        return
+    named = {name for name, _ in given}
     if "client_assertion" in named:
         yield _ASSERTION
     if "request" in named and "client_id" in named:
