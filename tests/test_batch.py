@@ -17,12 +17,17 @@ async def added(things: int, wait: float = 0.0) -> tuple[list[list[int]], Batch[
     return done, batch
 
 
-def test_the_first_is_done_at_once_and_the_next_ones_together() -> None:
+def test_the_first_are_done_as_soon_as_the_loop_comes_round_and_the_next_ones_together() -> None:
     async def run() -> None:
-        done, _ = await added(4)
-        assert done == [[0]]
+        done, batch = await added(2)
+        assert done == []
+        await asyncio.sleep(PAUSE / 4)
+        assert done == [[0, 1]]
+        for thing in (2, 3):
+            batch.add(thing)
+        assert done == [[0, 1]]
         await asyncio.sleep(3 * PAUSE)
-        assert done == [[0], [1, 2, 3]]
+        assert done == [[0, 1], [2, 3]]
 
     asyncio.run(run())
 
@@ -34,7 +39,7 @@ def test_what_comes_after_a_pause_waits_for_nobody() -> None:
 
 def test_no_more_wait_than_are_done_at_once() -> None:
     done, batch = asyncio.run(added(AT_ONCE + 10))
-    assert [len(one) for one in done] == [1, AT_ONCE]
+    assert [len(one) for one in done] == [AT_ONCE]
     batch.flush()
     assert [thing for one in done for thing in one] == list(range(AT_ONCE + 10))
 

@@ -108,6 +108,11 @@ class Notebook:
             self.never_in_the_way(partial(record, *carried))
         self.never_in_the_way(partial(self._writer.add_flow, b"".join(records)))
 
+    def flush(self) -> None:
+        """Write what waits to be written."""
+        self._exchanges.flush()
+        self._flow_records.flush()
+
     def take(self, exchange: Exchange, tell: Callable[[Step], None]) -> None:
         """An exchange that did not pass the proxy: judged and written like every other. `tell` gets its step."""
         from oauthtap.mitm import flowfile
@@ -131,8 +136,7 @@ class Notebook:
         from oauthtap.render import FORMATS  # every format there is: only when needed
         from oauthtap.render.har import comments
 
-        self._exchanges.flush()
-        self._flow_records.flush()
+        self.flush()
         report = self.tap.report(now=now, today=date.today())
         exchanges = tuple(step.exchange for step in self.tap.steps)
         # Swept once more: a secret may have been learned after it was said.

@@ -172,6 +172,7 @@ class Sitting:
         self._lines.add(step)
 
     def _narrate(self, steps: list[Step]) -> None:
+        self.notebook.flush()  # what is told is written: somebody may kill us at its sight
         self.notebook.never_in_the_way(partial(self.narrator.steps, steps))
 
     def on_flow(self, flow: Any, step: Step) -> None:
