@@ -100,7 +100,7 @@ class Alike:
     def again(self, exchange: Exchange) -> McpRequest | None:
         """What an exchange is that tells rules nothing new, but for those that are asked each time; None for others."""
         request = exchange.request
-        known = self._places.get((request.url, _told(request.headers)))
+        known = self._places.get((request.url, told(request.headers)))
         if known is None or not exchange.ok or exchange.id <= self._newest:
             return None
         stage = McpRequest(exchange, known.certainty, known.because)
@@ -112,7 +112,7 @@ class Alike:
 
     def expects(self, url: str, headers: Pairs) -> bool:
         """There were requests with this URL and these header lines, and no rule had anything to say of them."""
-        return (url, _told(headers)) in self._places
+        return (url, told(headers)) in self._places
 
     def add(self, stages: tuple[Stage, ...], *, said: Hashable = ()) -> list[LetGo]:
         """Look at one more exchange; gives those that may go now. `said`: what rules had to say of it, if anything."""
@@ -130,7 +130,7 @@ class Alike:
         kind = known or self._kinds.setdefault((mark, said), _Kind(stages))
         kind.sound, kind.since_news = (kind.sound + 1 if kind.since_news == self._news else 1), self._news
         if kind.sound == _SURE and type(stages[0]) is McpRequest and stages[0].bearer is not None:
-            self._places[stages[0].request.url, _told(stages[0].request.headers)] = stages[0]
+            self._places[stages[0].request.url, told(stages[0].request.headers)] = stages[0]
         kind.seen += 1
         if kind.seen <= _EDGE and (said or not stages[0].ok):  # not yet what this session is like
             self._interrupted()
@@ -175,7 +175,7 @@ def _kind_of(stages: tuple[Stage, ...]) -> Hashable | None:
     message = (stage.method, stage.version, tuple(stage.meta), reply.get("id") == stage.message.get("id"))
     asked = (tuple(stage.message), tuple(stage.params))
     said = (tuple(reply), tuple(result) if isinstance(result, dict) else type(result))
-    lines = (_told(request.headers), _told(response.headers))
+    lines = (told(request.headers), told(response.headers))
     # Of a failure rules read the words.
     words = _words(response.body or "", stage.message.get("id")) if failed else ""
     kinds = tuple(map(type, stages))
@@ -188,5 +188,6 @@ def _words(body: str, number: object) -> str:
 
 
 @lru_cache(maxsize=BLOCKS)
-def _told(headers: Pairs) -> Pairs:
+def told(headers: Pairs) -> Pairs:
+    """Header lines without what differs between requests of one kind."""
     return tuple((name, "" if name in _UNTOLD else value) for name, value in ((n.lower(), v) for n, v in headers))

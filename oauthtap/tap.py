@@ -14,6 +14,7 @@ from itertools import repeat
 from typing import cast
 
 from oauthtap import rules
+from oauthtap.alike import told
 from oauthtap.findings import RANK, Finding, Problem, Severity, finding
 from oauthtap.handshake import Handshake
 from oauthtap.profiles import Profile
@@ -27,8 +28,10 @@ from oauthtap.stages import STAGES, Because, Certainty, ResourceMetadata, Server
 from oauthtap.together.callers import Callers
 from oauthtap.together.several import Several
 from oauthtap.urls import origin
-from oauthtap.wire import Exchange, Request
+from oauthtap.wire import Exchange, Pairs, Request
 
+_EXPECTED = 256
+"""How many kinds of requests are kept in mind as having come often."""
 _CRASHED = practice("oauthtap", "https://modelcontextprotocol.io/specification")
 
 
@@ -104,6 +107,8 @@ class Tap:
         self.said: dict[int, tuple[Finding, ...]] = {}
         """What was found in exchanges that are not among the steps any more, by their numbers."""
         self._fed = 0
+        self._expected: set[tuple[str, Pairs]] = set()
+        """URL and header lines, secrets and all, of requests that have come often."""
         self.attempts = Attempts(self.handshake)
         self._gone: tuple[int, ...] = ()
         self._callers = Callers()
@@ -144,6 +149,7 @@ class Tap:
         step = (
             self._judged_apart(self._several, struck, client, repair) if self._several else self.judged(struck, repair)
         )
+        self._expect(exchange.request, struck.request)
         if self._callers.note(struck, step.stages):
             self._part()
             step = next(known for known in reversed(self.steps) if known.exchange.id == struck.id)
@@ -155,10 +161,16 @@ class Tap:
         return self._fed + 1
 
     def expects(self, request: Request) -> bool:
-        """There were requests like this one, as it came, and no rule had anything to say of them: to everything but
-        their own report it is all one when it is judged."""
-        headers = self.redactor.settled(request.headers)
-        return headers is not None and any(known.expects(request.url, headers) for known in self.handshakes)
+        """There were ten requests like this one, as it came, and no rule had anything to say of them: to all that is
+        still to come it is all one when it is judged."""
+        return (request.url, told(request.headers)) in self._expected
+
+    def _expect(self, came: Request, struck: Request) -> None:
+        like = (came.url, told(came.headers))
+        if like not in self._expected and any(one.expects(struck.url, struck.headers) for one in self.handshakes):
+            if len(self._expected) >= _EXPECTED:
+                self._expected.clear()
+            self._expected.add(like)
 
     def judged(self, struck: Exchange, repair: Repair | None = None) -> Step:
         """Judge one exchange that is numbered and struck, and remember it."""

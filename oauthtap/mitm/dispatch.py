@@ -125,11 +125,12 @@ class TableOfHooks(AddonManager):
         if not self._table:
             self._nesting = [addon for addon in self.chain if hasattr(addon, "addons")]
         # A script that mitmproxy reloads comes and goes without telling the manager.
-        if any(addon.addons for addon in self._nesting):
-            return self._look_up(name)
-        if name not in self._table:
-            self._table[name] = self._look_up(name)
-        return self._table[name]
+        for addon in self._nesting:
+            if addon.addons:
+                return self._look_up(name)
+        if (known := self._table.get(name)) is None:
+            self._table[name] = known = self._look_up(name)
+        return known
 
     def _look_up(self, name: str) -> Handlers:
         found = []

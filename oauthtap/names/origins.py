@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from oauthtap import urls
 
@@ -123,6 +124,7 @@ def local_origin(port: int, host: str = "localhost") -> str:
     return f"http://{host}" if port == 80 else f"http://{host}:{port}"
 
 
+@lru_cache
 def host_used(header: str | None, port: int, public: str | None = None) -> str | None:
     """The name of ours that a `Host` header uses on this port; None when it is not ours (DNS rebinding).
 

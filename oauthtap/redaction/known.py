@@ -1,15 +1,15 @@
 """Secrets seen so far, and finding them again in any text, however it is encoded.
 
-Knows no place and no message. Cost does not grow with the number of secrets: a text is
-cut into runs of token characters, and only an eight-character window that belongs to a
-secret leads to a closer look.
+Knows no place and no message. Cost does not grow with the number of secrets: where there
+are many, a text is cut into runs of token characters, and only an eight-character window
+that belongs to a secret leads to a closer look.
 """
 
 from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,6 +21,8 @@ _LONGEST, _LONGEST_AWKWARD = 20_000, 500
 """Beyond this, no real secret is looked for in any other spelling, or has no run of plain characters."""
 _CLEAN = 20_000
 """How many runs are kept in mind as holding nothing: most of a session's text comes again."""
+_FEW = 64
+"""Up to so many anchors, each is looked for by itself: a sign-in has no more than a dozen secrets, of four anchors."""
 _RUN = re.compile(r"[A-Za-z0-9_-]{8,}")
 _SIMPLE = re.compile(r"[A-Za-z0-9_.-]+")
 _ENTITIES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos", "+": "plus", "=": "equals", "/": "sol"}
@@ -118,18 +120,24 @@ class Known:
     def within(self, text: str) -> list[Needle]:
         """The needles that may be in a text, longest first."""
         found: dict[Needle, None] = {}
+        anchors = self._anchors
+        few = len(anchors) <= _FEW
+        for hit in [anchor for anchor in anchors if anchor in text] if few else self._anchors_in_runs(text):
+            found.update(dict.fromkeys(anchors[hit]))
+        if self._awkward and self._any_awkward(text):
+            found.update(dict.fromkeys(self._awkward))
+        return sorted(found, key=lambda needle: -len(needle.text))
+
+    def _anchors_in_runs(self, text: str) -> Iterator[str]:
+        """The anchors in a text, where they are too many to look for each."""
         anchors, clean = self._anchors, self._clean
         for run in set(_RUN.findall(text)) - clean:
             hits = [w for i in range(len(run) - 7) if (w := run[i : i + 8]) in anchors]
-            for hit in hits:
-                found.update(dict.fromkeys(anchors[hit]))
+            yield from hits
             if not hits:
                 clean.add(run)
         if len(clean) > _CLEAN:
             clean.clear()
-        if self._awkward and self._any_awkward(text):
-            found.update(dict.fromkeys(self._awkward))
-        return sorted(found, key=lambda needle: -len(needle.text))
 
     def _any_awkward(self, text: str) -> bool:
         """Secrets without a run of eight plain characters: one pattern for all, rebuilt when one comes in."""
