@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import cast
 from urllib.parse import urljoin
 
@@ -208,9 +209,8 @@ class Handshake:
         """
         for stage in stages:
             self.stages.append(stage)
-            for kind in type(stage).__mro__:
-                if isinstance(kind, type) and issubclass(kind, Stage):
-                    self._by_kind[kind].append(stage)
+            for kind in _kinds(type(stage)):  # type: ignore[arg-type]
+                self._by_kind[kind].append(stage)
             for taught in () if again else (stage,) if stage.shown is stage else (stage, stage.shown):
                 with suppress(Unseen):
                     self._learn(taught)
@@ -293,6 +293,12 @@ class Handshake:
             self.message_urls[urls.endpoint(absolute(named, stage.url))] = where
         if isinstance(stage, Initialize) and stage.ok:
             self._negotiated = text(stage.result.get("protocolVersion")) or self._negotiated
+
+
+@cache
+def _kinds(kind: type[Stage]) -> tuple[type[Stage], ...]:
+    """The class of a stage, and those it is derived from."""
+    return tuple(base for base in kind.__mro__ if issubclass(base, Stage))
 
 
 def absolute(reference: str, base: str) -> str:

@@ -210,7 +210,7 @@ def everywhere(value: Any, in_bytes: Callable[[bytes], bytes], in_text: Callable
 # --- written
 
 
-_SHORT = (str, bytes, int, bool, type(None))
+_SHORT = frozenset((str, bytes, int, bool, type(None)))
 _PASSING = {"id", "content", "path", "comment", EXCHANGE}
 """Members that are never, or seldom, the same again."""
 

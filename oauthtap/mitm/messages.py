@@ -9,18 +9,28 @@ asked for, and is so several times in each request: what nobody can change is no
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
 from mitmproxy import http, optmanager
+from mitmproxy.net.http import validate
 
 Fields = tuple[tuple[bytes, bytes], ...]
 _BLOCKS = 256
 _UNCHANGEABLE = (bool, int, str, type(None))
+_parse_content_length = validate.parse_content_length
 
 
 def _unchecked(self: http.MessageData) -> None:
     """In place of a check that fails only for an addon that sets a member to something of another type."""
+
+
+def _made(self: http.Headers, fields: Iterable[Iterable[bytes]] = (), **headers: str | bytes) -> None:
+    """The same with header lines: none of them is looked at."""
+    self.fields = tuple(map(tuple, fields))  # type: ignore[arg-type]
+    for name, value in headers.items():
+        self[name.replace("_", "-")] = value
 
 
 def _get_all(self: http.Headers, name: str | bytes) -> list[str]:
@@ -71,8 +81,10 @@ def _current(self: Any) -> Any:
 def install() -> None:
     """From now on messages and options are made and read so."""
     http.MessageData.__post_init__ = _unchecked  # type: ignore[method-assign]
+    http.Headers.__init__ = _made  # type: ignore[method-assign]
     http.Headers.get_all = _get_all  # type: ignore[method-assign]
     http.Headers.get = _get  # type: ignore[method-assign, assignment]
     http.Headers.__contains__ = _contains  # type: ignore[method-assign, assignment]
     http.Headers.__bytes__ = _written  # type: ignore[method-assign]
     optmanager._Option.current = _current  # type: ignore[method-assign]
+    validate.parse_content_length = lru_cache(maxsize=_BLOCKS)(_parse_content_length)
