@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oauthtap import notation
+from oauthtap.redaction import known as known_secrets
 from oauthtap.redaction.known import Known
 from oauthtap.redaction.redact import Redactor, alias_facts, claims, jose_header
 from oauthtap.wire import Exchange, Request, Response
@@ -135,16 +136,30 @@ def test_a_secret_seen_once_is_found_in_every_encoding(encoding: str, secret: st
     assert written.encode() not in redactor.sweep_bytes(echo.encode())
 
 
-@given(
-    st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=12, max_size=40),
-    st.sampled_from(sorted(ENCODINGS)),
-)
+SECRETS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=12, max_size=40)
+
+
+@given(SECRETS, st.sampled_from(sorted(ENCODINGS)))
 def test_any_secret_is_found_in_any_encoding(secret: str, encoding: str) -> None:
     known = Known()
     known.add(secret, "‹token 1›")
     written = ENCODINGS[encoding](secret)
     echo = f"<{written}>"
     assert written not in known.strike(echo, known.within(echo))
+
+
+@given(st.lists(SECRETS, min_size=1, max_size=4), st.sampled_from(sorted(ENCODINGS)), st.text(max_size=30))
+def test_many_secrets_are_found_as_few_are(secrets: list[str], encoding: str, around: str) -> None:
+    few, many = Known(), Known()
+    for number, secret in enumerate(secrets):
+        few.add(secret, f"‹{number}›")
+        many.add(secret, f"‹{number}›")
+    for number in range(known_secrets._FEW):
+        many.add(f"entirely-another-{number:04}-zq", "‹other›")
+    assert len(few._anchors) <= known_secrets._FEW < len(many._anchors)
+    text = around + ENCODINGS[encoding](secrets[0]) + around
+    assert set(few.within(text)) == set(many.within(text))
+    assert many.strike(text, many.within(text)) == few.strike(text, few.within(text))
 
 
 def test_the_answer_of_the_same_exchange_is_swept_too() -> None:
