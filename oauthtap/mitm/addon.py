@@ -172,9 +172,9 @@ class TapAddon:
         passage, _ = self._passages[flow.id]
         if passage.made or FAILED in flow.metadata:
             return None
-        passage.answered = tuple(
-            (name, restored(value, passage.swap)) for name, value in translate.lines(flow.response)
-        )
+        passage.answered = lines = translate.lines(flow.response)
+        if passage.swap:
+            passage.answered = tuple((name, restored(value, passage.swap)) for name, value in lines)
         if flow.response.is_http2 and not flow.response.reason:
             flow.response.reason = RESPONSES.get(flow.response.status_code, "")
         if passes_unbuffered(flow, repairing=self._observer.repairing):

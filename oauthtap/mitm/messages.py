@@ -18,6 +18,8 @@ from mitmproxy.net.http import validate
 
 Fields = tuple[tuple[bytes, bytes], ...]
 _BLOCKS = 256
+_READ = "_oauthtap_read"
+"""On headers: their lines, and what was read of them."""
 _UNCHANGEABLE = (bool, int, str, type(None))
 _parse_content_length = validate.parse_content_length
 
@@ -55,7 +57,11 @@ def _written(self: http.Headers) -> bytes:
 
 def _lines(headers: http.Headers, name: str | bytes) -> tuple[str, ...]:
     wanted = name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
-    return _by_name(tuple(headers.fields)).get(wanted.lower(), ())
+    read, fields = headers.__dict__.get(_READ), headers.fields
+    if read is None or read[0] is not fields:
+        read = headers.__dict__[_READ] = (fields, _by_name(tuple(fields)))
+    found: tuple[str, ...] = read[1].get(wanted.lower(), ())
+    return found
 
 
 @lru_cache(maxsize=_BLOCKS)

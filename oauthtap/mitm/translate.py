@@ -219,16 +219,22 @@ def plain_json(message: http.Message) -> str | None:
 
     None for every other.
     """
-    data, kind = message.data.content, b""
-    if not data or data.startswith(_MARKS):
+    data = message.data.content
+    if not data or data.startswith(_MARKS) or not _are_of_plain_json(message.data.headers.fields):
         return None
-    for name, value in message.data.headers.fields:
+    return data.decode("utf-8", "surrogateescape")
+
+
+@lru_cache(maxsize=BLOCKS)
+def _are_of_plain_json(fields: Fields) -> bool:
+    kind = b""
+    for name, value in fields:
         lower = name.lower()
         if lower == b"content-encoding" or (lower == b"content-type" and kind):
-            return None
+            return False
         if lower == b"content-type":
             kind = value
-    return data.decode("utf-8", "surrogateescape") if kind in _JSON else None
+    return kind in _JSON
 
 
 def unreadable(message: http.Message) -> str | None:
