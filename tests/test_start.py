@@ -22,7 +22,7 @@ import pytest
 
 from oauthtap.cli.narrator import Narrator
 from oauthtap.lazily import uncollected
-from oauthtap.mitm import growing, run
+from oauthtap.mitm import growing, run, sparing
 from oauthtap.mitm.observing import Ears
 from oauthtap.mitm.run import Ready, serve
 from oauthtap.mitm.settings import Settings, StartupError
@@ -298,27 +298,36 @@ def _name(addon: Any) -> str:
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     folder = tmp_path / "grown_by_test"
     folder.mkdir()
-    (folder / "__init__.py").write_text(
-        "import grown_by_test.one\nfrom . import two\nfrom grown_by_test import three\nimport not_there_at_all_by_test"
-        .replace("\nimport not", "\ntry:\n    import not") + "\nexcept ImportError:\n    pass\n"
-    )  # fmt: skip
-    for name in ("one", "two", "three"):
-        (folder / f"{name}.py").write_text("")
+    (folder / "__init__.py").write_text("from . import one, two\nwhole = True\n")
+    for name, text in {"one": "", "two": "", "three": "import not_there_at_all_by_test"}.items():
+        (folder / f"{name}.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     yield "grown_by_test"
     for name in [name for name in sys.modules if name.startswith("grown_by_test")]:
         del sys.modules[name]
 
 
-def test_a_module_is_imported_in_pieces(package: str) -> None:
-    assert list(growing.pieces(package, 0)) == [None]
-    assert package in sys.modules
-    assert list(growing.pieces(package, 2)) == []
+def test_a_package_that_stands_for_its_folder_alone_is_imported_in_pieces(package: str) -> None:
+    sparing._put_off(package)
+    imported = growing.pieces(package)
+    for name in ("one", "three", "two"):
+        assert f"{package}.{name}" not in sys.modules
+        next(imported)
+    assert list(imported) == [None]
+    assert {f"{package}.one", f"{package}.two"} < set(sys.modules)
+    assert "whole" not in vars(sys.modules[package])
+    assert sys.modules[package].whole
+
+
+def test_what_is_there_is_not_imported_again(package: str) -> None:
+    assert list(growing.pieces(package)) == [None]
+    assert vars(sys.modules[package])["whole"]
+    assert list(growing.pieces(package)) == []
 
 
 def test_a_module_that_is_not_there_is_said() -> None:
     with pytest.raises(ModuleNotFoundError):
-        list(growing.pieces("not_there_at_all_by_test", 1))
+        list(growing.pieces("not_there_at_all_by_test"))
 
 
 def test_the_collector_rests_while_much_is_imported_and_no_longer(package: str) -> None:

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dis
-import importlib.util
+import pkgutil
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from importlib import import_module
-from importlib.abc import InspectLoader
 from typing import Any
 
 from mitmproxy import http
@@ -25,6 +23,7 @@ from mitmproxy.master import Master
 from mitmproxy.options import Options
 
 from oauthtap.lazily import uncollected
+from oauthtap.mitm.sparing import LEFT_OUT
 
 _FIRST_WORD = 0.05
 """Seconds that somebody who has connected gets to begin with a request."""
@@ -118,53 +117,27 @@ class Meanwhile:
             now = time.monotonic()
 
 
-async def bring(master: GrowingMaster, meanwhile: Meanwhile, modules: Iterable[str], depth: int = 0) -> None:
-    """Import these modules piece by piece: a request that comes meanwhile waits for one piece, not for all.
-
-    `depth`: how far what they begin by importing is taken for a piece of its own.
-    """
+async def bring(master: GrowingMaster, meanwhile: Meanwhile, modules: Iterable[str]) -> None:
+    """Import these modules piece by piece: a request that comes meanwhile waits for one piece, not for all."""
     await meanwhile.turn()
     for name in modules:
-        for _ in pieces(name, depth):
+        for _ in pieces(name):
             await meanwhile.turn()
             if master.stopping:
                 return
 
 
-def pieces(name: str, depth: int) -> Iterator[None]:
-    """Import a module, with a pause after each module that it begins by importing, down to a depth."""
-    if name in sys.modules and not hasattr(sys.modules[name], "__getattr__"):
+def pieces(name: str) -> Iterator[None]:
+    """Import a module, with a pause behind it. Of a package that stands for its folder alone (`sparing.py`) its modules
+    come first, each with a pause behind it."""
+    known = sys.modules.get(name)
+    if known is not None and not hasattr(known, "__getattr__"):
         return
-    if depth:
-        for each in _begins_with(name):
-            with contextlib.suppress(ImportError):  # then it is not needed either, or the import of the whole tells
-                yield from pieces(each, depth - 1)
+    for each in pkgutil.iter_modules(getattr(known, "__path__", ()), f"{name}."):
+        if each.name not in LEFT_OUT:
+            with contextlib.suppress(ImportError), uncollected():  # then it is not needed, or the whole tells
+                import_module(each.name)
+            yield
     with uncollected():
         import_module(name)
     yield
-
-
-def _begins_with(name: str) -> Sequence[str]:
-    """The modules that a module imports before anything depends on anything. None where that cannot be told."""
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        return ()
-    code = spec.loader.get_code(name) if spec and isinstance(spec.loader, InspectLoader) else None
-    if spec is None or code is None:
-        return ()
-    within = name if spec.submodule_search_locations else spec.parent
-    found: list[str] = []
-    constants: list[Any] = [0, None]
-    package = ""
-    for step in dis.get_instructions(code):
-        if step.opname.startswith("POP_JUMP"):
-            break
-        if step.opname == "LOAD_CONST":
-            constants = [constants[-1], step.argval]
-        elif step.opname == "IMPORT_NAME":  # how many folders up, and what is wanted of it, are put before it
-            package = importlib.util.resolve_name("." * constants[0] + str(step.argval), within)
-            found.append(package)
-        elif step.opname == "IMPORT_FROM" and hasattr(sys.modules.get(package), "__path__"):
-            found.append(f"{package}.{step.argval}")
-    return found

@@ -29,8 +29,8 @@ from oauthtap.names.relay import Relay
 from oauthtap.repair.mending import Fixes
 from oauthtap.tap import Tap
 
-WEB = ("mitmproxy.addons", "mitmproxy.contentviews", "mitmproxy.tools.web.app", "oauthtap.mitm.web",
-       "oauthtap.mitm.live", "oauthtap.mitm.view")  # fmt: skip
+WEB = ("mitmproxy.addons", "mitmproxy.contentviews", "tornado.netutil", "tornado.web", "mitmproxy.tools.web.app",
+       "oauthtap.mitm.web", "oauthtap.mitm.live", "oauthtap.mitm.view")  # fmt: skip
 """What the web interface is made of, with all that these import."""
 
 
@@ -119,7 +119,7 @@ def grow(master: GrowingMaster, settings: Settings, tap: Tap, on_ready: Callable
     master.addons.add(meanwhile)
 
     async def interface() -> None:
-        await bring(master, meanwhile, WEB, depth=2)
+        await bring(master, meanwhile, WEB)
         if not master.stopping:
             from oauthtap.mitm.web import take_over
 

@@ -24,6 +24,8 @@ _NEEDED = (
     ("update_alt_svc", "UpdateAltSvc"),
 )
 """Module and class, in mitmproxy's order. The others wait for options and commands that are given in mitmweb only."""
+LEFT_OUT = (f"{_ADDONS}.onboardingapp",)
+"""What nobody behind us needs: the pages themselves."""
 
 
 def spare() -> None:
