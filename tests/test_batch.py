@@ -37,11 +37,20 @@ def test_what_comes_after_a_pause_waits_for_nobody() -> None:
     assert done == [[0], [1], [2]]
 
 
-def test_no_more_wait_than_are_done_at_once() -> None:
-    done, batch = asyncio.run(added(AT_ONCE + 10))
-    assert [len(one) for one in done] == [AT_ONCE]
-    batch.flush()
-    assert [thing for one in done for thing in one] == list(range(AT_ONCE + 10))
+def test_when_there_are_enough_they_wait_no_longer() -> None:
+    async def run() -> None:
+        done, batch = await added(1)
+        await asyncio.sleep(PAUSE / 4)
+        for thing in range(1, AT_ONCE + 1):
+            batch.add(thing)
+            assert done == [[0]]
+        batch.add(AT_ONCE + 1)
+        assert done == [[0]]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert done == [[0], list(range(1, AT_ONCE + 2))]
+
+    asyncio.run(run())
 
 
 def test_without_a_loop_nothing_waits() -> None:

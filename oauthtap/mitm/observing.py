@@ -25,7 +25,7 @@ from oauthtap.tap import Step, Tap
 from oauthtap.wire import Exchange, Request, Response
 
 _TOGETHER = 16
-"""How many are judged without a pause: other traffic waits meanwhile."""
+"""How many are judged without a pause: all that passes waits meanwhile."""
 
 
 @dataclasses.dataclass
@@ -110,11 +110,11 @@ class Observer:
     def _judge_together(self, passed: list[tuple[http.HTTPFlow, Passage, Response]]) -> None:
         for flow, passage, response in passed:
             with safecall():
-                self.judge(
-                    flow, passage, response, error=translate.unreadable(flow.response) if flow.response else None
-                )
+                error = translate.unreadable(flow.response) if flow.response else None
+                self.judge(flow, passage, response, error=error)
                 self.finished(flow, passage)
-        show_anew([flow for flow, _, _ in passed])
+        with safecall():
+            show_anew([flow for flow, _, _ in passed])
 
     # --- what is changed
 
