@@ -71,7 +71,7 @@ async def test_the_answer_does_not_wait_and_every_exchange_is_judged_in_order(lo
         before = numbers(tap)
         assert before == list(range(len(before)))
         assert 10 <= len(before) < MANY
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1)
         await tap.ended()
         assert numbers(tap) == list(range(MANY))
         assert [exchange.id for exchange in tap.exchanges] == list(range(1, MANY + 1))
@@ -79,7 +79,7 @@ async def test_the_answer_does_not_wait_and_every_exchange_is_judged_in_order(lo
         assert len(tap.flows) == MANY
         assert {flow.comment for flow in tap.flows} == {"ok · mcp-request"}
         late = tap.exchanges[len(before) :]
-        assert all(exchange.took is not None and exchange.took < 0.3 for exchange in late)
+        assert all(exchange.took is not None and exchange.took < 1 for exchange in late)
 
 
 async def test_nothing_that_comes_later_is_judged_before(long_pause: None) -> None:
