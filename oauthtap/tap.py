@@ -6,25 +6,20 @@ and the same handshake gives the same report live and from any saved file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import cached_property
-from itertools import repeat
-from typing import cast
 
-from oauthtap import rules
 from oauthtap.alike import told
-from oauthtap.findings import RANK, Finding, Problem, Severity, finding
+from oauthtap.findings import RANK, Finding
 from oauthtap.handshake import Handshake
+from oauthtap.judging import Judge
 from oauthtap.profiles import Profile
 from oauthtap.recognize import recognize
 from oauthtap.redaction.redact import Redactor
 from oauthtap.repair.attempts import Attempts
-from oauthtap.report import NotChecked, Report, build
-from oauthtap.rules import Rule
-from oauthtap.specs import practice
-from oauthtap.stages import STAGES, Because, Certainty, ResourceMetadata, ServerMetadata, Stage, Unseen
+from oauthtap.report import Report, build
+from oauthtap.stages import Because, ResourceMetadata, ServerMetadata, Stage, Unseen
 from oauthtap.together.callers import Callers
 from oauthtap.together.several import Several
 from oauthtap.urls import origin
@@ -32,7 +27,6 @@ from oauthtap.wire import Exchange, Pairs, Request
 
 _EXPECTED = 256
 """How many kinds of requests are kept in mind as having come often."""
-_CRASHED = practice("oauthtap", "https://modelcontextprotocol.io/specification")
 
 
 @dataclass(frozen=True)
@@ -102,8 +96,7 @@ class Tap:
         # The URL itself may hold an API key.
         self.resource = self.redactor.strike_url(self.resource) if self.resource else self.resource
         self.handshake = Handshake(self.resource, self.revision)
-        self._not_checked: dict[str, str] = {}
-        self._checked: set[str] = set()
+        self._judge = Judge(self.handshake, ours=self.goal is not None)
         self.said: dict[int, tuple[Finding, ...]] = {}
         """What was found in exchanges that are not among the steps any more, by their numbers."""
         self._fed = 0
@@ -113,11 +106,6 @@ class Tap:
         self._gone: tuple[int, ...] = ()
         self._callers = Callers()
         self._several: Several | None = None
-
-    @cached_property
-    def _rules(self) -> dict[object, tuple[Rule, ...]]:
-        """Loaded when the first exchange is judged: a tap listens before it has read its rules."""
-        return _by_subject(rules.load().values())
 
     def feed(self, exchange: Exchange, repair: Repair | None = None) -> Step:
         """Judge one exchange. Numbers it when it has no number yet. Never raises for what is in it.
@@ -179,7 +167,7 @@ class Tap:
         again = self.handshake.again(struck) if repair is None else None
         stages = (again,) if again else recognize(struck, self.handshake)
         self.handshake.announce(stages)
-        found = self._judge(stages, again=again is not None)
+        found = self._judge.of(stages, again=again is not None)
         if repair is not None and (repaired := repair(Step(struck, stages, found))) is not None:
             struck = self.redactor.strike(repaired)
             stages = tuple(replace(stage, exchange=struck) for stage in stages)
@@ -197,7 +185,7 @@ class Tap:
 
     def _cured(self, exchange: Exchange, found: tuple[Finding, ...]) -> tuple[Finding, ...]:
         """The findings, each with the fixes that took it away: what is left is found with them as well."""
-        left = {finding.rule for finding in self._judge(recognize(exchange.patched, self.handshake))}
+        left = {finding.rule for finding in self._judge.of(recognize(exchange.patched, self.handshake))}
         return tuple(
             one if one.rule in left else one.model_copy(update={"cured_by": exchange.patched_by}) for one in found
         )
@@ -231,77 +219,6 @@ class Tap:
             self._judged_apart(self._several, step.exchange, self._callers.client(step.exchange))
         self._several.take_over(known)
 
-    def _judge(self, stages: tuple[Stage, ...], *, again: bool = False) -> tuple[Finding, ...]:
-        """`again`: rules know all there is to know of it, but for those that are asked each time."""
-        found: list[Finding] = []
-        for rule, stage in self._asked(stages, again):
-            found += self._run(rule, stage)
-        return tuple(found)
-
-    def _asked(self, stages: tuple[Stage, ...], again: bool) -> Iterator[tuple[Rule, Stage]]:
-        """Each rule that may have something to say of an exchange, once, with the first stage it is about."""
-        true, revision = rules.facts(stages[0].exchange), self.handshake.revision
-        if len(stages) == 1:
-            yield from zip(self._rules_for(type(stages[0]), revision, true, again), repeat(stages[0]))
-            return
-        done: set[str] = set()
-        for stage in stages:
-            for rule in self._rules_for(type(stage), revision, true):
-                if rule.id not in done:
-                    done.add(rule.id)
-                    yield rule, stage
-
-    def _rules_for(
-        self, kind: type[Stage], revision: str, true: tuple[rules.Fact, ...], again: bool = False
-    ) -> tuple[Rule, ...]:
-        key = (kind, revision, true, again)
-        if (known := self._rules.get(key)) is None:
-            every = (rule for base in kind.__mro__ for rule in self._rules.get((base,), ()))
-            found = {rule.id: rule for rule in every if rule.applies_to(revision)}
-            asked = (rule for rule in found.values() if rule.needs is None or rule.needs in true)
-            self._rules[key] = known = tuple(rule for rule in asked if rule.each_time or not again)
-            # The others were looked at: what they need was not there.
-            self._checked |= {rule.id for rule in found.values() if rule.needs is not None and rule.needs not in true}
-        return known
-
-    def _run(self, rule: Rule, subject: Stage | Handshake) -> Iterable[Finding]:
-        stage = None if subject is self.handshake else cast(Stage, subject)
-        try:
-            problems = list(rule.check(subject, self.handshake) if stage else rule.check(subject))
-        except Unseen as unseen:
-            self._not_checked.setdefault(rule.id, str(unseen))
-            return ()
-        except Exception as crash:  # the debugger must never be the bug
-            self._checked.add(rule.id)
-            return (_crashed(rule, crash, stage),)
-        self._checked.add(rule.id)
-        return self._findings(rule, stage, problems) if problems else ()
-
-    def _findings(self, rule: Rule, stage: Stage | None, problems: list[Problem]) -> Iterator[Finding]:
-        certainty: Certainty = stage.certainty if stage else "likely"
-        for problem in problems:
-            yield finding(
-                problem,
-                rule=rule.id,
-                title=rule.title,
-                requirement=rule.requirement,
-                who=rule.who,
-                severity="note" if self._our_own(rule) else _capped(problem.severity or rule.severity, certainty),
-                fix=rule.repair,
-                stage=self._stage_of(problem, stage),
-                exchange=stage.exchange.id if stage else None,
-            )
-
-    def _our_own(self, rule: Rule) -> bool:
-        """Something that our own walk did because of a defect: the defect is the news."""
-        return self.goal is not None and rule.who == "client" and rule.symptom
-
-    def _stage_of(self, problem: Problem, stage: Stage | None) -> str:
-        if stage is not None:
-            return stage.slug
-        stages = self.handshake.of(problem.exchange or 0)
-        return stages[0].slug if stages else "any"
-
     def report(self, now: float | None = None, today: date | None = None, *, story: bool = True) -> Report:
         """The report so far.
 
@@ -317,7 +234,7 @@ class Tap:
         self.handshake.over = self.goal is not None
         found = self._found()
         report = build(
-            self.handshake, found, self._unchecked(), self.attempts,
+            self.handshake, found, self._judge.not_checked(), self.attempts,
             profiles=self.profiles, client=self.client, goal=self.goal, today=today, story=story,
             secrets_kept=self.keeps_secrets,
         )  # fmt: skip
@@ -330,60 +247,8 @@ class Tap:
         return self._found()
 
     def _found(self) -> list[Finding]:
-        whole: list[Finding] = []
-        for rule in self._rules[Handshake]:
-            if rule.applies_to(self.handshake.revision):
-                whole += self._run(rule, self.handshake)
-        each = (*self.said.values(), *(step.findings for step in self.steps), whole)
+        each = (*self.said.values(), *(step.findings for step in self.steps), self._judge.whole())
         return sorted((one for findings in each for one in findings), key=lambda f: (f.exchange or 0, RANK[f.severity]))
 
     def _noted(self, report: Report) -> Report:
         return report.model_copy(update={"notes": (*report.notes, *self.notes)}) if self.notes else report
-
-    def _unchecked(self) -> list[NotChecked]:
-        """Every rule that had nothing to look at, with the reason: silence must not look like a pass."""
-        rows = []
-        for rule in rules.RULES.values():
-            if rule.id in self._checked:
-                continue
-            if not rule.applies_to(self.handshake.revision):
-                reason = f"not part of MCP {self.handshake.revision}"
-            elif rule.id in self._not_checked:
-                reason = self._not_checked[rule.id]
-            else:
-                slugs = [kind.slug for kind in STAGES if issubclass(kind, rule.subjects)]
-                reason = f"no {' or '.join(slugs)} exchange was seen"
-            rows.append(NotChecked(rule=rule.id, because=reason))
-        return rows
-
-
-def _by_subject(all_rules: object) -> dict[object, tuple[Rule, ...]]:
-    table: dict[object, tuple[Rule, ...]] = {Handshake: ()}
-    for rule in all_rules:  # type: ignore[attr-defined]
-        for kind in rule.subjects:
-            key: object = kind if kind is Handshake else (kind,)
-            table[key] = (*table.get(key, ()), rule)
-    return table
-
-
-def _capped(severity: Severity, certainty: Certainty) -> Severity:
-    """An exchange recognized by its path alone proves nothing."""
-    return "note" if certainty == "guess" else severity
-
-
-def _crashed(rule: Rule, crash: Exception, stage: Stage | None) -> Finding:
-    where = f"{type(crash).__name__} in rule {rule.id}"
-    return finding(
-        Problem(
-            message=f"oauthtap could not finish this rule ({where}); the traffic is not affected",
-            at="oauthtap",
-        ),
-        rule="internal-error",
-        title="A rule of oauthtap failed",
-        requirement=_CRASHED,
-        who="config",
-        severity="note",
-        fix="Report it with the session: the fault is oauthtap's, not the server's.",
-        stage=stage.slug if stage else "any",
-        exchange=stage.exchange.id if stage else None,
-    )

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.score import RECORDINGS
 from oauthtap import alike, notation, rules, sources
+from oauthtap.judging import Judge
 from oauthtap.render import FORMATS
 from oauthtap.report import Report
 from oauthtap.stages import McpRequest
@@ -171,8 +172,8 @@ def test_what_rules_are_not_asked_of_again_they_had_nothing_to_say_of(
 @pytest.mark.parametrize("odd", ODD)
 def test_asking_every_rule_each_time_would_tell_no_more(name: str, odd: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    ask = Tap._run
-    monkeypatch.setattr(Tap, "_run", lambda tap, rule, subject: (asked.append(1), ask(tap, rule, subject))[1])
+    ask = Judge._run
+    monkeypatch.setattr(Judge, "_run", lambda judge, rule, subject: (asked.append(1), ask(judge, rule, subject))[1])
     _, quick = judged_odd(name, odd, 40)
     few = len(asked)
     monkeypatch.setattr(alike, "_SURE", 10**9)
