@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,3 +70,21 @@ def test_a_client_that_cannot_be_installed_fails_the_test(tmp_path: Path, monkey
     with pytest.raises(pytest.fail.Exception, match=r"(?s)cannot install some-client@1.*\nno such package"):
         from_npm("some-client", "some-client@1")
     assert not list(tmp_path.rglob("installed.json"))
+
+
+def test_last_words_between_two_looks_are_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """We look, nothing is there; it speaks and ends; we look whether it has ended."""
+    done, look, blind = tmp_path / "done", select.select, [True]
+
+    def late(*arguments: Any) -> Any:
+        if not blind:
+            return look(*arguments)
+        while not done.exists():
+            time.sleep(0.01)
+        time.sleep(0.2)
+        blind.clear()
+        return [], [], []
+
+    monkeypatch.setattr("oauthtap.cli.headless.select.select", late)
+    script = f"import pathlib; print('its last words', flush=True); pathlib.Path({str(done)!r}).touch()"
+    assert python(script, tmp_path) == (0, "its last words\n")

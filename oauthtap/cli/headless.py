@@ -79,9 +79,9 @@ def run_command(
 
 def _heard(source: int, process: subprocess.Popen[bytes], over: Callable[[], bool]) -> bytes:
     """Everything the process writes until it ends, or it is over."""
-    heard = b""
+    heard, ended = b"", False
     while not over():
-        if select.select([source], [], [], _LOOK)[0]:
+        if select.select([source], [], [], 0 if ended else _LOOK)[0]:
             try:
                 chunk = os.read(source, 65536)
             except OSError:  # a pseudo-terminal says so when its other side is closed
@@ -91,8 +91,10 @@ def _heard(source: int, process: subprocess.Popen[bytes], over: Callable[[], boo
                     time.sleep(_LOOK)
                 return heard
             heard += chunk
-        elif process.poll() is not None:  # a child it left behind may hold the other side open
+        elif ended:  # a child it left behind may hold the other side open
             return heard
+        else:  # its last words may have come between the two looks: once more
+            ended = process.poll() is not None
     return heard
 
 
