@@ -113,7 +113,7 @@ class Tap:
         `repair`: lays the fixes that are on over the answer, once it has been judged as it came.
         """
         if not exchange.id:
-            exchange = exchange.with_(id=self.coming)
+            exchange = exchange.with_(id=self._fed + 1)
         if self.keeps_secrets:
             return self._fed_and_kept(exchange, repair)
         return self._feed(exchange, repair)
@@ -142,11 +142,6 @@ class Tap:
             self._part()
             step = next(known for known in reversed(self.steps) if known.exchange.id == struck.id)
         return step
-
-    @property
-    def coming(self) -> int:
-        """The number of the exchange that is fed next, where it has none yet."""
-        return self._fed + 1
 
     def expects(self, request: Request) -> bool:
         """There were ten requests like this one, as it came, and no rule had anything to say of them: to all that is

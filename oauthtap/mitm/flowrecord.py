@@ -13,7 +13,8 @@ from weakref import WeakKeyDictionary
 
 from mitmproxy import connection, http, version
 
-from oauthtap.mitm.translate import Fields, lines, plain_json
+from oauthtap.mitm.messages import Fields
+from oauthtap.mitm.translate import lines, plain_json
 from oauthtap.redaction.redact import Redactor
 from oauthtap.wire import BLOCKS, Exchange, Pairs, Request, Response
 

@@ -16,8 +16,9 @@ from typing import Any
 from mitmproxy import http, optmanager
 from mitmproxy.net.http import validate
 
+from oauthtap.wire import BLOCKS
+
 Fields = tuple[tuple[bytes, bytes], ...]
-_BLOCKS = 256
 _READ = "_oauthtap_read"
 """On headers: their lines, and what was read of them."""
 _UNCHANGEABLE = (bool, int, str, type(None))
@@ -64,7 +65,7 @@ def _lines(headers: http.Headers, name: str | bytes) -> tuple[str, ...]:
     return found
 
 
-@lru_cache(maxsize=_BLOCKS)
+@lru_cache(maxsize=BLOCKS)
 def _by_name(fields: Fields) -> dict[bytes, tuple[str, ...]]:
     # By bytes, as mitmproxy compares names: `wire` compares text, where more letters have a lower case.
     found: dict[bytes, tuple[str, ...]] = {}
@@ -73,7 +74,7 @@ def _by_name(fields: Fields) -> dict[bytes, tuple[str, ...]]:
     return found
 
 
-@lru_cache(maxsize=_BLOCKS)
+@lru_cache(maxsize=BLOCKS)
 def _block(fields: Fields) -> bytes:
     return b"".join(b"%b: %b\r\n" % line for line in fields)
 
@@ -93,4 +94,4 @@ def install() -> None:
     http.Headers.__contains__ = _contains  # type: ignore[method-assign, assignment]
     http.Headers.__bytes__ = _written  # type: ignore[method-assign]
     optmanager._Option.current = _current  # type: ignore[method-assign]
-    validate.parse_content_length = lru_cache(maxsize=_BLOCKS)(_parse_content_length)
+    validate.parse_content_length = lru_cache(maxsize=BLOCKS)(_parse_content_length)

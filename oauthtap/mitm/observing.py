@@ -69,7 +69,7 @@ class Observer:
         assert passage.meant is not None
         self._waiting.flush()
         took = _since(flow) if passage.took is None else passage.took
-        exchange = translate.exchange(flow, passage.meant, response, number=self._tap.coming, took=took, error=error)
+        exchange = translate.exchange(flow, passage.meant, response, took=took, error=error)
         if passage.host == PUBLIC:  # a tunnel's connections are the tunnel's, and tell nothing of the client
             exchange = exchange.model_copy(update={"connection": None})
         if not self._keeps(exchange):

@@ -11,6 +11,7 @@ from mitmproxy.net import encoding
 from mitmproxy.net.http.status_codes import RESPONSES
 
 from oauthtap.injections.injecting import Fault
+from oauthtap.mitm.messages import Fields
 from oauthtap.names.relay import Swap
 from oauthtap.streams import Copy, Events
 from oauthtap.tap import Step
@@ -21,7 +22,6 @@ _MARKS = (b"\x00\x00\xfe\xff", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
 """Byte order marks: they say more than any header."""
 _JSON = (b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8")
 _HALF = re.compile("[\ud800-\udfff]")
-Fields = tuple[tuple[bytes, bytes], ...]
 
 
 @dataclass
@@ -93,18 +93,11 @@ def streamed(flow: http.HTTPFlow, headers: Pairs, copy: Copy, *, ended: bool) ->
 
 
 def exchange(
-    flow: http.HTTPFlow,
-    meant: Request,
-    response: Response | None,
-    *,
-    number: int = 0,
-    took: float | None,
-    error: str | None = None,
+    flow: http.HTTPFlow, meant: Request, response: Response | None, *, took: float | None, error: str | None = None
 ) -> Exchange:
     """The exchange to be judged; every text in it is proper Unicode."""
     begun = flow.request.timestamp_start
     return Exchange.of(
-        id=number,
         request=_clean(meant),
         response=_clean(response) if response else None,
         error=error,
