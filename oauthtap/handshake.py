@@ -23,7 +23,6 @@ from oauthtap.stages import (
     Initialize,
     LegacySse,
     Mcp,
-    McpRequest,
     PushedAuthorization,
     Registration,
     ResourceMetadata,
@@ -36,7 +35,6 @@ from oauthtap.stages import (
     text,
     texts,
 )
-from oauthtap.wire import Exchange, Pairs
 
 
 @dataclass(frozen=True)
@@ -191,19 +189,10 @@ class Handshake:
             if isinstance(stage, Mcp):
                 self._announced = stage.version or self._announced
 
-    def again(self, exchange: Exchange) -> McpRequest | None:
-        """What an exchange is that tells nothing new: one more MCP request like all those before; None for others."""
-        return self._alike.again(exchange)
-
-    def expects(self, url: str, headers: Pairs) -> bool:
-        """There were requests like this one, and no rule had anything to say of them."""
-        return self._alike.expects(url, headers)
-
-    def then(self, stages: tuple[Stage, ...], *, said: Hashable = (), again: bool = False) -> tuple[int, ...]:
+    def then(self, stages: tuple[Stage, ...], *, said: Hashable = ()) -> tuple[int, ...]:
         """Remember the stages of one exchange and what they teach.
 
-        `said`: what rules had to say of it, by which it is told whether another one is like it. `again`: it is
-        one of those that tell nothing new.
+        `said`: what rules had to say of it, by which it is told whether another one is like it.
 
         Gives the ids of the exchanges that were let go of in its place.
         """
@@ -211,7 +200,7 @@ class Handshake:
             self.stages.append(stage)
             for kind in _kinds(type(stage)):  # type: ignore[arg-type]
                 self._by_kind[kind].append(stage)
-            for taught in () if again else (stage,) if stage.shown is stage else (stage, stage.shown):
+            for taught in (stage,) if stage.shown is stage else (stage, stage.shown):
                 with suppress(Unseen):
                     self._learn(taught)
         if not stages:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import repeat
 from typing import cast
@@ -24,8 +24,8 @@ class Judge:
 
     def __init__(self, handshake: Handshake, *, ours: bool = False) -> None:
         self._handshake, self._ours = handshake, ours
-        self._chosen: dict[Hashable, tuple[Rule, ...]] = {}
-        """Kind of stage, revision, facts, and whether it is one more of many alike: to the rules that are asked."""
+        self._chosen: dict[tuple[type[Stage], str], tuple[Rule, ...]] = {}
+        """Kind of stage and revision, to the rules that are asked."""
         self._not_checked: dict[str, str] = {}
         """Rules that could not see what they look at, and why."""
         self._looked_at: set[str] = set()
@@ -39,13 +39,10 @@ class Judge:
                 table[subject].append(rule)
         return table
 
-    def of(self, stages: tuple[Stage, ...], *, again: bool = False) -> tuple[Finding, ...]:
-        """What is wrong with one exchange, of which these are the stages.
-
-        `again`: rules know all there is to know of it, but for those that are asked each time.
-        """
+    def of(self, stages: tuple[Stage, ...]) -> tuple[Finding, ...]:
+        """What is wrong with one exchange, of which these are the stages."""
         found: list[Finding] = []
-        for rule, stage in self._asked(stages, again):
+        for rule, stage in self._asked(stages):
             found += self._run(rule, stage)
         return tuple(found)
 
@@ -73,30 +70,24 @@ class Judge:
             rows.append(NotChecked(rule=rule.id, because=reason))
         return rows
 
-    def _asked(self, stages: tuple[Stage, ...], again: bool) -> Iterator[tuple[Rule, Stage]]:
-        """Each rule that may have something to say of an exchange, once, with the first stage it is about."""
-        true, revision = rules.facts(stages[0].exchange), self._handshake.revision
+    def _asked(self, stages: tuple[Stage, ...]) -> Iterator[tuple[Rule, Stage]]:
+        """Each rule that is about one of the stages, once, with the first stage it is about."""
+        revision = self._handshake.revision
         if len(stages) == 1:
-            yield from zip(self._rules_for(type(stages[0]), revision, true, again), repeat(stages[0]))
+            yield from zip(self._rules_for(type(stages[0]), revision), repeat(stages[0]))
             return
         done: set[str] = set()
         for stage in stages:
-            for rule in self._rules_for(type(stage), revision, true):
+            for rule in self._rules_for(type(stage), revision):
                 if rule.id not in done:
                     done.add(rule.id)
                     yield rule, stage
 
-    def _rules_for(
-        self, kind: type[Stage], revision: str, true: tuple[rules.Fact, ...], again: bool = False
-    ) -> tuple[Rule, ...]:
-        key = (kind, revision, true, again)
-        if (known := self._chosen.get(key)) is None:
+    def _rules_for(self, kind: type[Stage], revision: str) -> tuple[Rule, ...]:
+        if (known := self._chosen.get((kind, revision))) is None:
             every = (rule for base in kind.__mro__ for rule in self._rules[base])
             found = {rule.id: rule for rule in every if rule.applies_to(revision)}
-            asked = (rule for rule in found.values() if rule.needs is None or rule.needs in true)
-            self._chosen[key] = known = tuple(rule for rule in asked if rule.each_time or not again)
-            # The others were looked at: what they need was not there.
-            self._looked_at |= {rule.id for rule in found.values() if rule.needs is not None and rule.needs not in true}
+            self._chosen[kind, revision] = known = tuple(found.values())
         return known
 
     def _run(self, rule: Rule, subject: Stage | Handshake) -> Iterable[Finding]:

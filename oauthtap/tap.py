@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from oauthtap.alike import told
 from oauthtap.findings import RANK, Finding
 from oauthtap.handshake import Handshake
 from oauthtap.judging import Judge
@@ -23,10 +22,7 @@ from oauthtap.stages import Because, ResourceMetadata, ServerMetadata, Stage, Un
 from oauthtap.together.callers import Callers
 from oauthtap.together.several import Several
 from oauthtap.urls import origin
-from oauthtap.wire import Exchange, Pairs, Request
-
-_EXPECTED = 256
-"""How many kinds of requests are kept in mind as having come often."""
+from oauthtap.wire import Exchange
 
 
 @dataclass(frozen=True)
@@ -100,8 +96,6 @@ class Tap:
         self.said: dict[int, tuple[Finding, ...]] = {}
         """What was found in exchanges that are not among the steps any more, by their numbers."""
         self._fed = 0
-        self._expected: set[tuple[str, Pairs]] = set()
-        """URL and header lines, secrets and all, of requests that have come often."""
         self.attempts = Attempts(self.handshake)
         self._gone: tuple[int, ...] = ()
         self._callers = Callers()
@@ -137,39 +131,25 @@ class Tap:
         step = (
             self._judged_apart(self._several, struck, client, repair) if self._several else self.judged(struck, repair)
         )
-        self._expect(exchange.request, struck.request)
         if self._callers.note(struck, step.stages):
             self._part()
             step = next(known for known in reversed(self.steps) if known.exchange.id == struck.id)
         return step
 
-    def expects(self, request: Request) -> bool:
-        """There were ten requests like this one, as it came, and no rule had anything to say of them: to all that is
-        still to come it is all one when it is judged."""
-        return (request.url, told(request.headers)) in self._expected
-
-    def _expect(self, came: Request, struck: Request) -> None:
-        like = (came.url, told(came.headers))
-        if like not in self._expected and any(one.expects(struck.url, struck.headers) for one in self.handshakes):
-            if len(self._expected) >= _EXPECTED:
-                self._expected.clear()
-            self._expected.add(like)
-
     def judged(self, struck: Exchange, repair: Repair | None = None) -> Step:
         """Judge one exchange that is numbered and struck, and remember it."""
         if struck.fixes is not None:
             self.attempts.switched(struck, self.so_far)
-        again = self.handshake.again(struck) if repair is None else None
-        stages = (again,) if again else recognize(struck, self.handshake)
+        stages = recognize(struck, self.handshake)
         self.handshake.announce(stages)
-        found = self._judge.of(stages, again=again is not None)
+        found = self._judge.of(stages)
         if repair is not None and (repaired := repair(Step(struck, stages, found))) is not None:
             struck = self.redactor.strike(repaired)
             stages = tuple(replace(stage, exchange=struck) for stage in stages)
         if struck.patched is not struck and struck.injected is None:  # a fault of ours cures nothing
             found = self._cured(struck, found)
         said = tuple((one.rule, one.severity, one.at) for one in found)
-        self._gone = self.handshake.then(stages, said=said, again=again is not None)
+        self._gone = self.handshake.then(stages, said=said)
         if self._gone:
             going = [step for step in self.steps if step.exchange.id in self._gone]
             self.said |= {step.exchange.id: step.findings for step in going if step.findings}

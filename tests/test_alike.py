@@ -9,10 +9,8 @@ import pytest
 
 from benchmarks.score import RECORDINGS
 from oauthtap import alike, notation, rules, sources
-from oauthtap.judging import Judge
 from oauthtap.render import FORMATS
 from oauthtap.report import Report
-from oauthtap.stages import McpRequest
 from oauthtap.tap import Tap
 from oauthtap.wire import Exchange, Response
 
@@ -126,60 +124,6 @@ def test_what_is_kept_does_not_grow_with_the_session() -> None:
 def test_a_look_in_between_leaves_the_exchanges_out_and_nothing_else() -> None:
     tap, report = judged("cc330__rs1", 5)
     assert tap.report(story=False) == report.model_copy(update={"exchanges": ()})
-
-
-def retold(sound: str, bad: str, times: int) -> Iterator[Exchange]:
-    """A session, its MCP requests that succeed each over and over again, and then another session."""
-    first, then = list(notation.parse(sound)), list(notation.parse(bad))
-    again = [one for one in first if one.ok and one.request.method == "POST" and one.response]
-    numbered = [*first, *again * times, *then]
-    for number, exchange in enumerate(numbered, 1):
-        # Late enough to be new, too early for a token to end on the way.
-        yield exchange.model_copy(update={"id": number, "at": notation.START + number})
-
-
-def unlike(report: Report) -> list[tuple[str, int | None, str]]:
-    return [(one.rule, one.exchange, one.message) for one in report.findings]
-
-
-ABOUT_MCP = [rule for rule in rules.load().values() if any(issubclass(McpRequest, kind) for kind in rule.subjects)]
-
-
-@pytest.mark.parametrize("rule", ABOUT_MCP, ids=lambda rule: rule.id)
-def test_what_rules_are_not_asked_of_again_they_had_nothing_to_say_of(
-    rule: rules.Rule, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """After many requests like its good example a rule still sees its bad one; and so do all others."""
-    good, bad = rule.example("Good"), rule.example("Bad")
-    revision = rule.until or max(rule.since or "", "2025-11-25")
-    sessions = [list(retold(*texts, 25)) for texts in ((good, bad), (bad, good), (good, good), (bad, bad))]
-
-    def reports() -> list[list[tuple[str, int | None, str]]]:
-        found = []
-        for session in sessions:
-            tap = Tap(revision=revision)
-            for exchange in session:
-                tap.feed(exchange)
-            found.append(unlike(tap.report()))
-        return found
-
-    quick = reports()
-    monkeypatch.setattr(alike, "_SURE", 10**9)
-    assert quick == reports()
-
-
-@pytest.mark.parametrize("name", SIGN_INS)
-@pytest.mark.parametrize("odd", ODD)
-def test_asking_every_rule_each_time_would_tell_no_more(name: str, odd: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
-    ask = Judge._run
-    monkeypatch.setattr(Judge, "_run", lambda judge, rule, subject: (asked.append(1), ask(judge, rule, subject))[1])
-    _, quick = judged_odd(name, odd, 40)
-    few = len(asked)
-    monkeypatch.setattr(alike, "_SURE", 10**9)
-    _, whole = judged_odd(name, odd, 40)
-    assert quick == whole
-    assert few < len(asked) - few
 
 
 def test_a_token_that_ends_in_the_middle_of_a_long_session_is_noticed() -> None:

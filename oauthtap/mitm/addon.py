@@ -204,11 +204,7 @@ class TapAddon:
         if passage.copy is not None:
             self._observer.judge_stream(flow, passage, ended=True)
         elif not passage.made:
-            came = translate.answered(flow, passage.answered or ())
-            if not self._observer.may_wait(passage, came) or not rename_answers.stays(came):
-                return self._answer(flow, passage, came)
-            self._observer.judge_soon(flow, passage, came)
-            return None
+            return self._answer(flow, passage, translate.answered(flow, passage.answered or ()))
         self._observer.finished(flow, passage)
         self._observer.faults.ended(flow, passage)
         return None
@@ -290,7 +286,6 @@ class TapAddon:
                 self._observer.judge_stream(flow, passage, ended=False)
                 self._observer.finished(flow, passage)
         self._passages.clear()
-        self._observer.judge_waiting()
 
 
 @lru_cache

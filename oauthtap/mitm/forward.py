@@ -130,9 +130,6 @@ class ForwardAddon:
             self._observer.judge_stream(flow, passage, ended=True)
         else:
             came = translate.answered(flow, passage.answered or ())
-            if self._observer.may_wait(passage, came):
-                self._observer.judge_soon(flow, passage, came)
-                return
             error = translate.unreadable(flow.response)
             shown = self._observer.judge(flow, passage, came, error=error)
             if shown is not None:
@@ -160,7 +157,6 @@ class ForwardAddon:
                 self._observer.judge_stream(flow, passage, ended=False)
                 self._finished(flow, passage)
         self._passages.clear()
-        self._observer.judge_waiting()
 
     def _finished(self, flow: http.HTTPFlow, passage: Passage) -> None:
         self._observer.finished(flow, passage)

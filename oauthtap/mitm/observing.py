@@ -8,12 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from mitmproxy import http
-from mitmproxy.addonmanager import safecall
 
-from oauthtap.batch import Batch
 from oauthtap.injections.injecting import Injecting
 from oauthtap.mitm import translate
-from oauthtap.mitm.annotate import annotate, show_anew
+from oauthtap.mitm.annotate import annotate
 from oauthtap.mitm.faults import Faults
 from oauthtap.mitm.translate import Passage
 from oauthtap.names import tunnel
@@ -23,9 +21,6 @@ from oauthtap.names.unrenamable import Limit
 from oauthtap.repair.mending import Fixes
 from oauthtap.tap import Step, Tap
 from oauthtap.wire import Exchange, Request, Response
-
-_TOGETHER = 16
-"""How many are judged without a pause: all that passes waits meanwhile."""
 
 
 @dataclasses.dataclass
@@ -57,7 +52,6 @@ class Observer:
         self._tap, self.ears, self._fixes, self._keeps = tap, ears, fixes or Fixes(), keeps
         self._noted: set[str] = set()
         self._were_on: tuple[str, ...] = ()
-        self._waiting = Batch(self._judge_together, at_once=_TOGETHER)
 
     def judge(
         self, flow: http.HTTPFlow, passage: Passage, response: Response | None = None, *, error: str | None = None
@@ -67,14 +61,12 @@ class Observer:
         An exchange that is not to be kept is not judged: the passage has no step then.
         """
         assert passage.meant is not None
-        self._waiting.flush()
-        took = _since(flow) if passage.took is None else passage.took
-        exchange = translate.exchange(flow, passage.meant, response, took=took, error=error)
+        exchange = translate.exchange(flow, passage.meant, response, took=_since(flow), error=error)
         if passage.host == PUBLIC:  # a tunnel's connections are the tunnel's, and tell nothing of the client
             exchange = exchange.model_copy(update={"connection": None})
         if not self._keeps(exchange):
             return response
-        if self._fixes.names != self._were_on and passage.took is None:
+        if self._fixes.names != self._were_on:
             self._were_on = self._fixes.names
             exchange = exchange.with_(fixes=self._were_on)
         if passage.changed is not None:
@@ -82,39 +74,12 @@ class Observer:
         exchange = self.faults.marked(exchange, passage)
         passage.repaired = response
         # What has passed already cannot be changed any more.
-        passed = passage.copy is not None or passage.took is not None
-        mends = response is not None and not passed and (self._fixes.on or passage.fault)
+        mends = response is not None and passage.copy is None and (self._fixes.on or passage.fault)
         step = self._tap.feed(exchange, partial(self._mend, passage) if mends else None)
         passage.step = step
         annotate(flow, step)
         self.ears.on_step(step)
         return passage.repaired
-
-    # --- what need not wait for us
-
-    def may_wait(self, passage: Passage, response: Response) -> bool:
-        """This answer goes on as it is, and is like many before it: the client need not wait until it is judged."""
-        asked = passage.meant
-        changed = self.repairing or passage.swap or passage.changed is not None or passage.fault is not None
-        return not changed and response.status == 200 and asked is not None and self._tap.expects(asked)
-
-    def judge_soon(self, flow: http.HTTPFlow, passage: Passage, response: Response) -> None:
-        """`judge` and `finished`, once it has passed: within 20 ms, in order, and with those that come meanwhile."""
-        passage.took = _since(flow)
-        self._waiting.add((flow, passage, response))
-
-    def judge_waiting(self) -> None:
-        """Judge now what has passed."""
-        self._waiting.flush()
-
-    def _judge_together(self, passed: list[tuple[http.HTTPFlow, Passage, Response]]) -> None:
-        for flow, passage, response in passed:
-            with safecall():
-                error = translate.unreadable(flow.response) if flow.response else None
-                self.judge(flow, passage, response, error=error)
-                self.finished(flow, passage)
-        with safecall():
-            show_anew([flow for flow, _, _ in passed])
 
     # --- what is changed
 

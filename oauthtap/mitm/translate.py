@@ -50,8 +50,6 @@ class Passage:
     copy: Copy | None = None
     """What passed of an answer that is not held back."""
     events: Events | None = None
-    took: float | None = None
-    """Seconds until the answer was there, where it went on before it was judged: it cannot be changed any more."""
     repaired: Response | None = None
     """The answer as the client is to get it, in upstream names, once it was judged."""
     step: Step | None = None

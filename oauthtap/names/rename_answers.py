@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote_plus
 
 from oauthtap import jsontext
 from oauthtap.names.origins import Origins
-from oauthtap.wire import BLOCKS, Message, Pairs, Response
+from oauthtap.wire import BLOCKS, Message, Pairs
 
 Kind = Literal["resource-metadata", "server-metadata", "registration", "token", "mcp", "other"]
 
@@ -42,11 +42,6 @@ def headers(lines: Pairs, origins: Origins, host: str) -> Pairs:
     if not _leads(lines):
         return lines
     return tuple((name, _header(name.lower(), value, origins, host)) for name, value in lines if not _leads_past(name))
-
-
-def stays(answer: Response) -> bool:
-    """Nothing in this answer to an MCP request has a local name."""
-    return not _leads(answer.headers) and not _may_challenge(answer.body or "")
 
 
 def _may_challenge(text: str) -> bool:

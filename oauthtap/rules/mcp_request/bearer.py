@@ -32,7 +32,6 @@ _FRESH = 300.0
     who="client",
     symptom=True,
     stops_at=("mcp-challenge",),
-    needs="no-authorization",
 )
 def missing_after_login(mcp: Mcp, so_far: Handshake) -> Problems:
     """The client has just been given a token and calls the MCP server without it.

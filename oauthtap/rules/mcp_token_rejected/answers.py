@@ -175,7 +175,6 @@ def no_code(stage: TokenRejected, so_far: Handshake) -> Problems:
     who="resource-server",
     severity="error",
     stops_at=("mcp-token-rejected",),
-    needs="refused",
 )
 def seen_as_missing(stage: Mcp, so_far: Handshake) -> Problems:
     """The server says that no token came, although the client sent one.
@@ -219,7 +218,6 @@ def seen_as_missing(stage: Mcp, so_far: Handshake) -> Problems:
     ),
     who="resource-server",
     symptom=True,
-    needs="refused",
 )
 def unexplained_403(stage: Mcp, so_far: Handshake) -> Problems:
     """The server answers 403 to a request with a token and gives no reason.
