@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from oauthtap import sources
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.recording import Recording
 from oauthtap.report import Report
-from oauthtap.tap import Tap
 from oauthtap.together.neighbours import stories
 
 RECORDINGS = Path(__file__).parent.parent / "tests" / "recordings"
@@ -68,9 +68,9 @@ def judge(path: Path) -> Report:
 
 
 def _judge(recording: Recording) -> Report:
-    tap = Tap(recording.upstream, recording.revision, recording.client)
+    tap = SessionAnalyzer(recording.upstream, recording.revision, recording.client)
     for exchange in recording.exchanges:
-        tap.feed(exchange)
+        tap.add(exchange)
     return tap.report(now=recording.until)
 
 

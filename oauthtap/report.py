@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, Literal
 
 from pydantic import ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from oauthtap import specs
-from oauthtap.findings import Finding, Severity, Who
+from oauthtap.findings import RANK, Finding, Severity, Who
 from oauthtap.handshake import Handshake
 from oauthtap.injections.faulted import Injected, injected
 from oauthtap.plain import plain
@@ -174,7 +174,7 @@ class Report(_Row):
 def build(
     handshake: Handshake,
     found: Sequence[Finding],
-    not_checked: Sequence[NotChecked],
+    not_checked: Mapping[str, str],
     attempts: Attempts,
     *,
     profiles: Sequence[Profile] = (),
@@ -205,7 +205,7 @@ def build(
         injected=injected(handshake),
         exchanges=_story(handshake) if story else (),
         findings=verdict.findings,
-        not_checked=tuple(not_checked),
+        not_checked=tuple(NotChecked(rule=rule, because=reason) for rule, reason in not_checked.items()),
         deploy=_deploy(handshake, attempts, proved=verdict.connected) if story else None,
         clients=outlooks(profiles, handshake, today) if handshake.stages else (),
         secrets_kept=secrets_kept,
@@ -295,3 +295,36 @@ def _self_named(handshake: Handshake) -> Client | None:
             name, _, version = agent.split()[0].partition("/")
             return Client(name=name, version=version or None)
     return None
+
+
+def merge(reports: Sequence[Report], letters: str) -> Report:
+    """One report over several clients: it speaks of the first that stopped, and tells of each by its letter."""
+    first = next((report for report in reports if not report.connected), reports[0])
+    exchanges = {step.id: step for report in reports for step in report.exchanges}
+    unchecked = set.intersection(*({row.rule for row in report.not_checked} for report in reports))
+    recorded = {outlook.client for report in reports for outlook in report.clients if outlook.recorded}
+    faults = {fault for report in reports for fault in report.injected}
+    return first.model_copy(
+        update={
+            "injected": tuple(sorted(faults, key=lambda fault: fault.exchange)),
+            "exchanges": tuple(exchanges[number] for number in sorted(exchanges)),
+            "findings": _findings_of_all([report.findings for report in reports]),
+            "not_checked": tuple(row for row in first.not_checked if row.rule in unchecked),
+            "clients": tuple(
+                o.model_copy(update={"recorded": True}) if o.client in recorded else o for o in first.clients
+            ),
+            "sign_ins": tuple(_sign_in(letter, report) for letter, report in zip(letters, reports, strict=False)),
+        }
+    )
+
+
+def _findings_of_all(each: Sequence[Sequence[Finding]]) -> tuple[Finding, ...]:
+    """The findings of all, in order; what is nobody's is found by each of them, and told once."""
+    found = {(f.rule, f.exchange, f.at, f.message): f for findings in each for f in findings}
+    return tuple(sorted(found.values(), key=lambda f: (f.exchange or 0, RANK[f.severity])))
+
+
+def _sign_in(letter: str, report: Report) -> SignIn:
+    own = tuple(step.id for step in report.exchanges if step.actor in ("client", "browser"))
+    members = {name: getattr(report, name) for name in SignIn.model_fields if name in Report.model_fields}
+    return SignIn(**{**members, "letter": letter, "exchanges": own})

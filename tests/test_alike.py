@@ -9,9 +9,9 @@ import pytest
 
 from benchmarks.score import RECORDINGS
 from oauthtap import alike, notation, rules, sources
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.render import FORMATS
 from oauthtap.report import Report
-from oauthtap.tap import Tap
 from oauthtap.wire import Exchange, Response
 
 SIGN_INS = ("cc330__rs1", "cc330__py1", "fm__fmrem", "inspcli__cfold-sse")
@@ -56,24 +56,24 @@ def oddity(kind: str, like: Exchange, number: int) -> Exchange:
     return like.model_copy(update={"request": request, "response": response, "at": (like.at or 0) + late})
 
 
-def judged_odd(name: str, kind: str, times: int) -> tuple[Tap, Report]:
+def judged_odd(name: str, kind: str, times: int) -> tuple[SessionAnalyzer, Report]:
     """A recorded sign-in, then such requests, healthy ones, both in turn, the sign-in again, and such requests."""
     recorded = sources.read(RECORDINGS / "live" / f"{name}.har").exchanges
     last = next(e for e in reversed(recorded) if e.ok and e.request.method == "POST")
     odd = [oddity(kind, last, number) for number in range(1000, 1000 + times)]
     in_turn = [one for pair in zip(odd, [last] * times, strict=True) for one in pair]
-    tap, at = Tap(), max(e.at or 0.0 for e in recorded)
+    tap, at = SessionAnalyzer(), max(e.at or 0.0 for e in recorded)
     for number, exchange in enumerate([*recorded, *odd, *[last] * times, *in_turn, *recorded, *odd], 1):
         late = 10**7 if (exchange.at or 0) - at > 10**6 else 0
         when = exchange.at if number <= len(recorded) else at + late + number
-        tap.feed(exchange.model_copy(update={"id": number, "at": when}))
+        tap.add(exchange.model_copy(update={"id": number, "at": when}))
     return tap, tap.report()
 
 
-def judged(name: str, times: int) -> tuple[Tap, Report]:
-    tap = Tap()
+def judged(name: str, times: int) -> tuple[SessionAnalyzer, Report]:
+    tap = SessionAnalyzer()
     for exchange in prolonged(name, times):
-        tap.feed(exchange)
+        tap.add(exchange)
     return tap, tap.report()
 
 
@@ -129,10 +129,10 @@ def test_a_look_in_between_leaves_the_exchanges_out_and_nothing_else() -> None:
 def test_a_token_that_ends_in_the_middle_of_a_long_session_is_noticed() -> None:
     recorded = list(notation.parse(rules.load()["rs-accepts-expired-token"].example("Bad")))
     ends = next(e for e in recorded if e.ok and e.request.header("authorization"))
-    tap, began = Tap(), (ends.at or 0.0) - 10**6
+    tap, began = SessionAnalyzer(), (ends.at or 0.0) - 10**6
     for number in range(60):
         # Sent with ten thousand seconds between, so that the token ends on the way.
-        tap.feed(ends.model_copy(update={"id": number + 1, "at": began + number * 40_000}))
+        tap.add(ends.model_copy(update={"id": number + 1, "at": began + number * 40_000}))
     late = [finding for finding in tap.report().findings if finding.rule == "rs-accepts-expired-token"]
     assert late
     assert all((finding.exchange or 0) > 10 for finding in late)

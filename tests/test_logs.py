@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from oauthtap import logs, sources
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.recording import Recording
 from oauthtap.report import Report
-from oauthtap.tap import Tap
 from oauthtap.wire import Exchange
 
 LOGS = Path(__file__).parent / "recordings" / "logs"
@@ -24,9 +24,9 @@ def recording(name: str) -> Recording:
 
 def judged(name: str) -> Report:
     read = recording(name)
-    tap = Tap(read.upstream, read.revision, read.client)
+    tap = SessionAnalyzer(read.upstream, read.revision, read.client)
     for exchange in read.exchanges:
-        tap.feed(exchange)
+        tap.add(exchange)
     return tap.report(now=read.until)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import jsonpatch
 import pytest
 
 from oauthtap import notation, rules
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.render import FORMATS
 from oauthtap.render import deploying as words
 from oauthtap.render.words import cured, outcome
@@ -23,9 +23,9 @@ from oauthtap.repair.mending import Fixes
 from oauthtap.repair.patched import changes, phrase
 from oauthtap.repair.presets import presets
 from oauthtap.repair.stacks import Stack, stacks
-from oauthtap.tap import Step, Tap
-from oauthtap.together.several import Several
 from oauthtap.wire import Exchange, Request, Response
+
+from .test_callers import Client, in_turns
 
 MCP = "https://mcp.example.com/mcp"
 PRM = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp"
@@ -72,9 +72,9 @@ def on(*fixes: Fix) -> Fixes:
     return Fixes(fixes=fixes)
 
 
-def heard(*parts: tuple[str, Fixes]) -> Tap:
+def heard(*parts: tuple[str, Fixes]) -> SessionAnalyzer:
     """A tap that hears these exchanges, each part with its fixes on: what the proxy does, without the proxy."""
-    tap = Tap(MCP)
+    tap = SessionAnalyzer(MCP)
     number, were = 0, ()
     for text, fixes in parts:
         for exchange in notation.parse(text):
@@ -83,20 +83,17 @@ def heard(*parts: tuple[str, Fixes]) -> Tap:
             if fixes.names != were:
                 were = fixes.names
                 exchange = exchange.with_(fixes=were)
-            tap.feed(exchange, partial(mend, fixes, tap) if fixes.on else None)
+            analyzed = tap.analyze(exchange)
+            assert exchange.response is not None
+            delivered, applied = fixes.apply(analyzed, exchange.request, exchange.response)
+            tap.record_delivery(analyzed, delivered if applied else None, applied)
     return tap
-
-
-def mend(fixes: Fixes, tap: Tap, step: Step) -> Exchange | None:
-    assert step.exchange.response is not None
-    after, names = fixes.answer(step, step.exchange.request, step.exchange.response, tap.handshake)
-    return step.exchange.with_(shown=after, patched_by=names) if names else None
 
 
 ISSUER = fixfile.chosen("prm-as-entry-is-endpoint", TENANT)
 
 
-def live() -> Tap:
+def live() -> SessionAnalyzer:
     return heard((FAILS, on()), (GOES_ON, on(*ISSUER)))
 
 
@@ -234,7 +231,7 @@ def test_a_page_is_replaced_as_a_whole_and_hostile_text_ends_no_fence() -> None:
     exchange = Exchange(id=1, request=Request(method="GET", url=PRM), response=page)
     shown = Response(status=200, headers=(JSON,), body='{"resource": "a"}')
     exchange = exchange.with_(shown=shown, patched_by=("x",))
-    made = deploy([exchange], Tap(MCP).handshake, proved=True)
+    made = deploy([exchange], SessionAnalyzer(MCP).handshake, proved=True)
     assert made is not None
     assert made.changes[0].json_patch == ({"op": "add", "path": "", "value": {"resource": "a"}},)
     text = "\n".join(words.markdown(made))
@@ -270,9 +267,9 @@ ENTRIES = {
 
 
 def seen(*exchanges: Exchange) -> dict[str, tuple[str, ...]]:
-    tap = Tap(MCP)
+    tap = SessionAnalyzer(MCP)
     for exchange in exchanges:
-        tap.feed(exchange)
+        tap.add(exchange)
     return recognized(tap.handshake)
 
 
@@ -334,12 +331,11 @@ def test_the_document_tells_every_stack() -> None:
 
 
 def test_fixes_are_on_for_every_client_when_there_are_several() -> None:
-    texts = (FAILS.partition("GET")[0], GOES_ON)
-    asked = [exchange for text in texts for exchange in notation.parse(text)]
-    several = Several(lambda: Tap(MCP))
-    for number, exchange in enumerate(asked, 1):
-        fixes = ("a",) if number == 2 else None
-        several.feed(exchange.with_(id=number, at=1000.0 + number, took=0.1, fixes=fixes), client=number % 2)
-    several.feed(asked[0].with_(id=9, at=1010.0, took=0.1), client=2)
-    attempts = [tap.report().attempts for tap in several.taps]
-    assert [[one.fixes for one in each] for each in attempts] == [[("a",)], [(), ("a",)], [("a",)]]
+    first, second, third = (Client(name, 40001 + number).whole() for number, name in enumerate("abc"))
+    tap = SessionAnalyzer(MCP)
+    walks = [*in_turns(first[:7], second[:7]), *in_turns(first[7:], second[7:], third)]
+    for number, exchange in enumerate(walks, 1):
+        fixes = ("x",) if number == 10 else None
+        tap.add(exchange.with_(id=number, at=1000.0 + number, took=0.1, fixes=fixes))
+    attempts = [client.attempts.all(client.findings_until(None)) for client in tap.clients]
+    assert [[one.fixes for one in each] for each in attempts] == [[(), ("x",)], [(), ("x",)], [("x",)]]

@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from oauthtap import sources
 from oauthtap.clients import profiles
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.profiles import STALE, Outlook, Profile
 from oauthtap.render import words
 from oauthtap.report import Report
-from oauthtap.tap import Tap
 
 from .test_sources import RECORDINGS
 
@@ -30,9 +30,9 @@ def outlooks(name: str, today: date = SEEN) -> dict[str, Outlook]:
 
 def judged(name: str, today: date = SEEN) -> Report:
     recording = sources.read(RECORDINGS / "corpus" / f"{name}.har")
-    tap = Tap(recording.upstream, profiles=profiles())
+    tap = SessionAnalyzer(recording.upstream, profiles=profiles())
     for exchange in recording.exchanges:
-        tap.feed(exchange)
+        tap.add(exchange)
     return tap.report(now=recording.until, today=today)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from oauthtap import notation, rules
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.findings import Patch
 from oauthtap.rules import Rule
-from oauthtap.tap import Tap
 from oauthtap.wire import Exchange
 
 from .exchanges import RESOURCE, found, judge
@@ -69,10 +69,10 @@ def test_its_patch_cures_it(rule: Rule) -> None:
             return exchange
         return exchange.model_copy(update={"response": patch(exchange.response)})
 
-    tap = Tap(resource=RESOURCE, revision=revision)
+    tap = SessionAnalyzer(resource=RESOURCE, revision=revision)
     end = 0.0
     for exchange in map(cured, notation.parse(text)):
-        tap.feed(exchange)
+        tap.add(exchange)
         end = exchange.ended or end
     assert rule.id not in {finding.rule for finding in tap.report(now=end + 600).findings}
 

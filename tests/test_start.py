@@ -21,12 +21,13 @@ import httpx
 import pytest
 
 from oauthtap.cli.narrator import Narrator
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.lazily import uncollected
 from oauthtap.mitm import growing, run, sparing
 from oauthtap.mitm.observing import Ears
 from oauthtap.mitm.run import Ready, serve
 from oauthtap.mitm.settings import Settings, StartupError
-from oauthtap.tap import Step, Tap
 from tests.tapped import Upstream, document, free_port, said, upstream
 
 PAGES: dict[str, Any] = {"/mcp": said(401, www_authenticate='Bearer error="unauthorized"'), "/ok": document({})}
@@ -123,7 +124,7 @@ class Start:
     """The ports are open."""
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     ready: list[Ready] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
+    steps: list[AnalyzedExchange] = field(default_factory=list)
     running: asyncio.Task[None] | None = None
     master: Any = None
 
@@ -150,7 +151,7 @@ async def starting(server: Upstream, folder: Path, monkeypatch: pytest.MonkeyPat
         await growing.bring(master, *arguments, **named)
 
     monkeypatch.setattr(run, "bring", bring)
-    tap = Tap(start.settings.upstream)
+    tap = SessionAnalyzer(start.settings.upstream)
     ears = Ears(start.steps.append)
     start.running = asyncio.ensure_future(
         serve(start.settings, tap, ears, on_ready=start.ready.append, stop=start.stop, signals=False)

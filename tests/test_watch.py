@@ -25,9 +25,10 @@ from oauthtap.cli import main, watch
 from oauthtap.cli.arguments import parser
 from oauthtap.cli.narrator import Narrator, server_name
 from oauthtap.cli.patience import CONNECTED, STOPPED, WITH_A_PERSON, Patience
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.mitm.run import Ready
 from oauthtap.report import Report
-from oauthtap.tap import Step, Tap
 from oauthtap.walking import upstream
 from oauthtap.walking.upstream import Look, Reach, look, missing_scheme
 from tests.bed import Bed
@@ -551,9 +552,9 @@ async def test_our_own_look_does_not_break_the_silence(
 # --- when it is over
 
 
-def heard_by(text: str) -> tuple[Tap, Step]:
-    tap = Tap("https://mcp.example.com/mcp")
-    steps = [tap.feed(exchange) for exchange in notation.parse(text)]
+def heard_by(text: str) -> tuple[SessionAnalyzer, AnalyzedExchange]:
+    tap = SessionAnalyzer("https://mcp.example.com/mcp")
+    steps = [tap.add(exchange) for exchange in notation.parse(text)]
     return tap, steps[-1]
 
 

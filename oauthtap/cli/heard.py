@@ -8,17 +8,17 @@ from datetime import date
 from oauthtap import sources
 from oauthtap.cli.errors import Usage
 from oauthtap.clients import profiles
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.recording import Recording
 from oauthtap.redaction.redact import Redactor
 from oauthtap.report import Report
 from oauthtap.sources import SourceError
-from oauthtap.tap import Tap
 from oauthtap.together.neighbours import stories
 
 
 def heard(
     path: str, *, revision: str | None = None, client: str | None = None, claims: bool = False
-) -> tuple[Tap, Report]:
+) -> tuple[SessionAnalyzer, Report]:
     """A file or session folder fed to the engine, and the report. Raises Usage when it cannot be read.
 
     `claims`: strike out persons too, whether or not the recording was made so.
@@ -36,14 +36,16 @@ def heard(
     return tap, report.model_copy(update={"notes": (*report.notes, _of_several(report, [one for _, one in told]))})
 
 
-def _told(recording: Recording, revision: str | None, client: str | None, claims: bool) -> tuple[Tap, Report]:
-    tap = Tap(
+def _told(
+    recording: Recording, revision: str | None, client: str | None, claims: bool
+) -> tuple[SessionAnalyzer, Report]:
+    tap = SessionAnalyzer(
         recording.upstream, revision or recording.revision, client or recording.client, profiles(), recording.goal,
         Redactor(claims=claims or recording.without_claims), recording.keeps_secrets,
     )  # fmt: skip
     tap.notes += recording.said
     for exchange in recording.exchanges:
-        tap.feed(exchange)
+        tap.add(exchange)
     return tap, tap.report(now=recording.until, today=date.today())
 
 

@@ -13,18 +13,19 @@ from typing import Any
 
 from oauthtap import __version__
 from oauthtap.batch import Batch
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.findings import Finding
 from oauthtap.plain import plain
 from oauthtap.redaction.redact import Redactor
 from oauthtap.report import SECRETS_KEPT, Report
 from oauthtap.session import SessionError, SessionWriter
-from oauthtap.tap import Step, Tap
 from oauthtap.wire import Exchange
 
 REPORTS = {"report.json": "json", "report.md": "markdown", "report.html": "html"}
 """File in the session folder to report format."""
 
-Carried = tuple[Any, Step, Exchange | None, int]
+Carried = tuple[Any, AnalyzedExchange, Exchange | None, int]
 """A flow, what it turned out to be, how it came where that is known, and how much was known of secrets then."""
 FLOWS = 2000
 """How many flows mitmweb keeps, and we with it."""
@@ -42,16 +43,21 @@ class Notebook:
     """
 
     def __init__(
-        self, tap: Tap, folder: Path, upstream: str | None, arguments: Namespace, warn: Callable[[str], None]
+        self,
+        tap: SessionAnalyzer,
+        folder: Path,
+        upstream: str | None,
+        arguments: Namespace,
+        warn: Callable[[str], None],
     ) -> None:
         self.tap, self.folder, self._warn = tap, folder, warn
         self._warned: set[str] = set()
-        self._flows: dict[int, tuple[Any, Step]] = {}
+        self._flows: dict[int, tuple[Any, AnalyzedExchange]] = {}
         """The newest flows, by the number of their exchange, where there is a mitmweb that shows them."""
         self._exchanges = Batch(self._write_exchanges)
         self._flow_records = Batch(self._write_flows)
         versions = {"oauthtap": __version__, "mitmproxy": importlib.metadata.version("mitmproxy")}
-        chosen = {"client": arguments.client, "revision": arguments.revision, "goal": tap.goal}
+        chosen = {"client": arguments.client, "revision": arguments.revision, "goal": tap.probe_goal}
         chosen |= {"secrets": tap.keeps_secrets and "kept", "redact": arguments.redact}
         known = upstream and tap.redactor.strike_url(upstream)
         header = {"upstream": known, "versions": versions, **{k: v for k, v in chosen.items() if v}}
@@ -75,14 +81,14 @@ class Notebook:
                 self._warned.add(words)
                 self._warn(plain(words, limit=300))
 
-    def add(self, step: Step) -> None:
+    def add(self, step: AnalyzedExchange) -> None:
         """One exchange, as it was judged."""
-        self.never_in_the_way(lambda: self._exchanges.add((step.unstruck or step.exchange).as_json()))
+        self.never_in_the_way(lambda: self._exchanges.add((step.unredacted or step.exchange).as_json()))
 
     def _write_exchanges(self, lines: list[str]) -> None:
         self.never_in_the_way(partial(self._writer.add, *lines))
 
-    def add_flow(self, flow: Any, step: Step) -> None:
+    def add_flow(self, flow: Any, step: AnalyzedExchange) -> None:
         """The flow that carried it, complete."""
         from oauthtap.mitm.annotate import flows_are_shown
 
@@ -97,9 +103,9 @@ class Notebook:
 
         redactor, records = self.tap.redactor, list[bytes]()
 
-        def record(flow: Any, step: Step, came: Exchange | None, learned: int) -> None:
-            if step.unstruck is not None:
-                records.append(flowfile.whole_record(flow, step.unstruck))
+        def record(flow: Any, step: AnalyzedExchange, came: Exchange | None, learned: int) -> None:
+            if step.unredacted is not None:
+                records.append(flowfile.whole_record(flow, step.unredacted))
             else:
                 came = came if redactor.learned == learned else None
                 records.append(flowfile.redacted_record(flow, redactor, step.exchange, came))
@@ -113,11 +119,11 @@ class Notebook:
         self._exchanges.flush()
         self._flow_records.flush()
 
-    def take(self, exchange: Exchange, tell: Callable[[Step], None]) -> None:
+    def take(self, exchange: Exchange, tell: Callable[[AnalyzedExchange], None]) -> None:
         """An exchange that did not pass the proxy: judged and written like every other. `tell` gets its step."""
         from oauthtap.mitm import flowfile
 
-        step = self.tap.feed(exchange)
+        step = self.tap.add(exchange)
         tell(step)
         self.add_flow(flowfile.flow_from(step.exchange), step)
 

@@ -23,6 +23,8 @@ from oauthtap.cli.patience import Patience
 from oauthtap.cli.reaching import reach
 from oauthtap.cli.switching import Switches
 from oauthtap.clients import profiles
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.findings import Finding
 from oauthtap.lazily import uncollected
 from oauthtap.names import tunnel
@@ -30,7 +32,6 @@ from oauthtap.plain import plain
 from oauthtap.render.words import attempts
 from oauthtap.report import Report
 from oauthtap.session import SessionError, default_folder
-from oauthtap.tap import Step, Tap
 from oauthtap.walking.upstream import look, missing_scheme
 
 if TYPE_CHECKING:
@@ -124,7 +125,9 @@ class Sitting:
         self.arguments = arguments
         self.local = ""
         """The URL in the banner, once that has been said."""
-        self.tap = Tap(arguments.upstream, arguments.revision, arguments.client, profiles(), **redacting(arguments))
+        self.tap = SessionAnalyzer(
+            arguments.upstream, arguments.revision, arguments.client, profiles(), **redacting(arguments)
+        )
         self.tap.notes += [tunnel.FIREWALL] if arguments.public_url else []
         self.narrator = Narrator()
         self.stop = asyncio.Event()
@@ -164,18 +167,18 @@ class Sitting:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def on_step(self, step: Step) -> None:
+    def on_step(self, step: AnalyzedExchange) -> None:
         if step.exchange.actor != "reporter":
             self.patience.heard(step, time.monotonic())
         self._told |= {(finding.rule, finding.exchange) for finding in step.findings}
         self.notebook.add(step)
         self._lines.add(step)
 
-    def _narrate(self, steps: list[Step]) -> None:
+    def _narrate(self, steps: list[AnalyzedExchange]) -> None:
         self.notebook.flush()  # what is told is written: somebody may kill us at its sight
         self.notebook.never_in_the_way(partial(self.narrator.steps, steps))
 
-    def on_flow(self, flow: Any, step: Step) -> None:
+    def on_flow(self, flow: Any, step: AnalyzedExchange) -> None:
         self.notebook.add_flow(flow, step)
 
     async def _look(self) -> None:

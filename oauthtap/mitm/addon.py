@@ -98,7 +98,7 @@ class TapAddon:
             rename_requests.request(came, self.origins, passage.upstream)
         )
         self.relay.heard(passage.meant)
-        sent = self._with_our_callback(passage, self._observer.asks(passage.meant, passage))
+        sent = self._with_our_callback(passage, self._observer.asks(flow, passage.meant, passage))
         passage.sent = sent.url
         if (answer := self._observer.instead(flow, passage)) is not None:
             kind = kind_of(passage.step) if passage.step else "other"
@@ -154,7 +154,7 @@ class TapAddon:
         headers = rename_requests.headers(came.headers, self.origins, f"http://{authority}")
         passage.meant = Request(method=came.method, url=meant(waiting, query), headers=headers, body=came.body)
         asked = Request(method="GET", url=f"http://{authority}/?{query}")
-        brought = self._observer.asks(asked, passage, stages=("authorization-response",), state=waiting.state)
+        brought = self._observer.asks(flow, asked, passage, stages=("authorization-response",), state=waiting.state)
         if passage.changed is not None:
             url = meant(waiting, brought.parts.query)
             passage.changed = Request(method=came.method, url=url, headers=headers, body=came.body)

@@ -7,21 +7,21 @@ from typing import Any
 
 from mitmproxy import ctx, http
 
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.findings import RANK, Finding
 from oauthtap.mitm.flowrecord import EXCHANGE
 from oauthtap.plain import plain
 from oauthtap.render.words import patched
 from oauthtap.report import row
-from oauthtap.tap import Step
 
 MARKERS = {"error": ":x:", "warning": ":warning:", "note": ""}
-STEPS: dict[str, Step] = {}
+STEPS: dict[str, AnalyzedExchange] = {}
 """Flow id to what it turned out to be, for the newest flows of this run."""
 _KEPT = 4000
 STAGE, FINDINGS, BECAUSE = "oauthtap_stage", "oauthtap_findings", "oauthtap_because"
 
 
-def annotate(flow: http.HTTPFlow, step: Step) -> None:
+def annotate(flow: http.HTTPFlow, step: AnalyzedExchange) -> None:
     """Write a step onto its flow. The exchange goes along without secrets, so that a saved flow can be judged again."""
     STEPS[flow.id] = step
     if len(STEPS) > _KEPT:
@@ -42,7 +42,7 @@ def flows_are_shown() -> bool:
     return getattr(master, "to_be_watched", False) or getattr(master, "view", None) is not None
 
 
-def annotate_later(flow: http.HTTPFlow, step: Step) -> None:
+def annotate_later(flow: http.HTTPFlow, step: AnalyzedExchange) -> None:
     """The same for a flow that mitmweb shows already: some findings only the whole handshake tells."""
     annotate(flow, step)
     show_anew([flow])
@@ -55,7 +55,7 @@ def show_anew(flows: Sequence[http.HTTPFlow]) -> None:
         view.update(flows)
 
 
-def comment(step: Step, worst: list[Finding]) -> str:
+def comment(step: AnalyzedExchange, worst: list[Finding]) -> str:
     """The verdict first: only the beginning fits into the list, where the marker tells how bad it is."""
     changed = list(patched(row(step.stages))) if step.exchange.patched_by else []
     if fault := step.exchange.injected:
@@ -67,7 +67,7 @@ def comment(step: Step, worst: list[Finding]) -> str:
     return "\n".join(lines)
 
 
-def because(step: Step) -> str:
+def because(step: AnalyzedExchange) -> str:
     """Why the client sent this request, in words."""
     reason = step.because
     if reason is None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.mitm.translate import Passage
 from oauthtap.names.rename_answers import Kind
-from oauthtap.tap import Step
 from oauthtap.wire import Request, Response, first
 
 _KINDS: tuple[tuple[str, Kind], ...] = (
@@ -17,7 +17,7 @@ _KINDS: tuple[tuple[str, Kind], ...] = (
 )
 
 
-def kind_of(step: Step) -> Kind:
+def kind_of(step: AnalyzedExchange) -> Kind:
     """Which names an answer of this step may hold."""
     for stage in step.stages:
         for beginning, kind in _KINDS:

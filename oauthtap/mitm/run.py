@@ -13,6 +13,7 @@ from mitmproxy.addonmanager import safecall
 from mitmproxy.master import Master
 
 from oauthtap import rules, urls
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.mitm import embed, ports
 from oauthtap.mitm.addon import TapAddon
 from oauthtap.mitm.commanding import Commands
@@ -27,7 +28,6 @@ from oauthtap.mitm.settings import Settings, StartupError
 from oauthtap.names.origins import Origins, local_origin
 from oauthtap.names.relay import Relay
 from oauthtap.repair.mending import Fixes
-from oauthtap.tap import Tap
 
 WEB = ("mitmproxy.addons", "mitmproxy.contentviews", "tornado.netutil", "tornado.web", "mitmproxy.tools.web.app",
        "oauthtap.mitm.web", "oauthtap.mitm.live", "oauthtap.mitm.view")  # fmt: skip
@@ -47,7 +47,7 @@ class Ready:
 
 async def serve(
     settings: Settings,
-    tap: Tap,
+    tap: SessionAnalyzer,
     ears: Ears,
     *,
     on_ready: Callable[[Ready], None] = lambda ready: None,
@@ -83,7 +83,7 @@ class Pieces:
     """mitmproxy's words for the first local ports."""
 
 
-def assembled(settings: Settings, tap: Tap, ears: Ears) -> Pieces:
+def assembled(settings: Settings, tap: SessionAnalyzer, ears: Ears) -> Pieces:
     """All that is ours, put together. Raises StartupError for an upstream or a port that cannot be."""
     origin = urls.origin(settings.upstream)
     if not origin.startswith(("http://", "https://")):
@@ -113,7 +113,7 @@ def _ports(settings: Settings, origin: str) -> tuple[Ports, Relay]:
     return known, Relay(callback, settings.callback, known.registered, public=settings.public.get(settings.port))
 
 
-def grow(master: GrowingMaster, settings: Settings, tap: Tap, on_ready: Callable[[], None]) -> None:
+def grow(master: GrowingMaster, settings: Settings, tap: SessionAnalyzer, on_ready: Callable[[], None]) -> None:
     """What is to come as soon as `master` carries traffic: its web interface, the rules, and `on_ready`."""
     meanwhile = Meanwhile()
     master.addons.add(meanwhile)

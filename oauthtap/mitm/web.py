@@ -17,12 +17,12 @@ from mitmproxy.io import tnetstring
 from mitmproxy.tools.web import app
 from mitmproxy.tools.web.master import WebMaster
 
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.mitm import embed, live, view
 from oauthtap.mitm.flowrecord import redacted_state
 from oauthtap.mitm.growing import GrowingMaster, Meanwhile
 from oauthtap.mitm.settings import Settings
 from oauthtap.redaction.redact import Redactor
-from oauthtap.tap import Tap
 
 _KEPT = 2000
 """Flows that the list holds. A browser asks for all of them at once, and the proxy waits meanwhile."""
@@ -54,7 +54,7 @@ class WatchedMaster(WebMaster, GrowingMaster):
             super()._sig_options_update(updated)
 
 
-def take_over(master: GrowingMaster, settings: Settings, tap: Tap, meanwhile: Meanwhile) -> WatchedMaster:
+def take_over(master: GrowingMaster, settings: Settings, tap: SessionAnalyzer, meanwhile: Meanwhile) -> WatchedMaster:
     """Make mitmweb of a master that runs: with its token, its view, the live page, and saves without secrets.
 
     It shows what passed `meanwhile`. Its port is opened by `running()`.

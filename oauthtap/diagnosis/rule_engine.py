@@ -11,7 +11,6 @@ from typing import cast
 from oauthtap import rules
 from oauthtap.findings import Finding, Problem, Severity, finding
 from oauthtap.handshake import Handshake
-from oauthtap.report import NotChecked
 from oauthtap.rules import Rule
 from oauthtap.specs import practice
 from oauthtap.stages import STAGES, Certainty, Stage, Unseen
@@ -19,7 +18,7 @@ from oauthtap.stages import STAGES, Certainty, Stage, Unseen
 _CRASHED = practice("oauthtap", "https://modelcontextprotocol.io/specification")
 
 
-class Judge:
+class RuleEngine:
     """The rules before one handshake. `ours`: it is a walk of our own, and no client's."""
 
     def __init__(self, handshake: Handshake, *, ours: bool = False) -> None:
@@ -39,14 +38,14 @@ class Judge:
                 table[subject].append(rule)
         return table
 
-    def of(self, stages: tuple[Stage, ...]) -> tuple[Finding, ...]:
+    def check_exchange(self, stages: tuple[Stage, ...]) -> tuple[Finding, ...]:
         """What is wrong with one exchange, of which these are the stages."""
         found: list[Finding] = []
         for rule, stage in self._asked(stages):
             found += self._run(rule, stage)
         return tuple(found)
 
-    def whole(self) -> list[Finding]:
+    def check_handshake(self) -> list[Finding]:
         """What is wrong with the handshake as a whole, as far as it has come."""
         found: list[Finding] = []
         for rule in self._rules[Handshake]:
@@ -54,9 +53,9 @@ class Judge:
                 found += self._run(rule, self._handshake)
         return found
 
-    def not_checked(self) -> list[NotChecked]:
-        """Every rule that had nothing to look at, with the reason: silence must not look like a pass."""
-        rows = []
+    def not_checked(self) -> dict[str, str]:
+        """Every rule that had nothing to look at, to the reason: silence must not look like a pass."""
+        reasons = {}
         for rule in rules.RULES.values():
             if rule.id in self._looked_at:
                 continue
@@ -67,8 +66,8 @@ class Judge:
             else:
                 slugs = [kind.slug for kind in STAGES if issubclass(kind, rule.subjects)]
                 reason = f"no {' or '.join(slugs)} exchange was seen"
-            rows.append(NotChecked(rule=rule.id, because=reason))
-        return rows
+            reasons[rule.id] = reason
+        return reasons
 
     def _asked(self, stages: tuple[Stage, ...]) -> Iterator[tuple[Rule, Stage]]:
         """Each rule that is about one of the stages, once, with the first stage it is about."""
