@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from benchmarks.score import RECORDINGS
 from oauthtap import sources
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.report.build import build
 from oauthtap.wire import Exchange, Response
 
 SIGN_IN = RECORDINGS / "live" / "cc330__rs1.har"
@@ -61,7 +62,7 @@ def judged(length: int, kind: str) -> tuple[float, int]:
     before, began = _largest(), time.process_time()
     for exchange in session(length, kind):
         tap.add(exchange)
-    tap.report()
+    build(tap)
     return time.process_time() - began, _largest() - before
 
 

@@ -20,7 +20,8 @@ from typing import Any
 from oauthtap import sources
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.recording import Recording
-from oauthtap.report import Report
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.together.neighbours import stories
 
 RECORDINGS = Path(__file__).parent.parent / "tests" / "recordings"
@@ -71,7 +72,7 @@ def _judge(recording: Recording) -> Report:
     tap = SessionAnalyzer(recording.upstream, recording.revision, recording.client)
     for exchange in recording.exchanges:
         tap.add(exchange)
-    return tap.report(now=recording.until)
+    return build(tap, now=recording.until)
 
 
 def score(folder: Path) -> Score:

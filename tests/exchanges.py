@@ -6,7 +6,8 @@ import re
 
 from oauthtap import notation
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
-from oauthtap.report import Report
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 
 RESOURCE = "https://mcp.example.com/mcp"
 QUIET = 600.0
@@ -21,7 +22,7 @@ def judge(text: str, *, revision: str | None = None, resource: str | None = None
     for exchange in notation.parse(text):
         tap.add(exchange)
         end = exchange.ended or end
-    return tap.report(now=end + QUIET)
+    return build(tap, now=end + QUIET)
 
 
 def found(text: str, *, revision: str | None = None, resource: str | None = None) -> set[str]:

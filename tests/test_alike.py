@@ -11,7 +11,8 @@ from benchmarks.score import RECORDINGS
 from oauthtap import alike, notation, rules, sources
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.render import FORMATS
-from oauthtap.report import Report
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.wire import Exchange, Response
 
 SIGN_INS = ("cc330__rs1", "cc330__py1", "fm__fmrem", "inspcli__cfold-sse")
@@ -67,14 +68,14 @@ def judged_odd(name: str, kind: str, times: int) -> tuple[SessionAnalyzer, Repor
         late = 10**7 if (exchange.at or 0) - at > 10**6 else 0
         when = exchange.at if number <= len(recorded) else at + late + number
         tap.add(exchange.model_copy(update={"id": number, "at": when}))
-    return tap, tap.report()
+    return tap, build(tap)
 
 
 def judged(name: str, times: int) -> tuple[SessionAnalyzer, Report]:
     tap = SessionAnalyzer()
     for exchange in prolonged(name, times):
         tap.add(exchange)
-    return tap, tap.report()
+    return tap, build(tap)
 
 
 @pytest.mark.parametrize("name", SIGN_INS)
@@ -123,7 +124,7 @@ def test_what_is_kept_does_not_grow_with_the_session() -> None:
 
 def test_a_look_in_between_leaves_the_exchanges_out_and_nothing_else() -> None:
     tap, report = judged("cc330__rs1", 5)
-    assert tap.report(story=False) == report.model_copy(update={"exchanges": ()})
+    assert build(tap, story=False) == report.model_copy(update={"exchanges": ()})
 
 
 def test_a_token_that_ends_in_the_middle_of_a_long_session_is_noticed() -> None:
@@ -133,6 +134,6 @@ def test_a_token_that_ends_in_the_middle_of_a_long_session_is_noticed() -> None:
     for number in range(60):
         # Sent with ten thousand seconds between, so that the token ends on the way.
         tap.add(ends.model_copy(update={"id": number + 1, "at": began + number * 40_000}))
-    late = [finding for finding in tap.report().findings if finding.rule == "rs-accepts-expired-token"]
+    late = [finding for finding in build(tap).findings if finding.rule == "rs-accepts-expired-token"]
     assert late
     assert all((finding.exchange or 0) > 10 for finding in late)

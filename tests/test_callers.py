@@ -16,7 +16,8 @@ import pytest
 
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.render import FORMATS
-from oauthtap.report import Report
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.wire import Actor, Exchange, Request, Response
 
 SERVER = "https://mcp.example.com"
@@ -137,7 +138,7 @@ def heard(exchanges: list[Exchange]) -> tuple[SessionAnalyzer, Report]:
     tap = SessionAnalyzer(MCP)
     for number, exchange in enumerate(exchanges):
         tap.add(exchange.model_copy(update={"at": 1000.0 + number, "took": 0.01}))
-    return tap, tap.report(now=1000.0 + len(exchanges) + 600)
+    return tap, build(tap, now=1000.0 + len(exchanges) + 600)
 
 
 def owners(exchanges: list[Exchange], report: Report) -> list[set[str]]:
@@ -286,7 +287,7 @@ def test_live_and_from_file_are_one() -> None:
     again = SessionAnalyzer(MCP)
     for step in tap.steps:  # struck out already, as a session holds them
         again.add(step.exchange)
-    assert again.report(now=tap.handshake.ended).model_dump() == report.model_dump()
+    assert build(again, now=tap.handshake.ended).model_dump() == report.model_dump()
 
 
 def test_each_step_says_whose_it_is_as_soon_as_there_are_several() -> None:

@@ -17,6 +17,7 @@ from oauthtap.clients import profiles
 from oauthtap.comparing.comparison import Comparison, compare
 from oauthtap.comparing.seen import Seen
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.report.build import build
 from oauthtap.wire import Exchange
 
 LIVE = Path(__file__).parent / "recordings" / "live"
@@ -34,7 +35,7 @@ def judged(exchanges: list[Exchange], resource: str) -> Seen:
     tap = SessionAnalyzer(resource)
     for exchange in exchanges:
         tap.add(exchange)
-    return Seen(tap.handshake, tap.report())
+    return Seen(tap.handshake, build(tap))
 
 
 def run_again(name: str, seed: int) -> Seen:

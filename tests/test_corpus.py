@@ -14,7 +14,8 @@ from benchmarks.score import RECORDINGS, Score
 from oauthtap import sources
 from oauthtap.clients import profiles
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
-from oauthtap.report import Report
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.stages import ResourceMetadata, ServerMetadata
 
 LIVE = json.loads((RECORDINGS / "live" / "index.json").read_text(encoding="utf-8"))
@@ -79,7 +80,7 @@ def live(name: str) -> Report:
     tap = SessionAnalyzer(recording.upstream, profiles=profiles())
     for exchange in recording.exchanges:
         tap.add(exchange)
-    return tap.report(now=recording.until)
+    return build(tap, now=recording.until)
 
 
 @pytest.mark.parametrize("name", LIVE)

@@ -15,6 +15,7 @@ from oauthtap import sources
 from oauthtap.clients import profiles
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.recording import Recording, SourceError
+from oauthtap.report.build import build
 
 from .test_sources import RECORDINGS, session_of
 
@@ -50,7 +51,7 @@ def test_a_broken_recording_is_read_or_refused(seed: int, files: list[Path], tmp
     tap = SessionAnalyzer(recording.upstream, recording.revision, recording.client, profiles())
     for exchange in recording.exchanges:
         tap.add(exchange)
-    report = tap.report(now=recording.until)
+    report = build(tap, now=recording.until)
     assert json.loads(report.model_dump_json())
     assert not [finding.message for finding in report.findings if finding.rule == "internal-error"]
 

@@ -19,6 +19,7 @@ from oauthtap import notation
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.render.html import html
 from oauthtap.render.html.message import request_lines, response_lines
+from oauthtap.report.build import build
 from oauthtap.wire import Exchange, Request, Response
 
 from .clients import installed
@@ -148,7 +149,7 @@ def test_a_patched_answer_stands_beside_the_original() -> None:
     tap = SessionAnalyzer(resource="https://logs.example.com/")
     for exchange in (Exchange(**{**members, "shown": patched}), *rest):
         tap.add(exchange)
-    seen = Page(html(tap.report(), [step.exchange for step in tap.steps]))
+    seen = Page(html(build(tap), [step.exchange for step in tap.steps]))
     assert any("as the server gave it" in text for text in seen.texts["column before"])
     assert any("WWW-Authenticate: Bearer" in text for text in seen.texts["column after-patch"])
     assert "WWW-Authenticate: Bearer" in seen.texts["patched"]
@@ -200,7 +201,7 @@ def many(count: int) -> str:
         one = once[number % len(once)]
         members = {name: getattr(one, name) for name in Exchange.model_fields}
         tap.add(Exchange(**{**members, "id": 0, "at": notation.START + number}))
-    return html(tap.report(), [step.exchange for step in tap.steps])
+    return html(build(tap), [step.exchange for step in tap.steps])
 
 
 def chromium() -> str:

@@ -24,7 +24,8 @@ from oauthtap.cli.injecting import chosen, explained, never_met
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.injections import Injection, injections, named
 from oauthtap.injections.injecting import Injecting, answered, brought
-from oauthtap.report import Report
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.wire import Exchange, Request, Response
 from tests import injected
 from tests.tapped import Answer, Upstream, document, free_port, said, tapped, upstream
@@ -164,7 +165,7 @@ async def twice(server: Upstream, port: int, state: Path, *faults: Injection) ->
         one = await walked(tap.client, tap.url)
         two = await walked(tap.client, tap.url)
         await tap.ended()
-        report = tap.tap.report()
+        report = build(tap.tap)
     came = [(one.method, one.target, one.body) for one in server.came]
     steps = {step.exchange.id: step.exchange for step in [*tap.tap.steps, *tap.steps]}
     left = tuple(one.name for one in injecting.pending)
@@ -422,7 +423,7 @@ def test_the_mark_survives_in_a_session_and_gives_the_same_report(tmp_path: Path
     for name in ("session.jsonl", "session.har"):
         again = sources.read(tmp_path / "s" / name).exchanges
         assert [(one.injected, one.shown, one.response) for one in again] == [("expired-token", shown, None)]
-    assert tap.report().injected[0].exchange == 1
+    assert build(tap).injected[0].exchange == 1
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import pytest
 from oauthtap import logs, sources
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.recording import Recording
-from oauthtap.report import Report
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.wire import Exchange
 
 LOGS = Path(__file__).parent / "recordings" / "logs"
@@ -27,7 +28,7 @@ def judged(name: str) -> Report:
     tap = SessionAnalyzer(read.upstream, read.revision, read.client)
     for exchange in read.exchanges:
         tap.add(exchange)
-    return tap.report(now=read.until)
+    return build(tap, now=read.until)
 
 
 def lines(read: Recording) -> list[tuple[str, str, int | None]]:

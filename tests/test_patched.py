@@ -16,13 +16,14 @@ from oauthtap.render import FORMATS
 from oauthtap.render import deploying as words
 from oauthtap.render.words import cured, outcome
 from oauthtap.repair import fixfile
-from oauthtap.repair.attempts import Attempts
+from oauthtap.repair.attempts import attempts
 from oauthtap.repair.deploying import change, deploy, recognized
 from oauthtap.repair.fixes import PLACEHOLDER, Fix
 from oauthtap.repair.mending import Fixes
 from oauthtap.repair.patched import changes, phrase
 from oauthtap.repair.presets import presets
 from oauthtap.repair.stacks import Stack, stacks
+from oauthtap.report.build import build
 from oauthtap.wire import Exchange, Request, Response
 
 from .test_callers import Client, in_turns
@@ -124,7 +125,7 @@ def test_every_place_that_changed_is_told_once_with_both_sides() -> None:
 
 
 def test_sign_ins_are_told_apart_and_judged_by_the_upstreams_own_words() -> None:
-    report = live().report()
+    report = build(live())
     first, second = report.attempts
     assert (first.fixes, first.reached, first.connected, first.cause) == (
         (), "as-discovery", False, "prm-as-entry-is-endpoint",
@@ -142,13 +143,13 @@ def test_sign_ins_are_told_apart_and_judged_by_the_upstreams_own_words() -> None
 def test_what_a_fix_took_away_is_no_cause_and_keeps_its_weight() -> None:
     missing = fixfile.chosen("prm-resource-origin-mismatch")
     wrong = GOES_ON.replace(f'"resource": "{MCP}"', '"resource": "https://other.example/mcp"')
-    report = heard((wrong, on(*ISSUER, *missing))).report()
+    report = build(heard((wrong, on(*ISSUER, *missing))))
     (found,) = [one for one in report.findings if one.rule == "prm-resource-origin-mismatch"]
     assert set(found.cured_by) == {"prm-resource", "prm-authorization-servers"}
     assert found.severity == "error"
     assert report.cause is None or report.cause.rule != "prm-resource-origin-mismatch"
     assert [one.rule for one in cured(report)] == ["prm-resource-origin-mismatch"]
-    without = heard((wrong, on())).report()
+    without = build(heard((wrong, on())))
     assert without.cause is not None
     assert without.attempts == ()
     assert "fixes of oauthtap" not in outcome(without)
@@ -156,19 +157,17 @@ def test_what_a_fix_took_away_is_no_cause_and_keeps_its_weight() -> None:
 
 def test_switching_without_a_request_in_between_makes_no_sign_in() -> None:
     tap = heard((FAILS, on()))
-    attempts = Attempts(tap.handshake)
-    found = list(tap.report().findings)
-    ask = Request(method="GET", url=PRM)
-    attempts.switched(Exchange(id=7, request=ask, fixes=("a",)), lambda now: found)
-    attempts.switched(Exchange(id=8, request=ask, fixes=("b",)), lambda now: found)
-    assert [one.fixes for one in attempts.all(found)] == [()]
-    assert attempts.since == 7
+    for number, name in ((7, "a"), (8, "b")):  # a look of ours is nobody's sign-in
+        ask = Request(method="GET", url=PRM)
+        tap.add(Exchange(id=number, request=ask, response=Response(status=404), fixes=(name,), actor="reporter"))
+    assert [one.fixes for one in build(tap).attempts] == [()]
+    assert tap.newest_period.since == 7
 
 
 @pytest.mark.parametrize("format", ["console", "markdown", "html", "json"])
 def test_each_format_tells_both_sides_and_what_to_deploy(format: str) -> None:
     tap = live()
-    text = FORMATS[format](tap.report(), tuple(step.exchange for step in tap.steps))
+    text = FORMATS[format](build(tap), tuple(step.exchange for step in tap.steps))
     assert "https://api.workos.com/sso/authorize" in text
     assert TENANT in text
     assert "prm-authorization-servers" in text
@@ -241,7 +240,7 @@ def test_a_page_is_replaced_as_a_whole_and_hostile_text_ends_no_fence() -> None:
 
 
 def test_nothing_patched_is_nothing_to_deploy() -> None:
-    assert heard((FAILS, on())).report().deploy is None
+    assert build(heard((FAILS, on()))).deploy is None
 
 
 # --- stacks
@@ -310,7 +309,7 @@ def test_a_stacks_lines_are_for_fixes_that_exist_and_hold_names_that_are_looked_
 
 
 def test_the_seed_gets_the_lines_of_its_stack() -> None:
-    report = live().report()
+    report = build(live())
     assert report.deploy is not None
     assert {one.stack for one in report.deploy.recipes} == {"Raindrop manifest with WorkOS AuthKit"}
     assert f'authorization_server = "{TENANT}"' in report.deploy.recipes[0].text
@@ -337,5 +336,5 @@ def test_fixes_are_on_for_every_client_when_there_are_several() -> None:
     for number, exchange in enumerate(walks, 1):
         fixes = ("x",) if number == 10 else None
         tap.add(exchange.with_(id=number, at=1000.0 + number, took=0.1, fixes=fixes))
-    attempts = [client.attempts.all(client.findings_until(None)) for client in tap.clients]
-    assert [[one.fixes for one in each] for each in attempts] == [[(), ("x",)], [(), ("x",)], [("x",)]]
+    made = [attempts(client, tap.fix_periods(client), client.findings_until(None)) for client in tap.clients]
+    assert [[one.fixes for one in each] for each in made] == [[(), ("x",)], [(), ("x",)], [("x",)]]

@@ -11,7 +11,8 @@ import pytest
 from oauthtap import sources
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.recording import Recording
-from oauthtap.report import Report
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.wire import Exchange, Pairs, Request, Response
 
 from .test_sources import RECORDINGS
@@ -112,7 +113,7 @@ def judged(recording: Recording, change: Change = iter) -> Report:
     tap = SessionAnalyzer(recording.upstream)
     for exchange in change(list(recording.exchanges)):
         tap.add(exchange.model_copy(update={"id": 0}))
-    return tap.report(now=recording.until)
+    return build(tap, now=recording.until)
 
 
 @each_change

@@ -16,7 +16,8 @@ import pytest
 from oauthtap.cli import main
 from oauthtap.clients import profiles
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
-from oauthtap.report import Report
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.walking import probe as probing
 from oauthtap.walking.callback import Callback
 from oauthtap.walking.probe import Browser, probe
@@ -61,7 +62,7 @@ async def walked(plan: Plan, reach: Reach, browser: Browser | None = None) -> tu
     async for exchange in probe(plan, reach, browser or Browser()):
         came.append(exchange)
         tap.add(exchange)
-    return tap.report(now=time.time()), came
+    return build(tap, now=time.time()), came
 
 
 def reach(bed: Bed) -> Reach:

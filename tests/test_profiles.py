@@ -13,7 +13,8 @@ from oauthtap.clients import profiles
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.profiles import STALE, Outlook, Profile
 from oauthtap.render import words
-from oauthtap.report import Report
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 
 from .test_sources import RECORDINGS
 
@@ -33,7 +34,7 @@ def judged(name: str, today: date = SEEN) -> Report:
     tap = SessionAnalyzer(recording.upstream, profiles=profiles())
     for exchange in recording.exchanges:
         tap.add(exchange)
-    return tap.report(now=recording.until, today=today)
+    return build(tap, now=recording.until, today=today)
 
 
 def test_the_clients_people_use_are_there() -> None:

@@ -8,7 +8,7 @@ from oauthtap.plain import plain
 from oauthtap.render import FORMATS
 from oauthtap.render.console import Ink, console
 from oauthtap.render.markdown import code, code_words
-from oauthtap.report import Report
+from oauthtap.report.model import Report
 
 from .exchanges import judge
 from .test_verdict import SEED2

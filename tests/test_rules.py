@@ -7,6 +7,7 @@ import pytest
 from oauthtap import notation, rules
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.findings import Patch
+from oauthtap.report.build import build
 from oauthtap.rules import Rule
 from oauthtap.wire import Exchange
 
@@ -74,7 +75,7 @@ def test_its_patch_cures_it(rule: Rule) -> None:
     for exchange in map(cured, notation.parse(text)):
         tap.add(exchange)
         end = exchange.ended or end
-    assert rule.id not in {finding.rule for finding in tap.report(now=end + 600).findings}
+    assert rule.id not in {finding.rule for finding in build(tap, now=end + 600).findings}
 
 
 @each_rule

@@ -13,7 +13,8 @@ import pytest
 from oauthtap import notation
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.render.sarif import fingerprint, sarif
-from oauthtap.report import Report
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.wire import Exchange
 
 from .exchanges import judge
@@ -37,7 +38,7 @@ def tapped(text: str) -> tuple[Report, tuple[Exchange, ...]]:
     tap = SessionAnalyzer(resource=named[1] if named else None)
     for exchange in notation.parse(text):
         tap.add(exchange)
-    return tap.report(), tuple(step.exchange for step in tap.steps)
+    return build(tap), tuple(step.exchange for step in tap.steps)
 
 
 def run(text: str) -> dict[str, Any]:

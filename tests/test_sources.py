@@ -15,7 +15,8 @@ from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.mitm import flowfile
 from oauthtap.recording import Recording, SourceError
 from oauthtap.redaction.redact import Redactor
-from oauthtap.report import Report
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.session import SessionWriter
 
 RECORDINGS = Path(__file__).parent / "recordings"
@@ -34,7 +35,7 @@ def judged(recording: Recording) -> Report:
     tap = SessionAnalyzer(recording.upstream, recording.revision, recording.client)
     for exchange in recording.exchanges:
         tap.add(exchange)
-    return tap.report(now=recording.until)
+    return build(tap, now=recording.until)
 
 
 def session_of(har: Path, folder: Path) -> Report:
@@ -52,7 +53,7 @@ def session_of(har: Path, folder: Path) -> Report:
         struck = tap.add(exchange).exchange
         writer.add(struck.as_json())
         writer.add_flow(flowfile.record(flowfile.redacted_state(tflow.tflow(resp=True), redactor, struck)))
-    report = tap.report(now=source.until)
+    report = build(tap, now=source.until)
     writer.close(ended=source.until)
     return report
 

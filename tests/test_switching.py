@@ -25,6 +25,7 @@ from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.mitm.view import page
 from oauthtap.repair import fixfile
 from oauthtap.repair.mending import Fixes
+from oauthtap.report.build import build
 from oauthtap.walking.upstream import Reach
 from tests.bed import Bed
 from tests.running import COMMAND, LIMIT, Started, call, environment, started, to_the_bed
@@ -276,6 +277,6 @@ async def test_mitmweb_its_view_and_the_live_page_tell_both_sides_of_answer_and_
         live = await tap.client.get((tap.web_url or "").replace("/?", "/oauthtap/?"))
         assert "as the client got it (patched)" in live.text
         assert "as it went on (patched)" in live.text
-        report = tap.tap.report()
+        report = build(tap.tap)
         assert report.deploy is not None
         assert len(report.deploy.requests) == 1

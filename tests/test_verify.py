@@ -20,6 +20,7 @@ from oauthtap.redaction.leaks import Search
 from oauthtap.redaction.redact import Redactor
 from oauthtap.render import FORMATS
 from oauthtap.render.sarif import rule_page
+from oauthtap.report.build import build
 from oauthtap.session import SessionWriter
 from oauthtap.wire import Exchange
 
@@ -42,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
         writer.add(step.exchange.as_json())
         writer.add_flow(flow(tap.redactor, step.exchange))
     exchanges = [step.exchange for step in tap.steps]
-    report = tap.report()
+    report = build(tap)
     writer.close({f"report.{name}": render(report, exchanges) for name, render in FORMATS.items()})
     return writer.folder
 

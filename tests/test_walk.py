@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 import pytest
 
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
-from oauthtap.report import Report
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.walking.asks import Ask, Visit, challenge
 from oauthtap.walking.walk import Plan, walk
 from oauthtap.wire import Exchange, Request, Response, first
@@ -99,7 +100,7 @@ def walked(plan: Plan, changed: Mapping[tuple[str, str], Answer] | None = None) 
     except StopIteration:
         steps = [tap.add(exchange) for exchange in came]
     assert len(steps) == len(came)
-    return Walked(tap.report(), came)
+    return Walked(build(tap), came)
 
 
 def _answered(step: Ask | Visit, server: Mapping[tuple[str, str], Answer], plan: Plan) -> Exchange:

@@ -28,7 +28,8 @@ from oauthtap.cli.patience import CONNECTED, STOPPED, WITH_A_PERSON, Patience
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.mitm.run import Ready
-from oauthtap.report import Report
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.walking import upstream
 from oauthtap.walking.upstream import Look, Reach, look, missing_scheme
 from tests.bed import Bed
@@ -574,7 +575,7 @@ def test_it_is_over_after_a_quiet_that_fits_the_last_step(text: str, patience: f
     tap, last = heard_by(text)
     watcher = Patience()
     watcher.heard(last, 100.0)
-    report = tap.report()
+    report = build(tap)
     assert not watcher.is_over(report, 100.0 + patience - 0.1)
     assert watcher.is_over(report, 100.0 + patience)
 
@@ -584,8 +585,8 @@ def test_another_exchange_starts_the_wait_anew() -> None:
     watcher = Patience()
     watcher.heard(last, 100.0)
     watcher.heard(last, 102.0)
-    assert not watcher.is_over(tap.report(), 104.0)
-    assert watcher.is_over(tap.report(), 105.0)
+    assert not watcher.is_over(build(tap), 104.0)
+    assert watcher.is_over(build(tap), 105.0)
 
 
 def test_a_look_is_wanted_a_few_times_and_not_with_every_tick() -> None:

@@ -29,7 +29,7 @@ from oauthtap.drivers import Driver, Transport, drivers
 from oauthtap.findings import RANK
 from oauthtap.plain import plain
 from oauthtap.render import FORMATS
-from oauthtap.report import Report
+from oauthtap.report.model import Report
 from oauthtap.session import SessionError, default_folder
 from oauthtap.walking.upstream import look
 

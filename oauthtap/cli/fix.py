@@ -30,6 +30,7 @@ from oauthtap.repair.fixes import Fix, with_values
 from oauthtap.repair.mending import Fixes
 from oauthtap.repair.presets import presets
 from oauthtap.repair.trial import Trial, cause_of, lay_over
+from oauthtap.report.build import build
 from oauthtap.session import read_session, sessions
 from oauthtap.walking.upstream import Reach
 from oauthtap.wire import Exchange
@@ -80,7 +81,7 @@ def _say_what_is_behind(given: Iterable[Fix], reach: Reach) -> None:
 
 
 def _nothing_to_do(tap: SessionAnalyzer, session: str, arguments: Namespace) -> int:
-    report = tap.report()
+    report = build(tap)
     print(f"Nothing in {plain(session)} stands in the way{', and it connected' if report.connected else ''}.")
     if report.attempts:
         print(f"  {plain(attempts(report), limit=900)}")
@@ -228,7 +229,7 @@ def _say(trial: Trial, before: SessionAnalyzer, path: Path, *, live: bool) -> No
         print("  They change requests, and what would have been answered to others nobody knows: only a run can tell.")
     elif (still := cause_of(trial)) is not None:
         print(f"  No: {still.rule} is still in the way.")
-    stopped = {one.slug for one in before.report().clients if one.outcome == "stops"}
+    stopped = {one.slug for one in build(before).clients if one.outcome == "stops"}
     freed = [one.slug for one in trial.report.clients if one.outcome != "stops" and one.slug in stopped]
     if freed:
         print(f"  Would not stop there any more: {', '.join(freed)}.")

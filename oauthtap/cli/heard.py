@@ -11,7 +11,8 @@ from oauthtap.clients import profiles
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.recording import Recording
 from oauthtap.redaction.redact import Redactor
-from oauthtap.report import Report
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.sources import SourceError
 from oauthtap.together.neighbours import stories
 
@@ -46,7 +47,7 @@ def _told(
     tap.notes += recording.said
     for exchange in recording.exchanges:
         tap.add(exchange)
-    return tap, tap.report(now=recording.until, today=date.today())
+    return tap, build(tap, now=recording.until, today=date.today())
 
 
 def _of_several(report: Report, every: list[Report]) -> str:

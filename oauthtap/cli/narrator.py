@@ -16,7 +16,8 @@ from oauthtap.names.origins import local_origin
 from oauthtap.names.tunnel import FIREWALL
 from oauthtap.plain import plain
 from oauthtap.render.console import Ink, findings_below, line, patched_below, summary
-from oauthtap.report import Report, row
+from oauthtap.report.build import row
+from oauthtap.report.model import Report
 
 SILENCE = 20.0
 """Seconds without a request after which we say what to check."""

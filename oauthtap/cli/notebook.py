@@ -18,7 +18,8 @@ from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.findings import Finding
 from oauthtap.plain import plain
 from oauthtap.redaction.redact import Redactor
-from oauthtap.report import SECRETS_KEPT, Report
+from oauthtap.report.build import build
+from oauthtap.report.model import SECRETS_KEPT, Report
 from oauthtap.session import SessionError, SessionWriter
 from oauthtap.wire import Exchange
 
@@ -143,7 +144,7 @@ class Notebook:
         from oauthtap.render.har import comments
 
         self.flush()
-        report = self.tap.report(now=now, today=date.today())
+        report = build(self.tap, now=now, today=date.today())
         exchanges = tuple(step.exchange for step in self.tap.steps)
         # Swept once more: a secret may have been learned after it was said.
         sweep = self.tap.redactor.sweep if self.tap.keeps_secrets else str  # else the writer does

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
-from oauthtap.report import Report
+from oauthtap.report.model import Report
 
 CONNECTED = 3.0
 """Seconds of quiet after which a sign-in that ended well is over: the client lists its tools meanwhile."""

@@ -23,7 +23,7 @@ from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.render import FORMATS
 from oauthtap.render.console import Ink, console
-from oauthtap.report import Report
+from oauthtap.report.model import Report
 from oauthtap.session import SessionError, default_folder
 from oauthtap.walking.probe import Browser, probe
 from oauthtap.walking.upstream import Reach

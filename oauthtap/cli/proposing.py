@@ -38,7 +38,7 @@ def new_tap_like(tap: SessionAnalyzer) -> NewTap:
 
 def newest(tap: SessionAnalyzer) -> tuple[AnalyzedExchange, ...]:
     """The exchanges of the newest sign-in, and our own looks."""
-    since = tap.newest_attempt
+    since = tap.newest_period.since
     return tuple(step for step in tap.steps if step.exchange.id >= since or step.exchange.actor == "reporter")
 
 

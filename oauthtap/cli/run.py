@@ -28,7 +28,7 @@ from oauthtap.clients import profiles
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.interest import Interest
 from oauthtap.plain import plain
-from oauthtap.report import SECRETS_KEPT, Report
+from oauthtap.report.model import SECRETS_KEPT, Report
 from oauthtap.session import SessionError, default_folder
 from oauthtap.wire import Exchange, Request
 

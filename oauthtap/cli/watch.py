@@ -30,7 +30,8 @@ from oauthtap.lazily import uncollected
 from oauthtap.names import tunnel
 from oauthtap.plain import plain
 from oauthtap.render.words import attempts
-from oauthtap.report import Report
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.session import SessionError, default_folder
 from oauthtap.walking.upstream import look, missing_scheme
 
@@ -202,7 +203,7 @@ class Sitting:
                     self.patience.said_silence = True
                     self.narrator.silence(self.local, self.arguments.upstream)
             elif self.patience.wants_a_look(now):
-                report = self.tap.report(now=time.time(), story=False)
+                report = build(self.tap, now=time.time(), story=False)
                 self._tell_what_never_came(report)
                 self._tell_what_fixes_did(report, over=self.patience.is_over(report, now))
                 if self.arguments.once and self.patience.is_over(report, now):

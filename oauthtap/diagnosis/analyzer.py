@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from oauthtap.diagnosis.rule_engine import RuleEngine
 from oauthtap.findings import RANK, Finding
 from oauthtap.handshake import Handshake
 from oauthtap.recognize import recognize
-from oauthtap.repair.attempts import Attempts
 from oauthtap.stages import Because, ResourceMetadata, ServerMetadata, Stage, Unseen
 from oauthtap.urls import origin
+from oauthtap.verdict import Verdict, judge
 from oauthtap.wire import Exchange
 
 
@@ -58,6 +59,17 @@ class AnalyzedExchange:
         return replace(self, exchange=exchange, stages=stages)
 
 
+@dataclass(frozen=True)
+class FixPeriod:
+    """A part of a session in which the same fixes were on."""
+
+    fixes: tuple[str, ...]
+    since: int
+    """The number of the exchange with which it begins; 0: the session's first."""
+    until: Exchange | None = None
+    """The exchange with which it was over; None for the one that goes on."""
+
+
 class ClientAnalysis:
     """The handshake of one client, and what rules find in it.
 
@@ -66,13 +78,13 @@ class ClientAnalysis:
     """
 
     def __init__(self, resource: str | None = None, revision: str | None = None, *, ours: bool = False) -> None:
+        self._resource, self._revision, self._ours = resource, revision, ours
         self.handshake = Handshake(resource, revision)
         self.rules = RuleEngine(self.handshake, ours=ours)
         self.exchanges: list[AnalyzedExchange] = []
         """What every exchange turned out to be; of a long run of MCP requests alike only the first and the last."""
         self.compacted_findings: dict[int, tuple[Finding, ...]] = {}
         """What was found in exchanges that are kept no more, by their numbers."""
-        self.attempts = Attempts(self.handshake)
 
     def analyze(self, exchange: Exchange) -> AnalyzedExchange:
         """Classify an exchange and ask the rules, by what came before it. The handshake does not have it yet."""
@@ -89,8 +101,7 @@ class ClientAnalysis:
         exchange, findings = analyzed.exchange, analyzed.findings
         if exchange.patched is not exchange and exchange.injected is None:  # a fault of ours cures nothing
             analyzed = replace(analyzed, findings=self._cured(exchange, findings))
-        seen = tuple((one.rule, one.severity, one.at) for one in analyzed.findings)
-        gone = self.handshake.then(analyzed.stages, said=seen)
+        gone = self.handshake.then(analyzed.stages, said=_seen(analyzed.findings))
         if gone:
             going = [one for one in self.exchanges if one.exchange.id in gone]
             self.compacted_findings |= {one.exchange.id: one.findings for one in going if one.findings}
@@ -115,3 +126,34 @@ class ClientAnalysis:
             self.rules.check_handshake(),
         )
         return sorted((one for findings in each for one in findings), key=lambda f: (f.exchange or 0, RANK[f.severity]))
+
+    def verdict(self, found: Sequence[Finding], goal: str | None = None, since: int = 0) -> Verdict:
+        """How far the client got, and the one cause. `found`: every finding; `goal`: the stage at which a probe was
+        meant to end; `since`: the exchange with which the newest attempt begins."""
+        return judge(self.handshake, found, goal, since)
+
+    def acted(self, since: int, until: int | None = None) -> list[Stage]:
+        """What client and browser did from the exchange with the one number until before that with the other."""
+        first = (stages[0] for stages in self.handshake.exchanges())
+        own = (stage for stage in first if stage.exchange.actor in ("client", "browser"))
+        return [stage for stage in own if since <= stage.exchange.id and (until is None or stage.exchange.id < until)]
+
+    def before(self, exchange: int) -> ClientAnalysis:
+        """The analysis as it was before the exchange with that number."""
+        past = ClientAnalysis(self._resource, self._revision, ours=self._ours)
+        for one in self.exchanges:
+            if one.exchange.id < exchange:
+                past.handshake.then(one.stages, said=_seen(one.findings))
+                past.exchanges.append(one)
+        for gone in self.handshake.let_go:
+            if gone.exchange < exchange:
+                past.handshake.let_go.append(gone)
+        past.compacted_findings = {
+            number: found for number, found in self.compacted_findings.items() if number < exchange
+        }
+        return past
+
+
+def _seen(found: Sequence[Finding]) -> tuple[tuple[str, str, str], ...]:
+    """Findings as far as they tell one exchange from another like it."""
+    return tuple((one.rule, one.severity, one.at) for one in found)

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
 
 from oauthtap.arrival import is_connected
-from oauthtap.diagnosis.analyzer import AnalyzedExchange, ClientAnalysis
+from oauthtap.diagnosis.analyzer import AnalyzedExchange, ClientAnalysis, FixPeriod
 from oauthtap.handshake import Handshake
 from oauthtap.profiles import Profile
 from oauthtap.redaction.redact import Redactor
-from oauthtap.report import Report, build, merge
 from oauthtap.together.callers import Callers
 from oauthtap.wire import Exchange, Response
 
@@ -25,7 +23,7 @@ LETTERS = "ABCDEFGHIJKLMNOP"
 
 @dataclass
 class SessionAnalyzer:
-    """Takes the exchanges of a session in order; gives the report at any time."""
+    """Takes the exchanges of a session in order; `report/build.py` makes a report of it at any time."""
 
     resource: str | None = None
     """The MCP URL, in upstream names; inferred from the first MCP exchange when None."""
@@ -55,8 +53,6 @@ class SessionAnalyzer:
         self._numbered = 0
         self._shared: list[Exchange] = []
         """Exchanges that belong to no client (a probe's, the server's own): every client's handshake has them."""
-        self._switched: Exchange | None = None
-        """The newest exchange since which other fixes are on: they are on for all clients."""
 
     # --- one exchange
 
@@ -70,12 +66,10 @@ class SessionAnalyzer:
         self._numbered += 1
         exchange = exchange if exchange.id else exchange.with_(id=self._numbered)
         redacted = self.redactor.strike(exchange)
-        self._note_fixes(redacted)
         number = self._callers.add(redacted)
         analyzed = self._client(number).analyze(redacted)
         if self._callers.note(redacted, analyzed.stages):
             self._attribute_anew()
-            self._note_fixes(redacted)
             number = self._callers.client(redacted)
             analyzed = self._client(number).analyze(redacted)
         letter = LETTERS[number] if self._several and number is not None else ""
@@ -104,13 +98,6 @@ class SessionAnalyzer:
                     other.record(other.analyze(remembered.exchange))
         return replace(remembered, unredacted=analyzed.unredacted)
 
-    def _note_fixes(self, exchange: Exchange) -> None:
-        """Fixes are switched for all clients."""
-        if exchange.fixes is not None:
-            self._switched = exchange
-            for client in self.clients:
-                client.attempts.switched(exchange, client.findings_until)
-
     def _record(self, client: ClientAnalysis, analyzed: AnalyzedExchange) -> AnalyzedExchange:
         remembered, gone = client.record(analyzed)
         if gone:
@@ -131,16 +118,38 @@ class SessionAnalyzer:
         return self._reported.handshake
 
     @property
-    def newest_attempt(self) -> int:
-        """The number of the exchange since which the fixes that are on now were on; 0: since the first."""
-        return self._reported.attempts.since
+    def newest_period(self) -> FixPeriod:
+        """The time since which the fixes that are on now were on, for the client that the report is about."""
+        return self.fix_periods(self._reported)[-1]
 
     @property
     def _reported(self) -> ClientAnalysis:
         if len(self.clients) == 1:
             return self.clients[0]
-        stopped = (one for one in self.clients if not is_connected(one.handshake, one.attempts.since))
+        stopped = (one for one in self.clients if not is_connected(one.handshake, self.fix_periods(one)[-1].since))
         return next(stopped, self.clients[0])
+
+    def fix_periods(self, client: ClientAnalysis) -> tuple[FixPeriod, ...]:
+        """The periods in which this client did anything with the same fixes on, and last the one that goes on.
+
+        Fixes are switched for all clients at once; the exchange that came next says so.
+        """
+        periods: list[FixPeriod] = []
+        fixes: tuple[str, ...] = ()
+        since = 0
+        for exchange in (one.exchange for one in self.steps if one.exchange.fixes is not None):
+            if exchange.fixes is None or exchange.fixes == fixes:
+                continue
+            if client.acted(since, exchange.id):
+                periods.append(FixPeriod(fixes, since, exchange))
+                since = exchange.id
+            fixes = exchange.fixes
+        return (*periods, FixPeriod(fixes, since))
+
+    @property
+    def has_several_clients(self) -> bool:
+        """Several clients were told apart."""
+        return self._several
 
     def handshake_for(self, exchange: Exchange) -> Handshake:
         """The handshake of the client whose exchange this is, before it was analyzed or answered."""
@@ -157,8 +166,6 @@ class SessionAnalyzer:
     def _add_client(self) -> None:
         """One more client, whose handshake has what belongs to nobody."""
         self.clients.append(made := self._new_client())
-        if self._switched is not None:
-            made.attempts.switched(self._switched, made.findings_until)
         for exchange in self._shared:
             made.record(made.analyze(exchange))
 
@@ -169,10 +176,8 @@ class SessionAnalyzer:
         """There are several clients, or more than was thought: analyze again what is kept, for each by itself."""
         before, steps = self.clients, self.steps
         self._several, self.clients, self.steps, self._shared = True, [], [], []
-        self._switched = None
         for step in steps:
             number = self._callers.client(step.exchange)
-            self._note_fixes(step.exchange)
             analyzed = self._client(number).analyze(step.exchange)
             letter = "" if number is None else LETTERS[number]
             self.record_delivery(replace(analyzed, client=letter))
@@ -187,25 +192,3 @@ class SessionAnalyzer:
                 owner.handshake.let_go.append(one)
                 if one.exchange in client.compacted_findings:
                     owner.compacted_findings[one.exchange] = client.compacted_findings[one.exchange]
-
-    # --- the report
-
-    def report(self, now: float | None = None, today: date | None = None, *, story: bool = True) -> Report:
-        """The report so far.
-
-        `now`: seconds since 1970 up to which nothing else came, for what only its
-        absence tells; the end of the last exchange when None. `today` decides which
-        client profiles are stale. `story`: tell every exchange; a look in between needs none of them.
-        """
-        reports = [self._report(client, now, today, story=story) for client in self.clients]
-        report = merge(reports, LETTERS) if self._several else reports[0]
-        return report.model_copy(update={"notes": (*report.notes, *self.notes)}) if self.notes else report
-
-    def _report(self, client: ClientAnalysis, now: float | None, today: date | None, *, story: bool) -> Report:
-        client.handshake.over = self.probe_goal is not None
-        found = client.findings_until(now)
-        return build(
-            client.handshake, found, client.rules.not_checked(), client.attempts,
-            profiles=self.profiles, client=self.client, goal=self.probe_goal, today=today, story=story,
-            secrets_kept=self.keeps_secrets,
-        )  # fmt: skip

@@ -12,7 +12,7 @@ from oauthtap.findings import RANK, Finding
 from oauthtap.mitm.flowrecord import EXCHANGE
 from oauthtap.plain import plain
 from oauthtap.render.words import patched
-from oauthtap.report import row
+from oauthtap.report.build import row
 
 MARKERS = {"error": ":x:", "warning": ":warning:", "note": ""}
 STEPS: dict[str, AnalyzedExchange] = {}

@@ -18,6 +18,7 @@ from mitmproxy.tools.web.master import WebMaster
 
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.render.html import live as drawing
+from oauthtap.report.build import build
 
 PATH = "/oauthtap/"
 _LIVE = "oauthtap_live"
@@ -63,7 +64,7 @@ class Live:
     async def pieces(self) -> drawing.Pieces:
         """The page as of now."""
         self.looks += 1
-        report = self._tap.report(now=time.time(), today=date.today())
+        report = build(self._tap, now=time.time(), today=date.today())
         steps = self._page.draw(report, tuple(step.exchange for step in self._tap.steps))
         while True:
             began = time.perf_counter()

@@ -23,7 +23,7 @@ from oauthtap.mitm.observing import Ears
 from oauthtap.mitm.run import assembled, local_url
 from oauthtap.mitm.settings import Settings, StartupError
 from oauthtap.render.console import line
-from oauthtap.report import row
+from oauthtap.report.build import build, row
 
 log = logging.getLogger("oauthtap")
 
@@ -86,11 +86,11 @@ class ScriptedTap:
         """What was wrong, so far: the report as JSON."""
         if self._tap is None:
             return "no upstream: set tap_upstream"
-        return json.dumps(self._tap.report(now=time.time()).model_dump(mode="json"), indent=2)
+        return json.dumps(build(self._tap, now=time.time()).model_dump(mode="json"), indent=2)
 
     def done(self) -> None:
         """The last word: the cause."""
-        cause = self._tap.report(now=time.time()).cause if self._tap else None
+        cause = build(self._tap, now=time.time()).cause if self._tap else None
         if cause is not None:
             log.warning("the cause: %s (%s)", cause.message, cause.rule)
 

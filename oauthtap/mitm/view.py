@@ -21,7 +21,7 @@ from oauthtap.mitm.flowrecord import exchange_from
 from oauthtap.plain import plain
 from oauthtap.redaction.redact import claims, jose_header
 from oauthtap.render.words import patched
-from oauthtap.report import row
+from oauthtap.report.build import row
 from oauthtap.wire import Exchange, Message, Pairs
 
 _LONGEST = 20_000

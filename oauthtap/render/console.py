@@ -22,7 +22,7 @@ from oauthtap.render.words import (
     outcome,
     patched,
 )  # fmt: skip
-from oauthtap.report import SECRETS_KEPT, Report, Step
+from oauthtap.report.model import SECRETS_KEPT, Report, Step
 from oauthtap.stages import Because
 from oauthtap.wire import Exchange
 

@@ -10,7 +10,7 @@ from oauthtap.plain import plain
 from oauthtap.profiles import Outlook
 from oauthtap.repair.attempts import Attempt
 from oauthtap.repair.patched import Patched, phrase
-from oauthtap.report import Client, Report, Step
+from oauthtap.report.model import Client, Report, Step
 
 WHO = {
     "resource-server": "the MCP server's",

@@ -13,7 +13,8 @@ from oauthtap.findings import Finding, Patch
 from oauthtap.repair.fixes import Fix, When, holds_alias, of_patch, with_values
 from oauthtap.repair.fixfile import FixError, chosen
 from oauthtap.repair.mending import Fixes
-from oauthtap.report import Report
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.wire import Exchange
 
 NewTap = Callable[[], SessionAnalyzer]
@@ -66,19 +67,19 @@ def lay_over(new_tap: NewTap, steps: Sequence[AnalyzedExchange], fixes: Sequence
     survived = _survived(old)
     kept = _without_consequences(new_tap, made, touched)
     tap = _heard(new_tap, kept)
-    trial = Trial(tuple(fixes), tap.report(), tap, tuple(touched), _missing(made, kept), tuple(patched), survived)
+    trial = Trial(tuple(fixes), build(tap), tap, tuple(touched), _missing(made, kept), tuple(patched), survived)
     finding = cause_of(trial)
     if finding is not None and finding.who == "client" and (finding.exchange or 0) > min(touched, default=0) > 0:
         # With another answer the client would have done something else: what it did is no evidence.
         kept = [one for one in kept if one.id <= max(touched)]
         tap = _heard(new_tap, kept)
-        trial = Trial(tuple(fixes), tap.report(), tap, tuple(touched), _missing(made, kept), tuple(patched), survived)
+        trial = Trial(tuple(fixes), build(tap), tap, tuple(touched), _missing(made, kept), tuple(patched), survived)
     return trial
 
 
 def _survived(old: SessionAnalyzer) -> frozenset[str]:
     """Rules that found something before the cause, or in an answer that the client made use of."""
-    cause = old.report().cause
+    cause = build(old).cause
     if cause is None or cause.exchange is None:
         return frozenset()
     used = {step.because.exchange for step in old.steps if step.because is not None and not step.because.guess}

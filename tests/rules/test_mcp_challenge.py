@@ -6,6 +6,7 @@ import pytest
 
 from oauthtap import notation
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.report.build import build
 from tests.exchanges import found, judge
 
 INITIALIZE = 'POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}'
@@ -108,4 +109,4 @@ def test_a_client_that_just_got_the_challenge_has_not_ignored_it() -> None:
     header = 'WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/prm"'
     last = [tap.add(exchange) for exchange in notation.parse(f"{INITIALIZE}\n401\n{header}\n")][-1]
     soon = (last.exchange.ended or 0) + 5
-    assert "client-ignored-challenge" not in {finding.rule for finding in tap.report(now=soon).findings}
+    assert "client-ignored-challenge" not in {finding.rule for finding in build(tap, now=soon).findings}
