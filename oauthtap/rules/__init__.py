@@ -154,6 +154,13 @@ def load() -> dict[str, Rule]:
     return RULES
 
 
+def pages() -> tuple[str, ...]:
+    """Every text of every rule that a report may quote; their examples hold made-up secrets."""
+    return tuple(
+        text for rule in load().values() for text in (rule.doc, rule.example("Bad"), rule.example("Good"), rule.prose)
+    )
+
+
 @cache
 def _import_all() -> None:
     for name in modules():
