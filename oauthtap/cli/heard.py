@@ -17,11 +17,17 @@ from oauthtap.together.neighbours import stories
 
 
 def heard(
-    path: str, *, revision: str | None = None, client: str | None = None, claims: bool = False
+    path: str,
+    *,
+    revision: str | None = None,
+    client: str | None = None,
+    claims: bool = False,
+    today: date | None = None,
 ) -> tuple[Tap, Report]:
     """A file or session folder fed to the engine, and the report. Raises Usage when it cannot be read.
 
-    `claims`: strike out persons too, whether or not the recording was made so.
+    `claims`: strike out persons too, whether or not the recording was made so. `today`: the day by which
+    client profiles grow stale; the present one when None.
     """
     try:
         recording = sources.read(path)
@@ -29,14 +35,16 @@ def heard(
         raise Usage(str(problem)) from None
     for note in recording.notes:
         print(f"oauthtap: {note}", file=sys.stderr)
-    told = [_told(story, revision, client, claims) for story in stories(recording)]
+    told = [_told(story, revision, client, claims, today or date.today()) for story in stories(recording)]
     if len(told) == 1:
         return told[0]
     tap, report = next((one for one in told if not one[1].connected), told[0])
     return tap, report.model_copy(update={"notes": (*report.notes, _of_several(report, [one for _, one in told]))})
 
 
-def _told(recording: Recording, revision: str | None, client: str | None, claims: bool) -> tuple[Tap, Report]:
+def _told(
+    recording: Recording, revision: str | None, client: str | None, claims: bool, today: date
+) -> tuple[Tap, Report]:
     tap = Tap(
         recording.upstream, revision or recording.revision, client or recording.client, profiles(), recording.goal,
         Redactor(claims=claims or recording.without_claims), recording.keeps_secrets,
@@ -44,7 +52,7 @@ def _told(recording: Recording, revision: str | None, client: str | None, claims
     tap.notes += recording.said
     for exchange in recording.exchanges:
         tap.feed(exchange)
-    return tap, tap.report(now=recording.until, today=date.today())
+    return tap, tap.report(now=recording.until, today=today)
 
 
 def _of_several(report: Report, every: list[Report]) -> str:
