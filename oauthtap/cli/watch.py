@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oauthtap import urls
-from oauthtap.batch import Batch
 from oauthtap.cli import own_rules
 from oauthtap.cli.errors import Usage
 from oauthtap.cli.fixing import DOOR, FixFlags
@@ -24,7 +23,6 @@ from oauthtap.cli.reaching import reach
 from oauthtap.cli.switching import Switches
 from oauthtap.clients import profiles
 from oauthtap.findings import Finding
-from oauthtap.lazily import uncollected
 from oauthtap.names import tunnel
 from oauthtap.plain import plain
 from oauthtap.render.words import attempts
@@ -76,10 +74,9 @@ async def _with_scheme(arguments: Namespace, candidate: str) -> str:
 
 
 async def _watch(arguments: Namespace) -> int:
-    with uncollected():
-        from oauthtap.mitm.observing import Ears  # mitmproxy takes a second to import: only when needed
-        from oauthtap.mitm.run import serve
-        from oauthtap.mitm.settings import Settings, StartupError
+    from oauthtap.mitm.observing import Ears  # mitmproxy takes a second to import: only when needed
+    from oauthtap.mitm.run import serve
+    from oauthtap.mitm.settings import Settings, StartupError
 
     sitting = Sitting(arguments)
     settings = Settings(
@@ -136,8 +133,6 @@ class Sitting:
         self._said: set[str] = set()
         self.switches = Switches(self.tap, self.fixing, self.folder, reach(arguments), self.narrator.below)
         self.notebook = Notebook(self.tap, self.folder, arguments.upstream, arguments, self.narrator.warn)
-        self._lines = Batch(self._narrate)
-        self.narrator.before = self._lines.flush
 
     # --- while it runs
 
@@ -169,11 +164,7 @@ class Sitting:
             self.patience.heard(step, time.monotonic())
         self._told |= {(finding.rule, finding.exchange) for finding in step.findings}
         self.notebook.add(step)
-        self._lines.add(step)
-
-    def _narrate(self, steps: list[Step]) -> None:
-        self.notebook.flush()  # what is told is written: somebody may kill us at its sight
-        self.notebook.never_in_the_way(partial(self.narrator.steps, steps))
+        self.notebook.never_in_the_way(partial(self.narrator.steps, [step]))
 
     def on_flow(self, flow: Any, step: Step) -> None:
         self.notebook.add_flow(flow, step)

@@ -12,7 +12,6 @@ from oauthtap import urls
 from oauthtap.mitm import translate
 from oauthtap.mitm.hops import Hops
 from oauthtap.mitm.http_layer import FAILED, failure_answer
-from oauthtap.mitm.kinds import is_a_page, is_authorization, kind_of
 from oauthtap.mitm.observing import Observer
 from oauthtap.mitm.opening import Opening
 from oauthtap.mitm.streaming import passes_unbuffered, start
@@ -22,6 +21,7 @@ from oauthtap.names.origins import PUBLIC, Origins, host_used, local_origin
 from oauthtap.names.relay import PUBLIC_PATH, Relay, meant, restored
 from oauthtap.names.rename_answers import Kind
 from oauthtap.plain import plain
+from oauthtap.tap import Step
 from oauthtap.wire import Pairs, Request, Response, first
 
 _STRAY = "It went no further: no answer of this sign-in has named such a path."
@@ -49,6 +49,10 @@ class TapAddon:
     def origins(self) -> Origins:
         """The map as it is now."""
         return self._opening.origins
+
+    def sent(self, flow: http.HTTPFlow) -> None:
+        """The request of this flow has left, or its response."""
+        self._observer.sent(flow)
 
     # --- the request
 
@@ -101,11 +105,11 @@ class TapAddon:
         sent = self._with_our_callback(passage, self._observer.asks(passage.meant, passage))
         passage.sent = sent.url
         if (answer := self._observer.instead(flow, passage)) is not None:
-            kind = kind_of(passage.step) if passage.step else "other"
+            kind = kind_of(passage.step)
             flow.response = translate.made(self._renamed(kind, passage, answer))
             return
         self._observer.tell(unrenamable.in_request(passage.meant))
-        authorization = not _is_rpc(passage.meant) and is_authorization(passage.meant)
+        authorization = not _is_rpc(passage.meant) and rename_requests.is_authorization(passage.meant)
         if authorization and (sentence := self.relay.said_of(passage.meant.parts.query)):
             self._observer.note(sentence)
         if authorization and urls.endpoint(passage.meant.url) in self._authorize:
@@ -125,7 +129,7 @@ class TapAddon:
         text = asked.body or ""
         if asked.method == "POST" and isinstance(asked.json_object.get("redirect_uris"), list):
             text, passage.swap = self.relay.registration(text)
-        elif is_authorization(asked):
+        elif rename_requests.is_authorization(asked):
             query, passage.swap = self.relay.authorization(query, passage.host)
         elif first(asked.form, "grant_type") or "grant_type" in asked.json_object:
             text, passage.swap = self.relay.token(text)
@@ -193,7 +197,8 @@ class TapAddon:
     def _pass_on(self, flow: http.HTTPFlow, passage: Passage, head: Response) -> None:
         assert flow.response is not None
         flow.response.headers = http.Headers(_bytes(self._renamed_headers(passage, head)))
-        start(flow, passage, lambda: self.origins, lambda: self._observer.judge_stream(flow, passage, ended=False))
+        at_endpoint = partial(self._observer.judge_stream, flow, passage, ended=False)
+        start(flow, passage, lambda: self.origins, at_endpoint, self._observer.without_secrets)
         self._observer.faults.cut(flow, passage, head)
 
     def response(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
@@ -205,10 +210,7 @@ class TapAddon:
             self._observer.judge_stream(flow, passage, ended=True)
         elif not passage.made:
             came = translate.answered(flow, passage.answered or ())
-            if not self._observer.may_wait(passage, came) or not rename_answers.stays(came):
-                return self._answer(flow, passage, came)
-            self._observer.judge_soon(flow, passage, came)
-            return None
+            return self._answer(flow, passage, came)
         self._observer.finished(flow, passage)
         self._observer.faults.ended(flow, passage)
         return None
@@ -218,7 +220,7 @@ class TapAddon:
         original = translate.with_body(came, restored(came.body or "", passage.swap)) if passage.swap else came
         error = translate.unreadable(flow.response)
         repaired = self._observer.judge(flow, passage, original, error=error) or original
-        kind = kind_of(passage.step) if passage.step else "other"
+        kind = kind_of(passage.step)
         if passage.fault is not None:
             self._learn(kind, passage, original)
         give = partial(self._give, flow, passage, came, kind, repaired)
@@ -232,7 +234,11 @@ class TapAddon:
         assert flow.response is not None
         self._observer.tell(unrenamable.in_answer(kind, came, passage.swap))
         self._learn(kind, passage, repaired)
-        if passage.guessed and is_a_page(repaired, passage):
+        if (
+            passage.guessed
+            and passage.meant
+            and rename_answers.is_a_page(repaired, first(passage.meant.query, "redirect_uri"))
+        ):
             flow.response = _redirect(passage.sent)
         else:
             now = Response.of(status=came.status, headers=translate.lines(flow.response), body=came.body)
@@ -282,6 +288,7 @@ class TapAddon:
             words = "client disconnected before an answer came" if left else words
             self._observer.judge(flow, passage, error=words)
         self._observer.finished(flow, passage)
+        self._observer.sent(flow)
 
     def done(self) -> None:
         """The tap stops: streams that are still open are recorded as far as they came."""
@@ -290,7 +297,6 @@ class TapAddon:
                 self._observer.judge_stream(flow, passage, ended=False)
                 self._observer.finished(flow, passage)
         self._passages.clear()
-        self._observer.judge_waiting()
 
 
 @lru_cache
@@ -299,6 +305,11 @@ def _place(origin: str) -> tuple[bytes, str, int]:
     parts = urls.split(origin)
     assert parts is not None
     return parts.scheme.encode(), parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def kind_of(step: Step | None) -> Kind:
+    """Which URLs the answer of a judged exchange holds."""
+    return rename_answers.kind_of(stage.slug for stage in step.stages) if step else "other"
 
 
 def _is_rpc(asked: Request) -> bool:

@@ -37,9 +37,8 @@ def annotate(flow: http.HTTPFlow, step: Step) -> None:
 
 
 def flows_are_shown() -> bool:
-    """There is, or will be, a list of flows to look at. Without one, a flow that is done is of no more use."""
-    master = getattr(ctx, "master", None)
-    return getattr(master, "to_be_watched", False) or getattr(master, "view", None) is not None
+    """There is a list of flows to look at. Without one, a flow that is done is of no more use."""
+    return getattr(getattr(ctx, "master", None), "view", None) is not None
 
 
 def annotate_later(flow: http.HTTPFlow, step: Step) -> None:
