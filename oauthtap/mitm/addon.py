@@ -241,7 +241,7 @@ class TapAddon:
         ):
             flow.response = _redirect(passage.sent)
         else:
-            now = Response.of(status=came.status, headers=translate.lines(flow.response), body=came.body)
+            now = Response.model_construct(status=came.status, headers=translate.lines(flow.response), body=came.body)
             translate.put_response(flow, now, self._renamed(kind, passage, repaired))
         self._observer.finished(flow, passage)
 
@@ -252,7 +252,7 @@ class TapAddon:
         metadata = kind.endswith("metadata") and answer.status == 200
         if body != answer.body or metadata:
             headers = rename_answers.headers_of_changed(headers, metadata=metadata)
-        return Response.of(status=answer.status, headers=headers, body=body)
+        return Response.model_construct(status=answer.status, headers=headers, body=body)
 
     def _renamed_headers(self, passage: Passage, answer: Response) -> Pairs:
         headers = rename_answers.headers(answer.headers, self.origins, passage.host)

@@ -29,15 +29,17 @@ def exchange_from(flow: http.HTTPFlow, number: int = 0) -> Exchange:
     answer = flow.response
     begin, end = flow.request.timestamp_start, answer.timestamp_end if answer else None
     body, broken = _text(answer) if answer else ("", None)
-    return Exchange.of(
+    return Exchange.model_construct(
         id=number,
-        request=Request.of(
+        request=Request.model_construct(
             method=_clean(flow.request.method),
             url=_clean(flow.request.url if reverse else flow.request.pretty_url),
             headers=_lines(flow.request),
             body=_text(flow.request)[0],
         ),
-        response=Response.of(status=answer.status_code, headers=_lines(answer), body=body) if answer else None,
+        response=Response.model_construct(status=answer.status_code, headers=_lines(answer), body=body)
+        if answer
+        else None,
         error=_clean(flow.error.msg) if flow.error else broken,
         at=begin or None,
         took=end - begin if begin and end else None,

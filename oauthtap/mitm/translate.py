@@ -60,7 +60,7 @@ class Passage:
 
 def asked(flow: http.HTTPFlow, local: str) -> Request:
     """The request as it came to us. `local`: our origin that it came to."""
-    return Request.of(
+    return Request.model_construct(
         method=flow.request.method,
         url=local + flow.request.path,
         headers=lines(flow.request),
@@ -71,7 +71,7 @@ def asked(flow: http.HTTPFlow, local: str) -> Request:
 def answered(flow: http.HTTPFlow, headers: Pairs) -> Response:
     """The answer as the upstream sent it, with these header lines; `flow` has a whole one."""
     assert flow.response is not None
-    return Response.of(status=flow.response.status_code, headers=headers, body=_decoded(flow.response))
+    return Response.model_construct(status=flow.response.status_code, headers=headers, body=_decoded(flow.response))
 
 
 def streamed(flow: http.HTTPFlow, headers: Pairs, copy: Copy, *, ended: bool) -> Response:
@@ -95,7 +95,7 @@ def exchange(
 ) -> Exchange:
     """The exchange to be judged; every text in it is proper Unicode."""
     begun = flow.request.timestamp_start
-    return Exchange.of(
+    return Exchange.model_construct(
         request=_clean(meant),
         response=_clean(response) if response else None,
         error=error,

@@ -33,7 +33,7 @@ def request(asked: Request, origins: Origins, upstream: str) -> Request:
 
     path = asked.url[len(urls.origin(asked.url)) :] if "://" in asked.url else asked.url
     before, question, query = path.partition("?")
-    return Request.of(
+    return Request.model_construct(
         method=asked.method,
         url=upstream + before + question + pairs(query, renamed),
         headers=headers(asked.headers, origins, upstream),
