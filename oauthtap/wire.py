@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal, Self
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
@@ -24,39 +24,15 @@ Pairs = tuple[tuple[str, str], ...]
 
 BLOCKS = 256
 """How many blocks of header lines are kept as they were worked out: a client sends the same ones again and again."""
-_BODYS = ("json_value", "json_object", "form")
-"""What is worked out from the body alone."""
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")
 """An escape that may be one half of a character alone, which JSON can say and no file can hold."""
 
 
-_set = object.__setattr__
-
-
 class Value(BaseModel):
-    """A frozen value that can also be made of parts that are of the right types already."""
+    """A frozen value. pydantic looks at it where it comes from outside; inside, `model_construct` makes one of parts
+    that are of the right types already, and may hold what is no proper Unicode yet."""
 
     model_config = ConfigDict(frozen=True)
-
-    @classmethod
-    def of(cls, **members: Any) -> Self:
-        """The same as calling the class, for values of ours: nothing is looked at again, and nothing copied."""
-        made = cls.__new__(cls)
-        _set(made, "__dict__", {**_defaults(cls), **members})
-        _set(made, "__pydantic_fields_set__", set(members))
-        _set(made, "__pydantic_extra__", None)
-        _set(made, "__pydantic_private__", None)
-        return made
-
-
-@cache
-def _defaults(kind: type[BaseModel]) -> dict[str, Any]:
-    return {name: field.default for name, field in kind.model_fields.items() if not field.is_required()}
-
-
-@cache
-def _names(kind: type[BaseModel]) -> tuple[str, ...]:
-    return tuple(kind.model_fields)
 
 
 class Message(Value):
@@ -76,10 +52,8 @@ class Message(Value):
         return copy
 
     def with_headers(self, headers: Pairs) -> Self:
-        """The same message with other header lines. What its body says is not read again."""
-        made = self.of(**{**{name: self.__dict__[name] for name in _names(type(self))}, "headers": headers})
-        made.__dict__.update((name, self.__dict__[name]) for name in _BODYS if name in self.__dict__)
-        return made
+        """The same message with other header lines."""
+        return self.model_construct(**{**_members(self), "headers": headers})
 
     def header_lines(self, name: str) -> tuple[str, ...]:
         """Every line of that name, any case, in order."""
@@ -194,9 +168,7 @@ class Exchange(Value):
 
     def as_json(self) -> str:
         """The exchange as JSON on one line, what is not said left out; it reads back as an equal one."""
-        if _newest[0] is not self:
-            _newest[:] = self, self.model_dump_json(exclude_defaults=True)
-        return str(_newest[1])
+        return self.model_dump_json(exclude_defaults=True)
 
     @property
     def status(self) -> int | None:
@@ -218,7 +190,7 @@ class Exchange(Value):
 
     def with_(self, **changes: Any) -> Exchange:
         """The same with changes. Not `model_copy`, which would copy what was worked out from the old values."""
-        return Exchange.of(**{**{name: self.__dict__[name] for name in _names(Exchange)}, **changes})
+        return Exchange.model_construct(**{**_members(self), **changes})
 
     @property
     def ended(self) -> float | None:
@@ -226,8 +198,8 @@ class Exchange(Value):
         return None if self.at is None else self.at + (self.took or 0.0)
 
 
-_newest: list[object] = [None, ""]
-"""The exchange that was written last, and its JSON: it is wanted in several places at once."""
+def _members(value: Value) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in type(value).model_fields}
 
 
 def _whole(value: Any) -> Any:

@@ -16,13 +16,13 @@ ROOT = Path(oauthtap.__file__).parent
 MODEL = ("oauthtap.wire", "oauthtap.urls", "oauthtap.jsontext", "oauthtap.plain")
 """What went over the wire, and how its text is read."""
 
-EDGES = ("oauthtap.cli", "oauthtap.mitm", "oauthtap.render", "oauthtap.session", "oauthtap.har", "oauthtap.logs",
-         "oauthtap.batch", "oauthtap.sources", "oauthtap.walking.upstream", "oauthtap.walking.probe",
+EDGES = ("oauthtap.cli", "oauthtap.mitm", "oauthtap.proxy", "oauthtap.render", "oauthtap.session", "oauthtap.har",
+         "oauthtap.logs", "oauthtap.sources", "oauthtap.walking.upstream", "oauthtap.walking.probe",
          "oauthtap.walking.callback", "oauthtap.drivers")  # fmt: skip
 """Everything else is the core: no I/O, and no import of any of these."""
 
 PLACES = {
-    "mitmproxy": ("oauthtap.mitm",),
+    "mitmproxy": ("oauthtap.mitm", "oauthtap.proxy"),
     "httpx": ("oauthtap.walking.upstream", "oauthtap.walking.probe"),
     "rich": ("oauthtap.cli", "oauthtap.render"),
     "platformdirs": ("oauthtap.session", "oauthtap.mitm", "oauthtap.cli.installed"),

@@ -5,16 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from oauthtap.cli.arguments import parser
+from oauthtap.cli.chosen import check_choices
 from oauthtap.cli.errors import Usage
-from oauthtap.lazily import uncollected
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Gives 0; 1 when findings reach `--fail-on`; 2 for wrong usage."""
-    with uncollected():
-        from oauthtap.cli.arguments import parser
-        from oauthtap.cli.chosen import check_choices
-
     arguments = parser().parse_args(argv)
     try:
         check_choices(arguments)

@@ -9,7 +9,11 @@ from typing import Any
 
 from oauthtap import __version__
 from oauthtap.cli.injecting import inject_flag
-from oauthtap.lazily import uncollected
+from oauthtap.drivers import drivers
+from oauthtap.render import FORMATS
+from oauthtap.render.comparison import FORMATS as COMPARISONS
+from oauthtap.render.trackers import TRACKERS
+from oauthtap.repair.stacks import stacks
 
 _EXAMPLES = """\
 examples:
@@ -33,9 +37,7 @@ def _command(place: str) -> Callable[[argparse.Namespace], int]:
 
     def run(arguments: argparse.Namespace) -> int:
         module, _, name = place.partition(":")
-        with uncollected():
-            command = getattr(import_module(f"oauthtap.cli.{module}"), name)
-        return int(command(arguments))
+        return int(getattr(import_module(f"oauthtap.cli.{module}"), name)(arguments))
 
     return run
 
@@ -43,22 +45,8 @@ def _command(place: str) -> Callable[[argparse.Namespace], int]:
 class _Parser(argparse.ArgumentParser):
     """Errors end in what to type next."""
 
-    give_flags: Callable[[argparse.ArgumentParser], None] | None = None
-    """Adds the flags of a command. Some list what takes long to import, so it is called for the chosen one only."""
-
     def error(self, message: str) -> Any:
         self.exit(2, f"oauthtap: {message}\nTry: {self.prog} --help\n")
-
-
-class _Verbs(argparse._SubParsersAction):  # type: ignore[type-arg]
-    """Gives a command its flags when it has been chosen."""
-
-    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        chosen = self.choices.get(values[0])
-        if isinstance(chosen, _Parser) and chosen.give_flags:
-            chosen.give_flags(chosen)
-            chosen.give_flags = None
-        super().__call__(parser, namespace, values, option_string)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -72,9 +60,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"oauthtap {__version__}")
     top.set_defaults(command=_command("watch:watch"))
     _watch_flags(top)
-    verbs = top.add_subparsers(title="other commands", metavar="COMMAND", parser_class=_Parser, action=_Verbs)
+    verbs = top.add_subparsers(title="other commands", metavar="COMMAND", parser_class=_Parser)
     for name, (help, flags) in _COMMANDS.items():
-        verbs.add_parser(name, help=help).give_flags = flags
+        flags(verbs.add_parser(name, help=help))
     return top
 
 
@@ -93,8 +81,6 @@ def _verify_flags(command: argparse.ArgumentParser) -> None:
 
 
 def _fix_flags(command: argparse.ArgumentParser) -> None:
-    from oauthtap.repair.stacks import stacks
-
     command.add_argument("session", nargs="?", metavar="SESSION", help="default: the newest")
     command.add_argument(
         "-o", "--output", metavar="FILE", default="fixes.toml", help="where to write (default: %(default)s)"
@@ -124,11 +110,9 @@ def _lock_flags(command: argparse.ArgumentParser) -> None:
 
 
 def _diff_flags(command: argparse.ArgumentParser) -> None:
-    from oauthtap.render.comparison import FORMATS
-
     command.add_argument("a", metavar="A")
     command.add_argument("b", metavar="B")
-    command.add_argument("--format", choices=tuple(FORMATS), default="console")
+    command.add_argument("--format", choices=tuple(COMPARISONS), default="console")
     for side in "ab":
         command.add_argument(f"--client-{side}", metavar="NAME", help=f"which client {side.upper()} is")
     command.set_defaults(command=_command("diff:diff"))
@@ -262,8 +246,6 @@ exit codes: 0 connected; 1 not, or a finding reaches --fail-on; 2 wrong usage, o
 
 
 def _drive_flags(command: argparse.ArgumentParser) -> None:
-    from oauthtap.drivers import drivers
-
     command.description = "Run a real client through the tap, without a person, in a home folder that is thrown away."
     command.epilog = _DRIVE % "\n".join(f"  {name:<16} {one.title}" for name, one in drivers().items())
     command.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -328,8 +310,6 @@ def _probe_flags(command: argparse.ArgumentParser) -> None:
 
 
 def _report_flags(group: Any) -> None:
-    from oauthtap.render import FORMATS
-
     group.add_argument("--format", choices=tuple(FORMATS), default="console")
     group.add_argument(
         "--fail-on",
@@ -347,8 +327,6 @@ def _judging_flags(group: Any) -> None:
 
 
 def _check_flags(command: argparse.ArgumentParser) -> None:
-    from oauthtap.render.trackers import TRACKERS
-
     command.add_argument("file", metavar="FILE")
     _report_flags(command)
     command.add_argument(

@@ -18,11 +18,17 @@ from oauthtap.together.neighbours import stories
 
 
 def heard(
-    path: str, *, revision: str | None = None, client: str | None = None, claims: bool = False
+    path: str,
+    *,
+    revision: str | None = None,
+    client: str | None = None,
+    claims: bool = False,
+    today: date | None = None,
 ) -> tuple[SessionAnalyzer, Report]:
     """A file or session folder fed to the engine, and the report. Raises Usage when it cannot be read.
 
-    `claims`: strike out persons too, whether or not the recording was made so.
+    `claims`: strike out persons too, whether or not the recording was made so. `today`: the day by which
+    client profiles grow stale; the present one when None.
     """
     try:
         recording = sources.read(path)
@@ -30,7 +36,7 @@ def heard(
         raise Usage(str(problem)) from None
     for note in recording.notes:
         print(f"oauthtap: {note}", file=sys.stderr)
-    told = [_told(story, revision, client, claims) for story in stories(recording)]
+    told = [_told(story, revision, client, claims, today or date.today()) for story in stories(recording)]
     if len(told) == 1:
         return told[0]
     tap, report = next((one for one in told if not one[1].connected), told[0])
@@ -38,7 +44,7 @@ def heard(
 
 
 def _told(
-    recording: Recording, revision: str | None, client: str | None, claims: bool
+    recording: Recording, revision: str | None, client: str | None, claims: bool, today: date
 ) -> tuple[SessionAnalyzer, Report]:
     tap = SessionAnalyzer(
         recording.upstream, revision or recording.revision, client or recording.client, profiles(), recording.goal,
@@ -47,7 +53,7 @@ def _told(
     tap.notes += recording.said
     for exchange in recording.exchanges:
         tap.add(exchange)
-    return tap, build(tap, now=recording.until, today=date.today())
+    return tap, build(tap, now=recording.until, today=today)
 
 
 def _of_several(report: Report, every: list[Report]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -30,8 +30,6 @@ class Narrator:
     out: TextIO = field(default_factory=lambda: sys.stdout)
     keys: bool = False
     """Keys pressed in this terminal come to us."""
-    before: Callable[[], None] = lambda: None
-    """Called before anything is said: what is still to be said first."""
 
     def __post_init__(self) -> None:
         self.ink = Ink(self.out.isatty())
@@ -43,7 +41,6 @@ class Narrator:
         self._held = []
 
     def say(self, *lines: str) -> None:
-        self.before()
         if self._held is not None:
             self._held += lines
             return
@@ -51,7 +48,6 @@ class Narrator:
         self.out.flush()
 
     def _first(self, *lines: str) -> None:
-        self.before()
         held, self._held = self._held or [], None
         if lines or held:
             self.say(*lines, *held)

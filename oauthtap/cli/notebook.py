@@ -7,12 +7,10 @@ from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from oauthtap import __version__
-from oauthtap.batch import Batch
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.findings import Finding
@@ -26,14 +24,12 @@ from oauthtap.wire import Exchange
 REPORTS = {"report.json": "json", "report.md": "markdown", "report.html": "html"}
 """File in the session folder to report format."""
 
-Carried = tuple[Any, AnalyzedExchange, Exchange | None, int]
-"""A flow, what it turned out to be, how it came where that is known, and how much was known of secrets then."""
 FLOWS = 2000
 """How many flows mitmweb keeps, and we with it."""
 
 
 def redacting(arguments: Namespace) -> dict[str, Any]:
-    """What `--redact` and `--keep-secrets` mean for a `Tap`."""
+    """What `--redact` and `--keep-secrets` mean for a `SessionAnalyzer`."""
     return {"redactor": Redactor(claims=arguments.redact == "claims"), "keeps_secrets": arguments.keep_secrets}
 
 
@@ -55,8 +51,6 @@ class Notebook:
         self._warned: set[str] = set()
         self._flows: dict[int, tuple[Any, AnalyzedExchange]] = {}
         """The newest flows, by the number of their exchange, where there is a mitmweb that shows them."""
-        self._exchanges = Batch(self._write_exchanges)
-        self._flow_records = Batch(self._write_flows)
         versions = {"oauthtap": __version__, "mitmproxy": importlib.metadata.version("mitmproxy")}
         chosen = {"client": arguments.client, "revision": arguments.revision, "goal": tap.probe_goal}
         chosen |= {"secrets": tap.keeps_secrets and "kept", "redact": arguments.redact}
@@ -83,42 +77,24 @@ class Notebook:
                 self._warn(plain(words, limit=300))
 
     def add(self, step: AnalyzedExchange) -> None:
-        """One exchange, as it was judged."""
-        self.never_in_the_way(lambda: self._exchanges.add((step.unredacted or step.exchange).as_json()))
-
-    def _write_exchanges(self, lines: list[str]) -> None:
-        self.never_in_the_way(partial(self._writer.add, *lines))
+        """One exchange, as it was judged: it is handed to the system, in one write, before this returns."""
+        self.never_in_the_way(lambda: self._writer.add((step.unredacted or step.exchange).as_json()))
 
     def add_flow(self, flow: Any, step: AnalyzedExchange) -> None:
         """The flow that carried it, complete."""
         from oauthtap.mitm.annotate import flows_are_shown
 
-        redactor = self.tap.redactor
-        self._flow_records.add((flow, step, redactor.came(step.exchange), redactor.learned))
+        self.never_in_the_way(lambda: self._writer.add_flow(self._record(flow, step)))
         if flows_are_shown():
             self._flows[step.exchange.id] = (flow, step)
             self._flows.pop(step.exchange.id - FLOWS, None)
 
-    def _write_flows(self, flows: list[Carried]) -> None:
+    def _record(self, flow: Any, step: AnalyzedExchange) -> bytes:
         from oauthtap.mitm import flowfile  # mitmproxy takes a second to import: only when needed
 
-        redactor, records = self.tap.redactor, list[bytes]()
-
-        def record(flow: Any, step: AnalyzedExchange, came: Exchange | None, learned: int) -> None:
-            if step.unredacted is not None:
-                records.append(flowfile.whole_record(flow, step.unredacted))
-            else:
-                came = came if redactor.learned == learned else None
-                records.append(flowfile.redacted_record(flow, redactor, step.exchange, came))
-
-        for carried in flows:
-            self.never_in_the_way(partial(record, *carried))
-        self.never_in_the_way(partial(self._writer.add_flow, b"".join(records)))
-
-    def flush(self) -> None:
-        """Write what waits to be written."""
-        self._exchanges.flush()
-        self._flow_records.flush()
+        if step.unredacted is not None:
+            return flowfile.whole_record(flow, step.unredacted)
+        return flowfile.redacted_record(flow, self.tap.redactor, step.exchange)
 
     def take(self, exchange: Exchange, tell: Callable[[AnalyzedExchange], None]) -> None:
         """An exchange that did not pass the proxy: judged and written like every other. `tell` gets its step."""
@@ -143,7 +119,6 @@ class Notebook:
         from oauthtap.render import FORMATS  # every format there is: only when needed
         from oauthtap.render.har import comments
 
-        self.flush()
         report = build(self.tap, now=now, today=date.today())
         exchanges = tuple(step.exchange for step in self.tap.steps)
         # Swept once more: a secret may have been learned after it was said.

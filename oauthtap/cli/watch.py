@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oauthtap import urls
-from oauthtap.batch import Batch
 from oauthtap.cli import own_rules
 from oauthtap.cli.errors import Usage
 from oauthtap.cli.fixing import DOOR, FixFlags
@@ -26,7 +25,6 @@ from oauthtap.clients import profiles
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.findings import Finding
-from oauthtap.lazily import uncollected
 from oauthtap.names import tunnel
 from oauthtap.plain import plain
 from oauthtap.render.words import attempts
@@ -78,10 +76,9 @@ async def _with_scheme(arguments: Namespace, candidate: str) -> str:
 
 
 async def _watch(arguments: Namespace) -> int:
-    with uncollected():
-        from oauthtap.mitm.observing import Ears  # mitmproxy takes a second to import: only when needed
-        from oauthtap.mitm.run import serve
-        from oauthtap.mitm.settings import Settings, StartupError
+    from oauthtap.mitm.observing import Ears  # mitmproxy takes a second to import: only when needed
+    from oauthtap.mitm.run import serve
+    from oauthtap.mitm.settings import Settings, StartupError
 
     sitting = Sitting(arguments)
     settings = Settings(
@@ -140,8 +137,6 @@ class Sitting:
         self._said: set[str] = set()
         self.switches = Switches(self.tap, self.fixing, self.folder, reach(arguments), self.narrator.below)
         self.notebook = Notebook(self.tap, self.folder, arguments.upstream, arguments, self.narrator.warn)
-        self._lines = Batch(self._narrate)
-        self.narrator.before = self._lines.flush
 
     # --- while it runs
 
@@ -173,11 +168,7 @@ class Sitting:
             self.patience.heard(step, time.monotonic())
         self._told |= {(finding.rule, finding.exchange) for finding in step.findings}
         self.notebook.add(step)
-        self._lines.add(step)
-
-    def _narrate(self, steps: list[AnalyzedExchange]) -> None:
-        self.notebook.flush()  # what is told is written: somebody may kill us at its sight
-        self.notebook.never_in_the_way(partial(self.narrator.steps, steps))
+        self.notebook.never_in_the_way(partial(self.narrator.steps, [step]))
 
     def on_flow(self, flow: Any, step: AnalyzedExchange) -> None:
         self.notebook.add_flow(flow, step)

@@ -1,5 +1,1 @@
 """Everything that knows mitmproxy."""
-
-from oauthtap.mitm.sparing import spare
-
-spare()  # before any module here imports one of mitmproxy's addons

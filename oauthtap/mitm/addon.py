@@ -9,10 +9,10 @@ from mitmproxy import http
 from mitmproxy.net.http.status_codes import RESPONSES
 
 from oauthtap import urls
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.mitm import translate
 from oauthtap.mitm.hops import Hops
 from oauthtap.mitm.http_layer import FAILED, failure_answer
-from oauthtap.mitm.kinds import is_a_page, is_authorization, kind_of
 from oauthtap.mitm.observing import Observer
 from oauthtap.mitm.opening import Opening
 from oauthtap.mitm.streaming import passes_unbuffered, start
@@ -49,6 +49,10 @@ class TapAddon:
     def origins(self) -> Origins:
         """The map as it is now."""
         return self._opening.origins
+
+    def sent(self, flow: http.HTTPFlow) -> None:
+        """The request of this flow has left, or its response."""
+        self._observer.sent(flow)
 
     # --- the request
 
@@ -101,11 +105,11 @@ class TapAddon:
         sent = self._with_our_callback(passage, self._observer.asks(flow, passage.meant, passage))
         passage.sent = sent.url
         if (answer := self._observer.instead(flow, passage)) is not None:
-            kind = kind_of(passage.step) if passage.step else "other"
+            kind = kind_of(passage.step)
             flow.response = translate.made(self._renamed(kind, passage, answer))
             return
         self._observer.tell(unrenamable.in_request(passage.meant))
-        authorization = not _is_rpc(passage.meant) and is_authorization(passage.meant)
+        authorization = not _is_rpc(passage.meant) and rename_requests.is_authorization(passage.meant)
         if authorization and (sentence := self.relay.said_of(passage.meant.parts.query)):
             self._observer.note(sentence)
         if authorization and urls.endpoint(passage.meant.url) in self._authorize:
@@ -125,7 +129,7 @@ class TapAddon:
         text = asked.body or ""
         if asked.method == "POST" and isinstance(asked.json_object.get("redirect_uris"), list):
             text, passage.swap = self.relay.registration(text)
-        elif is_authorization(asked):
+        elif rename_requests.is_authorization(asked):
             query, passage.swap = self.relay.authorization(query, passage.host)
         elif first(asked.form, "grant_type") or "grant_type" in asked.json_object:
             text, passage.swap = self.relay.token(text)
@@ -193,7 +197,8 @@ class TapAddon:
     def _pass_on(self, flow: http.HTTPFlow, passage: Passage, head: Response) -> None:
         assert flow.response is not None
         flow.response.headers = http.Headers(_bytes(self._renamed_headers(passage, head)))
-        start(flow, passage, lambda: self.origins, lambda: self._observer.judge_stream(flow, passage, ended=False))
+        at_endpoint = partial(self._observer.judge_stream, flow, passage, ended=False)
+        start(flow, passage, lambda: self.origins, at_endpoint, self._observer.without_secrets)
         self._observer.faults.cut(flow, passage, head)
 
     def response(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
@@ -204,7 +209,8 @@ class TapAddon:
         if passage.copy is not None:
             self._observer.judge_stream(flow, passage, ended=True)
         elif not passage.made:
-            return self._answer(flow, passage, translate.answered(flow, passage.answered or ()))
+            came = translate.answered(flow, passage.answered or ())
+            return self._answer(flow, passage, came)
         self._observer.finished(flow, passage)
         self._observer.faults.ended(flow, passage)
         return None
@@ -214,7 +220,7 @@ class TapAddon:
         original = translate.with_body(came, restored(came.body or "", passage.swap)) if passage.swap else came
         error = translate.unreadable(flow.response)
         repaired = self._observer.judge(flow, passage, original, error=error) or original
-        kind = kind_of(passage.step) if passage.step else "other"
+        kind = kind_of(passage.step)
         if passage.fault is not None:
             self._learn(kind, passage, original)
         give = partial(self._give, flow, passage, came, kind, repaired)
@@ -228,10 +234,14 @@ class TapAddon:
         assert flow.response is not None
         self._observer.tell(unrenamable.in_answer(kind, came, passage.swap))
         self._learn(kind, passage, repaired)
-        if passage.guessed and is_a_page(repaired, passage):
+        if (
+            passage.guessed
+            and passage.meant
+            and rename_answers.is_a_page(repaired, first(passage.meant.query, "redirect_uri"))
+        ):
             flow.response = _redirect(passage.sent)
         else:
-            now = Response.of(status=came.status, headers=translate.lines(flow.response), body=came.body)
+            now = Response.model_construct(status=came.status, headers=translate.lines(flow.response), body=came.body)
             translate.put_response(flow, now, self._renamed(kind, passage, repaired))
         self._observer.finished(flow, passage)
 
@@ -242,7 +252,7 @@ class TapAddon:
         metadata = kind.endswith("metadata") and answer.status == 200
         if body != answer.body or metadata:
             headers = rename_answers.headers_of_changed(headers, metadata=metadata)
-        return Response.of(status=answer.status, headers=headers, body=body)
+        return Response.model_construct(status=answer.status, headers=headers, body=body)
 
     def _renamed_headers(self, passage: Passage, answer: Response) -> Pairs:
         headers = rename_answers.headers(answer.headers, self.origins, passage.host)
@@ -278,6 +288,7 @@ class TapAddon:
             words = "client disconnected before an answer came" if left else words
             self._observer.judge(flow, passage, error=words)
         self._observer.finished(flow, passage)
+        self._observer.sent(flow)
 
     def done(self) -> None:
         """The tap stops: streams that are still open are recorded as far as they came."""
@@ -294,6 +305,11 @@ def _place(origin: str) -> tuple[bytes, str, int]:
     parts = urls.split(origin)
     assert parts is not None
     return parts.scheme.encode(), parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def kind_of(step: AnalyzedExchange | None) -> Kind:
+    """Which URLs the answer of a judged exchange holds."""
+    return rename_answers.kind_of(stage.slug for stage in step.stages) if step else "other"
 
 
 def _is_rpc(asked: Request) -> bool:

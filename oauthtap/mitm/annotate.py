@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from mitmproxy import ctx, http
@@ -37,22 +36,16 @@ def annotate(flow: http.HTTPFlow, step: AnalyzedExchange) -> None:
 
 
 def flows_are_shown() -> bool:
-    """There is, or will be, a list of flows to look at. Without one, a flow that is done is of no more use."""
-    master = getattr(ctx, "master", None)
-    return getattr(master, "to_be_watched", False) or getattr(master, "view", None) is not None
+    """There is a list of flows to look at. Without one, a flow that is done is of no more use."""
+    return getattr(getattr(ctx, "master", None), "view", None) is not None
 
 
 def annotate_later(flow: http.HTTPFlow, step: AnalyzedExchange) -> None:
     """The same for a flow that mitmweb shows already: some findings only the whole handshake tells."""
     annotate(flow, step)
-    show_anew([flow])
-
-
-def show_anew(flows: Sequence[http.HTTPFlow]) -> None:
-    """Let mitmweb look again at flows that it shows already."""
     view: Any = getattr(getattr(ctx, "master", None), "view", None)
     if view is not None:
-        view.update(flows)
+        view.update([flow])
 
 
 def comment(step: AnalyzedExchange, worst: list[Finding]) -> str:

@@ -6,22 +6,38 @@ import asyncio
 import contextlib
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import certifi
 from mitmproxy import exceptions, options
+from mitmproxy.addons import block, core, disable_h2c, next_layer, proxyserver, script, tlsconfig, update_alt_svc
 from mitmproxy.addons.errorcheck import ErrorCheck
+from mitmproxy.connection import Client
 from mitmproxy.master import Master
 
-from oauthtap.mitm import carrying, dispatch, messages, sparing
-from oauthtap.mitm.growing import GrowingMaster
 from oauthtap.mitm.settings import Settings, StartupError
+from oauthtap.proxy import _mitmproxy_internals as internals
 
 _DAY = 86400
 _CHATTY = ("tornado", "asyncio", "hpack", "quic", "mitmproxy.proxy.server", "mitmproxy.proxy.mode_servers")
+_SILENT = ("mitmproxy.tools.web.webaddons",)
+"""Warns that a token is worse than a hash of it: the token of mitmweb is long, and read from a file of the user's."""
 _PATIENCE = 2.0
 """Seconds that open connections get to end when the tap stops."""
+_NEEDED = (
+    core.Core,
+    block.Block,
+    disable_h2c.DisableH2C,
+    proxyserver.Proxyserver,
+    script.ScriptLoader,
+    next_layer.NextLayer,
+    tlsconfig.TlsConfig,
+    update_alt_svc.UpdateAltSvc,
+)
+"""mitmproxy's own addons without which there is no proxy. The others wait for options that are given in mitmweb only,
+and each costs time in every request."""
 
 
 class Startup(ErrorCheck):
@@ -35,27 +51,43 @@ class Startup(ErrorCheck):
             raise StartupError("; ".join(record.getMessage() for record in self.logger.has_errored))
 
 
-def make_master(settings: Settings) -> GrowingMaster:
-    """A master with those of mitmproxy's own addons that it needs to carry traffic. Its web interface comes later.
+class Ready:
+    """The last addon. Clients wait until all others are told that the proxy runs: ports are open a moment before."""
+
+    name = "oauthtap_ready"
+
+    def __init__(self, on_ready: Callable[[], None]) -> None:
+        self._on_ready, self._runs = on_ready, asyncio.Event()
+
+    async def client_connected(self, client: Client) -> None:
+        """A connection that came before all addons were ready."""
+        await self._runs.wait()
+
+    def running(self) -> None:
+        """Everything runs. What goes wrong in `on_ready` is logged, and so an error of the start."""
+        self._runs.set()
+        self._on_ready()
+
+
+def make_master(settings: Settings, *ours: Any) -> Master:
+    """A master with `ours` before mitmproxy's own addons: mitmweb's, or those that it takes to carry traffic.
 
     Needs a running event loop. One at a time: mitmproxy keeps it in a global.
     """
-    master = GrowingMaster(options.Options(confdir=str(_folder(settings.state / "mitmproxy"))))
-    master.to_be_watched = settings.web
-    master.addons.add(*sparing.needed())
+    chosen = options.Options(confdir=str(_folder(settings.state / "mitmproxy")))
+    if settings.web:
+        from mitmproxy.tools.web.master import WebMaster
+
+        master: Master = WebMaster(chosen, with_termlog=False)
+        theirs = master.addons.get("errorcheck")
+        theirs.finish()
+        master.addons.remove(theirs)
+    else:
+        master = Master(chosen)
+        master.addons.add(*(addon() for addon in _NEEDED))
+    internals.put_first(master, ours)
     master.addons.add(Startup())
     return master
-
-
-def add_early(master: Master, *ours: Any) -> None:
-    """Add addons before those of mitmproxy that save or show flows, so that these see what ours have done."""
-    for addon in reversed(ours):
-        master.addons.register(addon)
-        place = master.addons.chain.index(master.addons.get("scriptloader"))
-        master.addons.chain.insert(place + 1, addon)
-    dispatch.install(master)
-    carrying.install()
-    messages.install()
 
 
 def configure(master: Master, settings: Settings, modes: list[str]) -> None:
@@ -67,18 +99,20 @@ def configure(master: Master, settings: Settings, modes: list[str]) -> None:
         "tcp_timeout": _DAY,
         "ssl_insecure": settings.insecure,
     }
+    if settings.web:
+        columns = ["icon", "path", "comment", "method", "status", "size", "time"]
+        wanted |= {
+            "web_port": settings.web_port,
+            "web_open_browser": False,
+            "web_columns": columns,
+            "onboarding": False,
+        }
     if settings.ca:
         wanted["ssl_verify_upstream_trusted_ca"] = str(_with_usual_cas(Path(settings.ca), settings.state))
     try:
         master.options.update(**wanted)
     except exceptions.OptionsError as problem:
         raise StartupError(str(problem)) from None
-
-
-def configure_web(master: Master, settings: Settings) -> None:
-    """Set the options of mitmproxy's web interface, when it is there."""
-    columns = ["icon", "path", "comment", "method", "status", "size", "time"]
-    master.options.update(web_port=settings.web_port, web_open_browser=False, web_columns=columns)
 
 
 def _with_usual_cas(ca: Path, state: Path) -> Path:
@@ -111,11 +145,13 @@ def _folder(path: Path) -> Path:
 def quiet_logs(verbose: bool) -> Any:
     """mitmproxy's log at the level we want, as long as the tap runs; the old one afterwards."""
     root = logging.getLogger()
-    before = {name: logging.getLogger(name).level for name in _CHATTY}
+    before = {name: logging.getLogger(name).level for name in (*_CHATTY, *_SILENT)}
     level = root.level
     root.setLevel(logging.INFO)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.WARNING)
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         yield
     finally:
@@ -126,15 +162,10 @@ def quiet_logs(verbose: bool) -> Any:
 
 async def drain(master: Master) -> None:
     """Stop: no new connections, then none of the old ones, each of which tells its flow; then the master."""
-    proxies: Any = master.addons.get("proxyserver")
     master.options.update(server=False)
-    handlers = list(proxies.connections.values())
-    for handler in handlers:
-        for transport in list(handler.transports.values()):
-            if transport.handler is not None:
-                transport.handler.cancel("the tap stops")
+    are_open = internals.end_connections(master)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_PATIENCE):
-            while proxies.connections:
+            while are_open():
                 await asyncio.sleep(0.01)
     master.shutdown()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from mitmproxy import ctx, http
 
@@ -15,6 +14,7 @@ from oauthtap.injections.injecting import Fault, Injecting, answered, brought
 from oauthtap.mitm import translate
 from oauthtap.mitm.streaming import in_chunks
 from oauthtap.mitm.translate import Passage
+from oauthtap.proxy import _mitmproxy_internals as internals
 from oauthtap.wire import Exchange, Response
 
 _REDIRECT = 302
@@ -114,7 +114,7 @@ class Faults:
             if passage.fault is None or not whole:
                 return whole or []
             broken = True
-            asyncio.get_running_loop().call_soon(_hang_up, flow)
+            asyncio.get_running_loop().call_soon(internals.hang_up, ctx.master, flow.client_conn.id, flow.client_conn)
             return _half(whole)
 
         flow.response.stream = cutting
@@ -131,12 +131,3 @@ def _half(events: bytes) -> bytes:
     begin = events.find(b"data:") + len(b"data:") if b"data:" in events else 0
     end = events.find(b"\n", begin)
     return events[: begin + ((end if end >= 0 else len(events)) - begin) // 2]
-
-
-def _hang_up(flow: http.HTTPFlow) -> None:
-    """Close the client's connection, once what was sent on it has left."""
-    proxies: Any = ctx.master.addons.get("proxyserver")
-    handler = proxies.connections.get(flow.client_conn.id)
-    transport = handler.transports.get(flow.client_conn) if handler else None
-    if transport and transport.writer:
-        transport.writer.close()

@@ -7,24 +7,25 @@ from __future__ import annotations
 
 import base64
 import hmac
+from functools import partial
 from typing import Any
 
 from mitmproxy import ctx, http, tls
 from mitmproxy.addons.next_layer import stack_match
 from mitmproxy.net.tls import starts_like_tls_record
-from mitmproxy.proxy import events, layer, layers
-from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode, HttpStream
-from mitmproxy.proxy.layers.http._events import ErrorCode, RequestProtocolError, ResponseProtocolError
+from mitmproxy.proxy import layer, layers
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers.http import HTTPMode, HttpStream
 from mitmproxy.proxy.layers.tls import HTTP_ALPNS, ClientTLSLayer
 from mitmproxy.proxy.mode_specs import RegularMode
 
 from oauthtap import urls
 from oauthtap.interest import Interest
 from oauthtap.mitm import translate
-from oauthtap.mitm.http_layer import as_it_was
 from oauthtap.mitm.observing import Observer
 from oauthtap.mitm.streaming import passes_unbuffered, start
 from oauthtap.mitm.translate import Passage
+from oauthtap.proxy import _mitmproxy_internals as internals
 
 USER = "oauthtap"
 _LEFT = ("client disconnect", "killed")
@@ -71,11 +72,14 @@ class ForwardAddon:
         if asked.layer or not isinstance(context.client.proxy_mode, RegularMode):
             return
         if stack_match(context, (layers.modes.HttpProxy,)):
-            asked.layer = ForwardLayer(context, HTTPMode.regular)
+            asked.layer = self._http(context, HTTPMode.regular)
         elif isinstance(context.layers[-1], HttpStream):
             self._in_a_tunnel(asked)
         elif isinstance(context.layers[-1], ClientTLSLayer) and _speaks_http(asked):
-            asked.layer = ForwardLayer(context, HTTPMode.transparent)
+            asked.layer = self._http(context, HTTPMode.transparent)
+
+    def _http(self, context: Context, mode: HTTPMode) -> layer.Layer:
+        return internals.ObservedLayer(context, mode, internals.ForwardStream, on_sent=self._observer.sent)
 
     def _in_a_tunnel(self, asked: layer.NextLayer) -> None:
         address = asked.context.server.address
@@ -85,7 +89,7 @@ class ForwardAddon:
         if not self.interest.opens(address[0], address[1]) or not (encrypted or _speaks_http(asked)):
             asked.layer = layers.TCPLayer(asked.context, ignore=True)
         elif not encrypted:
-            asked.layer = ForwardLayer(asked.context, HTTPMode.transparent)
+            asked.layer = self._http(asked.context, HTTPMode.transparent)
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
         """The child does not trust our certificate. Its next try gets through, unseen."""
@@ -119,7 +123,8 @@ class ForwardAddon:
         passage, _ = self._passages[flow.id]
         passage.answered = translate.lines(flow.response)
         if passes_unbuffered(flow, repairing=self._repairing):
-            start(flow, passage, None, lambda: self._observer.judge_stream(flow, passage, ended=False))
+            at_endpoint = partial(self._observer.judge_stream, flow, passage, ended=False)
+            start(flow, passage, None, at_endpoint, self._observer.without_secrets)
 
     def response(self, flow: http.HTTPFlow) -> None:
         """Observe, and repair where that was asked for."""
@@ -149,6 +154,7 @@ class ForwardAddon:
             words = "client disconnected before an answer came" if left else words
             self._observer.judge(flow, passage, error=words)
         self._finished(flow, passage)
+        self._observer.sent(flow)
 
     def done(self) -> None:
         """The child has ended: streams that are still open are recorded as far as they came."""
@@ -181,23 +187,3 @@ def _forget(flow: http.HTTPFlow) -> None:
         ctx.master.event_loop.call_later(_FORGET_AFTER, _forget, flow)
     else:
         view.remove([flow])
-
-
-class ForwardStream(HttpStream):
-    """A request and its answer, where a server that cannot be reached gives none."""
-
-    def handle_protocol_error(
-        self, event: RequestProtocolError | ResponseProtocolError
-    ) -> layer.CommandGenerator[None]:
-        event = as_it_was(event, self._paused_event_queue)
-        if isinstance(event, ResponseProtocolError) and event.code.http_status_code() is not None:
-            event = ResponseProtocolError(event.stream_id, event.message, ErrorCode.KILL)
-        yield from super().handle_protocol_error(event)
-
-
-class ForwardLayer(HttpLayer):
-    """HTTP on one client connection, made of `ForwardStream`s."""
-
-    def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
-        self.streams[stream_id] = ForwardStream(self.context.fork(), stream_id)
-        yield from self.event_to_child(self.streams[stream_id], events.Start())

@@ -4,7 +4,6 @@ an address that a document must not lead us to. Knows mitmproxy's connections; k
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from mitmproxy import ctx
 from mitmproxy.connection import Server
@@ -12,9 +11,8 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from oauthtap import urls
 from oauthtap.names import reachable
+from oauthtap.proxy import _mitmproxy_internals as internals
 from oauthtap.walking.upstream import split_rule
-
-_ADDRESS = "address"
 
 
 class Hops:
@@ -65,7 +63,7 @@ class Hops:
         reason = reachable.address_refusal(address, private=self.private)
         if reason:
             self.refused[data.server.id] = f"connection refused by oauthtap: {reason}"
-            self._hang_up(data)
+            internals.hang_up(ctx.master, data.client.id, data.server)
 
     def server_connect_error(self, data: ServerConnectionHookData) -> None:
         self._name_again(data.server)
@@ -75,13 +73,4 @@ class Hops:
 
     def _name_again(self, server: Server) -> None:
         if meant := self._meant.pop(server.id, None):
-            # The attribute is locked while the connection is open; the lock guards a mistake this is not.
-            server.__dict__[_ADDRESS] = meant
-
-    @staticmethod
-    def _hang_up(data: ServerConnectionHookData) -> None:
-        proxies: Any = ctx.master.addons.get("proxyserver")
-        handler = proxies.connections.get(data.client.id)
-        transport = handler.transports.get(data.server) if handler else None
-        if transport and transport.writer:
-            transport.writer.close()
+            internals.rename_open(server, meant)

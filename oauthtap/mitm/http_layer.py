@@ -7,28 +7,17 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from collections.abc import Iterable
 from typing import Any
 
-from mitmproxy import flow, http
+from mitmproxy import http
 from mitmproxy.addons.next_layer import stack_match
 from mitmproxy.net.tls import starts_like_tls_record
-from mitmproxy.proxy import events, layer, layers, tunnel
-from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http import DropStream, HttpLayer, HTTPMode, HttpStream, SendHttp
-from mitmproxy.proxy.layers.http._events import (
-    ErrorCode,
-    RequestProtocolError,
-    ResponseData,
-    ResponseEndOfMessage,
-    ResponseHeaders,
-    ResponseProtocolError,
-)
-from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
-from mitmproxy.proxy.layers.http._http1 import Http1Client
+from mitmproxy.proxy import layer, layers, tunnel
+from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.layers.tls import ClientTLSLayer
 from mitmproxy.proxy.mode_specs import ReverseMode
+
+from oauthtap.proxy import _mitmproxy_internals as internals
 
 FAILED = "oauthtap_failed"
 """In a flow's metadata: why there is no answer, in mitmproxy's words."""
@@ -44,8 +33,6 @@ _REASONS = (
     (r"TLS|SSL", "tls", "no secure connection comes about"),
     (r"closed|EOF|reset", "closed", "it closed the connection before an answer"),
 )
-_INFORMATIONAL = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d\b")
-_read_headers = Http1Client.read_headers
 
 
 def failure(message: str, request: http.Request) -> tuple[str, str]:
@@ -74,88 +61,24 @@ def _status_for(request: http.Request) -> int:
     return 504 if "/.well-known/" in request.path else 502
 
 
-def as_it_was(
-    event: RequestProtocolError | ResponseProtocolError, waiting: Iterable[events.Event]
-) -> RequestProtocolError | ResponseProtocolError:
-    """What ended a request. `waiting`: the events that its stream has not heard yet.
-
-    When a client leaves, mitmproxy closes the connection to the upstream as well. Where that one is still coming
-    about, its end is heard first, and an upstream that did nothing wrong would seem to have hung up.
-    """
-    left = next((one for one in waiting if isinstance(one, RequestProtocolError)), None)
-    if left is None or isinstance(event, RequestProtocolError):
-        return event
-    return ResponseProtocolError(event.stream_id, left.message, left.code)
-
-
-class TapStream(HttpStream):
-    """A request and its answer, where an upstream that fails gives an answer too."""
-
-    def handle_protocol_error(
-        self, event: RequestProtocolError | ResponseProtocolError
-    ) -> layer.CommandGenerator[None]:
-        event = as_it_was(event, self._paused_event_queue)
-        waiting = self.server_state in (
-            self.state_wait_for_response_headers,
-            self.state_uninitialized,
-            self.state_consume_response_body,
-        )
-        left = event.code is ErrorCode.CLIENT_DISCONNECTED
-        if left or isinstance(event, RequestProtocolError) or not waiting or self.client_state != self.state_done:
-            yield from super().handle_protocol_error(event)
-            return
-        asked = self.flow
-        asked.error = flow.Error(event.message)
-        asked.metadata[FAILED] = event.message
-        asked.response = failure_answer(*failure(event.message, asked.request), _status_for(asked.request))
-        asked.response.timestamp_start = asked.response.timestamp_end = time.time()
-        yield HttpErrorHook(asked)
-        if (yield from self.check_killed(False)):
-            return
-        self.server_state = self.state_done
-        asked.live = False
-        yield SendHttp(ResponseHeaders(self.stream_id, asked.response, False), self.context.client)
-        yield SendHttp(ResponseData(self.stream_id, asked.response.raw_content or b""), self.context.client)
-        yield DropStream(self.stream_id)
-        yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
-
-
-def _forked(context: Context) -> Context:
-    """What `fork` makes, without a server connection that it makes first, and throws away."""
-    forked = Context.__new__(Context)
-    vars(forked).update(vars(context), layers=context.layers.copy())
-    return forked
-
-
-class TapLayer(HttpLayer):
-    """HTTP on one client connection, made of `TapStream`s."""
-
-    def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
-        self.streams[stream_id] = TapStream(_forked(self.context), stream_id)
-        yield from self.event_to_child(self.streams[stream_id], events.Start())
-
-
-def _skip_informational(self: Any, event: Any) -> Any:
-    """An upstream's 103 or 100 would be taken for the answer, and the client would wait for ever."""
-    if isinstance(event, events.DataReceived) and self.request:
-        while self.buf and _INFORMATIONAL.match(head := bytes(self.buf)):
-            end = head.find(b"\r\n\r\n")
-            if end < 0:
-                return
-            self.buf.maybe_extract_at_most(end + 4)
-    yield from _read_headers(self, event)
+def _answer(message: str, request: http.Request) -> http.Response:
+    return failure_answer(*failure(message, request), _status_for(request))
 
 
 class HttpSpoken:
-    """The addon that puts these layers in place for reverse listeners."""
+    """The addon that puts our HTTP in place for reverse listeners. `on_sent`: told when a flow's request has left, and
+    again when its response has."""
 
     name = "oauthtap_http"
 
+    def __init__(self, on_sent: internals.Sent = lambda flow: None) -> None:
+        self._on_sent = on_sent
+
     def load(self, loader: Any) -> None:
-        Http1Client.read_headers = _skip_informational  # type: ignore[method-assign]
+        internals.skip_informational_responses(True)
 
     def done(self) -> None:
-        Http1Client.read_headers = _read_headers  # type: ignore[method-assign]
+        internals.skip_informational_responses(False)
 
     def next_layer(self, asked: layer.NextLayer) -> None:
         """Speak our HTTP where mitmproxy would speak its own behind a reverse listener."""
@@ -167,5 +90,8 @@ class HttpSpoken:
         stack = tunnel.LayerStack()
         if starts_like_tls_record(asked.data_client()):
             stack /= ClientTLSLayer(context)
-        stack /= TapLayer(context, HTTPMode.transparent)
+        stack /= internals.ObservedLayer(
+            context, HTTPMode.transparent, internals.ReverseStream,
+            failed=FAILED, answer=_answer, on_sent=self._on_sent,
+        )  # fmt: skip
         asked.layer = stack[0]

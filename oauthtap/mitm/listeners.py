@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any
 
 from mitmproxy import ctx, exceptions
+from mitmproxy.addons.proxyserver import Proxyserver
 
 from oauthtap import urls
 from oauthtap.mitm.ports import Ports, loopback_addresses
@@ -57,7 +57,7 @@ class Listeners:
             return None
 
     async def _listen(self, wanted: list[str]) -> bool:
-        proxies: Any = ctx.master.addons.get("proxyserver")
+        proxies: Proxyserver = ctx.master.addons.get("proxyserver")
         before = list(ctx.options.mode)
         try:
             ctx.options.update(mode=[*before, *wanted])
@@ -65,19 +65,9 @@ class Listeners:
             return False
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE):
-                while not all(_settled(proxies, mode) for mode in wanted):
-                    await asyncio.sleep(0.001)
+                await proxies.setup_servers()
         # Both loopback addresses were free a moment ago; the one that every client finds has to be there.
-        if _settled(proxies, wanted[0]) is True:
+        if any(server.mode.full_spec == wanted[0] and server.is_running for server in proxies.servers):
             return True
         ctx.options.update(mode=before)
         return False
-
-
-def _settled(proxies: Any, mode: str) -> bool | Exception | None:
-    """True when it listens, the exception when it cannot, None while it is being opened."""
-    try:
-        server = proxies.servers[mode]
-    except KeyError:
-        return None
-    return True if server.is_running else server.last_exception

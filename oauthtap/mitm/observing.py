@@ -12,8 +12,9 @@ from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.injections.injecting import Injecting
 from oauthtap.mitm import translate
-from oauthtap.mitm.annotate import annotate
+from oauthtap.mitm.annotate import annotate, flows_are_shown
 from oauthtap.mitm.faults import Faults
+from oauthtap.mitm.flowrecord import redact
 from oauthtap.mitm.translate import Passage
 from oauthtap.names import tunnel
 from oauthtap.names.origins import PUBLIC
@@ -156,6 +157,15 @@ class Observer:
             flow.response.data.content = passage.copy.bytes()
         if passage.step is not None:
             self.ears.on_flow(flow, passage.step)
+
+    def sent(self, flow: http.HTTPFlow) -> None:
+        """The request of this flow has left, or its response: mitmweb shows it without secrets from here on."""
+        if flows_are_shown() and not self._analyzer.keeps_secrets:
+            redact(flow, self._analyzer.redactor)
+
+    def without_secrets(self, data: bytes) -> bytes:
+        """What is shown of a stream while it passes: without the secrets known by now."""
+        return data if self._analyzer.keeps_secrets else self._analyzer.redactor.sweep_bytes(data)
 
     def has_a_use_for(self, url: str) -> bool:
         """The sign-ins so far need this upstream URL."""

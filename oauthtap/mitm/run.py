@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mitmproxy.addonmanager import safecall
 from mitmproxy.master import Master
 
 from oauthtap import rules, urls
@@ -17,7 +15,6 @@ from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.mitm import embed, ports
 from oauthtap.mitm.addon import TapAddon
 from oauthtap.mitm.commanding import Commands
-from oauthtap.mitm.growing import GrowingMaster, Meanwhile, bring
 from oauthtap.mitm.hops import Hops
 from oauthtap.mitm.http_layer import HttpSpoken
 from oauthtap.mitm.listeners import Listeners, modes
@@ -28,10 +25,6 @@ from oauthtap.mitm.settings import Settings, StartupError
 from oauthtap.names.origins import Origins, local_origin
 from oauthtap.names.relay import Relay
 from oauthtap.repair.mending import Fixes
-
-WEB = ("mitmproxy.addons", "mitmproxy.contentviews", "tornado.netutil", "tornado.web", "mitmproxy.tools.web.app",
-       "oauthtap.mitm.web", "oauthtap.mitm.live", "oauthtap.mitm.view")  # fmt: skip
-"""What the web interface is made of, with all that these import."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +55,13 @@ async def serve(
     stop = stop or asyncio.Event()
     pieces = assembled(settings, tap, ears)
     with embed.quiet_logs(settings.verbose):
-        master = embed.make_master(settings)
         addon = pieces.addon
         commands = [Commands(ears.on_fix)] if ears.on_fix else []
-        embed.add_early(master, addon, addon.hops, HttpSpoken(), *commands)
+        master = embed.make_master(settings, addon, addon.hops, HttpSpoken(addon.sent), *commands)
         embed.configure(master, settings, pieces.modes)
-        grow(master, settings, tap, lambda: on_ready(Ready(local_url(settings), web_url(master), addon)))
+        watched = prepare(master, settings, tap)
+        told = Ready(local_url(settings), watched, addon)
+        master.addons.add(embed.Ready(lambda: on_ready(told)))
         pieces.ports.remember()
         await until_stopped(master, stop, signals)
     embed.forget_bundle(settings)
@@ -113,34 +107,14 @@ def _ports(settings: Settings, origin: str) -> tuple[Ports, Relay]:
     return known, Relay(callback, settings.callback, known.registered, public=settings.public.get(settings.port))
 
 
-def grow(master: GrowingMaster, settings: Settings, tap: SessionAnalyzer, on_ready: Callable[[], None]) -> None:
-    """What is to come as soon as `master` carries traffic: its web interface, the rules, and `on_ready`."""
-    meanwhile = Meanwhile()
-    master.addons.add(meanwhile)
+def prepare(master: Master, settings: Settings, tap: SessionAnalyzer) -> str | None:
+    """Load the rules, and give mitmweb what is ours. Gives its address with its token; None without it."""
+    rules.load()
+    if not settings.web:
+        return None
+    from oauthtap.mitm.web import set_up
 
-    async def interface() -> None:
-        await bring(master, meanwhile, WEB)
-        if not master.stopping:
-            from oauthtap.mitm.web import take_over
-
-            await take_over(master, settings, tap, meanwhile).running()
-
-    async def rest() -> None:
-        await bring(master, meanwhile, rules.modules())
-        await meanwhile.turn()
-        master.addons.remove(meanwhile)
-        if not master.stopping:
-            with safecall():  # what goes wrong there is logged, and so an error of the start
-                on_ready()
-        # Addons, classes and rules stay to the end: the collector need not look at them again and again.
-        gc.freeze()
-
-    master.afterwards += [interface, rest] if settings.web else [rest]
-
-
-def web_url(master: Master) -> str | None:
-    """mitmweb's address with its token; None without it."""
-    return getattr(master, "web_url", None)
+    return set_up(master, settings, tap)
 
 
 def local_url(settings: Settings) -> str:

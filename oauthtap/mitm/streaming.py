@@ -39,11 +39,16 @@ def passes_unbuffered(flow: http.HTTPFlow, *, repairing: bool) -> bool:
 
 
 def start(
-    flow: http.HTTPFlow, passage: Passage, origins: Callable[[], Origins] | None, on_endpoint: Callable[[], None]
+    flow: http.HTTPFlow,
+    passage: Passage,
+    origins: Callable[[], Origins] | None,
+    on_endpoint: Callable[[], None],
+    without_secrets: Callable[[bytes], bytes],
 ) -> None:
     """Let the answer pass and keep a copy. `on_endpoint` is told, once, of the 2024-11-05 transport's first event.
 
-    `origins`: the map to rename by; None where every byte passes as it came.
+    `origins`: the map to rename by; None where every byte passes as it came. `without_secrets`: takes the known
+    secrets out of what mitmweb is shown meanwhile.
     """
     assert flow.response is not None
     response = flow.response
@@ -60,7 +65,7 @@ def start(
         passage.events = Events(endpoint=str, message=str)
     if response.is_http2 and "content-length" not in response.headers:
         in_chunks(flow)
-    events, shown = passage.events, _Live(flow, copy)
+    events, shown = passage.events, _Live(flow, copy, without_secrets)
 
     def passing(data: bytes) -> bytes | list[bytes]:
         if data:
@@ -104,14 +109,13 @@ def _has_body(flow: http.HTTPFlow) -> bool:
 class _Live:
     """Lets mitmweb show an open stream, while somebody looks."""
 
-    def __init__(self, flow: http.HTTPFlow, copy: Copy) -> None:
-        self._flow, self._copy, self._last = flow, copy, 0.0
+    def __init__(self, flow: http.HTTPFlow, copy: Copy, without_secrets: Callable[[bytes], bytes]) -> None:
+        self._flow, self._copy, self._without_secrets, self._last = flow, copy, without_secrets, 0.0
 
     def now_and_then(self) -> None:
         view: Any = getattr(ctx.master, "view", None)
         if view is None or time.monotonic() - self._last < _LIVE_EVERY or self._flow.response is None:
             return
         self._last = time.monotonic()
-        self._flow.response.data.content = self._copy.bytes()
-        if getattr(ctx.master, "watched", True):
-            view.update([self._flow])
+        self._flow.response.data.content = self._without_secrets(self._copy.bytes())
+        view.update([self._flow])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from mitmproxy import http
 from mitmproxy.net import encoding
@@ -12,10 +11,9 @@ from mitmproxy.net.http.status_codes import RESPONSES
 
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.injections.injecting import Fault
-from oauthtap.mitm.messages import Fields
 from oauthtap.names.relay import Swap
 from oauthtap.streams import Copy, Events
-from oauthtap.wire import BLOCKS, Actor, Exchange, Pairs, Request, Response, joined
+from oauthtap.wire import Actor, Exchange, Pairs, Request, Response
 
 _TEXTUAL = ("text/", "application/json", "application/x-www-form-urlencoded", "application/xml", "application/jwt")
 _MARKS = (b"\x00\x00\xfe\xff", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
@@ -58,7 +56,7 @@ class Passage:
 
 def asked(flow: http.HTTPFlow, local: str) -> Request:
     """The request as it came to us. `local`: our origin that it came to."""
-    return Request.of(
+    return Request.model_construct(
         method=flow.request.method,
         url=local + flow.request.path,
         headers=lines(flow.request),
@@ -69,7 +67,7 @@ def asked(flow: http.HTTPFlow, local: str) -> Request:
 def answered(flow: http.HTTPFlow, headers: Pairs) -> Response:
     """The answer as the upstream sent it, with these header lines; `flow` has a whole one."""
     assert flow.response is not None
-    return Response.of(status=flow.response.status_code, headers=headers, body=_decoded(flow.response))
+    return Response.model_construct(status=flow.response.status_code, headers=headers, body=_decoded(flow.response))
 
 
 def streamed(flow: http.HTTPFlow, headers: Pairs, copy: Copy, *, ended: bool) -> Response:
@@ -93,7 +91,7 @@ def exchange(
 ) -> Exchange:
     """The exchange to be judged; every text in it is proper Unicode."""
     begun = flow.request.timestamp_start
-    return Exchange.of(
+    return Exchange.model_construct(
         request=_clean(meant),
         response=_clean(response) if response else None,
         error=error,
@@ -129,19 +127,12 @@ def put_request(flow: http.HTTPFlow, before: Request, after: Request, upstream: 
 
 def put_headers(message: http.Message, pairs: Pairs) -> None:
     """Give the message these header lines."""
-    message.data.headers = _headers(pairs)
+    message.headers = _headers(pairs)
 
 
 def ask_unpacked(request: http.Request) -> None:
     """Let the server send its answer as it is, and not compressed."""
-    request.data.headers.fields = _unpacked(request.data.headers.fields)
-
-
-@lru_cache(maxsize=BLOCKS)
-def _unpacked(fields: Fields) -> Fields:
-    headers = http.Headers(fields)
-    headers["accept-encoding"] = "identity"
-    return headers.fields
+    request.headers["accept-encoding"] = "identity"
 
 
 def put_response(flow: http.HTTPFlow, before: Response, after: Response) -> None:
@@ -163,32 +154,20 @@ def made(answer: Response) -> http.Response:
 
 def lines(message: http.Message) -> Pairs:
     """The header lines in order. What is no UTF-8 in them survives the way back."""
-    return _lines(message.data.headers.fields)
-
-
-def header(message: http.Message, name: str) -> str | None:
-    """All lines of that name (in lower case) joined with commas, None when there is none. mitmproxy's own way of
-    looking a header up takes ten times as long."""
-    return joined(lines(message), name)
-
-
-@lru_cache(maxsize=BLOCKS)
-def _lines(fields: Fields) -> Pairs:
     return tuple(
-        (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape")) for name, value in fields
+        (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
+        for name, value in message.headers.fields
     )
 
 
+def header(message: http.Message, name: str) -> str | None:
+    """All lines of that name joined with commas, None when there is none."""
+    return message.headers.get(name)
+
+
 def _headers(pairs: Pairs) -> http.Headers:
-    made = http.Headers.__new__(http.Headers)
-    made.fields = _fields(pairs)  # what its constructor would check and copy
-    return made
-
-
-@lru_cache(maxsize=BLOCKS)
-def _fields(pairs: Pairs) -> Fields:
-    return tuple(
-        (name.encode("utf-8", "surrogateescape"), value.encode("utf-8", "surrogateescape")) for name, value in pairs
+    return http.Headers(
+        [(name.encode("utf-8", "surrogateescape"), value.encode("utf-8", "surrogateescape")) for name, value in pairs]
     )
 
 
@@ -209,13 +188,12 @@ def plain_json(message: http.Message) -> str | None:
     None for every other.
     """
     data = message.data.content
-    if not data or data.startswith(_MARKS) or not _are_of_plain_json(message.data.headers.fields):
+    if not data or data.startswith(_MARKS) or not _are_of_plain_json(message.headers.fields):
         return None
     return data.decode("utf-8", "surrogateescape")
 
 
-@lru_cache(maxsize=BLOCKS)
-def _are_of_plain_json(fields: Fields) -> bool:
+def _are_of_plain_json(fields: tuple[tuple[bytes, bytes], ...]) -> bool:
     kind = b""
     for name, value in fields:
         lower = name.lower()
@@ -257,7 +235,6 @@ def _is_whole(text: str) -> bool:
     return text.isascii() or _HALF.search(text) is None
 
 
-@lru_cache(maxsize=BLOCKS)
 def _are_whole(headers: Pairs) -> bool:
     return all(_is_whole(value) for _, value in headers)
 

@@ -1,104 +1,41 @@
-"""mitmweb as we run it: quiet while nobody looks, bounded, and never a secret in what it saves. Knows no OAuth."""
+"""mitmweb as we run it: bounded, with a token that stays, and without a way to save secrets."""
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import mitmproxy.types
-from mitmproxy import command, ctx, flow, flowfilter, http
-from mitmproxy.addons import cut, export, save, savehar
-from mitmproxy.addons.errorcheck import ErrorCheck
-from mitmproxy.io import tnetstring
-from mitmproxy.tools.web import app
-from mitmproxy.tools.web.master import WebMaster
+from mitmproxy import ctx, exceptions, http
+from mitmproxy.master import Master
+from tornado.httputil import HTTPServerRequest
+from tornado.routing import Matcher, Rule
 
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
-from oauthtap.mitm import embed, live, view
-from oauthtap.mitm.flowrecord import redacted_state
-from oauthtap.mitm.growing import GrowingMaster, Meanwhile
+from oauthtap.mitm import live, view
+from oauthtap.mitm.flowrecord import redact_known
 from oauthtap.mitm.settings import Settings
+from oauthtap.proxy import _mitmproxy_internals as internals
 from oauthtap.redaction.redact import Redactor
 
 _KEPT = 2000
 """Flows that the list holds. A browser asks for all of them at once, and the proxy waits meanwhile."""
 _EVERY = 100
-_REDACTOR = "oauthtap_redactor"
 
 
-class WatchedMaster(WebMaster, GrowingMaster):
-    """Tells browsers of flows only while there are any: describing a flow costs more than carrying it.
-
-    Nobody makes one: a master that carries traffic already becomes one.
-    """
-
-    @property
-    def watched(self) -> bool:
-        """A browser has the page open."""
-        return bool(app.ClientConnection.connections)
-
-    def _sig_view_add(self, flow: flow.Flow) -> None:
-        if self.watched:
-            super()._sig_view_add(flow)
-
-    def _sig_view_update(self, flow: flow.Flow) -> None:
-        if self.watched:
-            super()._sig_view_update(flow)
-
-    def _sig_options_update(self, updated: set[str]) -> None:
-        if self.watched:
-            super()._sig_options_update(updated)
-
-
-def take_over(master: GrowingMaster, settings: Settings, tap: SessionAnalyzer, meanwhile: Meanwhile) -> WatchedMaster:
-    """Make mitmweb of a master that runs: with its token, its view, the live page, and saves without secrets.
-
-    It shows what passed `meanwhile`. Its port is opened by `running()`.
-    """
-    web = _become(master)
-    embed.configure_web(web, settings)
-    open_with(web, token_of(settings.state))
+def set_up(master: Master, settings: Settings, tap: SessionAnalyzer) -> str:
+    """Give mitmweb its token, our content view, the live page and its bounds. Gives its address with the token."""
+    token = token_of(settings.state)
+    master.options.update(web_password=token)
+    master.addons.add(Bounded())
     if not tap.keeps_secrets:
-        protect(web, tap.redactor)
-    web.addons.add(Bounded())
-    live.mount(web, tap)
+        internals.put_first(master, [NothingUnfinished()])  # before the addon that opens the file
+        rules = master.app.default_router.rules  # type: ignore[attr-defined]
+        rules.insert(0, Rule(RedactFirst(master, tap.redactor), None))
+    live.mount(master, tap)  # type: ignore[arg-type]
     view.add()
-    web.view.add(list(meanwhile.flows.values()))
-    web.events.data.extendleft(reversed(meanwhile.events.data))
-    return web
-
-
-def _become(master: GrowingMaster) -> WatchedMaster:
-    """What mitmweb does at its start, but for what is there already. Each addon of ours stays behind the same one."""
-    manager, before = master.addons, list(master.addons.chain)
-    chain: list[Any] = []
-
-    def add(*addons: Any) -> None:
-        for addon in addons:
-            standing = manager.get(getattr(addon, "name", type(addon).__name__.lower()))
-            if standing is None:
-                chain.append(manager.register(addon))
-            else:
-                chain.append(standing)
-                if isinstance(addon, ErrorCheck):
-                    addon.finish()
-
-    master.__class__ = WatchedMaster
-    assert isinstance(master, WatchedMaster)
-    manager.add = add  # type: ignore[method-assign]
-    try:
-        WebMaster.__init__(master, master.options, with_termlog=False)
-    finally:
-        del manager.add
-    for place, addon in enumerate(before):
-        if addon not in chain:
-            chain.insert(chain.index(before[place - 1]) + 1, addon)
-    manager.chain = chain
-    return master
+    return f"http://{master.options.web_host}:{settings.web_port}/?token={token}"
 
 
 def token_of(folder: Path) -> str:
@@ -116,24 +53,35 @@ def token_of(folder: Path) -> str:
     return fresh
 
 
-def open_with(master: WebMaster, token: str) -> None:
-    """Ask for this token."""
-    auth: Any = master.addons.get("webauth")
-    # The option of that name takes the token out of the printed URL and logs a warning.
-    auth._password = token
+class NothingUnfinished:
+    """Refuses the option that writes each flow before its response has left: until then it holds its secrets."""
+
+    name = "oauthtap_nothing_unfinished"
+
+    def configure(self, updated: set[str]) -> None:
+        """Raises OptionsError for `save_stream_file`."""
+        if "save_stream_file" in updated and ctx.options.save_stream_file:
+            raise exceptions.OptionsError(
+                "save_stream_file would write secrets; the session folder has the flows without them (flows.mitm). "
+                "Try: oauthtap --keep-secrets"
+            )
 
 
-def protect(master: WebMaster, redactor: Redactor) -> None:
-    """Let nothing leave by a save or an export that the redactor knows to be secret."""
-    for ours in (Exports(redactor), Saves(redactor), SavesHar(redactor), Cuts(redactor)):
-        old = master.addons.get(ours.name)
-        place = master.addons.chain.index(old)
-        master.addons.remove(old)
-        master.addons.register(ours)
-        master.addons.chain.insert(place, ours)
-    master.app.settings[_REDACTOR] = redactor
-    content = r"/flows/(?P<flow_id>[0-9a-f\-]+)/(?P<message>request|response)/content.data"
-    master.app.add_handlers(r".*", [(r"/flows/dump", Dump), (content, Download)])
+class RedactFirst(Matcher):
+    """Matches no request. Before mitmweb answers one, it takes out of the flows what was learned since the last one: a
+    flow loses its secrets when it is complete, and an upstream may tell a secret before anybody can know it is one."""
+
+    def __init__(self, master: Master, redactor: Redactor) -> None:
+        self._master, self._redactor, self._learned = master, redactor, 0
+
+    def match(self, request: HTTPServerRequest) -> None:
+        """Redact the flows that are complete."""
+        if self._learned == self._redactor.learned:
+            return
+        self._learned = self._redactor.learned
+        for flow in self._master.commands.call("view.flows.resolve", "@all"):
+            if isinstance(flow, http.HTTPFlow) and not flow.live:
+                redact_known(flow, self._redactor)
 
 
 class Bounded:
@@ -152,145 +100,9 @@ class Bounded:
 
     def _tidy(self) -> None:
         self._seen += 1
-        view: Any = getattr(ctx.master, "view", None)
-        if view is None or self._seen % _EVERY:
+        if self._seen % _EVERY:
             return
-        over = view.store_count() - _KEPT
-        oldest = (one for one in list(view._store.values()) if not (one.live or one.marked or one.intercepted))
-        view.remove([one for one, _ in zip(oldest, range(over), strict=False)])
-
-
-def struck(flows: Sequence[flow.Flow], redactor: Redactor) -> list[flow.Flow]:
-    """Copies of the flows without secrets; what is no HTTP is left out."""
-    return [http.HTTPFlow.from_state(redacted_state(one, redactor)) for one in flows if isinstance(one, http.HTTPFlow)]
-
-
-class Dump(app.DumpFlows):
-    """File > Save in the browser."""
-
-    def get(self) -> None:
-        """All flows, or those that a filter names, without their secrets."""
-        self.set_header("Content-Disposition", "attachment; filename=flows")
-        self.set_header("Content-Type", "application/octet-stream")
-        wanted: Callable[[flow.Flow], object] = lambda one: True  # noqa: E731
-        if text := self.get_argument("filter", ""):
-            try:
-                wanted = flowfilter.parse(text)
-            except ValueError:
-                raise app.APIError(400, "Invalid filter argument / regex") from None
-        redactor = self.application.settings[_REDACTOR]
-        with BytesIO() as file:
-            for one in self.view:
-                if wanted(one) and isinstance(one, http.HTTPFlow):
-                    tnetstring.dump(redacted_state(one, redactor), file)
-            self.write(file.getvalue())
-
-
-class Download(app.FlowContent):
-    """The button that saves one body."""
-
-    _given: flow.Flow | None = None
-
-    @property
-    def flow(self) -> Any:
-        """The flow that is asked for; while its body is given away, a copy without secrets."""
-        return self._given or super().flow
-
-    def get(self, flow_id: str, message: str) -> None:
-        """The body of a request or an answer, without its secrets."""
-        self._given = next(iter(struck([super().flow], self.application.settings[_REDACTOR])), None)
-        super().get(flow_id, message)
-
-
-class Exports(export.Export):
-    """Copy as cURL and its like, to the clipboard too."""
-
-    name = "export"
-
-    def load(self, loader: Any) -> None:
-        """The options are there: the addon in whose place this stands brought them."""
-
-    def __init__(self, redactor: Redactor) -> None:
-        self._redactor = redactor
-
-    @command.command("export.file")  # type: ignore[untyped-decorator]
-    def file(self, format: str, flow: flow.Flow, path: mitmproxy.types.Path) -> None:
-        """Export a flow to path, without its secrets."""
-        super().file(format, struck([flow], self._redactor)[0], path)
-
-    @command.command("export")  # type: ignore[untyped-decorator]
-    def export_str(self, format: str, f: flow.Flow) -> str:
-        """Export a flow and return the result, without its secrets."""
-        return str(super().export_str(format, struck([f], self._redactor)[0]))
-
-
-class Saves(save.Save):
-    """The command `save.file`, and the option `save_stream_file`."""
-
-    name = "save"
-
-    def load(self, loader: Any) -> None:
-        """The options are there: the addon in whose place this stands brought them."""
-
-    def __init__(self, redactor: Redactor) -> None:
-        super().__init__()
-        self._redactor = redactor
-
-    @command.command("save.file")  # type: ignore[untyped-decorator]
-    def save(self, flows: Sequence[flow.Flow], path: mitmproxy.types.Path) -> None:
-        """Save flows to a file, without their secrets."""
-        super().save(struck(flows, self._redactor), path)
-
-    def save_flow(self, flow: flow.Flow) -> None:
-        """One flow to the file that grows with the traffic, without its secrets."""
-        self.active_flows.discard(flow)
-        if self.stream:
-            for one in struck([flow], self._redactor):
-                super().save_flow(one)
-
-    def done(self) -> None:
-        """The end of that file: what is still under way, without its secrets."""
-        self.active_flows = set(struck(list(self.active_flows), self._redactor))
-        super().done()
-
-
-class Cuts(cut.Cut):
-    """The commands `cut`, `cut.save` and `cut.clip`: single members of flows."""
-
-    name = "cut"
-
-    def __init__(self, redactor: Redactor) -> None:
-        self._redactor = redactor
-
-    @command.command("cut")  # type: ignore[untyped-decorator]
-    def cut(self, flows: Sequence[flow.Flow], cuts: mitmproxy.types.CutSpec) -> mitmproxy.types.Data:
-        """Cut data from a set of flows, without their secrets."""
-        data: mitmproxy.types.Data = super().cut(struck(flows, self._redactor), cuts)
-        return data
-
-    @command.command("cut.save")  # type: ignore[untyped-decorator]
-    def save(self, flows: Sequence[flow.Flow], cuts: mitmproxy.types.CutSpec, path: mitmproxy.types.Path) -> None:
-        """Save cuts to file, without secrets."""
-        super().save(struck(flows, self._redactor), cuts, path)
-
-    @command.command("cut.clip")  # type: ignore[untyped-decorator]
-    def clip(self, flows: Sequence[flow.Flow], cuts: mitmproxy.types.CutSpec) -> None:
-        """Send cuts to the clipboard, without secrets."""
-        super().clip(struck(flows, self._redactor), cuts)
-
-
-class SavesHar(savehar.SaveHar):
-    """The command `save.har`."""
-
-    name = "savehar"
-
-    def load(self, loader: Any) -> None:
-        """The options are there: the addon in whose place this stands brought them."""
-
-    def __init__(self, redactor: Redactor) -> None:
-        super().__init__()
-        self._redactor = redactor
-
-    def make_har(self, flows: Sequence[flow.Flow]) -> dict[str, Any]:
-        """The flows as a HAR, without their secrets."""
-        return super().make_har(struck(flows, self._redactor))
+        flows: list[Any] = list(ctx.master.commands.call("view.flows.resolve", "@unmarked"))
+        ended = [one for one in flows if not (one.live or one.intercepted)]
+        if over := ended[: max(0, len(flows) - _KEPT)]:
+            ctx.master.commands.call("view.flows.remove", over)

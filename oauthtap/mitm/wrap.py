@@ -21,7 +21,7 @@ from oauthtap.mitm.forward import USER, ForwardAddon
 from oauthtap.mitm.hops import Hops
 from oauthtap.mitm.http_layer import HttpSpoken
 from oauthtap.mitm.observing import Ears, Observer
-from oauthtap.mitm.run import grow, until_stopped, web_url
+from oauthtap.mitm.run import prepare, until_stopped
 from oauthtap.mitm.settings import Settings
 from oauthtap.repair.mending import Fixes
 from oauthtap.wire import Exchange
@@ -83,13 +83,13 @@ async def wrap(
         ports.check(settings.web_port, "--web-port")
     password = secrets.token_urlsafe(24)
     with embed.quiet_logs(settings.verbose):
-        master = embed.make_master(settings)
         observer = _observer(settings, tap, ears, interest)
         addon = ForwardAddon(observer, interest, password, repairing=observer.repairing)
-        embed.add_early(master, addon, Detours(settings), HttpSpoken())
+        master = embed.make_master(settings, addon, Detours(settings), HttpSpoken())
         master.addons.add(ServerFirst())  # behind mitmproxy's own, which would decide otherwise
         embed.configure(master, settings, ["regular@127.0.0.1:0"])
-        grow(master, settings, tap, lambda: on_ready(_standing(settings, master, password)))
+        watched = prepare(master, settings, tap)
+        master.addons.add(embed.Ready(lambda: on_ready(_standing(settings, master, password, watched))))
         await until_stopped(master, stop, signals=False)
     embed.forget_bundle(settings)
 
@@ -108,7 +108,7 @@ def _observer(settings: Settings, tap: SessionAnalyzer, ears: Ears, interest: In
     return Observer(tap, heard, settings.fixes or Fixes(frozenset(settings.fix)), keeps)
 
 
-def _standing(settings: Settings, master: Any, password: str) -> Standing:
+def _standing(settings: Settings, master: Any, password: str, web_url: str | None) -> Standing:
     host, port, *_ = master.addons.get("proxyserver").listen_addrs()[0]
     authority = settings.state / "mitmproxy" / "mitmproxy-ca-cert.pem"
-    return Standing(f"http://{USER}:{password}@{host}:{port}", authority, web_url(master))
+    return Standing(f"http://{USER}:{password}@{host}:{port}", authority, web_url)

@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import quote, unquote_plus
 
 from oauthtap import jsontext
 from oauthtap.names.origins import Origins
-from oauthtap.wire import BLOCKS, Message, Pairs
+from oauthtap.wire import Message, Pairs, Response
 
 Kind = Literal["resource-metadata", "server-metadata", "registration", "token", "mcp", "other"]
 
+_KINDS: tuple[tuple[str, Kind], ...] = (
+    ("prm-discovery", "resource-metadata"),
+    ("as-discovery", "server-metadata"),
+    ("client-registration", "registration"),
+    ("token-", "token"),
+    ("mcp-", "mcp"),
+    ("legacy-sse", "mcp"),
+)
 _POINTER = re.compile(r"""(?P<name>\bresource_metadata\s*=\s*)(?:"(?P<quoted>[^"]*)"|(?P<bare>[^\s,"]+))""", re.I)
 _ISS = re.compile(r"(?P<name>[?&#]iss=)(?P<value>[^&#]*)")
 _LED_ELSEWHERE = {"strict-transport-security", "alt-svc"}
@@ -44,6 +51,23 @@ def headers(lines: Pairs, origins: Origins, host: str) -> Pairs:
     return tuple((name, _header(name.lower(), value, origins, host)) for name, value in lines if not _leads_past(name))
 
 
+def kind_of(slugs: Iterable[str]) -> Kind:
+    """Which URLs an answer holds, by the stages it was classified as."""
+    for slug in slugs:
+        for beginning, kind in _KINDS:
+            if slug.startswith(beginning):
+                return kind
+    return "other"
+
+
+def is_a_page(answer: Response, redirect_uri: str | None) -> bool:
+    """An authorization endpoint that no document named exists: the browser belongs there. A redirect to the client's
+    own redirect URI is the answer itself."""
+    if answer.status >= 400:
+        return False
+    return not (redirect_uri and (answer.header("location") or "").startswith(redirect_uri))
+
+
 def _may_challenge(text: str) -> bool:
     return _CHALLENGE_KEY in text.replace("\\/", "/")
 
@@ -59,7 +83,6 @@ def headers_of_changed(lines: Pairs, *, metadata: bool) -> Pairs:
     return (*kept, ("Cache-Control", "no-store")) if metadata else kept
 
 
-@lru_cache(maxsize=BLOCKS)
 def _leads(lines: Pairs) -> bool:
     """One of the lines may lead the client somewhere."""
     return any(name.lower() in _LEADS for name, _ in lines)

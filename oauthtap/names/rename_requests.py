@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from urllib.parse import quote, quote_plus, unquote_plus
 
 from oauthtap import jsontext, urls
 from oauthtap.names.origins import Origins
-from oauthtap.wire import BLOCKS, Pairs, Request
+from oauthtap.wire import Pairs, Request
 
 _NAMES_A_HOST = {"host", ":authority"}
 _NAMES_AN_ORIGIN = {"origin", "referer"}
@@ -34,12 +33,19 @@ def request(asked: Request, origins: Origins, upstream: str) -> Request:
 
     path = asked.url[len(urls.origin(asked.url)) :] if "://" in asked.url else asked.url
     before, question, query = path.partition("?")
-    return Request.of(
+    return Request.model_construct(
         method=asked.method,
         url=upstream + before + question + pairs(query, renamed),
         headers=headers(asked.headers, origins, upstream),
         body=body(asked, renamed),
     )
+
+
+def is_authorization(asked: Request) -> bool:
+    """The browser is sent to an authorization endpoint (RFC 6749, 4.1.1; RFC 9126, 4)."""
+    names = {name for name, _ in (*asked.query, *(asked.form if asked.method == "POST" else ()))}
+    opens = {"client_id", "response_type"} <= names or {"client_id", "request_uri"} <= names
+    return opens and "grant_type" not in names and (asked.method == "GET" or not asked.form)
 
 
 def headers(lines: Pairs, origins: Origins, upstream: str) -> Pairs:
@@ -52,7 +58,6 @@ def headers(lines: Pairs, origins: Origins, upstream: str) -> Pairs:
     )
 
 
-@lru_cache(maxsize=BLOCKS)
 def _with_host(lines: Pairs, authority: str) -> tuple[Pairs, bool]:
     """The lines with that host, and whether another one among them names an origin."""
     renamed = tuple((name, authority if name.lower() in _NAMES_A_HOST else value) for name, value in lines)

@@ -78,7 +78,7 @@ def _story(handshake: Handshake) -> tuple[Step, ...]:
         for exchange, at, took, like in handshake.let_go:
             number = like[0].exchange.id
             template = alike[number] if number in alike else alike.setdefault(number, row(like))
-            rows.append(Step.of(**{**template.__dict__, "id": exchange, "at": at, "took": took}))
+            rows.append(Step.model_construct(**{**template.__dict__, "id": exchange, "at": at, "took": took}))
         rows.sort(key=lambda step: step.id)
     return tuple(rows)
 
@@ -108,7 +108,7 @@ def _cause(verdict: Verdict) -> Cause | None:
 def row(stages: tuple[Stage, ...]) -> Step:
     """One exchange, given its stages, as the report tells it."""
     exchange = stages[0].exchange
-    return Step.of(
+    return Step.model_construct(
         id=exchange.id,
         stage=stages[0].slug,
         stages=tuple(stage.slug for stage in stages),

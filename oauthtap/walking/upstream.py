@@ -11,18 +11,14 @@ import ssl
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urljoin
 
+import httpx
+
 from oauthtap import __version__, urls
-from oauthtap.lazily import later
 from oauthtap.plain import plain
 from oauthtap.wire import Exchange, Request, Response
-
-if TYPE_CHECKING:
-    import httpx
-else:
-    httpx = later("httpx")
 
 TIMEOUT = 8.0
 """Seconds for each of our requests."""
