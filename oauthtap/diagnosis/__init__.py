@@ -1,0 +1,1 @@
+"""What the recorded exchanges mean: refusals, evidence, cause."""
