@@ -59,6 +59,8 @@ class Ending:
     """The refusal that ended it; None where nobody refused."""
     last: Stage | None = None
     """The last thing that client or browser did."""
+    same: frozenset[int] = frozenset()
+    """The exchanges in which the same was refused with the same words."""
     worked: bool = False
     """An MCP request was answered before it ended."""
 
@@ -79,19 +81,19 @@ def find_ending(handshake: Handshake, since: int = 0) -> Ending:
     open_ = _standing(met, own)
     if is_connected(handshake, since):
         told = next((r for stage, r in reversed(open_) if isinstance(stage, Mcp) and stage.ok), None)
-        return Ending("lost-later", told, last, True) if told else Ending("connected", None, last, True)
+        return Ending("lost-later", told, last, worked=True) if told else Ending("connected", None, last, worked=True)
     decisive = _decisive(open_, handshake)
     if decisive is not None:
         stage, refusal = decisive
-        same = sum(1 for _, other in met if _alike(other, refusal))
+        same = frozenset(other.exchange for _, other in met if _alike(other, refusal))
         if worked and isinstance(stage, TokenRefresh | Mcp):
-            return Ending("lost-later", refusal, last, worked)
-        return Ending("repeating" if same >= _OFTEN else "refused", refusal, last, worked)
+            return Ending("lost-later", refusal, last, same, worked)
+        return Ending("repeating" if len(same) >= _OFTEN else "refused", refusal, last, same, worked)
     if _signed_in(walk):
-        return Ending("signed-in", None, last, worked)
+        return Ending("signed-in", None, last, worked=worked)
     if last.exchange.response is None and last.exchange.error is not None:
-        return Ending("unreachable", None, last, worked)
-    return Ending("waiting" if _waits(last) else "abandoned", None, last, worked)
+        return Ending("unreachable", None, last, worked=worked)
+    return Ending("waiting" if _waits(last) else "abandoned", None, last, worked=worked)
 
 
 def _worked(stage: Stage) -> bool:

@@ -53,12 +53,14 @@ def rank(
     refusal = ending.refusal
     if refusal is None:
         return (_alone(by_rules, ending),) if by_rules is not None else ()
-    scored = [(score, finding) for finding in found if (score := _weigh(finding, refusal, handshake, by_rules)) > 0]
+    places = _places(ending, handshake)
+    weighed = [(_weigh(finding, refusal, places, handshake, by_rules), finding) for finding in found]
+    scored = [one for one in weighed if one[0] > 0]
     scored.sort(key=lambda one: (-one[0], one[1] is not by_rules))
     if scored and _reads_words(scored[0][1], refusal):  # a fact of the request says more than the words read once more
-        fact = next((one for one in scored if one[0] >= _ENOUGH and _is_fact(one[1], refusal, handshake)), None)
+        fact = next((one for one in scored if one[0] >= _ENOUGH and _is_fact(one[1], refusal, places)), None)
         scored = [(scored[0][0], fact[1]), *(one for one in scored if one is not fact)] if fact else scored
-    ranked = [_candidate(finding, score, refusal) for score, finding in scored]
+    ranked = [_candidate(finding, score, refusal, places) for score, finding in scored]
     said = _told(said_by(refusal, handshake), found)
     if not ranked or scored[0][0] < (_ENOUGH if refusal.is_telling else 2):
         ranked.insert(0, Candidate(said, _trust(refusal), refusal.subject, (_words(refusal),)))
@@ -83,23 +85,27 @@ def _told(said: Finding, found: Sequence[Finding]) -> Finding:
     return same.model_copy(update={"message": said.message, "fix": said.fix, "who": said.who})
 
 
-def _weigh(finding: Finding, refusal: Refusal, handshake: Handshake, by_rules: Finding | None) -> int:
+def _weigh(finding: Finding, refusal: Refusal, places: set[int], handshake: Handshake, by_rules: Finding | None) -> int:
     """How much speaks for a finding as the reason of a refusal; 0 and less: it cannot be."""
     known = rules.RULES.get(finding.rule)
     if finding.rule in FORM or known is None or known.echo:
         return 0
+    chosen = by_rules is not None and finding is by_rules
     agrees = agreement(finding.rule, refusal.subject)
     if refusal.who == "client":
         agrees = max(agrees, 0)  # a callback knows no more than what it was sent
-    here = finding.exchange in _places(refusal, handshake)
+    here = finding.exchange in places
     named = here and _names_member(finding, refusal)
+    if chosen and finding.rule in _ASTRAY and _sent_by(finding, refusal, handshake):
+        return _ENOUGH + 3
+    if refusal.stage == "client-registration" and here and "registration" in subjects_of(finding.rule):
+        agrees = max(agrees, 1)
     if named or (here and refusal.subject == "server-fault"):
         agrees = max(agrees, 0)  # a crash says nothing of its reason
     if finding.rule in _SPECULATION and refusal.is_telling and agrees < 2:
         return 0
     shares = shares_value(finding, refusal)
     guessed = _at_guess(finding, refusal, handshake)
-    chosen = by_rules is not None and finding is by_rules
     if finding.severity == "note" and not (agrees == 2 and shares):
         return 0
     if (finding.exchange or 0) > refusal.exchange and not chosen:
@@ -120,8 +126,6 @@ def _weigh(finding: Finding, refusal: Refusal, handshake: Handshake, by_rules: F
         points -= 2 if agrees > 0 else 5 if agrees < 0 else 0  # it says no more than the words, or reads them wrongly
     if _harmed(finding, handshake):
         points += 3
-    if chosen and finding.rule in _ASTRAY and _sent_by(finding, refusal, handshake):
-        points += 5
     if chosen and refusal.who == "client":
         points += 4  # a callback that complains complains of what it was sent
     if refusal.subject in (None, "request", "server-fault") and here and not known.symptom:
@@ -177,12 +181,13 @@ def _harmed(finding: Finding, handshake: Handshake) -> bool:
     )
 
 
-def _places(refusal: Refusal, handshake: Handshake) -> set[int]:
+def _places(ending: Ending, handshake: Handshake) -> set[int]:
     """The exchanges of the refused step: for what came back through the browser, the authorization request too."""
-    places = {refusal.exchange}
-    for stage in handshake.of(refusal.exchange):
-        if isinstance(stage, AuthorizationResponse) and stage.asked is not None:
-            places.add(stage.asked.exchange.id)
+    places = set(ending.same)
+    for place in ending.same:
+        for stage in handshake.of(place):
+            if isinstance(stage, AuthorizationResponse) and stage.asked is not None:
+                places.add(stage.asked.exchange.id)
     return places
 
 
@@ -206,9 +211,9 @@ def _passed(finding: Finding, refusal: Refusal, handshake: Handshake) -> bool:
     return isinstance(stages[0], Document) or stages[0].ok or stages[0].status == 401
 
 
-def _is_fact(finding: Finding, refusal: Refusal, handshake: Handshake) -> bool:
+def _is_fact(finding: Finding, refusal: Refusal, places: set[int]) -> bool:
     """It compares the refused request with what was seen before, and not with the words."""
-    here = finding.exchange in _places(refusal, handshake) and finding.at.startswith("request.")
+    here = finding.exchange in places and finding.at.startswith("request.")
     agrees = agreement(finding.rule, refusal.subject) == 2 and finding.severity != "note"
     return here and agrees and not rules.RULES[finding.rule].symptom and not _reads_words(finding, refusal)
 
@@ -231,10 +236,10 @@ def shares_value(finding: Finding, refusal: Refusal) -> bool:
     return any(value in text for value in values if not value.endswith("."))
 
 
-def _candidate(finding: Finding, score: int, refusal: Refusal) -> Candidate:
+def _candidate(finding: Finding, score: int, refusal: Refusal, places: set[int]) -> Candidate:
     agrees = agreement(finding.rule, refusal.subject)
     known = rules.RULES[finding.rule]
-    here = finding.exchange == refusal.exchange
+    here = finding.exchange in places
     confidence: Confidence = "possible"
     if agrees == 2 and finding.severity == "error" and not known.symptom and (here or shares_value(finding, refusal)):
         confidence = "certain"

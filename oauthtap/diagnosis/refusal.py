@@ -31,10 +31,8 @@ from oauthtap.stages import (
     Preflight,
     SessionEnd,
     Stage,
-    StepUp,
     TokenEndpoint,
     TokenRefresh,
-    TokenRejected,
     TokenRequest,
     Unseen,
     sse_events,
@@ -179,15 +177,9 @@ def _in_success(stage: Stage, exchange: Exchange, response: Response, handshake:
             return _refusal(stage, exchange, said, "")
     if edge := _edge(response):
         return _refusal(stage, exchange, _said(exchange), edge)
-    if isinstance(stage, AuthorizationRequest | Interaction) or _in_browser(stage, handshake):
+    if isinstance(stage, AuthorizationRequest | Interaction) or _led_here(stage, handshake):
         return _on_page(stage, exchange, response)
     return None
-
-
-def _in_browser(stage: Stage, handshake: Handshake) -> bool:
-    """A leg of the browser after it was sent to the authorization endpoint, on whatever host."""
-    asked = handshake.first(AuthorizationRequest)
-    return stage.exchange.actor == "browser" and asked is not None and asked.exchange.id <= stage.exchange.id
 
 
 def _on_page(stage: Stage, exchange: Exchange, response: Response) -> Refusal | None:
@@ -548,6 +540,8 @@ def refusals(handshake: Handshake, since: int = 0) -> Iterator[tuple[Stage, Refu
         exchange = stages[0].exchange
         if exchange.id < since or exchange.actor not in ("client", "browser"):
             continue
+        if stages[0].slug == Stage.slug and not _led_here(stages[0], handshake):
+            continue
         back = tuple(stage for stage in stages if isinstance(stage, AuthorizationResponse))
         front = stages[:1] if isinstance(stages[0], Mcp) else back or stages
         for stage in front:
@@ -556,6 +550,15 @@ def refusals(handshake: Handshake, since: int = 0) -> Iterator[tuple[Stage, Refu
                 break
 
 
-def is_about_token(stage: Stage) -> bool:
-    """The refusal came to a request that carried a token."""
-    return isinstance(stage, TokenRejected | StepUp) or (isinstance(stage, Mcp) and stage.bearer is not None)
+def _led_here(stage: Stage, handshake: Handshake) -> bool:
+    """The browser was redirected to this page from the authorization endpoint, over however many hops."""
+    for _ in range(10):
+        if stage.exchange.actor != "browser" or stage.because is None or stage.because.exchange is None:
+            return False
+        before = handshake.of(stage.because.exchange)
+        if not before:
+            return False
+        stage = before[0]
+        if isinstance(stage, AuthorizationRequest | Interaction):
+            return True
+    return False
