@@ -1,7 +1,8 @@
 """What is known of vendors' refusals: one TOML file a vendor, data only.
 
-A vendor is an authorization server, an SDK, a framework, or what stands in front of a server. Each `[[phrase]]` is one wording of one refusal, with what it means and where that is known from. `generic.toml` holds
-wordings that any server may use. Code that reads a refusal asks `oauthtap.diagnosis.phrases`, not these files.
+A vendor is an authorization server, an SDK, a framework, or what stands in front of a server. Each `[[phrase]]` is
+one wording of one refusal, with what it means and where that is known from. `generic.toml` holds wordings that any
+server may use. Code that reads a refusal asks `oauthtap.diagnosis.phrases`, not these files.
 """
 
 from __future__ import annotations
