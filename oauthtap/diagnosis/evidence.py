@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
-from oauthtap import rules
+from oauthtap import rules, urls
 from oauthtap.chain import chain_to, guessed_from, twins
 from oauthtap.diagnosis.ending import Ending
+from oauthtap.diagnosis.phrases import CODES
 from oauthtap.diagnosis.refusal import Refusal
 from oauthtap.diagnosis.subjects import FORM, agreement, meaning, subjects_of
 from oauthtap.findings import Finding, Who
 from oauthtap.handshake import Handshake
-from oauthtap.stages import AuthorizationResponse, Document
+from oauthtap.stages import AuthorizationResponse, Document, Mcp
 
 Confidence = Literal["certain", "likely", "possible"]
 
@@ -54,7 +56,8 @@ def rank(
     if refusal is None:
         return (_alone(by_rules, ending),) if by_rules is not None else ()
     places = _places(ending, handshake)
-    weighed = [(_weigh(finding, refusal, places, handshake, by_rules), finding) for finding in found]
+    cases = [_Case(finding, refusal, places, handshake, finding is by_rules) for finding in found]
+    weighed = [(case.points, case.finding) for case in cases]
     scored = [one for one in weighed if one[0] > 0]
     scored.sort(key=lambda one: (-one[0], one[1] is not by_rules))
     if scored and _reads_words(scored[0][1], refusal):  # a fact of the request says more than the words read once more
@@ -85,67 +88,180 @@ def _told(said: Finding, found: Sequence[Finding]) -> Finding:
     return same.model_copy(update={"message": said.message, "fix": said.fix, "who": said.who})
 
 
-def _weigh(finding: Finding, refusal: Refusal, places: set[int], handshake: Handshake, by_rules: Finding | None) -> int:
-    """How much speaks for a finding as the reason of a refusal; 0 and less: it cannot be."""
-    known = rules.RULES.get(finding.rule)
-    if finding.rule in FORM or known is None or known.echo:
-        return 0
-    chosen = by_rules is not None and finding is by_rules
-    agrees = agreement(finding.rule, refusal.subject)
-    if refusal.who == "client":
-        agrees = max(agrees, 0)  # a callback knows no more than what it was sent
-    here = finding.exchange in places
-    named = here and _names_member(finding, refusal)
-    if chosen and finding.rule in _ASTRAY and _sent_by(finding, refusal, handshake):
-        return _ENOUGH + 3
-    if refusal.stage == "client-registration" and here and "registration" in subjects_of(finding.rule):
-        agrees = max(agrees, 1)
-    if named or (here and refusal.subject == "server-fault"):
-        agrees = max(agrees, 0)  # a crash says nothing of its reason
-    if finding.rule in _SPECULATION and refusal.is_telling and agrees < 2:
-        return 0
-    shares = shares_value(finding, refusal)
-    guessed = _at_guess(finding, refusal, handshake)
-    if finding.severity == "note" and not (agrees == 2 and shares):
-        return 0
-    if (finding.exchange or 0) > refusal.exchange and not chosen:
-        return 0
-    if known.stops_only_at is not None and refusal.stage not in known.stops_only_at:
-        return 0
-    points = {2: 5, 1: 3, 0: 2, -1: -4 if refusal.is_telling else 0}[agrees]
-    points += 3 * (here and finding.severity == "error" and finding.at.startswith("request.") and not known.symptom)
-    points += 2 * here + 2 * shares + (finding.severity == "error") + 4 * chosen - 2 * known.symptom
-    if known.symptom and refusal.is_telling:
-        points -= 3  # the words say more
-    points += 3 * named
-    if guessed:
-        points += 6
-    elif agrees <= 0 and not here and refusal.is_telling and _passed(finding, refusal, handshake):
-        points -= 6
-    if here and _reads_words(finding, refusal):
-        points -= 2 if agrees > 0 else 5 if agrees < 0 else 0  # it says no more than the words, or reads them wrongly
-    if _harmed(finding, handshake):
-        points += 3
-    if chosen and refusal.who == "client":
-        points += 4  # a callback that complains complains of what it was sent
-    if refusal.subject in (None, "request", "server-fault") and here and not known.symptom:
-        points += 3
-    return points
+_VAGUE: tuple[str | None, ...] = (None, "request", "server-fault")
+"""Subjects that leave open what was wrong."""
 
 
-_SPECULATION = frozenset({"token-opaque-then-401"})
-"""Rules that say what may be, where nobody gave a reason."""
+@dataclass(frozen=True)
+class _Case:
+    """One finding as the reason of one refusal: what speaks for it and what against."""
+
+    finding: Finding
+    refusal: Refusal
+    places: set[int]
+    """The exchanges of the refused step."""
+    handshake: Handshake
+    chosen: bool
+    """Place and severity point to it."""
+
+    @property
+    def points(self) -> int:
+        """The sum of all that speaks for it and against it; 0 where it cannot be."""
+        return 0 if self._is_out else sum(weight for weight, _, holds in _EVIDENCE if holds(self))
+
+    @property
+    def reasons(self) -> Iterator[str]:
+        """What speaks for it, in words."""
+        return (reason for weight, reason, holds in _EVIDENCE if weight > 0 and reason and holds(self))
+
+    @property
+    def _is_out(self) -> bool:
+        finding, refusal, known = self.finding, self.refusal, self.rule
+        if finding.rule in FORM or known is None or known.echo:
+            return True
+        if finding.rule in _SPECULATION and refusal.is_telling and self.agrees < 2:
+            return True
+        if finding.severity == "note" and not (self.agrees == 2 and self.shares):
+            return True
+        if (finding.exchange or 0) > refusal.exchange and not self.chosen:
+            return True
+        only = known.stops_only_at
+        return only is not None and refusal.stage not in only and not self.named
+
+    @cached_property
+    def rule(self) -> rules.Rule | None:
+        return rules.RULES.get(self.finding.rule)
+
+    @cached_property
+    def is_symptom(self) -> bool:
+        return self.rule is None or self.rule.symptom
+
+    @cached_property
+    def here(self) -> bool:
+        """It was found in the refused step itself."""
+        return self.finding.exchange in self.places
+
+    @cached_property
+    def named(self) -> bool:
+        """The words name the parameter that it is about; as one of a list of several does not count."""
+        head, _, member = self.finding.at.rpartition(".")
+        if not self.here or not head.startswith("request.") or len(member) < 4:
+            return False
+        return re.search(rf"(?<![\w]){re.escape(member)}(?![\w])", _LIST.sub(" ", self.refusal.words)) is not None
+
+    @cached_property
+    def shares(self) -> bool:
+        return shares_value(self.finding, self.refusal)
+
+    @cached_property
+    def agrees(self) -> int:
+        """How well the subjects agree (`subjects.agreement`), the subject of the OAuth code included."""
+        refusal, own = self.refusal, agreement(self.finding.rule, self.refusal.subject)
+        by_code = CODES.get((refusal.code or "").lower())
+        if own < 1 and by_code is not None:
+            own = max(own, min(1, agreement(self.finding.rule, by_code)))
+        if self._is_vouched:
+            return min(own, 0)
+        if refusal.stage == "client-registration" and self.here and "registration" in subjects_of(self.finding.rule):
+            return max(own, 1)
+        # A callback knows no more than what it was sent; a crash says nothing of its reason.
+        if refusal.who == "client" or self.named or (self.here and refusal.subject == "server-fault"):
+            return max(own, 0)
+        return own
+
+    @cached_property
+    def _is_vouched(self) -> bool:
+        """It doubts a token that this server took before, or issued itself."""
+        return self.finding.rule.startswith("token-jwt-") and _vouched(self.handshake, self.refusal)
+
+    @cached_property
+    def guessed(self) -> bool:
+        return _at_guess(self.finding, self.refusal, self.handshake)
+
+    @cached_property
+    def passed(self) -> bool:
+        """The client met it before, and went on unharmed."""
+        unrelated = self.agrees <= 0 and not self.here and self.refusal.is_telling and not self.guessed
+        return unrelated and _passed(self.finding, self.refusal, self.handshake)
+
+    @cached_property
+    def astray(self) -> bool:
+        """It is about the document that sent the client to the wrong endpoint, which then refused."""
+        wrong = self.chosen and self.finding.rule in _ASTRAY
+        return wrong and _sent_by(self.finding, self.refusal, self.handshake)
+
+    @cached_property
+    def reads(self) -> bool:
+        return self.here and _reads_words(self.finding, self.refusal)
+
+    @cached_property
+    def is_error(self) -> bool:
+        return self.finding.severity == "error"
+
+    @cached_property
+    def is_fact(self) -> bool:
+        """A defect of the refused request itself."""
+        return self.here and self.is_error and self.finding.at.startswith("request.") and not self.is_symptom
+
+
+_EVIDENCE: tuple[tuple[int, str, Callable[[_Case], bool]], ...] = (
+    (5, "it is about what the refusal is about", lambda case: case.agrees == 2),
+    (3, "it is about something near what the refusal is about", lambda case: case.agrees == 1),
+    (2, "", lambda case: case.agrees == 0),
+    (-4, "", lambda case: case.agrees == -1 and case.refusal.is_telling),
+    (4, "", lambda case: case.chosen),
+    (1, "", lambda case: case.is_error),
+    (-2, "", lambda case: case.is_symptom),
+    (-3, "", lambda case: case.is_symptom and case.refusal.is_telling),
+    (2, "it was found in the refused step itself", lambda case: case.here),
+    (3, "the refused request itself has the defect", lambda case: case.is_fact),
+    (3, "the words name the member", lambda case: case.named),
+    (2, "the words name the same value", lambda case: case.shares),
+    (6, "nobody advertised the refused request: the client guessed it because of this", lambda case: case.guessed),
+    (14, "this document named the endpoint that refused", lambda case: case.astray),
+    (3, "a request that it led to found no answer", lambda case: _harmed(case.finding, case.handshake)),
+    (6, "a token may expire: this is what should have followed", lambda case: _is_after_expiry(case)),
+    (4, "", lambda case: case.chosen and case.refusal.who == "client"),
+    (3, "", lambda case: case.here and not case.is_symptom and case.refusal.subject in _VAGUE),
+    (-6, "", lambda case: case.passed),
+    (-8, "", lambda case: case._is_vouched),
+    (-2, "", lambda case: case.reads and case.agrees > 0),
+    (-5, "", lambda case: case.reads and case.agrees < 0),
+)
+"""What speaks for a finding as the reason of a refusal, and what against it: how much, in words, and when it holds."""
 
 _LIST = re.compile(r"(?:[\w.-]{1,60},\s*){2,50}[\w.-]{1,60}")
 
 
-def _names_member(finding: Finding, refusal: Refusal) -> bool:
-    """The words name the parameter or member that the finding is about; as one of a list of several does not count."""
-    head, _, member = finding.at.rpartition(".")
-    if not head.startswith("request.") or len(member) < 4:
-        return False
-    return re.search(rf"(?<![\w]){re.escape(member)}(?![\w])", _LIST.sub(" ", refusal.words)) is not None
+def _is_after_expiry(case: _Case) -> bool:
+    return case.refusal.subject == "token-expired" and case.finding.rule in _AFTER_EXPIRY
 
+
+_AFTER_EXPIRY = frozenset(
+    {
+        "client-ignored-challenge",
+        "refresh-not-attempted",
+        "token-resp-no-refresh-token",
+        "authz-offline-access-not-requested",
+        "token-rejected-wrong-status",
+    }
+)
+"""Rules about what has to come after a token expired."""
+
+
+def _vouched(handshake: Handshake, refusal: Refusal) -> bool:
+    """The refused token had been taken before; or the MCP server is its own authorization server."""
+    stages = handshake.of(refusal.exchange)
+    bearer = stages[0].bearer if stages and isinstance(stages[0], Mcp) else None
+    if bearer is None:
+        return False
+    token = handshake.token
+    own = token is not None and urls.origin(token.url) == urls.origin(stages[0].url)
+    return own or any(mcp.bearer == bearer and mcp.ok for mcp in handshake.all(Mcp))
+
+
+_SPECULATION = frozenset({"token-opaque-then-401"})
+"""Rules that say what may be, where nobody gave a reason."""
 
 _ASTRAY = frozenset(
     {

@@ -481,7 +481,15 @@ def _subject(said: _Said, exchange: Exchange | None = None) -> tuple[Subject | N
     best = _best(said, exchange)
     if best is not None and not (said.words and _only_code(best, said)):
         return best.subject, best
-    return plain_subject(said.words, said.code) or (best.subject if best else None), best
+    subject = plain_subject(said.words, said.code) or (best.subject if best else None)
+    return subject or ("request" if _MISSES.search(said.words) else None), best
+
+
+_MISSES = re.compile(
+    r"(?:missing|required|unknown|unsupported|unexpected|invalid).{0,40}\b(?:parameter|param|field|argument|property)\b"
+    r"|\b(?:parameter|param|field|argument)\b.{0,40}(?:missing|required|unknown|invalid|not (?:supported|allowed))",
+    re.I,
+)
 
 
 def _only_code(best: PhraseMatch, said: _Said) -> bool:

@@ -71,7 +71,26 @@ def outcome(report: Report) -> str:
         return "Signed in: a token was issued. The client has sent no MCP request yet."
     if report.complete:
         return f"Nothing stops a client up to {STAGE[report.reached]} ({report.reached}). The probe went no further."
-    return f"Not connected. It got as far as {STAGE[report.reached]} ({report.reached})."
+    far = f"It got as far as {STAGE[report.reached]} ({report.reached})."
+    return f"Not connected. {_ended(report, far)}".rstrip()
+
+
+def _ended(report: Report, far: str) -> str:
+    """How it ended, behind "Not connected"."""
+    last = next((step for step in reversed(report.exchanges) if step.actor in ("client", "browser")), None)
+    at = f"exchange {last.id}" if last else "the last exchange"
+    if report.ending == "lost-later":
+        return f"It had worked, and was lost later. {far}"
+    if report.ending == "repeating":
+        return f"{far} The same refusal came again and again."
+    if report.ending == "unreachable":
+        return f"{far} The request of {at} got no answer."
+    if report.ending == "waiting":
+        signs = report.reached == "mcp-challenge"
+        return f"{far} {'The server wants a sign-in (401).' if signs else 'The browser, or the person at it, is next.'}"
+    if report.ending == "abandoned":
+        return f"{far} Nobody refused anything: the client stopped after {at} by itself."
+    return far
 
 
 def said(refusal: Refused) -> str:
