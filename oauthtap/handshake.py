@@ -187,7 +187,7 @@ class Handshake:
         """Let the revision that an exchange names count for this exchange already."""
         for stage in stages:
             if isinstance(stage, Mcp):
-                self._announced = stage.version or self._announced
+                self._announced = _promised(stage) or self._announced
 
     def then(self, stages: tuple[Stage, ...], *, said: Hashable = ()) -> tuple[int, ...]:
         """Remember the stages of one exchange and what they teach.
@@ -269,7 +269,7 @@ class Handshake:
             self.mcp_urls.setdefault(urls.endpoint(stage.url), stage.exchange.id)
         if self.resource is None and stage.exchange.actor == "client":
             self.resource = stage.url
-        self._announced = stage.version or self._announced
+        self._announced = _promised(stage) or self._announced
         if (named_by := stage.metadata_url) and stage.exchange.actor == "client":
             at = "response.header.www-authenticate.resource_metadata"
             for url in (named_by, absolute(named_by, stage.url)):
@@ -282,6 +282,11 @@ class Handshake:
             self.message_urls[urls.endpoint(absolute(named, stage.url))] = where
         if isinstance(stage, Initialize) and stage.ok:
             self._negotiated = text(stage.result.get("protocolVersion")) or self._negotiated
+
+
+def _promised(stage: Mcp) -> str | None:
+    """The revision that a request promises to speak. The header of a GET before `initialize` promises nothing."""
+    return stage.version if stage.request.method == "POST" else None
 
 
 @cache

@@ -1,1 +1,1 @@
-"""The engine: exchanges in, findings out. It does no I/O, and knows no proxy, no fix and no report."""
+"""The engine: exchanges in; findings, refusals and causes out. No I/O, and no proxy, fix or report is known to it."""

@@ -7,6 +7,7 @@ from datetime import date
 
 from oauthtap import specs
 from oauthtap.diagnosis.analyzer import ClientAnalysis
+from oauthtap.diagnosis.evidence import Candidate, experiment
 from oauthtap.diagnosis.session_analyzer import LETTERS, SessionAnalyzer
 from oauthtap.findings import RANK, Finding
 from oauthtap.handshake import Handshake
@@ -16,7 +17,7 @@ from oauthtap.profiles import Profile, outlooks
 from oauthtap.repair.attempts import attempts
 from oauthtap.repair.deploying import Deploy, deploy
 from oauthtap.repair.patched import changes
-from oauthtap.report.model import Cause, Client, NotChecked, Report, SignIn, Step
+from oauthtap.report.model import Cause, Client, Evidence, NotChecked, RankedCause, Refused, Report, SignIn, Step
 from oauthtap.stages import Mcp, Stage
 from oauthtap.verdict import Verdict
 
@@ -51,6 +52,9 @@ def _of_client(
         reached=verdict.reached,
         connected=verdict.connected,
         complete=verdict.complete,
+        ending=verdict.ending,
+        refusal=_refusal(verdict),
+        causes=tuple(_ranked(handshake, candidate) for candidate in verdict.causes),
         cause=_cause(verdict),
         standstill=verdict.standstill,
         attempts=attempts(client, periods, found),
@@ -102,6 +106,37 @@ def _cause(verdict: Verdict) -> Cause | None:
         title=found.title,
         message=found.message,
         fix=found.fix,
+    )
+
+
+def _ranked(handshake: Handshake, candidate: Candidate) -> RankedCause:
+    found = candidate.finding
+    return RankedCause(
+        rule=found.rule,
+        who=found.who,
+        exchange=found.exchange,
+        title=found.title,
+        message=found.message,
+        fix=found.fix,
+        confidence=candidate.confidence,
+        subject=candidate.subject,
+        evidence=tuple(Evidence(exchange=one.exchange, sentence=one.sentence) for one in candidate.evidence),
+        experiment=experiment(candidate, handshake.resource),
+    )
+
+
+def _refusal(verdict: Verdict) -> Refused | None:
+    said = verdict.refusal
+    if said is None:
+        return None
+    return Refused(
+        exchange=said.exchange,
+        who=said.who,
+        at=said.at,
+        status=said.status,
+        code=said.code,
+        words=said.words,
+        subject=said.subject,
     )
 
 

@@ -1,4 +1,4 @@
-"""The report as a value: what every command prints, and what scripts rely on. Version 1 of the contract."""
+"""The report as a value: what every command prints, and what scripts rely on. Version 2 of the contract."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from oauthtap import specs
+from oauthtap.diagnosis.ending import EndingId
 from oauthtap.findings import Finding, Severity, Who
 from oauthtap.injections.faulted import Injected
 from oauthtap.profiles import Outlook
@@ -42,6 +43,36 @@ class Cause(_Row):
     title: str
     message: str
     fix: str
+
+
+class Evidence(_Row):
+    """What speaks for a cause."""
+
+    exchange: int | None
+    sentence: str
+
+
+class RankedCause(Cause):
+    """One possible cause, with how sure it is."""
+
+    confidence: Literal["certain", "likely", "possible"]
+    subject: str | None = None
+    """What it is about, in the subjects of refusals."""
+    evidence: tuple[Evidence, ...] = ()
+    experiment: str | None = None
+    """A command line that tells whether it is this one."""
+
+
+class Refused(_Row):
+    """What the one who said no actually said."""
+
+    exchange: int
+    who: Who
+    at: str
+    status: int | None = None
+    code: str | None = None
+    words: str = ""
+    subject: str | None = None
 
 
 class Step(_Row):
@@ -81,6 +112,9 @@ class SignIn(_Row):
     judged_by: str = specs.NEWEST
     reached: str = "other"
     connected: bool = False
+    ending: EndingId = "nothing-arrived"
+    refusal: Refused | None = None
+    causes: tuple[RankedCause, ...] = ()
     cause: Cause | None = None
     standstill: Standstill | None = None
     exchanges: tuple[int, ...] = ()
@@ -103,7 +137,7 @@ class Promise(_Row):
 class Report(_Row):
     """How far did it get; what is the cause; whose is it; what to change."""
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     upstream: str | None = None
     client: Client | None = None
     revision: str | None = None
@@ -114,7 +148,14 @@ class Report(_Row):
     connected: bool = False
     complete: bool = False
     """Not connected, but as far as a probe was asked to go, with nothing on the way that stops clients."""
+    ending: EndingId = "nothing-arrived"
+    """How it ended, before anybody is blamed."""
+    refusal: Refused | None = None
+    """What the one who said no actually said; None where nobody refused."""
+    causes: tuple[RankedCause, ...] = ()
+    """The likely causes, the best first, at most three."""
     cause: Cause | None = None
+    """The first of `causes`."""
     standstill: Standstill | None = None
     """What to look at next, where the wire shows only the step and not the cause."""
     attempts: tuple[Attempt, ...] = ()

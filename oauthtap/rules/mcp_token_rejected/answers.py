@@ -104,7 +104,7 @@ def wrong_status(stage: Mcp, so_far: Handshake) -> Problems:
 
 def _refused_for_token(stage: Mcp) -> str | None:
     status, text = stage.status or 0, _text(stage)
-    if status == 403 and (expired := _expired_for(stage)) is not None:
+    if status in (403, 500) and (expired := _expired_for(stage)) is not None:
         return f"it expired {expired:.0f} s ago"
     if stage.error == "insufficient_scope" or isinstance(stage, StepUp) or _is_application(text):
         return None
