@@ -23,10 +23,12 @@ from oauthtap.interest import Interest
 from oauthtap.mitm import translate
 from oauthtap.mitm.http_layer import as_it_was
 from oauthtap.mitm.observing import Observer
+from oauthtap.mitm.refusal import refused
 from oauthtap.mitm.streaming import passes_unbuffered, start
 from oauthtap.mitm.translate import Passage
 
 USER = "oauthtap"
+_CREDENTIALS = b"proxy-authorization"
 _LEFT = ("client disconnect", "killed")
 _FORGET_AFTER = 0.2
 """Seconds until we look again whether a flow that is not kept has ended."""
@@ -39,7 +41,7 @@ class ForwardAddon:
 
     def __init__(self, observer: Observer, interest: Interest, password: str, *, repairing: bool = False) -> None:
         self._observer, self.interest, self._repairing = observer, interest, repairing
-        self._password = base64.b64encode(f"{USER}:{password}".encode()).decode()
+        self._password = base64.b64encode(f"{USER}:{password}".encode())
         self._passages: dict[str, tuple[Passage, http.HTTPFlow]] = {}
         self._tunnels: set[str] = set()
         """Client connections that came in with the password."""
@@ -55,13 +57,17 @@ class ForwardAddon:
         self._tunnels.discard(client.id)
 
     def _may(self, flow: http.HTTPFlow) -> bool:
-        """The password is there; it goes no further. Without it the flow is answered already."""
-        given = flow.request.headers.pop("proxy-authorization", "")
-        if hmac.compare_digest(given.removeprefix("Basic ").encode(), self._password.encode()):
-            return True
+        """The password is there; it goes no further. Without it the flow is answered already (RFC 9110, 11.7)."""
         headers = {"Proxy-Authenticate": 'Basic realm="oauthtap run"', "Connection": "close"}
-        flow.response = http.Response.make(407, b"This proxy serves one program of oauthtap run alone.\n", headers)
-        return False
+        answer = http.Response.make(407, b"This proxy serves one program of oauthtap run alone.\n", headers)
+        with refused(flow, answer):
+            lines = flow.request.headers.fields
+            given = [value for name, value in lines if name.lower() == _CREDENTIALS]
+            flow.request.headers.fields = tuple(line for line in lines if line[0].lower() != _CREDENTIALS)
+            scheme, _, password = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
+            if scheme.lower() != b"basic" or not hmac.compare_digest(password.strip(), self._password):
+                flow.response = answer.copy()
+        return flow.response is None
 
     # --- what is opened
 
@@ -81,11 +87,12 @@ class ForwardAddon:
         address = asked.context.server.address
         if address is None:
             return
+        # Blind unless the choice below comes to another end, also by an exception.
+        blind = asked.layer = layers.TCPLayer(asked.context, ignore=True)
         encrypted = starts_like_tls_record(asked.data_client())
-        if not self.interest.opens(address[0], address[1]) or not (encrypted or _speaks_http(asked)):
-            asked.layer = layers.TCPLayer(asked.context, ignore=True)
-        elif not encrypted:
-            asked.layer = ForwardLayer(asked.context, HTTPMode.transparent)
+        opened = self.interest.opens(address[0], address[1]) and (encrypted or _speaks_http(asked))
+        if opened and asked.layer is blind:
+            asked.layer = None if encrypted else ForwardLayer(asked.context, HTTPMode.transparent)
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
         """The child does not trust our certificate. Its next try gets through, unseen."""
