@@ -13,7 +13,7 @@ ROOT = Path(oauthtap.__file__).parent
 
 EDGES = ("oauthtap.cli", "oauthtap.mitm", "oauthtap.render", "oauthtap.session", "oauthtap.har", "oauthtap.logs",
          "oauthtap.batch", "oauthtap.sources", "oauthtap.walking.upstream", "oauthtap.walking.probe",
-         "oauthtap.walking.callback", "oauthtap.drivers")  # fmt: skip
+         "oauthtap.walking.callback", "oauthtap.drivers", "oauthtap.untrusted_file")  # fmt: skip
 """Everything else is the core: no I/O, and no import of any of these."""
 
 PLACES = {

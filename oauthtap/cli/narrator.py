@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 from urllib.parse import urlsplit
 
+from oauthtap.cli.terminal import mark_of
 from oauthtap.findings import Finding
 from oauthtap.names.origins import local_origin
 from oauthtap.names.tunnel import FIREWALL
@@ -33,7 +34,7 @@ class Narrator:
     """Called before anything is said: what is still to be said first."""
 
     def __post_init__(self) -> None:
-        self.ink = Ink(self.out.isatty())
+        self.ink = Ink(self.out.isatty(), mark_of(self.out))
         self._lettered = False
         self._held: list[str] | None = None
 
