@@ -26,7 +26,8 @@ _HALF = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 def read_bytes(path: Path, *, follow: bool = True, largest: int = LARGEST, advice: str = "oauthtap sessions") -> bytes:
     """The content of a regular file.
 
-    `advice`: what to type where it is not there. `follow`: symbolic links are followed. Not where a stranger made the folder: they would lead to files of ours.
+    `advice`: what to type where it is not there.
+    `follow`: symbolic links are followed. Not where a stranger made the folder: they would lead to files of ours.
     Raises SourceError for anything else than a regular file of at most `largest` bytes, and where it cannot be read;
     the text names the path, and what to try.
     """

@@ -38,14 +38,14 @@ def write_lock(arguments: Namespace) -> int:
 
 def read_lock(path: str) -> Lock:
     """A file that `oauthtap lock` wrote. Raises Usage when it is none."""
+    advice = f"oauthtap lock SESSION -o {path}"
     try:
-        return Lock.model_validate(
-            parse_json(read_bytes(Path(path), largest=_LARGEST, advice=f"oauthtap lock SESSION -o {path}").decode())
-        )
+        data = read_bytes(Path(path), largest=_LARGEST, advice=advice)
+        return Lock.model_validate(parse_json(data.decode()))
     except SourceError as problem:
         raise Usage(str(problem)) from None
     except json.JSONDecodeError as problem:
         place = f"{path}, line {problem.lineno}, column {problem.colno}"
-        raise Usage(f"{place}: no JSON from here on ({problem.msg}). Try: oauthtap lock SESSION -o {path}") from None
+        raise Usage(f"{place}: no JSON from here on ({problem.msg}). Try: {advice}") from None
     except (ValueError, RecursionError):
-        raise Usage(f"{path} is no lock of oauthtap. Try: oauthtap lock SESSION -o {path}") from None
+        raise Usage(f"{path} is no lock of oauthtap. Try: {advice}") from None

@@ -13,10 +13,10 @@ from oauthtap.mitm import translate
 from oauthtap.mitm.hops import Hops
 from oauthtap.mitm.http_layer import FAILED, failure_answer
 from oauthtap.mitm.kinds import is_a_page, is_authorization, kind_of
-from oauthtap.mitm.observing import Observer
+from oauthtap.mitm.observing import TOO_LARGE, Observer
 from oauthtap.mitm.opening import Opening
 from oauthtap.mitm.refusal import refused
-from oauthtap.mitm.streaming import passes_unbuffered, start
+from oauthtap.mitm.streaming import Held, passes_unbuffered, start
 from oauthtap.mitm.translate import Passage
 from oauthtap.names import rename_answers, rename_requests, tunnel, unrenamable
 from oauthtap.names.origins import PUBLIC, Origins, host_used, local_origin
@@ -83,10 +83,11 @@ class TapAddon:
             renamed = rename_requests.headers(translate.lines(flow.request), self.origins, upstream)
             translate.put_headers(flow.request, renamed)
         self._passages[flow.id] = (Passage(upstream, host), flow)
+        flow.request.stream = Held(partial(self._let_go_request, flow))  # type: ignore[assignment]
 
     def request(self, flow: http.HTTPFlow) -> None:
         """Put the whole request into upstream names, or answer it where the browser only passes through."""
-        if flow.id not in self._passages:
+        if flow.id not in self._passages or self._passages[flow.id][0].meant is not None:
             return
         passage, _ = self._passages.pop(flow.id)
         with refused(flow, failure_answer("unchecked", _UNCHECKED, 500)):
@@ -192,7 +193,33 @@ class TapAddon:
             if origins := self._opening.wanted("mcp", head, passage):
                 return self._open_then(origins, partial(self._pass_on, flow, passage, head), passage)
             self._pass_on(flow, passage, head)
+        else:
+            flow.response.stream = Held(partial(self._let_go, flow, passage))  # type: ignore[assignment]
         return None
+
+    def _let_go(self, flow: http.HTTPFlow, passage: Passage) -> bool:
+        """An answer that was held back turns out to be too large for that."""
+        assert flow.response is not None
+        self._observer.note(TOO_LARGE, kind="too-large")
+        head = Response(status=flow.response.status_code, headers=passage.answered or ())
+        self._pass_on(flow, passage, head)
+        return True
+
+    def _let_go_request(self, flow: http.HTTPFlow) -> bool:
+        """A request turns out to be too large to be read: what can be decided without its body is decided now.
+
+        False when it may not go on.
+        """
+        if flow.response is not None:
+            return False
+        self._observer.note(TOO_LARGE, kind="too-large")
+        self.request(flow)
+        passage, _ = self._passages.get(flow.id, (None, flow))
+        if flow.response is not None or passage is None or passage.meant is None:
+            return False
+        passage.meant = passage.meant.model_copy(update={"body": None, "truncated": True})
+        flow.request.data.content = None
+        return True
 
     async def _open_then(self, origins: list[str], go_on: Callable[[], None], passage: Passage) -> None:
         """An origin has to be there before the client hears of it; and an answer may be held back on purpose."""

@@ -22,9 +22,9 @@ from oauthtap import urls
 from oauthtap.interest import Interest
 from oauthtap.mitm import translate
 from oauthtap.mitm.http_layer import as_it_was
-from oauthtap.mitm.observing import Observer
+from oauthtap.mitm.observing import TOO_LARGE, Observer
 from oauthtap.mitm.refusal import refused
-from oauthtap.mitm.streaming import passes_unbuffered, start
+from oauthtap.mitm.streaming import BoundedStream, Held, passes_unbuffered, start
 from oauthtap.mitm.translate import Passage
 
 USER = "oauthtap"
@@ -113,6 +113,11 @@ class ForwardAddon:
             return
         if flow.client_conn.id in self._tunnels or self._may(flow):
             self._passages[flow.id] = (Passage(urls.origin(flow.request.url), ""), flow)
+            flow.request.stream = Held(self._too_large)  # type: ignore[assignment]
+
+    def _too_large(self) -> bool:
+        self._observer.note(TOO_LARGE, kind="too-large")
+        return True
 
     def request(self, flow: http.HTTPFlow) -> None:
         if flow.id in self._passages:
@@ -125,8 +130,16 @@ class ForwardAddon:
             return
         passage, _ = self._passages[flow.id]
         passage.answered = translate.lines(flow.response)
+
+        def let_go() -> bool:
+            start(flow, passage, None, lambda: self._observer.judge_stream(flow, passage, ended=False))
+            self._observer.note(TOO_LARGE, kind="too-large")
+            return True
+
         if passes_unbuffered(flow, repairing=self._repairing):
             start(flow, passage, None, lambda: self._observer.judge_stream(flow, passage, ended=False))
+        else:
+            flow.response.stream = Held(let_go)  # type: ignore[assignment]
 
     def response(self, flow: http.HTTPFlow) -> None:
         """Observe, and repair where that was asked for."""
@@ -194,7 +207,7 @@ def _forget(flow: http.HTTPFlow) -> None:
         view.remove([flow])
 
 
-class ForwardStream(HttpStream):
+class ForwardStream(BoundedStream):
     """A request and its answer, where a server that cannot be reached gives none."""
 
     def handle_protocol_error(

@@ -14,9 +14,10 @@ from typing import Any
 from mitmproxy import flow, http
 from mitmproxy.addons.next_layer import stack_match
 from mitmproxy.net.tls import starts_like_tls_record
-from mitmproxy.proxy import events, layer, layers, tunnel
+from mitmproxy.proxy import commands, events, layer, layers, tunnel
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http import DropStream, HttpLayer, HTTPMode, HttpStream, SendHttp
+from mitmproxy.proxy.layers.http import DropStream, HttpLayer, HTTPMode, SendHttp
+from mitmproxy.proxy.layers.http._base import ReceiveHttp
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
     RequestProtocolError,
@@ -26,9 +27,11 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseProtocolError,
 )
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
-from mitmproxy.proxy.layers.http._http1 import Http1Client
+from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server, make_error_response
 from mitmproxy.proxy.layers.tls import ClientTLSLayer
 from mitmproxy.proxy.mode_specs import ReverseMode
+
+from oauthtap.mitm.streaming import BoundedStream
 
 FAILED = "oauthtap_failed"
 """In a flow's metadata: why there is no answer, in mitmproxy's words."""
@@ -45,7 +48,10 @@ _REASONS = (
     (r"closed|EOF|reset", "closed", "it closed the connection before an answer"),
 )
 _INFORMATIONAL = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d\b")
-_read_headers = Http1Client.read_headers
+LARGEST_HEAD = 128 << 10
+"""Bytes of a request line or status line and its header lines."""
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+_read_headers, _read_requests = Http1Client.read_headers, Http1Server.read_headers
 
 
 def failure(message: str, request: http.Request) -> tuple[str, str]:
@@ -88,7 +94,7 @@ def as_it_was(
     return ResponseProtocolError(event.stream_id, left.message, left.code)
 
 
-class TapStream(HttpStream):
+class TapStream(BoundedStream):
     """A request and its answer, where an upstream that fails gives an answer too."""
 
     def handle_protocol_error(
@@ -135,8 +141,29 @@ class TapLayer(HttpLayer):
         yield from self.event_to_child(self.streams[stream_id], events.Start())
 
 
+def _has_no_end(self: Any, event: Any) -> bool:
+    """A head is longer than any client or server reads (Node 16 kB, Python 64 kB); mitmproxy has no bound."""
+    over = isinstance(event, events.DataReceived) and len(self.buf) > LARGEST_HEAD
+    return over and not _BLANK_LINE.search(bytes(self.buf), 0, LARGEST_HEAD)
+
+
+def _read_request_head(self: Any, event: Any) -> Any:
+    """A request whose head is too large is refused (RFC 6585, 5)."""
+    if _has_no_end(self, event):
+        yield commands.SendData(self.conn, make_error_response(431, "The head of this request is too large."))
+        yield commands.CloseConnection(self.conn)
+        self.state = self.done
+        return
+    yield from _read_requests(self, event)
+
+
 def _skip_informational(self: Any, event: Any) -> Any:
     """An upstream's 103 or 100 would be taken for the answer, and the client would wait for ever."""
+    if self.request and _has_no_end(self, event):
+        words = f"the head of the answer is larger than {LARGEST_HEAD >> 10} kB"
+        yield commands.CloseConnection(self.conn)
+        yield ReceiveHttp(ResponseProtocolError(self.stream_id, words, ErrorCode.GENERIC_SERVER_ERROR))
+        return
     if isinstance(event, events.DataReceived) and self.request:
         while self.buf and _INFORMATIONAL.match(head := bytes(self.buf)):
             end = head.find(b"\r\n\r\n")
@@ -153,9 +180,11 @@ class HttpSpoken:
 
     def load(self, loader: Any) -> None:
         Http1Client.read_headers = _skip_informational  # type: ignore[method-assign]
+        Http1Server.read_headers = _read_request_head  # type: ignore[method-assign]
 
     def done(self) -> None:
         Http1Client.read_headers = _read_headers  # type: ignore[method-assign]
+        Http1Server.read_headers = _read_requests  # type: ignore[method-assign]
 
     def next_layer(self, asked: layer.NextLayer) -> None:
         """Speak our HTTP where mitmproxy would speak its own behind a reverse listener."""

@@ -68,10 +68,10 @@ def _lines(headers: http.Headers, name: str | bytes) -> tuple[str, ...]:
 @lru_cache(maxsize=BLOCKS)
 def _by_name(fields: Fields) -> dict[bytes, tuple[str, ...]]:
     # By bytes, as mitmproxy compares names: `wire` compares text, where more letters have a lower case.
-    found: dict[bytes, tuple[str, ...]] = {}
+    found: dict[bytes, list[str]] = {}
     for name, value in fields:
-        found[name.lower()] = (*found.get(name.lower(), ()), value.decode("utf-8", "surrogateescape"))
-    return found
+        found.setdefault(name.lower(), []).append(value.decode("utf-8", "surrogateescape"))
+    return {name: tuple(values) for name, values in found.items()}
 
 
 @lru_cache(maxsize=BLOCKS)

@@ -24,6 +24,7 @@ from oauthtap.repair.mending import Fixes
 from oauthtap.tap import Step, Tap
 from oauthtap.wire import Exchange, Request, Response
 
+TOO_LARGE = "A message of more than 1 MB passed as it came: of its body only the beginning and the end are kept."
 _TOGETHER = 16
 """How many are judged without a pause: all that passes waits meanwhile."""
 

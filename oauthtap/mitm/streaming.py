@@ -7,13 +7,18 @@ from collections.abc import Callable
 from typing import Any
 
 from mitmproxy import ctx, http
+from mitmproxy.proxy import layer
+from mitmproxy.proxy.layers.http import HttpStream
+from mitmproxy.proxy.layers.http._events import RequestData, ResponseData
 
 from oauthtap.mitm.translate import Passage
 from oauthtap.names import rename_answers
 from oauthtap.names.origins import Origins
 from oauthtap.streams import Copy, Events
 
-_LARGE = 1 << 20
+LARGEST = 1 << 20
+"""Bytes of a message that are held back. What is larger passes as it comes."""
+_DIGITS = 18
 _REPAIRABLE = ("text/html", "text/plain", "application/x-www-form-urlencoded")
 _LIVE_EVERY = 0.25
 """Seconds between two looks that mitmweb gets at an open stream."""
@@ -31,11 +36,51 @@ def passes_unbuffered(flow: http.HTTPFlow, *, repairing: bool) -> bool:
         return True
     length = headers.get("content-length", "")
     if length.isdecimal():
-        return int(length) > _LARGE
+        return len(length) > _DIGITS or int(length) > LARGEST
     if not _has_body(flow):
         return False
     document = not media_type or media_type == "application/json" or media_type.endswith("+json")
     return not (document or (repairing and media_type in _REPAIRABLE))
+
+
+class Held:
+    """In the place of a message's `stream`: held back to be read as a whole, as long as it is not too large.
+
+    False, so that mitmproxy waits for the end. `let_go` is called once, when more than `LARGEST` bytes have come, and
+    has to put the real `stream` in this place; False when the message may not go on at all.
+    """
+
+    def __init__(self, let_go: Callable[[], bool]) -> None:
+        self.let_go = let_go
+
+    def __bool__(self) -> bool:
+        return False
+
+
+class BoundedStream(HttpStream):
+    """A request and its answer, of which no more than `LARGEST` bytes are held back each."""
+
+    def check_body_size(self, request: bool) -> layer.CommandGenerator[bool]:
+        """Let a message pass that turns out to be too large while it comes (one without Content-Length)."""
+        buffer = self.request_body_buf if request else self.response_body_buf
+        message = self.flow.request if request else self.flow.response
+        if len(buffer) <= LARGEST or message is None or not isinstance(held := message.stream, Held):
+            return (yield from super().check_body_size(request))
+        came = bytes(buffer)
+        buffer.clear()
+        if not held.let_go():
+            self.flow.kill()
+            yield from self.check_killed(True)
+            return True
+        message.stream = message.stream or True
+        if request:
+            yield from self.start_request_stream()
+            if self.client_state == self.state_stream_request_body:
+                yield from self.handle_event(RequestData(self.stream_id, came))
+        else:
+            yield from self.start_response_stream()
+            yield from self.handle_event(ResponseData(self.stream_id, came))
+        return False
 
 
 def start(
