@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _KEEP = {"\n", "\t"}
@@ -19,6 +20,22 @@ def plain(text: str, *, limit: int | None = None, lines: bool = False) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(c if _shows(c, lines) else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+_SUSPECT = re.compile(r"[^\x20-\x7e\n\t]")
+
+
+def escaped(text: str) -> str:
+    """The text with the same characters written out as JSON does (`\\u001b`), so that JSON stays what it is.
+
+    Line ends and tabs stay. For streams, behind which nobody looks any more.
+    """
+    return _SUSPECT.sub(lambda found: found[0] if _shows(found[0], lines=True) else _as_json(found[0]), text)
+
+
+def _as_json(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[place : place + 2].hex()}" for place in range(0, len(units), 2))
 
 
 def _shows(character: str, lines: bool) -> bool:

@@ -11,10 +11,10 @@ from typing import Any
 
 from oauthtap import har, logs, notation, session
 from oauthtap.recording import Recording, SourceError
+from oauthtap.untrusted_file import parse_json, read_bytes
 
 __all__ = ["Recording", "SourceError", "read"]
 
-_LARGEST = 1_000_000_000
 _TNETSTRING = re.compile(rb"\d{1,10}:")
 _REQUEST = re.compile(r"^\s*[A-Z]{3,7} [a-z][a-z0-9+.-]*:\S+", re.MULTILINE)
 _FENCE = re.compile(r"^(`{3,}|~{3,})[^\n]*\n(.*?)^\1\s*$", re.MULTILINE | re.DOTALL)
@@ -44,14 +44,7 @@ def read(path: Path | str) -> Recording:
 
 
 def _bytes(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise SourceError(f"{path}: larger than 1 GB. Try: a recording of the sign-in alone")
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise SourceError(f"{path}: no such file or folder. Try: oauthtap sessions") from None
-    except OSError as problem:
-        raise SourceError(f"{path}: {problem.strerror or problem}") from None
+    data = read_bytes(path)
     if not data.strip():
         raise SourceError(f"{path}: the file is empty. Try: record once more")
     return data
@@ -82,7 +75,7 @@ def _json(path: Path, text: str) -> Recording:
     if isinstance(first, dict) and logs.recognizes_line(first):
         return _read_logs(path, text)
     try:
-        document = json.loads(text)
+        document = parse_json(text)
     except json.JSONDecodeError as problem:
         cut = "the file breaks off" if problem.pos >= len(text.rstrip()) - 1 else problem.msg
         raise SourceError(
@@ -97,7 +90,7 @@ def _json(path: Path, text: str) -> Recording:
 
 def _parsed_or_none(line: str) -> Any:
     try:
-        return json.loads(line)
+        return parse_json(line)
     except (ValueError, RecursionError):
         return None
 

@@ -218,10 +218,10 @@ def joined(headers: Pairs, name: str) -> str | None:
 
 @lru_cache(maxsize=BLOCKS)
 def _by_name(headers: Pairs) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, list[str]] = {}
     for name, value in headers:
-        found[name.lower()] = (*found.get(name.lower(), ()), value)
-    return found
+        found.setdefault(name.lower(), []).append(value)
+    return {name: tuple(values) for name, values in found.items()}
 
 
 def _pairs(text: str) -> Pairs:

@@ -314,7 +314,9 @@ def test_our_callback_looks_like_the_clients(uri: str, ours: str) -> None:
 )
 def test_other_callbacks_are_relayed_only_on_request(uri: str) -> None:
     assert registered(Relay(8090), uri) == [uri]
-    assert registered(Relay(8090, "relay"), uri) == ["http://localhost:8090/callback"]
+    assert registered(Relay(8090, "relay", named=uri), uri) == ["http://localhost:8090/callback"]
+    elsewhere = not uri.startswith("https://localhost")
+    assert registered(Relay(8090, "relay"), uri) == [uri if elsewhere else "http://localhost:8090/callback"]
 
 
 def test_direct_relays_nothing() -> None:

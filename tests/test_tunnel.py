@@ -229,7 +229,7 @@ async def test_the_client_never_hears_a_local_name_and_the_server_never_a_public
 
 
 async def test_with_relay_the_way_back_leads_through_the_tunnel_and_iss_is_what_the_client_was_told() -> None:
-    async with watched(NAME, SECOND, callback="relay") as (server, tap, client):
+    async with watched(NAME, SECOND, callback="https://claude.ai/api/mcp/auth_callback") as (server, tap, client):
         await client.signed_in()
         report = build(tap.tap)
     assert report.connected

@@ -8,10 +8,16 @@ from collections.abc import Sequence
 from oauthtap.cli.arguments import parser
 from oauthtap.cli.chosen import check_choices
 from oauthtap.cli.errors import Usage
+from oauthtap.cli.terminal import escaped_output
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Gives 0; 1 when findings reach `--fail-on`; 2 for wrong usage."""
+    with escaped_output():
+        return _main(argv)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     arguments = parser().parse_args(argv)
     try:
         check_choices(arguments)

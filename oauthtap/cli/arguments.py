@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -40,6 +41,14 @@ def _command(place: str) -> Callable[[argparse.Namespace], int]:
         return int(getattr(import_module(f"oauthtap.cli.{module}"), name)(arguments))
 
     return run
+
+
+def _callback(text: str) -> str:
+    """A word of `--callback`, or a redirect URI."""
+    if text in ("auto", "relay", "direct") or (re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*:\S", text) and text.isprintable()):
+        return text
+    words = "choose from 'auto', 'relay', 'direct', or name the client's redirect URI"
+    raise argparse.ArgumentTypeError(f"invalid choice: {text!r} ({words})")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -148,10 +157,12 @@ def _watch_flags(top: argparse.ArgumentParser) -> None:
     )
     tap.add_argument(
         "--callback",
-        choices=("auto", "relay", "direct"),
+        type=_callback,
         default="auto",
+        metavar="auto|relay|direct|URI",
         help="lead the browser's way back through the tap "
-        "(auto: when the client registers through it, or would refuse the answer)",
+        "(auto: when the client registers through it, or would refuse the answer; relay: for every loopback redirect "
+        "URI; URI: also for this one, which is not on this machine)",
     )
     tap.add_argument(
         "--public-url",
@@ -263,7 +274,9 @@ def _drive_flags(command: argparse.ArgumentParser) -> None:
     tap.add_argument("--port", type=int, metavar="N", help="first local port (default: the first free one from 8080)")
     tap.add_argument("--web", action="store_true", help="show it in mitmweb meanwhile")
     tap.add_argument("--web-port", type=int, metavar="N", help="port of mitmweb (default: the first free one)")
-    tap.add_argument("--callback", choices=("auto", "relay", "direct"), default="auto", help="as without `drive`")
+    tap.add_argument(
+        "--callback", type=_callback, default="auto", metavar="auto|relay|direct|URI", help="as without `drive`"
+    )
     tap.add_argument("--session", metavar="DIR", help="where to record (default: a dated folder)")
     reach = command.add_argument_group("reaching the upstream")
     _reach_flags(reach)

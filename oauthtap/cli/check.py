@@ -9,6 +9,7 @@ from oauthtap.cli import own_rules
 from oauthtap.cli.errors import Usage
 from oauthtap.cli.heard import heard
 from oauthtap.cli.lock import read_lock
+from oauthtap.cli.terminal import mark_of
 from oauthtap.comparing.promises import held
 from oauthtap.findings import RANK
 from oauthtap.render import FORMATS
@@ -31,7 +32,7 @@ def check(arguments: Namespace) -> int:
     if arguments.tracker:
         text = tracker(report, arguments.tracker)
     elif arguments.format == "console":
-        text = console(report, ink=Ink(sys.stdout.isatty()))
+        text = console(report, ink=Ink(sys.stdout.isatty(), mark_of(sys.stdout)))
     else:
         text = FORMATS[arguments.format](report, exchanges)
     # Swept once more: in somebody else's recording a secret may stand before the place that tells it is one.

@@ -10,13 +10,16 @@ from pathlib import Path
 
 from oauthtap import rules
 from oauthtap.cli.errors import Usage
+from oauthtap.recording import SourceError
 from oauthtap.repair import fixfile
 from oauthtap.repair.changes import Answer
 from oauthtap.repair.fixes import Fix
 from oauthtap.repair.fixfile import FixError
 from oauthtap.repair.mending import Fixes
 from oauthtap.repair.presets import presets
+from oauthtap.untrusted_file import read_bytes
 
+_LARGEST = 10_000_000
 DOOR = "fixes.live.toml"
 """The file in a session's folder that another terminal puts fixes into while the tap runs."""
 SECRET = "OAUTHTAP_CLIENT_SECRET"
@@ -75,8 +78,10 @@ class FixFlags:
 
     def _load(self, path: Path) -> None:
         try:
-            stamp, text = _stamp(path), path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as problem:
+            stamp, text = _stamp(path), read_bytes(path, largest=_LARGEST, advice="oauthtap fix").decode()
+        except SourceError as problem:
+            raise Usage(f"--fix {problem}") from None
+        except (OSError, ValueError) as problem:
             reason = getattr(problem, "strerror", None) or "no UTF-8 text"
             raise Usage(f"--fix {path}: {reason}. Try: oauthtap fix") from None
         self._files[path] = stamp

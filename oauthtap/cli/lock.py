@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from argparse import Namespace
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from oauthtap.cli.errors import Usage
 from oauthtap.cli.heard import heard
 from oauthtap.comparing import contract
 from oauthtap.comparing.contract import Lock
+from oauthtap.recording import SourceError
+from oauthtap.untrusted_file import parse_json, read_bytes
+
+_LARGEST = 20_000_000
 
 
 def write_lock(arguments: Namespace) -> int:
@@ -35,9 +38,14 @@ def write_lock(arguments: Namespace) -> int:
 
 def read_lock(path: str) -> Lock:
     """A file that `oauthtap lock` wrote. Raises Usage when it is none."""
+    advice = f"oauthtap lock SESSION -o {path}"
     try:
-        return Lock.model_validate_json(Path(path).read_text("utf-8"))
-    except OSError as problem:
-        raise Usage(f"{path}: {problem.strerror or problem}. Try: oauthtap lock SESSION -o {path}") from None
-    except (ValidationError, UnicodeDecodeError):
-        raise Usage(f"{path} is no lock of oauthtap. Try: oauthtap lock SESSION -o {path}") from None
+        data = read_bytes(Path(path), largest=_LARGEST, advice=advice)
+        return Lock.model_validate(parse_json(data.decode()))
+    except SourceError as problem:
+        raise Usage(str(problem)) from None
+    except json.JSONDecodeError as problem:
+        place = f"{path}, line {problem.lineno}, column {problem.colno}"
+        raise Usage(f"{place}: no JSON from here on ({problem.msg}). Try: {advice}") from None
+    except (ValueError, RecursionError):
+        raise Usage(f"{path} is no lock of oauthtap. Try: {advice}") from None

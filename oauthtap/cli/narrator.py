@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 from urllib.parse import urlsplit
 
+from oauthtap.cli.terminal import mark_of
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.findings import Finding
 from oauthtap.names.origins import local_origin
@@ -32,7 +33,7 @@ class Narrator:
     """Keys pressed in this terminal come to us."""
 
     def __post_init__(self) -> None:
-        self.ink = Ink(self.out.isatty())
+        self.ink = Ink(self.out.isatty(), mark_of(self.out))
         self._lettered = False
         self._held: list[str] | None = None
 

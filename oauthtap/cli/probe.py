@@ -18,6 +18,7 @@ from oauthtap.cli.errors import Usage
 from oauthtap.cli.notebook import Notebook, redacting
 from oauthtap.cli.progress import Progress
 from oauthtap.cli.reaching import endpoint, reach
+from oauthtap.cli.terminal import mark_of
 from oauthtap.clients import profiles
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
@@ -45,7 +46,7 @@ def run(arguments: Namespace) -> int:
     except OSError as problem:
         raise Usage(f"--callback-port {arguments.callback_port}: {problem.strerror}. Try: another port") from None
     if arguments.format == "console":
-        text = console(report, ink=Ink(sys.stdout.isatty()))
+        text = console(report, ink=Ink(sys.stdout.isatty(), mark_of(sys.stdout)))
     else:
         text = FORMATS[arguments.format](report, tuple(step.exchange for step in kept.tap.steps))
     sys.stdout.write(kept.tap.redactor.sweep(text))

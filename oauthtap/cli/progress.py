@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 import webbrowser
+from collections.abc import Iterable
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
 from oauthtap.cli.narrator import Narrator
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
-from oauthtap.plain import plain
+from oauthtap.plain import escaped, plain
 
 
 class Progress:
@@ -19,7 +21,7 @@ class Progress:
 
     def __init__(self) -> None:
         self.narrator = Narrator(sys.stderr)
-        self._console = Console(stderr=True)
+        self._console = LiveConsole()
         self._status = self._console.status("asking …")
 
     def __enter__(self) -> Self:
@@ -43,3 +45,15 @@ class Progress:
         self._status.stop()
         self.narrator.say("", "  Sign in with your browser. If none opens, go to:", f"  {plain(url, limit=4000)}", "")
         webbrowser.open(url)
+
+
+class LiveConsole(Console):
+    """rich on stderr: its own cursor movements pass, and the text of every segment is escaped."""
+
+    def __init__(self) -> None:
+        super().__init__(file=getattr(sys.stderr, "below", sys.stderr))
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of what is to be shown."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(escaped(segment.text), segment.style)

@@ -26,6 +26,8 @@ SCRIPT: Any = None
 PLACEHOLDER = re.compile(r"http(:|%3A)(//|%2F%2F)oauthtap-origin(:|%3A)(\d+)", re.I)
 MARK = re.compile(r"‹([a-z]+(?:-[a-z]+)? \d+)›")
 ANSWER = re.compile(r'"(?:result|error)"\s*:')
+_LONGEST = 1 << 22
+"""Bytes of a request that are read. What sends more is no client of a sign-in."""
 HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -146,6 +148,10 @@ class Handler(BaseHTTPRequestHandler):
     def _any(self) -> None:
         host, _, port = (self.headers.get("Host") or "").rpartition(":")
         size = int(self.headers.get("Content-Length") or 0)
+        if not 0 <= size <= _LONGEST:
+            self.close_connection = True
+            self._say(413, [], "too large")
+            return
         body = self.rfile.read(size).decode("utf-8", "replace")
         if host.lower() not in HOSTS or port != str(self.play.ports[self.origin]):
             self._say(421, [], "not a name of ours")  # DNS rebinding
@@ -153,7 +159,7 @@ class Handler(BaseHTTPRequestHandler):
         asked = Asked(self.origin, self.command, self.path, self.headers, body)
         row = self.play.answer_to(asked)
         said = "not in the recording" if row is None else row["status"] or f"no answer: {row.get('why')}"
-        print(f"{self.command:<6} {self.play.script['origins'][self.origin - 1]}{asked.path}  {said}", flush=True)
+        tell(f"{self.command:<6} {self.play.script['origins'][self.origin - 1]}{asked.path}  {said}")
         if row is None:
             self._unknown(asked)
         elif row["status"] is None:
@@ -287,7 +293,7 @@ def made_up_content(asked: Asked) -> str:
     }
     error = {"error": {"code": -32601, "message": f"the answer to {asked.rpc} was not recorded"}}
     said = {"result": known[asked.rpc]} if asked.rpc in known else error
-    print(f"       (made up: the answer to {asked.rpc} was not recorded)", flush=True)
+    tell(f"       (made up: the answer to {asked.rpc} was not recorded)")
     return json.dumps({"jsonrpc": "2.0", "id": asked.json.get("id"), **said})
 
 
@@ -322,6 +328,12 @@ def _bound(handler: type[Handler], port: int) -> Server:
     raise OSError(f"no free port from {port} on")
 
 
+def tell(*lines: str) -> None:
+    """Print the lines. The recording is a stranger's: what a terminal would obey is written out."""
+    for line in lines:
+        print("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line), flush=True)
+
+
 def address(play: Play) -> str:
     """The MCP URL to give to the client."""
     return play.text(play.script["mcp"], "localhost")
@@ -332,10 +344,10 @@ def serve(script: dict[str, Any], port: int) -> int:
     play, servers = opened(script, port)
     for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(f"Replaying {script['upstream']}\n")
+    tell(f"Replaying {script['upstream']}", "")
     for number, origin in enumerate(script["origins"], 1):
-        print(f"  http://localhost:{play.ports[number]}  plays  {origin}")
-    print(f"\nGive this to the client: {address(play)}    (Ctrl-C ends it)\n", flush=True)
+        tell(f"  http://localhost:{play.ports[number]}  plays  {origin}")
+    tell("", f"Give this to the client: {address(play)}    (Ctrl-C ends it)", "")
     try:
         threading.Event().wait()
     except KeyboardInterrupt:

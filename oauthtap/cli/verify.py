@@ -15,6 +15,7 @@ from oauthtap.plain import plain
 from oauthtap.redaction.leaks import Leak, Search, named_values
 from oauthtap.session import FLOWS, HAR, JSONL
 from oauthtap.sources import SourceError
+from oauthtap.untrusted_file import read_bytes
 from oauthtap.wire import Exchange
 
 _LOOKED = """\
@@ -139,11 +140,9 @@ def _all(found: list[Leak], by_value: Iterator[Leak]) -> Iterator[Leak]:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise Usage(f"{path}: no such file or folder. Try: oauthtap sessions") from None
-    except OSError as problem:
-        raise Usage(f"{path}: {problem.strerror or problem}") from None
+        return read_bytes(path)
+    except SourceError as problem:
+        raise Usage(str(problem)) from None
 
 
 def _text(data: bytes) -> str:

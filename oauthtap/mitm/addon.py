@@ -13,8 +13,9 @@ from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.mitm import translate
 from oauthtap.mitm.hops import Hops
 from oauthtap.mitm.http_layer import FAILED, failure_answer
-from oauthtap.mitm.observing import Observer
+from oauthtap.mitm.observing import TOO_LARGE, Observer
 from oauthtap.mitm.opening import Opening
+from oauthtap.mitm.refusal import refused
 from oauthtap.mitm.streaming import passes_unbuffered, start
 from oauthtap.mitm.translate import Passage
 from oauthtap.names import rename_answers, rename_requests, tunnel, unrenamable
@@ -22,9 +23,11 @@ from oauthtap.names.origins import PUBLIC, Origins, host_used, local_origin
 from oauthtap.names.relay import PUBLIC_PATH, Relay, meant, restored
 from oauthtap.names.rename_answers import Kind
 from oauthtap.plain import plain
+from oauthtap.proxy import _mitmproxy_internals as internals
 from oauthtap.wire import Pairs, Request, Response, first
 
 _STRAY = "It went no further: no answer of this sign-in has named such a path."
+_UNCHECKED = "oauthtap failed to check this request, so it went no further."
 _LEFT = ("client disconnect", "killed")
 
 
@@ -60,7 +63,10 @@ class TapAddon:
         """Is it for us, and who is it for?"""
         if flow.is_replay or not flow.client_conn.sockname:
             return
-        port = flow.client_conn.sockname[1]
+        with refused(flow, failure_answer("misdirected", _UNCHECKED, 421)):
+            self._let_in(flow, flow.client_conn.sockname[1])
+
+    def _let_in(self, flow: http.HTTPFlow, port: int) -> None:
         upstream = "" if port == self.relay.port else self.origins.upstream_of(port)
         if upstream is None:
             return
@@ -74,7 +80,6 @@ class TapAddon:
             return
         for name in [name for name in flow.request.headers if tunnel.adds(name)] if host == PUBLIC else ():
             del flow.request.headers[name]
-        self._passages[flow.id] = (Passage(upstream, host), flow)
         if upstream:
             sent = flow.request.data
             sent.authority = b""
@@ -82,22 +87,28 @@ class TapAddon:
             # Also of a request that goes no further, mitmweb shows the name that Host has.
             renamed = rename_requests.headers(translate.lines(flow.request), self.origins, upstream)
             translate.put_headers(flow.request, renamed)
+        self._passages[flow.id] = (Passage(upstream, host), flow)
+        flow.request.stream = internals.Held(partial(self._let_go_request, flow))  # type: ignore[assignment]
 
     def request(self, flow: http.HTTPFlow) -> None:
         """Put the whole request into upstream names, or answer it where the browser only passes through."""
-        if flow.id not in self._passages:
+        if flow.id not in self._passages or self._passages[flow.id][0].meant is not None:
             return
-        passage, _ = self._passages[flow.id]
+        passage, _ = self._passages.pop(flow.id)
+        with refused(flow, failure_answer("unchecked", _UNCHECKED, 500)):
+            if self._lead_on(flow, passage):
+                self._passages[flow.id] = passage, flow
+
+    def _lead_on(self, flow: http.HTTPFlow, passage: Passage) -> bool:
+        """The request is answered, or is what the upstream gets. False: it is none of this sign-in's."""
         port = flow.client_conn.sockname[1]
         came = translate.asked(flow, self.origins.named(port, passage.host) or local_origin(port))
         if passage.host == PUBLIC and not self._observer.has_a_use_for(self.origins.upstream(came.url)):
-            self._passages.pop(flow.id)
             flow.response = failure_answer("not-of-this-sign-in", _STRAY, 404)
             self._observer.note(f"{plain(flow.request.path, limit=100)} came by the tunnel. {_STRAY}", kind="stray")
-            return
+            return False
         if not passage.upstream:
-            self._callback(flow, passage, came)
-            return
+            return self._callback(flow, passage, came)
         passage.meant = self._opening.without_foreign_token(
             rename_requests.request(came, self.origins, passage.upstream)
         )
@@ -107,19 +118,20 @@ class TapAddon:
         if (answer := self._observer.instead(flow, passage)) is not None:
             kind = kind_of(passage.step)
             flow.response = translate.made(self._renamed(kind, passage, answer))
-            return
+            return True
         self._observer.tell(unrenamable.in_request(passage.meant))
         authorization = not _is_rpc(passage.meant) and rename_requests.is_authorization(passage.meant)
         if authorization and (sentence := self.relay.said_of(passage.meant.parts.query)):
             self._observer.note(sentence)
         if authorization and urls.endpoint(passage.meant.url) in self._authorize:
             self._bounce(flow, passage, sent)
-            return
+            return True
         passage.guessed = authorization
         translate.put_request(flow, came, sent, passage.upstream)
         if "text/event-stream" in (sent.header("accept") or ""):
             # A compressed stream could neither be read nor be renamed while it passes.
             translate.ask_unpacked(flow.request)
+        return True
 
     def _with_our_callback(self, passage: Passage, asked: Request) -> Request:
         """The same request with our redirect URI in it, where the callback is relayed."""
@@ -145,14 +157,13 @@ class TapAddon:
         passage.made = True
         self._observer.judge(flow, passage)
 
-    def _callback(self, flow: http.HTTPFlow, passage: Passage, came: Request) -> None:
-        """The browser comes back: note what it brings, and send it on to the client."""
+    def _callback(self, flow: http.HTTPFlow, passage: Passage, came: Request) -> bool:
+        """The browser comes back: note what it brings, and send it on to the client. False: nobody waits for it."""
         waiting = self.relay.arrived(came)
         passage.made = True
         if waiting is None:
             flow.response = failure_answer("no-sign-in", "No sign-in that oauthtap knows of is waiting here.", 404)
-            self._passages.pop(flow.id)
-            return
+            return False
         query = came.parts.query
         authority = (urls.split(waiting.client_uri) or came.parts).netloc
         headers = rename_requests.headers(came.headers, self.origins, f"http://{authority}")
@@ -166,6 +177,7 @@ class TapAddon:
         onward = self._observer.faults.astray(passage, onward)
         flow.response = _redirect(onward, 302 if came.method == "GET" else 307)
         self._observer.judge(flow, passage)
+        return True
 
     # --- the answer
 
@@ -186,7 +198,33 @@ class TapAddon:
             if origins := self._opening.wanted("mcp", head, passage):
                 return self._open_then(origins, partial(self._pass_on, flow, passage, head), passage)
             self._pass_on(flow, passage, head)
+        else:
+            flow.response.stream = internals.Held(partial(self._let_go, flow, passage))  # type: ignore[assignment]
         return None
+
+    def _let_go(self, flow: http.HTTPFlow, passage: Passage) -> bool:
+        """An answer that was held back turns out to be too large for that."""
+        assert flow.response is not None
+        self._observer.note(TOO_LARGE, kind="too-large")
+        head = Response(status=flow.response.status_code, headers=passage.answered or ())
+        self._pass_on(flow, passage, head)
+        return True
+
+    def _let_go_request(self, flow: http.HTTPFlow) -> bool:
+        """A request turns out to be too large to be read: what can be decided without its body is decided now.
+
+        False when it may not go on.
+        """
+        if flow.response is not None:
+            return False
+        self._observer.note(TOO_LARGE, kind="too-large")
+        self.request(flow)
+        passage, _ = self._passages.get(flow.id, (None, flow))
+        if flow.response is not None or passage is None or passage.meant is None:
+            return False
+        passage.meant = passage.meant.model_copy(update={"body": None, "truncated": True})
+        flow.request.data.content = None
+        return True
 
     async def _open_then(self, origins: list[str], go_on: Callable[[], None], passage: Passage) -> None:
         """An origin has to be there before the client hears of it; and an answer may be held back on purpose."""

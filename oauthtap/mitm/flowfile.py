@@ -30,6 +30,7 @@ from oauthtap.mitm.flowrecord import (
 )
 from oauthtap.recording import Recording, SourceError
 from oauthtap.redaction.redact import Redactor
+from oauthtap.untrusted_file import parse_json, read_bytes
 from oauthtap.wire import Exchange
 
 __all__ = [
@@ -50,15 +51,13 @@ def read(path: Path) -> Recording:
     header: dict[str, Any] = {}
     notes: list[str] = []
     whole = 0
+    file = io.BytesIO(read_bytes(path))
     try:
-        with path.open("rb") as file:
-            for flow in FlowReader(file).stream():
-                whole += 1
-                if isinstance(flow, http.HTTPFlow):
-                    exchanges.append(_stored(flow) or exchange_from(flow, len(exchanges) + 1))
-                    header = _json(flow.metadata.get(SESSION)) or header
-    except OSError as problem:
-        raise SourceError(f"{path}: {problem.strerror or problem}") from None
+        for flow in FlowReader(file).stream():
+            whole += 1
+            if isinstance(flow, http.HTTPFlow):
+                exchanges.append(_stored(flow) or exchange_from(flow, len(exchanges) + 1))
+                header = _json(flow.metadata.get(SESSION)) or header
     except Exception as problem:  # whatever a broken file makes the reader of mitmproxy stumble over
         if not exchanges:
             raise SourceError(
@@ -72,9 +71,9 @@ def read(path: Path) -> Recording:
 
 def as_shown(path: Path) -> Iterator[Exchange]:
     """The flows of a readable file as mitmweb shows them, in local names: for a search that must miss nothing."""
-    with path.open("rb") as file:
-        flows = (flow for flow in FlowReader(file).stream() if isinstance(flow, http.HTTPFlow))
-        yield from (exchange_from(flow, number) for number, flow in enumerate(flows, 1))
+    reader = FlowReader(io.BytesIO(read_bytes(path)))
+    flows = (flow for flow in reader.stream() if isinstance(flow, http.HTTPFlow))
+    yield from (exchange_from(flow, number) for number, flow in enumerate(flows, 1))
 
 
 def streams(path: Path) -> dict[int, str]:
@@ -83,8 +82,8 @@ def streams(path: Path) -> dict[int, str]:
     A stream of the 2024-11-05 transport is judged at its first event; what came later stands in its flow alone.
     """
     found: dict[int, str] = {}
-    with contextlib.suppress(Exception), path.open("rb") as file:  # a torn end gives what was before it
-        for flow in FlowReader(file).stream():
+    with contextlib.suppress(Exception):  # a torn end gives what was before it
+        for flow in FlowReader(io.BytesIO(read_bytes(path, follow=False))).stream():
             exchange = _stored(flow) if isinstance(flow, http.HTTPFlow) and flow.response else None
             if exchange and exchange.response and exchange.response.media_type == "text/event-stream":
                 shown = exchange_from(flow).response  # type: ignore[arg-type]
@@ -102,7 +101,7 @@ def _stored(flow: http.HTTPFlow) -> Exchange | None:
 
 def _json(text: Any) -> dict[str, Any]:
     try:
-        value = json.loads(text) if isinstance(text, str) else None
+        value = parse_json(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -8,6 +8,7 @@ from typing import Any
 from mitmproxy import connection, http
 from mitmproxy.io import tnetstring
 
+from oauthtap.mitm import content_coding
 from oauthtap.mitm.translate import lines, plain_json
 from oauthtap.proxy import _mitmproxy_internals as internals
 from oauthtap.redaction.redact import Redactor
@@ -61,11 +62,13 @@ def _text(message: http.Message) -> tuple[str | None, str | None]:
     if message.raw_content is None:
         return None, None
     try:
+        if content_coding.is_too_large(message) or not content_coding.is_known(content_coding.coding_of(message)):
+            return None, None
         message.get_content(strict=True)  # the only one that tells when a Content-Encoding is not true
         if message.headers.get("content-type", "").strip().lower() == "application/x-www-form-urlencoded":
             # Forms are UTF-8; mitmproxy takes them for Latin-1, which tears our aliases apart.
             return (message.content or b"").decode("utf-8", "replace"), None
-        return _clean(message.get_text(strict=False) or ""), None
+        return _clean(content_coding.text_of(message)), None
     except ValueError as problem:
         return None, f"the body cannot be decoded: {problem}"
 

@@ -22,12 +22,14 @@ from mitmproxy.proxy.mode_specs import RegularMode
 from oauthtap import urls
 from oauthtap.interest import Interest
 from oauthtap.mitm import translate
-from oauthtap.mitm.observing import Observer
+from oauthtap.mitm.observing import TOO_LARGE, Observer
+from oauthtap.mitm.refusal import refused
 from oauthtap.mitm.streaming import passes_unbuffered, start
 from oauthtap.mitm.translate import Passage
 from oauthtap.proxy import _mitmproxy_internals as internals
 
 USER = "oauthtap"
+_CREDENTIALS = b"proxy-authorization"
 _LEFT = ("client disconnect", "killed")
 _FORGET_AFTER = 0.2
 """Seconds until we look again whether a flow that is not kept has ended."""
@@ -40,7 +42,7 @@ class ForwardAddon:
 
     def __init__(self, observer: Observer, interest: Interest, password: str, *, repairing: bool = False) -> None:
         self._observer, self.interest, self._repairing = observer, interest, repairing
-        self._password = base64.b64encode(f"{USER}:{password}".encode()).decode()
+        self._password = base64.b64encode(f"{USER}:{password}".encode())
         self._passages: dict[str, tuple[Passage, http.HTTPFlow]] = {}
         self._tunnels: set[str] = set()
         """Client connections that came in with the password."""
@@ -56,13 +58,17 @@ class ForwardAddon:
         self._tunnels.discard(client.id)
 
     def _may(self, flow: http.HTTPFlow) -> bool:
-        """The password is there; it goes no further. Without it the flow is answered already."""
-        given = flow.request.headers.pop("proxy-authorization", "")
-        if hmac.compare_digest(given.removeprefix("Basic ").encode(), self._password.encode()):
-            return True
+        """The password is there; it goes no further. Without it the flow is answered already (RFC 9110, 11.7)."""
         headers = {"Proxy-Authenticate": 'Basic realm="oauthtap run"', "Connection": "close"}
-        flow.response = http.Response.make(407, b"This proxy serves one program of oauthtap run alone.\n", headers)
-        return False
+        answer = http.Response.make(407, b"This proxy serves one program of oauthtap run alone.\n", headers)
+        with refused(flow, answer):
+            lines = flow.request.headers.fields
+            given = [value for name, value in lines if name.lower() == _CREDENTIALS]
+            flow.request.headers.fields = tuple(line for line in lines if line[0].lower() != _CREDENTIALS)
+            scheme, _, password = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
+            if scheme.lower() != b"basic" or not hmac.compare_digest(password.strip(), self._password):
+                flow.response = answer.copy()
+        return flow.response is None
 
     # --- what is opened
 
@@ -85,11 +91,12 @@ class ForwardAddon:
         address = asked.context.server.address
         if address is None:
             return
+        # Blind unless the choice below comes to another end, also by an exception.
+        blind = asked.layer = layers.TCPLayer(asked.context, ignore=True)
         encrypted = starts_like_tls_record(asked.data_client())
-        if not self.interest.opens(address[0], address[1]) or not (encrypted or _speaks_http(asked)):
-            asked.layer = layers.TCPLayer(asked.context, ignore=True)
-        elif not encrypted:
-            asked.layer = self._http(asked.context, HTTPMode.transparent)
+        opened = self.interest.opens(address[0], address[1]) and (encrypted or _speaks_http(asked))
+        if opened and asked.layer is blind:
+            asked.layer = None if encrypted else self._http(asked.context, HTTPMode.transparent)
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
         """The child does not trust our certificate. Its next try gets through, unseen."""
@@ -110,6 +117,11 @@ class ForwardAddon:
             return
         if flow.client_conn.id in self._tunnels or self._may(flow):
             self._passages[flow.id] = (Passage(urls.origin(flow.request.url), ""), flow)
+            flow.request.stream = internals.Held(self._too_large)  # type: ignore[assignment]
+
+    def _too_large(self) -> bool:
+        self._observer.note(TOO_LARGE, kind="too-large")
+        return True
 
     def request(self, flow: http.HTTPFlow) -> None:
         if flow.id in self._passages:
@@ -122,9 +134,18 @@ class ForwardAddon:
             return
         passage, _ = self._passages[flow.id]
         passage.answered = translate.lines(flow.response)
-        if passes_unbuffered(flow, repairing=self._repairing):
-            at_endpoint = partial(self._observer.judge_stream, flow, passage, ended=False)
+
+        at_endpoint = partial(self._observer.judge_stream, flow, passage, ended=False)
+
+        def let_go() -> bool:
             start(flow, passage, None, at_endpoint, self._observer.without_secrets)
+            self._observer.note(TOO_LARGE, kind="too-large")
+            return True
+
+        if passes_unbuffered(flow, repairing=self._repairing):
+            start(flow, passage, None, at_endpoint, self._observer.without_secrets)
+        else:
+            flow.response.stream = internals.Held(let_go)  # type: ignore[assignment]
 
     def response(self, flow: http.HTTPFlow) -> None:
         """Observe, and repair where that was asked for."""

@@ -26,6 +26,8 @@ class Hops:
         self._rules = [split_rule(rule) for rule in connect_to]
         self.private = private or reachable.is_private_host(self._host or "")
         """Private addresses are fine: the upstream is on one, or the person said so."""
+        self._placed = False
+        """The upstream's address was seen."""
         self.refused: dict[str, str] = {}
         """Server connection id to why it was given up."""
         self._meant: dict[str, tuple[str, int]] = {}
@@ -53,17 +55,29 @@ class Hops:
         if data.server.id in self._meant:
             self._name_again(data.server)
             return
-        assert data.server.address is not None
-        assert data.server.peername is not None
-        address = reachable.literal(data.server.peername[0])
-        if address is None:
-            return
-        if data.server.address[0] == self._host:
+        reason: str | None = "its address could not be checked"
+        try:
+            reason = self._reason_against(data.server)
+        finally:
+            if reason:
+                self.refused[data.server.id] = f"connection refused by oauthtap: {reason}"
+                internals.hang_up(ctx.master, data.client.id, data.server)
+
+    def _reason_against(self, server: Server) -> str | None:
+        """Why nothing may be sent on this connection; None when all is well."""
+        address = reachable.literal(server.peername[0]) if server.peername else None
+        if address is None or server.address is None:
+            return "its address could not be checked"
+        if server.address[0] == self._host:
+            self.found_upstream_at(address)
+        return reachable.address_refusal(address, private=self.private)
+
+    def found_upstream_at(self, address: reachable.Address) -> None:
+        """The upstream's own name led here. The first time decides whether it is on this network: a name that
+        leads elsewhere later (DNS rebinding) opens nothing."""
+        if not self._placed:
+            self._placed = True
             self.private = self.private or reachable.is_private(address)
-        reason = reachable.address_refusal(address, private=self.private)
-        if reason:
-            self.refused[data.server.id] = f"connection refused by oauthtap: {reason}"
-            internals.hang_up(ctx.master, data.client.id, data.server)
 
     def server_connect_error(self, data: ServerConnectionHookData) -> None:
         self._name_again(data.server)

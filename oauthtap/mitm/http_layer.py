@@ -75,10 +75,10 @@ class HttpSpoken:
         self._on_sent = on_sent
 
     def load(self, loader: Any) -> None:
-        internals.skip_informational_responses(True)
+        internals.correct_heads(True)
 
     def done(self) -> None:
-        internals.skip_informational_responses(False)
+        internals.correct_heads(False)
 
     def next_layer(self, asked: layer.NextLayer) -> None:
         """Speak our HTTP where mitmproxy would speak its own behind a reverse listener."""

@@ -23,6 +23,8 @@ from oauthtap.names.unrenamable import Limit
 from oauthtap.repair.mending import Fixes
 from oauthtap.wire import Exchange, Request, Response
 
+TOO_LARGE = "A message of more than 1 MB passed as it came: of its body only the beginning and the end are kept."
+
 
 @dataclasses.dataclass
 class Ears:

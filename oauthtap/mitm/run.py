@@ -23,7 +23,7 @@ from oauthtap.mitm.opening import Opening
 from oauthtap.mitm.ports import CALLBACK, Ports
 from oauthtap.mitm.settings import Settings, StartupError
 from oauthtap.names.origins import Origins, local_origin
-from oauthtap.names.relay import Relay
+from oauthtap.names.relay import CALLBACKS, Relay
 from oauthtap.repair.mending import Fixes
 
 
@@ -104,7 +104,10 @@ def _ports(settings: Settings, origin: str) -> tuple[Ports, Relay]:
     known = Ports(settings.state, origin, settings.port, frozenset({settings.port, *reserved}), offered)
     callback = known.choose(CALLBACK) if settings.callback != "direct" else None
     known.taken[origin] = settings.port
-    return known, Relay(callback, settings.callback, known.registered, public=settings.public.get(settings.port))
+    word = next((word for word in CALLBACKS if word == settings.callback), None)
+    named = "" if word else settings.callback
+    public = settings.public.get(settings.port)
+    return known, Relay(callback, word or "relay", known.registered, public=public, named=named)
 
 
 def prepare(master: Master, settings: Settings, tap: SessionAnalyzer) -> str | None:

@@ -32,7 +32,8 @@ class Settings:
     insecure: bool = False
     connect_to: tuple[str, ...] = ()
     """As curl's: `HOST1:PORT1:HOST2:PORT2`."""
-    callback: Callback = "auto"
+    callback: Callback | str = "auto"
+    """A word, or `relay` also to this redirect URI, which is not on this machine."""
     fix: tuple[str, ...] = ()
     """Rules whose patches are applied to answers before the client gets them."""
     fixes: Fixes | None = None

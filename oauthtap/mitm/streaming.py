@@ -11,9 +11,10 @@ from mitmproxy import ctx, http
 from oauthtap.mitm.translate import Passage
 from oauthtap.names import rename_answers
 from oauthtap.names.origins import Origins
+from oauthtap.proxy._mitmproxy_internals import LARGEST_HELD
 from oauthtap.streams import Copy, Events
 
-_LARGE = 1 << 20
+_DIGITS = 18
 _REPAIRABLE = ("text/html", "text/plain", "application/x-www-form-urlencoded")
 _LIVE_EVERY = 0.25
 """Seconds between two looks that mitmweb gets at an open stream."""
@@ -31,7 +32,7 @@ def passes_unbuffered(flow: http.HTTPFlow, *, repairing: bool) -> bool:
         return True
     length = headers.get("content-length", "")
     if length.isdecimal():
-        return int(length) > _LARGE
+        return len(length) > _DIGITS or int(length) > LARGEST_HELD
     if not _has_body(flow):
         return False
     document = not media_type or media_type == "application/json" or media_type.endswith("+json")

@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass, field
 
 from mitmproxy import http
-from mitmproxy.net import encoding
 from mitmproxy.net.http.status_codes import RESPONSES
 
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.injections.injecting import Fault
+from oauthtap.mitm import content_coding
 from oauthtap.names.relay import Swap
 from oauthtap.streams import Copy, Events
 from oauthtap.wire import Actor, Exchange, Pairs, Request, Response
@@ -74,14 +74,12 @@ def streamed(flow: http.HTTPFlow, headers: Pairs, copy: Copy, *, ended: bool) ->
     """The answer that passed without being held back, as far as it was copied."""
     assert flow.response is not None
     response = Response(status=flow.response.status_code, headers=headers)
-    coding = (response.header("content-encoding") or "").strip().lower()
     data: bytes | None = copy.bytes()
-    if coding and coding != "identity":
-        try:
-            unpacked = encoding.decode(copy.bytes(), coding) if copy.whole and ended else None
-            data = unpacked if isinstance(unpacked, bytes) else None
-        except ValueError:
-            data = None
+    if content_coding.coding_of(flow.response) != "identity":
+        packed = http.Response.make(200)
+        packed.headers, packed.raw_content = flow.response.headers, copy.bytes()
+        readable = copy.whole and ended and not content_coding.is_too_large(packed) and not unreadable(packed)
+        data = packed.get_content() if readable else None
     text = None if data is None or _is_binary(response.media_type) else data.decode("utf-8", "replace")
     return response.model_copy(update={"body": text, "truncated": not (copy.whole and ended)})
 
@@ -179,7 +177,7 @@ def _decoded(message: http.Message) -> str | None:
         return None if message.raw_content is None else ""
     if _is_binary(message.headers.get("content-type", "").partition(";")[0].strip().lower()):
         return None
-    return None if unreadable(message) else message.get_text(strict=False)
+    return None if content_coding.is_too_large(message) or unreadable(message) else content_coding.text_of(message)
 
 
 def plain_json(message: http.Message) -> str | None:
@@ -205,7 +203,12 @@ def _are_of_plain_json(fields: tuple[tuple[bytes, bytes], ...]) -> bool:
 
 
 def unreadable(message: http.Message) -> str | None:
-    """Why a body cannot be unpacked as its headers say, None when it can be."""
+    """Why a body cannot be unpacked as its headers say, None when it can be, or is too large to try."""
+    coding = content_coding.coding_of(message)
+    if coding != "identity" and message.raw_content and not content_coding.is_known(coding):
+        return f"the body cannot be decoded: there is no content coding {coding[:40]!r}"
+    if content_coding.is_too_large(message):
+        return None
     try:
         message.get_content(strict=True)  # the only one that tells when a Content-Encoding is not true
     except ValueError as problem:

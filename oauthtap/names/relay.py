@@ -15,17 +15,21 @@ from typing import Literal
 from urllib.parse import quote, unquote_plus
 
 from oauthtap import jsontext, urls
-from oauthtap.names.origins import HOSTS, Origins, local_origin
+from oauthtap.names.origins import HOSTS, PUBLIC, Origins, local_origin
 from oauthtap.names.rename_requests import pairs
 from oauthtap.wire import Request, first
 
 Callback = Literal["auto", "relay", "direct"]
+CALLBACKS: tuple[Callback, ...] = ("auto", "relay", "direct")
 Swap = dict[str, str]
 """Our redirect URI to the client's own, for one request."""
 
 PUBLIC_PATH = "/oauthtap/callback"
 """Our callback on a public name: a path that no server has, because that name is the server's otherwise."""
 _WAITING = 100
+_REGISTERED = 1000
+_NO_URI = re.compile(r"[^\x21-\x7e]|[\\@]")
+"""What browsers and parsers read in different ways: a URI with one of these is nobody's."""
 _COMPARED_SINCE = "2026-07-28"
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _ISS = re.compile(r"(?P<name>(?:^|[?&#])iss=)(?P<value>[^&#]*)")
@@ -53,13 +57,18 @@ class Relay:
     """Marks of the client ids that the authorization server knows with our redirect URI."""
     public: str | None = None
     """The public origin of the MCP server's port: where a client that is elsewhere finds our callback."""
+    named: str = ""
+    """A redirect URI that is not on this machine, to which the person wants answers led on."""
     issuer_is_sent: bool = False
     """The authorization server announces `iss` (RFC 9207), so a client may refuse without us."""
     issuer_is_compared: bool = False
     """The client speaks a revision of MCP that has it compare `iss`, so it does refuse without us."""
 
     def __post_init__(self) -> None:
-        self._waiting: OrderedDict[str, Waiting] = OrderedDict()
+        self._waiting: OrderedDict[tuple[str, str], Waiting] = OrderedDict()
+        """By `state`, and by the place of our callback."""
+        self._in_registrations: OrderedDict[str, None] = OrderedDict()
+        """Redirect URIs of registrations that we relayed."""
         self._asked_with: dict[str, str] = {}
 
     # --- on the way up
@@ -78,6 +87,9 @@ class Relay:
             if len(path) != 2 or path[0] != "redirect_uris" or not self._stands_in(uri):
                 return uri
             swap[self.uri_for(uri)] = uri
+            self._in_registrations[_without_port(uri)] = None
+            while len(self._in_registrations) > _REGISTERED:
+                self._in_registrations.popitem(last=False)
             return self.uri_for(uri)
 
         return (jsontext.change(body, ours), swap) if self._on else (body, swap)
@@ -91,11 +103,11 @@ class Relay:
         """The query or form of an authorization or pushed authorization request."""
         given = _decoded(text)
         uri, client_id = given.get("redirect_uri", ""), given.get("client_id", "")
-        if not uri or not self._relays(client_id, uri):
+        if not uri or not self._relays(client_id, uri) or not self._may_lead_to(uri, host):
             return text, {}
         ours = self.uri_for(uri)
         waiting = Waiting(uri, host, given.get("state", ""))
-        for key in (given.get("state", ""), _place(ours)):
+        for key in (("state", given.get("state", "")), ("place", _place(ours))):
             self._waiting[key] = waiting
             self._waiting.move_to_end(key)
         while len(self._waiting) > _WAITING:
@@ -133,7 +145,7 @@ class Relay:
                 f"The client identifies itself by a metadata document, so {consequence}. `--callback relay` may help."
             )
         if not self._stands_in(uri):
-            return f"The callback {uri} is not on this machine, so {consequence}. `--callback relay` may help."
+            return f"The callback {uri} is not on this machine, so {consequence}. `--callback {uri}` may help."
         return (
             f"This client did not register through oauthtap, so {consequence}. Let it sign out and in again "
             "(for Claude Code: claude mcp logout NAME), or keep its names: oauthtap run -- COMMAND."
@@ -152,10 +164,13 @@ class Relay:
     # --- on the way back
 
     def arrived(self, request: Request) -> Waiting | None:
-        """Whose answer a request to our callback is; by `state`, or by path where the server dropped it."""
-        state = first((*request.query, *request.form), "state") or ""
-        place = (request.parts.hostname or "") + request.path
-        return (self._waiting.get(state) if state else None) or self._waiting.get(place)
+        """Whose answer a request to our callback is; by `state`, or by path where the server dropped it.
+
+        None for a `state` that no client sent: such an answer goes nowhere.
+        """
+        if state := first((*request.query, *request.form), "state"):
+            return self._waiting.get(("state", state))
+        return self._waiting.get(("place", (request.parts.hostname or "") + request.path))
 
     @staticmethod
     def onward(waiting: Waiting, query: str, origins: Origins) -> str:
@@ -188,8 +203,19 @@ class Relay:
         return self.port is not None and self.mode != "direct"
 
     def _stands_in(self, uri: str) -> bool:
-        """Only for loopback callbacks by itself: a refused `cursor://…` may be the very fault under study."""
-        return self.mode == "relay" or (urls.is_loopback(uri) and uri.lower().startswith("http:"))
+        """Only for loopback callbacks, and for the one that the person named: we would send codes to it.
+
+        Besides, a refused `cursor://…` may be the very fault under study.
+        """
+        if self.mode == "relay" and self.named and uri == self.named:
+            return True
+        scheme = uri.partition(":")[0].lower()
+        schemes = ("http", "https") if self.mode == "relay" else ("http",)
+        return scheme in schemes and not _NO_URI.search(uri) and urls.is_loopback(uri)
+
+    def _may_lead_to(self, uri: str, host: str) -> bool:
+        """A client on this machine may name any loopback URI; by a tunnel comes only what was registered through us."""
+        return host != PUBLIC or uri == self.named or _without_port(uri) in self._in_registrations
 
     def _relays(self, client_id: str, uri: str) -> bool:
         if not self._on or not self._stands_in(uri):
@@ -217,6 +243,12 @@ def restored(text: str, swap: Swap) -> str:
 def mark(client_id: str) -> str:
     """A client id by a fingerprint: what is kept on disk need not name it."""
     return hashlib.sha256(client_id.encode()).hexdigest()[:16]
+
+
+def _without_port(uri: str) -> str:
+    """A loopback URI as authorization servers have to compare it (RFC 8252, 7.3)."""
+    parts = urls.split(uri)
+    return parts._replace(netloc=parts.hostname or "").geturl() if parts else uri
 
 
 def _place(uri: str) -> str:

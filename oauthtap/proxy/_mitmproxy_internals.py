@@ -14,11 +14,13 @@ from typing import Any
 from mitmproxy import flow, http
 from mitmproxy.connection import Connection, Server
 from mitmproxy.master import Master
-from mitmproxy.proxy import events, layer
+from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import DropStream, HttpLayer, HTTPMode, HttpStream, SendHttp
+from mitmproxy.proxy.layers.http._base import ReceiveHttp
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
+    RequestData,
     RequestEndOfMessage,
     RequestProtocolError,
     ResponseData,
@@ -27,18 +29,37 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseProtocolError,
 )
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
-from mitmproxy.proxy.layers.http._http1 import Http1Client
+from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server, make_error_response
 
 Sent = Callable[[http.HTTPFlow], None]
 """Called with a flow whose request, or whose response, has left: the flow is from there on only looked at."""
 Answer = Callable[[str, http.Request], http.Response]
 """Gives the response to a request that failed, for mitmproxy's error message."""
+LARGEST_HELD = 1 << 20
+"""Bytes of a message that are held back. What is larger passes as it comes."""
+LARGEST_HEAD = 128 << 10
+"""Bytes of a request line or status line and its header lines."""
 _INFORMATIONAL = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d\b")
-_read_headers = Http1Client.read_headers
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+_read_headers, _read_requests = Http1Client.read_headers, Http1Server.read_headers
+
+
+class Held:
+    """In the place of a message's `stream`: held back to be read as a whole, as long as it is not too large.
+
+    False, so that mitmproxy waits for the end. `let_go` is called once, when more than `LARGEST_HELD` bytes have come,
+    and has to put the real `stream` in this place; False when the message may not go on at all.
+    """
+
+    def __init__(self, let_go: Callable[[], bool]) -> None:
+        self.let_go = let_go
+
+    def __bool__(self) -> bool:
+        return False
 
 
 class ObservedStream(HttpStream):
-    """One request and its response.
+    """One request and its response, of which no more than `LARGEST_HELD` bytes are held back each.
 
     mitmproxy has no hook behind the sending of a request or a response. A flow that mitmweb shows may lose its
     secrets only then: before, they would not arrive.
@@ -54,6 +75,31 @@ class ObservedStream(HttpStream):
     def flow_done(self) -> layer.CommandGenerator[None]:
         yield from super().flow_done()
         self.on_sent(self.flow)
+
+    def check_body_size(self, request: bool) -> layer.CommandGenerator[bool]:
+        """Let a message pass that turns out to be too large while it comes (one without Content-Length).
+
+        mitmproxy's own bound, `body_size_limit`, would end it.
+        """
+        buffer = self.request_body_buf if request else self.response_body_buf
+        message = self.flow.request if request else self.flow.response
+        if len(buffer) <= LARGEST_HELD or message is None or not isinstance(held := message.stream, Held):
+            return (yield from super().check_body_size(request))
+        came = bytes(buffer)
+        buffer.clear()
+        if not held.let_go():
+            self.flow.kill()
+            yield from self.check_killed(True)
+            return True
+        message.stream = message.stream or True
+        if request:
+            yield from self.start_request_stream()
+            if self.client_state == self.state_stream_request_body:
+                yield from self.handle_event(RequestData(self.stream_id, came))
+        else:
+            yield from self.start_response_stream()
+            yield from self.handle_event(ResponseData(self.stream_id, came))
+        return False
 
     def as_it_was(
         self, event: RequestProtocolError | ResponseProtocolError
@@ -131,12 +177,38 @@ class ObservedLayer(HttpLayer):
         yield from self.event_to_child(stream, events.Start())
 
 
-def skip_informational_responses(wanted: bool) -> None:
-    """mitmproxy takes an upstream's 103 or 100 for the response, and the client waits for ever (mitmproxy #2229)."""
-    Http1Client.read_headers = _skipping if wanted else _read_headers  # type: ignore[method-assign]
+def correct_heads(wanted: bool) -> None:
+    """Read heads of HTTP/1 within a bound, and skip responses that are not the final one.
+
+    mitmproxy bounds no head, and takes an upstream's 103 or 100 for the response: the client waits for ever
+    (mitmproxy #2229).
+    """
+    Http1Client.read_headers = _read_response_head if wanted else _read_headers  # type: ignore[method-assign]
+    Http1Server.read_headers = _read_request_head if wanted else _read_requests  # type: ignore[method-assign]
 
 
-def _skipping(self: Any, event: Any) -> Any:
+def _has_no_end(self: Any, event: Any) -> bool:
+    """A head is longer than any client or server reads (Node 16 kB, Python 64 kB)."""
+    over = isinstance(event, events.DataReceived) and len(self.buf) > LARGEST_HEAD
+    return over and not _BLANK_LINE.search(bytes(self.buf), 0, LARGEST_HEAD)
+
+
+def _read_request_head(self: Any, event: Any) -> Any:
+    """A request whose head is too large is refused (RFC 6585, 5)."""
+    if _has_no_end(self, event):
+        yield commands.SendData(self.conn, make_error_response(431, "The head of this request is too large."))
+        yield commands.CloseConnection(self.conn)
+        self.state = self.done
+        return
+    yield from _read_requests(self, event)
+
+
+def _read_response_head(self: Any, event: Any) -> Any:
+    if self.request and _has_no_end(self, event):
+        words = f"the head of the answer is larger than {LARGEST_HEAD >> 10} kB"
+        yield commands.CloseConnection(self.conn)
+        yield ReceiveHttp(ResponseProtocolError(self.stream_id, words, ErrorCode.GENERIC_SERVER_ERROR))
+        return
     if isinstance(event, events.DataReceived) and self.request:
         while self.buf and _INFORMATIONAL.match(head := bytes(self.buf)):
             end = head.find(b"\r\n\r\n")

@@ -28,13 +28,13 @@ from oauthtap.stages import Because
 from oauthtap.wire import Exchange
 
 _COLOURS = {
-    "error": "\x1b[31m",
-    "warning": "\x1b[33m",
-    "note": "\x1b[2m",
-    "good": "\x1b[32m",
-    "bold": "\x1b[1m",
+    "error": "[31m",
+    "warning": "[33m",
+    "note": "[2m",
+    "good": "[32m",
+    "bold": "[1m",
 }
-_OFF = "\x1b[0m"
+_OFF = "[0m"
 _WIDTH = 100
 
 
@@ -43,9 +43,12 @@ class Ink:
     """Colours, or none of them."""
 
     on: bool = False
+    mark: str = ""
+    """Stands behind every ESC, for a stream that lets pass no other."""
 
     def __call__(self, style: str, text: str) -> str:
-        return f"{_COLOURS[style]}{text}{_OFF}" if self.on and style in _COLOURS else text
+        escape = f"\x1b{self.mark}"
+        return f"{escape}{_COLOURS[style]}{text}{escape}{_OFF}" if self.on and style in _COLOURS else text
 
 
 PLAIN = Ink()

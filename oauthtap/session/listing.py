@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from oauthtap.recording import SourceError
 from oauthtap.session.folder import JSONL, home
 from oauthtap.session.reading import object_in
+from oauthtap.untrusted_file import read_bytes
+
+_LARGEST_REPORT = 100_000_000
+_LATEST = 253402300800.0
+"""The year 10000, which no calendar of ours has."""
 
 
 @dataclass(frozen=True)
@@ -33,23 +40,30 @@ def sessions(below: Path | None = None) -> list[Listed]:
     found = []
     for lines in root.glob(f"*/{JSONL}") if root.is_dir() else ():
         try:
-            with lines.open("rb") as file:
-                header = object_in(file.readline(1_000_000).decode())
-        except (OSError, ValueError, RecursionError):
+            header = object_in(_first_line(lines))
+        except (SourceError, OSError, ValueError, RecursionError):
             continue
         found.append(_listed(lines.parent, header))
     return sorted(found, key=lambda one: (one.started or 0.0, one.folder.name), reverse=True)
 
 
+def _first_line(path: Path) -> str:
+    """Of a regular file: a pipe that a stranger put there would keep us waiting."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise ValueError("no file")
+    with path.open("rb") as file:
+        return file.readline(1_000_000).decode()
+
+
 def _listed(folder: Path, header: dict[str, Any]) -> Listed:
     try:
-        report = object_in((folder / "report.json").read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        report = object_in(read_bytes(folder / "report.json", follow=False, largest=_LARGEST_REPORT).decode())
+    except (SourceError, ValueError, RecursionError):
         report = {}
     cause, started, upstream = report.get("cause"), header.get("started"), header.get("upstream")
     return Listed(
         folder=folder,
-        started=started if isinstance(started, int | float) else None,
+        started=started if isinstance(started, int | float) and 0 <= started < _LATEST else None,
         upstream=upstream if isinstance(upstream, str) else None,
         connected=bool(report["connected"]) if "connected" in report else None,
         complete=report.get("complete") is True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,25 +11,28 @@ from pydantic import ValidationError
 
 from oauthtap.recording import Recording, SourceError
 from oauthtap.session.folder import JSONL, VERSION
+from oauthtap.untrusted_file import parse_json, read_bytes
 from oauthtap.wire import Exchange
+
+_LATEST = 1e15
 
 
 def read_session(path: Path | str) -> Recording:
     """The recording in a session folder, or in a `session.jsonl`. Raises SourceError."""
     path = Path(path)
-    if path.is_dir():
-        if not (path / JSONL).exists():
-            raise SourceError(f"{path}: no {JSONL} in this folder, so it is no session. Try: oauthtap sessions")
-        path /= JSONL
-    return read_jsonl(path)
+    if not path.is_dir():
+        return read_jsonl(path)
+    if not os.path.lexists(path / JSONL):
+        raise SourceError(f"{path}: no {JSONL} in this folder, so it is no session. Try: oauthtap sessions")
+    return read_jsonl(path / JSONL, follow=False)
 
 
-def read_jsonl(path: Path) -> Recording:
-    """The recording in a `session.jsonl`. A torn last line gives a note, any other a SourceError."""
-    try:
-        lines = path.read_text("utf-8", errors="replace").split("\n")
-    except OSError as problem:
-        raise SourceError(f"{path}: {problem.strerror or problem}") from None
+def read_jsonl(path: Path, *, follow: bool = True) -> Recording:
+    """The recording in a `session.jsonl`. A torn last line gives a note, any other a SourceError.
+
+    `follow`: it may be a symbolic link.
+    """
+    lines = read_bytes(path, follow=follow).decode("utf-8", "replace").split("\n")
     header: dict[str, Any] = {}
     exchanges: list[Exchange] = []
     notes: list[str] = []
@@ -40,7 +43,7 @@ def read_jsonl(path: Path) -> Recording:
             if "oauthtap" in value:
                 header = _known_version(value, path)
             elif "ended" in value and "request" not in value:
-                until = float(value["ended"])
+                until = _seconds(value["ended"])
                 header |= {"notes": value["notes"]} if "notes" in value else {}
             else:
                 exchanges.append(Exchange.model_validate(value))
@@ -53,13 +56,20 @@ def read_jsonl(path: Path) -> Recording:
     return Recording(tuple(exchanges), header, until, tuple(notes))
 
 
+def _seconds(value: Any) -> float:
+    seconds = float(value)
+    if not abs(seconds) < _LATEST:
+        raise ValueError(f"ended: {str(value)[:20]} is no time")
+    return seconds
+
+
 def _numbered(lines: list[str]) -> Iterator[tuple[int, str]]:
     return ((number, line) for number, line in enumerate(lines, 1) if line.strip())
 
 
 def object_in(line: str) -> dict[str, Any]:
     """The JSON object on a line. Raises ValueError when it is anything else."""
-    value = json.loads(line)
+    value = parse_json(line)
     if not isinstance(value, dict):
         raise ValueError("a JSON object is expected")
     return value
