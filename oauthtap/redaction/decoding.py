@@ -13,7 +13,7 @@ _ESCAPE = re.compile(
     r"(?P<octets>(?:%(?:25){0,3}[0-9A-Fa-f]{2})+)"
     r"|(?P<unit>\\{1,8}u(?P<hex>[0-9A-Fa-f]{4})(?:\\{1,8}u(?P<low>[dD][c-fC-F][0-9A-Fa-f]{2}))?)"
     r"|&(?:amp;){0,3}(?:\#(?:0{0,6}(?P<decimal>\d{1,7})|[xX]0{0,6}(?P<hexadecimal>[0-9A-Fa-f]{1,6}))|(?P<entity>[A-Za-z]{2,8}));"
-    r"|\\{1,8}(?P<bare>[\"'/])"
+    r"|\\{1,8}(?P<bare>[\"'/])|\\{1,8}(?P<blank>[nrt])"
 )
 _OCTET = re.compile(r"%(?:25){0,3}([0-9A-Fa-f]{2})")
 _OF_PLAIN = re.compile(
@@ -95,6 +95,8 @@ def _decoded(match: re.Match[str]) -> list[tuple[int, int, str]]:
         text = bytes.fromhex(unit).decode("utf-16-be", "replace")
     elif match["bare"]:
         text = match["bare"]
+    elif match["blank"]:
+        text = "\n"
     elif match["entity"]:
         text = html5.get(match["entity"] + ";", "")
     else:

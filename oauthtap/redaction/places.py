@@ -196,6 +196,8 @@ _JWT_BEGINS = re.compile(r"(?<![\w.-])ey[A-Za-z0-9_-]{8,}\.")
 
 _URN = "urn:ietf:params:oauth:request_uri:"
 _WORDS = re.compile(r"[A-Za-z]+(?:[_.:/-][A-Za-z]+)*|[A-Z]+(?:_?[A-Z0-9]+)*")
+_WORD_OR_CODE = re.compile(r"[A-Za-z]+(?:[_.:/-][A-Za-z]+)*|[A-Z]+(?:_[A-Z0-9]+)+|[A-Z]{2,10}[_-]?\d{1,6}")
+"""Words, the name of a constant, the code of an error."""
 _PIECES = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _PLAIN_NUMBERS = re.compile(r"[\d.:,/TZ+-]+")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -207,6 +209,9 @@ _HINTS = ("token", "code", "secret", "assertion", "saml", "pass", "pwd", "otp", 
           "verifier", "mnemonic", "phrase", "pw")  # fmt: skip
 _ODD = re.compile("[\u0131\u017f\u212a]")
 """Letters that a pattern takes for `i`, `s` and `k`, and that have another lower case."""
+
+
+_FOLDED = {0x131: "i", 0x17F: "s", 0x212A: "k"}
 
 
 def may_hold_a_name(text: str) -> bool:
@@ -226,7 +231,7 @@ def may_hold_a_jwt(text: str) -> bool:
 @lru_cache(maxsize=8192)
 def kind_of(name: str) -> str | None:
     """The alias kind for a header, parameter or member of that name, None when it holds no secret."""
-    pieces = [piece.lower() for piece in _PIECES.findall(name)]
+    pieces = [piece.lower() for piece in _PIECES.findall(name.translate(_FOLDED))]
     whole = "".join(pieces)
     if whole in KINDS:
         return KINDS[whole]
@@ -249,7 +254,7 @@ def _kind_by_part(pieces: list[str], whole: str) -> str | None:
             return kind
     if (len(pieces) > 1 and last in ("key", "keys")) or whole.endswith(("apikey", "apikeys")):
         return "key"
-    if last in ("sig", "signature", "hmac"):
+    if last in ("sig", "sigs", "signature", "signatures", "hmac"):
         return "signature"
     if last in ("sid", "sess"):
         return "session"
@@ -257,7 +262,7 @@ def _kind_by_part(pieces: list[str], whole: str) -> str | None:
         return "password"
     if last == "code" and len(pieces) > 1 and KINDS.get("".join(pieces[-2:]), _ALSO.get("".join(pieces[-2:]))):
         return "code"
-    return "token" if last in ("jwt", "bearer") else None
+    return "token" if last in ("jwt", "jwts", "bearer") else None
 
 
 _PARTS = (
@@ -330,7 +335,7 @@ def means_a_secret(name: str, value: str, *, asked: bool) -> bool:
 @lru_cache(maxsize=4096)
 def is_telling(value: str) -> bool:
     """At least 8 characters without a blank, that are no words joined together, no number, no date and no URL."""
-    if len(value) < 8 or " " in value or _WORDS.fullmatch(value) or _PLAIN_NUMBERS.fullmatch(value):
+    if len(value) < 8 or " " in value or _WORD_OR_CODE.fullmatch(value) or _PLAIN_NUMBERS.fullmatch(value):
         return False
     return "://" not in value and not _EMAIL.fullmatch(value)
 

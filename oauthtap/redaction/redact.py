@@ -21,17 +21,17 @@ from oauthtap.jsontext import unescaped
 from oauthtap.redaction import credentials, members, persons, places, shapes
 from oauthtap.redaction.aliases import alias_facts, claims, is_struck, jose_header
 from oauthtap.redaction.decoding import View
-from oauthtap.redaction.known import Needle
+from oauthtap.redaction.known import Known, Needle
 from oauthtap.redaction.ledger import Ledger
 from oauthtap.wire import Exchange, Message, Pairs, Request, Response
 
 __all__ = ["Redactor", "alias_facts", "claims", "jose_header"]
 
 _FORM = re.compile(r"\s*[\w.~%$\[\]-]+=")
-_ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}|\\u00|&(?:\#|quot;|apos;|amp;|lt;|equals;|colon;)")
+_ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}|\\u00|\\[nrt]|&(?:\#|quot;|apos;|amp;|lt;|equals;|colon;)")
 """An escape that hides a name or a shape; the quotes of JSON inside JSON are read as they stand."""
 _OUR_ALIAS = re.compile(r"‹[^‹›]{0,20000}›")
-_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_=.-])(?!ey[A-Za-z0-9_-]*\.)[A-Za-z0-9+/_-]{24,8000}+={0,2}(?![A-Za-z0-9._-])")
+_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_.-])(?!ey[A-Za-z0-9_-]*\.)[A-Za-z0-9+/_-]{24,8000}+={0,2}(?![A-Za-z0-9._-])")
 _RUNS = 50
 """How many runs of base64 of one text are looked into."""
 _SHORTEST = 12
@@ -92,6 +92,7 @@ class Redactor:
         self._persons = claims
         self._ledger = Ledger(self._strike_claims)
         self._known = self._ledger.known
+        self._told = 0
         self._behind = False
         """What a text says once it is decoded is being looked at."""
         self._public_segments: set[str] = set()
@@ -142,6 +143,17 @@ class Redactor:
             self._last = exchange.with_(request=request, response=response, shown=shown, sent=sent, error=error)
         self._last_at = self._ledger.learned
         return self._last
+
+    def news(self) -> Write | None:
+        """Sweeps texts of the secrets learned since this was asked last; None when there are none."""
+        fresh = list(self._known.secrets.items())[self._told :]
+        self._told += len(fresh)
+        if not fresh:
+            return None
+        known = Known()
+        for secret, alias in fresh:
+            known.add(secret, alias)
+        return lambda text: known.strike(text, needles) if (needles := known.within(text)) else text
 
     @property
     def learned(self) -> int:
