@@ -417,7 +417,8 @@ def proof(tmp_path_factory: pytest.TempPathFactory) -> Proof:
     report, exchanges = tap.report(), tuple(step.exchange for step in tap.steps)
     writer.close({f"report.{name}": render(report, exchanges) for name, render in FORMATS.items()})
     said = []
-    for words in (*MADE, ["fix", "-o", str(folder.with_name("fixes.toml"))], ["verify"]):
+    fixes = ["fix", "-o", str(folder.with_name("fixes.toml"))]
+    for words in (*MADE[len(FORMATS) :], ["check"], fixes, ["verify"]):  # the formats lie in the folder already
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
             main([*words, *[str(folder)] * (2 if words[0] == "diff" else 1)])
         said.append(out.getvalue())
