@@ -13,7 +13,7 @@ import io
 import json
 import re
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,10 +26,17 @@ from tornado.websocket import websocket_connect
 
 from oauthtap.cli import main
 from oauthtap.cli.verify import look
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.mitm import flowfile
+from oauthtap.redaction import leaks
+from oauthtap.redaction.leaks import Search
 from oauthtap.render import FORMATS
 from oauthtap.render.trackers import TRACKERS
+from oauthtap.session import SessionWriter, read_session
+from oauthtap.wire import Exchange, Request
+from tests import planted
 from tests.canaries import ENCODINGS, KINDS, Hostile, canaries, left_in
+from tests.planted import Canary
 from tests.running import Started, started
 
 
@@ -365,3 +372,140 @@ def test_verify_finds_each_when_planted_in_each_kind_of_file(small: Path, kind: 
     shutil.copy(small / name, planted)
     PLANTED[name](planted, PLACES[kind].replace("…", canaries()[kind]))
     assert [one for one in look(planted) if one.leaks]
+
+
+# --- by name and by shape, of secrets that nobody has told oauthtap before
+
+
+@dataclass
+class Proof:
+    """A session of every planted canary, and what every command says of it."""
+
+    canaries: list[Canary]
+    session: Path
+    console: str
+
+    @cached_property
+    def texts(self) -> dict[str, str]:
+        files = {file.name: file.read_text("utf-8", "replace") for file in self.session.iterdir()}
+        return files | {"console": self.console}
+
+
+def played(folder: Path, exchanges: Iterable[Exchange]) -> tuple[SessionWriter, Tap]:
+    """The exchanges as a proxy writes them down, up to where it would end."""
+    tap = SessionAnalyzer("https://mcp.example.com/mcp")
+    redactor = tap.redactor
+    writer = SessionWriter(
+        folder,
+        {"upstream": tap.resource},
+        sweep=redactor.sweep,
+        sweep_flows=lambda data, header: flowfile.finished(data, redactor, header),
+        news=redactor.news,
+    )
+    for exchange in exchanges:
+        step = tap.add(exchange)
+        writer.add(step.exchange.as_json())
+        writer.add_flow(flowfile.redacted_record(flowfile.flow_from(exchange), redactor, step.exchange))
+    return writer, tap
+
+
+@pytest.fixture(scope="module")
+def proof(tmp_path_factory: pytest.TempPathFactory) -> Proof:
+    canaries = list(planted.planted())
+    folder = tmp_path_factory.mktemp("proof") / "session"
+    writer, tap = played(folder, (exchange for canary in canaries for exchange in canary.exchanges))
+    report, exchanges = tap.report(), tuple(step.exchange for step in tap.steps)
+    writer.close({f"report.{name}": render(report, exchanges) for name, render in FORMATS.items()})
+    said = []
+    fixes = ["fix", "-o", str(folder.with_name("fixes.toml"))]
+    for words in (*MADE[len(FORMATS) :], ["check"], fixes, ["verify"]):  # the formats lie in the folder already
+        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
+            main([*words, *[str(folder)] * (2 if words[0] == "diff" else 1)])
+        said.append(out.getvalue())
+    return Proof(canaries, folder, "\n".join(said))
+
+
+def test_a_search_for_marks_misses_none() -> None:
+    for canary in planted.planted():
+        text = "\n".join(exchange.as_json() for exchange in canary.exchanges)
+        assert canary.mark.lower() in planted.left_in(text), canary.name
+
+
+def test_no_named_or_shaped_secret_is_in_any_file_or_format(proof: Proof) -> None:
+    left = {name: planted.left_in(text) for name, text in proof.texts.items()}
+    names = {canary.mark.lower(): canary.name for canary in proof.canaries}
+    print(f"\n{len(proof.canaries)} canaries, {len(set().union(*left.values()))} left in {len(left)} texts")
+    assert len(proof.canaries) >= 344
+    assert {file: sorted(names[mark] for mark in marks) for file, marks in left.items() if marks} == {}
+
+
+def test_verify_finds_nearly_all_that_went_past_the_redactor() -> None:
+    """Each as it came, in a recording; and as a line of a report."""
+    missed: dict[str, list[str]] = {"in an exchange": [], "in a line": []}
+    canaries = [canary for canary in planted.planted() if not canary.name.startswith("echoed")]
+    for canary in canaries:
+        search = Search()
+        search.note_public(canary.exchanges)
+        if not [leak for exchange in canary.exchanges for leak in search.in_exchange(exchange)]:
+            missed["in an exchange"].append(canary.name)
+        if not list(Search().in_text("\n".join(exchange.as_json() for exchange in canary.exchanges))):
+            missed["in a line"].append(canary.name)
+    for place, names in missed.items():
+        print(f"\nverify {place}: {len(canaries) - len(names)} of {len(canaries)}; missed {names[:20]}")
+    assert len(missed["in an exchange"]) <= 0.05 * len(canaries)
+    assert len(missed["in a line"]) <= 0.05 * len(canaries)
+
+
+def test_verify_shares_nothing_with_the_redactor() -> None:
+    imported = [line for line in Path(leaks.__file__).read_text().split("\n") if re.match(r"\s*(?:from|import) ", line)]
+    assert [line for line in imported if "oauthtap" in line] == ["from oauthtap.wire import Exchange, Message, Request"]
+
+
+def test_a_killed_session_holds_no_secret_that_was_named_before_it_was_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The server speaks of a secret before it is in its place, and after that comes no end."""
+    secret = "correct-horse-battery-staple-cnry"
+    known = Exchange(request=Request(method="POST", url="https://as.example/token", body=f"code={secret}&grant_type=x"))
+    folder = tmp_path / "session"
+    played(folder, [planted._tool(f"soon: {secret}")])
+    assert secret in (folder / "session.jsonl").read_text()
+    assert main(["check", str(folder)]) == 0
+    assert "NOT SWEPT" in capsys.readouterr().err
+    played(tmp_path / "other", [planted._tool(f"soon: {secret}"), known])
+    for file in (tmp_path / "other").iterdir():
+        assert secret.encode() not in file.read_bytes(), file.name
+    assert len(read_session(tmp_path / "other").exchanges) == 2
+    assert "‹code 1›" in (tmp_path / "other" / "session.jsonl").read_text()
+
+
+def test_a_session_that_did_not_end_cleanly_is_swept_on_demand(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As one that an older oauthtap left: what it did not know, and never swept."""
+    folder, secret = tmp_path / "session", "correct-horse-battery-staple-cnry"
+    writer = SessionWriter(folder, {"upstream": "https://mcp.example.com/mcp"})
+    known = Exchange(request=Request(method="POST", url="https://as.example/token", body=f"code={secret}&grant_type=x"))
+    for number, exchange in enumerate((planted._tool(f"soon: {secret}"), known), 1):
+        exchange = exchange.with_(id=number)
+        writer.add(exchange.as_json())
+        writer.add_flow(flowfile.whole_record(flowfile.flow_from(exchange), exchange))
+    assert main(["verify", str(folder)]) == 3
+    assert "NOT SWEPT" in capsys.readouterr().out
+    assert main(["verify", "--sweep", str(folder)]) == 0, capsys.readouterr().out
+    assert "NOT SWEPT" not in capsys.readouterr().out
+    for file in folder.iterdir():
+        assert secret.encode() not in file.read_bytes(), file.name
+    assert main(["check", str(folder)]) == 0
+    assert "NOT SWEPT" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("cut", [1, 40, 300])
+def test_a_torn_file_of_flows_is_no_traceback(tmp_path: Path, cut: int, capsys: pytest.CaptureFixture[str]) -> None:
+    writer, _ = played(tmp_path / "session", [planted._said(a="b"), planted._said(c="d")])
+    writer.close()
+    flows = tmp_path / "session" / "flows.mitm"
+    flows.write_bytes(flows.read_bytes()[:-cut])
+    assert main(["verify", str(tmp_path / "session")]) == 3
+    assert "torn" in capsys.readouterr().out
+    assert main(["verify", "--sweep", str(tmp_path / "session")]) == 0, capsys.readouterr().out

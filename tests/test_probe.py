@@ -268,7 +268,7 @@ def test_the_summary_says_how_far_it_can_be_judged(bed: Bed, tmp_path: Path, cap
     ("arguments", "hint"),
     [
         (["mcp.example.com/mcp"], "oauthtap probe https://mcp.example.com/mcp"),
-        (["https://ada:made-up@mcp.example.com/mcp"], "Try without"),
+        (["https://ada:made-up@mcp.example.com/mcp"], "let the client send them"),
         (["ftp://mcp.example.com"], "https://mcp.example.com/mcp"),
         (["https://mcp.example.com/mcp", "--connect-to", "nonsense"], "--connect-to example.com"),
         (["https://mcp.example.com/mcp", "--client-id", "c1"], "--login --client-id"),

@@ -499,3 +499,119 @@ def test_a_digest_is_what_the_specification_says() -> None:
     [exchange] = struck(f"POST https://as.example/token\n  code_verifier={verifier}")
     digest = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
     assert alias_facts(dict(exchange.request.form)["code_verifier"])["s256"] == digest
+
+
+# --- by name in any form, and what only has the word in it
+
+
+@pytest.mark.parametrize(
+    ("body", "after"),
+    [
+        ('{"pin": 483920}', '{"pin": "‹password 1›"}'),
+        ('{"api_keys": ["aaaa1111bbbb", "cccc2222dddd"]}', '{"api_keys": ["‹key 1›", "‹key 2›"]}'),
+        ('{"credentials": {"user": "ada", "pass": "h0rse-st4ple"}}', '{"credentials": {"user": "ada", "pass": "‹'),
+        ('{"text": "{\\"dbPassword\\": \\"h0rse-st4ple\\"}"}', '{"text": "{\\"dbPassword\\": \\"‹password 1›\\"}"}'),
+        ('{"db_\\u0070assword": "h0rse-st4ple"}', '{"db_\\u0070assword": "‹password 1›"}'),
+        ("password: h0rse-st4ple\nport: 80", "password: ‹password 1›\nport: 80"),
+        (
+            "<wsse:Password Type='x'>h0rse-st4ple</wsse:Password>",
+            "<wsse:Password Type='x'>‹password 1›</wsse:Password>",
+        ),
+        ("at postgres://app:h0rse-st4ple@db:5432/x", "at postgres://‹userinfo-1›@db:5432/x"),
+        ("X-Api-Key: h0rse-st4ple!", "X-Api-Key: ‹key 1›!"),
+    ],
+)
+def test_a_name_is_known_in_any_notation(body: str, after: str) -> None:
+    exchange = Exchange(
+        request=Request(method="GET", url="https://a.example/"), response=Response(status=200, body=body)
+    )
+    response = Redactor().strike(exchange).response
+    assert response is not None
+    assert (response.body or "").startswith(after)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"token_type": "Bearer", "expires_in": 3600, "scope": "mcp:read", "client_id": "abc-123-def-456-ghi"}',
+        '{"token_endpoint": "https://as.example/t0ken/v1", "token_endpoint_auth_methods_supported": ["private_key_jwt"]}',
+        '{"error": "invalid_token", "error_description": "Password: must have 8 characters, token: expired"}',
+        '{"usage": {"input_tokens": 123456, "max_tokens": 4096}, "_meta": {"progressToken": 1234567}}',
+        '{"inputSchema": {"properties": {"password": {"type": "string", "description": "The password-v2"}}}}',
+        '{"password": "required", "secret": "missing", "deploy_key": "invalid_api_key"}',
+        '{"password": ["must be longer than 12 characters"]}',
+        '{"key": "PROJ-1234", "sort_key": "name", "public_key": "AAAAB3NzaC1yc2EAAAADAQ", "nextPageToken": "CAUQAA12345"}',
+        '{"keys": [{"kty": "RSA", "kid": "k1-0123456789abcdef", "n": "AQABAQABAQAB1234", "e": "AQAB", "use": "sig"}]}',
+        "Bearer authentication is required. Basic realm=oauth2",
+        "session: started, cookie: none, key: value",
+    ],
+)
+def test_words_about_secrets_stay(body: str) -> None:
+    before = Exchange(request=Request(method="GET", url="https://a.example/"), response=Response(status=200, body=body))
+    assert Redactor().strike(before) is before
+
+
+def test_a_path_that_nobody_chose_is_one_alias_wherever_it_stands() -> None:
+    secret = "Zk3mQ9xWv2LpT7yRb4Nc8Hd1"
+    redactor = Redactor()
+    typed = redactor.strike_url(f"https://mcp.example.com/s/{secret}/mcp")
+    asked, found = struck(
+        f"POST https://mcp.example.com/s/{secret}/mcp\n401\n\n"
+        f"GET https://mcp.example.com/.well-known/oauth-protected-resource/s/{secret}/mcp\n"
+        f'200 {{"resource": "https://mcp.example.com/s/{secret}/mcp", "authorization_servers": ["https://a.example"]}}',
+        redactor,
+    )
+    assert found.response is not None
+    assert (
+        typed == asked.request.url == found.response.json_object["resource"] == "https://mcp.example.com/s/‹path-1›/mcp"
+    )
+    assert found.request.path == "/.well-known/oauth-protected-resource/s/‹path-1›/mcp"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://login.example/550e8400-e29b-41d4-a716-446655440000/v2.0/authorize",
+        "https://mcp.example.com/.well-known/oauth-protected-resource/2025-06-18/mcp",
+        "https://mcp.example.com/a-long-name-of-a-server-with-words/mcp",
+        "https://mcp.example.com/messages/?session_id=8e1c2f5a9d4b4c0f8e1c2f5a9d4b4c0f",
+    ],
+)
+def test_a_path_of_words_or_of_a_tenant_stays(url: str) -> None:
+    assert Redactor().strike_url(url) == url
+
+
+def test_where_an_authorization_server_lives_is_public() -> None:
+    issuer = "https://api.descope.example/P2abc9DEf7ghI5jklM3nOp1Q"
+    first, second = struck(
+        "GET https://mcp.example.com/.well-known/oauth-protected-resource\n"
+        f'200 {{"resource": "https://mcp.example.com/mcp", "authorization_servers": ["{issuer}"]}}\n\n'
+        f"GET {issuer}/.well-known/oauth-authorization-server\n404"
+    )
+    assert second.request.url.startswith(issuer)
+    assert first.response is not None
+    assert first.response.json_object["authorization_servers"] == [issuer]
+
+
+def test_what_was_issued_as_a_secret_is_one_though_it_equals_a_state() -> None:
+    secret = "Zk3mQ9xWv2LpT7yR"
+    _, _, third = struck(
+        f"GET https://as.example/a?client_id=x&state={secret}\n302\n\n"
+        f'POST https://as.example/token\n200 {{"access_token": "{secret}"}}\n\n'
+        f"GET https://as.example/hello\n200 text/plain it was {secret}!"
+    )
+    assert third.response is not None
+    assert third.response.body == "it was ‹token 1›!"
+
+
+def test_an_ordinary_exchange_is_struck_in_a_millisecond() -> None:
+    exchanges = list(notation.parse(SESSION))
+    Redactor().strike(exchanges[0])
+    costs = []
+    for _ in range(20):
+        redactor = Redactor()
+        begin = time.process_time()
+        for exchange in exchanges:
+            redactor.strike(exchange)
+        costs.append((time.process_time() - begin) / len(exchanges))
+    assert min(costs) < 0.002

@@ -15,8 +15,9 @@ from urllib.parse import parse_qs, quote, urlsplit
 import httpx
 import pytest
 from mitmproxy import ctx
-from oauthtap.tap import Step, Tap
 
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.interest import Interest
 from oauthtap.mitm import forward, hops, opening
 from oauthtap.mitm.observing import Ears
@@ -38,7 +39,7 @@ def broken(*_: Any, **__: Any) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def forwarded(server: Upstream) -> AsyncIterator[tuple[int, str, list[Step]]]:
+async def forwarded(server: Upstream) -> AsyncIterator[tuple[int, str, list[AnalyzedExchange]]]:
     """The proxy of `oauthtap run` in front of the server: its port, its password, and what it kept."""
     with tempfile.TemporaryDirectory(prefix="oauthtap-test-") as folder:
         ready: asyncio.Future[Standing] = asyncio.get_running_loop().create_future()
@@ -47,9 +48,11 @@ async def forwarded(server: Upstream) -> AsyncIterator[tuple[int, str, list[Step
             upstream="", port=0, web=False, state=Path(folder), connect_to=(f"::127.0.0.1:{server.port}",)
         )
         interest = Interest(["http://mcp.test/mcp"])
-        steps: list[Step] = []
+        steps: list[AnalyzedExchange] = []
         ears = Ears(steps.append)
-        running = asyncio.ensure_future(wrap(settings, Tap(), ears, interest, on_ready=ready.set_result, stop=stop))
+        running = asyncio.ensure_future(
+            wrap(settings, SessionAnalyzer(), ears, interest, on_ready=ready.set_result, stop=stop)
+        )
         await asyncio.wait([running, ready], return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             running.result()

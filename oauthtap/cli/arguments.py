@@ -86,6 +86,11 @@ def _sessions_flags(command: argparse.ArgumentParser) -> None:
 
 def _verify_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument("session", metavar="SESSION", help="a session folder, or one file")
+    command.add_argument(
+        "--sweep",
+        action="store_true",
+        help="first strike secrets out of every file once more: for a session that is over and did not end cleanly",
+    )
     command.set_defaults(command=_command("verify:verify"))
 
 
@@ -360,7 +365,10 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "check": ("judge a recording: session folder, HAR, .mitm, log, pasted text", _check_flags),
     "explain": ("what a rule means; without a rule, the list of all", _explain_flags),
     "sessions": ("list the recorded sessions, newest first", _sessions_flags),
-    "verify": ("look for secrets that were left in a session; 1 when there are any", _verify_flags),
+    "verify": (
+        "look for secrets that were left in a session; 1 when there are any, 3 when it is torn or was not swept",
+        _verify_flags,
+    ),
     "fix": ("propose what would repair a session, and say whether it would be enough", _fix_flags),
     "lock": ("freeze what the server promised, for `check --against`", _lock_flags),
     "diff": ("two recordings side by side; 1 when anything that matters differs", _diff_flags),

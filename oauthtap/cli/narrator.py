@@ -75,12 +75,12 @@ class Narrator:
         ]
         self._first(*rows)
 
-    def ready_in_public(self, url: str, arguments: Namespace, web: str | None, folder: Path) -> None:
+    def ready_in_public(self, url: str, upstream: str, arguments: Namespace, web: str | None, folder: Path) -> None:
         """The banner behind a tunnel of the person's own."""
         self._first(
             "",
             f"  {self.ink('bold', url)}",
-            f"  stands in for {plain(arguments.upstream)}",
+            f"  stands in for {plain(upstream)}",
             "",
             f"  Lead your tunnel to {local_origin(arguments.port)}, then give the hosted client this URL:",
             "    Claude.ai: Settings, Connectors, Add custom connector",
@@ -152,6 +152,11 @@ class Narrator:
         """The summary, and where the session lies."""
         self._first()
         self.say("", *summary(report, self.ink), "", f"Session: {folder}", f"Read it again: oauthtap check {folder}")
+        if not report.secrets_kept:
+            self.say(
+                f"Before you mail it: oauthtap verify {folder}",
+                "  What tools were asked and answered is in it, but for what a name or a shape tells to be a secret.",
+            )
 
 
 def injected_below(step: AnalyzedExchange) -> Iterator[str]:

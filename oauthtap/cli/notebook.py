@@ -57,7 +57,8 @@ class Notebook:
         known = upstream and tap.redactor.strike_url(upstream)
         header = {"upstream": known, "versions": versions, **{k: v for k, v in chosen.items() if v}}
         sweep = str if tap.keeps_secrets else tap.redactor.sweep
-        self._writer = SessionWriter(folder, header, sweep=sweep, sweep_flows=self._sweep_flows)
+        news = (lambda: None) if tap.keeps_secrets else tap.redactor.news
+        self._writer = SessionWriter(folder, header, sweep=sweep, sweep_flows=self._sweep_flows, news=news)
         if tap.keeps_secrets:
             warn(f"--keep-secrets: {SECRETS_KEPT}")
 

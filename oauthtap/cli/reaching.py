@@ -36,10 +36,20 @@ def _check_authority(file: str) -> None:
 
 def endpoint(url: str, command: str) -> str:
     """The MCP URL as it was typed. Raises Usage when it is none, with the `command` to type instead."""
+    refuse_userinfo(url, command)
     if candidate := missing_scheme(url):
         raise Usage(f"{plain(url)} has no scheme. Try: {command} {plain(candidate)}")
     if not urls.origin(url).startswith(("http://", "https://")):
         raise Usage(f"{plain(url)} is no http or https URL. Try: {command} https://mcp.example.com/mcp")
-    if "@" in url.split("://", 1)[1].partition("/")[0]:
-        raise Usage("a name and password in the URL would end up in files; no MCP client sends them. Try without")
     return url
+
+
+def refuse_userinfo(url: str, command: str) -> None:
+    """Raises Usage for a URL with a name and password in it, and does not repeat them."""
+    before, slashes, rest = url.partition("://")
+    userinfo, at, host = (rest if slashes else before).split("/", 1)[0].split("?", 1)[0].rpartition("@")
+    if at and userinfo:
+        raise Usage(
+            "a name and password in the URL would end up in the shell's history and in files; no MCP client sends them."
+            f" Try: {command} {plain(before) if slashes else 'https'}://{plain(host)}/..., and let the client send them"
+        )

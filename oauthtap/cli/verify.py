@@ -9,25 +9,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from oauthtap import rules, sources
+from oauthtap import rules, session, sources
 from oauthtap.cli.errors import Usage
 from oauthtap.plain import plain
-from oauthtap.redaction.leaks import Leak, Search, named_values
-from oauthtap.session import FLOWS, HAR, JSONL
+from oauthtap.redaction.leaks import Leak, Search
+from oauthtap.redaction.redact import Redactor
+from oauthtap.session import FLOWS, HAR, JSONL, SessionError
 from oauthtap.sources import SourceError
 from oauthtap.untrusted_file import read_bytes
 from oauthtap.wire import Exchange
 
 _LOOKED = """\
-Looked for
-  by place   what stands where the protocol puts a secret: Authorization and cookies, tokens, codes, verifiers,
-             client secrets, assertions, passwords, keys, in headers, URLs, forms, JSON and HTML fields
-  by shape   JWTs, `Bearer …`, headers with long random values, `code=…` and its like, in any text
-  by value   every secret found in one file, in all of them: as it is, URL-encoded, base64, escaped for JSON or HTML
-Not secrets: `state`, `nonce`, `jti`, client ids and MCP session ids. They open nothing by themselves, and what is
-             wrong with one (an encoding that broke it) shows in its characters alone.
+Looked for, by other means than those that struck secrets out
+  by name      what stands behind the name of a secret (token, secret, password, key, cookie, session and the like,
+               with any prefix or suffix) in headers, URLs, forms, JSON, HTML, XML and any text
+  by shape     tokens of well-known services, private keys, JWTs, `Bearer ...`, passwords in URLs
+  by disorder  long strings that nobody would write, wherever they stand
+  by value     every secret found in one file, in all of them: as it is, URL-encoded, base64, escaped for JSON or HTML
+Not secrets: `state`, `nonce`, `jti`, digests, client ids and MCP session ids. They open nothing by themselves, and what
+             is wrong with one (an encoding that broke it) shows in its characters alone.
 Not found this way: a secret that stands alone in a text, without a name, and looks like a word."""
 _SHOWN = 20
+INCOMPLETE = 3
+"""The exit code where no secret was found, but a file is torn or was never swept."""
 
 
 @dataclass(frozen=True)
@@ -38,21 +42,28 @@ class Looked:
     size: int
     exchanges: int
     leaks: tuple[Leak, ...]
+    torn: str = ""
+    """Why not all of it could be read."""
 
 
 def verify(arguments: Namespace) -> int:
-    """Print what was read, looked for and found. Gives 1 when a secret was found, 0 when none was."""
+    """Print what was read, looked for and found. Gives 1 when a secret was found, 0 when none was, 3 when none was but
+    a file is torn or the session was never swept."""
     top = Path(arguments.session).expanduser()
+    if getattr(arguments, "sweep", False):
+        _sweep(top)
     header = header_of(top)
     looked = look(top, claims=header.get("redact") == "claims")
     for one in looked:
-        words = f"{len(one.leaks)} leaks" if one.leaks else "clean"
+        words = f"{len(one.leaks)} leaks" if one.leaks else "torn" if one.torn else "clean"
         inside = f"{one.exchanges} exchanges, " if one.exchanges else ""
         print(f"{plain(_name(one.path, top)):<16}  {words:<9}  {inside}{one.size} bytes")
         for leak in one.leaks[:_SHOWN]:
             print(f"    {plain(_name(one.path, top))}: {plain(leak.place)}: {plain(leak.what)}")
         if len(one.leaks) > _SHOWN:
             print(f"    and {len(one.leaks) - _SHOWN} more in this file")
+        if one.torn:
+            print(f"    {plain(one.torn)}. Try: oauthtap verify --sweep, which leaves the torn part out")
     print(f"\n{_LOOKED}\n")
     leaks, size = sum(len(one.leaks) for one in looked), sum(one.size for one in looked)
     print(f"{leaks or 'No'} secret{'' if leaks == 1 else 's'} in {len(looked)} files, {size} bytes read.")
@@ -60,9 +71,14 @@ def verify(arguments: Namespace) -> int:
         print("This session was recorded with --keep-secrets: they are there because somebody asked for them.")
         print("Do not pass it on. Try: oauthtap check FOLDER --format html, which shows none of them.")
         return 1
+    unswept = _not_swept(top)
+    if unswept:
+        print(unswept)
     if leaks:
-        print("Do not pass this session on. Try: record it again with a newer oauthtap, and report what leaked where.")
-    return int(leaks > 0)
+        again = "" if getattr(arguments, "sweep", False) else "oauthtap verify --sweep, or "
+        print(f"Do not pass this session on. Try: {again}record it again, and report what leaked where.")
+        return 1
+    return INCOMPLETE if unswept or any(one.torn for one in looked) else 0
 
 
 def header_of(top: Path) -> dict[str, Any]:
@@ -75,6 +91,39 @@ def header_of(top: Path) -> dict[str, Any]:
     return header if isinstance(header, dict) else {}
 
 
+def _not_swept(top: Path) -> str:
+    """What to say of a session that did not end cleanly; empty for any other."""
+    lines = top / JSONL if top.is_dir() else top
+    if lines.name != JSONL or not lines.exists():
+        return ""
+    try:
+        recording = session.read_jsonl(lines)
+    except SourceError:
+        return ""
+    return next((note for note in recording.notes if note.startswith("NOT SWEPT")), "")
+
+
+def _sweep(top: Path) -> None:
+    """Strike secrets out of every file of a session. Raises Usage where that cannot be done."""
+    from oauthtap.mitm import flowfile  # mitmproxy takes a second to import: only when needed
+
+    header = header_of(top)
+    if not top.is_dir() or not header:
+        raise Usage(f"{top}: --sweep needs the folder of a session. Try: oauthtap sessions")
+    if header.get("secrets") == "kept":
+        raise Usage(f"{top}: recorded with --keep-secrets. Try: oauthtap check {top} --format html")
+    redactor = Redactor(claims=header.get("redact") == "claims")
+    try:
+        if (top / FLOWS).exists():
+            for exchange in flowfile.as_shown(top / FLOWS):
+                redactor.strike(exchange)
+        session.sweep_session(
+            top, redactor.strike, redactor.sweep, lambda data, head: flowfile.finished(data, redactor, head)
+        )
+    except (SourceError, SessionError) as problem:
+        raise Usage(f"cannot sweep: {problem}") from None
+
+
 def look(top: Path, *, claims: bool = False) -> list[Looked]:
     """Every file below a folder, or one file, looked through twice. Raises Usage when something cannot be read.
 
@@ -83,30 +132,42 @@ def look(top: Path, *, claims: bool = False) -> list[Looked]:
     files = sorted(path for path in top.rglob("*") if path.is_file()) if top.is_dir() else [top]
     if top.is_dir() and not files:
         raise Usage(f"{top}: an empty folder. Try: oauthtap sessions")
-    search = Search(claims, rules.pages())
-    first = [(path, _bytes(path), *_first_look(path, search)) for path in files]
+    search = Search(claims, "\n".join(rules.pages()))
+    read = {path: (_bytes(path), *_exchanges(path)) for path in files}
+    for _, exchanges, _ in read.values():
+        search.note_public(exchanges)
+    first = [
+        (path, data, len(exchanges), torn, _first_look(path, data, exchanges, search))
+        for path, (data, exchanges, torn) in read.items()
+    ]
     return [
-        Looked(path, len(data), count, tuple(_all(leaks, search.by_value(_text(data)))))
-        for path, data, count, leaks in first
+        Looked(path, len(data), count, tuple(_all(leaks, search.by_value(_text(data)))), torn)
+        for path, data, count, torn, leaks in first
     ]
 
 
-def _first_look(path: Path, search: Search) -> tuple[int, list[Leak]]:
-    """How many exchanges a file holds, and what is found by place and by shape."""
-    exchanges = [] if not _is_recording(path) else _exchanges(path)
+def _first_look(path: Path, data: bytes, exchanges: list[Exchange], search: Search) -> list[Leak]:
+    """What is found in a file by name, by shape and by disorder."""
     leaks = [
         Leak(f"exchange {exchange.id}, {leak.place}", leak.what)
         for exchange in exchanges
         for leak in search.in_exchange(exchange)
     ]
-    if _is_flows(path):  # its records have no lines
-        bodies = (message.body for one in exchanges for message in (one.request, one.response) if message)
-        leaks += [Leak(f"a body, {leak.place}", leak.what) for body in bodies for leak in search.in_text(body or "")]
-    text = _text(_bytes(path))
-    for place, name, value, cookie in named_values(_json(text)):
-        leaks += [Leak(place or leak.place, leak.what) for leak in search.in_value(name, value, cookie=cookie)]
-    leaks += search.in_text(text, by_place=not _is_flows(path))
-    return len(exchanges), leaks
+    text = _text(data)
+    if _is_flows(path):
+        from oauthtap.mitm import flowfile  # mitmproxy takes a second to import: only when needed
+
+        kinds = (leak.what for value in flowfile.texts(data) for leak in search.in_text(value, by_place=False))
+        return leaks + [Leak("a flow", what) for what in kinds]
+    if (document := _json(text)) is not None:
+        return leaks + list(search.in_document(document))
+    if path.name == JSONL or path.suffix == ".jsonl":
+        for number, line in enumerate(text.split("\n"), 1):
+            document = _json(line)
+            found = search.in_document(document) if document is not None else search.in_text(line)
+            leaks += [Leak(f"line {number}", leak.what) for leak in found]
+        return leaks
+    return leaks + list(search.in_text(text))
 
 
 def _is_recording(path: Path) -> bool:
@@ -117,22 +178,28 @@ def _is_flows(path: Path) -> bool:
     return path.name == FLOWS or path.suffix == ".mitm"
 
 
-def _exchanges(path: Path) -> list[Exchange]:
+def _exchanges(path: Path) -> tuple[list[Exchange], str]:
+    """The exchanges of a file, and why not all of it could be read."""
+    if not _is_recording(path):
+        return [], ""
     try:
-        found = list(sources.read(path).exchanges)
+        recording = sources.read(path)
     except SourceError as problem:
         if not _bytes(path).strip():  # nothing arrived before the session ended
-            return []
+            return [], ""
+        if _is_flows(path):
+            return [], f"no flow of it can be read: {problem}"
         raise Usage(f"cannot vouch for what cannot be read: {problem}") from None
+    found = list(recording.exchanges)
     if _is_flows(path):
         from oauthtap.mitm import flowfile  # mitmproxy takes a second to import: only when needed
 
         found += flowfile.as_shown(path)
-    return found
+    return found, next((note for note in recording.notes if "torn" in note or "breaks off" in note), "")
 
 
 def _all(found: list[Leak], by_value: Iterator[Leak]) -> Iterator[Leak]:
-    """A line that was found by place or shape is not said again for its value."""
+    """A line that was found by name or shape is not said again for its value."""
     known = {leak.place for leak in found}
     yield from dict.fromkeys(found)
     yield from (leak for leak in by_value if leak.place not in known)

@@ -19,7 +19,7 @@ from oauthtap.cli.keys import keys
 from oauthtap.cli.narrator import SILENCE, Narrator
 from oauthtap.cli.notebook import Notebook, redacting
 from oauthtap.cli.patience import Patience
-from oauthtap.cli.reaching import reach
+from oauthtap.cli.reaching import reach, refuse_userinfo
 from oauthtap.cli.switching import Switches
 from oauthtap.clients import profiles
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
@@ -55,6 +55,7 @@ def _check(arguments: Namespace) -> None:
     FixFlags(arguments)
     reach(arguments)
     _public(arguments)
+    refuse_userinfo(arguments.upstream, "oauthtap --upstream")
     if candidate := missing_scheme(arguments.upstream):
         raise Usage(asyncio.run(_with_scheme(arguments, candidate)))
     if not urls.origin(arguments.upstream).startswith(("http://", "https://")):
@@ -142,14 +143,23 @@ class Sitting:
 
     def on_ready(self, ready: Ready) -> None:
         self.local = ready.url
+        shown, upstream = self._shown(ready.url), self._shown(self.arguments.upstream)
         if self.arguments.public_url:
-            self.narrator.ready_in_public(ready.url, self.arguments, ready.web_url, self.folder)
+            self.narrator.ready_in_public(shown, upstream, self.arguments, ready.web_url, self.folder)
         else:
-            self.narrator.ready(ready.url, self.arguments.upstream, ready.web_url, self.folder)
+            self.narrator.ready(shown, upstream, ready.web_url, self.folder)
+        if shown != ready.url:
+            self.narrator.warn(
+                "What ‹...› stands for in the URL is a secret, so it is not shown: type it as in --upstream."
+            )
         self.fixing.open_door(self.folder / DOOR)
         self._begin(self._wait())
         if not self.arguments.no_look:
             self._begin(self._look())
+
+    def _shown(self, url: str) -> str:
+        """A URL without the secret that its path or query may be: the console is pasted into reports."""
+        return url if self.tap.keeps_secrets else self.tap.redactor.strike_url(url)
 
     def on_key(self, key: str) -> None:
         """`f` lists what would repair it, a number switches that on or off."""
@@ -176,7 +186,7 @@ class Sitting:
     async def _look(self) -> None:
         found = await look(self.arguments.upstream, reach(self.arguments))
         if found.words:
-            self.narrator.warn(found.words)
+            self.narrator.warn(found.words if self.tap.keeps_secrets else self.tap.redactor.sweep(found.words))
         if found.exchange:
             # Our own look is part of the recording: some clients skip the 401, and it says a lot.
             self.notebook.take(found.exchange, self.on_step)
@@ -192,7 +202,7 @@ class Sitting:
             if self.patience.last is None:
                 if not self.patience.said_silence and now - began > SILENCE:
                     self.patience.said_silence = True
-                    self.narrator.silence(self.local, self.arguments.upstream)
+                    self.narrator.silence(self._shown(self.local), self._shown(self.arguments.upstream))
             elif self.patience.wants_a_look(now):
                 report = build(self.tap, now=time.time(), story=False)
                 self._tell_what_never_came(report)

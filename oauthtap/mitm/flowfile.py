@@ -70,10 +70,11 @@ def read(path: Path) -> Recording:
 
 
 def as_shown(path: Path) -> Iterator[Exchange]:
-    """The flows of a readable file as mitmweb shows them, in local names: for a search that must miss nothing."""
-    reader = FlowReader(io.BytesIO(read_bytes(path)))
-    flows = (flow for flow in reader.stream() if isinstance(flow, http.HTTPFlow))
-    yield from (exchange_from(flow, number) for number, flow in enumerate(flows, 1))
+    """The flows of a file as mitmweb shows them, in local names: for a search that must miss nothing."""
+    with contextlib.suppress(Exception):  # a torn end gives what was before it
+        reader = FlowReader(io.BytesIO(read_bytes(path)))
+        flows = (flow for flow in reader.stream() if isinstance(flow, http.HTTPFlow))
+        yield from (exchange_from(flow, number) for number, flow in enumerate(flows, 1))
 
 
 def streams(path: Path) -> dict[int, str]:
@@ -89,6 +90,23 @@ def streams(path: Path) -> dict[int, str]:
                 shown = exchange_from(flow).response  # type: ignore[arg-type]
                 found[exchange.id] = (shown and shown.body) or ""
     return found
+
+
+def texts(data: bytes) -> Iterator[str]:
+    """Every text in the content of a `.mitm` file, up to where it is torn."""
+    found: list[str] = []
+
+    def text(value: str) -> str:
+        found.append(value)
+        return value
+
+    def octets(value: bytes) -> bytes:
+        found.append(value.decode("utf-8", "replace"))
+        return value
+
+    for state in _states(data):
+        everywhere(state, octets, text)
+    yield from found
 
 
 def _stored(flow: http.HTTPFlow) -> Exchange | None:
@@ -111,7 +129,7 @@ def finished(data: bytes, redactor: Redactor | None, header: dict[str, Any]) -> 
     """The content of a `.mitm` file swept once more (where there is a redactor), with the header in its last flow."""
     states = list(_states(data))
     for place, state in enumerate(states, 1):
-        if place == len(states):
+        if header and place == len(states):
             state["metadata"] = {**state["metadata"], SESSION: json.dumps(header)}
         if redactor is not None:
             states[place - 1] = everywhere(state, redactor.sweep_bytes, redactor.sweep)
@@ -121,6 +139,9 @@ def finished(data: bytes, redactor: Redactor | None, header: dict[str, Any]) -> 
 def _states(data: bytes) -> Iterator[State]:
     file = io.BytesIO(data)
     while file.tell() < len(data):
-        state = tnetstring.load(file)
+        try:
+            state = tnetstring.load(file)
+        except (ValueError, IndexError, TypeError):  # torn: what is left is no record
+            return
         if isinstance(state, dict):
             yield state

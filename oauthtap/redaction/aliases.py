@@ -22,25 +22,29 @@ from typing import Any
 from urllib.parse import quote, unquote, unquote_plus
 
 ALIAS = re.compile(
-    r"‹(?P<kind>[a-z]+(?:-[a-z]+)?) (?P<number>\d+)(?P<facts>(?: [a-z0-9_]+=[^\s‹›]*)*)(?P<jwt> \{[^‹›]*)?›"
+    r"‹(?P<name>(?P<kind>[a-z]+(?:-[a-z]+)?)[ -](?P<number>\d+))"
+    r"(?P<facts>(?: [a-z0-9_]+=[^\s‹›]*)*)(?P<jwt> \{[^‹›]*)?›"
 )
 """One alias, as it stands in a decoded value."""
-_MARK = re.compile(r"(?:‹|\\u2039|%E2%80%B9)([a-z]+(?:-[a-z]+)?)(?: |\+|%20)(\d{1,9})(?!\d)")
+_MARK = re.compile(r"(?:‹|\\u2039|%E2%80%B9)([a-z]+(?:-[a-z]+)?)(?: |\+|%20|-)(\d{1,9})(?!\d)")
 _TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 _FORM_SAFE = re.compile(r"(?:[A-Za-z0-9._*~-]|%[0-9A-Fa-f]{2}|\+)*")
 _LONG = 4000
 """Tokens longer than this say how long they are: servers have header limits from 4 kB on."""
 
+_IN_URLS = ("path", "userinfo")
+"""Kinds that stand inside URLs before the query: no decoding may change them, or equal URLs would be different ones."""
+
 _ROUND = str.maketrans("‹›", "()")
-_INNER = re.compile(r"\([a-z]+(?:-[a-z]+)?[ +]\d+[^()]*\)")
+_INNER = re.compile(r"\([a-z]+(?:-[a-z]+)?[ +-]\d+[^()]*\)")
 
 Claims = dict[str, Any]
 
 
 def short(kind: str, number: int) -> str:
     """The alias without facts, for places where nothing is judged."""
-    return f"‹{kind} {number}›"
+    return f"‹{kind}{'-' if kind in _IN_URLS else ' '}{number}›"
 
 
 def is_struck(value: str) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from oauthtap.redaction.aliases import ALIAS, inner
+from oauthtap.redaction.decoding import View, escapes_plain_characters
 
 SHORTEST = 8
 """Shorter values occur by chance."""
@@ -120,6 +121,8 @@ class Known:
     def within(self, text: str) -> list[Needle]:
         """The needles that may be in a text, longest first."""
         found: dict[Needle, None] = {}
+        if self.secrets and escapes_plain_characters(text):
+            text = f"{text}\n{View(text).text}"
         anchors = self._anchors
         few = len(anchors) <= _FEW
         for hit in [anchor for anchor in anchors if anchor in text] if few else self._anchors_in_runs(text):
@@ -157,7 +160,7 @@ class Known:
             pieces.append(_replaced(text[end : match.start()], needles, write))
             facts = _replaced(match["facts"], needles, lambda alias: alias[1:-1].replace(" ", "-"))
             jwt = _replaced(match["jwt"] or "", needles, inner)
-            pieces.append(f"‹{match['kind']} {match['number']}{facts}{jwt}›")
+            pieces.append(f"‹{match['name']}{facts}{jwt}›")
             end = match.end()
         pieces.append(_replaced(text[end:], needles, write))
         return "".join(pieces)
@@ -177,4 +180,24 @@ class Known:
 def _replaced(text: str, needles: list[Needle], write: Callable[[str], str]) -> str:
     for needle in needles:
         text = needle.strike(text, write(needle.alias))
+    if needles and escapes_plain_characters(text):
+        return _replaced_behind_escapes(text, needles, write)
     return text
+
+
+def _replaced_behind_escapes(text: str, needles: list[Needle], write: Callable[[str], str]) -> str:
+    """The same where the characters of a secret are written as escapes, in any mixture."""
+    view = View(text)
+    found: list[tuple[int, int, str]] = []
+    for needle in needles:
+        at = view.text.find(needle.text)
+        while at >= 0:
+            found.append((*view.span(at, at + len(needle.text)), needle.alias))
+            at = view.text.find(needle.text, at + len(needle.text))
+    pieces: list[str] = []
+    end = 0
+    for start, stop, alias in sorted(found, key=lambda one: (one[0], -one[1])):
+        if start >= end:
+            pieces += (text[end:start], write(alias))
+            end = stop
+    return "".join([*pieces, text[end:]])

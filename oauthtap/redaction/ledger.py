@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from urllib.parse import unquote
 
 from oauthtap.redaction import places
 from oauthtap.redaction.aliases import mentions, short, token_facts, verifier_facts
 from oauthtap.redaction.known import Known
+
+_SENT_BY_ANYBODY = ("cookie", "session", "signature", "path")
+"""Kinds that also hold what is no secret. Whatever else equals a public value is a secret still."""
 
 
 class Ledger:
@@ -58,6 +62,8 @@ class Ledger:
         self._numbers[value] = (kind, number)
         if self._may_be_swept(kind, value):
             self.known.add(value, short(kind, number))
+            for spelling in {unquote(value), html.unescape(value)} - {value}:
+                self.known.add(spelling, short(kind, number))
 
     def go_on_after(self, text: str) -> None:
         """Aliases that stand in a text keep their numbers; ours begin behind them."""
@@ -74,7 +80,7 @@ class Ledger:
 
     def _may_be_swept(self, kind: str, value: str) -> bool:
         """Not for values that also have a public meaning, or that any text may contain."""
-        if value.lower() in places.ORDINARY or (value in self.public and kind != "verifier"):
+        if value.lower() in places.ORDINARY or (value in self.public and kind in _SENT_BY_ANYBODY):
             return False
         if kind == "cookie":
             return "://" not in unquote(value) and (places.looks_random(value) or len(value) >= 24)

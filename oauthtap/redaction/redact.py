@@ -7,23 +7,51 @@ every later exchange. A struck exchange is left as it is, so a recording can be 
 
 from __future__ import annotations
 
+import base64
+import binascii
 import html
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any, cast
 from urllib.parse import quote_plus, unquote, unquote_plus
 
 from oauthtap.jsontext import unescaped
-from oauthtap.redaction import credentials, persons, places
+from oauthtap.redaction import credentials, members, persons, places, shapes
 from oauthtap.redaction.aliases import alias_facts, claims, is_struck, jose_header
-from oauthtap.redaction.known import Needle
+from oauthtap.redaction.decoding import View
+from oauthtap.redaction.known import Known, Needle
 from oauthtap.redaction.ledger import Ledger
 from oauthtap.wire import Exchange, Message, Pairs, Request, Response
 
 __all__ = ["Redactor", "alias_facts", "claims", "jose_header"]
 
 _FORM = re.compile(r"\s*[\w.~%$\[\]-]+=")
+_ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}|\\u00|\\[nrt]|&(?:\#|quot;|apos;|amp;|lt;|equals;|colon;)")
+"""An escape that hides a name or a shape; the quotes of JSON inside JSON are read as they stand."""
+_OUR_ALIAS = re.compile(r"‹[^‹›]{0,20000}›")
+_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_.-])(?!ey[A-Za-z0-9_-]*\.)[A-Za-z0-9+/_-]{24,8000}+={0,2}(?![A-Za-z0-9._-])")
+_RUNS = 50
+"""How many runs of base64 of one text are looked into."""
+_SHORTEST = 12
+_HARMLESS = (
+    "access-control-",
+    "accept",
+    "content-security-policy",
+    "date",
+    "vary",
+    "mcp-protocol-version",
+    "permissions-",
+)
+"""Headers that hold no secret, only names of things."""
+_METADATA_URL = re.compile(
+    r'"(?:issuer|[a-z_]+_endpoint|jwks_uri|authorization_servers)"\s*:\s*(?:\[\s*)?"([^"]{1,500})"'
+)
+_CLIENT_ID = re.compile(r'"client_id"\s*:\s*"([^"]{1,500})"')
+_MCP_SESSION = re.compile(r"session_?id", re.IGNORECASE)
+"""In a URL this is the session of the HTTP+SSE transport, which opens nothing by itself."""
+_FILES = (".js", ".css", ".html", ".json", ".png", ".svg", ".map", ".woff2")
 _PARAMS_IN_HEADERS = re.compile(r"[?&#;]\w+=|%3[DF]", re.IGNORECASE)
 
 Write = Callable[[str], str]
@@ -36,6 +64,8 @@ _SETTLED, _BODIES = 4000, 8
 
 def _in_url(alias: str) -> str:
     """An alias as a value of a query or form: decoded once, it is itself again."""
+    if "‹path-" in alias or "‹userinfo-" in alias:
+        return alias
     return quote_plus(alias, safe=":,{}=").replace("%E2%80%B9", "‹").replace("%E2%80%BA", "›")
 
 
@@ -62,6 +92,11 @@ class Redactor:
         self._persons = claims
         self._ledger = Ledger(self._strike_claims)
         self._known = self._ledger.known
+        self._told = 0
+        self._behind = False
+        """What a text says once it is decoded is being looked at."""
+        self._public_segments: set[str] = set()
+        """Parts of the paths of authorization servers."""
         self._settled: dict[Pairs | Line | str, Any] = {}
         """Header lines, blocks of them, and URLs that were looked at since something was learned, as they are
         struck; and no secret known stands anywhere in them."""
@@ -87,7 +122,7 @@ class Redactor:
         request = self._request(exchange.request)
         response, shown = self._response(exchange.response), self._response(exchange.shown)
         sent = self._request(exchange.sent) if exchange.sent else None
-        error = exchange.error
+        error = exchange.error and self._text(exchange.error, asked=False)
         if self._persons:
             request, sent = self._impersonal(request), self._impersonal(sent)
             response, shown = self._impersonal(response), self._impersonal(shown)
@@ -108,6 +143,17 @@ class Redactor:
             self._last = exchange.with_(request=request, response=response, shown=shown, sent=sent, error=error)
         self._last_at = self._ledger.learned
         return self._last
+
+    def news(self) -> Write | None:
+        """Sweeps texts of the secrets learned since this was asked last; None when there are none."""
+        fresh = list(self._known.secrets.items())[self._told :]
+        self._told += len(fresh)
+        if not fresh:
+            return None
+        known = Known()
+        for secret, alias in fresh:
+            known.add(secret, alias)
+        return lambda text: known.strike(text, needles) if (needles := known.within(text)) else text
 
     @property
     def learned(self) -> int:
@@ -239,22 +285,63 @@ class Redactor:
         struck = credentials.strike(name, value, self._ledger, client_login=client_login)
         if struck is not None:
             return struck
+        if value.startswith(("/", "http://", "https://")) and " " not in value:
+            return self._url(value)
+        if len(value) < _SHORTEST or name.startswith(_HARMLESS):
+            return value
         if _PARAMS_IN_HEADERS.search(value):
-            return self._url(value) if " " not in value else self._parameters(value)
-        return self._jwts(value, str) if "ey" in value else value
+            value = self._url(value) if " " not in value else self._parameters(value)
+        return self._text(value, asked=False)
 
     def _in_body(self, body: str, message: Message) -> str:
+        asked = type(message) is Request
         if _FORM.match(body) and message.media_type not in ("text/html", "text/event-stream"):
-            return self._pairs(body)
-        named = places.may_hold_a_name(body)
-        if named and "{" in body:
-            body = self._members(body, type(message) is Request)
-        if named and "<" in body:
-            body = self._fields(body)
-        if named and "multipart/" in message.media_type:
-            body = places.PART.sub(lambda m: m["open"] + self._in_place(m["name"], m["value"], str, m["value"]), body)
-        write = html.escape if body.lstrip()[:1] == "<" else _in_json if "{" in body else str
-        return self._jwts(self._parameters(body) if named else body, write)
+            return self._looked_behind(shapes.strike(self._pairs(body), self._shaped(_in_url)), asked)
+        if "multipart/" in message.media_type and places.may_hold_a_name(body):
+            body = places.PART.sub(lambda m: m["open"] + self._in_part(m["name"], m["value"]), body)
+        self._note_public(body)
+        return self._text(body, asked=asked)
+
+    def _text(self, text: str, *, asked: bool) -> str:
+        """Any text: what stands behind the name of a secret, and what looks like one."""
+        named = places.may_hold_a_name(text)
+        if named and '"' in text:
+            text = self._members(text, asked)
+        if named and "<" in text:
+            text = self._fields(text, asked)
+        write = html.escape if text.lstrip()[:1] == "<" else _in_json if "{" in text else str
+        if named:
+            text = self._assignments(self._parameters(text), asked, write)
+        text = shapes.strike(self._jwts(text, write), self._shaped(write))
+        return self._looked_behind(text, asked)
+
+    def _looked_behind(self, text: str, asked: bool) -> str:
+        """The text as it is. What it says once it is decoded is learned, and then struck like all that is known."""
+        if self._behind:
+            return text
+        self._behind = True
+        try:
+            if _ESCAPED.search(text):
+                view = View(_OUR_ALIAS.sub("", text)).text
+                if view != text:
+                    self._text(view, asked=asked)
+            for run in islice(_BASE64.finditer(text), _RUNS):
+                if (hidden := _from_base64(run[0])) is not None:
+                    self._text(hidden, asked=False)
+        finally:
+            self._behind = False
+        return text
+
+    def _shaped(self, write: Write) -> shapes.Replace:
+        return lambda kind, value: write(self._ledger.alias(kind, value))
+
+    def _note_public(self, body: str) -> None:
+        """Where an authorization server lives is said in public: the parts of these paths are no secrets."""
+        if '"issuer"' in body or '"authorization_servers"' in body:
+            for url in _METADATA_URL.findall(body):
+                self._public_segments.update(unescaped(url).split("/"))
+        if '"client_id"' in body:
+            self._ledger.public.update(unescaped(value) for value in _CLIENT_ID.findall(body))
 
     def _swept[M: Message](self, message: M, needles: list[Needle]) -> M:
         """The message without these secrets, wherever they stand, and without the beginning of one at a cut."""
@@ -293,11 +380,30 @@ class Redactor:
     # --- one text
 
     def _url(self, url: str) -> str:
-        """A URL: its query and its fragment, and URLs inside these."""
+        """A URL: parts of its path, its query and its fragment, and URLs inside these."""
         rest, hash_, fragment = url.partition("#")
         before, question, query = rest.partition("?")
         fragment = self._pairs(fragment) if "=" in fragment else fragment
-        return before + question + self._pairs(query) + hash_ + fragment
+        struck = self._path(before) + question + self._pairs(query) + hash_ + fragment
+        return self._looked_behind(shapes.strike(struck, self._shaped(_in_url)), asked=True)
+
+    def _path(self, before: str) -> str:
+        """The part of a URL before its query. Nobody chooses a long part in which letters and digits take turns."""
+        scheme, slashes, rest = before.partition("://")
+        host, slash, path = rest.partition("/") if slashes else ("", "", before)
+        pieces = path.split("/")
+        for place, piece in enumerate(pieces):
+            piece, semicolon, matrix = piece.partition(";")
+            value = unquote(piece)
+            if value in self._public_segments or value in self._ledger.public or is_struck(value):
+                continue
+            kind = places.kind_of(pieces[place - 1]) if place else None
+            named = kind in ("token", "secret", "password", "key") and places.is_telling(value)
+            if (named and re.search(r"\d", value) and not value.endswith(_FILES)) or places.is_random_segment(value):
+                piece = _in_url(self._ledger.alias("path", value))
+            pieces[place] = piece + self._parameters(semicolon + matrix)
+        origin = f"{scheme}{slashes}{host}{slash}" if slashes else ""
+        return origin + "/".join(pieces)
 
     def _pairs(self, text: str) -> str:
         pieces = text.split("&")
@@ -311,73 +417,142 @@ class Redactor:
             return piece
         name, value = unquote_plus(name), unquote_plus(raw)
         if plain and name == "code_challenge":
-            return f"{name}={self._in_place('code_verifier', value, _in_url, raw)}"
-        if name in places.PUBLIC:
+            return f"{name}={self._in_place(name, 'verifier', value, _in_url, raw)}"
+        if name in places.PUBLIC or _MCP_SESSION.fullmatch(name):
             self._ledger.public.add(value)
-        elif places.kind_of(name) is not None:
-            return piece[: -len(raw)] + self._in_place(name, value, _in_url, raw)
+        elif (kind := places.kind_of(name)) is not None and self._is_meant(name, value):
+            return piece[: -len(raw)] + self._in_place(name, kind, value, _in_url, raw)
         elif value.startswith("ey") and claims(value) is not None:
             return piece[: -len(raw)] + _in_url(
                 self._ledger.alias("assertion" if name == "request" else "token", value)
             )
         return self._parameters(piece) if "%" in piece or "?" in piece else piece
 
+    def _is_meant(self, name: str, value: str) -> bool:
+        """In a URL or a form, what has one of the names of the protocols is always a secret."""
+        return places.is_of_a_protocol(name) or places.means_a_secret(name, value, asked=True)
+
     def _parameters(self, text: str) -> str:
         """Parameters of URLs that stand in other text, or inside parameters."""
         if "=" in text:
-            text = places.PARAMETER.sub(
-                lambda m: m["open"] + self._in_place(m["name"], unquote_plus(m["value"]), _in_url, m["value"]), text
-            )
+            text = places.PARAMETER.sub(lambda m: self._parameter(m, unquote_plus(m["value"])), text)
         if "%" in text:
-            text = places.NESTED.sub(
-                lambda m: m["open"] + self._in_place(m["name"], unquote(unquote(m["value"])), _in_url, m["value"]), text
-            )
+            text = places.NESTED.sub(lambda m: self._parameter(m, unquote(unquote(m["value"]))), text)
         return text
 
-    def _members(self, text: str, asked: bool) -> str:
-        """Members of JSON. `asked`: in a request, where a member of such a name is meant."""
+    def _parameter(self, match: re.Match[str], value: str) -> str:
+        name = match["name"]
+        kind = places.kind_of(name)
+        if _MCP_SESSION.fullmatch(name):
+            self._ledger.public.add(value)
+        elif kind is not None and self._is_meant(name, value):
+            return match["open"] + self._in_place(name, kind, value, _in_url, match["value"])
+        return match[0]
+
+    def _members(self, text: str, asked: bool, *, claims: bool = False) -> str:
+        """Members of JSON. `asked`: in a request, where a member of such a name is meant. `claims`: of a token, where
+        `sid` is the name of a session and no key to it."""
         redeeming = asked and '"grant_type"' in text
 
         def means_a_secret(name: str, value: str) -> bool:
-            if name.lower() not in places.WEAK or redeeming or value in self._ledger:
-                return True
-            return places.looks_random(value) or (asked and name.lower() != "code" and " " not in value)
+            return (
+                (redeeming and places.is_of_a_protocol(name))
+                or value in self._ledger
+                or places.means_a_secret(name, value, asked=asked)
+            )
 
-        def strike(match: re.Match[str]) -> str:
-            name, value = match["name"], unescaped(match["value"])
-            if not means_a_secret(name, value):
-                return match[0]
-            return match["open"] + self._in_place(name, value, _in_json, match["value"]) + match["close"]
+        def edit(member: members.Member) -> str | None:
+            name, kind = member.name, places.kind_of(member.name)
+            if kind is None or (claims and kind == "session"):
+                return None
+            if is_struck(member.value) or not means_a_secret(name, member.value):
+                return None
+            if member.level > 1:
+                return self._ledger.short(kind, member.value) if kind != "request" else None
+            return self._in_place(name, kind, member.value, _in_json, member.raw)
 
-        def strike_wrapped(match: re.Match[str]) -> str:
-            name, value = match["name"], match["value"]
-            if is_struck(value) or not means_a_secret(name, value):
-                return match[0]
-            return match["open"] + self._ledger.short(places.kind_of(name) or "token", value)
+        return members.edited(text, edit)
 
-        text = places.MEMBER.sub(strike, text)
-        return places.WRAPPED.sub(strike_wrapped, text) if '\\"' in text else text
+    def _assignments(self, text: str, asked: bool, write: Write) -> str:
+        """What is assigned to a name in any text: a log, YAML, variables of an environment, a line of headers."""
+        pieces: list[str] = []
+        end = 0
+        for match in places.ASSIGNMENT.finditer(text):
+            name = match["name"]
+            if match.end() < end or (kind := places.kind_of(name)) is None or _MCP_SESSION.fullmatch(name):
+                continue
+            found = places.assigned(text, match)
+            if found is None:
+                continue
+            start, raw, sure = found
+            value = unescaped(raw) if "\\" in raw else raw
+            if kind in ("authorization", "cookie"):
+                struck = self._credentials(kind, name, value)
+            elif places.is_telling(value) or (sure and places.means_a_secret(name, value, asked=asked)):
+                struck = None if kind == "code" and not places.looks_random(value) else value
+            else:
+                continue
+            if struck is None or is_struck(value) or places.PLACEHOLDER.fullmatch(value):
+                continue
+            new = struck if kind in ("authorization", "cookie") else self._in_place(name, kind, value, write, raw)
+            pieces += (text[end:start], new)
+            end = start + len(raw)
+        return "".join([*pieces, text[end:]]) if pieces else text
+
+    def _credentials(self, kind: str, name: str, value: str) -> str | None:
+        """The value of a header that stands in a text; None where that is no secret."""
+        header = "set-cookie" if "set" in name.lower() else kind
+        words = [word for word in re.split(r"[\s;=,]+", value) if places.is_telling(word)]
+        if not words:
+            return None
+        if kind == "cookie" and "=" not in value:
+            return self._ledger.alias("cookie", value)
+        return credentials.strike(header, value, self._ledger, client_login=False)
+
+    def _in_part(self, name: str, value: str) -> str:
+        """The content of a part of a form."""
+        kind = places.kind_of(name)
+        if kind is None or is_struck(value) or not self._is_meant(name, value):
+            return value
+        return self._in_place(name, kind, value, str, value)
 
     def _strike_claims(self, text: str) -> str:
         """The JSON text of header or claims without the secrets in it."""
         if self._persons:
             text = persons.in_claims(text, self._person)
-        text = self._jwts(self._parameters(self._members(text, asked=False)), _short_in_json)
-        return self.sweep(text)
+        text = self._jwts(self._parameters(self._members(text, asked=False, claims=True)), _short_in_json)
+        return self.sweep(shapes.strike(text, self._shaped(_short_in_json)))
 
-    def _fields(self, text: str) -> str:
-        """Hidden fields of an HTML form."""
+    def _fields(self, text: str, asked: bool) -> str:
+        """Fields of an HTML form and `meta` of a page; elements of XML and their attributes."""
 
         def strike(tag: re.Match[str]) -> str:
-            name = places.INPUT_NAME.search(tag[0])
-            if name is None:
+            named = places.TAG_NAME.search(tag[0])
+            name = "password" if places.TAG_PASSWORD.search(tag[0]) else named["name"] if named else ""
+            kind = places.kind_of(name) if name else None
+            if kind is None:
                 return tag[0]
-            return places.INPUT_VALUE.sub(
-                lambda m: m["open"] + self._in_place(name["name"], html.unescape(m["value"]), html.escape, m["value"]),
-                tag[0],
-            )
+            return places.TAG_VALUE.sub(lambda m: m["open"] + self._in_html(name, kind, m["value"], sure=True), tag[0])
 
-        return places.INPUT.sub(strike, text)
+        def strike_element(match: re.Match[str]) -> str:
+            kind = places.kind_of(match["name"].rpartition(":")[2])
+            if kind is None:
+                return match[0]
+            return match[0][: -len(match["value"])] + self._in_html(match["name"], kind, match["value"], sure=False)
+
+        if "value" in text or "content" in text or "VALUE" in text:
+            text = places.TAG.sub(strike, text)
+        if "</" in text:
+            text = places.ELEMENT.sub(strike_element, text)
+            text = places.KEY_ELEMENT.sub(strike_element, text)
+        return text
+
+    def _in_html(self, name: str, kind: str, raw: str, *, sure: bool) -> str:
+        value = html.unescape(raw).strip()
+        meant = (sure and places.is_of_a_protocol(name)) or places.means_a_secret(name, value, asked=False)
+        if not value or not meant:
+            return raw
+        return self._in_place(name, kind, value, html.escape, raw)
 
     def _jwts(self, text: str, write: Write) -> str:
         """Whatever is shaped like a JWT is a token, wherever it stands."""
@@ -390,13 +565,27 @@ class Redactor:
 
         return places.JWT.sub(strike, text) if places.may_hold_a_jwt(text) else text
 
-    def _in_place(self, name: str, value: str, write: Write, raw: str) -> str:
+    def _in_place(self, name: str, kind: str, value: str, write: Write, raw: str) -> str:
         """What to write for the value of a parameter or member of that name; `raw` when it is no secret."""
-        kind = places.kind_of(name) or "token"
+        if kind in ("authorization", "cookie"):
+            struck = self._credentials(kind, name, value)
+            return raw if struck is None or is_struck(value) else write(struck)
         start, secret = places.worth_striking(kind, value)
         if not secret or is_struck(value):
             return raw
         return value[:start] + write(self._ledger.alias(kind, value[start:]))
+
+
+def _from_base64(run: str) -> str | None:
+    """The text that a run of base64 or base64url stands for, None when it is none."""
+    plain = run.rstrip("=").translate(str.maketrans("-_", "+/"))
+    if len(plain) % 4 == 1:
+        return None
+    try:
+        text = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True).decode("ascii")
+    except (ValueError, binascii.Error):
+        return None
+    return text if text.isprintable() or not re.search(r"[^\s\x20-\x7e]", text) else None
 
 
 def _is_url(value: str) -> bool:

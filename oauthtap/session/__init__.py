@@ -12,7 +12,8 @@ is handed to the system before the next exchange is looked at.
 
 from oauthtap.session.folder import FLOWS, HAR, JSONL, MARK, SessionError, default_folder, home
 from oauthtap.session.listing import Listed, sessions
-from oauthtap.session.reading import read_jsonl, read_session
+from oauthtap.session.reading import NOT_SWEPT, read_jsonl, read_session
+from oauthtap.session.sweeping import sweep_session
 from oauthtap.session.writing import SessionWriter
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "HAR",
     "JSONL",
     "MARK",
+    "NOT_SWEPT",
     "Listed",
     "SessionError",
     "SessionWriter",
@@ -28,4 +30,5 @@ __all__ = [
     "read_jsonl",
     "read_session",
     "sessions",
+    "sweep_session",
 ]

@@ -15,6 +15,10 @@ from oauthtap.untrusted_file import parse_json, read_bytes
 from oauthtap.wire import Exchange
 
 _LATEST = 1e15
+NOT_SWEPT = (
+    "NOT SWEPT: this session did not end cleanly, or has not ended. What was sent before it could be known for a "
+    "secret may stand in it. Do not pass it on before: oauthtap verify --sweep {}"
+)
 
 
 def read_session(path: Path | str) -> Recording:
@@ -42,6 +46,8 @@ def read_jsonl(path: Path, *, follow: bool = True) -> Recording:
             value = object_in(line)
             if "oauthtap" in value:
                 header = _known_version(value, path)
+            elif "swept" in value and "request" not in value:
+                header = {**header, "swept": value["swept"]}
             elif "ended" in value and "request" not in value:
                 until = _seconds(value["ended"])
                 header |= {"notes": value["notes"]} if "notes" in value else {}
@@ -53,6 +59,8 @@ def read_jsonl(path: Path, *, follow: bool = True) -> Recording:
             notes.append(f"{path.name}, line {number} is torn: the session ended while it was written")
     if not header:
         raise SourceError(f"{path}: the first line is no header of an oauthtap session. Try: the folder it came from")
+    if until is None and "swept" not in header and header.get("secrets") != "kept":
+        notes.append(NOT_SWEPT.format(path.parent if path.name == JSONL else path))
     return Recording(tuple(exchanges), header, until, tuple(notes))
 
 

@@ -25,6 +25,8 @@ class SessionWriter:
     `header`: `upstream`, `client`, `revision`, `versions`; `started` is added when missing.
     `sweep`: takes the secrets known by now out of any text; used once more over everything
     when the session ends, because a secret may have been learned after it was written.
+    `news`: gives what takes out the secrets learned since it was asked last, or None. They are
+    taken out of what was written already before anything more is: a kill leaves none behind.
     `sweep_flows`: the same for the content of `flows.mitm`, given the finished header.
     """
 
@@ -35,11 +37,13 @@ class SessionWriter:
         *,
         sweep: Callable[[str], str] = str,
         sweep_flows: Callable[[bytes, dict[str, Any]], bytes] | None = None,
+        news: Callable[[], Callable[[str], str] | None] = lambda: None,
     ) -> None:
         self.folder = Path(folder).expanduser()
         self.header: dict[str, Any] = {"oauthtap": VERSION, "started": time.time(), **header}
         self._sweep = sweep
         self._sweep_flows = sweep_flows
+        self._news = news
         self._closed = False
         with explained(self.folder):
             self._made = not self.folder.exists()
@@ -57,10 +61,12 @@ class SessionWriter:
 
     def add(self, *exchanges: str) -> None:
         """Write exchanges (`Exchange.as_json`), their secrets struck out already."""
-        self._append(self._lines, "".join(f"{line}\n" for line in exchanges).encode())
+        self._sweep_written()
+        self._append(self._lines, "".join(f"{self._sweep(line)}\n" for line in exchanges).encode())
 
     def add_flow(self, records: bytes) -> None:
         """Write flows, as `flowfile.record` makes each."""
+        self._sweep_written()
         self._append(self._flows, records)
 
     def close(
@@ -110,6 +116,24 @@ class SessionWriter:
                 (self.folder / name).unlink(missing_ok=True)
             if self._made:
                 self.folder.rmdir()
+
+    def _sweep_written(self) -> None:
+        """Take the secrets that are new out of what was written before they were known."""
+        strike = self._news()
+        if strike is None:
+            return
+        with explained(self.folder):
+            lines = (self.folder / JSONL).read_text("utf-8")
+            if (swept := "\n".join(map(strike, lines.split("\n")))) != lines:
+                replace(self.folder / JSONL, swept.encode())
+                os.close(self._lines)
+                self._lines = private(self.folder / JSONL)
+            flows = (self.folder / FLOWS).read_bytes()
+            text = flows.decode("utf-8", "surrogateescape")
+            if self._sweep_flows and strike(text) != text:
+                replace(self.folder / FLOWS, self._sweep_flows(flows, {}))
+                os.close(self._flows)
+                self._flows = private(self.folder / FLOWS)
 
     def _append(self, file: int, data: bytes) -> None:
         with explained(self.folder):

@@ -1,0 +1,86 @@
+"""What tells a credential by its looks alone, wherever it stands: patterns, and where the secret is in each match."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+
+from oauthtap.redaction import places
+
+Replace = Callable[[str, str], str]
+"""Given the kind of an alias and a secret: what to write in its place."""
+
+_PEM = re.compile(
+    r"(?P<open>-----BEGIN[ A-Z0-9_-]{0,80}PRIVATE KEY(?: BLOCK)?-----(?:\\{1,8}[nr]|\s)*+)"
+    r"(?P<value>[A-Za-z0-9+/=:,.\s\\-]{16,20000}?)(?P<close>(?:\\{1,8}[nr]|\s)*(?:-----END|\Z|[\"'<]))"
+)
+_USERINFO = re.compile(
+    r"(?P<open>\b[A-Za-z][A-Za-z0-9+.-]{1,30}:(?:\\?/){2})(?P<value>[^\s/?#@\"'<>\\‹›:]{0,256}:[^\s/?#@\"'<>\\‹›]{1,256}"
+    r"|[^\s/?#@\"'<>\\‹›:]{16,512})(?=@[\w\[.-])"
+)
+"""`user:password@` of a URL or of a database's connection string; or a token in its place, alone."""
+_SCHEME = re.compile(
+    r"(?P<open>\b(?P<scheme>Bearer|Basic|DPoP)(?:\s|%20|\+){1,3})(?P<value>[A-Za-z0-9._~+/-]{8,}+=*)", re.IGNORECASE
+)
+"""Credentials with their scheme, as they stand in a log or in a command (RFC 9110, 11.4)."""
+_CURL = re.compile(r"(?P<open>(?:\s|^)(?:-u|--user)[\s=]\s*[\"']?[^\s:\"'‹]{1,100}:)(?P<value>[^\s\"'‹]{4,})")
+_PRIVATE_MEMBER = re.compile(r'(?P<open>"(?:d|p|q|dp|dq|qi|k)"\s*:\s*")(?P<value>[\w+/=-]{8,})(?=")')
+"""The private members of a key as JSON (RFC 7518, 6.2.2, 6.3.2, 6.4.1)."""
+
+
+@cache
+def _by_hint() -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The patterns to try where a hint is in a text."""
+    document = tomllib.loads((files("oauthtap.redaction") / "shapes.toml").read_text("utf-8"))
+    found: dict[str, list[str]] = {}
+    for shape in document["shape"]:
+        for hint in shape["hints"]:
+            found.setdefault(hint, []).append(shape["pattern"])
+    return tuple((hint, tuple(patterns)) for hint, patterns in found.items())
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Whatever follows without a break belongs to it. Compiled when first needed: most are never."""
+    return re.compile(f"(?:{pattern})[\\w-]*")
+
+
+def strike(text: str, replace: Replace) -> str:
+    """The text with every value that looks like a credential replaced."""
+    lower = text.lower()
+    for hint, patterns in _by_hint():
+        if hint in lower:
+            for pattern in patterns:
+                text = _compiled(pattern).sub(
+                    lambda match: match[0] if "‹" in match[0] else replace("key", match[0]), text
+                )
+    if "private key" in lower:
+        text = _PEM.sub(lambda m: m["open"] + replace("pem", m["value"]) + m["close"], text)
+    if "@" in text and "/" in text:
+        text = _USERINFO.sub(lambda m: _userinfo(m, replace), text)
+    if "bearer" in lower or "basic" in lower or "dpop" in lower:
+        text = _SCHEME.sub(lambda m: _credentials(m, replace), text)
+    if "-u" in text:
+        text = _CURL.sub(lambda m: m["open"] + replace("password", m["value"]), text)
+    if '"kty"' in text:
+        text = _PRIVATE_MEMBER.sub(lambda m: m["open"] + replace("key", m["value"]), text)
+    return text
+
+
+def _userinfo(match: re.Match[str], replace: Replace) -> str:
+    value = match["value"]
+    if ":" not in value and not places.looks_random(value):
+        return match[0]
+    if places.PLACEHOLDER.fullmatch(value.rpartition(":")[2]):
+        return match[0]
+    return match["open"] + replace("userinfo", value)
+
+
+def _credentials(match: re.Match[str], replace: Replace) -> str:
+    value = match["value"]
+    if not places.is_telling(value.rstrip(".=")) or places.PLACEHOLDER.fullmatch(value):
+        return match[0]
+    return match["open"] + replace("basic" if match["scheme"].lower() == "basic" else "token", value)
