@@ -145,7 +145,8 @@ class Redactor:
         headers, body = self._headers(request.headers, _is_client_login(request)), self._body(request)
         if (url, body) == (request.url, request.body):
             return request if headers == request.headers else request.with_headers(headers)
-        return Request.of(method=request.method, url=url, headers=headers, body=body, truncated=request.truncated)
+        return Request.of(method=request.method, url=url, headers=headers, body=body, truncated=request.truncated,
+            left_out=request.left_out, partial=request.partial)  # fmt: skip
 
     def _response(self, response: Response | None) -> Response | None:
         if response is None:
@@ -153,7 +154,8 @@ class Redactor:
         headers, body = self._headers(response.headers, False), self._body(response)
         if body == response.body:
             return response if headers == response.headers else response.with_headers(headers)
-        return Response.of(status=response.status, headers=headers, body=body, truncated=response.truncated)
+        return Response.of(status=response.status, headers=headers, body=body, truncated=response.truncated,
+                           partial=response.partial)  # fmt: skip
 
     # --- what need not be looked at again
 

@@ -24,11 +24,13 @@ from __future__ import annotations
 import inspect
 import pkgutil
 import re
+import tomllib
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import import_module
+from importlib.resources import files
 from typing import Any, Literal, Union, get_args, get_origin
 
 from oauthtap.findings import BY_LEVEL, Problems, Severity, Who
@@ -163,7 +165,7 @@ def facts(exchange: Exchange) -> tuple[Fact, ...]:
     """What is true of an exchange, of all that a rule may need."""
     request, response = exchange.request, exchange.response
     true: list[Fact] = ["unanswered" if response is None else "accepted" if exchange.ok else "refused"]
-    if request.header("authorization") is None:
+    if request.header("authorization") is None and not request.unseen("authorization"):
         true.append("no-authorization")
     if request.header("origin") is not None:
         true.append("origin")
@@ -182,6 +184,13 @@ def load() -> dict[str, Rule]:
 def _import_all() -> None:
     for name in modules():
         import_module(name)
+
+
+@cache
+def of_absence() -> frozenset[str]:
+    """The rules that may speak because an exchange is not there: nothing to ask where a recording is an excerpt."""
+    text = files(__package__).joinpath("absence.toml").read_text(encoding="utf-8")
+    return frozenset(tomllib.loads(text)["rules"])
 
 
 def modules() -> Iterator[str]:
