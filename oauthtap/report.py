@@ -69,6 +69,8 @@ class Step(_Row):
     """What they changed: the upstream said one thing, the client saw another."""
     injected: str | None = None
     """The fault that oauthtap itself put here (`--inject`)."""
+    excerpt: bool = False
+    """Read from a log or from pasted lines, which leave things out: what is not there may have happened."""
 
 
 class NotChecked(_Row):
@@ -271,6 +273,7 @@ def row(stages: tuple[Stage, ...]) -> Step:
         patched_by=exchange.patched_by,
         patched=changes(exchange),
         injected=exchange.injected,
+        excerpt=exchange.excerpt,
     )
 
 

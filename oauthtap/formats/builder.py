@@ -23,6 +23,7 @@ TOKEN = "‹token 1›"
 CHALLENGE = "unseen-unseen-unseen-unseen-unseen-unseen-u"
 STATE = "unseen-unseen-unseen-unseen"
 
+_ENDPOINT = re.compile(r"/(?:mcp|sse)(?:/[\w-]+)?/?$")
 _MCP_LINE = re.compile(r"^\s*# mcp: (\S+)\s*$", re.MULTILINE)
 _METADATA = re.compile(r'resource_metadata="?(https?://[^/"\s,]+)')
 _RESOURCE = re.compile(r'"resource"\s*:\s*"(https?://[^/"\s]+)')
@@ -71,12 +72,13 @@ def recording(
     upstream = named[1] if named else upstream
     base = origin_of(upstream or "") or _origin_in(drafts, text)
     told = [f"read from {what}: what it leaves out is not judged", *notes]
-    exchanges = []
+    exchanges: list[Exchange] = []
     for number, draft in enumerate(drafts, 1):
         url, base = _placed(draft, base)
         exchanges.append(_exchange(draft, url, number))
         if draft.presumed:
             told.append(f"the status of exchange {number} is not shown; {draft.status} is what the answer implies")
+    upstream = upstream or _mcp_url(exchanges)
     if any(exchange.request.url.startswith(STAND_IN) for exchange in exchanges):
         told.append(
             "the host is not shown. Try: put a first line `# mcp: https://HOST/PATH` (the MCP URL the client was given)"
@@ -84,6 +86,26 @@ def recording(
     header: dict[str, Any] = {"upstream": upstream, "client": client}
     header |= {"notes": list(said)} if list(said) else {}
     return Recording(tuple(exchanges), header, until, tuple(dict.fromkeys(told)))
+
+
+def _mcp_url(exchanges: Sequence[Exchange]) -> str | None:
+    """The URL that was evidently spoken to as an MCP server."""
+
+    def speaks(exchange: Exchange) -> bool:
+        return exchange.request.json_object.get("jsonrpc") == "2.0"
+
+    def challenges(exchange: Exchange) -> bool:
+        answer = exchange.response
+        return answer is not None and "resource_metadata" in (answer.header("www-authenticate") or "")
+
+    def is_named(exchange: Exchange) -> bool:
+        return exchange.request.method in ("POST", "GET") and bool(_ENDPOINT.search(exchange.request.path))
+
+    for sign in (speaks, challenges, is_named):
+        found = next((e for e in exchanges if e.actor != "browser" and sign(e)), None)
+        if found:
+            return found.request.bare_url
+    return None
 
 
 def origin_of(url: str) -> str | None:

@@ -142,8 +142,8 @@ class _Story:
         elif match := _LOADING.search(text):
             self._loading(at, int(match[1]), match[2])
         elif _NO_PRM.search(text) and self.mcp_url:
-            for place in urls.prm_locations(self.mcp_url)[:1]:
-                self._add(Draft("GET", place.url, status=404, at=at, presumed=True))
+            for location in urls.prm_locations(self.mcp_url)[:1]:
+                self._add(Draft("GET", location.url, status=404, at=at, presumed=True))
         elif match := _MISMATCH.search(text):
             self._mismatch(at, match[1], match[2])
         elif (match := _AUTHORIZE.search(text)) and re.search(
@@ -174,8 +174,8 @@ class _Story:
 
     def _loading(self, at: float | None, status: int, url: str | None) -> None:
         places = urls.prm_locations(self.mcp_url or "")
-        if place := url or (places[0].url if places else None):
-            self._add(Draft("GET", place, status=status, at=at))
+        if where := url or (places[0].url if places else None):
+            self._add(Draft("GET", where, status=status, at=at))
 
     def _mismatch(self, at: float | None, named: str, used: str) -> None:
         self.mcp_url = self.mcp_url or used
