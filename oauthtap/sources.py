@@ -17,14 +17,9 @@ from oauthtap.recording import Recording, SourceError
 __all__ = ["Recording", "SourceError", "read"]
 
 _LARGEST = 1_000_000_000
-_TNETSTRING = re.compile(rb"\d{1,10}:")
+_TNETSTRING = re.compile(rb"\d{1,10}:\d{1,3}:[a-z_]")
+"""How a file of flows begins: a dictionary, and in it a name."""
 _REQUEST = re.compile(r"^\s*[A-Z]{3,7} [a-z][a-z0-9+.-]*:\S+", re.MULTILINE)
-_STAMPED = re.compile(rb"\d\d:\d\d")
-"""A time of day, which begins as a tnetstring does."""
-_MARKED = re.compile(
-    r"^\s*(?:# mcp: |@(?:client|browser|reporter|gateway|authorization-server|\+\d)|- \w)", re.MULTILINE
-)
-"""Lines that nothing but the notation has."""
 _FENCE = re.compile(r"^(`{3,}|~{3,})[^\n]*\n(.*?)^\1\s*$", re.MULTILINE | re.DOTALL)
 STDIN = "-"
 """Stands for standard input where a path is expected."""
@@ -45,7 +40,7 @@ def read(path: Path | str) -> Recording:
     if refused := unreadable.of_bytes(data):
         raise SourceError(f"{path}: {refused[0]}. Try: {refused[1]}")
     text = _text(data)
-    if _TNETSTRING.match(data) and not _STAMPED.match(data):
+    if _TNETSTRING.match(data):
         return _flows(path)
     if text.lstrip()[:1] == "{" and (found := _json(path, text)):
         return found
@@ -74,6 +69,9 @@ def _text_of(place: str, text: str) -> Recording:
             document = None
         if isinstance(document, dict) and isinstance(document.get("log"), dict):
             return _placed(place, document)
+        if document is None and '"log"' in text[:300]:
+            what, then = unreadable.of_text(text)
+            raise SourceError(f"{place}: {what}. Try: {then}")
     if _REQUEST.search(text):
         try:
             return _notation(place, text)
@@ -81,7 +79,7 @@ def _text_of(place: str, text: str) -> Recording:
             problem = no_notation
     if found := formats.read(text):
         return found
-    if problem is not None and _MARKED.search(text):
+    if problem is not None:
         raise problem
     what, then = unreadable.of_text(text)
     raise SourceError(f"{place}: {what}. Try: {then}")

@@ -12,6 +12,7 @@ import oauthtap
 ROOT = Path(oauthtap.__file__).parent
 
 EDGES = ("oauthtap.cli", "oauthtap.mitm", "oauthtap.render", "oauthtap.session", "oauthtap.har", "oauthtap.logs",
+         "oauthtap.formats",
          "oauthtap.batch", "oauthtap.sources", "oauthtap.walking.upstream", "oauthtap.walking.probe",
          "oauthtap.walking.callback", "oauthtap.drivers")  # fmt: skip
 """Everything else is the core: no I/O, and no import of any of these."""

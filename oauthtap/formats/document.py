@@ -24,7 +24,7 @@ _BARE_CHALLENGE = re.compile(
     r"^\s*[\"'`]?((?:Bearer|DPoP|Basic)(?:\s+[\w-]+=(?:\"[^\"]*\"|[^\s,]+)\s*,?)+)[\"'`]?\s*$", re.I | re.M
 )
 _JWT = re.compile(r"(?:^|[\s\"'`])(eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*)(?=$|[\s\"'`])")
-_ABOVE = re.compile(r"(?:GET|POST)?\s*[`(<]?(https?://[^\s`)>\"]+)[`)>]?:?\s*$")
+_ABOVE = re.compile(r"(?:GET|POST)?\s*[`(<]?(https?://[^\s`)>\"]+?)[`)>]?:?\s*$")
 
 
 def read(text: str) -> Recording | None:
@@ -33,7 +33,10 @@ def read(text: str) -> Recording | None:
     if isinstance(value, dict | list) and (whole := _har(value)):
         return whole
     draft = (_of(value, before) if isinstance(value, dict) else None) or _challenge(text) or _token(text)
-    return recording([draft], text, what=WHAT, upstream=_upstream(draft)) if draft else None
+    if draft is None:
+        return None
+    draft.actor = "reporter"  # nobody knows who asked for it
+    return recording([draft], text, what=WHAT, upstream=_upstream(draft))
 
 
 def _value(text: str) -> tuple[Any, str]:

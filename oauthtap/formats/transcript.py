@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urljoin
 
-from oauthtap.formats.builder import Draft, recording, seconds
+from oauthtap.formats.builder import Draft, recording, seconds, shown_body
 from oauthtap.recording import Recording
 
 WHAT = "pasted HTTP"
@@ -146,6 +146,7 @@ def _take(state: _State, line: str, at: float | None) -> None:
     bare = line.strip()
     if bare.startswith(("```", "~~~")):
         _end(state)
+        state.marked = False
         return
     if _COMMAND.match(bare) and (asked := _of_command(bare)):
         _begin(state, asked[0], at)
@@ -306,7 +307,7 @@ def _end(state: _State) -> None:
         if current.answer_headers and not current.answer_headers_shown and current.answer_body:
             current.answer_headers_shown = len(current.answer_headers) > 2
     state.current, state.at, state.sent, state.body = None, "out", [], []
-    state.shows_body_only = state.marked = False
+    state.shows_body_only = False
 
 
 def _empty(draft: Draft) -> str | None:
@@ -318,8 +319,9 @@ def _empty(draft: Draft) -> str | None:
 def _presume(draft: Draft) -> None:
     """The body of an answer whose status was not printed."""
     body = draft.answer_body or ""
+    shown, _ = shown_body(body)
     try:
-        value = json.loads(body)
+        value = json.loads(shown or "")
     except (ValueError, RecursionError):
         value = None
     draft.presumed = True

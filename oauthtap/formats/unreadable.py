@@ -9,6 +9,8 @@ import re
 from typing import Any
 
 from oauthtap.formats.logs.sentences import client_of
+from oauthtap.plain import plain
+from oauthtap.urls import without_query
 
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (b"\x89PNG", "a picture", "copy the text out of the window it shows, and `oauthtap paste` it"),
@@ -53,7 +55,7 @@ def of_text(text: str) -> tuple[str, str]:
     """What a text is, as far as anybody can tell, and what to do."""
     bare = text.strip()
     if re.fullmatch(r"https?://\S+", bare):
-        return "a URL and nothing else", f"oauthtap probe {bare}"
+        return "a URL and nothing else", f"oauthtap probe {plain(without_query(bare))}"
     if bare[:1] in ("{", "["):
         return _of_json(bare)
     if re.match(r"(?i)<!doctype html|<html", bare):
@@ -65,7 +67,8 @@ def of_text(text: str) -> tuple[str, str]:
         return f"a log of {client}, with no request of a sign-in in it", MORE.get(client, OTHER)
     lines = [line for line in bare.splitlines() if line.strip()]
     if len(lines) <= 3 and len(bare) < 600:
-        words = re.sub(r"\s+", " ", bare).replace('"', "'")[:160]
+        words = re.sub(r"\s+", " ", bare).replace('"', "'")
+        words = plain(re.sub(r"[\w~+/=-]{24,}(?:\.[\w~+/=-]+)*", "…", words), limit=160)
         return "a message by itself, without the exchange behind it", f'oauthtap explain "{words}"'
     if re.search(r"^(?:import |from \w+ import|const |function |class |def |package )", bare, re.M):
         return "source code", OTHER
@@ -91,7 +94,8 @@ def _of_json(text: str) -> tuple[str, str]:
         )
     except RecursionError:
         return "JSON nested too deep", OTHER
-    if url := _configured(value):
+    if found := _configured(value):
+        url = plain(without_query(found), limit=200)
         if not url.startswith(("http://", "https://")):
             return (
                 f"a client's configuration, whose URL {url!r} has no scheme: a client sends nothing to it",
@@ -115,7 +119,7 @@ def _of_json(text: str) -> tuple[str, str]:
         if isinstance(value, list)
         else str(value)[:40]
     )
-    return f"JSON, but neither a HAR nor a session nor a document of OAuth ({names})", OTHER
+    return f"JSON, but neither a HAR nor a session nor a document of OAuth ({plain(names, limit=120)})", OTHER
 
 
 def _configured(value: Any) -> str | None:

@@ -88,6 +88,7 @@ class ClaudeCode:
         """Tokens came: for the code that is being redeemed, or else for a refresh token."""
         self.story.step(event, "token-request" if self.redeems else "token-refresh")
         self.story.has_token, self.redeems = True, False
+        self.began = event.at  # what fails after this was sent with the new token
 
     def _error(self, event: Event, words: str) -> None:
         if words == self.last_error:

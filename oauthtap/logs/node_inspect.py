@@ -57,7 +57,7 @@ def _value(tokens: list[tuple[str, str]], place: int) -> tuple[Any, int]:
             value, place = value + _unquoted(tokens[place + 1][1]), place + 2
         return value, place
     if kind == "number":
-        return json.loads(text), place + 1
+        return (float(text) if "." in text else int(text)), place + 1
     if kind == "word":
         if text not in _WORDS and place + 1 < len(tokens) and tokens[place + 1] == ("mark", "{"):
             return _members(tokens, place + 2)  # `Headers { … }`: the name of its class stands before it

@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from oauthtap import urls
 from oauthtap.formats import access_log
-from oauthtap.formats.builder import Draft, recording, seconds
+from oauthtap.formats.builder import Draft, origin_of, recording, seconds
 from oauthtap.logs.outcome import Outcome, outcome
 from oauthtap.recording import Recording
 
@@ -53,7 +53,7 @@ _LOADING = re.compile(
 )
 _NO_PRM = re.compile(r"does not implement OAuth 2\.0 Protected Resource Metadata")
 _MISMATCH = re.compile(
-    r"[Pp]rotected resource (?:metadata resource )?\"?(https?://[^\s\"]+?)\"? does not match expected \"?(https?://[^\s\"]+?)\"?(?:[\s.(]|$)"
+    r"[Pp]rotected resource (?:metadata resource )?\"?(https?://[^\s\"]+?)\"? does not match expected \"?(https?://[^\s\"]+?)\"?(?=[\s(]|\.?$|\.\s)"
 )
 _NETWORK = re.compile(
     r"ECONNREFUSED|ENOTFOUND|ETIMEDOUT|ECONNRESET|CERT_|self.signed certificate|certificate has expired|getaddrinfo|All connection attempts failed|error sending request for url|fetch failed|Connection refused|Name or service not known",
@@ -198,7 +198,9 @@ class _Story:
             ):
                 last.answer_body = told.body
                 return
-            self._add(Draft("POST", f"/{steps[told.step]}-endpoint-not-shown", status=told.status, answer_body=told.body, at=at,
+            opened = next((d for d in reversed(self.drafts) if d.actor == "browser"), None)
+            home = (origin_of(opened.target) if opened else None) or ""
+            self._add(Draft("POST", f"{home}/{steps[told.step]}-endpoint-not-shown", status=told.status, answer_body=told.body, at=at,
                             role=told.step, presumed=told.presumed, cut=told.presumed))  # fmt: skip
         elif told.step is None and self.drafts and self.drafts[-1].actor == "browser" and told.presumed:
             self._called_back(at, told)
