@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parent.parent / "tests" / "recordings" / "pasted"
 def main() -> int:
     """Print the misses, then the four figures."""
     labels: dict[str, dict[str, Any]] = json.loads((FOLDER / "labels.json").read_text(encoding="utf-8"))
-    right: dict[str, list[bool]] = {"read": [], "stage": [], "client": []}
+    right: dict[str, list[bool]] = {"read": [], "reached": [], "stage": [], "client": []}
     invented = 0
     loud: list[str] = []
     for name, label in labels.items():
@@ -35,9 +35,9 @@ def main() -> int:
         invented += bool(more)
         judged = [("read", ok, wanted, statuses if recording else refusal)]
         if label["stage"]:
-            judged.append(
-                ("stage", bool(report) and report.reached == label["stage"], label["stage"], report and report.reached)
-            )
+            reached, stopped = (report.reached, stop(report)) if report else (None, None)
+            right["reached"].append(reached == label["stage"])
+            judged.append(("stage", stopped == label["stage"], label["stage"], stopped))
         if report:
             client = profile_of(report)
             judged.append(("client", client == label["client"], label["client"], client))
@@ -76,6 +76,15 @@ def told(recording: Recording) -> Report:
     for exchange in recording.exchanges:
         tap.feed(exchange)
     return tap.report(now=recording.until)
+
+
+def stop(report: Report) -> str:
+    """The stage at which it is told to have stopped: where it stands still or the cause is, else what it reached."""
+    if report.standstill:
+        return report.standstill.stage
+    cause = report.cause
+    blamed = next((step.stage for step in report.exchanges if cause and step.id == cause.exchange), None)
+    return blamed or report.reached
 
 
 def profile_of(report: Report) -> str | None:
