@@ -12,14 +12,16 @@ import textwrap
 from dataclasses import replace
 
 import oauthtap.logs as client_logs
+from oauthtap.clients import profiles
 from oauthtap.formats import access_log, document, json_log, transcript
 from oauthtap.formats.builder import STAND_IN, origin_of
 from oauthtap.formats.logs import sentences, vs_code
 from oauthtap.logs.story import object_in
 from oauthtap.recording import Recording
-from oauthtap.wire import Request
+from oauthtap.wire import Request, first
 
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})([^\n`]*)\n(.*?)^[ \t]*\1[ \t]*$", re.MULTILINE | re.DOTALL)
+_VERBOSE = re.compile(r"> (?:GET|POST|PUT|HEAD|DELETE|OPTIONS) \S+ HTTP/")
 _LARGEST = 20_000_000
 """Characters. Logs larger than that are cut: what lies at their end is read."""
 
@@ -39,13 +41,21 @@ FORMS = (
 
 def read(text: str) -> Recording | None:
     """The exchanges in a text of any of these forms; None when there are none. Never raises for what is in it."""
-    text = text[-_LARGEST:]
+    text = _unquoted(text[-_LARGEST:])
     if whole := _client_log(text):
         return whole
     fenced = [textwrap.dedent(match[3]) for match in _FENCE.finditer(text)]
     if fenced and (joined := _joined(fenced, text)):
         return joined
     return _plain(text)
+
+
+def _unquoted(text: str) -> str:
+    """A text whose every line is quoted, as in a mail or an issue, without the marks."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not lines or not all(line.startswith(">") for line in lines) or any(_VERBOSE.match(line) for line in lines):
+        return text
+    return re.sub(r"^> ?", "", text, flags=re.MULTILINE)
 
 
 def _client_log(text: str) -> Recording | None:
@@ -71,13 +81,25 @@ def _plain(text: str) -> Recording | None:
     if not found:
         return document.read(text)
     best = max(found, key=lambda one: len(one.exchanges))
-    client = best.client or sentences.client_of(text)
+    client = best.client or sentences.client_of(text) or _by_callback(best)
     return best if best.client == client else replace(best, header={**best.header, "client": client})
+
+
+def _by_callback(recording: Recording) -> str | None:
+    """The one client that lets itself be called back there; None where several do, or none."""
+    shown = (first(exchange.request.query, "redirect_uri") or "" for exchange in recording.exchanges)
+    uris = tuple(filter(None, shown))
+    owners = {one.slug for one in profiles() if any(uri.startswith(one.recognize.redirect_uri) for uri in uris)}
+    return owners.pop() if len(owners) == 1 else None
 
 
 def _joined(blocks: list[str], text: str) -> Recording | None:
     """The blocks of a bug report, each read by itself, in their order."""
     found = [one for block in blocks if (one := _client_log(block) or _plain(block))]
+    # A command in one block, and what it printed in the next.
+    together = transcript.read("\n\n".join(blocks))
+    if together and len(together.exchanges) > sum(len(one.exchanges) for one in found):
+        return together
     if not found:
         return None
     if len(found) == 1:

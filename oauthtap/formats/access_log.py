@@ -41,6 +41,7 @@ FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
     )),
     ("django", re.compile(rf'^.*?\[(?P<django>\d\d/\w{{3}}/\d{{4}} [\d:]+)\] "{_METHOD} {_TARGET} HTTP/[\d.]+" {_STATUS}')),
     ("httpx", re.compile(rf'HTTP Request: {_METHOD} {_TARGET} "HTTP/[\d.]+ {_STATUS}')),
+    ("cloud run", re.compile(rf"\[httpRequest\.requestMethod: {_METHOD}\] \[httpRequest\.status: {_STATUS}\].*?(?:\[httpRequest\.userAgent: (?P<agent>[^\]]*)\] )?(?P<target>https?://\S+)")),
     ("urllib3", re.compile(rf'(?P<host>https?://[\w.:-]+) "{_METHOD} {_TARGET} HTTP/[\d.]+" {_STATUS}')),
     ("quoted", re.compile(rf'"{_METHOD} {_TARGET}(?: HTTP/[\d.]+)?"\s*(?:[-:]|→|->|=>|from \S+ -|status=)?\s*{_STATUS}\b')),
     ("gin", re.compile(rf'\|\s*{_STATUS}\s*\|\s*(?P<spent>[\d.]+\S+)\s*\|\s*\S+\s*\|\s*{_METHOD}\s+"?{_TARGET}"?')),
@@ -52,6 +53,7 @@ FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
         rf"\b{_METHOD}\s+[`\"']?{_TARGET}[`\"']?(?:\s+HTTP/[\d.]+)?[`\"']?[^→>\n|]{{0,80}}?(?:→|->|—>|=>|⇒|➜|\.{{2,}}|\||returns?(?:ed)?|responded(?: with)?|answer(?:s|ed)(?: with)?|gives|gets?|status[:=]?)"
         rf"\s*[`*\"(]*(?:HTTP(?:/[\d.]+)?[ :]*|status[:= ]*)?{_STATUS}\b(?P<rest>.*)$"
     )),
+    ("no method", re.compile(rf"\b(?:route|path|endpoint|url|request)(?: for)?:? (?P<target>/[^\s\"'`]*) ?[-:→>]+ ?{_STATUS} [A-Z]")),
     ("dev", re.compile(rf"\b{_METHOD}\s+[`]?{_TARGET}[`]?(?:\s+HTTP/[\d.]+)?[`]?\s*[:=,(-]*\s*[`*]*{_STATUS}\b(?P<rest>.*)$")),
 )  # fmt: skip
 """Name and pattern of each form, the most particular first."""
@@ -60,7 +62,7 @@ _STAMP = re.compile(
     r"(?<![\d.])(\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?|\d\d:\d\d:\d\d(?:[.,]\d+)?(?=\s|\]|$))"
 )
 _TOOK = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s?(ms|µs|s)\b")
-_AGENT = re.compile(r'(?:user[-_ ]?agent|\bua)["\']?[=:]\s*["\']?([^"\']+?)["\']?(?:[,})\]]|$)', re.I)
+_AGENT = re.compile(r'(?:user[-_ ]?agent|\bua)["\']?[=:]\s*["\']?([^"\'\]]+?)["\']?(?:[,})\]]|$)', re.I)
 _KNOWN_AGENTS = re.compile(
     r"[(\[ ]((?:Claude-User|claude-code|openai-mcp|python-httpx|node|undici|Cursor|Go-http-client|codex-mcp-client)(?:/[\w.-]+)?)[)\], ]"
 )
@@ -104,7 +106,7 @@ def _draft(name: str, match: re.Match[str], line: str) -> Draft:
     host = said.get("host")
     if host and not target.startswith("http"):
         target = f"{host if host.startswith('http') else f'https://{host}'}{target}"
-    draft = Draft(said["method"], target, status=int(said["status"]))
+    draft = Draft(said.get("method") or _usual(target), target, status=int(said["status"]))
     agent = said.get("agent") or next((m[1] for p in (_AGENT, _KNOWN_AGENTS) if (m := p.search(line))), None)
     if agent and agent.strip() not in ("-", ""):
         draft.headers.append(("User-Agent", agent.strip()))
@@ -114,6 +116,11 @@ def _draft(name: str, match: re.Match[str], line: str) -> Draft:
     if draft.status and 300 <= draft.status < 400 and (there := _LOCATION.search(rest)):
         draft.answer_headers.append(("Location", there[1].rstrip("`),;")))
     return draft
+
+
+def _usual(path: str) -> str:
+    """The method that a request to such a path has, where a line does not say it."""
+    return "POST" if re.search(r"/(?:token|register|revoke|introspect|mcp)/?$", path) else "GET"
 
 
 def _at(said: dict[str, str | None], line: str) -> float | None:

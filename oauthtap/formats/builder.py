@@ -30,9 +30,12 @@ _RESOURCE = re.compile(r'"resource"\s*:\s*"(https?://[^/"\s]+)')
 _ELIDED = re.compile(
     r"^(?:\*+|x{3,}|…+|\.{3,}|<[^>]*>|\[[^\]]*\]|\$\{?\w+\}?|.*(?:\.\.\.|…|\*{3}|REDACTED|redacted).*)$", re.I
 )
-_ELIDED_PARAMETER = re.compile(
-    r"(?<=[?&])(code_challenge|state)=(?:%5BREDACTED%5D|\[REDACTED\]|\*+|…|\.{3}|%E2%80%A6|<[^&]*>|[^&]*(?:\.\.\.|…))(?=&|$)"
+_PARAMETER = re.compile(r"(?<=[?&])([\w.-]+)=([^&#]*)(&|(?=#|$))")
+_BLANKED = re.compile(
+    r"^(?:\*{2,}|[Xx]{3,}|…+|\.{3,}|<.*>|%3C.*%3E|\[.*\]|%5B.*%5D|.*(?:\.{3}|…|%E2%80%A6|redacted).*)$", re.I
 )
+_SHORT = 8
+"""A `code_challenge` with fewer characters than that was blanked by whoever pasted it: nothing hashes to so few."""
 _ELIDED_MEMBERS = re.compile(r",?\s*(?:\.\.\.|…)\s*(?=[}\]])|(?<=[{\[])\s*(?:\.\.\.|…)\s*,?")
 _BROWSER = re.compile(r"^Mozilla/5\.0 .*(?:Gecko|WebKit).*(?:Chrome|Firefox|Safari|Edg)/")
 _PAGES = re.compile(r"/(?:authorize|auth|login|signin|sign-in|consent|oauth2?/authorize)(?:$|[/?])", re.I)
@@ -137,7 +140,7 @@ def _placed(draft: Draft, base: str | None) -> tuple[str, str | None]:
 
 
 def _exchange(draft: Draft, url: str, number: int) -> Exchange:
-    url = _ELIDED_PARAMETER.sub(lambda m: f"{m[1]}={CHALLENGE if m[1] == 'code_challenge' else STATE}", url)
+    url = _PARAMETER.sub(_stood_in, url)
     body, cut = shown_body(draft.answer_body)
     headers = _shown(draft.headers)
     answered = draft.status is not None and 100 <= draft.status <= 599
@@ -167,6 +170,16 @@ def _exchange(draft: Draft, url: str, number: int) -> Exchange:
         excerpt=True,
         role=draft.role,
     )
+
+
+def _stood_in(match: re.Match[str]) -> str:
+    """A parameter whose value was blanked: one of the right shape, or none where there is no right shape to guess."""
+    name, value = match[1], match[2]
+    if not (_BLANKED.match(value) or (name == "code_challenge" and len(value) < _SHORT)):
+        return match[0]
+    if name in ("resource", "redirect_uri", "scope"):
+        return ""
+    return f"{name}={ {'code_challenge': CHALLENGE, 'state': STATE}.get(name, 'unseen') }{match[3]}"
 
 
 def _actor(draft: Draft) -> Actor:

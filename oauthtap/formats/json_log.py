@@ -9,6 +9,7 @@ drains and exports, Google Cloud load balancers (`httpRequest`), AWS API Gateway
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -97,6 +98,8 @@ def _draft(row: dict[str, Any]) -> Draft | None:
     if url.startswith("/") and isinstance(host, str) and host:
         local = host.split(":")[0] in ("localhost", "127.0.0.1")
         url = f"http{'' if local else 's'}://{host}{url}"
+    if re.match(r"[\w-]+(?:\.[\w-]+)+(?::\d+)?/", url):
+        url = f"https://{url}"
     if not url.startswith(("/", "http://", "https://")):
         return None
     draft = Draft(method.upper(), url, status=status if status and 100 <= status <= 599 else None)

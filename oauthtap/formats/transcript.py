@@ -34,9 +34,14 @@ _NUMBER = re.compile(r"^\s*\d{1,4}(?:[:|]\s?|\t|\s\|\s?)(?=\S)")
 _PROMPT = re.compile(r"^(?:\S{0,60}[$#%❯➜»]|>|PS [^>]*>|\w+@[\w.-]+:?\S*[$#%])\s+(?=(?:curl|http|https|xh|xhs|wget)\b)")
 _COMMAND = re.compile(r"^(?:sudo\s+)?(?:curl(?:\.exe)?|https?|xhs?|wget)\s+(?=\S)")
 _FETCH = re.compile(r"^(?:await\s+)?fetch\(\s*([\"'`])(https?://[^\"'`]+)\1\s*(,)?")
-_REQUEST = re.compile(rf"^({_METHOD})\s+((?:https?://|/)\S*|\*)(?:\s+HTTP/[\d.]+)?\s*$")
+_REQUEST = re.compile(
+    rf"^({_METHOD})\s+((?:https?://|/)\S*|\*|[\w-]+(?:\.[\w-]+)+(?::\d+)?/\S*)(?:\s+HTTP/[\d.]+)?\s*(?:\([^)]*\))?:?\s*$"
+)
 _STATUS = re.compile(
     r"^(?:HTTP/[\d.]+\s+(\d{3})\b.*|(?:→|->|=>|<=|Status(?: code)?:|Response:|HTTP)\s*(?:HTTP/[\d.]+\s*)?(\d{3})\b[\w\s'-]*|(\d{3})(?:\s+[A-Z][A-Za-z' -]{1,40})?)$"
+)
+_ARROW = re.compile(
+    r"^(?:↓|→|->|=>|⇒|↳|└─*|<-|←)\s*(?:HTTP(?:/[\d.]+)?\s+)?(\d{3})\b(?:\s+[A-Z][a-z]+(?: [A-Z]?[a-z]+)?)?(.*)$"
 )
 _ONE_LINE = re.compile(r"^(\d{3})\s+(\{.*|\[.*)$")
 _HEADER = re.compile(r"^([A-Za-z][A-Za-z0-9-]*|:[a-z]+):(?:\s+(.*)|(?=$))$")
@@ -165,6 +170,9 @@ def _take(state: _State, line: str, at: float | None) -> None:
         if state.current is not None and state.current.status is None:
             state.current.error = failed[1]
         return
+    if (match := _ARROW.match(bare)) and state.current is not None and state.current.status is None:
+        _arrow(state, match, at)
+        return
     if match := re.match(r"^([<>])(?: |$)(.*)", bare):
         _take_marked(state, match[1], match[2].strip(), at)
         return
@@ -178,7 +186,8 @@ def _take(state: _State, line: str, at: float | None) -> None:
         _blank(state)
         return
     if match := _REQUEST.match(bare.strip('`"')):
-        _begin(state, Draft(match[1], match[2]), at)
+        target = match[2] if match[2][0] in "/*" or "://" in match[2] else f"https://{match[2]}"
+        _begin(state, Draft(match[1], target), at)
         state.at = "request"
         return
     if (match := _STATUS.match(bare)) and _may_answer(state, bare):
@@ -190,6 +199,18 @@ def _take(state: _State, line: str, at: float | None) -> None:
         state.at = "body"
         return
     _take_rest(state, line, bare)
+
+
+def _arrow(state: _State, match: re.Match[str], at: float | None) -> None:
+    """An answer on one line, below its request or behind it: status, perhaps a header, perhaps a body."""
+    _answer(state, int(match[1]), at)
+    rest = match[2].strip(" +,:")
+    if header := _HEADER.match(rest):
+        assert state.current is not None
+        state.current.answer_headers.append((header[1], header[2] or ""))
+    elif rest[:1] in ("{", "["):
+        state.body.append(rest)
+        state.at = "body"
 
 
 def _take_rest(state: _State, line: str, bare: str) -> None:
@@ -325,7 +346,12 @@ def _presume(draft: Draft) -> None:
     except (ValueError, RecursionError):
         value = None
     draft.presumed = True
-    if isinstance(value, dict) and ("error" in value and "result" not in value and "jsonrpc" not in value):
+    said = str(value.get("detail") or value.get("message") or "") if isinstance(value, dict) else ""
+    if re.search(r"^not found$", said, re.I):
+        draft.status = 404
+    elif re.search(r"^(?:unauthori[sz]ed|not authenticated)\b", said, re.I):
+        draft.status = 401
+    elif isinstance(value, dict) and ("error" in value and "result" not in value and "jsonrpc" not in value):
         draft.status = 401 if "unauthorized" in str(value["error"]).lower() else 400
     elif isinstance(value, dict | list) or body[:1] == "<" or body.startswith(("event:", "data:")):
         draft.status = 201 if isinstance(value, dict) and draft.method == "POST" and "redirect_uris" in value else 200

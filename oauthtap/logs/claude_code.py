@@ -28,6 +28,8 @@ class ClaudeCode:
         """Logged whether or not anybody is sent there: what counts is the redirect that follows."""
         self.redeems = False
         """A code is being redeemed: tokens that are saved, or an error, are its outcome."""
+        self.registers = False
+        """It has no client id, and asks for one."""
         self.last_error: str | None = None
 
     def read(self, events: Iterable[Event]) -> Recording:
@@ -54,6 +56,10 @@ class ClaudeCode:
             self._saved(event)
         elif event.text.startswith(("No token data found", "Cleared stored tokens", "No access token in storage")):
             story.has_token = False
+        elif event.text == "No client info found":
+            self.registers = True
+        elif event.text.startswith(("Found client info", "Using pre-configured client", "Saving client info")):
+            self.registers = False
         elif event.text == "Returning tokens":
             story.has_token = True
         elif event.text.startswith("Successfully connected"):
@@ -99,7 +105,8 @@ class ClaudeCode:
             code = re.search(r"\b(access_denied|invalid_scope|server_error|invalid_request|login_required)\b", words)
             self.story.called_back(event, error=code[1] if code else words[:60], error_description=words[:200])
         elif found := outcome(words):
-            self.story.refused(event, found, "token-request" if self.redeems else None)
+            step = "token-request" if self.redeems else "client-registration" if self.registers else None
+            self.story.refused(event, found, step)
         elif self.redeems and not re.search(r"state mismatch|timeout|timed out|cancel", words, re.I):
             self.story.refused(event, refused("token-request", words))
         self.redeems = False

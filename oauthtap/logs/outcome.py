@@ -26,7 +26,14 @@ CODES = frozenset(
     (*_CLASSES.values(), "invalid_redirect_uri", "invalid_software_statement", "unapproved_software_statement",
      "login_required", "consent_required", "interaction_required", "invalid_request_uri", "unmet_authentication_requirements")
 )  # fmt: skip
-_STATUSES = {"server_error": 500, "temporarily_unavailable": 503, "invalid_client": 401, "too_many_requests": 429}
+_STATUSES = {
+    "invalid_token": 401,
+    "insufficient_scope": 403,
+    "server_error": 500,
+    "temporarily_unavailable": 503,
+    "invalid_client": 401,
+    "too_many_requests": 429,
+}
 _WHOLE = re.compile(r"(?:HTTP (?P<status>\d{3}): )?Invalid OAuth error response: .*?Raw body: (?P<body>.*)", re.S)
 _FAILED = re.compile(
     r"(?P<what>(?:Dynamic )?[Cc]lient [Rr]egistration|[Rr]egistration|DCR|[Tt]oken exchange|[Tt]oken refresh|[Tt]oken request|[Rr]efresh(?:ing)?(?: token)?)"
@@ -38,8 +45,9 @@ _AT_URL = re.compile(
 )
 _POSTING = re.compile(
     r"(?:Error POSTing to endpoint|Failed to open SSE stream|SSE error: Non-200 status code|Non-200 status code|Server returned|status code|Received error status|Unexpected status code|HTTP error)"
-    r":?\s*\(?(?:HTTP )?(?P<status>[1-5]\d\d)\)?(?P<rest>.*)", re.S
+    r":?\s*\(?(?:HTTP |code: )?(?P<status>[1-5]\d\d)\)?(?P<rest>.*)", re.S
 )  # fmt: skip
+_BODY = re.compile(r"Error POSTing to endpoint: (\{.*)", re.S)
 _NAMED = re.compile(r"\b(?P<kind>[A-Z]\w*Error)\d?: (?P<words>[^\n]*)")
 _CODE_MEMBER = re.compile(r"\bcode: '(?P<code>[a-z_]+)'")
 _OAUTH = re.compile(
@@ -50,7 +58,7 @@ _OAUTH = re.compile(
 _STEPS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("client-registration", re.compile(r"registerClient|[Cc]lient [Rr]egistration|dynamic.registration|/register\b|register_client")),
     ("token-refresh", re.compile(r"refreshAuthorization|[Tt]oken refresh|refresh_token|refresh token", re.I)),
-    ("token-request", re.compile(r"executeTokenRequest|exchangeAuthorization|fetchToken|[Tt]oken exchange|exchange_code|finishAuth|code exchange|auth completion", re.I)),
+    ("token-request", re.compile(r"executeTokenRequest|exchangeAuthorization|fetchToken|[Tt]oken exchange|exchange_code|finishAuth|code exchange|auth completion|OAuth callback|callback failed", re.I)),
 )  # fmt: skip
 
 
@@ -85,6 +93,9 @@ def outcome(text: str) -> Outcome | None:
         return _oauth(step, code["code"], match["words"])
     if match := _POSTING.search(message):
         return Outcome(step or "mcp", int(match["status"]), _body(match["rest"]))
+    if (match := _BODY.search(message)) and (match2 := _OAUTH.search(match[1])):
+        found = _oauth("mcp", match2["code"], "")
+        return Outcome("mcp", found.status, _cut(match[1]), presumed=True)
     if match := _OAUTH.search(message):
         return _oauth(step, match["code"], match["words"] or "")
     return None

@@ -180,7 +180,11 @@ class Story:
         """The browser was sent to the authorization endpoint."""
         shown = url
         for name, stand_in in _BLANKED.items():
-            shown = re.sub(rf"\b{name}=(?:%5BREDACTED%5D|\[REDACTED\]|\*+)", f"{name}={stand_in}", shown)
+            shown = re.sub(
+                rf"\b{name}=(?:%5BREDACTED%5D|\[REDACTED\]|\*+|X{{2,}}|x{{3,}}|…|\.{{3,}})(?=&|$)",
+                f"{name}={stand_in}",
+                shown,
+            )
         if shown != url:
             self.notes.append("the log blanks code_challenge and state; stand-ins of the right shape are put there")
         if not (self.exchanges and self.exchanges[-1].request.url == shown):

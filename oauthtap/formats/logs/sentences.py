@@ -16,11 +16,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from oauthtap import urls
 from oauthtap.formats import access_log
-from oauthtap.formats.builder import Draft, origin_of, recording, seconds
+from oauthtap.formats.builder import TOKEN, Draft, origin_of, recording, seconds
 from oauthtap.logs.outcome import Outcome, outcome
 from oauthtap.recording import Recording
 
@@ -30,8 +31,8 @@ FORM = "logs and outputs of Codex, Gemini CLI, Cursor, opencode, Claude Desktop,
 CLIENTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (name, re.compile(pattern))
     for name, pattern in (
-        ("codex", r"codex(?:_core|_rmcp_client|_mcp|-mcp-client| mcp login|_cli)|\bcodex_"),
-        ("gemini-cli", r"MCPOAuthProvider|gemini(?:-cli)?[/\\.]|Gemini CLI|MCP server '[^']+' (?:rejected|requires)"),
+        ("codex", r"AuthRequired\(|worker quit with fatal|codex(?:_core|_rmcp_client|_mcp|-mcp-client| mcp login|_cli)|\bcodex_"),
+        ("gemini-cli", r"Failed to authenticate with MCP server '|MCPOAuthProvider|gemini(?:-cli)?[/\\.]|Gemini CLI|MCP server '[^']+' (?:rejected|requires)"),
         ("cursor", r"anysphere|\[MCPClient\]|user-[\w-]+: |cursor://|HandleAction|MCPService|\bCursor (?:MCP|IDE)"),
         ("vs-code", r"vscode-|Visual Studio Code"),
         ("fastmcp", r"\bfastmcp[./]client|fastmcp\.client|FastMCP Client"),
@@ -59,6 +60,12 @@ _NETWORK = re.compile(
     r"ECONNREFUSED|ENOTFOUND|ETIMEDOUT|ECONNRESET|CERT_|self.signed certificate|certificate has expired|getaddrinfo|All connection attempts failed|error sending request for url|fetch failed|Connection refused|Name or service not known",
     re.I,
 )
+_PROBE = re.compile(r"resource metadata probe returned unexpected status: (\d{3})")
+_PROBED = re.compile(r"resource metadata discovery url: (https?://\S+)")
+_OPENED = re.compile(
+    r"redirect(?:ing|ed)? to authorization|Saving PKCE|authorization code|Opening (?:your )?browser|code verifier", re.I
+)
+_OF_TOKEN = re.compile(r"(?:provided|presented|supplied) (?:bearer |access )?token", re.I)
 _SUCCESS = re.compile(
     r"^(?:.*\s)?(?:Successfully (?:logged in|authenticated|connected)|Authentication successful|Connected to (?:MCP )?server|OAuth (?:flow )?(?:completed|successful)|Authorization successful|✓ Connected)\b",
     re.I,
@@ -85,11 +92,13 @@ def client_of(text: str) -> str | None:
 def read(text: str) -> Recording | None:
     """The exchanges the sentences tell of; None when there are none."""
     story = _Story(_mcp_url(text))
+    if (probe := _PROBE.search(text)) and (probed := _PROBED.search(text)):
+        story.drafts.append(Draft("GET", probed[1], status=int(probe[1])))
     for at, line in _messages(text):
         story.take(at, line)
-    if not story.drafts:
-        return None
     client = client_of(text)
+    if not story.drafts or not (client or _URL.search(text) or len(text.strip().splitlines()) > 3):
+        return None  # a message by itself, which is for `oauthtap explain`
     return recording(
         story.drafts,
         text,
@@ -131,16 +140,20 @@ class _Story:
         self.drafts: list[Draft] = []
         self.notes: list[str] = []
         self.mcp_url = mcp_url
-        self.had_token = False
+        self.opened = False
+        """The browser was sent to sign in: what is refused afterwards is the token request."""
 
     def take(self, at: float | None, text: str) -> None:
         line = text.split("\n", 1)[0]
+        self.opened = self.opened or bool(_OPENED.search(line))
         if found := access_log.drafts_in(line):
             for draft in found:
                 draft.at = draft.at or at
                 self._add(draft)
         elif match := _LOADING.search(text):
             self._loading(at, int(match[1]), match[2])
+        elif _PROBE.search(text):
+            pass  # told with the URL that another line names
         elif _NO_PRM.search(text) and self.mcp_url:
             for location in urls.prm_locations(self.mcp_url)[:1]:
                 self._add(Draft("GET", location.url, status=404, at=at, presumed=True))
@@ -187,6 +200,8 @@ class _Story:
         document.answer_body, document.cut = json.dumps({"resource": named}), True
 
     def _refused(self, at: float | None, told: Outcome) -> None:
+        if told.step is None and told.body is not None and not told.presumed:
+            told = replace(told, step="token-request" if self.opened else "client-registration")
         steps = {"client-registration": "registration", "token-request": "token", "token-refresh": "token"}
         if told.step in steps:
             last = next((d for d in reversed(self.drafts) if d.method == "POST" and d.role in (None, told.step)), None)
@@ -205,17 +220,13 @@ class _Story:
         elif told.step is None and self.drafts and self.drafts[-1].actor == "browser" and told.presumed:
             self._called_back(at, told)
         elif place := told.url or self.mcp_url:
-            self._add(
-                Draft(
-                    "POST",
-                    place,
-                    status=told.status,
-                    answer_body=told.body,
-                    at=at,
-                    presumed=told.presumed,
-                    cut=told.presumed,
-                )
-            )
+            draft = Draft("POST", place, status=told.status, answer_body=told.body, at=at)
+            draft.presumed = draft.cut = told.presumed
+            if _OF_TOKEN.search(told.body or ""):
+                draft.headers = [("Authorization", f"Bearer {TOKEN}")]
+            if urls.OAUTH in place or urls.PRM in place or urls.OIDC in place:
+                draft.method = "GET"
+            self._add(draft)
 
     def _called_back(self, at: float | None, told: Outcome) -> None:
         """An OAuth error after the browser was opened is what it came back with."""

@@ -26,7 +26,7 @@ _LINE = re.compile(
     re.MULTILINE,
 )
 _OURS = re.compile(
-    r"Connection state: |Starting server |\[editor -> server\]|Discovered (?:resource|authorization server) metadata|Fetch(?:ing|ed) https?://|status (?:sending message|connecting) to|auth server metadata"
+    r"Connection state: |Starting server |\[editor -> server\]|Discovered (?:resource|authorization server) metadata|Fetch(?:ing|ed) https?://|status (?:sending message|connecting) to|auth server metadata|Could not fetch resource metadata|Waiting for server to respond to `initialize`"
 )
 _FETCHING = re.compile(r"^Fetching (https?://\S+) with options: (\{.*)", re.S)
 _FETCHED = re.compile(r"^Fetched (https?://\S+): (\{.*)", re.S)
@@ -40,6 +40,7 @@ _NOT_FOUND = re.compile(
 _MISMATCH = re.compile(
     r'Protected Resource Metadata resource "?([^"\s]+)"? does not match MCP server resolved resource "?([^"\s]+?)"?(?:\.|\s|$)'
 )
+_POPULATING = re.compile(r"Error populating auth server metadata for (https?://\S+?):? ")
 _SENT = re.compile(r"^\[editor -> server\] (\{.*)", re.S)
 _CAME = re.compile(r"^\[server -> editor\] (\{.*)", re.S)
 
@@ -52,6 +53,8 @@ def recognizes(text: str) -> bool:
 def read(text: str) -> Recording | None:
     """The exchanges it tells of; None when there are none."""
     story = _Story()
+    named = _POPULATING.search(text)
+    story.home = named[1] if named else None
     heads = list(_LINE.finditer(text))
     for match, end in zip(heads, [head.start() for head in heads[1:]] + [len(text)], strict=True):
         story.take(seconds(match["at"]), f"{match['text']}{text[match.end() : end]}".strip())
@@ -68,7 +71,8 @@ class _Story:
         self.mcp_url: str | None = None
         self.message: str | None = None
         self.answered = False
-        self.signed_in = False
+        self.home: str | None = None
+        """The origin that it took for the authorization server, where it says so."""
 
     def take(self, at: float | None, text: str) -> None:
         if match := _FETCHING.match(text):
@@ -99,6 +103,12 @@ class _Story:
             self._of_last("authorization_servers", [match[1]])
         elif re.match(r"Discovered \d+ tools", text):
             self.answered = True
+        elif text.startswith("Could not fetch resource metadata: AggregateError") and (
+            home := self.mcp_url or self.home
+        ):
+            self.drafts += [Draft("GET", place.url, at=at) for place in urls.prm_locations(home)[:1]]
+        elif (match := _POPULATING.search(text)) and "AggregateError" in text:
+            self.drafts += [Draft("GET", place.url, at=at) for place in urls.as_locations(match[1])[:1]]
         elif found := (outcome(text) if re.search(r"[Rr]egistration|[Tt]oken|[Aa]uth", text) else None):
             if found.step in ("client-registration", "token-request", "token-refresh"):
                 place = "registration" if found.step == "client-registration" else "token"
