@@ -534,7 +534,7 @@ class AuthorizationResponse(Stage):
         asked = urls.without_query(self.asked.redirect_uri or "") if self.asked else ""
         if asked and urls.redirect_matches(self.request.bare_url, asked):
             return True
-        location = self.exchange.response.header("location") if self.exchange.response else None
+        location = joined(self.exchange.response.headers, "location") if self.exchange.response else None
         if location is None:
             return True
         if asked and urls.redirect_matches(urls.without_query(location), asked):
@@ -544,7 +544,7 @@ class AuthorizationResponse(Stage):
     @property
     def target(self) -> str:
         """The callback URL with its parameters."""
-        location = self.exchange.response.header("location") if self.exchange.response else None
+        location = joined(self.exchange.response.headers, "location") if self.exchange.response else None
         return self.url if self.callback or location is None else location
 
     @cached_property

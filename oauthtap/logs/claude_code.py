@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from oauthtap.logs.outcome import outcome, refused
-from oauthtap.logs.story import JSON, NOT_RECORDED, TOKEN, Event, Story, object_in
+from oauthtap.logs.story import JSON, NOT_RECORDED, Event, Story, object_in
 from oauthtap.recording import Recording
 from oauthtap.wire import Pairs, Response
 
@@ -92,8 +92,8 @@ class ClaudeCode:
 
     def _saved(self, event: Event) -> None:
         """Tokens came: for the code that is being redeemed, or else for a refresh token."""
-        self.story.step(event, "token-request" if self.redeems else "token-refresh")
-        self.story.has_token, self.redeems = True, False
+        self.story.saved_tokens(event, "token-request" if self.redeems else "token-refresh")
+        self.redeems = False
         self.began = event.at  # what fails after this was sent with the new token
 
     def _error(self, event: Event, words: str) -> None:
@@ -130,7 +130,7 @@ class ClaudeCode:
     def _end(self, event: Event, response: Response | None, error: str | None = None) -> None:
         if self.story.mcp_url is None:
             return
-        token = (TOKEN,) if self.story.has_token else ()
+        token = (self.story.bearer,) if self.story.has_token else ()
         self.story.add(
             event,
             "POST",

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from oauthtap.logs.outcome import outcome
-from oauthtap.logs.story import JSON, TOKEN, Event, Story, changed, object_in
+from oauthtap.logs.story import JSON, Event, Story, changed, object_in
 from oauthtap.recording import Recording
 from oauthtap.wire import Response
 
@@ -164,8 +164,9 @@ class McpRemote:
     # --- after discovery
 
     def _saved_tokens(self, event: Event) -> None:
-        self.story.step(event, "token-request" if self.redeems or not self.story.has_token else "token-refresh")
-        self.story.has_token, self.redeems = True, False
+        again = self.story.has_token and not self.redeems
+        self.story.saved_tokens(event, "token-refresh" if again else "token-request")
+        self.redeems = False
 
     def _failed(self, event: Event, said: dict[str, Any]) -> None:
         """How a step ended that was refused: said up to three times, once with its stack."""
@@ -207,5 +208,5 @@ class McpRemote:
 
     def _message(self, event: Event, body: str, response: Response | None) -> None:
         if self.story.mcp_url:
-            headers = (*JSON, TOKEN) if self.story.has_token else JSON
+            headers = (*JSON, self.story.bearer) if self.story.has_token else JSON
             self.story.add(event, "POST", self.story.mcp_url, headers=headers, sent=body or None, response=response)

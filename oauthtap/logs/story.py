@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,6 @@ from oauthtap.wire import Exchange, Pairs, Request, Response, first
 
 JSON = (("Content-Type", "application/json"),)
 FORM = (("Content-Type", "application/x-www-form-urlencoded"),)
-TOKEN = ("Authorization", "Bearer ‹token 1›")
 NOT_RECORDED = "not recorded in the client's log"
 UNSEEN_HOST = "https://host-not-shown.invalid"
 _BLANKED = {"code_challenge": "unseen-unseen-unseen-unseen-unseen-unseen-u", "state": "unseen-unseen-unseen-unseen"}
@@ -64,6 +64,8 @@ class Story:
     exchanges: list[Exchange] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     has_token: bool = False
+    tokens: int = 1
+    """How many access tokens the log tells of: each has a name of its own."""
     issuer: str | None = None
     """The authorization server, where the log names it."""
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -100,6 +102,17 @@ class Story:
                 role=role,
             )
         )
+
+    @property
+    def bearer(self) -> tuple[str, str]:
+        """The header line with the newest token, which the log never shows."""
+        return ("Authorization", f"Bearer ‹token {self.tokens}›")
+
+    def saved_tokens(self, event: Event, step: str) -> None:
+        """A token request that succeeded: an access token was in its answer, and it is used from now on."""
+        self.tokens += 1
+        self.step(event, step, json.dumps({"access_token": f"‹token {self.tokens}›"}, ensure_ascii=False))
+        self.has_token = True
 
     def recording(self, last: Event | None) -> Recording:
         """Everything noted down, in the order in which it began."""
@@ -157,7 +170,7 @@ class Story:
                 role=step,
             )
         elif url := outcome.url or self.mcp_url:
-            headers = (*JSON, TOKEN) if self.has_token else JSON
+            headers = (*JSON, self.bearer) if self.has_token else JSON
             self.add(event, "POST", url, headers=headers, sent=None, response=answer)
         if outcome.presumed:
             self.notes.append(f"the log does not say the status of a refusal; {outcome.status} stands for it")
