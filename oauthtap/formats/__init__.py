@@ -17,10 +17,13 @@ from oauthtap.formats import access_log, document, json_log, transcript
 from oauthtap.formats.builder import STAND_IN, origin_of
 from oauthtap.formats.logs import sentences, vs_code
 from oauthtap.logs.story import object_in
+from oauthtap.plain import plain
 from oauthtap.recording import Recording
 from oauthtap.wire import Request, first
 
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})([^\n`]*)\n(.*?)^[ \t]*\1[ \t]*$", re.MULTILINE | re.DOTALL)
+_ADDED = re.compile(r"\bmcp add\b[^\n]*--transport (?:http|sse)\s+\S+\s+(?!https?://)([\w-]+(?:\.[\w-]+)+\S*)")
+"""A command that gives a client a URL without its scheme, which is taken without a word."""
 _VERBOSE = re.compile(r"> (?:GET|POST|PUT|HEAD|DELETE|OPTIONS) \S+ HTTP/")
 _LARGEST = 20_000_000
 """Characters. Logs larger than that are cut: what lies at their end is read."""
@@ -42,6 +45,15 @@ FORMS = (
 def read(text: str) -> Recording | None:
     """The exchanges in a text of any of these forms; None when there are none. Never raises for what is in it."""
     text = _unquoted(text[-_LARGEST:])
+    found = _any_form(text)
+    if found and (bare := _ADDED.search(text)):
+        found.header.setdefault("notes", []).append(
+            f"The client was given {plain(bare[1], limit=100)}, which is no URL: without https:// in front it sends nothing."
+        )
+    return found
+
+
+def _any_form(text: str) -> Recording | None:
     if whole := _client_log(text):
         return whole
     fenced = [textwrap.dedent(match[3]) for match in _FENCE.finditer(text)]
