@@ -48,7 +48,7 @@ def read(text: str) -> Recording | None:
     found = _any_form(text)
     if found and (bare := _ADDED.search(text)):
         found.header.setdefault("notes", []).append(
-            f"The client was given {plain(bare[1], limit=100)}, which is no URL: without https:// in front it sends nothing."
+            f"The client was given {plain(bare[1], limit=100)}: without https:// in front it is no URL, and nothing is sent."
         )
     return found
 
