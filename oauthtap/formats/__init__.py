@@ -47,9 +47,9 @@ def read(text: str) -> Recording | None:
     text = _unquoted(text[-_LARGEST:])
     found = _any_form(text)
     if found and (bare := _ADDED.search(text)):
-        found.header.setdefault("notes", []).append(
-            f"The client was given {plain(bare[1], limit=100)}: without https:// in front it is no URL, and nothing is sent."
-        )
+        given = plain(bare[1], limit=100)
+        note = f"The client was given {given}: without https:// in front it is no URL, and nothing is sent."
+        found.header.setdefault("notes", []).append(note)
     return found
 
 
