@@ -270,7 +270,7 @@ class Handshake:
         if self.resource is None and stage.exchange.actor == "client":
             self.resource = stage.url
         self._announced = _promised(stage) or self._announced
-        if (named_by := stage.metadata_url) and stage.exchange.actor == "client":
+        if (named_by := stage.metadata_url) and (stage.exchange.actor == "client" or stage.exchange.excerpt):
             at = "response.header.www-authenticate.resource_metadata"
             for url in (named_by, absolute(named_by, stage.url)):
                 self.metadata_urls[url] = Learned(named_by, stage.exchange.id, at)

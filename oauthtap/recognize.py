@@ -67,7 +67,8 @@ def recognize(exchange: Exchange, so_far: Handshake) -> tuple[Stage, ...]:
     if _is_preflight(request):
         return (Preflight(exchange, "certain"),)
     stage = (
-        _well_known(exchange, so_far)
+        _as_told(exchange, so_far)
+        or _well_known(exchange, so_far)
         or _at_learned_endpoint(exchange, so_far)
         or _callback(exchange, so_far)
         or _mcp_by_url(exchange, so_far)
@@ -97,6 +98,22 @@ def _is_preflight(request: Request) -> bool:
         and request.header("origin") is not None
         and request.header("access-control-request-method") is not None
     )
+
+
+# --- 0: by what a log says it was
+
+_TOLD: dict[str, type[Stage]] = {
+    kind.slug: kind for kind in (Registration, AuthorizationResponse, TokenRequest, TokenRefresh, ServerMetadata)
+}
+
+
+def _as_told(exchange: Exchange, so_far: Handshake) -> Stage | None:
+    kind = _TOLD.get(exchange.role or "")
+    if kind is AuthorizationResponse:
+        return _answer_to(first(exchange.request.query, "state"), exchange, so_far, "likely")
+    if kind is ServerMetadata:
+        return _server_metadata(exchange, so_far, "likely")
+    return _stage(kind, exchange, "likely", so_far) if kind else None
 
 
 # --- 1: by learned or fixed URLs

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import re
+import sys
 import textwrap
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from oauthtap import har, logs, notation, session
+from oauthtap import formats, har, notation, session
+from oauthtap.formats import unreadable
 from oauthtap.recording import Recording, SourceError
-from oauthtap.untrusted_file import parse_json, read_bytes
+from oauthtap.untrusted_file import LARGEST, parse_json, read_bytes
 
 __all__ = ["Recording", "SourceError", "read"]
 
-_TNETSTRING = re.compile(rb"\d{1,10}:")
+_TNETSTRING = re.compile(rb"\d{1,10}:\d{1,3}:[a-z_]")
+"""How a file of flows begins: a dictionary, and in it a name."""
 _REQUEST = re.compile(r"^\s*[A-Z]{3,7} [a-z][a-z0-9+.-]*:\S+", re.MULTILINE)
 _FENCE = re.compile(r"^(`{3,}|~{3,})[^\n]*\n(.*?)^\1\s*$", re.MULTILINE | re.DOTALL)
-_KNOWN = "a session folder, session.jsonl, .mitm, .har, a log of Claude Code or mcp-remote, or exchanges as text"
+STDIN = "-"
+"""Stands for standard input where a path is expected."""
 
 
 def read(path: Path | str) -> Recording:
@@ -27,20 +30,58 @@ def read(path: Path | str) -> Recording:
     Raises SourceError when it cannot be read: the text names the path, the place in it,
     and what to try.
     """
+    if str(path) == STDIN:
+        return _text_of("standard input", _typed())
     path = Path(path).expanduser()
     if path.is_dir():
         return session.read_session(path)
     data = _bytes(path)
+    if refused := unreadable.of_bytes(data):
+        raise SourceError(f"{path}: {refused[0]}. Try: {refused[1]}")
+    text = _text(data)
     if _TNETSTRING.match(data):
         return _flows(path)
-    text = _text(data)
-    if logs.recognizes(text):
-        return _read_logs(path, text)
-    if text.lstrip()[:1] in ("{", "["):
-        return _json(path, text)
+    if text.lstrip()[:1] == "{" and (found := _json(path, text)):
+        return found
+    return _text_of(str(path), text)
+
+
+def _typed() -> str:
+    """Standard input to its end. On a terminal, with a word on how to end it."""
+    if sys.stdin.isatty():
+        print("oauthtap: paste it here, then Ctrl-D on a line of its own", file=sys.stderr)
+    data = sys.stdin.buffer.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise SourceError("standard input: larger than 1 GB. Try: the sign-in alone")
+    if not data.strip():
+        raise SourceError("standard input: nothing came. Try: oauthtap check FILE")
+    return _text(data)
+
+
+def _text_of(place: str, text: str) -> Recording:
+    """Exchanges in a text: in our notation where it is that throughout, else in any form that people have in hand."""
+    problem = None
+    if text.lstrip()[:1] == "{":
+        try:
+            document = parse_json(text)
+        except (ValueError, RecursionError):
+            document = None
+        if isinstance(document, dict) and isinstance(document.get("log"), dict):
+            return _placed(place, document)
+        if document is None and '"log"' in text[:300]:
+            what, then = unreadable.of_text(text)
+            raise SourceError(f"{place}: {what}. Try: {then}")
     if _REQUEST.search(text):
-        return _notation(path, text)
-    raise SourceError(f"{path}: nothing oauthtap knows. Try: {_KNOWN}")
+        try:
+            return _notation(place, text)
+        except SourceError as no_notation:
+            problem = no_notation
+    if found := formats.read(text):
+        return found
+    if problem is not None:
+        raise problem
+    what, then = unreadable.of_text(text)
+    raise SourceError(f"{place}: {what}. Try: {then}")
 
 
 def _bytes(path: Path) -> bytes:
@@ -68,24 +109,10 @@ def _flows(path: Path) -> Recording:
     return replace(recording, header=beside.header, until=beside.until)
 
 
-def _json(path: Path, text: str) -> Recording:
+def _json(path: Path, text: str) -> Recording | None:
+    """A session of ours, by its first line; None for other JSON."""
     first = _parsed_or_none(text.lstrip().partition("\n")[0])
-    if isinstance(first, dict) and "oauthtap" in first:
-        return session.read_jsonl(path)
-    if isinstance(first, dict) and logs.recognizes_line(first):
-        return _read_logs(path, text)
-    try:
-        document = parse_json(text)
-    except json.JSONDecodeError as problem:
-        cut = "the file breaks off" if problem.pos >= len(text.rstrip()) - 1 else problem.msg
-        raise SourceError(
-            f"{path}, line {problem.lineno}, column {problem.colno}: no JSON from here on ({cut}). Try: export it again"
-        ) from None
-    except RecursionError:
-        raise SourceError(f"{path}: JSON nested too deep. Try: {_KNOWN}") from None
-    if isinstance(document, dict) and "log" in document:
-        return _placed(path, document)
-    raise SourceError(f"{path}: JSON, but neither a HAR nor a session. Try: {_KNOWN}")
+    return session.read_jsonl(path) if isinstance(first, dict) and "oauthtap" in first else None
 
 
 def _parsed_or_none(line: str) -> Any:
@@ -95,26 +122,19 @@ def _parsed_or_none(line: str) -> Any:
         return None
 
 
-def _placed(path: Path, document: Any) -> Recording:
+def _placed(place: str, document: Any) -> Recording:
     try:
         return har.read(document)
     except SourceError as problem:
-        raise SourceError(f"{path}, {problem}. Try: export it again as HAR 1.2") from None
+        raise SourceError(f"{place}, {problem}. Try: export it again as HAR 1.2") from None
 
 
-def _read_logs(path: Path, text: str) -> Recording:
-    recording = logs.read(text)
-    if not recording.exchanges:
-        raise SourceError(f"{path}: a log, but no request in it that oauthtap can tell. Try: record with oauthtap")
-    return recording
-
-
-def _notation(path: Path, text: str) -> Recording:
+def _notation(place: str, text: str) -> Recording:
     """Exchanges as text, also between the fences of a Markdown file."""
     fenced = [match[2] for match in _FENCE.finditer(text) if _REQUEST.search(match[2])]
     try:
         exchanges = tuple(notation.parse("\n".join(map(textwrap.dedent, fenced)) if fenced else textwrap.dedent(text)))
     except (notation.NotationError, ValueError) as problem:
-        raise SourceError(f"{path}, {problem}. Try: the notation of `oauthtap explain RULE`") from None
+        raise SourceError(f"{place}, {problem}. Try: the notation of `oauthtap explain RULE`") from None
     named = re.search(r"^\s*# mcp: (\S+)$", text, re.MULTILINE)
     return Recording(exchanges, {"upstream": named[1]} if named else {})

@@ -19,15 +19,12 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict
 
 from oauthtap import challenges, urls
-from oauthtap.wire import Exchange, Message, Pairs, Request, Response, every, first
+from oauthtap.wire import Exchange, Message, Pairs, Request, Response, every, first, joined
+from oauthtap.wire import Unseen as Unseen
 
 Certainty = Literal["certain", "likely", "guess"]
 """`certain`: the URL was learned from a document or set by the user; `likely`: the content
 says so; `guess`: only the path does. At `guess` no finding is more than a note."""
-
-
-class Unseen(Exception):
-    """A rule asked for something the recording does not hold. The text says what."""
 
 
 class Because(BaseModel):
@@ -115,7 +112,7 @@ class Stage:
         """Scheme (as written) and credentials of the Authorization header; None without one. Raises Unseen."""
         if self.request.unseen("authorization"):
             raise Unseen(f"whoever recorded exchange {self.exchange.id} leaves Authorization out")
-        value = self.request.header("authorization")
+        value = joined(self.request.headers, "authorization")
         if value is None:
             return None
         scheme, _, credentials = value.partition(" ")
@@ -130,11 +127,19 @@ class Stage:
             return self.authorization[1].strip()
         return None
 
-    @cached_property
+    @property
     def challenged(self) -> challenges.Parsed:
         """The WWW-Authenticate lines of the answer, read."""
-        lines = self.exchange.response.header_lines("www-authenticate") if self.exchange.response else ()
-        return challenges.parse(lines)
+        answer = self.exchange.response
+        if answer is not None and answer.partial:
+            answer.header_lines("www-authenticate")  # rules are told where there may be one that nobody saw
+        return self._challenged
+
+    @cached_property
+    def _challenged(self) -> challenges.Parsed:
+        answer = self.exchange.response
+        value = () if answer is None else tuple(v for n, v in answer.headers if n.lower() == "www-authenticate")
+        return challenges.parse(value)
 
     @property
     def oauth_error(self) -> str | None:
@@ -529,7 +534,7 @@ class AuthorizationResponse(Stage):
         asked = urls.without_query(self.asked.redirect_uri or "") if self.asked else ""
         if asked and urls.redirect_matches(self.request.bare_url, asked):
             return True
-        location = self.exchange.response.header("location") if self.exchange.response else None
+        location = joined(self.exchange.response.headers, "location") if self.exchange.response else None
         if location is None:
             return True
         if asked and urls.redirect_matches(urls.without_query(location), asked):
@@ -539,7 +544,7 @@ class AuthorizationResponse(Stage):
     @property
     def target(self) -> str:
         """The callback URL with its parameters."""
-        location = self.exchange.response.header("location") if self.exchange.response else None
+        location = joined(self.exchange.response.headers, "location") if self.exchange.response else None
         return self.url if self.callback or location is None else location
 
     @cached_property

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from typing import Any, Literal, Self
 from urllib.parse import SplitResult, parse_qsl, urlsplit
@@ -28,6 +29,24 @@ _HALF = re.compile(r"\\u[dD][89a-fA-F]")
 """An escape that may be one half of a character alone, which JSON can say and no file can hold."""
 
 
+class Unseen(Exception):
+    """A rule asked for something the recording does not hold. The text says what."""
+
+
+_strict = [False]
+
+
+@contextmanager
+def strict() -> Iterator[None]:
+    """Inside, asking a partial message for a header line that is not there raises Unseen: rules are asked so."""
+    before = _strict[0]
+    _strict[0] = True
+    try:
+        yield
+    finally:
+        _strict[0] = before
+
+
 class Value(BaseModel):
     """A frozen value. pydantic looks at it where it comes from outside; inside, `model_construct` makes one of parts
     that are of the right types already, and may hold what is no proper Unicode yet."""
@@ -43,6 +62,8 @@ class Message(Value):
     """`None`: there was a body and we have not seen it (streamed, or left out by a recorder)."""
     truncated: bool = False
     """The body is only the beginning (and perhaps the end) of what went over the wire."""
+    partial: bool = False
+    """Whoever recorded it shows some header lines or none: one that is not here is unseen, not absent."""
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy with changes. What was worked out from the old values is worked out anew."""
@@ -56,24 +77,44 @@ class Message(Value):
         return self.model_construct(**{**_members(self), "headers": headers})
 
     def header_lines(self, name: str) -> tuple[str, ...]:
-        """Every line of that name, any case, in order."""
-        return _by_name(self.headers).get(name.lower(), ())
+        """Every line of that name, any case, in order. Raises Unseen inside `strict` where that cannot be told."""
+        lines = _by_name(self.headers).get(name.lower(), ())
+        if not lines:
+            self._missed(name)
+        return lines
 
     def header(self, name: str) -> str | None:
-        """All lines of that name joined with commas (RFC 9110, 5.3), or None when there is none."""
-        return joined(self.headers, name.lower())
+        """All lines of that name joined with commas (RFC 9110, 5.3), or None when there is none.
 
-    @cached_property
+        Raises Unseen inside `strict` where that cannot be told.
+        """
+        value = joined(self.headers, name.lower())
+        if value is None:
+            self._missed(name)
+        return value
+
+    def _missed(self, name: str) -> None:
+        if self.partial and _strict[0]:
+            raise Unseen(f"the recording does not show whether {name} was there")
+
+    @property
     def media_type(self) -> str:
         """`text/html` of `Text/HTML; charset=utf-8`; empty when no Content-Type came."""
-        return (self.header("content-type") or "").partition(";")[0].strip().lower()
+        if self.partial:
+            self.header("content-type")
+        return self._media_type
+
+    @cached_property
+    def _media_type(self) -> str:
+        return (joined(self.headers, "content-type") or "").partition(";")[0].strip().lower()
 
     @cached_property
     def json_value(self) -> Any:
         """The body as JSON, or None when it is unseen, empty, or no JSON."""
         try:
             value = json.loads(self.body) if self.body else None
-            return _whole(value) if value is not None and _HALF.search(self.body or "") else value
+            value = _whole(value) if value is not None and _HALF.search(self.body or "") else value
+            return _Shown(value) if self.truncated and isinstance(value, dict) else value
         except (ValueError, RecursionError):
             return None
 
@@ -90,6 +131,21 @@ class Message(Value):
         return _pairs(self.body)
 
 
+class _Shown(dict[str, Any]):
+    """The members of an object that are there to see: inside `strict`, one that is not raises Unseen."""
+
+    def __missing__(self, name: str) -> Any:
+        if _strict[0]:
+            raise Unseen(f"the recording does not show whether {name} was there")
+        raise KeyError(name)
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or (_strict[0] and self.__missing__(str(name)))
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name] if name in self else default  # noqa: SIM401  (it is `get` itself)
+
+
 class Request(Message):
     method: str
     url: str
@@ -98,14 +154,14 @@ class Request(Message):
 
     def unseen(self, name: str) -> bool:
         """Whether a header of that name was sent cannot be told."""
-        return name.lower() in self.left_out and self.header(name) is None
+        return (self.partial or name.lower() in self.left_out) and joined(self.headers, name.lower()) is None
 
     @cached_property
     def carries_token(self) -> bool:
         """It has an access token with it, wherever that stands; true as well where that is unseen."""
         if self.unseen("authorization"):
             return True
-        value = self.header("authorization") or ""
+        value = joined(self.headers, "authorization") or ""
         scheme, _, credentials = value.partition(" ")
         if scheme.lower() in ("bearer", "dpop") or (value and not credentials):
             return bool(value)
@@ -163,6 +219,10 @@ class Exchange(Value):
     """The fixes that made `shown` or `sent`."""
     fixes: tuple[str, ...] | None = None
     """From this exchange on these fixes are switched on; None: the same as before."""
+    excerpt: bool = False
+    """The recording tells of some exchanges only: one that is not in it may have happened all the same."""
+    role: str | None = None
+    """The stage that the recording itself says this was (`token-request`, …), where a log names it and no URL."""
     injected: str | None = None
     """The fault oauthtap itself put here (`--inject`); never blamed on the upstream."""
 

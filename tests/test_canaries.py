@@ -32,6 +32,7 @@ from oauthtap.redaction import leaks
 from oauthtap.redaction.leaks import Search
 from oauthtap.render import FORMATS
 from oauthtap.render.trackers import TRACKERS
+from oauthtap.report.build import build
 from oauthtap.session import SessionWriter, read_session
 from oauthtap.wire import Exchange, Request
 from tests import planted
@@ -391,7 +392,7 @@ class Proof:
         return files | {"console": self.console}
 
 
-def played(folder: Path, exchanges: Iterable[Exchange]) -> tuple[SessionWriter, Tap]:
+def played(folder: Path, exchanges: Iterable[Exchange]) -> tuple[SessionWriter, SessionAnalyzer]:
     """The exchanges as a proxy writes them down, up to where it would end."""
     tap = SessionAnalyzer("https://mcp.example.com/mcp")
     redactor = tap.redactor
@@ -414,7 +415,7 @@ def proof(tmp_path_factory: pytest.TempPathFactory) -> Proof:
     canaries = list(planted.planted())
     folder = tmp_path_factory.mktemp("proof") / "session"
     writer, tap = played(folder, (exchange for canary in canaries for exchange in canary.exchanges))
-    report, exchanges = tap.report(), tuple(step.exchange for step in tap.steps)
+    report, exchanges = build(tap), tuple(step.exchange for step in tap.steps)
     writer.close({f"report.{name}": render(report, exchanges) for name, render in FORMATS.items()})
     said = []
     fixes = ["fix", "-o", str(folder.with_name("fixes.toml"))]

@@ -17,7 +17,7 @@ MODEL = ("oauthtap.wire", "oauthtap.urls", "oauthtap.jsontext", "oauthtap.plain"
 """What went over the wire, and how its text is read."""
 
 EDGES = ("oauthtap.cli", "oauthtap.mitm", "oauthtap.proxy", "oauthtap.render", "oauthtap.session", "oauthtap.har",
-         "oauthtap.logs", "oauthtap.sources", "oauthtap.walking.upstream", "oauthtap.walking.probe",
+         "oauthtap.logs", "oauthtap.formats", "oauthtap.sources", "oauthtap.walking.upstream", "oauthtap.walking.probe",
          "oauthtap.walking.callback", "oauthtap.drivers", "oauthtap.untrusted_file")  # fmt: skip
 """Everything else is the core: no I/O, and no import of any of these."""
 

@@ -41,8 +41,11 @@ def test_mcp_remote_tells_its_whole_discovery() -> None:
         ("GET", "/mcp", 401),
         ("GET", "/.well-known/oauth-protected-resource/mcp", 200),
         ("GET", "/.well-known/oauth-authorization-server", 200),
+        ("POST", "/register", 201),
         ("GET", "/authorize", None),
+        ("GET", "http://localhost:16456/oauth/callback", 200),
         ("POST", "/token", 200),
+        ("POST", "/mcp", 200),
         ("POST", "/mcp", 200),
         ("POST", "/mcp", 200),
     ]
@@ -95,14 +98,15 @@ def test_claude_codes_cache_log_tells_that_it_connected() -> None:
 def test_a_401_without_its_headers_is_no_finding() -> None:
     read = recording("claude-code-unauthorized.txt")
     [exchange] = read.exchanges
-    assert exchange.response is None
-    assert exchange.error == "answered 401; the answer itself was not recorded in the client's log"
+    assert exchange.status == 401
+    assert exchange.response is not None
+    assert exchange.response.partial
     assert judged("claude-code-unauthorized.txt").findings == ()
 
 
 def test_an_authorization_url_nobody_was_sent_to_is_no_request() -> None:
     assert "Authorization URL: " in (LOGS / "claude-code-unauthorized.txt").read_text()
-    assert lines(recording("claude-code-unauthorized.txt")) == [("POST", "/mcp", None)]
+    assert lines(recording("claude-code-unauthorized.txt")) == [("POST", "/mcp", 401)]
 
 
 def test_what_claude_code_blanks_has_a_stand_in_and_a_note() -> None:
@@ -117,22 +121,21 @@ def test_what_claude_code_blanks_has_a_stand_in_and_a_note() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "error"),
+    ("words", "status", "error"),
     [
-        ("Unable to connect (code: ConnectionRefused, errno: none)", "ConnectionRefused: Unable to connect"),
-        (
-            "Unauthorized (code: none, errno: none)",
-            "answered 401; the answer itself was not recorded in the client's log",
-        ),
+        ("Unable to connect (code: ConnectionRefused, errno: none)", None, "ConnectionRefused: Unable to connect"),
+        ("Unauthorized (code: none, errno: none)", 401, None),
+        ("Server returned 401 after re-authentication (code: CLIENT_HTTP_AUTHENTICATION, errno: none)", 401, None),
+        ("Server returned 403 after trying upscoping (code: CLIENT_HTTP_FORBIDDEN, errno: none)", 403, None),
     ],
 )
-def test_the_error_of_a_connection_is_kept(words: str, error: str) -> None:
+def test_how_a_connection_failed_is_kept(words: str, status: int | None, error: str | None) -> None:
     read = logs.read(
         '2026-11-24T01:38:14.114Z [DEBUG] MCP server "demo": HTTP transport options: {"url":"https://mcp.example.com/mcp"}\n'
         f'2026-11-24T01:38:14.200Z [DEBUG] MCP server "demo": HTTP Connection failed after 86ms: {words}\n'
     )
     [exchange] = read.exchanges
-    assert exchange.error == error
+    assert (exchange.status, exchange.error) == (status, error)
     assert exchange.took == pytest.approx(0.086, abs=1e-3)
 
 

@@ -6,11 +6,13 @@ import argparse
 import re
 from collections.abc import Callable
 from importlib import import_module
+from textwrap import fill
 from typing import Any
 
 from oauthtap import __version__
 from oauthtap.cli.injecting import inject_flag
 from oauthtap.drivers import drivers
+from oauthtap.formats import FORMS
 from oauthtap.render import FORMATS
 from oauthtap.render.comparison import FORMATS as COMPARISONS
 from oauthtap.render.trackers import TRACKERS
@@ -23,6 +25,7 @@ examples:
   oauthtap drive claude-code --upstream URL              the real client without a person; exit 0 when it connects
   oauthtap probe https://mcp.example.com/mcp             walk to it without a client
   oauthtap check ~/capture.har                           judge a recording
+  oauthtap paste                                         judge what you paste: a log, curl output, an access log
   oauthtap diff A B                                      where two recordings part, and why
   oauthtap replay SESSION                                be the recorded server once more
   oauthtap lock SESSION -o FILE                          freeze what it promised, for check --against
@@ -345,7 +348,20 @@ def _judging_flags(group: Any) -> None:
 
 
 def _check_flags(command: argparse.ArgumentParser) -> None:
-    command.add_argument("file", metavar="FILE")
+    command.add_argument("file", metavar="FILE", help="a recording, a log, or text; - for standard input")
+    _judged_flags(command)
+
+
+def _paste_flags(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(file="-")
+    _judged_flags(command)
+
+
+def _judged_flags(command: argparse.ArgumentParser) -> None:
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.epilog = "what it reads, by what is in it and not by its name:\n" + "\n".join(
+        fill(form, 96, initial_indent="  ", subsequent_indent="    ") for form in FORMS
+    )
     _report_flags(command)
     command.add_argument(
         "--for", choices=tuple(TRACKERS), dest="tracker", help="Markdown, as that client's issue tracker asks for it"
@@ -363,6 +379,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "drive": ("run a real client through the tap, without a person; 0 when it connects", _drive_flags),
     "probe": ("walk to a server without a client, and judge what it answers", _probe_flags),
     "check": ("judge a recording: session folder, HAR, .mitm, log, pasted text", _check_flags),
+    "paste": ("judge what is pasted here: a log, curl output, a document (the same as check -)", _paste_flags),
     "explain": ("what a rule means; without a rule, the list of all", _explain_flags),
     "sessions": ("list the recorded sessions, newest first", _sessions_flags),
     "verify": (

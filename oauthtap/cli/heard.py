@@ -9,6 +9,7 @@ from oauthtap import sources
 from oauthtap.cli.errors import Usage
 from oauthtap.clients import profiles
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.plain import plain
 from oauthtap.recording import Recording
 from oauthtap.redaction.redact import Redactor
 from oauthtap.report.build import build
@@ -34,9 +35,9 @@ def heard(
         recording = sources.read(path)
     except SourceError as problem:
         raise Usage(str(problem)) from None
-    for note in recording.notes:
-        print(f"oauthtap: {note}", file=sys.stderr)
     told = [_told(story, revision, client, claims, today or date.today()) for story in stories(recording)]
+    for note in recording.notes:  # a log's own words stand in some of them
+        print(f"oauthtap: {plain(told[0][0].redactor.sweep(note), limit=400)}", file=sys.stderr)
     if len(told) == 1:
         return told[0]
     tap, report = next((one for one in told if not one[1].connected), told[0])

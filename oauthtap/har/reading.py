@@ -134,6 +134,7 @@ def _request(raw: dict[str, Any], place: str, extras: dict[str, Any]) -> Request
         headers=headers,
         body=_request_body(raw, headers, extras),
         truncated="request" in extras.get("truncated", ()),
+        partial="request" in extras.get("partial", ()),
     )
 
 
@@ -165,6 +166,7 @@ def _response(raw: dict[str, Any], place: str, method: str, extras: dict[str, An
         headers=_headers(raw.get("headers"), f"{place}.headers", own=bool(extras)),
         body=_response_body(raw, status, method, extras),
         truncated="response" in extras.get("truncated", ()),
+        partial="response" in extras.get("partial", ()),
     )
 
 

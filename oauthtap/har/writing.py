@@ -47,6 +47,7 @@ def _extras(exchange: Exchange) -> dict[str, Any]:
     messages = {"request": exchange.request, "response": exchange.response}
     extras["unseen"] = [name for name, message in messages.items() if message and message.body is None]
     extras["truncated"] = [name for name, message in messages.items() if message and message.truncated]
+    extras["partial"] = [name for name, message in messages.items() if message and message.partial]
     extras = {name: value for name, value in extras.items() if value not in (None, [])}
     return extras | exchange.model_dump(include=set(PATCHED), exclude_defaults=True)
 

@@ -1,12 +1,14 @@
-"""The debug log of mcp-remote. Knows its wording; judges nothing."""
+"""The debug log of mcp-remote, and what it prints. Knows its wording; judges nothing."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
-from oauthtap.logs.story import JSON, NOT_RECORDED, TOKEN, Event, Story, changed, object_in
+from oauthtap.logs.outcome import outcome
+from oauthtap.logs.story import JSON, Event, Story, changed, object_in
 from oauthtap.recording import Recording
 from oauthtap.wire import Response
 
@@ -26,7 +28,8 @@ class McpRemote:
         """Kind, URL and beginning of the fetch that is under way."""
         self.candidates: list[str] = []
         self.sent: dict[Any, tuple[Event, str]] = {}
-        self.metadata: dict[str, Any] = {}
+        self.redeems = False
+        self.last_error: str | None = None
 
     def read(self, events: Iterable[Event]) -> Recording:
         last = None
@@ -42,8 +45,13 @@ class McpRemote:
         story = self.story
         if name == "Starting OAuth server discovery":
             story.mcp_url = str(said.get("serverUrl", story.mcp_url))
-        elif url := event.after("Starting mcp-remote with server URL: "):
-            story.mcp_url = url.strip()
+        elif match := re.match(
+            r"(?:\[\d+\] )?(?:Starting mcp-remote with server URL|Connecting to remote server|Using server URL): (\S+)",
+            event.text,
+        ):
+            story.mcp_url = match[1]
+        elif match := re.match(r"Discovered authorization server: (\S+)", event.text):
+            story.issuer = match[1]
         elif name.startswith("Probing MCP server") and story.mcp_url:
             self._begin("probe", story.mcp_url, event)
         elif name == "Fetching Protected Resource Metadata":
@@ -58,6 +66,25 @@ class McpRemote:
         elif url := event.after("Redirecting to authorization URL "):
             self._give_up()
             story.opened(event, url.strip())
+        elif match := re.match(r"\s*Please authorize this client by visiting:\s*(\S+)", event.text):
+            self._give_up()
+            story.opened(event, match[1])
+        elif name == "Saving client info":
+            self._give_up()
+            client_id = said.get("client_id")
+            if isinstance(client_id, str):
+                story.step(event, "client-registration", json.dumps({"client_id": client_id}))
+        elif event.text.startswith("Auth code received"):
+            if not self.redeems:
+                story.called_back(event, code="‹code 1›")
+            self.redeems = True
+        elif match := re.match(r"Authorization failed: (\w+)(?: - (.*))?$", event.text, re.DOTALL):
+            words = {"error_description": match[2].strip()} if match[2] else {}
+            story.called_back(event, error=match[1], **words)
+        elif event.text.startswith(("Authorization error", "Fatal error:", "Connection error:", "Error from remote")):
+            self._failed(event, said)
+        elif event.text.startswith(("Connected to remote server", "Proxy established successfully")):
+            self._connected(event)
         elif name == "Saving tokens":
             self._saved_tokens(event)
         elif name == "Token result:" and said:
@@ -82,7 +109,9 @@ class McpRemote:
         if name == "Received 401 with WWW-Authenticate header":
             header = str(said.get("header") or "")
             self._answer(
-                event, Response(status=401, headers=(("WWW-Authenticate", header),) if header else (), body=None)
+                event,
+                Response(status=401, headers=(("WWW-Authenticate", header),) if header else (), body=None),
+                all_headers="header" in said or said.get("hasHeader") is False,
             )
         elif name == "Server responded OK without auth, using server URL as authorization server":
             self._answer(event, Response(status=200, body=None))
@@ -107,12 +136,16 @@ class McpRemote:
             return False
         return True
 
-    def _answer(self, event: Event, response: Response | None, error: str = NOT_RECORDED) -> None:
+    def _answer(
+        self, event: Event, response: Response | None, error: str | None = None, *, all_headers: bool = False
+    ) -> None:
         assert self.open is not None
         _, url, begun = self.open
         self.open = None
         accept = (("Accept", "application/json"),)
-        self.story.add(event, "GET", url, headers=accept, response=response, error=error, began=begun.at)
+        self.story.add(
+            event, "GET", url, headers=accept, response=response, error=error, began=begun.at, all_headers=all_headers
+        )
 
     def _give_up(self) -> None:
         """The log does not say how a fetch ended."""
@@ -126,17 +159,33 @@ class McpRemote:
             if document and unseen and "/.well-known/o" in exchange.request.url:
                 answer = Response(status=200, headers=JSON, body=json.dumps(document))
                 self.story.exchanges[place] = changed(exchange, response=answer)
-                self.metadata = document
+                self.story.metadata = document
 
     # --- after discovery
 
     def _saved_tokens(self, event: Event) -> None:
-        self.story.has_token = True
-        endpoint = self.metadata.get("token_endpoint")
-        if isinstance(endpoint, str):
-            form = (("Content-Type", "application/x-www-form-urlencoded"),)
-            answer = Response(status=200, headers=JSON, body=None)
-            self.story.add(event, "POST", endpoint, headers=form, sent=None, response=answer)
+        again = self.story.has_token and not self.redeems
+        self.story.saved_tokens(event, "token-refresh" if again else "token-request")
+        self.redeems = False
+
+    def _failed(self, event: Event, said: dict[str, Any]) -> None:
+        """How a step ended that was refused: said up to three times, once with its stack."""
+        words = str(said.get("errorMessage") or event.text.partition(": ")[2])
+        message = re.split(r"\n\s+at ", words, maxsplit=1)[0].partition("Error: ")[2] or words
+        if self.last_error and (message.startswith(self.last_error) or self.last_error in event.text):
+            return
+        found = outcome(event.text if not said.get("errorMessage") else f"Error: {words}\n{said.get('stack', '')}")
+        if found is not None:
+            self._give_up()
+            self.story.refused(event, found, "token-request" if self.redeems else None)
+            self.last_error, self.redeems = message.strip(), False
+        elif words and not words.startswith("{"):
+            self.story.notes.append(f"mcp-remote says: {message.strip()[:200]}")
+
+    def _connected(self, event: Event) -> None:
+        """It says so, whatever messages are logged after it."""
+        if self.story.mcp_url and not any(e.ok and e.request.url == self.story.mcp_url for e in self.story.exchanges):
+            self._message(event, "", Response(status=200, body=None))
 
     def _sent(self, event: Event, said: dict[str, Any]) -> None:
         message: dict[str, Any] = {"jsonrpc": "2.0", "id": said.get("id"), "method": said.get("method")}
@@ -159,5 +208,5 @@ class McpRemote:
 
     def _message(self, event: Event, body: str, response: Response | None) -> None:
         if self.story.mcp_url:
-            headers = (*JSON, TOKEN) if self.story.has_token else JSON
-            self.story.add(event, "POST", self.story.mcp_url, headers=headers, sent=body, response=response)
+            headers = (*JSON, self.story.bearer) if self.story.has_token else JSON
+            self.story.add(event, "POST", self.story.mcp_url, headers=headers, sent=body or None, response=response)

@@ -192,8 +192,9 @@ class Redactor:
         if (url, body) == (request.url, request.body):
             return request if headers == request.headers else request.with_headers(headers)
         return Request.model_construct(
-            method=request.method, url=url, headers=headers, body=body, truncated=request.truncated
-        )
+            method=request.method, url=url, headers=headers, body=body, truncated=request.truncated,
+            left_out=request.left_out, partial=request.partial,
+        )  # fmt: skip
 
     def _response(self, response: Response | None) -> Response | None:
         if response is None:
@@ -202,7 +203,7 @@ class Redactor:
         if body == response.body:
             return response if headers == response.headers else response.with_headers(headers)
         return Response.model_construct(
-            status=response.status, headers=headers, body=body, truncated=response.truncated
+            status=response.status, headers=headers, body=body, truncated=response.truncated, partial=response.partial
         )
 
     # --- what need not be looked at again

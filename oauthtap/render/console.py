@@ -130,7 +130,8 @@ def line(step: Step, ink: Ink = PLAIN, whose: str = "") -> str:
     style = "good" if step.status and step.status < 400 else "bold" if step.status in (401, 403) else "warning"
     took = f"{step.took * 1000:6.0f} ms" if step.took is not None else " " * 9
     mark = "  (a guess)" if step.because and step.because.guess else ""
-    mark = "  (our own look)" if step.actor == "reporter" else mark
+    if step.actor == "reporter":
+        mark = "  (by hand)" if step.excerpt else "  (our own look)"
     mark += f"  (injected: {plain(step.injected)})" if step.injected else ""
     url = plain(step.url, limit=110)
     return f"{step.id:>4}{whose:<1} {step.stage:<24} {step.method:<6} {ink(style, status)} {took}  {url}{mark}"

@@ -62,6 +62,8 @@ def outcome(report: Report) -> str:
         words = "all" if connected == count else str(connected or "none")
         return f"{count} clients at the same time, of which {words} connected."
     if all(step.actor != "client" for step in report.exchanges):
+        if any(step.excerpt for step in report.exchanges):
+            return "Requests that somebody made by hand: what the server answers is judged, and no client is in it."
         return "Nothing arrived: the client sent no request."
     if report.connected and report.attempts and report.attempts[-1].changed:
         return "Connected, with fixes of oauthtap at work: an MCP request was answered."

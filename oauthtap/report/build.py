@@ -158,6 +158,7 @@ def row(stages: tuple[Stage, ...]) -> Step:
         patched_by=exchange.patched_by,
         patched=changes(exchange),
         injected=exchange.injected,
+        excerpt=exchange.excerpt,
     )
 
 

@@ -95,6 +95,8 @@ class Step(_Row):
     """What they changed: the upstream said one thing, the client saw another."""
     injected: str | None = None
     """The fault that oauthtap itself put here (`--inject`)."""
+    excerpt: bool = False
+    """Read from a log or from pasted lines, which leave things out: what is not there may have happened."""
 
 
 class NotChecked(_Row):

@@ -24,11 +24,13 @@ from __future__ import annotations
 import inspect
 import pkgutil
 import re
+import tomllib
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import import_module
+from importlib.resources import files
 from typing import Any, Union, get_args, get_origin
 
 from oauthtap.findings import BY_LEVEL, Problems, Severity, Who
@@ -165,6 +167,13 @@ def pages() -> tuple[str, ...]:
 def _import_all() -> None:
     for name in modules():
         import_module(name)
+
+
+@cache
+def of_absence() -> frozenset[str]:
+    """The rules that may speak because an exchange is not there: nothing to ask where a recording is an excerpt."""
+    text = files(__package__).joinpath("absence.toml").read_text(encoding="utf-8")
+    return frozenset(tomllib.loads(text)["rules"])
 
 
 def modules() -> Iterator[str]:

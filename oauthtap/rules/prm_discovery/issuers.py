@@ -16,6 +16,8 @@ _ENDPOINT_WORDS = re.compile(
     r"/(?:authorize|authorization|token|register|introspect|revoke|userinfo|callback|login|sign-?in|sso)/?$", re.I
 )
 
+_AUTHORIZE = re.compile(r"/(?:authorize|token|register|introspect|userinfo)/?$", re.I)
+
 
 def _entries(handshake: Handshake) -> list[tuple[ResourceMetadata, int, str]]:
     """Every entry of the documents found, each once, with the first document that had it."""
@@ -117,13 +119,17 @@ def entry_is_endpoint(handshake: Handshake) -> Problems:
              "authorization_endpoint": "https://tenant.authkit.app/authorize"}
     """
     for prm, number, entry in _entries(handshake):
-        if _ENDPOINT_WORDS.search(urls.path_of(entry)) and _dead(handshake, entry):
+        path = urls.path_of(entry)
+        # As long as nobody has looked, its name alone speaks against it; in a log or a paste nobody ever will.
+        untried = prm.exchange.excerpt and _AUTHORIZE.search(path) and not _asked_for(handshake, entry)
+        if untried or (_ENDPOINT_WORDS.search(path) and _dead(handshake, entry)):
             yield Problem(
                 exchange=prm.exchange.id,
                 message=f"`authorization_servers[{number}]` is {entry}, an endpoint; clients take it for an issuer",
                 at=f"{_ENTRIES}[{number}]",
                 expected="an issuer, from which metadata can be found",
                 actual=entry,
+                severity="warning" if untried else None,
             )
 
 

@@ -1,0 +1,97 @@
+"""What is read of the pasted texts in tests/recordings/pasted, against their labels: `python -m benchmarks.pasted`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from oauthtap.tap import Tap
+
+from oauthtap import sources
+from oauthtap.clients import profiles
+from oauthtap.recording import Recording, SourceError
+from oauthtap.report import Report
+
+FOLDER = Path(__file__).parent.parent / "tests" / "recordings" / "pasted"
+
+
+def main() -> int:
+    """Print the misses, then the four figures."""
+    labels: dict[str, dict[str, Any]] = json.loads((FOLDER / "labels.json").read_text(encoding="utf-8"))
+    right: dict[str, list[bool]] = {"read": [], "reached": [], "stage": [], "client": []}
+    invented = 0
+    loud: list[str] = []
+    for name, label in labels.items():
+        recording, refusal = read(FOLDER / name)
+        report = told(recording) if recording else None
+        statuses = [exchange.status for exchange in recording.exchanges] if recording else []
+        wanted = label["statuses"] if label["statuses"] is not None else statuses
+        if label["n"]:
+            ok = sorted(map(str, statuses)) == sorted(map(str, wanted)) and len(statuses) == label["n"]
+        else:
+            ok = recording is None and "Try:" in refusal
+        more = [status for status in statuses if statuses.count(status) > wanted.count(status)]
+        invented += bool(more)
+        judged = [("read", ok, wanted, statuses if recording else refusal)]
+        if label["stage"]:
+            reached, stopped = (report.reached, stop(report)) if report else (None, None)
+            right["reached"].append(reached == label["stage"])
+            judged.append(("stage", stopped == label["stage"], label["stage"], stopped))
+        if report:
+            client = profile_of(report)
+            judged.append(("client", client == label["client"], label["client"], client))
+            loud += [
+                f"{name} {f.severity} {f.rule} ({f.who}): {f.message}" for f in report.findings if f.severity != "note"
+            ]
+            loud += [f"{name} CAUSE {report.cause.rule}"] if report.cause else []
+        elif label["client"] and label["n"]:
+            judged.append(("client", False, label["client"], None))
+        for figure, good, want, got in judged:
+            right[figure].append(good)
+            if not good:
+                print(f"{name} {label['form']:<18} {figure:<7} want {want}\n{'':34}got  {got}")
+        if more:
+            print(f"{name} {label['form']:<18} more    {more}")
+    print()
+    for figure, marks in right.items():
+        print(f"{figure}: {sum(marks)} of {len(marks)} ({100 * sum(marks) / max(1, len(marks)):.0f} %)")
+    print(f"texts with an exchange that is not in them: {invented}")
+    if "--findings" in sys.argv:
+        print("\nfindings above a note, to be read one by one:", *loud, sep="\n")
+    return 0
+
+
+def read(path: Path) -> tuple[Recording | None, str]:
+    """The recording, or why there is none."""
+    try:
+        return sources.read(path), ""
+    except SourceError as refused:
+        return None, str(refused)
+
+
+def told(recording: Recording) -> Report:
+    """The report on it, as `oauthtap check` makes it."""
+    tap = Tap(recording.upstream, recording.revision, recording.client, profiles())
+    for exchange in recording.exchanges:
+        tap.feed(exchange)
+    return tap.report(now=recording.until)
+
+
+def stop(report: Report) -> str:
+    """The stage at which it is told to have stopped: where it stands still or the cause is, else what it reached."""
+    if report.standstill:
+        return report.standstill.stage
+    cause = report.cause
+    blamed = next((step.stage for step in report.exchanges if cause and step.id == cause.exchange), None)
+    return blamed or report.reached
+
+
+def profile_of(report: Report) -> str | None:
+    """The name of the client's profile."""
+    return report.client.name if report.client else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""Everything that people have in hand and that is no recording: logs, pasted HTTP, single documents.
+
+One module for each form, with a list of samples beside it in `tests/formats/`. Each has `read(text)`, which gives a
+`Recording`, or None when the text holds nothing of that form, and `FORM`, the line that `oauthtap check --help` says
+of it. What a text does not show is unseen (see `builder`): no finding rests on its absence.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from dataclasses import replace
+
+import oauthtap.logs as client_logs
+from oauthtap.clients import profiles
+from oauthtap.formats import access_log, document, json_log, transcript
+from oauthtap.formats.builder import STAND_IN, origin_of
+from oauthtap.formats.logs import sentences, vs_code
+from oauthtap.logs.story import object_in
+from oauthtap.plain import plain
+from oauthtap.recording import Recording
+from oauthtap.wire import Request, first
+
+_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})([^\n`]*)\n(.*?)^[ \t]*\1[ \t]*$", re.MULTILINE | re.DOTALL)
+_ADDED = re.compile(r"\bmcp add\b[^\n]*--transport (?:http|sse)\s+\S+\s+(?!https?://)([\w-]+(?:\.[\w-]+)+\S*)")
+"""A command that gives a client a URL without its scheme, which is taken without a word."""
+_VERBOSE = re.compile(r"> (?:GET|POST|PUT|HEAD|DELETE|OPTIONS) \S+ HTTP/")
+_LARGEST = 20_000_000
+"""Characters. Logs larger than that are cut: what lies at their end is read."""
+
+FORMS = (
+    "session folders, session.jsonl, .mitm, .har",
+    "Claude Code: what --debug-file writes, mcp-logs-*/*.jsonl; mcp-remote: *_debug.log, what it prints",
+    vs_code.FORM,
+    sentences.FORM,
+    transcript.FORM,
+    access_log.FORM,
+    json_log.FORM,
+    document.FORM,
+    "Markdown with any of these between fences, as in a bug report",
+)
+"""Everything that `oauthtap check` reads, a line each."""
+
+
+def read(text: str) -> Recording | None:
+    """The exchanges in a text of any of these forms; None when there are none. Never raises for what is in it."""
+    text = _unquoted(text[-_LARGEST:])
+    found = _any_form(text)
+    if found and (bare := _ADDED.search(text)):
+        given = plain(bare[1], limit=100)
+        note = f"The client was given {given}: without https:// in front it is no URL, and nothing is sent."
+        found.header.setdefault("notes", []).append(note)
+    return found
+
+
+def _any_form(text: str) -> Recording | None:
+    if whole := _client_log(text):
+        return whole
+    fenced = [textwrap.dedent(match[3]) for match in _FENCE.finditer(text)]
+    if fenced and (joined := _joined(fenced, text)):
+        return joined
+    return _plain(text)
+
+
+def _unquoted(text: str) -> str:
+    """A text whose every line is quoted, as in a mail or an issue, without the marks."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not lines or not all(line.startswith(">") for line in lines) or any(_VERBOSE.match(line) for line in lines):
+        return text
+    return re.sub(r"^> ?", "", text, flags=re.MULTILINE)
+
+
+def _client_log(text: str) -> Recording | None:
+    """A log of one client, which tells of itself in its own words."""
+    if (client_logs.recognizes(text) or _is_claude_jsonl(text)) and (found := client_logs.read(text)).exchanges:
+        return found
+    if vs_code.recognizes(text):
+        return vs_code.read(text)
+    return None
+
+
+def _is_claude_jsonl(text: str) -> bool:
+    first = text.lstrip()[:20_000].partition("\n")[0]
+    return client_logs.recognizes_line(object_in(first)) if first[:1] == "{" else False
+
+
+def _plain(text: str) -> Recording | None:
+    """One form throughout: the one that finds most in it. Of two that find as much, the more telling one."""
+    if text.lstrip()[:1] in ("{", "[") and (in_json := document.read(text) or json_log.read(text)):
+        return in_json
+    readers = (transcript.read, sentences.read, access_log.read, json_log.read)
+    found: list[Recording] = [one for reader in readers if (one := reader(text)) is not None]
+    if not found:
+        return document.read(text)
+    best = max(found, key=lambda one: len(one.exchanges))
+    client = best.client or sentences.client_of(text) or _by_callback(best)
+    return best if best.client == client else replace(best, header={**best.header, "client": client})
+
+
+def _by_callback(recording: Recording) -> str | None:
+    """The one client that lets itself be called back there; None where several do, or none."""
+    shown = (first(exchange.request.query, "redirect_uri") or "" for exchange in recording.exchanges)
+    uris = tuple(filter(None, shown))
+    owners = {one.slug for one in profiles() if any(uri.startswith(one.recognize.redirect_uri) for uri in uris)}
+    return owners.pop() if len(owners) == 1 else None
+
+
+def _joined(blocks: list[str], text: str) -> Recording | None:
+    """The blocks of a bug report, each read by itself, in their order."""
+    found = [one for block in blocks if (one := _client_log(block) or _plain(block))]
+    # A command in one block, and what it printed in the next.
+    together = transcript.read("\n\n".join(blocks))
+    if together and len(together.exchanges) > sum(len(one.exchanges) for one in found):
+        return together
+    if not found:
+        return None
+    if len(found) == 1:
+        return found[0]
+    upstream = next((one.upstream for one in found if one.upstream), None)
+    every = [exchange for one in found for exchange in one.exchanges]
+    home = origin_of(upstream or "") or next((o for e in every if (o := origin_of(e.request.url)) != STAND_IN), None)
+    numbered = tuple(
+        exchange.with_(id=number, at=None, request=_at_home(exchange.request, home))
+        for number, exchange in enumerate(every, 1)
+    )
+    client = next((one.client for one in found if one.client), None)
+    notes = dict.fromkeys(note for one in found for note in one.notes)
+    return Recording(numbered, {"upstream": upstream, "client": client}, None, tuple(notes))
+
+
+def _at_home(request: Request, home: str | None) -> Request:
+    """Paths whose host one block does not show are at the host that another one shows."""
+    if home is None or not request.url.startswith(f"{STAND_IN}/"):
+        return request
+    return request.model_copy(update={"url": request.url.replace(STAND_IN, home, 1)})
+
+
+__all__ = ["FORMS", "read"]

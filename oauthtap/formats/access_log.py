@@ -1,0 +1,166 @@
+"""Logs that say one exchange on one line: of servers, of load balancers, and of HTTP libraries in clients.
+
+Method, path, status, and mostly time and user agent: enough to say who came how far. Header lines and bodies are
+unseen. One pattern for each form, the first that fits a line counts; a new form is one more pattern and a sample.
+
+Read from: nginx and Apache (combined, common, with a virtual host in front), ingress-nginx, Traefik (common), AWS
+ALB and CloudFront, uvicorn and gunicorn, morgan (combined, common, dev, short, tiny), Django, Rails, Go (chi, gin,
+echo), werkzeug, httpx and httpcore, urllib3, and lines such as `POST /mcp → 401` that people write down.
+"""
+
+# ruff: noqa: E501  (patterns and names of members are written whole)
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+
+from oauthtap.formats.builder import Draft, recording, seconds
+from oauthtap.recording import Recording
+
+WHAT = "a log of one line for each request"
+FORM = (
+    "access logs: nginx, Apache, ingress-nginx, Traefik, AWS ALB, CloudFront, uvicorn, gunicorn, morgan, and lines"
+    " such as `POST /mcp → 401`"
+)
+
+_METHOD = r"(?P<method>GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)"
+_TARGET = r"(?P<target>(?:https?://|/)[^\s\"'`]*)"
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_STATUS = r"(?P<status>[1-5]\d\d)"
+
+FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("ALB", re.compile(
+        rf'^(?:https?|h2|wss?|grpcs) (?P<time>\d{{4}}-\S+Z) \S+ [\d.a-f:]+:\d+ (?:\S+:\d+|-) (?P<took>\S+) \S+ \S+ {_STATUS} \S+'
+        rf' \d+ \d+ "{_METHOD} {_TARGET} HTTP/[\d.]+" "(?P<agent>[^"]*)"'
+    )),
+    ("combined", re.compile(
+        rf'^(?:(?P<host>[\w.-]+\.[a-z]\w+)(?::\d+)? )?(?P<ip>[\da-fA-F.:]+|[\w.-]+),?\s.*?\[(?P<clf>\d\d/\w{{3}}/\d{{4}}:[^\]]+)\] "{_METHOD} {_TARGET}(?: HTTP/[\d.]+)?"'
+        rf' {_STATUS} (?:\d+|-)(?: "(?P<referer>[^"]*)" "(?P<agent>[^"]*)")?(?P<rest>.*)$'
+    )),
+    ("django", re.compile(rf'^.*?\[(?P<django>\d\d/\w{{3}}/\d{{4}} [\d:]+)\] "{_METHOD} {_TARGET} HTTP/[\d.]+" {_STATUS}')),
+    ("httpx", re.compile(rf'HTTP Request: {_METHOD} {_TARGET} "HTTP/[\d.]+ {_STATUS}')),
+    ("cloud run", re.compile(rf"\[httpRequest\.requestMethod: {_METHOD}\] \[httpRequest\.status: {_STATUS}\].*?(?:\[httpRequest\.userAgent: (?P<agent>[^\]]*)\] )?(?P<target>https?://\S+)")),
+    ("urllib3", re.compile(rf'(?P<host>https?://[\w.:-]+) "{_METHOD} {_TARGET} HTTP/[\d.]+" {_STATUS}')),
+    ("quoted", re.compile(rf'"{_METHOD} {_TARGET}(?: HTTP/[\d.]+)?"\s*(?:[-:]|→|->|=>|from \S+ -|status=)?\s*{_STATUS}\b')),
+    ("gin", re.compile(rf'\|\s*{_STATUS}\s*\|\s*(?P<spent>[\d.]+\S+)\s*\|\s*\S+\s*\|\s*{_METHOD}\s+"?{_TARGET}"?')),
+    ("status first", re.compile(rf"(?:^|\s|\[){_STATUS}\]?\s+(?:[-|]\s*)?{_METHOD}\s+{_TARGET}")),
+    ("key=value", re.compile(
+        rf'(?=.*\bmethod=\"?{_METHOD})(?=.*\b(?:path|url|uri|fwd_path|request_uri)=\"?{_TARGET})(?=.*\bstatus(?:_code)?=\"?{_STATUS})'
+    )),
+    ("arrow", re.compile(
+        rf"\b{_METHOD}\s+[`\"']?{_TARGET}[`\"']?(?:\s+HTTP/[\d.]+)?[`\"']?[^→>\n|]{{0,80}}?(?:→|->|—>|=>|⇒|➜|\.{{2,}}|\||returns?(?:ed)?|responded(?: with)?|answer(?:s|ed)(?: with)?|gives|gets?|status[:=]?)"
+        rf"\s*[`*\"(]*(?:HTTP(?:/[\d.]+)?[ :]*|status[:= ]*)?{_STATUS}\b(?P<rest>.*)$"
+    )),
+    ("no method", re.compile(rf"\b(?:route|path|endpoint|url|request)(?: for)?:? (?P<target>/[^\s\"'`]*) ?[-:→>]+ ?{_STATUS} [A-Z]")),
+    ("dev", re.compile(rf"\b{_METHOD}\s+[`]?{_TARGET}[`]?(?:\s+HTTP/[\d.]+)?[`]?\s*[:=,(-]*\s*[`*]*{_STATUS}\b(?P<rest>.*)$")),
+)  # fmt: skip
+"""Name and pattern of each form, the most particular first."""
+
+_STAMP = re.compile(
+    r"(?<![\d.])(\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?|\d\d:\d\d:\d\d(?:[.,]\d+)?(?=\s|\]|$))"
+)
+_TOOK = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s?(ms|µs|s)\b")
+_AGENT = re.compile(r'(?:user[-_ ]?agent|\bua)["\']?[=:]\s*["\']?([^"\'\]]+?)["\']?(?:[,})\]]|$)', re.I)
+_KNOWN_AGENTS = re.compile(
+    r"[(\[ ]((?:Claude-User|claude-code|openai-mcp|python-httpx|node|undici|Cursor|Go-http-client|codex-mcp-client)(?:/[\w.-]+)?)[)\], ]"
+)
+_LOCATION = re.compile(r"(?:location[:=]\s*|→\s*|->\s*)(https?://\S+)", re.I)
+
+
+def read(text: str) -> Recording | None:
+    """The exchanges a log tells of; None when it tells of none."""
+    drafts = drafts_in(text)
+    return recording(drafts, text, what=WHAT) if drafts else None
+
+
+def drafts_in(text: str) -> list[Draft]:
+    """The exchanges that lines tell of, in the order of the lines, or of their times where all have one."""
+    fields: list[str] = []
+    drafts: list[Draft] = []
+    for raw in text.splitlines():
+        line = _ANSI.sub("", raw).strip()
+        if line.startswith("#Fields:"):
+            fields = line.removeprefix("#Fields:").split()
+        elif (fields and "\t" in line and (draft := _of_cloudfront(fields, line))) or (draft := _of_line(line)):
+            drafts.append(draft)
+    times = [draft.at for draft in drafts if draft.at is not None]
+    if len(times) == len(drafts) and times != sorted(times):
+        drafts.sort(key=lambda draft: draft.at or 0.0)
+    return drafts
+
+
+def _of_line(line: str) -> Draft | None:
+    if len(line) > 20_000:
+        return None
+    for name, pattern in FORMS:
+        if match := pattern.search(line):
+            return _draft(name, match, line)
+    return None
+
+
+def _draft(name: str, match: re.Match[str], line: str) -> Draft:
+    said = match.groupdict()
+    target = said["target"].rstrip("`,;)")
+    host = said.get("host")
+    if host and not target.startswith("http"):
+        target = f"{host if host.startswith('http') else f'https://{host}'}{target}"
+    draft = Draft(said.get("method") or _usual(target), target, status=int(said["status"]))
+    agent = said.get("agent") or next((m[1] for p in (_AGENT, _KNOWN_AGENTS) if (m := p.search(line))), None)
+    if agent and agent.strip() not in ("-", ""):
+        draft.headers.append(("User-Agent", agent.strip()))
+    draft.at = _at(said, line)
+    draft.took = _took(said, line)
+    rest = said.get("rest") or ""
+    if draft.status and 300 <= draft.status < 400 and (there := _LOCATION.search(rest)):
+        draft.answer_headers.append(("Location", there[1].rstrip("`),;")))
+    return draft
+
+
+def _usual(path: str) -> str:
+    """The method that a request to such a path has, where a line does not say it."""
+    return "POST" if re.search(r"/(?:token|register|revoke|introspect|mcp)/?$", path) else "GET"
+
+
+def _at(said: dict[str, str | None], line: str) -> float | None:
+    for name, form in (("clf", "%d/%b/%Y:%H:%M:%S %z"), ("django", "%d/%b/%Y %H:%M:%S")):
+        if value := said.get(name):
+            try:
+                moment = datetime.strptime(value, form)
+            except ValueError:
+                return None
+            return seconds(moment.isoformat())
+    if value := said.get("time"):
+        return seconds(value)
+    stamp = _STAMP.search(line)
+    if stamp is None:
+        return None
+    text = stamp[1].replace("/", "-")
+    return seconds(text if "-" in text[:5] else f"1970-01-01 {text}")
+
+
+def _took(said: dict[str, str | None], line: str) -> float | None:
+    if value := said.get("took"):
+        return float(value) if re.fullmatch(r"\d+(?:\.\d+)?", value) else None
+    found = _TOOK.search(said.get("rest") or said.get("spent") or "")
+    return float(found[1]) / {"ms": 1e3, "µs": 1e6, "s": 1.0}[found[2]] if found else None
+
+
+def _of_cloudfront(fields: list[str], line: str) -> Draft | None:
+    values: Iterator[str] = iter(line.split("\t"))
+    row = dict(zip(fields, values, strict=False))
+    status = row.get("sc-status", "")
+    if not status.isdigit() or status == "000" or "cs-method" not in row:
+        return None
+    host = row.get("x-host-header") or row.get("cs(Host)") or ""
+    query = row.get("cs-uri-query", "-")
+    path = row.get("cs-uri-stem", "/") + (f"?{query}" if query not in ("-", "") else "")
+    draft = Draft(row["cs-method"], f"https://{host}{path}" if host else path, status=int(status))
+    agent = row.get("cs(User-Agent)", "-").replace("%20", " ").replace("%2F", "/")
+    if agent != "-":
+        draft.headers.append(("User-Agent", agent))
+    draft.at = seconds(f"{row.get('date', '')}T{row.get('time', '')}Z")
+    taken = row.get("time-taken", "")
+    draft.took = float(taken) if re.fullmatch(r"\d+(?:\.\d+)?", taken) else None
+    return draft

@@ -1,0 +1,155 @@
+"""One thing by itself: a metadata document, a registration, a token answer, a JWT, a challenge, an entry of a HAR.
+
+What it was an answer to follows from its members, where it says so (`resource`, `issuer`); the URL is where the RFC
+puts such a document, and the status is the one such an answer has. Both are told to be presumed.
+"""
+
+# ruff: noqa: E501  (patterns are written whole)
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from oauthtap import har, urls
+from oauthtap.formats.builder import STAND_IN, Draft, recording, shown_body
+from oauthtap.recording import Recording, SourceError
+
+WHAT = "a single document"
+FORM = "one document by itself: protected resource or authorization server metadata, a registration, a token answer, a JWT, a `WWW-Authenticate` line, a HAR or a part of one"
+
+_CHALLENGE = re.compile(r"^\s*(?:[<>]\s*)?[\"'`]?www-authenticate[\"'`]?\s*:\s*(.+?)\s*$", re.I | re.M)
+_BARE_CHALLENGE = re.compile(
+    r"^\s*[\"'`]?((?:Bearer|DPoP|Basic)(?:\s+[\w-]+=(?:\"[^\"]*\"|[^\s,]+)\s*,?)+)[\"'`]?\s*$", re.I | re.M
+)
+_JWT = re.compile(r"(?:^|[\s\"'`])(eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*)(?=$|[\s\"'`])")
+_ABOVE = re.compile(r"(?:GET|POST)?\s*[`(<]?(https?://[^\s`)>\"]+?)[`)>]?:?\s*$")
+
+
+def read(text: str) -> Recording | None:
+    """The exchange that a text is the answer of; None when it is none we know."""
+    value, before = _value(text)
+    if isinstance(value, dict | list) and (whole := _har(value)):
+        return whole
+    draft = (_of(value, before) if isinstance(value, dict) else None) or _challenge(text) or _token(text)
+    if draft is None:
+        return None
+    draft.actor = "reporter"  # nobody knows who asked for it
+    return recording([draft], text, what=WHAT, upstream=_upstream(draft))
+
+
+def _value(text: str) -> tuple[Any, str]:
+    """The JSON in a text, and the text before it."""
+    start = text.find("{")
+    listed = text.lstrip()[:1] == "["
+    start = text.find("[") if listed else start
+    if start < 0:
+        return None, ""
+    body, end = text[start:], text.rfind("]" if listed else "}")
+    mended, _ = shown_body(text[start : end + 1] if end > start else body)
+    try:
+        return json.loads(mended or ""), text[:start]
+    except (ValueError, RecursionError):
+        return None, ""
+
+
+def _har(value: Any) -> Recording | None:
+    """Entries of a HAR without what stands around them."""
+    entries = value.get("entries") if isinstance(value, dict) else value
+    entries = [value] if isinstance(value, dict) and {"request", "response"} <= set(value) else entries
+    if (
+        not isinstance(entries, list)
+        or not entries
+        or not all(
+            isinstance(e, dict) and isinstance(e.get("request"), dict) and "url" in e["request"] for e in entries
+        )
+    ):
+        return None
+    try:
+        return har.read({"log": {"entries": entries}})
+    except SourceError:
+        return None
+
+
+def _of(value: dict[str, Any], before: str) -> Draft | None:
+    names = set(value)
+    lines = before.strip().splitlines()
+    above = _ABOVE.search(lines[-1].strip()) if lines else None
+    body = json.dumps(value, ensure_ascii=False)
+
+    def draft(method: str, url: str, status: int, role: str | None = None) -> Draft:
+        return Draft(method, above[1] if above else url, status=status, answer_body=body, presumed=True, role=role,
+                     body=None if method == "POST" else "")  # fmt: skip
+
+    issuer, resource = value.get("issuer"), value.get("resource")
+    if "authorization_servers" in names or (
+        isinstance(resource, str) and names & {"bearer_methods_supported", "scopes_supported"}
+    ):
+        places = urls.prm_locations(resource if isinstance(resource, str) else STAND_IN)
+        return draft("GET", places[0].url if places else f"{STAND_IN}{urls.PRM}", 200)
+    if isinstance(issuer, str) and names & {"authorization_endpoint", "token_endpoint", "jwks_uri"}:
+        places = urls.as_locations(issuer)
+        oidc = "userinfo_endpoint" in names or "id_token_signing_alg_values_supported" in names
+        fitting = [p.url for p in places if (urls.OIDC in p.url) is oidc] or [p.url for p in places]
+        return draft("GET", fitting[0] if fitting else f"{STAND_IN}{urls.OAUTH}", 200)
+    if names & {"authorization_endpoint", "token_endpoint"}:
+        return draft("GET", f"{STAND_IN}{urls.OAUTH}", 200)
+    if "client_id" in names and names & {"redirect_uris", "client_id_issued_at", "token_endpoint_auth_method"}:
+        if isinstance(value["client_id"], str) and value["client_id"].startswith("https://"):
+            return draft("GET", value["client_id"], 200)
+        return draft("POST", f"{STAND_IN}/registration-endpoint-not-shown", 201, "client-registration")
+    if "access_token" in names:
+        return draft("POST", f"{STAND_IN}/token-endpoint-not-shown", 200, "token-request")
+    if isinstance(value.get("error"), str) and "error_description" in names:
+        role = (
+            "client-registration"
+            if re.search(r"redirect_uri$|client_metadata|software_statement", value["error"])
+            else "token-request"
+        )
+        where = "registration" if role == "client-registration" else "token"
+        return draft(
+            "POST", f"{STAND_IN}/{where}-endpoint-not-shown", 401 if value["error"] == "invalid_client" else 400, role
+        )
+    return None
+
+
+def _challenge(text: str) -> Draft | None:
+    found = _CHALLENGE.search(text) or _BARE_CHALLENGE.search(text)
+    if found is None or len(text) > 5000:
+        return None
+    named = re.search(r'resource_metadata="?(https?://[^"\s,]+)', found[1])
+    place = named[1].replace(urls.PRM, "", 1) if named and urls.PRM in named[1] else f"{STAND_IN}/mcp"
+    status = re.search(r"\b(40[13])\b", text)
+    return Draft(
+        "POST", place, status=int(status[1]) if status else 401, presumed=status is None,
+        answer_headers=[("WWW-Authenticate", found[1])],
+    )  # fmt: skip
+
+
+def _token(text: str) -> Draft | None:
+    """A JWT by itself is shown as the token of an answer: its claims are looked at like any other's."""
+    found = _JWT.search(text)
+    if found is None or len(text) > 20_000:
+        return None
+    body = json.dumps({"access_token": found[1]})
+    return Draft(
+        "POST",
+        f"{STAND_IN}/token-endpoint-not-shown",
+        status=200,
+        answer_body=body,
+        presumed=True,
+        cut=True,
+        role="token-request",
+    )
+
+
+def _upstream(draft: Draft) -> str | None:
+    """The MCP URL that a document is about, where it says so."""
+    if not draft.answer_body:
+        return draft.target if draft.answer_headers and not draft.target.startswith(STAND_IN) else None
+    try:
+        resource = json.loads(draft.answer_body).get("resource")
+    except ValueError:
+        return None
+    return resource if isinstance(resource, str) and resource.startswith(("http://", "https://")) else None

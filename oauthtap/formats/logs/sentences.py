@@ -1,0 +1,257 @@
+"""Logs and outputs of clients that say how a step ended in a sentence. Knows their wording; judges nothing.
+
+Most clients are built on an SDK and print its messages: `Token exchange failed (400): {…}`, `HTTP Request: POST …`,
+`Error POSTing to endpoint (HTTP 401): …`, an authorization URL to open. Each such sentence is an exchange, or completes
+the one before it. Whose log it is follows from a few words that only that client writes (`CLIENTS`).
+
+Read from: Codex 0.130 to 0.171 (`RUST_LOG`, `codex mcp login`), Gemini CLI 0.9 to 0.30, Cursor 1.x and 2.x (MCP Logs), opencode
+1.0 (`--print-logs`), Claude Desktop (`mcp*.log`), MCP Inspector 0.16 to 2.12 (console), Python SDK 1.12 to 2.3 and fastmcp
+2 to 4 (`logging`), TypeScript SDK 1.10 to 2.4, LibreChat 0.8, n8n 1.1xx.
+"""
+
+# ruff: noqa: E501  (patterns are written whole)
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from oauthtap import urls
+from oauthtap.formats import access_log
+from oauthtap.formats.builder import TOKEN, Draft, origin_of, recording, seconds
+from oauthtap.logs.outcome import Outcome, outcome
+from oauthtap.recording import Recording
+
+WHAT = "what a client printed"
+FORM = "logs and outputs of Codex, Gemini CLI, Cursor, opencode, Claude Desktop, MCP Inspector, the Python and TypeScript SDKs, LibreChat, n8n"
+
+CLIENTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (name, re.compile(pattern))
+    for name, pattern in (
+        ("codex", r"AuthRequired\(|worker quit with fatal|codex(?:_core|_rmcp_client|_mcp|-mcp-client| mcp login|_cli)|\bcodex_"),
+        ("gemini-cli", r"Failed to authenticate with MCP server '|MCPOAuthProvider|gemini(?:-cli)?[/\\.]|Gemini CLI|MCP server '[^']+' (?:rejected|requires)"),
+        ("cursor", r"anysphere|\[MCPClient\]|user-[\w-]+: |cursor://|HandleAction|MCPService|\bCursor (?:MCP|IDE)"),
+        ("vs-code", r"vscode-|Visual Studio Code"),
+        ("fastmcp", r"\bfastmcp[./]client|fastmcp\.client|FastMCP Client"),
+        ("mcp-inspector", r"MCP Inspector|modelcontextprotocol/inspector|inspector[/\\](?:server|client|cli)|New StreamableHttp connection request|Proxy server listening"),
+        ("mcp-remote", r"mcp-remote"),
+        ("claude-code", r"claude-code|Claude Code|claude mcp "),
+        ("python-sdk-1", r"\bmcp\.client\.(?:auth|streamable_http|sse)|mcp/client/auth|OAuthClientProvider"),
+        ("typescript-sdk-1", r"@modelcontextprotocol/sdk|StreamableHTTPClientTransport|client/auth\.js"),
+    )
+)  # fmt: skip
+"""Names of client profiles, and what only that client writes. The first that is found counts."""
+
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_STAMP = re.compile(r"^\s*\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)\]?")
+_AUTHORIZE = re.compile(r"https?://[^\s\"'<>`]+[?&](?:response_type=code|client_id=)[^\s\"'<>`]*")
+_URL = re.compile(r"https?://[^\s\"'`<>,)\]}\\]+")
+_LOADING = re.compile(
+    r"HTTP (\d{3}) trying to load (?:well-known )?OAuth (?:protected resource )?metadata(?: from (https?://\S+))?"
+)
+_NO_PRM = re.compile(r"does not implement OAuth 2\.0 Protected Resource Metadata")
+_MISMATCH = re.compile(
+    r"[Pp]rotected resource (?:metadata resource )?\"?(https?://[^\s\"]+?)\"? does not match expected \"?(https?://[^\s\"]+?)\"?(?=[\s(]|\.?$|\.\s)"
+)
+_NETWORK = re.compile(
+    r"ECONNREFUSED|ENOTFOUND|ETIMEDOUT|ECONNRESET|CERT_|self.signed certificate|certificate has expired|getaddrinfo|All connection attempts failed|error sending request for url|fetch failed|Connection refused|Name or service not known",
+    re.I,
+)
+_PROBE = re.compile(r"resource metadata probe returned unexpected status: (\d{3})")
+_PROBED = re.compile(r"resource metadata discovery url: (https?://\S+)")
+_OPENED = re.compile(
+    r"redirect(?:ing|ed)? to authorization|Saving PKCE|authorization code|Opening (?:your )?browser|code verifier", re.I
+)
+_OF_TOKEN = re.compile(r"(?:provided|presented|supplied) (?:bearer |access )?token", re.I)
+_SUCCESS = re.compile(
+    r"^(?:.*\s)?(?:Successfully (?:logged in|authenticated|connected)|Authentication successful|Connected to (?:MCP )?server|OAuth (?:flow )?(?:completed|successful)|Authorization successful|✓ Connected)\b",
+    re.I,
+)
+_SERVER_URL = re.compile(
+    r"(?:server[_ ]?url|mcp[_ ]?url|\"?url\"?|endpoint|connecting to|connection to|connect to|for url)[\"']?\s*[:=(]?\s*[\"'(]?(https?://[^\s\"'`<>,)\]}\\]+)",
+    re.I,
+)
+_STEP_URLS = re.compile(
+    r"/\.well-known/|/token\b|/register\b|/authorize\b|/oauth|callback|localhost:\d+/(?:oauth/)?callback|github\.com/|docs\.|spec|datatracker|nodejs\.org|npmjs|errors\.pydantic|developer\.mozilla|/issues/"
+)
+
+
+def recognizes(text: str) -> bool:
+    """Something in it says how a step of a sign-in ended."""
+    return read(text) is not None
+
+
+def client_of(text: str) -> str | None:
+    """The profile of the client whose words these are; None where nothing tells."""
+    return next((name for name, pattern in CLIENTS if pattern.search(text[:200_000])), None)
+
+
+def read(text: str) -> Recording | None:
+    """The exchanges the sentences tell of; None when there are none."""
+    story = _Story(_mcp_url(text))
+    if (probe := _PROBE.search(text)) and (probed := _PROBED.search(text)):
+        story.drafts.append(Draft("GET", probed[1], status=int(probe[1])))
+    for at, line in _messages(text):
+        story.take(at, line)
+    client = client_of(text)
+    if not story.drafts or not (client or _URL.search(text) or len(text.strip().splitlines()) > 3):
+        return None  # a message by itself, which is for `oauthtap explain`
+    return recording(
+        story.drafts,
+        text,
+        what=f"a log of {client}" if client else WHAT,
+        client=client,
+        upstream=story.mcp_url,
+        notes=story.notes,
+    )
+
+
+def _mcp_url(text: str) -> str | None:
+    named = [match[1].rstrip(".:") for match in _SERVER_URL.finditer(text) if not _STEP_URLS.search(match[1])]
+    every = [match[0].rstrip(".:") for match in _URL.finditer(text)]
+    ends = [url for url in every if re.search(r"/(?:mcp|sse)/?$", url.partition("?")[0]) and not _STEP_URLS.search(url)]
+    return next(iter((*ends, *named)), None)
+
+
+def _messages(text: str) -> Iterator[tuple[float | None, str]]:
+    """Every message with the stack or the answer below it."""
+    block: list[str] = []
+    at: float | None = None
+    for raw in text.splitlines():
+        line = _ANSI.sub("", raw).rstrip()
+        stamp = _STAMP.match(line)
+        goes_on = bool(block) and not stamp and (line[:1] in (" ", "\t", "}", "{") or not line)
+        if not goes_on and block:
+            yield at, "\n".join(block)
+            block = []
+        if stamp:
+            at = seconds(stamp[1])
+        if line or block:
+            block.append(line)
+    if block:
+        yield at, "\n".join(block)
+
+
+class _Story:
+    def __init__(self, mcp_url: str | None) -> None:
+        self.drafts: list[Draft] = []
+        self.notes: list[str] = []
+        self.mcp_url = mcp_url
+        self.opened = False
+        """The browser was sent to sign in: what is refused afterwards is the token request."""
+
+    def take(self, at: float | None, text: str) -> None:
+        line = text.split("\n", 1)[0]
+        self.opened = self.opened or bool(_OPENED.search(line))
+        if found := access_log.drafts_in(line):
+            for draft in found:
+                draft.at = draft.at or at
+                self._add(draft)
+        elif match := _LOADING.search(text):
+            self._loading(at, int(match[1]), match[2])
+        elif _PROBE.search(text):
+            pass  # told with the URL that another line names
+        elif _NO_PRM.search(text) and self.mcp_url:
+            for location in urls.prm_locations(self.mcp_url)[:1]:
+                self._add(Draft("GET", location.url, status=404, at=at, presumed=True))
+        elif match := _MISMATCH.search(text):
+            self._mismatch(at, match[1], match[2])
+        elif (match := _AUTHORIZE.search(text)) and re.search(
+            r"[?&](?:redirect_uri|response_type|request_uri)=", match[0]
+        ):
+            self._add(Draft("GET", match[0].rstrip(".,)"), at=at, actor="browser"))
+        elif told := outcome(text):
+            self._refused(at, told)
+        elif _NETWORK.search(text) and (place := self._place(text)):
+            self._add(Draft("POST", place, at=at, error=line.strip()[:300]))
+        elif _SUCCESS.search(line) and self.mcp_url:
+            if re.search(r"connected", line, re.I):
+                self._add(Draft("POST", self.mcp_url, status=200, at=at))
+            else:
+                self._add(Draft("POST", "/token-endpoint-not-shown", status=200, at=at, role="token-request"))
+        elif (
+            re.search(r"\b401\b|\bUnauthorized\b", line)
+            and self.mcp_url
+            and re.search(r"\bmcp\b|server|connect|auth", line, re.I)
+        ):
+            self._add(Draft("POST", self.mcp_url, status=401, at=at))
+        elif re.search(r"\b[A-Z]\w*Error\b.*(?:auth|OAuth|regist|token|metadata)|Incompatible auth server", line):
+            self.notes.append(f"the log says: {line.strip()[:300]}")
+
+    def _place(self, text: str) -> str | None:
+        found = _URL.search(text)
+        return found[0].rstrip(".:") if found else self.mcp_url
+
+    def _loading(self, at: float | None, status: int, url: str | None) -> None:
+        places = urls.prm_locations(self.mcp_url or "")
+        if where := url or (places[0].url if places else None):
+            self._add(Draft("GET", where, status=status, at=at))
+
+    def _mismatch(self, at: float | None, named: str, used: str) -> None:
+        self.mcp_url = self.mcp_url or used
+        document = next((d for d in reversed(self.drafts) if urls.PRM in d.target and d.status == 200), None)
+        if document is None:
+            places = urls.prm_locations(used)
+            document = Draft("GET", places[0].url if places else used, status=200, at=at, presumed=True)
+            self.drafts.append(document)
+        document.answer_body, document.cut = json.dumps({"resource": named}), True
+
+    def _refused(self, at: float | None, told: Outcome) -> None:
+        if told.step is None and told.body is not None and not told.presumed:
+            told = replace(told, step="token-request" if self.opened else "client-registration")
+        steps = {"client-registration": "registration", "token-request": "token", "token-refresh": "token"}
+        if told.step in steps:
+            last = next((d for d in reversed(self.drafts) if d.method == "POST" and d.role in (None, told.step)), None)
+            if (
+                last
+                and last.answer_body is None
+                and last.target != self.mcp_url
+                and (last.status == told.status or (told.presumed and last.status and last.status >= 400))
+            ):
+                last.answer_body = told.body
+                return
+            opened = next((d for d in reversed(self.drafts) if d.actor == "browser"), None)
+            home = (origin_of(opened.target) if opened else None) or ""
+            self._add(Draft("POST", f"{home}/{steps[told.step]}-endpoint-not-shown", status=told.status, answer_body=told.body, at=at,
+                            role=told.step, presumed=told.presumed, cut=told.presumed))  # fmt: skip
+        elif told.step is None and self.drafts and self.drafts[-1].actor == "browser" and told.presumed:
+            self._called_back(at, told)
+        elif place := told.url or self.mcp_url:
+            draft = Draft("POST", place, status=told.status, answer_body=told.body, at=at)
+            draft.presumed = draft.cut = told.presumed
+            if _OF_TOKEN.search(told.body or ""):
+                draft.headers = [("Authorization", f"Bearer {TOKEN}")]
+            if urls.OAUTH in place or urls.PRM in place or urls.OIDC in place:
+                draft.method = "GET"
+            self._add(draft)
+
+    def _called_back(self, at: float | None, told: Outcome) -> None:
+        """An OAuth error after the browser was opened is what it came back with."""
+        query = dict(parse_qsl(urlsplit(self.drafts[-1].target).query))
+        place = query.get("redirect_uri")
+        if not place:
+            return
+        said = {**json.loads(told.body or "{}"), **({"state": query["state"]} if "state" in query else {})}
+        self._add(Draft("GET", f"{place}?{urlencode(said)}", at=at, actor="browser", role="authorization-response",
+                        status=200,))  # fmt: skip
+
+    def _add(self, draft: Draft) -> None:
+        """A sentence said twice is one exchange."""
+        last = self.drafts[-1] if self.drafts else None
+        same = last is not None and (last.method, last.target, last.status) == (
+            draft.method,
+            draft.target,
+            draft.status,
+        )
+        if (
+            same
+            and last is not None
+            and (last.at is None or draft.at is None or abs(draft.at - last.at) < 2)
+            and (draft.presumed or draft.answer_body or draft.error or draft.status == 401)
+        ):
+            last.answer_body = last.answer_body or draft.answer_body
+            return
+        self.drafts.append(draft)

@@ -1,0 +1,520 @@
+"""HTTP as people paste it: curl, HTTPie, wget, raw messages, `fetch(…)`, with whatever stands around them.
+
+Read line by line. A command or a request line begins an exchange, a status line its answer; header lines and a
+body follow either. Prompts, time stamps, line numbers, list marks and the `>` and `<` of verbose output are taken
+off first; lines that are none of these end a body and are passed over.
+
+Read from: curl 8 (`-i`, `-I`, `-s`, `-v`, `--trace-ascii`), HTTPie 3, xh, wget 1.2 (`-S`), "copy as cURL" and
+"copy as fetch" of Chrome and Firefox, raw HTTP/1.1 and HTTP/2.
+"""
+
+# ruff: noqa: E501  (patterns and names of members are written whole)
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from urllib.parse import urlencode, urljoin
+
+from oauthtap.formats.builder import Draft, recording, seconds, shown_body
+from oauthtap.recording import Recording
+
+WHAT = "pasted HTTP"
+FORM = 'pasted HTTP: curl -i/-v/-I/--trace-ascii, HTTPie, wget -S, raw messages, "copy as cURL" or "copy as fetch" with the answer'
+
+_METHOD = r"(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)"
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_STAMP = re.compile(
+    r"^\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?|\d\d:\d\d:\d\d(?:\.\d+)?)\]?:?\s+(?=\S)"
+)
+_NUMBER = re.compile(r"^\s*\d{1,4}(?:[:|]\s?|\t|\s\|\s?)(?=\S)")
+_PROMPT = re.compile(r"^(?:\S{0,60}[$#%❯➜»]|>|PS [^>]*>|\w+@[\w.-]+:?\S*[$#%])\s+(?=(?:curl|http|https|xh|xhs|wget)\b)")
+_COMMAND = re.compile(r"^(?:sudo\s+)?(?:curl(?:\.exe)?|https?|xhs?|wget)\s+(?=\S)")
+_FETCH = re.compile(r"^(?:await\s+)?fetch\(\s*([\"'`])(https?://[^\"'`]+)\1\s*(,)?")
+_REQUEST = re.compile(
+    rf"^({_METHOD})\s+((?:https?://|/)\S*|\*|[\w-]+(?:\.[\w-]+)+(?::\d+)?/\S*)(?:\s+HTTP/[\d.]+)?\s*(?:\([^)]*\))?:?\s*$"
+)
+_STATUS = re.compile(
+    r"^(?:HTTP/[\d.]+\s+(\d{3})\b.*|(?:→|->|=>|<=|Status(?: code)?:|Response:|HTTP)\s*(?:HTTP/[\d.]+\s*)?(\d{3})\b[\w\s'-]*|(\d{3})(?:\s+[A-Z][A-Za-z' -]{1,40})?)$"
+)
+_ARROW = re.compile(
+    r"^(?:↓|→|->|=>|⇒|↳|└─*|<-|←)\s*(?:HTTP(?:/[\d.]+)?\s+)?(\d{3})\b(?:\s+[A-Z][a-z]+(?: [A-Z]?[a-z]+)?)?(.*)$"
+)
+_ONE_LINE = re.compile(r"^(\d{3})\s+(\{.*|\[.*)$")
+_HEADER = re.compile(r"^([A-Za-z][A-Za-z0-9-]*|:[a-z]+):(?:\s+(.*)|(?=$))$")
+_HTTP2_HEADER = re.compile(r"^\[HTTP/2\] \[\d+\] \[([^:\]]+|:\w+): (.*)\]$")
+_CONNECTED = re.compile(r"^Connected to (\S+) \(")
+_TRACE = re.compile(r"^(=>|<=) (Send|Recv) (header|data)|^== Info: ?(.*)")
+_TRACE_LINE = re.compile(r"^[0-9a-f]{4,}: ?(.*)$")
+_NOISE = re.compile(
+    r"^(?:\* |[{}] \[\d+ bytes data\]|\[\d+ bytes data\]|\[?\d+ bytes (?:data|received)|\s*% Total|\s+Dload|\s*\d+\s+\d+\s+\d+\s+\d+|--:--:--|Note: |curl: \(\d+\)|Resolving |Connecting to |Saving to|Length: |--\d{4}-)"
+)
+_FAILED = re.compile(r"^(?:\* )?(curl: \(\d+\) .+)$")
+_BODY = re.compile(
+    r"^\s*(?:[{\[<]|(?:event|data|id|retry):|\w[\w.]*=[^\s]+$|[}\]]|\"|'|unauthori[sz]ed|forbidden|not found|missing|invalid|bad request|internal)",
+    re.I,
+)
+_TAKES_VALUE = frozenset(
+    ["-X", "--request", "-H", "--header", "-d", "--data", "--data-raw", "--data-binary", "--data-ascii", "--data-urlencode",
+     "--json", "-u", "--user", "-A", "--user-agent", "-e", "--referer", "-b", "--cookie", "-o", "--output", "-w", "--write-out",
+     "-m", "--max-time", "--connect-timeout", "-D", "--dump-header", "--resolve", "--cacert", "-E", "--cert", "--key", "-x",
+     "--proxy", "--retry", "-T", "--upload-file", "-F", "--form", "-c", "--cookie-jar", "--oauth2-bearer", "--url",
+     "--post-data", "--method", "--body-data", "--trace-ascii", "--trace", "-r", "--range", "--http-user", "--max-redirs",
+     "--output-document", "-O_", "--tries", "--timeout", "--connect-to", "--interface", "--ciphers", "--tls-max"]
+)  # fmt: skip
+_DATA = frozenset(
+    ["-d", "--data", "--data-raw", "--data-binary", "--data-ascii", "--json", "--post-data", "--body-data"]
+)
+
+
+@dataclass
+class _State:
+    drafts: list[Draft] = field(default_factory=list)
+    current: Draft | None = None
+    at: str = "out"
+    """Where the next line belongs: `out`, `request` (its headers), `sent` (its body), `answer` (headers), `body`."""
+    blank: bool = False
+    sent: list[str] = field(default_factory=list)
+    body: list[str] = field(default_factory=list)
+    host: str | None = None
+    shows_body_only: bool = False
+    """The command before prints the body of the answer and nothing else of it."""
+    marked: bool = False
+    """Its lines are marked with `>` and `<`."""
+
+
+def read(text: str) -> Recording | None:
+    """The exchanges a text shows; None when it shows none."""
+    drafts = drafts_in(text)
+    return recording(drafts, text, what=WHAT) if drafts else None
+
+
+def drafts_in(text: str) -> list[Draft]:
+    """The exchanges a text shows, in its order."""
+    state = _State()
+    for at, line in _lines(text):
+        _take(state, line, at)
+    _end(state)
+    return [draft for draft in state.drafts if draft.status is not None or draft.error or draft.answer_body]
+
+
+# --- lines
+
+
+def _lines(text: str) -> Iterator[tuple[float | None, str]]:
+    """Every line with its time, without what stands around it; commands that go on over several lines as one."""
+    raw = [_ANSI.sub("", line).rstrip("\r ") for line in text.replace("\r\n", "\n").split("\n")]
+    shown = [line for line in raw if line.strip()]
+    if shown and sum(bool(_NUMBER.match(line)) for line in shown) > 0.8 * len(shown):
+        raw = [_NUMBER.sub("", line, count=1) for line in raw]
+    if shown and all(line.startswith(">") for line in shown):  # quoted in a mail or an issue, and not verbose output
+        raw = [re.sub(r"^> ?", "", line) for line in raw]
+    place = 0
+    while place < len(raw):
+        line, place = raw[place], place + 1
+        at = None
+        if stamp := _STAMP.match(line):
+            at, line = seconds(stamp[1]), line[stamp.end() :]
+        bare = _PROMPT.sub("", line.strip().strip("`"))
+        bare = re.sub(r"^(?:[-*]|\d{1,2}[.)])\s+(?=`?(?:curl|http|https|wget|GET|POST)\b)", "", bare).strip("`")
+        if _COMMAND.match(bare):
+            while place < len(raw) and _goes_on(bare):
+                following, place = raw[place].strip(), place + 1
+                bare = (
+                    f"{bare[:-1].rstrip()} {following}" if bare.endswith(("\\", "^", "`")) else f"{bare}\n{following}"
+                )
+            yield at, bare
+        elif _FETCH.match(bare):
+            depth = bare.count("(") - bare.count(")")
+            while place < len(raw) and depth > 0:
+                bare, place = f"{bare}\n{raw[place]}", place + 1
+                depth = bare.count("(") - bare.count(")")
+            yield at, bare
+        else:
+            yield at, line
+
+
+def _goes_on(command: str) -> bool:
+    if command.endswith(("\\", "^")):
+        return True
+    try:
+        shlex.split(command)
+    except ValueError:
+        return len(command) < 20_000
+    return False
+
+
+def _take(state: _State, line: str, at: float | None) -> None:
+    bare = line.strip()
+    if bare.startswith(("```", "~~~")):
+        _end(state)
+        state.marked = False
+        return
+    if _COMMAND.match(bare) and (asked := _of_command(bare)):
+        _begin(state, asked[0], at)
+        state.shows_body_only = asked[1]
+        return
+    if fetched := _FETCH.match(bare):
+        _begin(state, _of_fetch(fetched, bare), at)
+        state.shows_body_only = True
+        return
+    if match := _TRACE.match(bare):
+        _take_trace(state, match)
+        return
+    if state.marked and (match := _TRACE_LINE.match(bare)):
+        line = bare = match[1]
+    if failed := _FAILED.match(bare):
+        if state.current is not None and state.current.status is None:
+            state.current.error = failed[1]
+        return
+    if (match := _ARROW.match(bare)) and state.current is not None and state.current.status is None:
+        _arrow(state, match, at)
+        return
+    if match := re.match(r"^([<>])(?: |$)(.*)", bare):
+        _take_marked(state, match[1], match[2].strip(), at)
+        return
+    if bare.startswith("* "):
+        if match := _HTTP2_HEADER.match(bare[2:]):
+            return
+        if match := _CONNECTED.match(bare[2:]):
+            state.host = match[1]
+        return
+    if not bare:
+        _blank(state)
+        return
+    if match := _REQUEST.match(bare.strip('`"')):
+        target = match[2] if match[2][0] in "/*" or "://" in match[2] else f"https://{match[2]}"
+        _begin(state, Draft(match[1], target), at)
+        state.at = "request"
+        return
+    if (match := _STATUS.match(bare)) and _may_answer(state, bare):
+        _answer(state, next(int(group) for group in match.groups() if group), at)
+        return
+    if state.current is not None and state.current.status is None and (match := _ONE_LINE.match(bare)):
+        _answer(state, int(match[1]), at)
+        state.body.append(match[2])
+        state.at = "body"
+        return
+    _take_rest(state, line, bare)
+
+
+def _arrow(state: _State, match: re.Match[str], at: float | None) -> None:
+    """An answer on one line, below its request or behind it: status, perhaps a header, perhaps a body."""
+    _answer(state, int(match[1]), at)
+    rest = match[2].strip(" +,:")
+    if header := _HEADER.match(rest):
+        assert state.current is not None
+        state.current.answer_headers.append((header[1], header[2] or ""))
+    elif rest[:1] in ("{", "["):
+        state.body.append(rest)
+        state.at = "body"
+
+
+def _take_rest(state: _State, line: str, bare: str) -> None:
+    current = state.current
+    if current is None:
+        if (match := _HEADER.match(bare)) and match[1].lower() == "www-authenticate":
+            pass  # a lone challenge: read by `documents`
+        return
+    header = _HEADER.match(bare)
+    if state.at == "request" and header and not state.blank:
+        current.headers.append((header[1], header[2] or ""))
+    elif state.at in ("request", "sent") and current.status is None and not state.shows_body_only:
+        state.at = "sent"
+        if _BODY.match(line) or state.sent:
+            state.sent.append(line)
+    elif state.at == "answer" and header and not state.blank:
+        current.answer_headers.append((header[1], header[2] or ""))
+    elif (
+        state.at == "answer"
+        and not state.blank
+        and line[:1] in (" ", "\t")
+        and current.answer_headers
+        and not _BODY.match(line)
+    ):
+        name, value = current.answer_headers[-1]
+        current.answer_headers[-1] = (name, f"{value} {bare}")
+    elif _NOISE.match(line):
+        return
+    elif state.at in ("answer", "body"):
+        if state.body or _BODY.match(line) or state.at == "answer" or len(bare) < 200:
+            state.at = "body"
+            state.body.append(line)
+    elif state.shows_body_only and _BODY.match(line):
+        state.at = "body"
+        state.body.append(line)
+
+
+def _blank(state: _State) -> None:
+    if state.at == "request":
+        state.at = "sent"
+        if state.current is not None and state.current.headers:
+            state.current.headers_shown = True
+    elif state.at == "answer":
+        state.at = "body"
+        if state.current is not None and state.current.answer_headers:
+            state.current.answer_headers_shown = True
+    elif state.at == "body" and state.body:
+        whole = "\n".join(state.body).strip()
+        if whole[:1] not in ("{", "[") or _is_json(whole):
+            state.at = "out"
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _may_answer(state: _State, bare: str) -> bool:
+    """A status line answers what was asked; a bare number does so only where an answer is awaited."""
+    return bare.startswith("HTTP/") or (state.current is not None and state.current.status is None)
+
+
+def _answer(state: _State, status: int, at: float | None) -> None:
+    if state.current is not None and state.current.status is not None:
+        was = state.current
+        if was.status is not None and (was.status < 200 or (300 <= was.status < 400 and _follows(was))):
+            _go_on(state, was, at)
+        else:
+            _begin(state, Draft(was.method, was.target, actor=was.actor), at)
+    elif state.current is None:
+        return
+    assert state.current is not None
+    state.current.status = status
+    state.current.took = at - state.current.at if at and state.current.at and at >= state.current.at else None
+    state.at, state.blank, state.body = "answer", False, []
+
+
+def _follows(draft: Draft) -> bool:
+    return any(name.lower() == "location" for name, _ in draft.answer_headers)
+
+
+def _go_on(state: _State, was: Draft, at: float | None) -> None:
+    """A second answer: after `100 Continue` to the same request, after a redirect to the next one (`curl -L`)."""
+    if was.status is not None and was.status < 200:
+        was.status, was.answer_headers = None, []
+        return
+    there = next(value for name, value in was.answer_headers if name.lower() == "location")
+    method = was.method if was.status in (307, 308) else "GET"
+    actor = was.actor
+    _begin(state, Draft(method, urljoin(was.target, there), list(was.headers), actor=actor), at)
+
+
+def _begin(state: _State, draft: Draft, at: float | None) -> None:
+    _end(state)
+    draft.at = at
+    state.drafts.append(draft)
+    state.current, state.at, state.blank = draft, "asked", False
+    state.sent, state.body = [], []
+
+
+def _end(state: _State) -> None:
+    current = state.current
+    if current is not None:
+        if state.sent and current.body is None:
+            current.body = "\n".join(state.sent).strip()
+        if state.body:
+            current.answer_body = "\n".join(state.body).strip()
+        elif current.status is not None and state.at == "body" and current.answer_headers_shown:
+            current.answer_body = _empty(current)
+        if current.status is None and current.answer_body and not current.error:
+            _presume(current)
+        if current.answer_headers and not current.answer_headers_shown and current.answer_body:
+            current.answer_headers_shown = len(current.answer_headers) > 2
+    state.current, state.at, state.sent, state.body = None, "out", [], []
+    state.shows_body_only = False
+
+
+def _empty(draft: Draft) -> str | None:
+    """Where nothing was printed below the header lines: nothing came, when they say so; else it is unseen."""
+    length = next((value for name, value in draft.answer_headers if name.lower() == "content-length"), None)
+    return "" if draft.method == "HEAD" or (length or "").strip() == "0" else None
+
+
+def _presume(draft: Draft) -> None:
+    """The body of an answer whose status was not printed."""
+    body = draft.answer_body or ""
+    shown, _ = shown_body(body)
+    try:
+        value = json.loads(shown or "")
+    except (ValueError, RecursionError):
+        value = None
+    draft.presumed = True
+    said = str(value.get("detail") or value.get("message") or "") if isinstance(value, dict) else ""
+    if re.search(r"^not found$", said, re.I):
+        draft.status = 404
+    elif re.search(r"^(?:unauthori[sz]ed|not authenticated)\b", said, re.I):
+        draft.status = 401
+    elif isinstance(value, dict) and ("error" in value and "result" not in value and "jsonrpc" not in value):
+        draft.status = 401 if "unauthorized" in str(value["error"]).lower() else 400
+    elif isinstance(value, dict | list) or body[:1] == "<" or body.startswith(("event:", "data:")):
+        draft.status = 201 if isinstance(value, dict) and draft.method == "POST" and "redirect_uris" in value else 200
+    elif re.match(r"(?:404|not found)", body, re.I):
+        draft.status = 404
+    elif re.match(r"(?:401|unauthori[sz]ed)", body, re.I):
+        draft.status = 401
+    else:
+        draft.error, draft.presumed, draft.answer_body = f"printed: {body[:200]}", False, None
+
+
+# --- verbose output
+
+
+def _take_marked(state: _State, mark: str, rest: str, at: float | None) -> None:
+    current = state.current
+    if mark == ">":
+        if match := re.match(rf"^({_METHOD})\s+(\S+)(?:\s+HTTP/[\d.]+)?$", rest):
+            if current is None or current.status is not None or current.headers_shown:
+                _begin(state, Draft(match[1], match[2], actor="reporter"), at)
+                current = state.current
+            assert current is not None
+            if current.target.startswith("/") or not current.target:
+                current.target = match[2]
+            current.method, current.headers, current.headers_shown = match[1], [], True
+            state.at = "request"
+        elif current is not None and (match2 := _HEADER.match(rest)):
+            current.headers.append((match2[1], match2[2] or ""))
+        return
+    if match := re.match(r"^HTTP/[\d.]+\s+(\d{3})", rest):
+        _answer(state, int(match[1]), at)
+    elif current is not None and current.status is not None and (match2 := _HEADER.match(rest)):
+        current.answer_headers.append((match2[1], match2[2] or ""))
+        state.at = "answer"
+    elif not rest and current is not None and current.status is not None:
+        current.answer_headers_shown = True
+        state.at = "body"
+
+
+def _take_trace(state: _State, match: re.Match[str]) -> None:
+    """`--trace-ascii` says in a line of its own what the next ones are."""
+    state.marked = True
+    if match[4] is not None:
+        if connected := _CONNECTED.match(match[4]):
+            state.host = connected[1]
+    elif match[3] == "data":
+        if match[2] == "Send":
+            state.at = "sent"
+        elif state.current is not None:
+            state.current.answer_headers_shown = True
+            state.at = "body"
+    state.marked = True
+
+
+# --- commands
+
+
+def _of_command(command: str) -> tuple[Draft, bool] | None:
+    """The request a command sends, and whether it prints the body of the answer alone; None when it is none."""
+    command = re.split(r"\s+(?:\|\s*(?:jq|head|grep|python3?|less|cat|tee|sed|awk)\b|2?>|;|&&)", command)[0]
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        words = command.split()
+    if words and words[0] == "sudo":
+        words = words[1:]
+    name = words[0].removesuffix(".exe") if words else ""
+    if name in ("curl", "wget"):
+        return _of_curl(words[1:])
+    return _of_httpie(words[1:], name)
+
+
+def _of_curl(words: list[str]) -> tuple[Draft, bool] | None:
+    draft, url, data = Draft("", "", actor="reporter"), None, []
+    options, form = "", False
+    place = 0
+    while place < len(words):
+        word, place = words[place], place + 1
+        value = ""
+        if word.startswith("--") and "=" in word:
+            word, _, value = word.partition("=")
+        elif word in _TAKES_VALUE and place < len(words):
+            value, place = words[place], place + 1
+        elif re.match(r"^-[a-zA-Z]{2,}$", word) and not word.startswith("--"):
+            options += word[1:-1]
+            word = f"-{word[-1]}"
+            if word in _TAKES_VALUE and place < len(words):
+                value, place = words[place], place + 1
+        elif re.match(r"^-[XHduAe]\S", word):
+            word, value = word[:2], word[2:]
+        if word in ("-X", "--request", "--method"):
+            draft.method = value.upper()
+        elif word in ("-H", "--header"):
+            header, _, content = value.partition(":")
+            draft.headers.append((header.strip(), content.strip()))
+        elif word in _DATA:
+            data.append(value)
+            form = form or word not in ("--json",)
+            if word == "--json":
+                draft.headers += [("Content-Type", "application/json"), ("Accept", "application/json")]
+        elif word == "--data-urlencode":
+            key, _, content = value.partition("=")
+            data.append(urlencode({key: content}))
+            form = True
+        elif word in ("-A", "--user-agent"):
+            draft.headers.append(("User-Agent", value))
+        elif word == "--oauth2-bearer":
+            draft.headers.append(("Authorization", f"Bearer {value}"))
+        elif word in ("-u", "--user"):
+            draft.headers.append(("Authorization", "Basic ‹secret 1›"))
+        elif word == "--url" or (
+            not word.startswith("-") and url is None and re.match(r"^(?:https?://|[\w.$\{\}<>-]+(?:[.:/]|$))", word)
+        ):
+            url = value or word
+        elif word in ("-I", "--head"):
+            draft.method = draft.method or "HEAD"
+        elif word in ("-i", "--include", "-s", "-v", "--verbose", "-S", "--silent", "-k", "-L"):
+            options += word[-1] if len(word) == 2 else {"--include": "i", "--verbose": "v"}.get(word, "")
+    if url is None:
+        return None
+    draft.target = (
+        url if re.match(r"^https?://", url) else f"http{'' if re.match(r'localhost|127', url) else 's'}://{url}"
+    )
+    draft.method = draft.method or ("HEAD" if "I" in options else "POST" if data else "GET")
+    draft.body = "&".join(data) if data else ""
+    if data and form and not any(key.lower() == "content-type" for key, _ in draft.headers):
+        draft.headers.append(("Content-Type", "application/x-www-form-urlencoded"))
+    draft.headers_shown = True
+    return draft, not set(options) & {"i", "v", "I", "D"}
+
+
+def _of_httpie(words: list[str], name: str) -> tuple[Draft, bool] | None:
+    words = [word for word in words if not word.startswith("-")]
+    method = words.pop(0) if words and re.fullmatch(_METHOD, words[0]) else ""
+    if not words or not re.match(r"^(?:https?://|:\d|:/|[\w-]+[.:/])\S*$", words[0]):
+        return None
+    url = words.pop(0)
+    if url.startswith(":"):
+        url = f"localhost{url}"
+    if not re.match(r"^https?://", url):
+        url = f"{'https' if name in ('https', 'xhs') else 'http'}://{url}"
+    draft, members = Draft(method, url, actor="reporter", headers_shown=True), {}
+    for word in words:
+        if match := re.match(r"^([\w-]+):(?!=)(.*)$", word):
+            draft.headers.append((match[1], match[2]))
+        elif match := re.match(r"^([\w.-]+):?=(.*)$", word):
+            members[match[1]] = match[2]
+    draft.method = method or ("POST" if members else "GET")
+    draft.body = json.dumps(members) if members else ""
+    return draft, False
+
+
+def _of_fetch(match: re.Match[str], text: str) -> Draft:
+    """`fetch(URL, OPTIONS)` as browsers copy it: the options are JSON there."""
+    draft = Draft("GET", match[2], actor="client")
+    start, end = text.find("{", match.end() - 1), text.rfind("}")
+    if start > 0 and end > start:
+        try:
+            options = json.loads(text[start : end + 1])
+        except (ValueError, RecursionError):
+            options = {}
+        draft.method = str(options.get("method") or "GET")
+        headers = options.get("headers")
+        draft.headers = [(str(k), str(v)) for k, v in headers.items()] if isinstance(headers, dict) else []
+        draft.body = options["body"] if isinstance(options.get("body"), str) else ""
+    return draft

@@ -1,0 +1,123 @@
+"""How a step ended, in the words of clients' error messages: which step, which status, and what the server said.
+
+Read from: TypeScript SDK 1.0 to 2.4 (its error classes stand for OAuth codes), Python SDK 1 and 2, rmcp 0.8 to 1.x,
+httpx, reqwest, Claude Code 2.0 to 2.1.332, VS Code 1.115.
+"""
+
+# ruff: noqa: E501  (patterns are written whole)
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+_CLASSES = {
+    "InvalidRequestError": "invalid_request", "InvalidClientError": "invalid_client", "InvalidGrantError": "invalid_grant",
+    "UnauthorizedClientError": "unauthorized_client", "UnsupportedGrantTypeError": "unsupported_grant_type",
+    "InvalidScopeError": "invalid_scope", "AccessDeniedError": "access_denied", "ServerError": "server_error",
+    "TemporarilyUnavailableError": "temporarily_unavailable", "UnsupportedResponseTypeError": "unsupported_response_type",
+    "InvalidTokenError": "invalid_token", "InsufficientScopeError": "insufficient_scope", "InvalidTargetError": "invalid_target",
+    "InvalidClientMetadataError": "invalid_client_metadata", "TooManyRequestsError": "too_many_requests",
+}  # fmt: skip
+"""Error classes of the TypeScript SDK, and the OAuth code of the answer they are made from."""
+
+CODES = frozenset(
+    (*_CLASSES.values(), "invalid_redirect_uri", "invalid_software_statement", "unapproved_software_statement",
+     "login_required", "consent_required", "interaction_required", "invalid_request_uri", "unmet_authentication_requirements")
+)  # fmt: skip
+_STATUSES = {
+    "invalid_token": 401,
+    "insufficient_scope": 403,
+    "server_error": 500,
+    "temporarily_unavailable": 503,
+    "invalid_client": 401,
+    "too_many_requests": 429,
+}
+_WHOLE = re.compile(r"(?:HTTP (?P<status>\d{3}): )?Invalid OAuth error response: .*?Raw body: (?P<body>.*)", re.S)
+_FAILED = re.compile(
+    r"(?P<what>(?:Dynamic )?[Cc]lient [Rr]egistration|[Rr]egistration|DCR|[Tt]oken exchange|[Tt]oken refresh|[Tt]oken request|[Rr]efresh(?:ing)?(?: token)?)"
+    r"(?: request)? (?:failed|rejected|was rejected|returned|error)[^\d\n{\"]{0,40}?\(?(?:HTTP |status(?: code)?:? ?)?(?P<status>[1-5]\d\d)\)?(?P<rest>.*)",
+    re.S,
+)
+_AT_URL = re.compile(
+    r"(?:Client error|Server error|HTTP status (?:client|server) error)[ ('\"]+(?P<status>[45]\d\d)[^'\"\n)]*['\")]+ for url [('\"]*(?P<url>https?://[^\s'\")]+)"
+)
+_POSTING = re.compile(
+    r"(?:Error POSTing to endpoint|Failed to open SSE stream|SSE error: Non-200 status code|Non-200 status code|Server returned|status code|Received error status|Unexpected status code|HTTP error)"
+    r":?\s*\(?(?:HTTP |code: )?(?P<status>[1-5]\d\d)\)?(?P<rest>.*)", re.S
+)  # fmt: skip
+_BODY = re.compile(r"Error POSTing to endpoint: (\{.*)", re.S)
+_NAMED = re.compile(r"\b(?P<kind>[A-Z]\w*Error)\d?: (?P<words>[^\n]*)")
+_CODE_MEMBER = re.compile(r"\bcode: '(?P<code>[a-z_]+)'")
+_OAUTH = re.compile(
+    r"\b(?P<code>"
+    + "|".join(sorted(CODES, key=len, reverse=True))
+    + r")\b(?:\s*[-:–(,]+\s*(?:error_description[=:]\s*)?(?P<words>[^\n]*))?"
+)
+_STEPS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("client-registration", re.compile(r"registerClient|[Cc]lient [Rr]egistration|dynamic.registration|/register\b|register_client")),
+    ("token-refresh", re.compile(r"refreshAuthorization|[Tt]oken refresh|refresh_token|refresh token", re.I)),
+    ("token-request", re.compile(r"executeTokenRequest|exchangeAuthorization|fetchToken|[Tt]oken exchange|exchange_code|finishAuth|code exchange|auth completion|OAuth callback|callback failed", re.I)),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A step that a server refused. `step`: a stage's slug, or None where the message does not say which it was."""
+
+    step: str | None
+    status: int
+    body: str | None
+    url: str | None = None
+    presumed: bool = False
+    """The status is not in the message: it is the one that RFC 6749 (5.2) or RFC 7591 (3.2.2) gives such an error."""
+
+
+def outcome(text: str) -> Outcome | None:
+    """What a message (its stack below it, if any) says that a server refused; None when it says no such thing."""
+    step = next((slug for slug, pattern in _STEPS if pattern.search(text)), None)
+    message = re.split(r"\n\s+at ", text, maxsplit=1)[0].strip()
+    if match := _WHOLE.search(text):
+        return Outcome(step, int(match["status"] or 400), _cut(match["body"]), presumed=match["status"] is None)
+    if match := _FAILED.search(message):
+        told = {"r": "client-registration", "c": "client-registration", "d": "client-registration"}
+        slug = step or told.get(match["what"][0].lower()) or "token-request"
+        return Outcome(slug, int(match["status"]), _body(match["rest"]))
+    if match := _AT_URL.search(message):
+        return Outcome(step, int(match["status"]), None, match["url"])
+    code = _CODE_MEMBER.search(text)
+    if (match := _NAMED.search(message)) and (kind := _CLASSES.get(match["kind"])):
+        return _oauth(step, code["code"] if code and code["code"] in CODES else kind, match["words"])
+    if code and code["code"] in CODES and (match := _NAMED.search(message)):
+        return _oauth(step, code["code"], match["words"])
+    if match := _POSTING.search(message):
+        return Outcome(step or "mcp", int(match["status"]), _body(match["rest"]))
+    if (match := _BODY.search(message)) and (match2 := _OAUTH.search(match[1])):
+        found = _oauth("mcp", match2["code"], "")
+        return Outcome("mcp", found.status, _cut(match[1]), presumed=True)
+    if match := _OAUTH.search(message):
+        return _oauth(step, match["code"], match["words"] or "")
+    return None
+
+
+def refused(step: str, words: str) -> Outcome:
+    """A step that failed with these words of the server, where nothing tells the code."""
+    body = json.dumps({"error_description": words}) if not words.startswith("{") else words
+    return Outcome(step, 400, body, presumed=True)
+
+
+def _oauth(step: str | None, code: str, words: str) -> Outcome:
+    words = words.strip().rstrip(")")
+    said = {"error": code, **({"error_description": words} if words and words != code else {})}
+    return Outcome(step, _STATUSES.get(code, 400), json.dumps(said, ensure_ascii=False), presumed=True)
+
+
+def _body(rest: str) -> str | None:
+    rest = rest.strip().lstrip(":–-,. ").removeprefix("Body: ").strip()
+    return _cut(rest) if rest else None
+
+
+def _cut(body: str) -> str:
+    body = re.split(r"\n\s+at |\n\d{4}-\d\d-\d\d|\n\[", body, maxsplit=1)[0].strip().strip("'\"")
+    return body[:4000]
