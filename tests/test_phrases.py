@@ -82,9 +82,14 @@ def test_a_text_is_folded(told: str, folded: str) -> None:
 
 
 def test_a_recognized_vendor_comes_first_and_a_longer_wording_before_a_shorter() -> None:
-    words = "The scope is invalid: redirect_uri not registered for this client"
-    by_length = match_phrases(words)
-    assert [match.score for match in by_length] == sorted((match.score for match in by_length), reverse=True)
+    words = "Invalid redirect URI"
+    for hosts, headers in (((), {"X-MS-ESTS-Server": "2.1"}), (("login.microsoftonline.com",), ())):
+        found = match_phrases(f"{words}; AADSTS900144", hosts=hosts, headers=headers)
+        assert found[0].phrase.vendor == "entra"
+        assert found[0].recognized
+    scores = [match.score for match in match_phrases("Redirect URI 'http://a' not registered for client")]
+    assert len(scores) > 1
+    assert scores == sorted(scores, reverse=True)
 
 
 def test_a_code_counts_where_it_is_asked_for() -> None:

@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, lru_cache
 from urllib.parse import unquote
 
 from oauthtap.findings import Who
-from oauthtap.vendors import Phrase, Subject, Vendor, vendors
+from oauthtap.vendors import Phrase, Subject, Vendor, matched, vendors
 
 LONGEST = 6_000
 """Characters of a text that are looked at: its first two thirds and its last third."""
@@ -57,22 +57,27 @@ def match_phrases(
     vendor's and not generic). Overlap is fine: the specific wording is longer than the general one inside it.
     """
     text = fold(f"{code}: {words}" if code else words)
-    names = [host.lower().rstrip(".") for host in hosts]
+    names = tuple(host.lower().rstrip(".") for host in hosts)
     pairs = headers.items() if isinstance(headers, Mapping) else headers
-    values = [(name.lower(), value.lower()) for name, value in pairs]
+    return list(_ranked(text, code, names, tuple((name.lower(), value.lower()) for name, value in pairs)))
+
+
+@lru_cache(maxsize=256)  # one answer is read again and again: by the refusal, the cause and the page
+def _ranked(
+    text: str, code: str | None, names: tuple[str, ...], values: tuple[tuple[str, str], ...]
+) -> tuple[PhraseMatch, ...]:
     found = []
     for vendor in vendors():
         recognized = is_vendor(vendor, names, values)
         for phrase in vendor.phrase:
             if phrase.code is not None and not _has_code(phrase.code, code, text):
                 continue
-            hit = phrase.regex.search(text)
+            hit = matched(phrase.regex, text)
             if hit:
-                score = len(hit[0]) - sum(len(gap or "") for gap in hit.groups()) + phrase.weight
-                score += 0 if phrase.is_generic else OWN_WORDS
-                found.append(PhraseMatch(phrase, vendor.name, recognized, hit[0], score))
+                score = hit[1] + phrase.weight + (0 if phrase.is_generic else OWN_WORDS)
+                found.append(PhraseMatch(phrase, vendor.name, recognized, hit[0][0], score))
     found.sort(key=lambda match: (not match.recognized, -match.score, match.phrase.is_generic))
-    return found
+    return tuple(found)
 
 
 def is_vendor(vendor: Vendor, hosts: Iterable[str], headers: Iterable[tuple[str, str]]) -> bool:

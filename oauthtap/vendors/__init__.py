@@ -101,17 +101,12 @@ class Phrase(_Data):
 
     @field_validator("match")
     @classmethod
-    def _compiles(cls, match: str) -> str:
-        compiled = _compile(match)
-        if compiled.groups != match.count(GAP):
-            raise ValueError("capturing groups are kept for gaps: write (?:...)")
-        if compiled.search(""):
-            raise ValueError("it matches the empty text")
-        return match
+    def _fits(cls, match: str) -> str:
+        return fit(match)
 
     @property
     def regex(self) -> re.Pattern[str]:
-        return _compile(self.match)
+        return pattern(self.match)
 
     @property
     def is_generic(self) -> bool:
@@ -131,8 +126,25 @@ class Vendor(_Data):
 
 
 @cache
-def _compile(match: str) -> re.Pattern[str]:
+def pattern(match: str) -> re.Pattern[str]:
+    """The compiled form of a `match`. Raises re.error."""
     return re.compile(match.replace(GAP, _GAP), re.IGNORECASE)
+
+
+def fit(match: str) -> str:
+    """The `match`, where it is one. Raises ValueError when it has a group that is no gap, or matches everything."""
+    compiled = pattern(match)
+    if compiled.groups != match.count(GAP):
+        raise ValueError("capturing groups are kept for gaps: write (?:...)")
+    if compiled.search(""):
+        raise ValueError("it matches the empty text")
+    return match
+
+
+def matched(compiled: re.Pattern[str], text: str) -> tuple[re.Match[str], int] | None:
+    """Where a pattern matches, and how many characters of it are no gap."""
+    hit = compiled.search(text)
+    return (hit, len(hit[0]) - sum(len(gap or "") for gap in hit.groups())) if hit else None
 
 
 @cache
