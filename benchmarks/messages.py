@@ -38,9 +38,8 @@ def main(file: Path) -> None:
         three += bool(wanted.intersection(found))
         if not found or found[0] not in wanted:
             print(f"{label['id']}  {label['message'][:90]}\n  wanted {sorted(wanted)}\n  found  {found}")
-    print(
-        f"{len(labels)} messages: first {first} ({first / len(labels):.0%}), in three {three} ({three / len(labels):.0%})"
-    )
+    share = {"first": first / len(labels), "in three": three / len(labels)}
+    print(f"{len(labels)} messages: {first} and {three},", ", ".join(f"{k} {v:.0%}" for k, v in share.items()))
 
 
 if __name__ == "__main__":

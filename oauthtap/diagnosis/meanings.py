@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from oauthtap.clients.messages import ClientMessages, Meaning, Message, Topic, Who, messages
-from oauthtap.diagnosis.phrases import OWN_WORDS, PhraseMatch, fold, match_phrases, plain_subject
+from oauthtap.diagnosis.phrases import OWN_WORDS, PhraseMatch, fold, match_phrases, plain_subjects
 from oauthtap.vendors import Subject, matched, pattern
 
 TOPICS: dict[Subject, Topic] = {
@@ -115,7 +115,7 @@ def meanings_of(text: str, most: int = MOST) -> list[TextMeaning]:
     ranked.sort(key=lambda pair: -pair[0])
     found = _each_once(meaning for _, meaning in ranked)
     if not found:
-        found = list(_of_nouns(rest or folded, record))
+        found = _each_once(_of_nouns(rest or folded, record))
     if found:
         found = _each_once([found[0], *found[1:2], *_otherwise(found[0], record), *found[2:]])
     return found[:most]
@@ -124,9 +124,10 @@ def meanings_of(text: str, most: int = MOST) -> list[TextMeaning]:
 def _spoken(text: str) -> tuple[list[tuple[ClientMessages, Message, int]], str]:
     """The clients' messages in a text, and what is left of it without those that wrap."""
     found, rest = [], text
-    for client in messages():
+    for client in sorted(messages(), key=lambda client: client.slug == "any"):
+        read = rest if client.slug == "any" else text
         for message in client.message:
-            hit = matched(pattern(message.match), text)
+            hit = matched(pattern(message.match), read)
             if hit:
                 own = 0 if client.slug == "any" else OWN_WORDS
                 found.append((client, message, hit[1] + message.weight + own))
@@ -175,18 +176,16 @@ def _of_phrase(match: PhraseMatch, record: str | None) -> Iterator[TextMeaning]:
 
 def _of_nouns(text: str, record: str | None) -> Iterator[TextMeaning]:
     """What the nouns alone tell."""
-    subject = plain_subject(text)
-    if subject is None:
-        return
-    topic = TOPICS[subject]
-    yield TextMeaning(
-        subject=topic,
-        who=_KEYWORD_WHO.get(subject, "authorization-server"),
-        why=f"Going by its nouns, the message is about {topic}; its wording is not known.",
-        look="the request that it answers, and the whole answer",
-        rule=None,
-        command=_command(topic, record),
-    )
+    for subject in plain_subjects(text):
+        topic = TOPICS[subject]
+        yield TextMeaning(
+            subject=topic,
+            who=_KEYWORD_WHO.get(subject, "authorization-server"),
+            why=f"Going by its nouns, the message is about {topic}; its wording is not known.",
+            look="the request that it answers, and the whole answer",
+            rule=None,
+            command=_command(topic, record),
+        )
 
 
 def _otherwise(first: TextMeaning, record: str | None) -> Iterator[TextMeaning]:
