@@ -105,10 +105,11 @@ def meanings_of(text: str, most: int = MOST) -> list[TextMeaning]:
     spoken, rest = _spoken(folded)
     phrases = match_phrases(rest) if rest else []
     ranked: list[tuple[int, TextMeaning]] = []
-    heard = any(match.score >= OWN_WORDS + 2 for match in phrases) or any(not message.wraps for _, message, _ in spoken)
+    plain_ones = [message for _, message, _ in spoken if not (message.wraps or message.vague)]
+    heard = bool(plain_ones) or any(match.score >= OWN_WORDS + 2 for match in phrases)
     record = next((client.record for client, _, _ in spoken if client.record), None)
     for client, message, score in spoken:
-        worth = 1 if message.wraps and heard else score
+        worth = (1 if message.wraps else 0) if heard and (message.wraps or message.vague) else score
         ranked += [(worth - place, _of(meaning, client)) for place, meaning in enumerate(message.meaning)]
     for match in phrases:
         ranked += [(match.score - place, meaning) for place, meaning in enumerate(_of_phrase(match, record))]

@@ -70,6 +70,8 @@ class Message(_Data):
     """The versions of the client that were seen to say so."""
     wraps: bool = False
     """It only carries on what the server said: that counts first, where it is understood."""
+    vague: bool = False
+    """It says too little: it counts behind everything else that is understood of the text."""
     weight: int = 0
     meaning: tuple[Meaning, ...]
 
