@@ -82,15 +82,45 @@ def test_a_text_is_folded(told: str, folded: str) -> None:
 
 
 def test_a_recognized_vendor_comes_first_and_a_longer_wording_before_a_shorter() -> None:
-    words = "The scope is invalid: redirect_uri not registered for this client"
-    by_length = match_phrases(words)
-    assert [match.score for match in by_length] == sorted((match.score for match in by_length), reverse=True)
+    words = "Invalid redirect URI"
+    for hosts, headers in (((), {"X-MS-ESTS-Server": "2.1"}), (("login.microsoftonline.com",), ())):
+        found = match_phrases(f"{words}; AADSTS900144", hosts=hosts, headers=headers)
+        assert found[0].phrase.vendor == "entra"
+        assert found[0].recognized
+    scores = [match.score for match in match_phrases("Redirect URI 'http://a' not registered for client")]
+    assert len(scores) > 1
+    assert scores == sorted(scores, reverse=True)
 
 
 def test_a_code_counts_where_it_is_asked_for() -> None:
+    assert match_phrases("session not found", "invalid_grant")[0].subject == "token-revoked"
+    assert match_phrases("session not found", "invalid_request")[0].subject == "session"
+    assert (
+        match_phrases('{"error":"invalid_grant","error_description":"session not found"}')[0].subject == "token-revoked"
+    )
+
+
+def test_the_sentence_that_defines_a_code_says_no_more_than_the_code() -> None:
+    defined = (
+        "The provided authorization grant (e.g., authorization code, resource owner credentials) or refresh token is "
+        "invalid, expired, revoked, does not match the redirection URI used in the authorization request, or was "
+        "issued to another client."
+    )
+    assert match_phrases(defined)[0].subject == "grant"
+    assert match_phrases(f"{defined} The PKCE code challenge did not match the code verifier.")[0].subject == "pkce"
     told = match_phrases("The requested scope is invalid, unknown, or malformed.", "invalid_scope")
-    assert told[0].subject == "scope"
-    assert told[0].party == "client"
+    assert (told[0].subject, told[0].party) == ("scope", "client")
+    told = match_phrases(
+        "Client authentication failed (e.g., unknown client, no client authentication included, or unsupported "
+        "authentication method). The OAuth 2.0 Client supports client authentication method 'none', but method "
+        "'client_secret_basic' was requested."
+    )
+    assert told[0].subject == "client-auth"
+
+
+def test_subject_and_predicate_are_of_one_clause() -> None:
+    words = "Failed to exchange authorization code for tokens: Invalid response body: Premature close"
+    assert match_phrases(words)[0].subject == "unreachable"
 
 
 @pytest.mark.parametrize(

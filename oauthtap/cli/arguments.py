@@ -30,6 +30,7 @@ examples:
   oauthtap replay SESSION                                be the recorded server once more
   oauthtap lock SESSION -o FILE                          freeze what it promised, for check --against
   oauthtap explain prm-as-entry-is-endpoint              what a rule means, and what to change
+  oauthtap explain "any error text"                      what a message of a client or server means
   oauthtap sessions                                      what was recorded so far
 
 exit codes: 0; 1 when findings reach --fail-on, or it stopped for a cause; 2 for wrong usage or an unreadable file
@@ -79,7 +80,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _explain_flags(command: argparse.ArgumentParser) -> None:
-    command.add_argument("rule", nargs="?", metavar="RULE")
+    command.add_argument(
+        "rule", nargs="*", metavar="RULE | TEXT", help="a rule's id, or an error message of a client or server"
+    )
+    command.add_argument("--format", choices=("console", "json"), default="console", help="of what a message means")
     command.set_defaults(command=_command("explain:explain"))
 
 
@@ -380,7 +384,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "probe": ("walk to a server without a client, and judge what it answers", _probe_flags),
     "check": ("judge a recording: session folder, HAR, .mitm, log, pasted text", _check_flags),
     "paste": ("judge what is pasted here: a log, curl output, a document (the same as check -)", _paste_flags),
-    "explain": ("what a rule means; without a rule, the list of all", _explain_flags),
+    "explain": ("what a rule or an error message means; without one, the list of all rules", _explain_flags),
     "sessions": ("list the recorded sessions, newest first", _sessions_flags),
     "verify": (
         "look for secrets that were left in a session; 1 when there are any, 3 when it is torn or was not swept",

@@ -1,31 +1,77 @@
-"""`oauthtap explain [RULE]`: what a rule says, why a client cares, what to change."""
+"""`oauthtap explain [RULE | "TEXT"]`: what a rule says and what to change; what an error message means."""
 
 from __future__ import annotations
 
 import difflib
+import json
+import re
 from argparse import Namespace
 from itertools import groupby
 
 from oauthtap import rules
 from oauthtap.cli.errors import Usage
 from oauthtap.comparing import promises
+from oauthtap.diagnosis.meanings import TextMeaning, meanings_of
+from oauthtap.plain import plain
 from oauthtap.rules import Rule
+
+_RULE_ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+$")
+"""What is meant for a rule's id. Everything else is a text."""
+
+RECORD = "oauthtap --upstream https://mcp.example.com/mcp"
 
 
 def explain(arguments: Namespace) -> int:
-    """Print one rule's page, or the list of all rules by stage."""
+    """Print one rule's page, what a text may mean, or the list of all rules by stage. 1 when a text means nothing."""
     known = rules.load()
-    if arguments.rule is None:
+    asked = " ".join(arguments.rule)
+    if not asked:
         print(_index(list(known.values())))
         return 0
     known = known | {promises.RULE: promises.PAGE}
-    rule = known.get(arguments.rule)
+    rule = known.get(asked)
     if rule is None:
-        near = difflib.get_close_matches(arguments.rule, known, n=3) or [r for r in known if arguments.rule in r][:3]
-        hint = f"did you mean {' or '.join(near)}?" if near else "`oauthtap explain` lists all rules"
-        raise Usage(f"there is no rule {arguments.rule!r}; {hint}")
+        return _explain_text(asked, known, as_json=arguments.format == "json")
     print(page(rule))
     return 0
+
+
+def _explain_text(text: str, known: dict[str, Rule], *, as_json: bool) -> int:
+    near = difflib.get_close_matches(text, known, n=3) or [rule for rule in known if text in rule][:3]
+    found = [] if near and _RULE_ID.match(text) else meanings_of(text)
+    if not found and not as_json and _RULE_ID.match(text):
+        hint = f"did you mean {' or '.join(near)}?" if near else "`oauthtap explain` lists all rules"
+        raise Usage(f"there is no rule {text!r}; {hint}")
+    if as_json:
+        meanings = [
+            {"subject": m.subject, "who": m.who, "why": m.why, "look": m.look, "rule": m.rule, "command": m.command}
+            for m in found
+        ]
+        print(json.dumps({"meanings": meanings}, indent=2, ensure_ascii=False))
+    elif found:
+        print("\n\n".join(_meaning(place, meaning) for place, meaning in enumerate(found, 1)))
+    else:
+        print(f"Nothing is known of this message. What is needed is the exchange behind it.\nTry: {RECORD}")
+    return 0 if found else 1
+
+
+def _meaning(place: int, meaning: TextMeaning) -> str:
+    said = f" ({meaning.said_by})" if meaning.said_by else ""
+    lines = [f"{place}. {meaning.subject}, {_WHOSE[meaning.who]}{said}", meaning.why, f"Look at: {meaning.look}"]
+    if meaning.rule:
+        lines.append(f"Rule: oauthtap explain {meaning.rule}")
+    lines.append(f"Try: {meaning.command}")
+    return "\n   ".join(plain(line) for line in lines)
+
+
+_WHOSE = {
+    "resource-server": "the MCP server's",
+    "authorization-server": "the authorization server's",
+    "client": "the client's",
+    "config": "in the configuration",
+    "network": "on the way",
+    "person": "to be done by the person",
+}
 
 
 def page(rule: Rule) -> str:

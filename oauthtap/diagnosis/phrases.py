@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, lru_cache
 from urllib.parse import unquote
 
 from oauthtap.findings import Who
-from oauthtap.vendors import Phrase, Subject, Vendor, vendors
+from oauthtap.vendors import Phrase, Subject, Vendor, matched, vendors
 
 LONGEST = 6_000
 """Characters of a text that are looked at: its first two thirds and its last third."""
@@ -56,23 +56,62 @@ def match_phrases(
     header; then the one that matched most characters (gaps aside, plus its `weight`, plus `OWN_WORDS` where it is a
     vendor's and not generic). Overlap is fine: the specific wording is longer than the general one inside it.
     """
-    text = fold(f"{code}: {words}" if code else words)
-    names = [host.lower().rstrip(".") for host in hosts]
+    text = without_definitions(fold(f"{code}: {words}" if code else words))
+    names = tuple(host.lower().rstrip(".") for host in hosts)
     pairs = headers.items() if isinstance(headers, Mapping) else headers
-    values = [(name.lower(), value.lower()) for name, value in pairs]
+    return list(_ranked(text, code, names, tuple((name.lower(), value.lower()) for name, value in pairs)))
+
+
+@lru_cache(maxsize=256)  # one answer is read again and again: by the refusal, the cause and the page
+def _ranked(
+    text: str, code: str | None, names: tuple[str, ...], values: tuple[tuple[str, str], ...]
+) -> tuple[PhraseMatch, ...]:
     found = []
     for vendor in vendors():
         recognized = is_vendor(vendor, names, values)
         for phrase in vendor.phrase:
             if phrase.code is not None and not _has_code(phrase.code, code, text):
                 continue
-            hit = phrase.regex.search(text)
+            hit = matched(phrase.regex, text)
             if hit:
-                score = len(hit[0]) - sum(len(gap or "") for gap in hit.groups()) + phrase.weight
-                score += 0 if phrase.is_generic else OWN_WORDS
-                found.append(PhraseMatch(phrase, vendor.name, recognized, hit[0], score))
+                score = hit[1] + phrase.weight + (0 if phrase.is_generic else OWN_WORDS)
+                found.append(PhraseMatch(phrase, vendor.name, recognized, hit[0][0], score))
     found.sort(key=lambda match: (not match.recognized, -match.score, match.phrase.is_generic))
-    return found
+    return tuple(found)
+
+
+_DEFINITIONS: tuple[tuple[str, str], ...] = (
+    ("invalid_grant", r"the provided authorization grant [a-z.,() ]{0,90}is invalid, expired, revoked, does not match "
+                      r"the redirection uri used in the authorization request, or was issued to another client"),
+    ("invalid_request", r"the request is missing a required parameter, includes an (?:invalid|unsupported) parameter "
+                        r"value[a-z ,()-]{0,160} or is otherwise malformed"),
+    ("invalid_scope", r"the requested scope is invalid, unknown,? (?:or )?malformed[a-z ,]{0,80}"),
+    ("unauthorized_client", r"the client is not authorized to request (?:an authorization code|a token|an access "
+                            r"token) using this method"),
+    ("access_denied", r"the resource owner or (?:the )?authorization server denied the request"),
+    ("server_error", r"the authorization server encountered an unexpected condition (?:that|which) prevented it "
+                     r"from fulfilling the request"),
+    ("temporarily_unavailable", r"the authorization server is currently unable to handle the request due to a "
+                                r"temporary overloading or maintenance of the server"),
+    ("invalid_client", r"client authentication failed,? (?:\(e\.g\.,? |due to )unknown client, no client "
+                       r"authentication included, or unsupported authentication method\)?"),
+    ("unsupported_response_type", r"the authorization server does not support obtaining (?:an authorization code|"
+                                  r"a token|an access token) using this method"),
+    ("unsupported_grant_type", r"the authorization grant type is not supported by the authorization server"),
+)  # fmt: skip
+"""The sentences by which RFC 6749 (4.1.2.1, 5.2) defines its codes. Many servers send them: no more than the code."""
+
+
+@cache
+def _definitions() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    return tuple((code, re.compile(sentence, re.IGNORECASE)) for code, sentence in _DEFINITIONS)
+
+
+def without_definitions(text: str) -> str:
+    """A folded text in which each such sentence is its code, so that a hint behind it counts."""
+    for code, sentence in _definitions():
+        text = sentence.sub(code, text)
+    return text
 
 
 def is_vendor(vendor: Vendor, hosts: Iterable[str], headers: Iterable[tuple[str, str]]) -> bool:
@@ -86,14 +125,18 @@ def is_vendor(vendor: Vendor, hosts: Iterable[str], headers: Iterable[tuple[str,
 
 def plain_subject(words: str, code: str | None = None) -> Subject | None:
     """What the words are about, by their nouns alone, where no phrase matches. None when nothing fits, or two do."""
-    text = fold(words).lower()
-    found = {subject for subject, pattern in _keywords() if pattern.search(text)}
-    found -= {weak for strong, weak in _STRONGER if strong in found}
+    found = plain_subjects(words)
     if len(found) == 1:
-        return found.pop()
-    if not found and code:
-        return CODES.get(code.lower())
-    return None
+        return found[0]
+    return CODES.get(code.lower()) if code and not found else None
+
+
+def plain_subjects(words: str) -> list[Subject]:
+    """Everything that the nouns of the words are about, the more telling first."""
+    text = fold(words).lower()
+    found = [subject for subject, keywords in _keywords() if keywords.search(text)]
+    weaker = {weak for strong, weak in _STRONGER if strong in found}
+    return [subject for subject in found if subject not in weaker]
 
 
 CODES: dict[str, Subject] = {
@@ -148,7 +191,7 @@ _KEYWORDS: tuple[tuple[Subject, str], ...] = (
     ("code", r"authori[sz]ation[ _]code|\bcode (?:is |has |was )?(?:invalid|expired|already|not found)|invalid code\b"),
     ("grant", r"\bgrant[ _]type|response[ _]type|refresh[ _]token"),
     ("origin", r"\bcsrf\b|\borigin\b|\bcors\b|host header|\bstate\b.{0,20}(?:mismatch|invalid|missing)"),
-    ("session", r"\bsession\b|transaction"),
+    ("session", r"\bsession\b|transaction|\b(?:oauth|login|auth(?:orization)?) flow\b|sign-?in attempt"),
     ("media-type", r"content[ _-]type|media type|not acceptable|accept header"),
     ("method", r"method not allowed|cannot (?:get|post) /"),
     ("consent", r"\bconsent\b"),
@@ -156,7 +199,10 @@ _KEYWORDS: tuple[tuple[Subject, str], ...] = (
     ("edge", r"captcha|\bbot\b|firewall|\bwaf\b|attention required|access denied.{0,60}reference|request blocked"),
     ("server-fault", r"internal (?:server )?error|bad gateway|service unavailable|gateway time-?out|maintenance"
                      r"|stack trace|\btraceback\b|rate limit|too many requests"),
-    ("token", r"\btoken\b|\bbearer\b|\bjwt\b"),
+    ("discovery", r"\bmetadata\b|well-known|\bdiscovery\b|openid[- ]configuration|\boidc configuration"),
+    ("unreachable", r"\bconnect(?:ion|ing)?\b|\btimed? ?out\b|\bunreachable\b|\bdns\b|\btls\b|certificate"),
+    ("not-mcp", r"\b404\b|not found|no such (?:page|route|endpoint)"),
+    ("token", r"\btokens?\b|\bbearer\b|\bjwt\b|unauthori[sz]ed|not authenticated"),
 )  # fmt: skip
 
 _STRONGER: tuple[tuple[Subject, Subject], ...] = (
@@ -178,6 +224,11 @@ _STRONGER: tuple[tuple[Subject, Subject], ...] = (
     *(("edge", weak) for weak in ("policy", "origin")),
     *(("resource", weak) for weak in ("token", "policy", "client")),
     *(("session", weak) for weak in ("token",)),
+    *((strong, weak) for weak in ("unreachable", "not-mcp") for strong in (
+        "redirect_uri", "pkce", "client-auth", "client", "registration", "scope", "resource", "token-audience",
+        "token-issuer", "token-key", "token-expired", "token-revoked", "code", "grant", "origin", "session",
+        "media-type", "method", "consent", "policy", "edge", "discovery", "token")),
+    *(("registration", weak) for weak in ("discovery",)),
 )  # fmt: skip
 """A noun that is the more telling of two: `redirect_uri` in "redirect_uri is not registered for this client"."""
 

@@ -55,7 +55,10 @@ SUBJECTS: tuple[str, ...] = get_args(Subject)
 GAP = "…"
 """In `match`: up to 160 characters of one sentence (ids, URLs, names). They do not count as matched."""
 
-_GAP = r"((?:(?!\. )[^;]){0,160}?)"
+SHORT_GAP = "‥"
+"""In `match`: up to 60 characters of one clause, so that subject and predicate belong together; they do not count."""
+
+_GAPS = {GAP: r"((?:(?!\. )[^;]){0,160}?)", SHORT_GAP: r"((?:(?![.:] )[^;]){0,60}?)"}
 
 
 class _Data(BaseModel):
@@ -76,7 +79,7 @@ class Phrase(_Data):
 
     match: str
     """Regular expression over the code and the words as `fold` leaves them: case aside, every quotation mark is `'`,
-    blanks folded. `…` is a gap. No capturing groups, no repetition without an end."""
+    blanks folded. `…` and `‥` are gaps. No capturing groups, no repetition without an end."""
     code: str | None = None
     """The OAuth error code that it has to come with."""
     subject: Subject
@@ -101,17 +104,12 @@ class Phrase(_Data):
 
     @field_validator("match")
     @classmethod
-    def _compiles(cls, match: str) -> str:
-        compiled = _compile(match)
-        if compiled.groups != match.count(GAP):
-            raise ValueError("capturing groups are kept for gaps: write (?:...)")
-        if compiled.search(""):
-            raise ValueError("it matches the empty text")
-        return match
+    def _fits(cls, match: str) -> str:
+        return fit(match)
 
     @property
     def regex(self) -> re.Pattern[str]:
-        return _compile(self.match)
+        return pattern(self.match)
 
     @property
     def is_generic(self) -> bool:
@@ -131,8 +129,27 @@ class Vendor(_Data):
 
 
 @cache
-def _compile(match: str) -> re.Pattern[str]:
-    return re.compile(match.replace(GAP, _GAP), re.IGNORECASE)
+def pattern(match: str) -> re.Pattern[str]:
+    """The compiled form of a `match`. Raises re.error."""
+    for sign, gap in _GAPS.items():
+        match = match.replace(sign, gap)
+    return re.compile(match, re.IGNORECASE)
+
+
+def fit(match: str) -> str:
+    """The `match`, where it is one. Raises ValueError when it has a group that is no gap, or matches everything."""
+    compiled = pattern(match)
+    if compiled.groups != sum(match.count(gap) for gap in _GAPS):
+        raise ValueError("capturing groups are kept for gaps: write (?:...)")
+    if compiled.search(""):
+        raise ValueError("it matches the empty text")
+    return match
+
+
+def matched(compiled: re.Pattern[str], text: str) -> tuple[re.Match[str], int] | None:
+    """Where a pattern matches, and how many characters of it are no gap."""
+    hit = compiled.search(text)
+    return (hit, len(hit[0]) - sum(len(gap or "") for gap in hit.groups())) if hit else None
 
 
 @cache

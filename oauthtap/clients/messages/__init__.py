@@ -1,0 +1,117 @@
+"""What clients' own error messages mean: one TOML file a client, data only.
+
+`any.toml` holds what many programs say (Node, browsers, HTTP statuses), and what else a meaning may turn out to be.
+`oauthtap.diagnosis.meanings` ranks them, together with the phrases of `oauthtap.vendors`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from oauthtap import vendors
+
+Topic = Literal[
+    "redirect_uri",
+    "client",
+    "registration",
+    "discovery",
+    "scope",
+    "resource/audience",
+    "pkce",
+    "grant",
+    "code",
+    "token",
+    "session",
+    "origin/csrf",
+    "media type",
+    "policy/consent",
+    "configuration",
+    "network",
+    "edge",
+    "server fault",
+]
+"""What a message is about, in the words that its reader knows."""
+
+TOPICS: tuple[str, ...] = get_args(Topic)
+
+Who = Literal["resource-server", "authorization-server", "client", "config", "network", "person"]
+"""Whose it is. `person`: nobody has to change anything but sign in, agree, or do one thing at a time."""
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Meaning(_Data):
+    """One thing that a message can mean."""
+
+    subject: Topic
+    who: Who
+    why: str
+    look: str
+    """What to look at first."""
+    rule: str | None = None
+
+
+class Message(_Data):
+    """One wording, and what it can mean, the most likely first."""
+
+    match: str
+    """As `oauthtap.vendors.Phrase.match`."""
+    example: str
+    not_example: str | None = None
+    source: str
+    versions: str | None = None
+    """The versions of the client that were seen to say so."""
+    wraps: bool = False
+    """It only carries on what the server said: that counts first, where it is understood."""
+    vague: bool = False
+    """It says too little: it counts behind everything else that is understood of the text."""
+    weight: int = 0
+    meaning: tuple[Meaning, ...]
+
+    @field_validator("match")
+    @classmethod
+    def _fits(cls, match: str) -> str:
+        return vendors.fit(match)
+
+    @field_validator("meaning")
+    @classmethod
+    def _has_one(cls, meaning: tuple[Meaning, ...]) -> tuple[Meaning, ...]:
+        if not meaning:
+            raise ValueError("a message needs a meaning")
+        return meaning
+
+
+class Otherwise(_Data):
+    """What it may be instead, where a text was first taken for this subject and party."""
+
+    subject: Topic
+    who: Who
+    then: tuple[Meaning, ...]
+
+
+class ClientMessages(_Data):
+    """One client's messages."""
+
+    name: str
+    slug: str
+    record: str | None = None
+    """The command that records what this client does."""
+    message: tuple[Message, ...] = ()
+    otherwise: tuple[Otherwise, ...] = ()
+
+
+@cache
+def messages() -> tuple[ClientMessages, ...]:
+    """Every client's messages, by slug. Raises pydantic's ValidationError for an unknown key or an unfit pattern."""
+    found = [f for f in files(__name__).iterdir() if f.name.endswith(".toml")]
+    read = (
+        ClientMessages(slug=f.name.removesuffix(".toml"), **tomllib.loads(f.read_text(encoding="utf-8"))) for f in found
+    )
+    return tuple(sorted(read, key=lambda client: client.slug))
