@@ -17,7 +17,8 @@ from collections.abc import Iterator
 
 from benchmarks.score import RECORDINGS
 from oauthtap import sources
-from oauthtap.tap import Tap
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.report.build import build
 from oauthtap.wire import Exchange, Response
 
 SIGN_IN = RECORDINGS / "live" / "cc330__rs1.har"
@@ -54,14 +55,14 @@ def session(length: int, kind: str = "healthy") -> Iterator[Exchange]:
 
 def judged(length: int, kind: str) -> tuple[float, int]:
     """Processor time to judge such a session, and the bytes by which it makes the process larger at its largest."""
-    tap = Tap()
+    tap = SessionAnalyzer()
     for exchange in session(20):  # what is loaded and compiled once is none of what an exchange costs
-        tap.feed(exchange)
-    tap = Tap()
+        tap.add(exchange)
+    tap = SessionAnalyzer()
     before, began = _largest(), time.process_time()
     for exchange in session(length, kind):
-        tap.feed(exchange)
-    tap.report()
+        tap.add(exchange)
+    build(tap)
     return time.process_time() - began, _largest() - before
 
 

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from oauthtap import sources
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.recording import Recording
-from oauthtap.report import Report
-from oauthtap.tap import Tap
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.together.neighbours import stories
 
 RECORDINGS = Path(__file__).parent.parent / "tests" / "recordings"
@@ -68,10 +69,10 @@ def judge(path: Path) -> Report:
 
 
 def _judge(recording: Recording) -> Report:
-    tap = Tap(recording.upstream, recording.revision, recording.client)
+    tap = SessionAnalyzer(recording.upstream, recording.revision, recording.client)
     for exchange in recording.exchanges:
-        tap.feed(exchange)
-    return tap.report(now=recording.until)
+        tap.add(exchange)
+    return build(tap, now=recording.until)
 
 
 def score(folder: Path) -> Score:

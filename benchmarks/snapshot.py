@@ -19,7 +19,7 @@ from benchmarks.score import RECORDINGS
 from oauthtap.cli.errors import Usage
 from oauthtap.cli.heard import heard
 from oauthtap.findings import RANK, Finding
-from oauthtap.report import Report
+from oauthtap.report.model import Report
 
 SNAPSHOT = Path(__file__).with_name("snapshot.jsonl")
 TODAY = date(2026, 11, 29)

@@ -4,8 +4,6 @@ A client that is signed in sends requests of the same kind for hours, and one th
 refused may try as long. What rules ask of the past is whether there was such a request,
 which came first, and which came last; so the first and the newest of a kind stay, and
 those next to anything out of the ordinary. What was found in the others is kept elsewhere.
-And a request like the ten before it, in which nothing was found, since when nothing new
-has happened, tells rules nothing new: only those that look at its time or its arguments.
 Decided by nothing but the exchanges: a session and its recording let go of the same ones.
 """
 
@@ -21,12 +19,10 @@ from math import isnan, nan
 from typing import NamedTuple
 
 from oauthtap.stages import Mcp, McpRequest, Stage, Unseen
-from oauthtap.wire import BLOCKS, Exchange, Pairs
+from oauthtap.wire import BLOCKS, Pairs
 
 _EDGE, _NEWEST, _AT_ONCE = 5, 10, 10
 """How many stay beside each interruption, how many of the newest, and how many go together."""
-_SURE = 10
-"""After so many of a kind, with no word of any rule, the next one tells nothing new."""
 _UNTOLD = frozenset(
     ("age", "alt-svc", "cf-ray", "content-length", "date", "etag", "expires", "last-modified", "report-to",
      "server-timing", "set-cookie", "traceparent", "tracestate", "x-amzn-trace-id", "x-cloud-trace-context",
@@ -78,10 +74,6 @@ class _Kind:
     since: int = 0
     seen: int = 0
     waiting: deque[Stage] = field(default_factory=deque)
-    sound: int = 0
-    """How many there were of which no rule had anything to say, since something new happened."""
-    since_news: int = 0
-    """Which piece of news that was."""
 
 
 class Alike:
@@ -91,46 +83,15 @@ class Alike:
         self._kinds: dict[Hashable, _Kind] = {}
         self._undisturbed = False
         self._newest = 0
-        self._news = 0
-        """How often something new happened."""
-        self._marked: tuple[Stage, Hashable] | None = None
-        self._places: dict[Hashable, McpRequest] = {}
-        """URL and header lines to the newest request like that of which no rule had anything to say."""
-
-    def again(self, exchange: Exchange) -> McpRequest | None:
-        """What an exchange is that tells rules nothing new, but for those that are asked each time; None for others."""
-        request = exchange.request
-        known = self._places.get((request.url, told(request.headers)))
-        if known is None or not exchange.ok or exchange.id <= self._newest:
-            return None
-        stage = McpRequest(exchange, known.certainty, known.because)
-        mark = _kind_of((stage,))
-        self._marked = stage, mark
-        kind = self._kinds.get((mark, ()))
-        sure = kind is not None and kind.since_news == self._news and kind.sound >= _SURE
-        return stage if sure else None
-
-    def expects(self, url: str, headers: Pairs) -> bool:
-        """There were requests with this URL and these header lines, and no rule had anything to say of them."""
-        return (url, told(headers)) in self._places
 
     def add(self, stages: tuple[Stage, ...], *, said: Hashable = ()) -> list[LetGo]:
         """Look at one more exchange; gives those that may go now. `said`: what rules had to say of it, if anything."""
-        if self._marked is not None and self._marked[0] is stages[0]:
-            mark = self._marked[1]
-        else:
-            mark = _kind_of(stages) if stages[0].exchange.id > self._newest else None
+        mark = _kind_of(stages) if stages[0].exchange.id > self._newest else None
         self._newest = max(self._newest, stages[0].exchange.id)
-        known = self._kinds.get((mark, said)) if mark is not None else None
-        if known is None or said or not stages[0].ok:
-            self._news += 1
         if mark is None:
             self._interrupted()
             return []
-        kind = known or self._kinds.setdefault((mark, said), _Kind(stages))
-        kind.sound, kind.since_news = (kind.sound + 1 if kind.since_news == self._news else 1), self._news
-        if kind.sound == _SURE and type(stages[0]) is McpRequest and stages[0].bearer is not None:
-            self._places[stages[0].request.url, told(stages[0].request.headers)] = stages[0]
+        kind = self._kinds.setdefault((mark, said), _Kind(stages))
         kind.seen += 1
         if kind.seen <= _EDGE and (said or not stages[0].ok):  # not yet what this session is like
             self._interrupted()

@@ -23,7 +23,6 @@ from oauthtap.stages import (
     Initialize,
     LegacySse,
     Mcp,
-    McpRequest,
     PushedAuthorization,
     Registration,
     ResourceMetadata,
@@ -36,7 +35,6 @@ from oauthtap.stages import (
     text,
     texts,
 )
-from oauthtap.wire import Exchange, Pairs
 
 
 @dataclass(frozen=True)
@@ -189,21 +187,12 @@ class Handshake:
         """Let the revision that an exchange names count for this exchange already."""
         for stage in stages:
             if isinstance(stage, Mcp):
-                self._announced = stage.version or self._announced
+                self._announced = _promised(stage) or self._announced
 
-    def again(self, exchange: Exchange) -> McpRequest | None:
-        """What an exchange is that tells nothing new: one more MCP request like all those before; None for others."""
-        return self._alike.again(exchange)
-
-    def expects(self, url: str, headers: Pairs) -> bool:
-        """There were requests like this one, and no rule had anything to say of them."""
-        return self._alike.expects(url, headers)
-
-    def then(self, stages: tuple[Stage, ...], *, said: Hashable = (), again: bool = False) -> tuple[int, ...]:
+    def then(self, stages: tuple[Stage, ...], *, said: Hashable = ()) -> tuple[int, ...]:
         """Remember the stages of one exchange and what they teach.
 
-        `said`: what rules had to say of it, by which it is told whether another one is like it. `again`: it is
-        one of those that tell nothing new.
+        `said`: what rules had to say of it, by which it is told whether another one is like it.
 
         Gives the ids of the exchanges that were let go of in its place.
         """
@@ -211,7 +200,7 @@ class Handshake:
             self.stages.append(stage)
             for kind in _kinds(type(stage)):  # type: ignore[arg-type]
                 self._by_kind[kind].append(stage)
-            for taught in () if again else (stage,) if stage.shown is stage else (stage, stage.shown):
+            for taught in (stage,) if stage.shown is stage else (stage, stage.shown):
                 with suppress(Unseen):
                     self._learn(taught)
         if not stages:
@@ -280,7 +269,7 @@ class Handshake:
             self.mcp_urls.setdefault(urls.endpoint(stage.url), stage.exchange.id)
         if self.resource is None and stage.exchange.actor == "client":
             self.resource = stage.url
-        self._announced = stage.version or self._announced
+        self._announced = _promised(stage) or self._announced
         if (named_by := stage.metadata_url) and stage.exchange.actor == "client":
             at = "response.header.www-authenticate.resource_metadata"
             for url in (named_by, absolute(named_by, stage.url)):
@@ -293,6 +282,11 @@ class Handshake:
             self.message_urls[urls.endpoint(absolute(named, stage.url))] = where
         if isinstance(stage, Initialize) and stage.ok:
             self._negotiated = text(stage.result.get("protocolVersion")) or self._negotiated
+
+
+def _promised(stage: Mcp) -> str | None:
+    """The revision that a request promises to speak. The header of a GET before `initialize` promises nothing."""
+    return stage.version if stage.request.method == "POST" else None
 
 
 @cache

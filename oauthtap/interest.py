@@ -8,12 +8,12 @@ nor MCP is never kept, and from then on its host passes unopened.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from oauthtap import urls
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.handshake import Handshake
 from oauthtap.recognize import recognize
-from oauthtap.tap import Step
 from oauthtap.wire import Exchange
 
 Place = tuple[str, int]
@@ -68,25 +68,28 @@ class Interest:
         """The place is part of the sign-in, as far as it is known by now."""
         return (host.lower(), port) in self._ours
 
-    def keeps(self, exchange: Exchange, so_far: Handshake) -> bool:
-        """The exchange belongs to the sign-in and is judged and written down; all others are forgotten."""
+    def keeps(self, exchange: Exchange, handshakes: Sequence[Handshake]) -> bool:
+        """The exchange belongs to a sign-in and is judged and written down; all others are forgotten.
+
+        `handshakes`: one for each client so far.
+        """
         there = place(exchange.request.url)
         if there is None or self._everything or there in self._ours:
             return there is not None
-        if any(stage.slug.startswith(_TELLING) for stage in recognize(exchange, so_far)):
+        if any(stage.slug.startswith(_TELLING) for known in handshakes for stage in recognize(exchange, known)):
             self._add(exchange.request.url)
             return True
         self._strange[there] += 1
         return False
 
-    def keeps_page(self, exchange: Exchange, so_far: Handshake) -> bool:
+    def keeps_page(self, exchange: Exchange, handshakes: Sequence[Handshake]) -> bool:
         """The same for a page that the program opens in a browser: only a sign-in is any of our business."""
-        slugs = {stage.slug for stage in recognize(exchange, so_far)}
+        slugs = {stage.slug for known in handshakes for stage in recognize(exchange, known)}
         return self._everything or "authorization-request" in slugs
 
-    def learn(self, step: Step, so_far: Handshake) -> None:
+    def learn(self, step: AnalyzedExchange) -> None:
         """Where this exchange sends the program next: what its documents name, its challenge, its redirect."""
-        named = [*step.sends_to, *(learned.value for learned in so_far.metadata_urls.values())]
+        named = [*step.sends_to, *(learned.value for learned in step.handshake.metadata_urls.values())]
         answer = step.exchange.response
         if answer and 300 <= answer.status < 400 and step.exchange.actor == "client":
             named.append(answer.header("location") or "")

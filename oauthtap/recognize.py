@@ -159,6 +159,8 @@ def _at_learned_endpoint(exchange: Exchange, so_far: Handshake) -> Stage | None:
 
     if at("token_endpoint") and request.method != "GET":
         return _token(exchange, so_far, "certain")
+    if at("authorization_endpoint") and _is_consent(exchange, so_far):
+        return _stage(Interaction, exchange, "certain", so_far)
     if at("authorization_endpoint") and (authorization := _authorization(exchange, so_far, "certain")):
         return authorization
     for kind, member in (
@@ -192,10 +194,20 @@ def _authorization(exchange: Exchange, so_far: Handshake, certainty: Certainty) 
     request = exchange.request
     pairs = request.query + (request.form if request.method == "POST" else ())
     handle = first(pairs, "request_uri")
+    if _is_consent(exchange, so_far):
+        return None
     if not _ASKED & {name for name, _ in pairs}:
         return None
     pushed = so_far.pushed.get(handle or "")
     return _stage(AuthorizationRequest, exchange, certainty, so_far, pushed=pushed)
+
+
+def _is_consent(exchange: Exchange, so_far: Handshake) -> bool:
+    """A form of the login or consent page, posted to the authorization endpoint itself (Passport, Doorkeeper)."""
+    request = exchange.request
+    if request.method != "POST" or exchange.actor == "client" or so_far.authorization is None:
+        return False
+    return first(request.query, "response_type") is None and first(request.form, "response_type") is None
 
 
 def _callback(exchange: Exchange, so_far: Handshake) -> Stage | None:
@@ -488,6 +500,8 @@ def _by_path(exchange: Exchange, so_far: Handshake) -> Stage | None:
         return _stage(AuthorizationRequest, exchange, "guess", so_far)
     if so_far.resource is None and request.method == "POST" and last in ("mcp", "sse"):
         return _mcp_base(exchange, so_far, "guess")
-    if so_far.resource is None and request.method == "GET" and "text/event-stream" in (request.header("accept") or ""):
+    bearer = "resource_metadata" in (exchange.response.header("www-authenticate") or "") if exchange.response else False
+    asks_for_stream = bearer or "text/event-stream" in (request.header("accept") or "")
+    if so_far.resource is None and request.method == "GET" and asks_for_stream:
         return _mcp_base(exchange, so_far, "likely")
     return None

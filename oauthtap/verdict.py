@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from oauthtap import rules
-from oauthtap.arrival import MAY_FOLLOW, WALK, is_connected, reached, stops
+from oauthtap import rules, urls
+from oauthtap.arrival import MAY_FOLLOW, WALK, reached, stops
 from oauthtap.chain import Place, chain_to, guessed_from, overcome, twins
+from oauthtap.diagnosis.ending import GOOD, Ending, EndingId, find_ending
+from oauthtap.diagnosis.evidence import REFUSED, Candidate, rank
+from oauthtap.diagnosis.refusal import Refusal
 from oauthtap.findings import RANK, Finding
 from oauthtap.handshake import Handshake
 from oauthtap.injections import faulted
@@ -25,6 +28,11 @@ class Verdict:
     """Not connected, and not meant to be: it came to its goal, and nothing there stops a client."""
     standstill: Standstill | None = None
     """Where it stopped, when nothing says why."""
+    ending: EndingId = "nothing-arrived"
+    refusal: Refusal | None = None
+    """What the one who said no actually said; None where nobody refused."""
+    causes: tuple[Candidate, ...] = ()
+    """The likely causes, the best first, at most three."""
 
 
 def judge(handshake: Handshake, found: Sequence[Finding], goal: str | None = None, since: int = 0) -> Verdict:
@@ -33,9 +41,12 @@ def judge(handshake: Handshake, found: Sequence[Finding], goal: str | None = Non
     `goal`: the stage at which a walk of our own was meant to end; None when it was meant to connect.
     `since`: the exchange with which the newest attempt begins, when there was one before with other fixes.
     """
-    connected = is_connected(handshake, since)
+    end = find_ending(handshake, since)
+    if end.id == "connected" and any(one.rule == _GIVES_UP and (one.exchange or 0) >= since for one in found):
+        end = replace(end, id="lost-later")
+    connected = end.id == "connected"
     stopped = () if connected else stops(handshake, since)
-    arrived = bool(stopped and goal and _came_to(goal, stopped[0]))
+    arrived = bool(stopped and goal and end.refusal is None and _came_to(goal, stopped[0]))
     if connected:
         cured = _away(found, since)
         found = [finding if finding.rule in cured else _tolerated(finding) for finding in found]
@@ -47,13 +58,55 @@ def judge(handshake: Handshake, found: Sequence[Finding], goal: str | None = Non
         found = faulted.laid_on_nobody(found, faults, handshake)
     weighed = [finding for finding in found if finding.severity == "error"] if arrived else found
     weighed = faulted.may_be_cause(weighed, faults) if faults else weighed
-    cause = None if connected else _newest_cause(handshake, stopped, weighed, since)
+    causes: tuple[Candidate, ...] = ()
+    if not connected:
+        by_rules = _newest_cause(handshake, stopped, weighed, since)
+        end = _settled(end, by_rules, handshake)
+        if end.id not in GOOD | {"nothing-arrived"}:
+            met = [one for one in weighed if not one.cured_by and (one.exchange or since) >= since]
+            causes = rank(handshake, end, met, by_rules)
+    if end.id == "signed-in":
+        found = [_tolerated(finding) for finding in found]
+    cause = causes[0].finding if causes else None
+    if cause is not None and cause.rule == REFUSED:
+        found = [*found, cause]
     if cause:
         places = set(twins(cause, handshake))
         found = [_consequence(finding, cause, places, handshake) for finding in found]
     complete = arrived and cause is None
-    unexplained = None if complete or (faults and cause is None) else _unexplained(stopped, cause)
-    return Verdict(reached(handshake), connected, cause, tuple(found), complete, unexplained)
+    quiet = complete or end.id in GOOD or end.refusal is not None or (faults and cause is None)
+    unexplained = None if quiet else _unexplained(stopped, cause)
+    return Verdict(
+        reached(handshake),
+        connected,
+        cause,
+        tuple(found),
+        complete,
+        unexplained,
+        "connected" if connected else end.id,
+        end.refusal,
+        causes,
+    )
+
+
+def _settled(end: Ending, by_rules: Finding | None, handshake: Handshake) -> Ending:
+    """The ending, where a defect shows that the client did not wait, or was not done, but gave up.
+
+    A hosted client has no login command: it goes on to MCP at once, if it can.
+    """
+    if by_rules is None or _is_symptom(by_rules):
+        return end
+    last = end.last.exchange.id if end.last else 0
+    asked = handshake.authorization
+    hosted = asked is not None and asked.redirect_uri is not None and not urls.is_loopback(asked.redirect_uri)
+    sure = by_rules.severity == "error"
+    if (end.id == "waiting" and sure) or (end.id == "signed-in" and ((sure and by_rules.exchange == last) or hosted)):
+        return replace(end, id="abandoned")
+    return end
+
+
+_GIVES_UP = "token-discarded"
+"""The rule of a client that was connected and threw its token away."""
 
 
 def _came_to(goal: str, stop: Stage) -> bool:

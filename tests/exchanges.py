@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from oauthtap import notation
-from oauthtap.report import Report
-from oauthtap.tap import Tap
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 
 RESOURCE = "https://mcp.example.com/mcp"
 QUIET = 600.0
@@ -16,12 +17,12 @@ QUIET = 600.0
 def judge(text: str, *, revision: str | None = None, resource: str | None = None) -> Report:
     """The report on exchanges in notation. A line `# mcp: URL` names the MCP URL the client was given."""
     named = re.search(r"^# mcp: (\S+)$", text, re.M)
-    tap = Tap(resource=resource or (named[1] if named else RESOURCE), revision=revision)
+    tap = SessionAnalyzer(resource=resource or (named[1] if named else RESOURCE), revision=revision)
     end = notation.START
     for exchange in notation.parse(text):
-        tap.feed(exchange)
+        tap.add(exchange)
         end = exchange.ended or end
-    return tap.report(now=end + QUIET)
+    return build(tap, now=end + QUIET)
 
 
 def found(text: str, *, revision: str | None = None, resource: str | None = None) -> set[str]:

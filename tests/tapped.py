@@ -20,11 +20,12 @@ from typing import Any
 import httpx
 from mitmproxy import http
 
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.mitm.addon import TapAddon
 from oauthtap.mitm.observing import Ears
 from oauthtap.mitm.run import Ready, serve
 from oauthtap.mitm.settings import Settings
-from oauthtap.tap import Step, Tap
 from oauthtap.wire import Exchange
 
 
@@ -117,11 +118,11 @@ class Tapped:
     """Its first local origin."""
     client: httpx.AsyncClient
     addon: TapAddon
-    tap: Tap
+    tap: SessionAnalyzer
     settings: Settings
     stop: asyncio.Event
     running: asyncio.Task[None]
-    steps: list[Step]
+    steps: list[AnalyzedExchange]
     flows: list[http.HTTPFlow]
     notes: list[str]
     listeners: dict[str, str]
@@ -154,7 +155,7 @@ async def tapped(
             flags.setdefault("upstream", server.origin() + path)
             flags.setdefault("connect_to", (f"::127.0.0.1:{server.port}",))
         settings = Settings(**{"port": free_port(), "web": False, "state": folder, **flags})
-        steps: list[Step] = []
+        steps: list[AnalyzedExchange] = []
         flows: list[http.HTTPFlow] = []
         notes: list[str] = []
         listeners: dict[str, str] = {}
@@ -164,7 +165,7 @@ async def tapped(
             lambda local, origin: listeners.__setitem__(origin, local),
             notes.append,
         )
-        stop, tap = asyncio.Event(), Tap(settings.upstream, keeps_secrets=keeps_secrets)
+        stop, tap = asyncio.Event(), SessionAnalyzer(settings.upstream, keeps_secrets=keeps_secrets)
         ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
         running = asyncio.ensure_future(serve(settings, tap, ears, on_ready=ready.set_result, stop=stop, signals=False))
         await asyncio.wait([running, ready], return_when=asyncio.FIRST_COMPLETED)

@@ -9,11 +9,10 @@ import pytest
 
 from benchmarks.score import RECORDINGS
 from oauthtap import alike, notation, rules, sources
-from oauthtap.judging import Judge
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.render import FORMATS
-from oauthtap.report import Report
-from oauthtap.stages import McpRequest
-from oauthtap.tap import Tap
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.wire import Exchange, Response
 
 SIGN_INS = ("cc330__rs1", "cc330__py1", "fm__fmrem", "inspcli__cfold-sse")
@@ -58,25 +57,25 @@ def oddity(kind: str, like: Exchange, number: int) -> Exchange:
     return like.model_copy(update={"request": request, "response": response, "at": (like.at or 0) + late})
 
 
-def judged_odd(name: str, kind: str, times: int) -> tuple[Tap, Report]:
+def judged_odd(name: str, kind: str, times: int) -> tuple[SessionAnalyzer, Report]:
     """A recorded sign-in, then such requests, healthy ones, both in turn, the sign-in again, and such requests."""
     recorded = sources.read(RECORDINGS / "live" / f"{name}.har").exchanges
     last = next(e for e in reversed(recorded) if e.ok and e.request.method == "POST")
     odd = [oddity(kind, last, number) for number in range(1000, 1000 + times)]
     in_turn = [one for pair in zip(odd, [last] * times, strict=True) for one in pair]
-    tap, at = Tap(), max(e.at or 0.0 for e in recorded)
+    tap, at = SessionAnalyzer(), max(e.at or 0.0 for e in recorded)
     for number, exchange in enumerate([*recorded, *odd, *[last] * times, *in_turn, *recorded, *odd], 1):
         late = 10**7 if (exchange.at or 0) - at > 10**6 else 0
         when = exchange.at if number <= len(recorded) else at + late + number
-        tap.feed(exchange.model_copy(update={"id": number, "at": when}))
-    return tap, tap.report()
+        tap.add(exchange.model_copy(update={"id": number, "at": when}))
+    return tap, build(tap)
 
 
-def judged(name: str, times: int) -> tuple[Tap, Report]:
-    tap = Tap()
+def judged(name: str, times: int) -> tuple[SessionAnalyzer, Report]:
+    tap = SessionAnalyzer()
     for exchange in prolonged(name, times):
-        tap.feed(exchange)
-    return tap, tap.report()
+        tap.add(exchange)
+    return tap, build(tap)
 
 
 @pytest.mark.parametrize("name", SIGN_INS)
@@ -125,70 +124,16 @@ def test_what_is_kept_does_not_grow_with_the_session() -> None:
 
 def test_a_look_in_between_leaves_the_exchanges_out_and_nothing_else() -> None:
     tap, report = judged("cc330__rs1", 5)
-    assert tap.report(story=False) == report.model_copy(update={"exchanges": ()})
-
-
-def retold(sound: str, bad: str, times: int) -> Iterator[Exchange]:
-    """A session, its MCP requests that succeed each over and over again, and then another session."""
-    first, then = list(notation.parse(sound)), list(notation.parse(bad))
-    again = [one for one in first if one.ok and one.request.method == "POST" and one.response]
-    numbered = [*first, *again * times, *then]
-    for number, exchange in enumerate(numbered, 1):
-        # Late enough to be new, too early for a token to end on the way.
-        yield exchange.model_copy(update={"id": number, "at": notation.START + number})
-
-
-def unlike(report: Report) -> list[tuple[str, int | None, str]]:
-    return [(one.rule, one.exchange, one.message) for one in report.findings]
-
-
-ABOUT_MCP = [rule for rule in rules.load().values() if any(issubclass(McpRequest, kind) for kind in rule.subjects)]
-
-
-@pytest.mark.parametrize("rule", ABOUT_MCP, ids=lambda rule: rule.id)
-def test_what_rules_are_not_asked_of_again_they_had_nothing_to_say_of(
-    rule: rules.Rule, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """After many requests like its good example a rule still sees its bad one; and so do all others."""
-    good, bad = rule.example("Good"), rule.example("Bad")
-    revision = rule.until or max(rule.since or "", "2025-11-25")
-    sessions = [list(retold(*texts, 25)) for texts in ((good, bad), (bad, good), (good, good), (bad, bad))]
-
-    def reports() -> list[list[tuple[str, int | None, str]]]:
-        found = []
-        for session in sessions:
-            tap = Tap(revision=revision)
-            for exchange in session:
-                tap.feed(exchange)
-            found.append(unlike(tap.report()))
-        return found
-
-    quick = reports()
-    monkeypatch.setattr(alike, "_SURE", 10**9)
-    assert quick == reports()
-
-
-@pytest.mark.parametrize("name", SIGN_INS)
-@pytest.mark.parametrize("odd", ODD)
-def test_asking_every_rule_each_time_would_tell_no_more(name: str, odd: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
-    ask = Judge._run
-    monkeypatch.setattr(Judge, "_run", lambda judge, rule, subject: (asked.append(1), ask(judge, rule, subject))[1])
-    _, quick = judged_odd(name, odd, 40)
-    few = len(asked)
-    monkeypatch.setattr(alike, "_SURE", 10**9)
-    _, whole = judged_odd(name, odd, 40)
-    assert quick == whole
-    assert few < len(asked) - few
+    assert build(tap, story=False) == report.model_copy(update={"exchanges": ()})
 
 
 def test_a_token_that_ends_in_the_middle_of_a_long_session_is_noticed() -> None:
     recorded = list(notation.parse(rules.load()["rs-accepts-expired-token"].example("Bad")))
     ends = next(e for e in recorded if e.ok and e.request.header("authorization"))
-    tap, began = Tap(), (ends.at or 0.0) - 10**6
+    tap, began = SessionAnalyzer(), (ends.at or 0.0) - 10**6
     for number in range(60):
         # Sent with ten thousand seconds between, so that the token ends on the way.
-        tap.feed(ends.model_copy(update={"id": number + 1, "at": began + number * 40_000}))
-    late = [finding for finding in tap.report().findings if finding.rule == "rs-accepts-expired-token"]
+        tap.add(ends.model_copy(update={"id": number + 1, "at": began + number * 40_000}))
+    late = [finding for finding in build(tap).findings if finding.rule == "rs-accepts-expired-token"]
     assert late
     assert all((finding.exchange or 0) > 10 for finding in late)

@@ -14,9 +14,10 @@ from urllib.parse import urlencode
 
 import pytest
 
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.render import FORMATS
-from oauthtap.report import Report
-from oauthtap.tap import Tap
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.wire import Actor, Exchange, Request, Response
 
 SERVER = "https://mcp.example.com"
@@ -133,11 +134,11 @@ def in_turns(*walks: list[Exchange]) -> list[Exchange]:
     return [step for steps in itertools.zip_longest(*walks) for step in steps if step is not None]
 
 
-def heard(exchanges: list[Exchange]) -> tuple[Tap, Report]:
-    tap = Tap(MCP)
+def heard(exchanges: list[Exchange]) -> tuple[SessionAnalyzer, Report]:
+    tap = SessionAnalyzer(MCP)
     for number, exchange in enumerate(exchanges):
-        tap.feed(exchange.model_copy(update={"at": 1000.0 + number, "took": 0.01}))
-    return tap, tap.report(now=1000.0 + len(exchanges) + 600)
+        tap.add(exchange.model_copy(update={"at": 1000.0 + number, "took": 0.01}))
+    return tap, build(tap, now=1000.0 + len(exchanges) + 600)
 
 
 def owners(exchanges: list[Exchange], report: Report) -> list[set[str]]:
@@ -283,10 +284,10 @@ def test_what_is_nobodys_is_told_once_and_known_to_all() -> None:
 def test_live_and_from_file_are_one() -> None:
     walks = [Client(name, 40001 + n, keeps=n > 0).whole() for n, name in enumerate("abc")]
     tap, report = heard(in_turns(*walks))
-    again = Tap(MCP)
+    again = SessionAnalyzer(MCP)
     for step in tap.steps:  # struck out already, as a session holds them
-        again.feed(step.exchange)
-    assert again.report(now=tap.handshake.ended).model_dump() == report.model_dump()
+        again.add(step.exchange)
+    assert build(again, now=tap.handshake.ended).model_dump() == report.model_dump()
 
 
 def test_each_step_says_whose_it_is_as_soon_as_there_are_several() -> None:
@@ -314,9 +315,9 @@ def test_what_was_let_go_of_before_the_second_came_is_told_all_the_same() -> Non
 
 def test_what_is_remembered_does_not_grow_with_every_connection() -> None:
     client = Client("a", 40001, keeps=False)
-    tap = Tap(MCP)
+    tap = SessionAnalyzer(MCP)
     for exchange in [*client.whole(), *(client.mcp() for _ in range(5000))]:
-        tap.feed(exchange)
+        tap.add(exchange)
     marks = tap._callers._threads._of
     assert len(marks) < 2100
 

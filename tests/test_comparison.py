@@ -16,7 +16,8 @@ from oauthtap.cli.heard import heard
 from oauthtap.clients import profiles
 from oauthtap.comparing.comparison import Comparison, compare
 from oauthtap.comparing.seen import Seen
-from oauthtap.tap import Tap
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.report.build import build
 from oauthtap.wire import Exchange
 
 LIVE = Path(__file__).parent / "recordings" / "live"
@@ -31,10 +32,10 @@ def seen(name: str) -> Seen:
 
 
 def judged(exchanges: list[Exchange], resource: str) -> Seen:
-    tap = Tap(resource)
+    tap = SessionAnalyzer(resource)
     for exchange in exchanges:
-        tap.feed(exchange)
-    return Seen(tap.handshake, tap.report())
+        tap.add(exchange)
+    return Seen(tap.handshake, build(tap))
 
 
 def run_again(name: str, seed: int) -> Seen:

@@ -13,9 +13,10 @@ from benchmarks import score
 from benchmarks.score import RECORDINGS, Score
 from oauthtap import sources
 from oauthtap.clients import profiles
-from oauthtap.report import Report
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.stages import ResourceMetadata, ServerMetadata
-from oauthtap.tap import Tap
 
 LIVE = json.loads((RECORDINGS / "live" / "index.json").read_text(encoding="utf-8"))
 CORPUS = sorted(RECORDINGS.rglob("*corpus/*.har"))
@@ -76,10 +77,10 @@ def test_recordings_it_was_not_built_on_are_judged_as_well() -> None:
 @cache
 def live(name: str) -> Report:
     recording = sources.read(RECORDINGS / "live" / f"{name}.har")
-    tap = Tap(recording.upstream, profiles=profiles())
+    tap = SessionAnalyzer(recording.upstream, profiles=profiles())
     for exchange in recording.exchanges:
-        tap.feed(exchange)
-    return tap.report(now=recording.until)
+        tap.add(exchange)
+    return build(tap, now=recording.until)
 
 
 @pytest.mark.parametrize("name", LIVE)
@@ -114,19 +115,19 @@ def test_no_forecast_contradicts_what_a_real_client_did() -> None:
 def test_without_its_document_a_request_is_a_guess(path: Path) -> None:
     """Take a metadata document out of a recording: what only it named becomes a guess."""
     exchanges = sources.read(path).exchanges
-    whole = Tap()
+    whole = SessionAnalyzer()
     for exchange in exchanges:
-        whole.feed(exchange)
+        whole.add(exchange)
     documents = {
         step.exchange.id
         for step in whole.steps
         if isinstance(step.stages[0], ResourceMetadata | ServerMetadata) and step.exchange.ok
     }
     for gone in documents:
-        left = Tap(whole.handshake.resource)
+        left = SessionAnalyzer(whole.handshake.resource)
         for exchange in exchanges:
             if exchange.id != gone:
-                left.feed(exchange)
+                left.add(exchange)
         for step in left.steps:
             assert step.because is None or step.because.exchange != gone
         named = {s.exchange.id: s.because for s in whole.steps if s.because and s.because.exchange == gone}

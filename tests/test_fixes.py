@@ -19,6 +19,8 @@ from benchmarks.score import RECORDINGS
 from oauthtap import notation, rules, sources
 from oauthtap.cli.errors import Usage
 from oauthtap.cli.fixing import FixFlags
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.findings import Finding, Patch
 from oauthtap.repair import fixfile
 from oauthtap.repair.candidates import candidates, states, vendor_of
@@ -27,7 +29,6 @@ from oauthtap.repair.fixes import Fix, When, holds_alias, of_patch, stages_of
 from oauthtap.repair.mending import Fixes
 from oauthtap.repair.presets import presets
 from oauthtap.repair.trial import lay_over, smallest
-from oauthtap.tap import Step, Tap
 from oauthtap.wire import Request, Response
 from tests.running import call
 
@@ -59,23 +60,23 @@ POST https://api.workos.com/register {"redirect_uris": ["http://localhost:4000/c
 """
 
 
-def heard(text: str) -> Tap:
-    tap = Tap(MCP)
+def heard(text: str) -> SessionAnalyzer:
+    tap = SessionAnalyzer(MCP)
     for exchange in notation.parse(text):
-        tap.feed(exchange)
+        tap.add(exchange)
     return tap
 
 
 @cache
-def recorded(path: Path) -> Tap:
+def recorded(path: Path) -> SessionAnalyzer:
     recording = sources.read(path)
-    tap = Tap(recording.upstream)
+    tap = SessionAnalyzer(recording.upstream)
     for exchange in recording.exchanges:
-        tap.feed(exchange)
+        tap.add(exchange)
     return tap
 
 
-def answered(tap: Tap) -> Iterator[tuple[Step, Response]]:
+def answered(tap: SessionAnalyzer) -> Iterator[tuple[AnalyzedExchange, Response]]:
     return ((step, step.exchange.response) for step in tap.steps if step.exchange.response is not None)
 
 
@@ -89,7 +90,7 @@ def test_no_preset_touches_an_exchange_that_its_condition_does_not_name(path: Pa
         asked, slugs = step.exchange.request, [stage.slug for stage in step.stages]
         for fix in presets():
             on = Fixes(fixes=(fix,), values=VALUES)
-            after, names = on.answer(step, asked, response, tap.handshake)
+            after, names = on.apply(step, asked, response)
             assert (after == response) is (not names)
             if names:
                 assert any(fnmatchcase(slug, wanted) for slug in slugs for wanted in fix.when.stage), (fix.name, slugs)
@@ -125,7 +126,7 @@ def test_a_patch_that_a_rule_proposes_touches_its_own_place_and_brings_no_stand_
             asked = step.exchange.request
             fix = of_patch(finding.rule, finding.patch, When(method=asked.method, url=asked.bare_url))
             for other, response in answered(tap):
-                _, names = Fixes(fixes=(fix,)).answer(other, other.exchange.request, response, tap.handshake)
+                _, names = Fixes(fixes=(fix,)).apply(other, other.exchange.request, response)
                 there = (other.exchange.request.method, other.exchange.request.bare_url)
                 assert not names or there == (asked.method, asked.bare_url)
 
@@ -136,11 +137,11 @@ def test_a_patch_with_a_stand_in_for_a_secret_reaches_nobody() -> None:
     response = step.exchange.response
     assert response is not None
     secret = Fix(name="x", safe=True, answer=Answer(merge={"access_token": "‹token 1›"}))
-    assert Fixes(fixes=(secret,)).answer(step, step.exchange.request, response, tap.handshake) == (response, ())
+    assert Fixes(fixes=(secret,)).apply(step, step.exchange.request, response) == (response, ())
     proposed = Finding.model_construct(rule="x", patch=Patch(merge={"access_token": "‹token 1›"}))
     found = dataclasses.replace(step, findings=(proposed,))
     on = Fixes(rules=frozenset({"x"}))
-    assert on.answer(found, step.exchange.request, response, tap.handshake) == (response, ())
+    assert on.apply(found, step.exchange.request, response) == (response, ())
     assert holds_alias(Patch(merge={"access_token": "‹token 1›"}))
 
 
@@ -149,7 +150,7 @@ def test_a_fix_without_its_value_changes_nothing() -> None:
     fix = next(one for one in presets() if one.name == "prm-authorization-servers")
     step = tap.steps[1]
     assert step.exchange.response is not None
-    after, names = Fixes(fixes=(fix,)).answer(step, step.exchange.request, step.exchange.response, tap.handshake)
+    after, names = Fixes(fixes=(fix,)).apply(step, step.exchange.request, step.exchange.response)
     assert (after, names) == (step.exchange.response, ())
 
 
@@ -178,11 +179,12 @@ def test_metadata_is_copied_from_where_it_lies_and_from_nowhere_when_it_was_not_
     on = Fixes(fixes=tuple(fix for fix in presets() if fix.name == name))
     step = tap.steps[place]
     assert step.exchange.response is not None
-    after, names = on.answer(step, step.exchange.request, step.exchange.response, tap.handshake)
+    after, names = on.apply(step, step.exchange.request, step.exchange.response)
     assert (names, after.status) == ((name,), 200)
     assert member in after.json_object
-    nothing = Tap(MCP).handshake
-    assert on.answer(step, step.exchange.request, step.exchange.response, nothing) == (step.exchange.response, ())
+    nothing = SessionAnalyzer(MCP).handshake
+    unknown = dataclasses.replace(step, handshake=nothing)
+    assert on.apply(unknown, step.exchange.request, step.exchange.response) == (step.exchange.response, ())
 
 
 # --- what is made of answers and requests
@@ -337,7 +339,7 @@ def test_a_file_is_read_again_when_it_changes_and_a_broken_one_leaves_all_as_it_
 
 def test_without_the_issuer_the_finding_stays_and_with_it_nothing_recorded_is_in_the_way() -> None:
     tap = heard(DEAD_ENTRY)
-    new_tap = partial(Tap, MCP)
+    new_tap = partial(SessionAnalyzer, MCP)
     trial, stuck = smallest(new_tap, tap.steps)
     assert not trial.enough
     assert stuck is not None
@@ -354,7 +356,7 @@ def test_without_the_issuer_the_finding_stays_and_with_it_nothing_recorded_is_in
 
 def test_no_fix_at_all_is_no_trial_that_says_enough() -> None:
     tap = heard(DEAD_ENTRY)
-    assert not lay_over(partial(Tap, MCP), tap.steps, ()).enough
+    assert not lay_over(partial(SessionAnalyzer, MCP), tap.steps, ()).enough
 
 
 def test_candidates_are_prefixes_of_the_entry_and_are_checked_by_what_they_state() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from oauthtap.render.pages import pages
-from oauthtap.report import Report
+from oauthtap.report.model import Report
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = pages()

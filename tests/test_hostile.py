@@ -13,8 +13,9 @@ import pytest
 
 from oauthtap import sources
 from oauthtap.clients import profiles
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.recording import Recording, SourceError
-from oauthtap.tap import Tap
+from oauthtap.report.build import build
 
 from .test_sources import RECORDINGS, session_of
 
@@ -47,10 +48,10 @@ def test_a_broken_recording_is_read_or_refused(seed: int, files: list[Path], tmp
         assert "Try: " in recording
         assert "\n" not in recording
         return
-    tap = Tap(recording.upstream, recording.revision, recording.client, profiles())
+    tap = SessionAnalyzer(recording.upstream, recording.revision, recording.client, profiles())
     for exchange in recording.exchanges:
-        tap.feed(exchange)
-    report = tap.report(now=recording.until)
+        tap.add(exchange)
+    report = build(tap, now=recording.until)
     assert json.loads(report.model_dump_json())
     assert not [finding.message for finding in report.findings if finding.rule == "internal-error"]
 

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from oauthtap import notation
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.render.html import html
 from oauthtap.render.html.message import request_lines, response_lines
-from oauthtap.tap import Tap
+from oauthtap.report.build import build
 from oauthtap.wire import Exchange, Request, Response
 
 from .clients import installed
@@ -145,10 +146,10 @@ def test_a_patched_answer_stands_beside_the_original() -> None:
     first, *rest = notation.parse(SEED2)
     patched = Response(status=401, headers=(("WWW-Authenticate", "Bearer"),), body=first.response.body)  # type: ignore[union-attr]
     members = {name: getattr(first, name) for name in Exchange.model_fields}
-    tap = Tap(resource="https://logs.example.com/")
+    tap = SessionAnalyzer(resource="https://logs.example.com/")
     for exchange in (Exchange(**{**members, "shown": patched}), *rest):
-        tap.feed(exchange)
-    seen = Page(html(tap.report(), [step.exchange for step in tap.steps]))
+        tap.add(exchange)
+    seen = Page(html(build(tap), [step.exchange for step in tap.steps]))
     assert any("as the server gave it" in text for text in seen.texts["column before"])
     assert any("WWW-Authenticate: Bearer" in text for text in seen.texts["column after-patch"])
     assert "WWW-Authenticate: Bearer" in seen.texts["patched"]
@@ -194,13 +195,13 @@ def test_a_report_alone_and_an_empty_one_make_a_page() -> None:
 
 def many(count: int) -> str:
     """A page of so many exchanges."""
-    tap = Tap(resource="https://mcp.example.com/mcp")
+    tap = SessionAnalyzer(resource="https://mcp.example.com/mcp")
     once = list(notation.parse(SIGN_IN))
     for number in range(count):
         one = once[number % len(once)]
         members = {name: getattr(one, name) for name in Exchange.model_fields}
-        tap.feed(Exchange(**{**members, "id": 0, "at": notation.START + number}))
-    return html(tap.report(), [step.exchange for step in tap.steps])
+        tap.add(Exchange(**{**members, "id": 0, "at": notation.START + number}))
+    return html(build(tap), [step.exchange for step in tap.steps])
 
 
 def chromium() -> str:

@@ -21,10 +21,11 @@ from pydantic import ValidationError
 from oauthtap import session, sources
 from oauthtap.cli import main
 from oauthtap.cli.injecting import chosen, explained, never_met
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.injections import Injection, injections, named
 from oauthtap.injections.injecting import Injecting, answered, brought
-from oauthtap.report import Report
-from oauthtap.tap import Tap
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.wire import Exchange, Request, Response
 from tests import injected
 from tests.tapped import Answer, Upstream, document, free_port, said, tapped, upstream
@@ -164,7 +165,7 @@ async def twice(server: Upstream, port: int, state: Path, *faults: Injection) ->
         one = await walked(tap.client, tap.url)
         two = await walked(tap.client, tap.url)
         await tap.ended()
-        report = tap.tap.report()
+        report = build(tap.tap)
     came = [(one.method, one.target, one.body) for one in server.came]
     steps = {step.exchange.id: step.exchange for step in [*tap.tap.steps, *tap.steps]}
     left = tuple(one.name for one in injecting.pending)
@@ -324,7 +325,7 @@ async def test_two_faults_take_an_exchange_each(place: tuple[Upstream, int, Path
 def test_of_a_document_only_the_member_goes_and_every_other_byte_stays(
     more: dict[str, Any], indent: int, headers: list[tuple[str, str]]
 ) -> None:
-    so_far = Tap("https://mcp.example/mcp").handshake
+    so_far = SessionAnalyzer("https://mcp.example/mcp").handshake
     request = Request(method="GET", url="https://mcp.example/.well-known/oauth-protected-resource/mcp")
     for name, member, value in (
         ("resource-mismatch", "resource", "https://mcp.example/mcp"),
@@ -372,11 +373,11 @@ RECORDINGS = sorted((Path(__file__).parent / "recordings" / "live").glob("*.har"
 def test_a_fault_meets_no_exchange_but_of_the_stages_it_names(name: str) -> None:
     met = 0
     for path in RECORDINGS:
-        tap, injecting = Tap(), Injecting([fault(name)])
+        tap, injecting = SessionAnalyzer(), Injecting([fault(name)])
         for exchange in sources.read(path).exchanges:
             bare = exchange.model_copy(update={"response": None, "error": None})
             taken = injecting.instead(bare, tap) or injecting.over(exchange, tap) or injecting.cutting(exchange, tap)
-            step = tap.feed(exchange if not (taken and taken.instead) else bare)
+            step = tap.add(exchange if not (taken and taken.instead) else bare)
             if taken:
                 met += 1
                 slugs = [stage.slug for stage in step.stages]
@@ -387,7 +388,7 @@ def test_a_fault_meets_no_exchange_but_of_the_stages_it_names(name: str) -> None
 
 
 def test_a_token_just_issued_is_not_refused_before_it_worked_once() -> None:
-    tap, injecting = Tap("https://mcp.example/mcp"), Injecting([fault("expired-token")])
+    tap, injecting = SessionAnalyzer("https://mcp.example/mcp"), Injecting([fault("expired-token")])
 
     def asked(token: str, number: int = 1) -> Exchange:
         headers = (("Authorization", f"Bearer {token}"), ("Content-Type", "application/json"))
@@ -396,7 +397,7 @@ def test_a_token_just_issued_is_not_refused_before_it_worked_once() -> None:
 
     issued = Response(status=200, body='{"access_token": "fresh-token-of-today", "token_type": "Bearer"}')
     form = "grant_type=authorization_code&code=the-code-of-today"
-    tap.feed(Exchange(request=Request(method="POST", url="https://mcp.example/token", body=form), response=issued))
+    tap.add(Exchange(request=Request(method="POST", url="https://mcp.example/token", body=form), response=issued))
     assert injecting.instead(asked("fresh-token-of-today"), tap) is None
     assert injecting.instead(asked("a-token-of-yesterday"), tap) == fault("expired-token")
 
@@ -414,15 +415,15 @@ def test_the_mark_survives_in_a_session_and_gives_the_same_report(tmp_path: Path
         method="POST", url="https://mcp.example/mcp", headers=(("Authorization", "Bearer abc"),), body="{}"
     )
     shown = Response(status=401, headers=(("WWW-Authenticate", 'Bearer error="invalid_token"'),))
-    tap = Tap("https://mcp.example/mcp")
-    step = tap.feed(Exchange(request=request, injected="expired-token", shown=shown, at=1.0, took=0.0))
+    tap = SessionAnalyzer("https://mcp.example/mcp")
+    step = tap.add(Exchange(request=request, injected="expired-token", shown=shown, at=1.0, took=0.0))
     writer = session.SessionWriter(tmp_path / "s", {"upstream": "https://mcp.example/mcp"})
     writer.add(step.exchange.as_json())
     writer.close({}, ended=2.0)
     for name in ("session.jsonl", "session.har"):
         again = sources.read(tmp_path / "s" / name).exchanges
         assert [(one.injected, one.shown, one.response) for one in again] == [("expired-token", shown, None)]
-    assert tap.report().injected[0].exchange == 1
+    assert build(tap).injected[0].exchange == 1
 
 
 @pytest.mark.parametrize(
@@ -454,7 +455,7 @@ def test_the_list_teaches_every_fault(capsys: pytest.CaptureFixture[str]) -> Non
 def test_a_value_takes_the_place_of_the_default() -> None:
     assert chosen("slow-token=2").seconds == 2.0
     assert brought(chosen("wrong-iss=https://evil.example"), CALLBACK) == f"{CALLBACK}?iss=https%3A%2F%2Fevil.example"
-    scope = answered(chosen("step-up=a b"), Request(method="POST", url=""), None, Tap().handshake)
+    scope = answered(chosen("step-up=a b"), Request(method="POST", url=""), None, SessionAnalyzer().handshake)
     assert 'scope="a b"' in (scope.header("www-authenticate") or "")
 
 

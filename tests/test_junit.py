@@ -10,7 +10,7 @@ import xmlschema
 
 from oauthtap import rules
 from oauthtap.render.junit import junit
-from oauthtap.report import Report
+from oauthtap.report.model import Report
 
 from .exchanges import judge
 from .test_recognize import SIGN_IN

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,11 @@ import oauthtap
 
 ROOT = Path(oauthtap.__file__).parent
 
+MODEL = ("oauthtap.wire", "oauthtap.urls", "oauthtap.jsontext", "oauthtap.plain")
+"""What went over the wire, and how its text is read."""
+
 EDGES = ("oauthtap.cli", "oauthtap.mitm", "oauthtap.proxy", "oauthtap.render", "oauthtap.session", "oauthtap.har",
-         "oauthtap.logs", "oauthtap.batch", "oauthtap.sources", "oauthtap.walking.upstream", "oauthtap.walking.probe",
+         "oauthtap.logs", "oauthtap.sources", "oauthtap.walking.upstream", "oauthtap.walking.probe",
          "oauthtap.walking.callback", "oauthtap.drivers")  # fmt: skip
 """Everything else is the core: no I/O, and no import of any of these."""
 
@@ -83,3 +88,20 @@ def test_edges_do_not_reach_into_the_proxy(name: str, path: Path) -> None:
     if below(name, ("oauthtap.mitm", "oauthtap.cli", "oauthtap.sources", "oauthtap.__main__")):
         return
     assert not {imported for imported in imports(path) if below(imported, ("oauthtap.mitm", "oauthtap.cli"))}
+
+
+@each_module
+def test_redaction_imports_nothing_but_the_message_model(name: str, path: Path) -> None:
+    if below(name, ("oauthtap.redaction",)):
+        own = {imported for imported in imports(path) if below(imported, ("oauthtap",))}
+        assert not {one for one in own - {"oauthtap"} if not below(one, ("oauthtap.redaction", *MODEL))}
+
+
+def test_the_engine_loads_no_report_and_nothing_that_only_fixes_need() -> None:
+    program = "import sys, oauthtap.diagnosis.session_analyzer as engine; engine.SessionAnalyzer(); print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    loaded = ran.stdout.split()
+    assert "oauthtap.diagnosis.rule_engine" in loaded
+    idle = ("oauthtap.report", "oauthtap.clients", "oauthtap.repair.presets", "oauthtap.repair.stacks",
+            "oauthtap.repair.deploying", "oauthtap.repair.fixfile", "oauthtap.render")  # fmt: skip
+    assert not [name for name in loaded if below(name, idle)]

@@ -20,8 +20,8 @@ from oauthtap.cli import main
 from oauthtap.comparing.contract import Lock, lock
 from oauthtap.comparing.deviations import NOTHING, deviations
 from oauthtap.comparing.promises import against
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.handshake import Handshake
-from oauthtap.tap import Tap
 from oauthtap.wire import Response
 
 from .test_junit import SCHEMA as JUNIT
@@ -78,9 +78,9 @@ Content-Type: application/x-www-form-urlencoded
   grant_type=authorization_code&code=x&client_id={client}
 {status.get("token", 200)} application/json {json.dumps({"access_token": token, "token_type": "Bearer", "expires_in": 3600})}
 """  # noqa: E501
-    tap = Tap("https://mcp.example.com/mcp")
+    tap = SessionAnalyzer("https://mcp.example.com/mcp")
     for exchange in notation.parse(text):
-        tap.feed(exchange)
+        tap.add(exchange)
     return tap.handshake
 
 
@@ -139,11 +139,11 @@ def test_with_another_status_all_the_rest_of_the_answer_follows() -> None:
 
 
 def test_a_page_in_place_of_a_document_is_one_change() -> None:
-    tap = Tap("https://mcp.example.com/mcp")
+    tap = SessionAnalyzer("https://mcp.example.com/mcp")
     page = Response(status=200, body="<!doctype html>", headers=(("Content-Type", "text/html"),))
     for stage, *_ in sign_in().exchanges():
         answer = page if "oauth-authorization-server" in stage.url else stage.response
-        tap.feed(stage.exchange.model_copy(update={"response": answer}))
+        tap.add(stage.exchange.model_copy(update={"response": answer}))
     assert [at for _, at in broken(lock(sign_in()), tap.handshake)] == ["response.header.content-type"]
 
 
@@ -155,19 +155,19 @@ def test_another_order_and_new_members_change_nothing() -> None:
 
 
 def test_what_was_not_asked_for_is_said_and_is_no_change() -> None:
-    short = Tap("https://mcp.example.com/mcp")
+    short = SessionAnalyzer("https://mcp.example.com/mcp")
     for stages in sign_in().exchanges()[:2]:
-        short.feed(stages[0].exchange)
+        short.add(stages[0].exchange)
     held = against(lock(sign_in()), short.handshake)
     assert not held.broken
     assert [entry.stage for entry in held.unasked] == ["as-discovery", "client-registration", "token-request"]
 
 
 def test_an_unseen_body_is_no_change() -> None:
-    tap = Tap("https://mcp.example.com/mcp")
+    tap = SessionAnalyzer("https://mcp.example.com/mcp")
     for stage, *_ in sign_in().exchanges():
         answer = stage.response.model_copy(update={"body": None})
-        tap.feed(stage.exchange.model_copy(update={"response": answer}))
+        tap.add(stage.exchange.model_copy(update={"response": answer}))
     assert not against(lock(sign_in()), tap.handshake).broken
 
 

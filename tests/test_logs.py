@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from oauthtap import logs, sources
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.recording import Recording
-from oauthtap.report import Report
-from oauthtap.tap import Tap
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.wire import Exchange
 
 LOGS = Path(__file__).parent / "recordings" / "logs"
@@ -24,10 +25,10 @@ def recording(name: str) -> Recording:
 
 def judged(name: str) -> Report:
     read = recording(name)
-    tap = Tap(read.upstream, read.revision, read.client)
+    tap = SessionAnalyzer(read.upstream, read.revision, read.client)
     for exchange in read.exchanges:
-        tap.feed(exchange)
-    return tap.report(now=read.until)
+        tap.add(exchange)
+    return build(tap, now=read.until)
 
 
 def lines(read: Recording) -> list[tuple[str, str, int | None]]:

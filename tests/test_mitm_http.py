@@ -20,6 +20,7 @@ import pytest
 import trustme
 import zstandard
 
+from oauthtap.report.build import build
 from tests.tapped import Came, document, free_port, said, tapped, upstream
 
 SSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -216,7 +217,7 @@ async def test_an_upstream_that_is_down_gives_a_sentence_and_an_exchange() -> No
         }
     assert tap.exchanges[0].response is None
     assert "Connect call failed" in (tap.exchanges[0].error or "")
-    found = [finding for finding in tap.tap.report().findings if finding.rule == "connection-failed"]
+    found = [finding for finding in build(tap.tap).findings if finding.rule == "connection-failed"]
     assert len(found) == 1
 
 
@@ -261,7 +262,7 @@ async def test_a_client_that_leaves_is_no_fault_of_the_upstream() -> None:
             await tap.client.post(tap.url, timeout=0.3)
         await until(lambda: tap.steps)
     assert tap.exchanges[0].error == "client disconnected before an answer came"
-    assert not [finding for finding in tap.tap.report().findings if finding.severity == "error"]
+    assert not [finding for finding in build(tap.tap).findings if finding.severity == "error"]
 
 
 # --- TLS and HTTP/2
@@ -289,7 +290,7 @@ async def test_a_client_that_leaves_before_the_upstream_is_reached_is_no_fault_o
         asking.cancel()
         await until(lambda: tap.exchanges)
     assert [exchange.error for exchange in tap.exchanges] == ["client disconnected before an answer came"]
-    assert not [finding for finding in tap.tap.report().findings if finding.severity == "error"]
+    assert not [finding for finding in build(tap.tap).findings if finding.severity == "error"]
 
 
 @pytest.fixture(scope="module")
@@ -325,7 +326,7 @@ async def test_an_untrusted_certificate_is_named(authority: trustme.CA) -> None:
         answer = await tap.client.post(tap.url)
     assert answer.status_code == 502
     assert "not trusted (--ca FILE, or --insecure)" in answer.json()["error_description"]
-    assert {finding.rule for finding in tap.tap.report().findings} >= {"tls-certificate-not-trusted"}
+    assert {finding.rule for finding in build(tap.tap).findings} >= {"tls-certificate-not-trusted"}
 
 
 async def test_insecure_looks_away(authority: trustme.CA) -> None:

@@ -17,9 +17,10 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
 from oauthtap.clients import profiles
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.mitm.live import Live
 from oauthtap.render.html import live as drawing
-from oauthtap.tap import Tap
+from oauthtap.report.build import build
 from oauthtap.wire import Exchange, Request, Response
 
 from .clients import installed
@@ -170,24 +171,24 @@ async def test_nonsense_over_the_socket_closes_it() -> None:
 
 
 def test_our_own_look_is_no_verdict_as_long_as_the_client_sent_nothing() -> None:
-    tap, page = Tap(resource="https://mcp.example.com/mcp"), drawing.LivePage()
+    tap, page = SessionAnalyzer(resource="https://mcp.example.com/mcp"), drawing.LivePage()
     request = Request(method="POST", url="https://mcp.example.com/mcp")
-    tap.feed(Exchange(request=request, response=Response(status=401), actor="reporter"))
-    head = drawn(page, tap.report(), [step.exchange for step in tap.steps])[1].pieces["head"]
+    tap.add(Exchange(request=request, response=Response(status=401), actor="reporter"))
+    head = drawn(page, build(tap), [step.exchange for step in tap.steps])[1].pieces["head"]
     assert "Waiting for the client" in head
     assert "Cause" not in head
-    tap.feed(Exchange(request=request, response=Response(status=401)))
-    state = drawn(page, tap.report(), [step.exchange for step in tap.steps])[1]
+    tap.add(Exchange(request=request, response=Response(status=401)))
+    state = drawn(page, build(tap), [step.exchange for step in tap.steps])[1]
     assert "Not connected" in state.pieces["head"]
 
 
 def test_a_long_session_shows_its_newest_and_the_broken_one() -> None:
-    tap = Tap(resource="https://mcp.example.com/mcp", profiles=profiles())
+    tap = SessionAnalyzer(resource="https://mcp.example.com/mcp", profiles=profiles())
     for number in range(drawing.NEWEST + 100):
         request = Request(method="GET", url=f"https://mcp.example.com/.well-known/{number}")
-        tap.feed(Exchange(request=request, response=Response(status=404), at=1767229200.0 + number))
+        tap.add(Exchange(request=request, response=Response(status=404), at=1767229200.0 + number))
     page = drawing.LivePage()
-    report, exchanges = tap.report(), [step.exchange for step in tap.steps]
+    report, exchanges = build(tap), [step.exchange for step in tap.steps]
     state = drawn(page, report, exchanges)[1]
     count = len(state.order)
     assert count in (drawing.NEWEST, drawing.NEWEST + 1)

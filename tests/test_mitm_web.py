@@ -15,11 +15,11 @@ from mitmproxy.contentviews import Metadata
 from mitmproxy.io import FlowReader
 from mitmproxy.test import tflow
 
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.findings import Finding
 from oauthtap.mitm import view
 from oauthtap.mitm.annotate import annotate
 from oauthtap.stages import Stage
-from oauthtap.tap import Step
 from oauthtap.wire import Exchange, Request, Response
 from tests.tapped import Tapped, document, free_port, said, tapped, upstream
 
@@ -256,7 +256,7 @@ def shown(text: str, *findings: Finding, body: str = "") -> str:
         request=Request(method="GET", url=f"https://mcp.example.com/{text}"),
         response=Response(status=200, headers=(("X", text),), body=body),
     )
-    annotate(flow, Step(exchange, (Stage(exchange),), findings))
+    annotate(flow, AnalyzedExchange(exchange, (Stage(exchange),), findings))
     return view.OAuthContentview().prettify(b"", Metadata(flow=flow, http_message=flow.response))
 
 
@@ -283,7 +283,7 @@ def test_the_claims_of_a_token_are_laid_out() -> None:
     token = '‹token 1 {"alg":"ES256"} {"aud":"https://mcp.example.com/mcp"}›'
     headers = (("Authorization", f"Bearer {token}"),)
     exchange = Exchange(id=1, request=Request(method="POST", url="https://mcp.example.com/mcp", headers=headers))
-    annotate(flow, Step(exchange, (Stage(exchange),)))
+    annotate(flow, AnalyzedExchange(exchange, (Stage(exchange),)))
     text = view.OAuthContentview().prettify(b"", Metadata(flow=flow, http_message=flow.request))
     assert '"aud": "https://mcp.example.com/mcp"' in text
 
@@ -291,7 +291,7 @@ def test_the_claims_of_a_token_are_laid_out() -> None:
 def test_a_flow_without_findings_keeps_mitmproxys_own_views() -> None:
     flow: http.HTTPFlow = tflow.tflow(resp=True)
     exchange = Exchange(id=1, request=Request(method="GET", url="https://mcp.example.com/"))
-    annotate(flow, Step(exchange, (Stage(exchange),)))
+    annotate(flow, AnalyzedExchange(exchange, (Stage(exchange),)))
     assert view.OAuthContentview().render_priority(b"", Metadata(flow=flow)) <= 0
     assert flow.comment == "ok · other"
     assert json.loads(flow.metadata["oauthtap"])["id"] == 1

@@ -11,9 +11,9 @@ import pytest
 
 from oauthtap import notation
 from oauthtap.cli.notebook import Notebook
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.mitm import flowfile
 from oauthtap.session import JSONL
-from oauthtap.tap import Tap
 from oauthtap.wire import Exchange
 
 UPSTREAM = "https://mcp.example.com/mcp"
@@ -25,7 +25,7 @@ ARGUMENTS = Namespace(client=None, revision=None, redact="tokens")
 
 
 def notebook(folder: Path, said: list[str]) -> Notebook:
-    return Notebook(Tap(UPSTREAM), folder, UPSTREAM, ARGUMENTS, said.append)
+    return Notebook(SessionAnalyzer(UPSTREAM), folder, UPSTREAM, ARGUMENTS, said.append)
 
 
 def test_what_comes_close_together_is_all_there_in_the_end(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_what_comes_close_together_is_all_there_in_the_end(tmp_path: Path) -> No
     async def session() -> None:
         book = notebook(tmp_path / "s", said)
         for number in range(1, 31):
-            step = book.tap.feed(next(notation.parse(TEXT)).with_(id=number))
+            step = book.tap.add(next(notation.parse(TEXT)).with_(id=number))
             book.add(step)
             book.add_flow(flowfile.flow_from(step.exchange), step)
         book.end(notation.START + 60)
@@ -49,7 +49,7 @@ def test_what_comes_close_together_is_all_there_in_the_end(tmp_path: Path) -> No
 def test_an_exchange_that_cannot_be_written_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     book = notebook(tmp_path / "s", said)
-    step = book.tap.feed(next(notation.parse(TEXT)))
+    step = book.tap.add(next(notation.parse(TEXT)))
 
     def refuse(exchange: Exchange) -> str:
         raise ValueError("no such text")

@@ -18,6 +18,7 @@ import pytest
 import trustme
 from mitmproxy.net import encoding
 
+from oauthtap.report.build import build
 from tests.tapped import Came, Tapped, Upstream, document, said, tapped, upstream
 
 UP, AS, THIRD = "http://mcp.test", "http://as.test", "http://third.test"
@@ -114,7 +115,7 @@ async def test_d2_the_resource_in_its_shape(shape: str) -> None:
 async def test_d2_a_resource_on_a_third_host_stays_and_is_reported() -> None:
     answer, tap = await asked(PRM, document({"resource": f"{THIRD}/mcp", "authorization_servers": [f"{AS}/t"]}))
     assert answer.json()["resource"] == f"{THIRD}/mcp"
-    assert "prm-resource-origin-mismatch" in {finding.rule for finding in tap.tap.report().findings}
+    assert "prm-resource-origin-mismatch" in {finding.rule for finding in build(tap.tap).findings}
 
 
 async def test_d3_each_authorization_server_has_a_port_of_its_own_and_keeps_its_path() -> None:
@@ -272,7 +273,7 @@ async def test_d12_a_redirect_stays_with_us_and_is_reported(there: str) -> None:
         origin = there[: there.index("/", 8)]
         local = {**tap.listeners, UP: tap.origin}[origin]
         assert told == there.replace(origin, local)
-    report = tap.tap.report()
+    report = build(tap.tap)
     assert report.exchanges[-1].status == 307, "the redirect is the server's, and shown as that"
     if there in (f"{UP}/mcp/", "/mcp/"):
         assert "mcp-endpoint-redirect" in {finding.rule for finding in report.findings}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +11,22 @@ import jsonpatch
 import pytest
 
 from oauthtap import notation, rules
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.render import FORMATS
 from oauthtap.render import deploying as words
 from oauthtap.render.words import cured, outcome
 from oauthtap.repair import fixfile
-from oauthtap.repair.attempts import Attempts
+from oauthtap.repair.attempts import attempts
 from oauthtap.repair.deploying import change, deploy, recognized
 from oauthtap.repair.fixes import PLACEHOLDER, Fix
 from oauthtap.repair.mending import Fixes
 from oauthtap.repair.patched import changes, phrase
 from oauthtap.repair.presets import presets
 from oauthtap.repair.stacks import Stack, stacks
-from oauthtap.tap import Step, Tap
-from oauthtap.together.several import Several
+from oauthtap.report.build import build
 from oauthtap.wire import Exchange, Request, Response
+
+from .test_callers import Client, in_turns
 
 MCP = "https://mcp.example.com/mcp"
 PRM = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp"
@@ -72,9 +73,9 @@ def on(*fixes: Fix) -> Fixes:
     return Fixes(fixes=fixes)
 
 
-def heard(*parts: tuple[str, Fixes]) -> Tap:
+def heard(*parts: tuple[str, Fixes]) -> SessionAnalyzer:
     """A tap that hears these exchanges, each part with its fixes on: what the proxy does, without the proxy."""
-    tap = Tap(MCP)
+    tap = SessionAnalyzer(MCP)
     number, were = 0, ()
     for text, fixes in parts:
         for exchange in notation.parse(text):
@@ -83,20 +84,17 @@ def heard(*parts: tuple[str, Fixes]) -> Tap:
             if fixes.names != were:
                 were = fixes.names
                 exchange = exchange.with_(fixes=were)
-            tap.feed(exchange, partial(mend, fixes, tap) if fixes.on else None)
+            analyzed = tap.analyze(exchange)
+            assert exchange.response is not None
+            delivered, applied = fixes.apply(analyzed, exchange.request, exchange.response)
+            tap.record_delivery(analyzed, delivered if applied else None, applied)
     return tap
-
-
-def mend(fixes: Fixes, tap: Tap, step: Step) -> Exchange | None:
-    assert step.exchange.response is not None
-    after, names = fixes.answer(step, step.exchange.request, step.exchange.response, tap.handshake)
-    return step.exchange.with_(shown=after, patched_by=names) if names else None
 
 
 ISSUER = fixfile.chosen("prm-as-entry-is-endpoint", TENANT)
 
 
-def live() -> Tap:
+def live() -> SessionAnalyzer:
     return heard((FAILS, on()), (GOES_ON, on(*ISSUER)))
 
 
@@ -127,7 +125,7 @@ def test_every_place_that_changed_is_told_once_with_both_sides() -> None:
 
 
 def test_sign_ins_are_told_apart_and_judged_by_the_upstreams_own_words() -> None:
-    report = live().report()
+    report = build(live())
     first, second = report.attempts
     assert (first.fixes, first.reached, first.connected, first.cause) == (
         (), "as-discovery", False, "prm-as-entry-is-endpoint",
@@ -145,13 +143,13 @@ def test_sign_ins_are_told_apart_and_judged_by_the_upstreams_own_words() -> None
 def test_what_a_fix_took_away_is_no_cause_and_keeps_its_weight() -> None:
     missing = fixfile.chosen("prm-resource-origin-mismatch")
     wrong = GOES_ON.replace(f'"resource": "{MCP}"', '"resource": "https://other.example/mcp"')
-    report = heard((wrong, on(*ISSUER, *missing))).report()
+    report = build(heard((wrong, on(*ISSUER, *missing))))
     (found,) = [one for one in report.findings if one.rule == "prm-resource-origin-mismatch"]
     assert set(found.cured_by) == {"prm-resource", "prm-authorization-servers"}
     assert found.severity == "error"
     assert report.cause is None or report.cause.rule != "prm-resource-origin-mismatch"
     assert [one.rule for one in cured(report)] == ["prm-resource-origin-mismatch"]
-    without = heard((wrong, on())).report()
+    without = build(heard((wrong, on())))
     assert without.cause is not None
     assert without.attempts == ()
     assert "fixes of oauthtap" not in outcome(without)
@@ -159,19 +157,17 @@ def test_what_a_fix_took_away_is_no_cause_and_keeps_its_weight() -> None:
 
 def test_switching_without_a_request_in_between_makes_no_sign_in() -> None:
     tap = heard((FAILS, on()))
-    attempts = Attempts(tap.handshake)
-    found = list(tap.report().findings)
-    ask = Request(method="GET", url=PRM)
-    attempts.switched(Exchange(id=7, request=ask, fixes=("a",)), lambda now: found)
-    attempts.switched(Exchange(id=8, request=ask, fixes=("b",)), lambda now: found)
-    assert [one.fixes for one in attempts.all(found)] == [()]
-    assert attempts.since == 7
+    for number, name in ((7, "a"), (8, "b")):  # a look of ours is nobody's sign-in
+        ask = Request(method="GET", url=PRM)
+        tap.add(Exchange(id=number, request=ask, response=Response(status=404), fixes=(name,), actor="reporter"))
+    assert [one.fixes for one in build(tap).attempts] == [()]
+    assert tap.newest_period.since == 7
 
 
 @pytest.mark.parametrize("format", ["console", "markdown", "html", "json"])
 def test_each_format_tells_both_sides_and_what_to_deploy(format: str) -> None:
     tap = live()
-    text = FORMATS[format](tap.report(), tuple(step.exchange for step in tap.steps))
+    text = FORMATS[format](build(tap), tuple(step.exchange for step in tap.steps))
     assert "https://api.workos.com/sso/authorize" in text
     assert TENANT in text
     assert "prm-authorization-servers" in text
@@ -234,7 +230,7 @@ def test_a_page_is_replaced_as_a_whole_and_hostile_text_ends_no_fence() -> None:
     exchange = Exchange(id=1, request=Request(method="GET", url=PRM), response=page)
     shown = Response(status=200, headers=(JSON,), body='{"resource": "a"}')
     exchange = exchange.with_(shown=shown, patched_by=("x",))
-    made = deploy([exchange], Tap(MCP).handshake, proved=True)
+    made = deploy([exchange], SessionAnalyzer(MCP).handshake, proved=True)
     assert made is not None
     assert made.changes[0].json_patch == ({"op": "add", "path": "", "value": {"resource": "a"}},)
     text = "\n".join(words.markdown(made))
@@ -244,7 +240,7 @@ def test_a_page_is_replaced_as_a_whole_and_hostile_text_ends_no_fence() -> None:
 
 
 def test_nothing_patched_is_nothing_to_deploy() -> None:
-    assert heard((FAILS, on())).report().deploy is None
+    assert build(heard((FAILS, on()))).deploy is None
 
 
 # --- stacks
@@ -270,9 +266,9 @@ ENTRIES = {
 
 
 def seen(*exchanges: Exchange) -> dict[str, tuple[str, ...]]:
-    tap = Tap(MCP)
+    tap = SessionAnalyzer(MCP)
     for exchange in exchanges:
-        tap.feed(exchange)
+        tap.add(exchange)
     return recognized(tap.handshake)
 
 
@@ -313,7 +309,7 @@ def test_a_stacks_lines_are_for_fixes_that_exist_and_hold_names_that_are_looked_
 
 
 def test_the_seed_gets_the_lines_of_its_stack() -> None:
-    report = live().report()
+    report = build(live())
     assert report.deploy is not None
     assert {one.stack for one in report.deploy.recipes} == {"Raindrop manifest with WorkOS AuthKit"}
     assert f'authorization_server = "{TENANT}"' in report.deploy.recipes[0].text
@@ -334,12 +330,11 @@ def test_the_document_tells_every_stack() -> None:
 
 
 def test_fixes_are_on_for_every_client_when_there_are_several() -> None:
-    texts = (FAILS.partition("GET")[0], GOES_ON)
-    asked = [exchange for text in texts for exchange in notation.parse(text)]
-    several = Several(lambda: Tap(MCP))
-    for number, exchange in enumerate(asked, 1):
-        fixes = ("a",) if number == 2 else None
-        several.feed(exchange.with_(id=number, at=1000.0 + number, took=0.1, fixes=fixes), client=number % 2)
-    several.feed(asked[0].with_(id=9, at=1010.0, took=0.1), client=2)
-    attempts = [tap.report().attempts for tap in several.taps]
-    assert [[one.fixes for one in each] for each in attempts] == [[("a",)], [(), ("a",)], [("a",)]]
+    first, second, third = (Client(name, 40001 + number).whole() for number, name in enumerate("abc"))
+    tap = SessionAnalyzer(MCP)
+    walks = [*in_turns(first[:7], second[:7]), *in_turns(first[7:], second[7:], third)]
+    for number, exchange in enumerate(walks, 1):
+        fixes = ("x",) if number == 10 else None
+        tap.add(exchange.with_(id=number, at=1000.0 + number, took=0.1, fixes=fixes))
+    made = [attempts(client, tap.fix_periods(client), client.findings_until(None)) for client in tap.clients]
+    assert [[one.fixes for one in each] for each in made] == [[(), ("x",)], [(), ("x",)], [("x",)]]

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from oauthtap import sources
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.recording import Recording
-from oauthtap.report import Report
-from oauthtap.tap import Tap
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.wire import Exchange, Pairs, Request, Response
 
 from .test_sources import RECORDINGS
@@ -109,10 +110,10 @@ each_change = pytest.mark.parametrize("change", CHANGES)
 
 
 def judged(recording: Recording, change: Change = iter) -> Report:
-    tap = Tap(recording.upstream)
+    tap = SessionAnalyzer(recording.upstream)
     for exchange in change(list(recording.exchanges)):
-        tap.feed(exchange.model_copy(update={"id": 0}))
-    return tap.report(now=recording.until)
+        tap.add(exchange.model_copy(update={"id": 0}))
+    return build(tap, now=recording.until)
 
 
 @each_change

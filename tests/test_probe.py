@@ -15,8 +15,9 @@ import pytest
 
 from oauthtap.cli import main
 from oauthtap.clients import profiles
-from oauthtap.report import Report
-from oauthtap.tap import Tap
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.walking import probe as probing
 from oauthtap.walking.callback import Callback
 from oauthtap.walking.probe import Browser, probe
@@ -57,11 +58,11 @@ READABLE = {"seed2", "f02", "f03", "f04", "f07", "f11", "f12"}
 
 async def walked(plan: Plan, reach: Reach, browser: Browser | None = None) -> tuple[Report, list[Exchange]]:
     """The report, and the exchanges as they were."""
-    tap, came = Tap(plan.url, profiles=profiles(), goal=plan.goal), []
+    tap, came = SessionAnalyzer(plan.url, profiles=profiles(), probe_goal=plan.goal), []
     async for exchange in probe(plan, reach, browser or Browser()):
         came.append(exchange)
-        tap.feed(exchange)
-    return tap.report(now=time.time()), came
+        tap.add(exchange)
+    return build(tap, now=time.time()), came
 
 
 def reach(bed: Bed) -> Reach:

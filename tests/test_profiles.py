@@ -10,10 +10,11 @@ from pydantic import ValidationError
 
 from oauthtap import sources
 from oauthtap.clients import profiles
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.profiles import STALE, Outlook, Profile
 from oauthtap.render import words
-from oauthtap.report import Report
-from oauthtap.tap import Tap
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 
 from .test_sources import RECORDINGS
 
@@ -30,10 +31,10 @@ def outlooks(name: str, today: date = SEEN) -> dict[str, Outlook]:
 
 def judged(name: str, today: date = SEEN) -> Report:
     recording = sources.read(RECORDINGS / "corpus" / f"{name}.har")
-    tap = Tap(recording.upstream, profiles=profiles())
+    tap = SessionAnalyzer(recording.upstream, profiles=profiles())
     for exchange in recording.exchanges:
-        tap.feed(exchange)
-    return tap.report(now=recording.until, today=today)
+        tap.add(exchange)
+    return build(tap, now=recording.until, today=today)
 
 
 def test_the_clients_people_use_are_there() -> None:

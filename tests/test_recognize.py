@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from oauthtap import notation
-from oauthtap.tap import Step, Tap
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 
 from .exchanges import RESOURCE
 
@@ -55,9 +56,9 @@ Authorization: Bearer mF_9.B5f-4.1JqM
 """
 
 
-def steps(text: str, resource: str | None = RESOURCE) -> list[Step]:
-    tap = Tap(resource=resource)
-    return [tap.feed(exchange) for exchange in notation.parse(text)]
+def steps(text: str, resource: str | None = RESOURCE) -> list[AnalyzedExchange]:
+    tap = SessionAnalyzer(resource=resource)
+    return [tap.add(exchange) for exchange in notation.parse(text)]
 
 
 def slugs(text: str, resource: str | None = RESOURCE) -> list[str]:

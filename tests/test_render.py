@@ -8,7 +8,7 @@ from oauthtap.plain import plain
 from oauthtap.render import FORMATS
 from oauthtap.render.console import Ink, console
 from oauthtap.render.markdown import code, code_words
-from oauthtap.report import Report
+from oauthtap.report.model import Report
 
 from .exchanges import judge
 from .test_verdict import SEED2
@@ -55,7 +55,7 @@ def test_plain_writes_out_what_steers() -> None:
 
 def test_json_is_the_contract() -> None:
     report = json.loads(FORMATS["json"](judge(SEED2)))
-    assert report["version"] == 1
+    assert report["version"] == 2
     assert report["cause"]["rule"] == "prm-as-entry-is-endpoint"
     assert report["exchanges"][1]["because"] == {
         "exchange": 1,

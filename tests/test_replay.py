@@ -25,8 +25,8 @@ from oauthtap.challenges import as_sdks_read
 from oauthtap.cli import main, replay_server
 from oauthtap.cli.replay import as_file
 from oauthtap.cli.replay_server import address, opened
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.replay import script
-from oauthtap.tap import Tap
 from oauthtap.wire import Exchange, Request, Response
 from tests.bed import Bed
 from tests.bed.walk import ACCEPT, CALLBACK, Walk, answered
@@ -108,9 +108,9 @@ def recording(http: httpx.Client) -> Iterator[list[Exchange]]:
 
 
 def played(exchanges: list[Exchange], resource: str) -> dict[str, Any]:
-    tap = Tap(resource)
+    tap = SessionAnalyzer(resource)
     for exchange in exchanges:
-        tap.feed(exchange)
+        tap.add(exchange)
     return script(tap.handshake)
 
 

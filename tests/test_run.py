@@ -17,9 +17,9 @@ from oauthtap.cli.deaf import deaf, heeds
 from oauthtap.cli.named import named
 from oauthtap.cli.opener import real
 from oauthtap.cli.remembered import recalled, remember
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.handshake import Handshake
 from oauthtap.interest import Interest
-from oauthtap.tap import Tap
 from oauthtap.wire import Exchange, Request, Response
 from tests.bed import Bed
 from tests.running import COMMAND, LIMIT, call, to_the_bed
@@ -463,7 +463,7 @@ def test_a_known_server_is_opened_and_no_other() -> None:
 
 
 def test_an_authorization_server_is_opened_once_a_document_named_it() -> None:
-    interest, tap = Interest(["https://mcp.example.com/mcp"]), Tap("https://mcp.example.com/mcp")
+    interest, tap = Interest(["https://mcp.example.com/mcp"]), SessionAnalyzer("https://mcp.example.com/mcp")
     assert not interest.opens("as.example.com", 443)
     document = json.dumps(
         {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://as.example.com"]}
@@ -472,7 +472,7 @@ def test_an_authorization_server_is_opened_once_a_document_named_it() -> None:
         request=Request(method="GET", url="https://mcp.example.com/.well-known/oauth-protected-resource/mcp"),
         response=Response(status=200, headers=(("Content-Type", "application/json"),), body=document),
     )
-    interest.learn(tap.feed(found), tap.handshake)
+    interest.learn(tap.add(found))
     assert interest.opens("as.example.com", 443)
 
 
@@ -480,13 +480,13 @@ def test_a_host_without_oauth_is_left_alone_after_three_requests() -> None:
     interest, so_far = Interest(), Handshake()
     for _ in range(3):
         assert interest.opens("api.example.com", 443)
-        assert not interest.keeps(exchange("https://api.example.com/v1/messages", "POST", "{}"), so_far)
+        assert not interest.keeps(exchange("https://api.example.com/v1/messages", "POST", "{}"), [so_far])
     assert not interest.opens("api.example.com", 443)
 
 
 def test_the_programs_own_account_is_not_taken_for_the_sign_in() -> None:
     form = "grant_type=refresh_token&refresh_token=made-up&client_id=c1"
-    assert not Interest().keeps(exchange("https://console.example.com/oauth/token", "POST", form), Handshake())
+    assert not Interest().keeps(exchange("https://console.example.com/oauth/token", "POST", form), [Handshake()])
 
 
 def test_where_our_certificate_was_refused_the_next_try_passes_unopened() -> None:

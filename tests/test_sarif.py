@@ -11,9 +11,10 @@ import jsonschema
 import pytest
 
 from oauthtap import notation
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.render.sarif import fingerprint, sarif
-from oauthtap.report import Report
-from oauthtap.tap import Tap
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.wire import Exchange
 
 from .exchanges import judge
@@ -34,10 +35,10 @@ POST https://mcp.example.com:8443/mcp {"jsonrpc": "2.0", "id": 1, "method": "ini
 def tapped(text: str) -> tuple[Report, tuple[Exchange, ...]]:
     """The report on exchanges in notation, and the exchanges it is about."""
     named = re.search(r"^# mcp: (\S+)$", text, re.M)
-    tap = Tap(resource=named[1] if named else None)
+    tap = SessionAnalyzer(resource=named[1] if named else None)
     for exchange in notation.parse(text):
-        tap.feed(exchange)
-    return tap.report(), tuple(step.exchange for step in tap.steps)
+        tap.add(exchange)
+    return build(tap), tuple(step.exchange for step in tap.steps)
 
 
 def run(text: str) -> dict[str, Any]:

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from mitmproxy.test import tflow
 
 from oauthtap import notation, session, sources
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.mitm import flowfile
 from oauthtap.recording import Recording, SourceError
 from oauthtap.redaction.redact import Redactor
-from oauthtap.report import Report
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.session import SessionWriter
-from oauthtap.tap import Tap
 
 RECORDINGS = Path(__file__).parent / "recordings"
 TEXT = """\
@@ -31,17 +32,17 @@ GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
 
 
 def judged(recording: Recording) -> Report:
-    tap = Tap(recording.upstream, recording.revision, recording.client)
+    tap = SessionAnalyzer(recording.upstream, recording.revision, recording.client)
     for exchange in recording.exchanges:
-        tap.feed(exchange)
-    return tap.report(now=recording.until)
+        tap.add(exchange)
+    return build(tap, now=recording.until)
 
 
 def session_of(har: Path, folder: Path) -> Report:
     """Record the exchanges of a HAR as the tap would, flows included, and give the report of the live run."""
     source = sources.read(har)
     redactor = Redactor()
-    tap = Tap(source.upstream, redactor=redactor)
+    tap = SessionAnalyzer(source.upstream, redactor=redactor)
     writer = SessionWriter(
         folder,
         {"upstream": source.upstream, "client": None, "revision": None},
@@ -49,10 +50,10 @@ def session_of(har: Path, folder: Path) -> Report:
         sweep_flows=lambda data, header: flowfile.finished(data, redactor, header),
     )
     for exchange in source.exchanges:
-        struck = tap.feed(exchange).exchange
+        struck = tap.add(exchange).exchange
         writer.add(struck.as_json())
         writer.add_flow(flowfile.record(flowfile.redacted_state(tflow.tflow(resp=True), redactor, struck)))
-    report = tap.report(now=source.until)
+    report = build(tap, now=source.until)
     writer.close(ended=source.until)
     return report
 

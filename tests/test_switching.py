@@ -21,10 +21,11 @@ import pytest
 
 from oauthtap.cli.fixing import DOOR, FixFlags
 from oauthtap.cli.switching import Switches
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.mitm.view import page
 from oauthtap.repair import fixfile
 from oauthtap.repair.mending import Fixes
-from oauthtap.tap import Tap
+from oauthtap.report.build import build
 from oauthtap.walking.upstream import Reach
 from tests.bed import Bed
 from tests.running import COMMAND, LIMIT, Started, call, environment, started, to_the_bed
@@ -221,13 +222,13 @@ def test_a_session_that_has_ended_takes_no_fix(bed: Bed, tap: Started, tmp_path:
 # --- the command of mitmweb
 
 
-def switches(folder: Path, tap: Tap) -> tuple[Switches, FixFlags]:
+def switches(folder: Path, tap: SessionAnalyzer) -> tuple[Switches, FixFlags]:
     fixing = FixFlags(Namespace(fix=[], fix_header=[], client_id=None))
     return Switches(tap, fixing, folder, Reach(), lambda lines: None), fixing
 
 
 def test_the_command_lists_switches_and_switches_all_off(tmp_path: Path) -> None:
-    made, fixing = switches(tmp_path, Tap("https://mcp.example.com/mcp"))
+    made, fixing = switches(tmp_path, SessionAnalyzer("https://mcp.example.com/mcp"))
     assert made.command([]) == ["Nothing is proposed, and nothing is on."]
     assert "needs a value" in made.command([RULE])[0]
     said = made.command([f"{RULE}={TENANT}"])
@@ -276,6 +277,6 @@ async def test_mitmweb_its_view_and_the_live_page_tell_both_sides_of_answer_and_
         live = await tap.client.get((tap.web_url or "").replace("/?", "/oauthtap/?"))
         assert "as the client got it (patched)" in live.text
         assert "as it went on (patched)" in live.text
-        report = tap.tap.report()
+        report = build(tap.tap)
         assert report.deploy is not None
         assert len(report.deploy.requests) == 1

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from oauthtap.report import Report
+from oauthtap.report.model import Report
 from tests.bed import Bed, Received
 from tests.clients import Outcome, run
 from tests.running import call, started, to_the_bed

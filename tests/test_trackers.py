@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 
 from oauthtap.cli import main
 from oauthtap.render.trackers import TRACKERS, tracker
-from oauthtap.report import Client
+from oauthtap.report.model import Client
 
 from .exchanges import judge
 from .test_recognize import SIGN_IN

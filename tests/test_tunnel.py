@@ -16,6 +16,7 @@ import pytest
 
 from oauthtap.names import tunnel
 from oauthtap.names.relay import PUBLIC_PATH
+from oauthtap.report.build import build
 from tests.running import call, started
 from tests.tapped import Came, Tapped, document, free_port, said, tapped, upstream
 
@@ -198,7 +199,7 @@ async def test_a_connector_of_claude_ai_signs_in_through_two_tunnels(host: str) 
     async with watched(NAME, SECOND, host=host) as (_, tap, client):
         assert tap.url == TYPED
         answer = await client.signed_in()
-        report = tap.tap.report()
+        report = build(tap.tap)
     assert answer.json()["result"] == {"tools": []}
     assert report.connected
     assert [step.stage for step in tap.steps] == [
@@ -230,7 +231,7 @@ async def test_the_client_never_hears_a_local_name_and_the_server_never_a_public
 async def test_with_relay_the_way_back_leads_through_the_tunnel_and_iss_is_what_the_client_was_told() -> None:
     async with watched(NAME, SECOND, callback="relay") as (server, tap, client):
         await client.signed_in()
-        report = tap.tap.report()
+        report = build(tap.tap)
     assert report.connected
     assert client.iss_as_told
     assert "authorization-response" in [step.stage for step in tap.steps]

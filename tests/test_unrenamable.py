@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from oauthtap.cli.narrator import Narrator
+from oauthtap.report.build import build
 from tests.running import call, started
 from tests.tapped import document, said, tapped, upstream
 
@@ -109,7 +110,7 @@ async def test_it_is_said_once_with_the_command_that_works(name: str) -> None:
     row = ROWS[name]
     async with upstream(paths(row)) as server, tapped(server) as tap:
         await asyncio.to_thread(walk, tap.url, row)
-        report = tap.tap.report()
+        report = build(tap.tap)
     said_of_it = [note for note in report.notes if row.words in note]
     assert len(said_of_it) == 1, report.notes
     assert row.command in said_of_it[0]
@@ -147,7 +148,7 @@ async def test_nothing_is_said_of_a_server_that_only_offers_it_beside_something_
     async with upstream(paths(row)) as server, tapped(server) as tap:
         told = (await tap.client.get(tap.origin + ASM)).json()
         judged = tap.exchanges[-1].response
-        report = tap.tap.report()
+        report = build(tap.tap)
     assert tap.notes == []
     assert not [note for note in report.notes if "oauthtap" in note]
     # The client is offered what can work, and nothing else; what is judged is what the server said.

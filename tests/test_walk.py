@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from oauthtap.report import Report
-from oauthtap.tap import Tap
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.walking.asks import Ask, Visit, challenge
 from oauthtap.walking.walk import Plan, walk
 from oauthtap.wire import Exchange, Request, Response, first
@@ -88,7 +89,7 @@ class Walked:
 
 def walked(plan: Plan, changed: Mapping[tuple[str, str], Answer] | None = None) -> Walked:
     """The whole walk to a server that is healthy but for what is changed; None means that nobody answers there."""
-    server, tap = HEALTHY | dict(changed or {}), Tap(plan.url, goal=plan.goal)
+    server, tap = HEALTHY | dict(changed or {}), SessionAnalyzer(plan.url, probe_goal=plan.goal)
     came: list[Exchange] = []
     way = walk(plan)
     step = next(way)
@@ -97,9 +98,9 @@ def walked(plan: Plan, changed: Mapping[tuple[str, str], Answer] | None = None) 
             came.append(_answered(step, server, plan))
             step = way.send(came[-1])
     except StopIteration:
-        steps = [tap.feed(exchange) for exchange in came]
+        steps = [tap.add(exchange) for exchange in came]
     assert len(steps) == len(came)
-    return Walked(tap.report(), came)
+    return Walked(build(tap), came)
 
 
 def _answered(step: Ask | Visit, server: Mapping[tuple[str, str], Answer], plan: Plan) -> Exchange:

@@ -30,9 +30,11 @@ from oauthtap.cli import main, watch
 from oauthtap.cli.arguments import parser
 from oauthtap.cli.narrator import Narrator, server_name
 from oauthtap.cli.patience import CONNECTED, STOPPED, WITH_A_PERSON, Patience
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.mitm.run import Ready
-from oauthtap.report import Report
-from oauthtap.tap import Step, Tap
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.walking import upstream
 from oauthtap.walking.upstream import Look, Reach, look, missing_scheme
 from tests.bed import Bed
@@ -596,9 +598,9 @@ async def test_our_own_look_does_not_break_the_silence(
 # --- when it is over
 
 
-def heard_by(text: str) -> tuple[Tap, Step]:
-    tap = Tap("https://mcp.example.com/mcp")
-    steps = [tap.feed(exchange) for exchange in notation.parse(text)]
+def heard_by(text: str) -> tuple[SessionAnalyzer, AnalyzedExchange]:
+    tap = SessionAnalyzer("https://mcp.example.com/mcp")
+    steps = [tap.add(exchange) for exchange in notation.parse(text)]
     return tap, steps[-1]
 
 
@@ -618,7 +620,7 @@ def test_it_is_over_after_a_quiet_that_fits_the_last_step(text: str, patience: f
     tap, last = heard_by(text)
     watcher = Patience()
     watcher.heard(last, 100.0)
-    report = tap.report()
+    report = build(tap)
     assert not watcher.is_over(report, 100.0 + patience - 0.1)
     assert watcher.is_over(report, 100.0 + patience)
 
@@ -628,8 +630,8 @@ def test_another_exchange_starts_the_wait_anew() -> None:
     watcher = Patience()
     watcher.heard(last, 100.0)
     watcher.heard(last, 102.0)
-    assert not watcher.is_over(tap.report(), 104.0)
-    assert watcher.is_over(tap.report(), 105.0)
+    assert not watcher.is_over(build(tap), 104.0)
+    assert watcher.is_over(build(tap), 105.0)
 
 
 def test_a_look_is_wanted_a_few_times_and_not_with_every_tick() -> None:

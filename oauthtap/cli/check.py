@@ -14,7 +14,7 @@ from oauthtap.findings import RANK
 from oauthtap.render import FORMATS
 from oauthtap.render.console import Ink, console
 from oauthtap.render.trackers import tracker
-from oauthtap.report import Report
+from oauthtap.report.model import Report
 
 
 def check(arguments: Namespace) -> int:

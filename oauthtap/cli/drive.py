@@ -23,13 +23,14 @@ from oauthtap.cli.narrator import Narrator, addresses
 from oauthtap.cli.notebook import Notebook
 from oauthtap.cli.reaching import endpoint, reach
 from oauthtap.clients import profiles
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.drivers import Driver, Transport, drivers
 from oauthtap.findings import RANK
 from oauthtap.plain import plain
 from oauthtap.render import FORMATS
-from oauthtap.report import Report
+from oauthtap.report.model import Report
 from oauthtap.session import SessionError, default_folder
-from oauthtap.tap import Step, Tap
 from oauthtap.walking.upstream import look
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Driven:
         self, arguments: Namespace, driver: Driver, found: installed.Client, private: Path, narrator: Narrator
     ) -> None:
         self.arguments, self.driver, self.client, self.narrator = arguments, driver, found, narrator
-        self.tap = Tap(arguments.upstream, arguments.revision, arguments.client, profiles())
+        self.tap = SessionAnalyzer(arguments.upstream, arguments.revision, arguments.client, profiles())
         self.folder = Path(arguments.session) if arguments.session else default_folder(arguments.upstream)
         self.notebook = Notebook(self.tap, self.folder, arguments.upstream, arguments, narrator.warn)
         self.stop = asyncio.Event()
@@ -164,7 +165,7 @@ class Driven:
         if found.exchange:
             self.notebook.take(found.exchange, self._on_step)
 
-    def _on_step(self, step: Step) -> None:
+    def _on_step(self, step: AnalyzedExchange) -> None:
         self.notebook.add(step)
         self.notebook.never_in_the_way(partial(self.narrator.steps, [step]))
 

@@ -16,6 +16,8 @@ from oauthtap.cli.heard import heard
 from oauthtap.cli.proposing import Proposal, checked, new_tap_like, newest, offline, stated, with_issuer
 from oauthtap.cli.reaching import reach
 from oauthtap.cli.switching import spoken, title
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.findings import Finding
 from oauthtap.plain import plain
 from oauthtap.recording import SourceError
@@ -28,8 +30,8 @@ from oauthtap.repair.fixes import Fix, with_values
 from oauthtap.repair.mending import Fixes
 from oauthtap.repair.presets import presets
 from oauthtap.repair.trial import Trial, cause_of, lay_over
+from oauthtap.report.build import build
 from oauthtap.session import read_session, sessions
-from oauthtap.tap import Step, Tap
 from oauthtap.walking.upstream import Reach
 from oauthtap.wire import Exchange
 
@@ -78,8 +80,8 @@ def _say_what_is_behind(given: Iterable[Fix], reach: Reach) -> None:
             print(f"{title(one)}: no metadata was found there; it is used because you named it")
 
 
-def _nothing_to_do(tap: Tap, session: str, arguments: Namespace) -> int:
-    report = tap.report()
+def _nothing_to_do(tap: SessionAnalyzer, session: str, arguments: Namespace) -> int:
+    report = build(tap)
     print(f"Nothing in {plain(session)} stands in the way{', and it connected' if report.connected else ''}.")
     if report.attempts:
         print(f"  {plain(attempts(report), limit=900)}")
@@ -89,7 +91,7 @@ def _nothing_to_do(tap: Tap, session: str, arguments: Namespace) -> int:
     return 0
 
 
-def _patched(tap: Tap) -> list[Exchange]:
+def _patched(tap: SessionAnalyzer) -> list[Exchange]:
     """What fixes changed in the newest sign-in while it was recorded."""
     return [step.exchange for step in newest(tap) if step.exchange.patched_by]
 
@@ -142,7 +144,9 @@ def _with_values(on: Fixes) -> Iterable[Fix]:
     return (with_values(one, known) for one in on.fixes if "client_secret" not in one.needs)
 
 
-def _with_an_issuer(tap: Tap, steps: Sequence[Step], found: Proposal, reach: Reach | None) -> Proposal:
+def _with_an_issuer(
+    tap: SessionAnalyzer, steps: Sequence[AnalyzedExchange], found: Proposal, reach: Reach | None
+) -> Proposal:
     """The proposal once it is known which issuer is meant: checked, or named by the person."""
     stuck = found.stuck
     if stuck is None:
@@ -208,7 +212,7 @@ def _put(path: Path, text: str, instead: str) -> None:
         raise Usage(f"{path}: {problem.strerror or problem}. Try: {instead}") from None
 
 
-def _say(trial: Trial, before: Tap, path: Path, *, live: bool) -> None:
+def _say(trial: Trial, before: SessionAnalyzer, path: Path, *, live: bool) -> None:
     print(f"\n{path} holds {len(trial.fixes)} fix{'es' if len(trial.fixes) > 1 else ''}:")
     for one in trial.fixes:
         known = {"value": one.value, "resource": before.handshake.resource or "the server"}
@@ -225,7 +229,7 @@ def _say(trial: Trial, before: Tap, path: Path, *, live: bool) -> None:
         print("  They change requests, and what would have been answered to others nobody knows: only a run can tell.")
     elif (still := cause_of(trial)) is not None:
         print(f"  No: {still.rule} is still in the way.")
-    stopped = {one.slug for one in before.report().clients if one.outcome == "stops"}
+    stopped = {one.slug for one in build(before).clients if one.outcome == "stops"}
     freed = [one.slug for one in trial.report.clients if one.outcome != "stops" and one.slug in stopped]
     if freed:
         print(f"  Would not stop there any more: {', '.join(freed)}.")

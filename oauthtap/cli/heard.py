@@ -8,11 +8,12 @@ from datetime import date
 from oauthtap import sources
 from oauthtap.cli.errors import Usage
 from oauthtap.clients import profiles
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.recording import Recording
 from oauthtap.redaction.redact import Redactor
-from oauthtap.report import Report
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.sources import SourceError
-from oauthtap.tap import Tap
 from oauthtap.together.neighbours import stories
 
 
@@ -23,7 +24,7 @@ def heard(
     client: str | None = None,
     claims: bool = False,
     today: date | None = None,
-) -> tuple[Tap, Report]:
+) -> tuple[SessionAnalyzer, Report]:
     """A file or session folder fed to the engine, and the report. Raises Usage when it cannot be read.
 
     `claims`: strike out persons too, whether or not the recording was made so. `today`: the day by which
@@ -44,15 +45,15 @@ def heard(
 
 def _told(
     recording: Recording, revision: str | None, client: str | None, claims: bool, today: date
-) -> tuple[Tap, Report]:
-    tap = Tap(
+) -> tuple[SessionAnalyzer, Report]:
+    tap = SessionAnalyzer(
         recording.upstream, revision or recording.revision, client or recording.client, profiles(), recording.goal,
         Redactor(claims=claims or recording.without_claims), recording.keeps_secrets,
     )  # fmt: skip
     tap.notes += recording.said
     for exchange in recording.exchanges:
-        tap.feed(exchange)
-    return tap, tap.report(now=recording.until, today=today)
+        tap.add(exchange)
+    return tap, build(tap, now=recording.until, today=today)
 
 
 def _of_several(report: Report, every: list[Report]) -> str:

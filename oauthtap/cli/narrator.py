@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TextIO
 from urllib.parse import urlsplit
 
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.findings import Finding
 from oauthtap.names.origins import local_origin
 from oauthtap.names.tunnel import FIREWALL
 from oauthtap.plain import plain
 from oauthtap.render.console import Ink, findings_below, line, patched_below, summary
-from oauthtap.report import Report, row
-from oauthtap.tap import Step
+from oauthtap.report.build import row
+from oauthtap.report.model import Report
 
 SILENCE = 20.0
 """Seconds without a request after which we say what to check."""
@@ -94,11 +95,11 @@ class Narrator:
         )
         self.warn(FIREWALL)
 
-    def steps(self, steps: Iterable[Step]) -> None:
+    def steps(self, steps: Iterable[AnalyzedExchange]) -> None:
         """Exchanges as they happened, each with its findings below it, and what a patch made of the answer."""
         self.say(*(line for step in steps for line in self._step(step)))
 
-    def _step(self, step: Step) -> Iterator[str]:
+    def _step(self, step: AnalyzedExchange) -> Iterator[str]:
         if step.client and not self._lettered:
             self._lettered = True
             yield self._warning("Several clients are here at once: from here on a letter says whose a line is.")
@@ -155,7 +156,7 @@ class Narrator:
         self.say("", *summary(report, self.ink), "", f"Session: {folder}", f"Read it again: oauthtap check {folder}")
 
 
-def injected_below(step: Step) -> Iterator[str]:
+def injected_below(step: AnalyzedExchange) -> Iterator[str]:
     """The line that names an injected fault, with what the client saw where the upstream was not asked."""
     exchange, shown = step.exchange, step.exchange.shown
     if exchange.injected is None:

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from oauthtap import __version__
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.findings import Finding
 from oauthtap.plain import plain
 from oauthtap.redaction.redact import Redactor
-from oauthtap.report import SECRETS_KEPT, Report
+from oauthtap.report.build import build
+from oauthtap.report.model import SECRETS_KEPT, Report
 from oauthtap.session import SessionError, SessionWriter
-from oauthtap.tap import Step, Tap
 from oauthtap.wire import Exchange
 
 REPORTS = {"report.json": "json", "report.md": "markdown", "report.html": "html"}
@@ -27,7 +29,7 @@ FLOWS = 2000
 
 
 def redacting(arguments: Namespace) -> dict[str, Any]:
-    """What `--redact` and `--keep-secrets` mean for a `Tap`."""
+    """What `--redact` and `--keep-secrets` mean for a `SessionAnalyzer`."""
     return {"redactor": Redactor(claims=arguments.redact == "claims"), "keeps_secrets": arguments.keep_secrets}
 
 
@@ -38,14 +40,19 @@ class Notebook:
     """
 
     def __init__(
-        self, tap: Tap, folder: Path, upstream: str | None, arguments: Namespace, warn: Callable[[str], None]
+        self,
+        tap: SessionAnalyzer,
+        folder: Path,
+        upstream: str | None,
+        arguments: Namespace,
+        warn: Callable[[str], None],
     ) -> None:
         self.tap, self.folder, self._warn = tap, folder, warn
         self._warned: set[str] = set()
-        self._flows: dict[int, tuple[Any, Step]] = {}
+        self._flows: dict[int, tuple[Any, AnalyzedExchange]] = {}
         """The newest flows, by the number of their exchange, where there is a mitmweb that shows them."""
         versions = {"oauthtap": __version__, "mitmproxy": importlib.metadata.version("mitmproxy")}
-        chosen = {"client": arguments.client, "revision": arguments.revision, "goal": tap.goal}
+        chosen = {"client": arguments.client, "revision": arguments.revision, "goal": tap.probe_goal}
         chosen |= {"secrets": tap.keeps_secrets and "kept", "redact": arguments.redact}
         known = upstream and tap.redactor.strike_url(upstream)
         header = {"upstream": known, "versions": versions, **{k: v for k, v in chosen.items() if v}}
@@ -69,11 +76,11 @@ class Notebook:
                 self._warned.add(words)
                 self._warn(plain(words, limit=300))
 
-    def add(self, step: Step) -> None:
+    def add(self, step: AnalyzedExchange) -> None:
         """One exchange, as it was judged: it is handed to the system, in one write, before this returns."""
-        self.never_in_the_way(lambda: self._writer.add((step.unstruck or step.exchange).as_json()))
+        self.never_in_the_way(lambda: self._writer.add((step.unredacted or step.exchange).as_json()))
 
-    def add_flow(self, flow: Any, step: Step) -> None:
+    def add_flow(self, flow: Any, step: AnalyzedExchange) -> None:
         """The flow that carried it, complete."""
         from oauthtap.mitm.annotate import flows_are_shown
 
@@ -82,18 +89,18 @@ class Notebook:
             self._flows[step.exchange.id] = (flow, step)
             self._flows.pop(step.exchange.id - FLOWS, None)
 
-    def _record(self, flow: Any, step: Step) -> bytes:
+    def _record(self, flow: Any, step: AnalyzedExchange) -> bytes:
         from oauthtap.mitm import flowfile  # mitmproxy takes a second to import: only when needed
 
-        if step.unstruck is not None:
-            return flowfile.whole_record(flow, step.unstruck)
+        if step.unredacted is not None:
+            return flowfile.whole_record(flow, step.unredacted)
         return flowfile.redacted_record(flow, self.tap.redactor, step.exchange)
 
-    def take(self, exchange: Exchange, tell: Callable[[Step], None]) -> None:
+    def take(self, exchange: Exchange, tell: Callable[[AnalyzedExchange], None]) -> None:
         """An exchange that did not pass the proxy: judged and written like every other. `tell` gets its step."""
         from oauthtap.mitm import flowfile
 
-        step = self.tap.feed(exchange)
+        step = self.tap.add(exchange)
         tell(step)
         self.add_flow(flowfile.flow_from(step.exchange), step)
 
@@ -112,7 +119,7 @@ class Notebook:
         from oauthtap.render import FORMATS  # every format there is: only when needed
         from oauthtap.render.har import comments
 
-        report = self.tap.report(now=now, today=date.today())
+        report = build(self.tap, now=now, today=date.today())
         exchanges = tuple(step.exchange for step in self.tap.steps)
         # Swept once more: a secret may have been learned after it was said.
         sweep = self.tap.redactor.sweep if self.tap.keeps_secrets else str  # else the writer does

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from oauthtap.report import Report
-from oauthtap.tap import Step
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.report.model import Report
 
 CONNECTED = 3.0
 """Seconds of quiet after which a sign-in that ended well is over: the client lists its tools meanwhile."""
@@ -20,13 +20,13 @@ _LOOKS = (2.0, CONNECTED, STOPPED, 60.0, WITH_A_PERSON)
 
 @dataclass
 class Patience:
-    last: Step | None = None
+    last: AnalyzedExchange | None = None
     """The newest exchange, None before the first."""
     said_silence: bool = False
     _at: float = 0.0
     _due: list[float] = field(default_factory=list)
 
-    def heard(self, step: Step, now: float) -> None:
+    def heard(self, step: AnalyzedExchange, now: float) -> None:
         """An exchange came at that time (seconds of any one clock)."""
         self.last, self._at, self._due = step, now, list(_LOOKS)
 

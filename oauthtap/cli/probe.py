@@ -19,11 +19,12 @@ from oauthtap.cli.notebook import Notebook, redacting
 from oauthtap.cli.progress import Progress
 from oauthtap.cli.reaching import endpoint, reach
 from oauthtap.clients import profiles
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.render import FORMATS
 from oauthtap.render.console import Ink, console
-from oauthtap.report import Report
+from oauthtap.report.model import Report
 from oauthtap.session import SessionError, default_folder
-from oauthtap.tap import Step, Tap
 from oauthtap.walking.probe import Browser, probe
 from oauthtap.walking.upstream import Reach
 from oauthtap.walking.walk import CALLBACK_PORT, Plan
@@ -70,13 +71,13 @@ def _walked(plan: Plan, way: Reach, arguments: Namespace) -> tuple[Notebook, Rep
     """The session, its report, and whether the walk came to its end by itself."""
     whole = True
     folder = Path(arguments.session) if arguments.session else default_folder(plan.url)
-    tap = Tap(plan.url, arguments.revision, arguments.client, profiles(), plan.goal, **redacting(arguments))
+    tap = SessionAnalyzer(plan.url, arguments.revision, arguments.client, profiles(), plan.goal, **redacting(arguments))
     with Progress() as progress:
         if way.insecure:
             progress.narrator.warn("--insecure: nobody checks that this is the real server. Tokens may go astray.")
         kept = Notebook(tap, folder, plan.url, arguments, progress.narrator.warn)
 
-        def told(step: Step) -> None:
+        def told(step: AnalyzedExchange) -> None:
             kept.add(step)
             progress.step(step)
 
@@ -89,7 +90,9 @@ def _walked(plan: Plan, way: Reach, arguments: Namespace) -> tuple[Notebook, Rep
     return kept, report, whole
 
 
-async def _walk(plan: Plan, way: Reach, kept: Notebook, told: Callable[[Step], None], browser: Browser) -> None:
+async def _walk(
+    plan: Plan, way: Reach, kept: Notebook, told: Callable[[AnalyzedExchange], None], browser: Browser
+) -> None:
     async with contextlib.aclosing(probe(plan, way, browser)) as exchanges:
         async for exchange in exchanges:
             kept.take(exchange, told)

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from oauthtap.cli.narrator import Narrator
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.plain import plain
-from oauthtap.tap import Step
 
 
 class Progress:
@@ -30,7 +30,7 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._status.stop()
 
-    def step(self, step: Step) -> None:
+    def step(self, step: AnalyzedExchange) -> None:
         """One more exchange."""
         if not self._console.is_terminal:
             self.narrator.steps([step])

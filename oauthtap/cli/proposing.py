@@ -8,12 +8,13 @@ from functools import partial
 
 from oauthtap import urls
 from oauthtap.clients import profiles
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.findings import Finding
 from oauthtap.repair import fixfile
 from oauthtap.repair.candidates import WANT_AN_ISSUER, Candidate, candidates, states
 from oauthtap.repair.fixes import Fix
 from oauthtap.repair.trial import NewTap, Trial, smallest, stricter
-from oauthtap.tap import Step, Tap
 from oauthtap.walking.upstream import Reach, document_at
 
 
@@ -30,18 +31,20 @@ class Proposal:
     """Every issuer that was thought of."""
 
 
-def new_tap_like(tap: Tap) -> NewTap:
+def new_tap_like(tap: SessionAnalyzer) -> NewTap:
     """Makes taps that have heard nothing, for the same server and client."""
-    return partial(Tap, tap.handshake.resource, tap.revision, tap.client, profiles(), tap.goal)
+    return partial(SessionAnalyzer, tap.handshake.resource, tap.revision, tap.client, profiles(), tap.probe_goal)
 
 
-def newest(tap: Tap) -> tuple[Step, ...]:
+def newest(tap: SessionAnalyzer) -> tuple[AnalyzedExchange, ...]:
     """The exchanges of the newest sign-in, and our own looks."""
-    since = tap.attempts.since
+    since = tap.newest_period.since
     return tuple(step for step in tap.steps if step.exchange.id >= since or step.exchange.actor == "reporter")
 
 
-def offline(tap: Tap, steps: Sequence[Step], given: Iterable[Fix], *, strict: bool = False) -> Proposal:
+def offline(
+    tap: SessionAnalyzer, steps: Sequence[AnalyzedExchange], given: Iterable[Fix], *, strict: bool = False
+) -> Proposal:
     """The fewest fixes, with no server asked. May take a second, and touches nothing: another thread may do it.
 
     `strict`: those for what this client put up with and others do not.
@@ -56,7 +59,9 @@ def offline(tap: Tap, steps: Sequence[Step], given: Iterable[Fix], *, strict: bo
     return Proposal(trial, stuck, tuple(one for one in tried if one.sure), tried)
 
 
-async def checked(tap: Tap, steps: Sequence[Step], proposal: Proposal, reach: Reach | None) -> Proposal:
+async def checked(
+    tap: SessionAnalyzer, steps: Sequence[AnalyzedExchange], proposal: Proposal, reach: Reach | None
+) -> Proposal:
     """The same with its issuers checked over the network (`reach`; None: not), and with the only good one in it."""
     if not proposal.tried or proposal.stuck is None:
         return proposal
@@ -65,7 +70,7 @@ async def checked(tap: Tap, steps: Sequence[Step], proposal: Proposal, reach: Re
     return with_issuer(tap, steps, proposal, good[0].issuer) if len(good) == 1 else proposal
 
 
-def with_issuer(tap: Tap, steps: Sequence[Step], proposal: Proposal, issuer: str) -> Proposal:
+def with_issuer(tap: SessionAnalyzer, steps: Sequence[AnalyzedExchange], proposal: Proposal, issuer: str) -> Proposal:
     """The same once it is known which issuer is meant."""
     assert proposal.stuck is not None
     chosen = fixfile.chosen(proposal.stuck.rule, issuer)

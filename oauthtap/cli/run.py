@@ -25,11 +25,11 @@ from oauthtap.cli.openings import listening, make_commands
 from oauthtap.cli.reaching import endpoint, reach
 from oauthtap.cli.remembered import recalled, remember
 from oauthtap.clients import profiles
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.interest import Interest
 from oauthtap.plain import plain
-from oauthtap.report import SECRETS_KEPT, Report
+from oauthtap.report.model import SECRETS_KEPT, Report
 from oauthtap.session import SessionError, default_folder
-from oauthtap.tap import Tap
 from oauthtap.wire import Exchange, Request
 
 if TYPE_CHECKING:
@@ -79,7 +79,9 @@ class Wrapped:
         named_urls = (arguments.upstream,) if arguments.upstream else known.all
         self.interest = Interest([*named_urls, *recalled(named_urls)], everything=arguments.all)
         self.fixes = FixFlags(arguments).fixes
-        self.tap = Tap(self.upstream, arguments.revision, arguments.client, profiles(), **redacting(arguments))
+        self.tap = SessionAnalyzer(
+            self.upstream, arguments.revision, arguments.client, profiles(), **redacting(arguments)
+        )
         self.narrator = Narrator(sys.stderr)
         self.notes: dict[str, None] = {}
         """What the person should know, told when the terminal is ours again."""
@@ -160,7 +162,7 @@ class Wrapped:
         """The child opens a browser: its first request is recorded, and no answer ever comes by us."""
         request = Request(method="GET", url=url, headers=(("Accept", "text/html"),))
         exchange = Exchange(request=request, error=OUT_OF_SIGHT, at=time.time(), took=0.0, actor="browser")
-        if self.interest.keeps_page(exchange, self.tap.handshake):
+        if self.interest.keeps_page(exchange, self.tap.handshakes):
             self.notebook.never_in_the_way(partial(self.notebook.take, exchange, self.notebook.add))
 
     def _note(self, sentence: str) -> None:

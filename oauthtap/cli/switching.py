@@ -8,12 +8,12 @@ from pathlib import Path
 
 from oauthtap.cli.fixing import FixFlags
 from oauthtap.cli.proposing import Proposal, checked, newest, offline
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.findings import Finding
 from oauthtap.plain import plain
 from oauthtap.repair import fixfile
 from oauthtap.repair.candidates import WANT_AN_ISSUER, vendor_of
 from oauthtap.repair.fixes import Fix
-from oauthtap.tap import Tap
 from oauthtap.walking.upstream import Reach
 
 _MOST = 9
@@ -27,7 +27,7 @@ class Switches:
     """
 
     def __init__(
-        self, tap: Tap, fixing: FixFlags, folder: Path, reach: Reach, say: Callable[[Sequence[str]], None]
+        self, tap: SessionAnalyzer, fixing: FixFlags, folder: Path, reach: Reach, say: Callable[[Sequence[str]], None]
     ) -> None:
         self._tap, self._fixing, self._folder, self._reach, self._say = tap, fixing, folder, reach, say
         self._listed: list[Fix] = []

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from oauthtap import sources
+from oauthtap import rules, sources
 from oauthtap.cli.errors import Usage
 from oauthtap.plain import plain
 from oauthtap.redaction.leaks import Leak, Search, named_values
@@ -82,7 +82,7 @@ def look(top: Path, *, claims: bool = False) -> list[Looked]:
     files = sorted(path for path in top.rglob("*") if path.is_file()) if top.is_dir() else [top]
     if top.is_dir() and not files:
         raise Usage(f"{top}: an empty folder. Try: oauthtap sessions")
-    search = Search(claims)
+    search = Search(claims, rules.pages())
     first = [(path, _bytes(path), *_first_look(path, search)) for path in files]
     return [
         Looked(path, len(data), count, tuple(_all(leaks, search.by_value(_text(data)))))

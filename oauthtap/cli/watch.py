@@ -22,13 +22,15 @@ from oauthtap.cli.patience import Patience
 from oauthtap.cli.reaching import reach
 from oauthtap.cli.switching import Switches
 from oauthtap.clients import profiles
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.findings import Finding
 from oauthtap.names import tunnel
 from oauthtap.plain import plain
 from oauthtap.render.words import attempts
-from oauthtap.report import Report
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.session import SessionError, default_folder
-from oauthtap.tap import Step, Tap
 from oauthtap.walking.upstream import look, missing_scheme
 
 if TYPE_CHECKING:
@@ -121,7 +123,9 @@ class Sitting:
         self.arguments = arguments
         self.local = ""
         """The URL in the banner, once that has been said."""
-        self.tap = Tap(arguments.upstream, arguments.revision, arguments.client, profiles(), **redacting(arguments))
+        self.tap = SessionAnalyzer(
+            arguments.upstream, arguments.revision, arguments.client, profiles(), **redacting(arguments)
+        )
         self.tap.notes += [tunnel.FIREWALL] if arguments.public_url else []
         self.narrator = Narrator()
         self.stop = asyncio.Event()
@@ -159,14 +163,14 @@ class Sitting:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def on_step(self, step: Step) -> None:
+    def on_step(self, step: AnalyzedExchange) -> None:
         if step.exchange.actor != "reporter":
             self.patience.heard(step, time.monotonic())
         self._told |= {(finding.rule, finding.exchange) for finding in step.findings}
         self.notebook.add(step)
         self.notebook.never_in_the_way(partial(self.narrator.steps, [step]))
 
-    def on_flow(self, flow: Any, step: Step) -> None:
+    def on_flow(self, flow: Any, step: AnalyzedExchange) -> None:
         self.notebook.add_flow(flow, step)
 
     async def _look(self) -> None:
@@ -190,7 +194,7 @@ class Sitting:
                     self.patience.said_silence = True
                     self.narrator.silence(self.local, self.arguments.upstream)
             elif self.patience.wants_a_look(now):
-                report = self.tap.report(now=time.time(), story=False)
+                report = build(self.tap, now=time.time(), story=False)
                 self._tell_what_never_came(report)
                 self._tell_what_fixes_did(report, over=self.patience.is_over(report, now))
                 if self.arguments.once and self.patience.is_over(report, now):

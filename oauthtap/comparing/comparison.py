@@ -20,7 +20,7 @@ from oauthtap.comparing.parting import Parting, parting, place
 from oauthtap.comparing.promises import told
 from oauthtap.comparing.seen import Seen
 from oauthtap.handshake import Handshake
-from oauthtap.report import Report
+from oauthtap.report.model import Report
 from oauthtap.stages import Because, ResourceMetadata, ServerMetadata, Unseen
 
 

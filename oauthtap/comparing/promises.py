@@ -15,7 +15,7 @@ from oauthtap.comparing.contract import AS_ASKED, UNSEEN, Entry, Lock, entries
 from oauthtap.comparing.deviations import NOTHING, Deviation, deviations
 from oauthtap.findings import Finding, Problem, finding
 from oauthtap.handshake import Handshake
-from oauthtap.report import NotChecked, Promise, Report
+from oauthtap.report.model import NotChecked, Promise, Report
 from oauthtap.rules import Rule
 from oauthtap.specs import practice
 

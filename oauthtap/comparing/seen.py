@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from oauthtap.handshake import Handshake
 from oauthtap.profiles import Profile
-from oauthtap.report import Report
+from oauthtap.report.model import Report
 
 
 @dataclass(frozen=True)

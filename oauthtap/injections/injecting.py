@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from oauthtap import jsontext
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.handshake import Handshake
 from oauthtap.injections import Injection
 from oauthtap.recognize import recognize
 from oauthtap.repair.changes import Asked
 from oauthtap.repair.fixes import PLACEHOLDER
 from oauthtap.stages import Unseen
-from oauthtap.tap import Tap
 from oauthtap.wire import Exchange, Request, Response
 
 _NOTHING = Response(status=0)
@@ -34,19 +34,19 @@ class Injecting:
 
     pending: list[Injection] = field(default_factory=list)
 
-    def instead(self, exchange: Exchange, tap: Tap) -> Injection | None:
+    def instead(self, exchange: Exchange, analyzer: SessionAnalyzer) -> Injection | None:
         """What answers this request (it has no answer yet) in the upstream's place. Takes it off the list."""
-        return self._taken(exchange, tap, [one for one in self.pending if one.instead])
+        return self._taken(exchange, analyzer, [one for one in self.pending if one.instead])
 
-    def over(self, exchange: Exchange, tap: Tap) -> Injection | None:
+    def over(self, exchange: Exchange, analyzer: SessionAnalyzer) -> Injection | None:
         """What is laid over this answer of the upstream. Takes it off the list."""
         if exchange.response is None:
             return None
-        return self._taken(exchange, tap, [one for one in self.pending if not one.instead and not one.cuts])
+        return self._taken(exchange, analyzer, [one for one in self.pending if not one.instead and not one.cuts])
 
-    def cutting(self, exchange: Exchange, tap: Tap) -> Injection | None:
+    def cutting(self, exchange: Exchange, analyzer: SessionAnalyzer) -> Injection | None:
         """What breaks this stream, of which only the header lines are known. Leaves the list as it is."""
-        return self._met(exchange, tap, [one for one in self.pending if one.cuts])
+        return self._met(exchange, analyzer, [one for one in self.pending if one.cuts])
 
     def coming_back(self) -> Injection | None:
         """What is made of the parameters that a browser brings to the callback. Takes it off the list."""
@@ -58,23 +58,24 @@ class Injecting:
         self.pending.remove(injection)
         return injection
 
-    def _taken(self, exchange: Exchange, tap: Tap, among: Sequence[Injection]) -> Injection | None:
-        found = self._met(exchange, tap, among)
+    def _taken(self, exchange: Exchange, analyzer: SessionAnalyzer, among: Sequence[Injection]) -> Injection | None:
+        found = self._met(exchange, analyzer, among)
         return self.take(found) if found else None
 
     @staticmethod
-    def _met(exchange: Exchange, tap: Tap, among: Sequence[Injection]) -> Injection | None:
+    def _met(exchange: Exchange, analyzer: SessionAnalyzer, among: Sequence[Injection]) -> Injection | None:
         if not among:
             return None
-        struck = tap.redactor.strike(exchange)
-        slugs = tuple(stage.slug for stage in recognize(struck, tap.handshake))
+        handshake = analyzer.handshake_for(exchange)
+        struck = analyzer.redactor.strike(exchange)
+        slugs = tuple(stage.slug for stage in recognize(struck, handshake))
         for one in among:
             if exchange.response is None:
                 meant = one.when.asks(slugs, exchange.request)
             else:
                 meant = one.when.answers(slugs, exchange.request, exchange.response)
-            ripe = not one.settled or _is_settled(struck, tap.handshake)
-            if meant and ripe and _changes(one, exchange, tap.handshake):
+            ripe = not one.settled or _is_settled(struck, handshake)
+            if meant and ripe and _changes(one, exchange, handshake):
                 return one
         return None
 

@@ -9,6 +9,7 @@ from mitmproxy import http
 from mitmproxy.net.http.status_codes import RESPONSES
 
 from oauthtap import urls
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.mitm import translate
 from oauthtap.mitm.hops import Hops
 from oauthtap.mitm.http_layer import FAILED, failure_answer
@@ -21,7 +22,6 @@ from oauthtap.names.origins import PUBLIC, Origins, host_used, local_origin
 from oauthtap.names.relay import PUBLIC_PATH, Relay, meant, restored
 from oauthtap.names.rename_answers import Kind
 from oauthtap.plain import plain
-from oauthtap.tap import Step
 from oauthtap.wire import Pairs, Request, Response, first
 
 _STRAY = "It went no further: no answer of this sign-in has named such a path."
@@ -102,7 +102,7 @@ class TapAddon:
             rename_requests.request(came, self.origins, passage.upstream)
         )
         self.relay.heard(passage.meant)
-        sent = self._with_our_callback(passage, self._observer.asks(passage.meant, passage))
+        sent = self._with_our_callback(passage, self._observer.asks(flow, passage.meant, passage))
         passage.sent = sent.url
         if (answer := self._observer.instead(flow, passage)) is not None:
             kind = kind_of(passage.step)
@@ -158,7 +158,7 @@ class TapAddon:
         headers = rename_requests.headers(came.headers, self.origins, f"http://{authority}")
         passage.meant = Request(method=came.method, url=meant(waiting, query), headers=headers, body=came.body)
         asked = Request(method="GET", url=f"http://{authority}/?{query}")
-        brought = self._observer.asks(asked, passage, stages=("authorization-response",), state=waiting.state)
+        brought = self._observer.asks(flow, asked, passage, stages=("authorization-response",), state=waiting.state)
         if passage.changed is not None:
             url = meant(waiting, brought.parts.query)
             passage.changed = Request(method=came.method, url=url, headers=headers, body=came.body)
@@ -307,7 +307,7 @@ def _place(origin: str) -> tuple[bytes, str, int]:
     return parts.scheme.encode(), parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
-def kind_of(step: Step | None) -> Kind:
+def kind_of(step: AnalyzedExchange | None) -> Kind:
     """Which URLs the answer of a judged exchange holds."""
     return rename_answers.kind_of(stage.slug for stage in step.stages) if step else "other"
 

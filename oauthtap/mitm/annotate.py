@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from mitmproxy import ctx, http
 
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.findings import RANK, Finding
 from oauthtap.mitm.flowrecord import EXCHANGE
 from oauthtap.plain import plain
 from oauthtap.render.words import patched
-from oauthtap.report import row
-from oauthtap.tap import Step
+from oauthtap.report.build import row
 
 MARKERS = {"error": ":x:", "warning": ":warning:", "note": ""}
-STEPS: dict[str, Step] = {}
+STEPS: dict[str, AnalyzedExchange] = {}
 """Flow id to what it turned out to be, for the newest flows of this run."""
 _KEPT = 4000
 STAGE, FINDINGS, BECAUSE = "oauthtap_stage", "oauthtap_findings", "oauthtap_because"
 
 
-def annotate(flow: http.HTTPFlow, step: Step) -> None:
+def annotate(flow: http.HTTPFlow, step: AnalyzedExchange) -> None:
     """Write a step onto its flow. The exchange goes along without secrets, so that a saved flow can be judged again."""
     STEPS[flow.id] = step
     if len(STEPS) > _KEPT:
@@ -41,20 +40,15 @@ def flows_are_shown() -> bool:
     return getattr(getattr(ctx, "master", None), "view", None) is not None
 
 
-def annotate_later(flow: http.HTTPFlow, step: Step) -> None:
+def annotate_later(flow: http.HTTPFlow, step: AnalyzedExchange) -> None:
     """The same for a flow that mitmweb shows already: some findings only the whole handshake tells."""
     annotate(flow, step)
-    show_anew([flow])
-
-
-def show_anew(flows: Sequence[http.HTTPFlow]) -> None:
-    """Let mitmweb look again at flows that it shows already."""
     view: Any = getattr(getattr(ctx, "master", None), "view", None)
     if view is not None:
-        view.update(flows)
+        view.update([flow])
 
 
-def comment(step: Step, worst: list[Finding]) -> str:
+def comment(step: AnalyzedExchange, worst: list[Finding]) -> str:
     """The verdict first: only the beginning fits into the list, where the marker tells how bad it is."""
     changed = list(patched(row(step.stages))) if step.exchange.patched_by else []
     if fault := step.exchange.injected:
@@ -66,7 +60,7 @@ def comment(step: Step, worst: list[Finding]) -> str:
     return "\n".join(lines)
 
 
-def because(step: Step) -> str:
+def because(step: AnalyzedExchange) -> str:
     """Why the client sent this request, in words."""
     reason = step.because
     if reason is None:

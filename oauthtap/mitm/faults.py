@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 
 from mitmproxy import ctx, http
 
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.handshake import Handshake
 from oauthtap.injections.injecting import Fault, Injecting, answered, brought
 from oauthtap.mitm import translate
 from oauthtap.mitm.streaming import in_chunks
 from oauthtap.mitm.translate import Passage
 from oauthtap.proxy import _mitmproxy_internals as internals
-from oauthtap.tap import Tap
 from oauthtap.wire import Exchange, Response
 
 _REDIRECT = 302
@@ -22,8 +23,8 @@ _REDIRECT = 302
 class Faults:
     """The injections of one tap. Everything is in upstream names."""
 
-    def __init__(self, tap: Tap, injecting: Injecting | None, note: Callable[[str], None]) -> None:
-        self._tap, self._injecting, self._note = tap, injecting or Injecting(), note
+    def __init__(self, analyzer: SessionAnalyzer, injecting: Injecting | None, note: Callable[[str], None]) -> None:
+        self._analyzer, self._injecting, self._note = analyzer, injecting or Injecting(), note
 
     @property
     def pending(self) -> bool:
@@ -33,8 +34,8 @@ class Faults:
     def instead(self, exchange: Exchange, passage: Passage) -> Response | None:
         """The answer to this request in the upstream's place; None to go on and ask it."""
         with self._harmless():
-            if self.pending and (found := self._injecting.instead(exchange, self._tap)):
-                shown = answered(found, exchange.request, None, self._tap.handshake)
+            if self.pending and (found := self._injecting.instead(exchange, self._analyzer)):
+                shown = answered(found, exchange.request, None, self._analyzer.handshake_for(exchange))
                 passage.fault = Fault(found, shown)
                 return shown
         return None
@@ -43,20 +44,22 @@ class Faults:
         """The exchange with the name of the fault that it has met, so that it is never laid on the upstream."""
         if passage.fault is None and self.pending and not passage.copy:
             with self._harmless():
-                found = self._injecting.over(exchange, self._tap)
+                found = self._injecting.over(exchange, self._analyzer)
                 passage.fault = Fault(found) if found else None
         fault = passage.fault
         if fault is None:
             return exchange
         return exchange.with_(injected=fault.injection.name, shown=fault.shown)
 
-    def laid_over(self, passage: Passage, answer: Response | None) -> Response | None:
-        """The answer as the client is to get it."""
-        if passage.fault is None or answer is None or passage.meant is None:
-            return answer
+    def laid_over(self, passage: Passage, answer: Response, handshake: Handshake) -> tuple[Response, tuple[str, ...]]:
+        """The answer as the client is to get it, and the name of the fault where it changed anything."""
+        if passage.fault is None or passage.meant is None:
+            return answer, ()
         with self._harmless():
-            return answered(passage.fault.injection, passage.meant, answer, self._tap.handshake)
-        return answer
+            faulty = answered(passage.fault.injection, passage.meant, answer, handshake)
+            if faulty is not answer:
+                return faulty, (f"--inject {passage.fault.injection.name}",)
+        return answer, ()
 
     @contextlib.contextmanager
     def _harmless(self) -> Iterator[None]:
@@ -92,7 +95,7 @@ class Faults:
         """Break this stream at its first event, where that is wanted."""
         if not self.pending or flow.response is None or passage.meant is None:
             return
-        found = self._injecting.cutting(translate.exchange(flow, passage.meant, head, took=None), self._tap)
+        found = self._injecting.cutting(translate.exchange(flow, passage.meant, head, took=None), self._analyzer)
         passing = flow.response.stream
         if found is None or not callable(passing):
             return

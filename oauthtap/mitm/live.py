@@ -16,8 +16,9 @@ from markupsafe import Markup
 from mitmproxy.tools.web import app
 from mitmproxy.tools.web.master import WebMaster
 
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.render.html import live as drawing
-from oauthtap.tap import Tap
+from oauthtap.report.build import build
 
 PATH = "/oauthtap/"
 _LIVE = "oauthtap_live"
@@ -35,7 +36,7 @@ _POLICY = (
 )
 
 
-def mount(master: WebMaster, tap: Tap) -> None:
+def mount(master: WebMaster, tap: SessionAnalyzer) -> None:
     """Serve the page from mitmweb's own server."""
     live = Live(tap)
     master.addons.add(live)
@@ -49,7 +50,7 @@ class Live:
 
     name = _LIVE
 
-    def __init__(self, tap: Tap) -> None:
+    def __init__(self, tap: SessionAnalyzer) -> None:
         self._tap = tap
         self._page = drawing.LivePage()
         self._swept: dict[str, tuple[int, Markup, Markup]] = {}
@@ -63,7 +64,7 @@ class Live:
     async def pieces(self) -> drawing.Pieces:
         """The page as of now."""
         self.looks += 1
-        report = self._tap.report(now=time.time(), today=date.today())
+        report = build(self._tap, now=time.time(), today=date.today())
         steps = self._page.draw(report, tuple(step.exchange for step in self._tap.steps))
         while True:
             began = time.perf_counter()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from mitmproxy.master import Master
 
 from oauthtap import rules, urls
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.mitm import embed, ports
 from oauthtap.mitm.addon import TapAddon
 from oauthtap.mitm.commanding import Commands
@@ -24,7 +25,6 @@ from oauthtap.mitm.settings import Settings, StartupError
 from oauthtap.names.origins import Origins, local_origin
 from oauthtap.names.relay import Relay
 from oauthtap.repair.mending import Fixes
-from oauthtap.tap import Tap
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 """Ctrl-C, a polite end, and a terminal that was closed."""
@@ -43,7 +43,7 @@ class Ready:
 
 async def serve(
     settings: Settings,
-    tap: Tap,
+    tap: SessionAnalyzer,
     ears: Ears,
     *,
     on_ready: Callable[[Ready], None] = lambda ready: None,
@@ -80,7 +80,7 @@ class Pieces:
     """mitmproxy's words for the first local ports."""
 
 
-def assembled(settings: Settings, tap: Tap, ears: Ears) -> Pieces:
+def assembled(settings: Settings, tap: SessionAnalyzer, ears: Ears) -> Pieces:
     """All that is ours, put together. Raises StartupError for an upstream or a port that cannot be."""
     origin = urls.origin(settings.upstream)
     if not origin.startswith(("http://", "https://")):
@@ -110,7 +110,7 @@ def _ports(settings: Settings, origin: str) -> tuple[Ports, Relay]:
     return known, Relay(callback, settings.callback, known.registered, public=settings.public.get(settings.port))
 
 
-def prepare(master: Master, settings: Settings, tap: Tap) -> str | None:
+def prepare(master: Master, settings: Settings, tap: SessionAnalyzer) -> str | None:
     """Load the rules, and give mitmweb what is ours. Gives its address with its token; None without it."""
     rules.load()
     if not settings.web:

@@ -15,14 +15,15 @@ from mitmproxy import command, ctx, exceptions
 from mitmproxy.addonmanager import Loader
 
 from oauthtap.clients import profiles
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.mitm import view
 from oauthtap.mitm.http_layer import HttpSpoken
 from oauthtap.mitm.observing import Ears
 from oauthtap.mitm.run import assembled, local_url
 from oauthtap.mitm.settings import Settings, StartupError
 from oauthtap.render.console import line
-from oauthtap.report import row
-from oauthtap.tap import Step, Tap
+from oauthtap.report.build import build, row
 
 log = logging.getLogger("oauthtap")
 
@@ -37,7 +38,7 @@ class ScriptedTap:
 
     def __init__(self) -> None:
         self.addons: list[Any] = []
-        self._tap: Tap | None = None
+        self._tap: SessionAnalyzer | None = None
         self._url = ""
 
     def load(self, loader: Loader) -> None:
@@ -61,7 +62,7 @@ class ScriptedTap:
             callback=ctx.options.tap_callback,
             connect_to=tuple(ctx.options.tap_connect_to.split()),
         )
-        tap = Tap(settings.upstream, profiles=profiles())
+        tap = SessionAnalyzer(settings.upstream, profiles=profiles())
         try:
             pieces = assembled(settings, tap, Ears(on_step=_say, on_note=log.warning))
         except (StartupError, ValueError) as problem:
@@ -85,14 +86,14 @@ class ScriptedTap:
         """What was wrong, so far: the report as JSON."""
         if self._tap is None:
             return "no upstream: set tap_upstream"
-        return json.dumps(self._tap.report(now=time.time()).model_dump(mode="json"), indent=2)
+        return json.dumps(build(self._tap, now=time.time()).model_dump(mode="json"), indent=2)
 
     def done(self) -> None:
         """The last word: the cause."""
-        cause = self._tap.report(now=time.time()).cause if self._tap else None
+        cause = build(self._tap, now=time.time()).cause if self._tap else None
         if cause is not None:
             log.warning("the cause: %s (%s)", cause.message, cause.rule)
 
 
-def _say(step: Step) -> None:
+def _say(step: AnalyzedExchange) -> None:
     log.info("%s", line(row(step.stages)))

@@ -9,10 +9,10 @@ from mitmproxy import http
 from mitmproxy.net import encoding
 from mitmproxy.net.http.status_codes import RESPONSES
 
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.injections.injecting import Fault
 from oauthtap.names.relay import Swap
 from oauthtap.streams import Copy, Events
-from oauthtap.tap import Step
 from oauthtap.wire import Actor, Exchange, Pairs, Request, Response
 
 _TEXTUAL = ("text/", "application/json", "application/x-www-form-urlencoded", "application/xml", "application/jwt")
@@ -48,11 +48,7 @@ class Passage:
     copy: Copy | None = None
     """What passed of an answer that is not held back."""
     events: Events | None = None
-    took: float | None = None
-    """Seconds until the answer was there, where it went on before it was judged: it cannot be changed any more."""
-    repaired: Response | None = None
-    """The answer as the client is to get it, in upstream names, once it was judged."""
-    step: Step | None = None
+    step: AnalyzedExchange | None = None
     """What the exchange turned out to be, once it was judged."""
     fault: Fault | None = None
     """The fault that was injected here (`--inject`)."""

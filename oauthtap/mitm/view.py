@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from mitmproxy import contentviews, http
 from mitmproxy.contentviews import Contentview, Metadata, SyntaxHighlight
 
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.findings import RANK, Finding
 from oauthtap.mitm.annotate import STEPS, because
 from oauthtap.mitm.flowrecord import exchange_from
 from oauthtap.plain import plain
 from oauthtap.redaction.redact import claims, jose_header
 from oauthtap.render.words import patched
-from oauthtap.report import row
-from oauthtap.tap import Step
+from oauthtap.report.build import row
 from oauthtap.wire import Exchange, Message, Pairs
 
 _LONGEST = 20_000
@@ -56,7 +56,7 @@ class OAuthContentview(Contentview):
         return "\n".join(page(step, flow, answer=metadata.http_message is flow.response))
 
 
-def page(step: Step, flow: http.HTTPFlow, *, answer: bool) -> Iterator[str]:
+def page(step: AnalyzedExchange, flow: http.HTTPFlow, *, answer: bool) -> Iterator[str]:
     """The lines of the view, for the request or for the answer of a flow."""
     exchange = step.exchange
     yield f"exchange {exchange.id}: {step.stage} ({step.stages[0].certainty})"

@@ -12,19 +12,19 @@ from mitmproxy.master import Master
 from tornado.httputil import HTTPServerRequest
 from tornado.routing import Matcher, Rule
 
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.mitm import live, view
 from oauthtap.mitm.flowrecord import redact_known
 from oauthtap.mitm.settings import Settings
 from oauthtap.proxy import _mitmproxy_internals as internals
 from oauthtap.redaction.redact import Redactor
-from oauthtap.tap import Tap
 
 _KEPT = 2000
 """Flows that the list holds. A browser asks for all of them at once, and the proxy waits meanwhile."""
 _EVERY = 100
 
 
-def set_up(master: Master, settings: Settings, tap: Tap) -> str:
+def set_up(master: Master, settings: Settings, tap: SessionAnalyzer) -> str:
     """Give mitmweb its token, our content view, the live page and its bounds. Gives its address with the token."""
     token = token_of(settings.state)
     master.options.update(web_password=token)

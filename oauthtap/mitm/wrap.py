@@ -13,6 +13,8 @@ from typing import Any
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.tls import ClientHelloData
 
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.interest import Interest
 from oauthtap.mitm import embed, ports
 from oauthtap.mitm.forward import USER, ForwardAddon
@@ -22,7 +24,6 @@ from oauthtap.mitm.observing import Ears, Observer
 from oauthtap.mitm.run import prepare, until_stopped
 from oauthtap.mitm.settings import Settings
 from oauthtap.repair.mending import Fixes
-from oauthtap.tap import Step, Tap
 from oauthtap.wire import Exchange
 
 
@@ -66,7 +67,7 @@ class ServerFirst:
 
 async def wrap(
     settings: Settings,
-    tap: Tap,
+    tap: SessionAnalyzer,
     ears: Ears,
     interest: Interest,
     *,
@@ -93,14 +94,14 @@ async def wrap(
     embed.forget_bundle(settings)
 
 
-def _observer(settings: Settings, tap: Tap, ears: Ears, interest: Interest) -> Observer:
+def _observer(settings: Settings, tap: SessionAnalyzer, ears: Ears, interest: Interest) -> Observer:
     """An observer that keeps what is of interest, and tells where it leads."""
 
     def keeps(exchange: Exchange) -> bool:
-        return interest.keeps(exchange, tap.handshake)
+        return interest.keeps(exchange, tap.handshakes)
 
-    def on_step(step: Step) -> None:
-        interest.learn(step, tap.handshake)
+    def on_step(step: AnalyzedExchange) -> None:
+        interest.learn(step)
         ears.on_step(step)
 
     heard = dataclasses.replace(ears, on_step=on_step)

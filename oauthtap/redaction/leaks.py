@@ -10,13 +10,12 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote_plus
 
-from oauthtap import rules
 from oauthtap.redaction import credentials, places
 from oauthtap.redaction.aliases import is_struck, jose_header, mentions
 from oauthtap.redaction.known import Known
@@ -54,8 +53,9 @@ class Search:
 
     claims: bool = False
     """Persons are looked for too: the session was made with `--redact claims`."""
+    examples: Sequence[str] = ()
+    """Texts that a report may quote, and whose made-up secrets are none: the pages of rules."""
     _known: Known = field(default_factory=Known)
-    _examples: str | None = None
 
     def in_exchange(self, exchange: Exchange) -> Iterator[Leak]:
         """By place: every part of an exchange that the redactor would still change."""
@@ -125,18 +125,28 @@ class Search:
     def _places(self, line: str) -> Iterator[str]:
         redactor = Redactor()
         struck = _struck(line, redactor)
-        if struck != line and _struck(_without_pages(line), Redactor()) != _without_pages(line):
-            self._learn(redactor)
-            yield _what(line, struck)
+        if struck != line:
+            rest = self._without_examples(line)
+            if rest == line or _struck(rest, Redactor()) != rest:
+                self._learn(redactor)
+                yield _what(line, struck)
+
+    def _without_examples(self, line: str) -> str:
+        """A line of JSON without the example texts that stand in it."""
+        for text in self._examples_in_json:
+            line = line.replace(text, "")
+        return line
 
     def _is_readable(self, before: str, value: str) -> bool:
         return bool(_READABLE.search(before[-60:])) or self._is_example(value)
 
     def _is_example(self, value: str) -> bool:
-        """It stands in the page of one of our rules, and a report may quote that."""
-        if self._examples is None:
-            self._examples = "\n".join(rule.doc for rule in rules.load().values())
-        return value in self._examples
+        return any(value in text for text in self.examples)
+
+    @cached_property
+    def _examples_in_json(self) -> tuple[str, ...]:
+        shown = (json.dumps(text.strip(), ensure_ascii=False)[1:-1] for text in self.examples if text.strip())
+        return tuple(sorted(shown, key=len, reverse=True))  # one may be the beginning of another
 
 
 def named_values(document: Any, place: str = "", *, cookie: bool = False) -> Iterator[tuple[str, str, str, bool]]:
@@ -156,20 +166,6 @@ def _struck(line: str, redactor: Redactor) -> str:
     seen = Exchange(request=Request(method="GET", url="x:"), response=Response(status=200, body=line))
     response = redactor.strike(seen).response
     return (response.body if response else None) or ""
-
-
-def _without_pages(line: str) -> str:
-    """A line of JSON without the pages of our rules: their examples hold made-up secrets."""
-    for page in _pages():
-        line = line.replace(page, "")
-    return line
-
-
-@cache
-def _pages() -> tuple[str, ...]:
-    texts = [text for rule in rules.load().values() for text in (rule.example("Bad"), rule.example("Good"), rule.prose)]
-    shown = (json.dumps(text.strip(), ensure_ascii=False)[1:-1] for text in texts if text.strip())
-    return tuple(sorted(shown, key=len, reverse=True))  # one may be the beginning of another
 
 
 def _differences(before: Exchange, after: Exchange) -> Iterator[Leak]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Protocol, cast
 
-from oauthtap.report import Report
+from oauthtap.report.model import Report
 from oauthtap.wire import Exchange
 
 

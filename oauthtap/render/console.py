@@ -21,8 +21,9 @@ from oauthtap.render.words import (
     others,
     outcome,
     patched,
+    said,
 )  # fmt: skip
-from oauthtap.report import SECRETS_KEPT, Report, Step
+from oauthtap.report.model import SECRETS_KEPT, Report, Step
 from oauthtap.stages import Because
 from oauthtap.wire import Exchange
 
@@ -89,6 +90,9 @@ def summary(report: Report, ink: Ink = PLAIN) -> Iterator[str]:
 
 
 def _answers(report: Report, ink: Ink) -> Iterator[str]:
+    if report.refusal is not None:
+        yield ""
+        yield from _wrapped(said(report.refusal), "", "  ")
     if report.cause:
         cause = report.cause
         where = f" (exchange {cause.exchange})" if cause.exchange else ""
@@ -101,7 +105,7 @@ def _answers(report: Report, ink: Ink) -> Iterator[str]:
         for finding in report.findings:
             if finding.consequence_of == cause.rule:
                 yield from _wrapped(f"Follows from it: {plain(finding.message)}", "  ")
-    elif report.exchanges and not report.connected and not report.complete:
+    elif report.exchanges and report.ending not in ("connected", "signed-in") and not report.complete:
         yield no_cause(report)
     yield from map(plain, faults(report))
     if report.standstill and report.exchanges:

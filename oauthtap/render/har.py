@@ -8,7 +8,7 @@ from oauthtap import __version__
 from oauthtap import har as format
 from oauthtap.plain import plain
 from oauthtap.recording import Recording
-from oauthtap.report import Report
+from oauthtap.report.model import Report
 from oauthtap.wire import Exchange
 
 

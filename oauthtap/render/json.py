@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from oauthtap.report import Report
+from oauthtap.report.model import Report
 from oauthtap.wire import Exchange
 
 

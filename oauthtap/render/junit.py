@@ -17,7 +17,7 @@ from oauthtap import rules
 from oauthtap.findings import Finding
 from oauthtap.plain import plain
 from oauthtap.render.words import MARK, STAGE, WHO, outcome
-from oauthtap.report import Promise, Report
+from oauthtap.report.model import Promise, Report
 from oauthtap.wire import Exchange
 
 _NOT_XML = re.compile("[\ufffe\uffff\U0001fffe\U0001ffff]")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from oauthtap.report import Report, Step
+from oauthtap.report.model import Report, Step
 from oauthtap.urls import origin
 
 _MCP = ("mcp-", "prm-", "legacy-")

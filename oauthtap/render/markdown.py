@@ -22,7 +22,7 @@ from oauthtap.render.words import (
     parties,
     quoted,
 )  # fmt: skip
-from oauthtap.report import SECRETS_KEPT, Report
+from oauthtap.report.model import SECRETS_KEPT, Report
 from oauthtap.wire import Exchange
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from oauthtap.plain import plain
 from oauthtap.render.lanes import Lane, legs
 from oauthtap.render.words import MARK, outcome
-from oauthtap.report import Report, Step
+from oauthtap.report.model import Report, Step
 from oauthtap.stages import Because
 from oauthtap.wire import Exchange
 

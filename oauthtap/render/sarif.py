@@ -19,7 +19,7 @@ from oauthtap.comparing import promises
 from oauthtap.findings import Finding, Severity
 from oauthtap.plain import plain
 from oauthtap.render.words import STAGE, WHO
-from oauthtap.report import Report, Step
+from oauthtap.report.model import Report, Step
 from oauthtap.rules import Rule
 from oauthtap.wire import Exchange, Message
 

@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from oauthtap.report import Report
+from oauthtap.report.model import Report
 
 if __name__ == "__main__":
     Path(sys.argv[1]).write_text(json.dumps(Report.model_json_schema(), indent=1) + "\n", encoding="utf-8")

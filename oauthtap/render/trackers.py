@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from oauthtap.render.console import line
 from oauthtap.render.markdown import code, code_words, findings, walk
 from oauthtap.render.words import WHO, outcome
-from oauthtap.report import Report
+from oauthtap.report.model import Report
 
 Answer = Callable[[Report], str]
 

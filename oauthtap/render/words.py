@@ -10,7 +10,7 @@ from oauthtap.plain import plain
 from oauthtap.profiles import Outlook
 from oauthtap.repair.attempts import Attempt
 from oauthtap.repair.patched import Patched, phrase
-from oauthtap.report import Client, Report, Step
+from oauthtap.report.model import Client, Refused, Report, Step
 
 WHO = {
     "resource-server": "the MCP server's",
@@ -67,9 +67,38 @@ def outcome(report: Report) -> str:
         return "Connected, with fixes of oauthtap at work: an MCP request was answered."
     if report.connected:
         return "Connected: an MCP request was answered."
+    if report.ending == "signed-in":
+        return "Signed in: a token was issued. The client has sent no MCP request yet."
     if report.complete:
         return f"Nothing stops a client up to {STAGE[report.reached]} ({report.reached}). The probe went no further."
-    return f"Not connected. It got as far as {STAGE[report.reached]} ({report.reached})."
+    far = f"It got as far as {STAGE[report.reached]} ({report.reached})."
+    return f"Not connected. {_ended(report, far)}".rstrip()
+
+
+def _ended(report: Report, far: str) -> str:
+    """How it ended, behind "Not connected"."""
+    last = next((step for step in reversed(report.exchanges) if step.actor in ("client", "browser")), None)
+    at = f"exchange {last.id}" if last else "the last exchange"
+    if report.ending == "lost-later":
+        return f"It had worked, and was lost later. {far}"
+    if report.ending == "repeating":
+        return f"{far} The same refusal came again and again."
+    if report.ending == "unreachable":
+        return f"{far} The request of {at} got no answer."
+    if report.ending == "waiting":
+        signs = report.reached == "mcp-challenge"
+        return f"{far} {'The server wants a sign-in (401).' if signs else 'The browser, or the person at it, is next.'}"
+    if report.ending == "abandoned":
+        return f"{far} Nobody refused anything: the client stopped after {at} by itself."
+    return far
+
+
+def said(refusal: Refused) -> str:
+    """What the one who said no actually said, in one line. Upstream text in it is made plain."""
+    code = refusal.code if refusal.code and refusal.code not in refusal.words else ""
+    head = " ".join(filter(None, (str(refusal.status or ""), plain(code, limit=80))))
+    words = f'"{plain(refusal.words, limit=400)}"' if refusal.words else ""
+    return f"It said: {': '.join(filter(None, (head, words)))} (exchange {refusal.exchange})"
 
 
 def attempts(report: Report) -> str:

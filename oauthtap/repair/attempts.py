@@ -1,22 +1,16 @@
-"""The sign-ins of one recording, told apart by the fixes that were on. Weighs nothing itself; knows no fix.
-
-An exchange says since when other fixes are on (`Exchange.fixes`), so a session and its
-recording are divided at the same place.
-"""
+"""The sign-ins of one recording, told apart by the fixes that were on, as an exchange says (`Exchange.fixes`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
 from oauthtap.arrival import BESIDE, reached
+from oauthtap.diagnosis.analyzer import ClientAnalysis, FixPeriod
 from oauthtap.findings import Finding
-from oauthtap.handshake import Handshake
 from oauthtap.repair.patched import Patched, changes
 from oauthtap.stages import Challenge, Discover, Document, McpStream, Stage
-from oauthtap.verdict import judge
 from oauthtap.wire import Exchange
 
 
@@ -42,52 +36,41 @@ class Attempt(BaseModel):
     """How many of them were answered as they should be."""
 
 
-@dataclass
-class Attempts:
-    """Those that are over, and where the one that is under way begins."""
+def attempts(client: ClientAnalysis, periods: Sequence[FixPeriod], found: Sequence[Finding]) -> tuple[Attempt, ...]:
+    """Every attempt of a client, the newest last; none where no fix was ever on.
 
-    handshake: Handshake
-    since: int = 0
-    """The exchange with which the newest one begins; 0: the recording's first."""
-    _fixes: tuple[str, ...] = ()
-    _over: list[Attempt] = field(default_factory=list)
+    `periods`: of its session, the newest last; `found`: every finding of the client.
+    """
+    *past, newest = periods
+    if not past and not newest.fixes:
+        return ()
+    over = [_attempt(before, period, before.findings_until(end.at)) for period, before, end in _past(client, past)]
+    return (*over, *((_attempt(client, newest, found),) if client.acted(newest.since) else ()))
 
-    def switched(self, exchange: Exchange, found: Callable[[float | None], Sequence[Finding]]) -> None:
-        """With this exchange other fixes are on. `found`: every finding so far, given until when nothing else came."""
-        if exchange.fixes is None or exchange.fixes == self._fixes:
-            return
-        if self._own():
-            self._over.append(self._now(found(exchange.at)))
-            self.since = exchange.id
-        self._fixes = exchange.fixes
 
-    def all(self, found: Sequence[Finding]) -> tuple[Attempt, ...]:
-        """Every attempt, the newest last; none where no fix was ever on. `found`: every finding."""
-        if not self._over and not self._fixes:
-            return ()
-        return (*self._over, *((self._now(found),) if self._own() else ()))
+def _past(client: ClientAnalysis, periods: Sequence[FixPeriod]) -> Iterator[tuple[FixPeriod, ClientAnalysis, Exchange]]:
+    """Each period that is over, the client's analysis as it was at its end, and the exchange that ended it."""
+    for period in periods:
+        if period.until is not None:
+            yield period, client.before(period.until.id), period.until
 
-    def _own(self) -> list[Stage]:
-        """What client and browser did in the newest attempt."""
-        first = (stages[0] for stages in self.handshake.exchanges() if stages[0].exchange.id >= self.since)
-        return [stage for stage in first if stage.exchange.actor in ("client", "browser")]
 
-    def _now(self, found: Sequence[Finding]) -> Attempt:
-        own = self._own()
-        verdict = judge(self.handshake, found, since=self.since)
-        gone = (one.like[0] for one in self.handshake.let_go if one.exchange >= self.since)
-        counted = [stage for stage in (*own, *gone) if _is_step(stage)]
-        return Attempt(
-            fixes=self._fixes,
-            changed=tuple(dict.fromkeys(one for stage in own for one in changes(stage.exchange))),
-            first=own[0].exchange.id,
-            last=own[-1].exchange.id,
-            reached=reached(self.handshake, self.since),
-            connected=verdict.connected,
-            cause=verdict.cause.rule if verdict.cause else None,
-            steps=len(counted),
-            good=sum(map(_went_well, counted)),
-        )
+def _attempt(client: ClientAnalysis, period: FixPeriod, found: Sequence[Finding]) -> Attempt:
+    handshake, own = client.handshake, client.acted(period.since)
+    verdict = client.verdict(found, since=period.since)
+    gone = (one.like[0] for one in handshake.let_go if one.exchange >= period.since)
+    counted = [stage for stage in (*own, *gone) if _is_step(stage)]
+    return Attempt(
+        fixes=period.fixes,
+        changed=tuple(dict.fromkeys(one for stage in own for one in changes(stage.exchange))),
+        first=own[0].exchange.id,
+        last=own[-1].exchange.id,
+        reached=reached(handshake, period.since),
+        connected=verdict.connected,
+        cause=verdict.cause.rule if verdict.cause else None,
+        steps=len(counted),
+        good=sum(map(_went_well, counted)),
+    )
 
 
 def _is_step(stage: Stage) -> bool:

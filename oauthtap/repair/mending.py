@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from oauthtap import urls
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.findings import Finding, Patch
 from oauthtap.handshake import Handshake
 from oauthtap.redaction.aliases import mentions
 from oauthtap.repair.fixes import Fix, holds_alias, stages_of
-from oauthtap.tap import Step
 from oauthtap.wire import Request, Response, first
 
 
@@ -42,19 +42,20 @@ class Fixes:
         named = (f"{fix.name}={fix.value}" if fix.value else fix.name for fix in self.fixes)
         return (*sorted(self.rules), *(["safe"] if self.every_safe else []), *named)
 
-    def answer(
-        self, step: Step, request: Request, response: Response, so_far: Handshake
+    def apply(
+        self, analyzed: AnalyzedExchange, request: Request, response: Response
     ) -> tuple[Response, tuple[str, ...]]:
-        """The answer as the client is to get it, and the names of the fixes that changed it.
+        """The response as the client is to get it, and the names of the fixes that changed it.
 
-        `request` and `response` are the live ones, secrets and all; `step` is what they turned out to be.
+        `request` and `response` are the live ones, secrets and all; `analyzed` is what they turned out to be.
+        Placeholders are filled from the handshake of its own client.
         """
         made, names = response, list[str]()
-        for rule, patch in self._proposed(step.findings):
+        for rule, patch in self._proposed(analyzed.findings):
             after = patch(made)
             made, names = (after, [*names, rule]) if after != made else (made, names)
-        known = self._known(request, so_far)
-        slugs = tuple(stage.slug for stage in step.stages)
+        known = self._known(request, analyzed.handshake)
+        slugs = tuple(stage.slug for stage in analyzed.stages)
         for fix in self.fixes:
             if fix.answer is None or set(fix.cures) & set(names) or not fix.when.answers(slugs, request, made):
                 continue

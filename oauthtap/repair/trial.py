@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from oauthtap import rules
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.findings import Finding, Patch
 from oauthtap.repair.fixes import Fix, When, holds_alias, of_patch, with_values
 from oauthtap.repair.fixfile import FixError, chosen
 from oauthtap.repair.mending import Fixes
-from oauthtap.report import Report
-from oauthtap.tap import Step, Tap
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.wire import Exchange
 
-NewTap = Callable[[], Tap]
+NewTap = Callable[[], SessionAnalyzer]
 """A tap that has heard nothing, for the server and client of the recording."""
 _MOST = 8
 
@@ -26,7 +28,7 @@ class Trial:
 
     fixes: tuple[Fix, ...]
     report: Report
-    tap: Tap
+    tap: SessionAnalyzer
     touched: tuple[int, ...]
     """Exchanges of the recording that the fixes changed."""
     left_out: tuple[int, ...]
@@ -43,7 +45,7 @@ class Trial:
         return self.report.connected or (cause_of(self) is None and bool(self.touched))
 
 
-def lay_over(new_tap: NewTap, steps: Sequence[Step], fixes: Sequence[Fix]) -> Trial:
+def lay_over(new_tap: NewTap, steps: Sequence[AnalyzedExchange], fixes: Sequence[Fix]) -> Trial:
     """Judge the exchanges as they would have been with these fixes on.
 
     What followed only from the answers as they were is left out, unless the client had connected anyway.
@@ -54,9 +56,9 @@ def lay_over(new_tap: NewTap, steps: Sequence[Step], fixes: Sequence[Fix]) -> Tr
     on = Fixes(fixes=tuple(fixes))
     for step in steps:
         exchange = step.exchange.with_(shown=None, sent=None, patched_by=(), fixes=None)
-        heard = old.feed(exchange)
+        heard = old.add(exchange)
         if exchange.response is not None and exchange.actor in ("client", "reporter"):
-            after, names = on.answer(heard, exchange.request, exchange.response, old.handshake)
+            after, names = on.apply(heard, exchange.request, exchange.response)
             if names:
                 touched.append(exchange.id)
                 patched.append(exchange.with_(shown=after, patched_by=names))
@@ -65,19 +67,19 @@ def lay_over(new_tap: NewTap, steps: Sequence[Step], fixes: Sequence[Fix]) -> Tr
     survived = _survived(old)
     kept = _without_consequences(new_tap, made, touched)
     tap = _heard(new_tap, kept)
-    trial = Trial(tuple(fixes), tap.report(), tap, tuple(touched), _missing(made, kept), tuple(patched), survived)
+    trial = Trial(tuple(fixes), build(tap), tap, tuple(touched), _missing(made, kept), tuple(patched), survived)
     finding = cause_of(trial)
     if finding is not None and finding.who == "client" and (finding.exchange or 0) > min(touched, default=0) > 0:
         # With another answer the client would have done something else: what it did is no evidence.
         kept = [one for one in kept if one.id <= max(touched)]
         tap = _heard(new_tap, kept)
-        trial = Trial(tuple(fixes), tap.report(), tap, tuple(touched), _missing(made, kept), tuple(patched), survived)
+        trial = Trial(tuple(fixes), build(tap), tap, tuple(touched), _missing(made, kept), tuple(patched), survived)
     return trial
 
 
-def _survived(old: Tap) -> frozenset[str]:
+def _survived(old: SessionAnalyzer) -> frozenset[str]:
     """Rules that found something before the cause, or in an answer that the client made use of."""
-    cause = old.report().cause
+    cause = build(old).cause
     if cause is None or cause.exchange is None:
         return frozenset()
     used = {step.because.exchange for step in old.steps if step.because is not None and not step.because.guess}
@@ -101,10 +103,10 @@ def _without_consequences(new_tap: NewTap, made: Sequence[Exchange], touched: Se
     return kept
 
 
-def _heard(new_tap: NewTap, exchanges: Sequence[Exchange]) -> Tap:
+def _heard(new_tap: NewTap, exchanges: Sequence[Exchange]) -> SessionAnalyzer:
     tap = new_tap()
     for exchange in exchanges:
-        tap.feed(exchange)
+        tap.add(exchange)
     return tap
 
 
@@ -113,13 +115,13 @@ def _missing(made: Sequence[Exchange], kept: Sequence[Exchange]) -> tuple[int, .
     return tuple(one.id for one in made if one.id not in there)
 
 
-def recorded(tap: Tap) -> dict[str, str]:
+def recorded(tap: SessionAnalyzer) -> dict[str, str]:
     """What stands for placeholders and is known from the recording, so that a proposal need not find it out again."""
     metadata = tap.handshake.metadata
     return {"issuer": (metadata.issuer if metadata else None) or tap.handshake.issuer or ""}
 
 
-def proposals(step: Step | None, finding: Finding) -> tuple[Fix, ...]:
+def proposals(step: AnalyzedExchange | None, finding: Finding) -> tuple[Fix, ...]:
     """What may cure a finding: the patch of its rule for this exchange, else presets that need no value."""
     if finding.patch is not None and step is not None and not holds_alias(finding.patch):
         return (of_patch(finding.rule, finding.patch, _where(step, finding.stage, finding.patch)),)
@@ -129,7 +131,9 @@ def proposals(step: Step | None, finding: Finding) -> tuple[Fix, ...]:
         return ()
 
 
-def smallest(new_tap: NewTap, steps: Sequence[Step], begin: Sequence[Fix] = ()) -> tuple[Trial, Finding | None]:
+def smallest(
+    new_tap: NewTap, steps: Sequence[AnalyzedExchange], begin: Sequence[Fix] = ()
+) -> tuple[Trial, Finding | None]:
     """The fewest fixes after which nothing recorded stands in the way, and the finding nobody had a fix for.
 
     One cause after the other is taken away, as a person would; then whatever proved needless is left out.
@@ -156,7 +160,7 @@ def smallest(new_tap: NewTap, steps: Sequence[Step], begin: Sequence[Fix] = ()) 
     return (_fewer(new_tap, steps, trial), None) if trial.enough else (trial, stuck)
 
 
-def stricter(new_tap: NewTap, steps: Sequence[Step], begin: Sequence[Fix] = ()) -> Trial:
+def stricter(new_tap: NewTap, steps: Sequence[AnalyzedExchange], begin: Sequence[Fix] = ()) -> Trial:
     """The fixes for what this client put up with and others do not: each takes a finding away that is an error."""
     trial = lay_over(new_tap, steps, begin)
     for rule in dict.fromkeys(finding.rule for finding in trial.report.findings if _weighs(finding)):
@@ -182,7 +186,7 @@ def cause_of(trial: Trial) -> Finding | None:
     return next(f for f in trial.report.findings if (f.rule, f.exchange) == (cause.rule, cause.exchange))
 
 
-def _fewer(new_tap: NewTap, steps: Sequence[Step], trial: Trial) -> Trial:
+def _fewer(new_tap: NewTap, steps: Sequence[AnalyzedExchange], trial: Trial) -> Trial:
     reached = {slug for step in steps for slug in (stage.slug for stage in step.stages)}
     for fix in trial.fixes:
         tried = not fix.when.stage or any(fnmatchcase(slug, one) for slug in reached for one in fix.when.stage)
@@ -192,7 +196,7 @@ def _fewer(new_tap: NewTap, steps: Sequence[Step], trial: Trial) -> Trial:
     return trial
 
 
-def _where(step: Step, stage: str, patch: Patch) -> When:
+def _where(step: AnalyzedExchange, stage: str, patch: Patch) -> When:
     """The place of the exchange; where the patch says nothing of the place, all that are answered alike.
 
     A client told that one metadata place is empty goes on to the next, which was never requested so far.

@@ -29,17 +29,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import import_module
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
 from oauthtap.findings import BY_LEVEL, Problems, Severity, Who
 from oauthtap.handshake import Handshake
 from oauthtap.specs import Requirement
 from oauthtap.stages import Stage
-from oauthtap.wire import Exchange
 
 Check = Callable[..., Problems]
-Fact = Literal["unanswered", "refused", "accepted", "no-authorization", "origin", "dpop"]
-"""What many rules ask of an exchange before anything else: how it was answered, and what it came with."""
 
 RULES: dict[str, Rule] = {}
 
@@ -66,11 +63,6 @@ class Rule:
     """Stages at which a handshake with this defect is seen to stop, besides its own and the next."""
     stops_only_at: tuple[str, ...] | None = None
     """The only stages at which it stops anybody; empty for what lets too much through and stops nobody."""
-    needs: Fact | None = None
-    """What has to be true of an exchange, else it has nothing to say of it and is not asked."""
-    each_time: bool = False
-    """It looks at what differs between MCP requests of one kind (`alike.py`): when they were sent, or with what
-    arguments. So it is asked of every one of them."""
 
     @property
     def over_all(self) -> bool:
@@ -114,8 +106,7 @@ class Rule:
 def rule(
     id: str, requirement: Requirement, *, who: Who, severity: Severity | None = None,
     since: str | None = None, until: str | None = None, symptom: bool = False, echo: bool = False,
-    stops_at: tuple[str, ...] = (), stops_only_at: tuple[str, ...] | None = None, needs: Fact | None = None,
-    each_time: bool = False,
+    stops_at: tuple[str, ...] = (), stops_only_at: tuple[str, ...] | None = None,
 ) -> Callable[[Check], Check]:  # fmt: skip
     """Register a check.
 
@@ -139,8 +130,6 @@ def rule(
             echo=echo,
             stops_at=stops_at,
             stops_only_at=stops_only_at,
-            needs=needs,
-            each_time=each_time,
         )
         return check
 
@@ -159,23 +148,17 @@ def _subjects(check: Check) -> tuple[type[Any], ...]:
     return tuple(kinds)
 
 
-def facts(exchange: Exchange) -> tuple[Fact, ...]:
-    """What is true of an exchange, of all that a rule may need."""
-    request, response = exchange.request, exchange.response
-    true: list[Fact] = ["unanswered" if response is None else "accepted" if exchange.ok else "refused"]
-    if request.header("authorization") is None:
-        true.append("no-authorization")
-    if request.header("origin") is not None:
-        true.append("origin")
-    if request.header("dpop") is not None:
-        true.append("dpop")
-    return tuple(true)
-
-
 def load() -> dict[str, Rule]:
     """Import every module below this package, so that all rules are registered; gives the registry."""
     _import_all()
     return RULES
+
+
+def pages() -> tuple[str, ...]:
+    """Every text of every rule that a report may quote; their examples hold made-up secrets."""
+    return tuple(
+        text for rule in load().values() for text in (rule.doc, rule.example("Bad"), rule.example("Good"), rule.prose)
+    )
 
 
 @cache

@@ -51,6 +51,20 @@ class Callers:
         """Whose an exchange is that was added before; None for what is nobody's: the server's requests, our own."""
         return self._threads.of(exchange).client if exchange.actor in _PARTS_OF_A_CLIENT else None
 
+    def foresee(self, exchange: Exchange) -> int | None:
+        """Whose an exchange is that was not added yet, and may have no answer yet; None for what is nobody's."""
+        if exchange.actor not in _PARTS_OF_A_CLIENT:
+            return None
+        if not self._several:
+            return 0
+        if (known := self._threads.known(exchange)) is not None:
+            return known.client
+        agent = exchange.request.header("user-agent")
+        now = self._threads.time_of(exchange)
+        thread = Thread(now, now, {agent} if agent and exchange.actor == "client" else set())
+        self._newest = None
+        return _given(thread, self._clients())
+
     def add(self, exchange: Exchange) -> int | None:
         """Take the next exchange: whose it seems to be."""
         self._newest = None

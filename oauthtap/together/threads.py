@@ -77,14 +77,19 @@ class Threads:
 
     def of(self, exchange: Exchange) -> Thread:
         """The thread of an exchange that was seen before, or would be the next."""
-        for mark in self._marks(exchange):
-            if mark in self._of:
-                return self._of[mark]
-        return self.all[0] if self.all else Thread(0.0, 0.0)
+        return self.known(exchange) or (self.all[0] if self.all else Thread(0.0, 0.0))
+
+    def known(self, exchange: Exchange) -> Thread | None:
+        """The thread that an exchange belongs to by what it carries; None where nothing ties it to one."""
+        return next((self._of[mark] for mark in self._marks(exchange) if mark in self._of), None)
+
+    def time_of(self, exchange: Exchange) -> float:
+        """When the exchange began; where a recording has no times, after those before it."""
+        return exchange.at if exchange.at is not None else self._now + 1.0
 
     def add(self, exchange: Exchange) -> Thread:
         """Take one more exchange of a client or its browser; gives its thread."""
-        self._now = exchange.at if exchange.at is not None else self._now + 1.0
+        self._now = self.time_of(exchange)
         found: Thread | None = None
         marks = list(self._marks(exchange))
         for mark in marks:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from oauthtap import notation
-from oauthtap.tap import Tap
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.report.build import build
 from tests.exchanges import found, judge
 
 INITIALIZE = 'POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}'
@@ -104,8 +105,8 @@ def test_a_native_client_with_an_origin_needs_no_cors() -> None:
 
 
 def test_a_client_that_just_got_the_challenge_has_not_ignored_it() -> None:
-    tap = Tap(resource="https://mcp.example.com/mcp")
+    tap = SessionAnalyzer(resource="https://mcp.example.com/mcp")
     header = 'WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/prm"'
-    last = [tap.feed(exchange) for exchange in notation.parse(f"{INITIALIZE}\n401\n{header}\n")][-1]
+    last = [tap.add(exchange) for exchange in notation.parse(f"{INITIALIZE}\n401\n{header}\n")][-1]
     soon = (last.exchange.ended or 0) + 5
-    assert "client-ignored-challenge" not in {finding.rule for finding in tap.report(now=soon).findings}
+    assert "client-ignored-challenge" not in {finding.rule for finding in build(tap, now=soon).findings}

@@ -19,7 +19,7 @@ from oauthtap.render.html.exchange import Part, Row, row
 from oauthtap.render.html.tags import Child, tag, words
 from oauthtap.render.lanes import Legs, legs
 from oauthtap.render.words import STAGE, WHO, attempts, client, cured, faults, no_cause, outcome
-from oauthtap.report import SECRETS_KEPT, Report
+from oauthtap.report.model import SECRETS_KEPT, Report
 from oauthtap.wire import Exchange
 
 MILESTONES = {

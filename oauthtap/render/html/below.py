@@ -12,7 +12,7 @@ from oauthtap.findings import RANK, Finding
 from oauthtap.render import deploying
 from oauthtap.render.html.tags import Child, away, join, tag, words
 from oauthtap.render.words import MARK, others
-from oauthtap.report import Report
+from oauthtap.report.model import Report
 
 
 def below(report: Report) -> Iterator[Child]:

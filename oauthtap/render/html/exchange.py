@@ -14,7 +14,7 @@ from oauthtap.render.html.message import Line, differing, note, request_lines, r
 from oauthtap.render.html.tags import Child, tag, words
 from oauthtap.render.lanes import Legs
 from oauthtap.render.words import STAGE, patched
-from oauthtap.report import Step
+from oauthtap.report.model import Step
 from oauthtap.stages import Because
 from oauthtap.wire import Exchange
 

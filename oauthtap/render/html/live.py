@@ -14,7 +14,7 @@ from oauthtap.render.html.below import below
 from oauthtap.render.html.exchange import row
 from oauthtap.render.html.tags import join, tag
 from oauthtap.render.lanes import legs
-from oauthtap.report import Report
+from oauthtap.report.model import Report
 from oauthtap.wire import Exchange
 
 NEWEST = 500

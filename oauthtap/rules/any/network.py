@@ -68,7 +68,6 @@ def _whose(stage: Stage, so_far: Handshake) -> Who:
     must("OAuth 2.1 draft-13 §1.5; RFC 9728 §7.3", _TLS),
     who="authorization-server",
     stops_at=("prm-discovery", "as-discovery", "mcp-initialize", "mcp-request"),
-    needs="unanswered",
 )
 def certificate_not_trusted(stage: Stage, so_far: Handshake) -> Problems:
     """The certificate of the server is not trusted, so no request reaches it.
@@ -120,7 +119,6 @@ def _words(stage: Stage) -> str:
     who="resource-server",
     severity="error",
     stops_at=("prm-discovery", "as-discovery"),
-    needs="unanswered",
 )
 def connection_failed(stage: Stage, so_far: Handshake) -> Problems:
     """A request of the sign-in finds nobody at the other end.
@@ -259,7 +257,6 @@ def body_unreadable(stage: Stage, so_far: Handshake) -> Problems:
     who="authorization-server",
     severity="warning",
     stops_at=("as-discovery", "client-registration", "token-request", "authorization-request"),
-    needs="refused",
 )
 def rate_limited(
     stage: Mcp | Document | Registration | PushedAuthorization | TokenEndpoint, so_far: Handshake

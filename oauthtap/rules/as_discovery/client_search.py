@@ -45,7 +45,7 @@ def _listed(so_far: Handshake) -> list[str]:
 
 def _points_at_metadata(so_far: Handshake) -> bool:
     """The MCP server is one of those that publish which authorization server they trust."""
-    return bool(_listed(so_far)) or any(stage.metadata_url for stage in so_far.all(Mcp)[-200:])
+    return bool(_listed(so_far)) or any(stage.metadata_url for stage in so_far.all(Mcp)[-200:] if _by_client(stage))
 
 
 @rule(
@@ -109,13 +109,23 @@ def fell_back(
         return
     if isinstance(stage, ServerMetadata) and any(urls.origin(entry) == home for entry in _listed(so_far)):
         return
-    there = ", ".join(dict.fromkeys(_listed(so_far))) or "named by the metadata that the challenge points at"
+    there = ", ".join(dict.fromkeys(_listed(so_far))) or f"behind {_pointer(so_far)}, which the 401 named"
     yield Problem(
         message=f"the client asks {stage.url}, though the authorization server is {there}",
         at="request.url",
         expected=there,
         actual=stage.url,
     )
+
+
+def _by_client(stage: Stage) -> bool:
+    return stage.exchange.actor != "reporter"
+
+
+def _pointer(so_far: Handshake) -> str:
+    """The newest `resource_metadata` that the client was told."""
+    told = (stage.metadata_url for stage in reversed(so_far.all(Mcp)) if _by_client(stage))
+    return next(filter(None, told), "")
 
 
 def _guessed_at_listed(stage: Stage, so_far: Handshake) -> bool:
@@ -138,8 +148,11 @@ def _named_by_listed(stage: Stage, so_far: Handshake) -> bool:
 
 
 def _fell_before(so_far: Handshake, home: str) -> bool:
+    """It had done so before, after it was told where to look."""
+    told = next((stage.exchange.id for stage in so_far.all(Mcp) if stage.metadata_url and _by_client(stage)), 0)
     return any(
         isinstance(stage, ServerMetadata | Registration | AuthorizationRequest | TokenEndpoint)
+        and stage.exchange.id > told
         and stage.exchange.actor in ("client", "browser")
         and urls.origin(stage.url) == home
         and urls.path_of(stage.url).rstrip("/") in (urls.OAUTH, urls.OIDC, *_DEFAULTS)
@@ -395,3 +408,65 @@ def discovery_without_version(document: ServerMetadata, so_far: Handshake) -> Pr
             at="request.header.mcp-protocol-version",
             expected="2025-03-26",
         )
+
+
+@rule(
+    "client-metadata-unused",
+    practice("MCP 2026-07-28 AS Discovery 'Authorization Server Metadata Discovery'", _LOCATIONS),
+    who="client",
+    severity="warning",
+    stops_at=("client-registration", "authorization-request"),
+)
+def metadata_unused(handshake: Handshake) -> Problems:
+    """The client has the authorization server metadata, and looks for other metadata instead of using it.
+
+    The document names the endpoints. A client that goes on to places built from one of these
+    endpoints takes the endpoint for an issuer, finds nothing there and gives up.
+
+    Usual causes: `authorization_endpoint` is stored where the issuer belongs; discovery runs a
+    second time with another base URL.
+
+    Repair: In the client, use `registration_endpoint` and `authorization_endpoint` of the
+    document that was found. Until then, serve the same document at the places it asks.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://as.example.com"]}
+        GET https://as.example.com/.well-known/oauth-authorization-server
+        200 {"issuer": "https://as.example.com", "authorization_endpoint": "https://as.example.com/oauth/authorize",
+             "token_endpoint": "https://as.example.com/oauth/token", "registration_endpoint": "https://as.example.com/reg"}
+        GET https://as.example.com/.well-known/oauth-authorization-server/oauth
+        404
+        GET https://as.example.com/oauth/.well-known/oauth-authorization-server
+        404
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://as.example.com"]}
+        GET https://as.example.com/.well-known/oauth-authorization-server
+        200 {"issuer": "https://as.example.com", "authorization_endpoint": "https://as.example.com/oauth/authorize",
+             "token_endpoint": "https://as.example.com/oauth/token", "registration_endpoint": "https://as.example.com/reg"}
+        POST https://as.example.com/reg {"redirect_uris": ["http://localhost:8000/callback"]}
+        201 {"client_id": "client-1"}
+    """
+    documents = _own(handshake.all(ServerMetadata))
+    good = next(
+        (one for one in documents if one.found and {"authorization_endpoint", "token_endpoint"} <= set(one.endpoints)),
+        None,
+    )
+    if good is None or any(handshake.all(kind) for kind in (Registration, AuthorizationRequest, TokenEndpoint)):
+        return
+    places = {place.url for entry in _listed(handshake) for place in urls.as_locations(entry)}
+    later = [one for one in documents if one.exchange.id > good.exchange.id]
+    astray = [one for one in later if urls.without_query(one.url) not in places and not one.found]
+    if len(astray) < 2:
+        return
+    named = "registration_endpoint" if "registration_endpoint" in good.endpoints else "authorization_endpoint"
+    yield Problem(
+        message=f"the client had the metadata of exchange {good.exchange.id}, with `{named}`, and does not use it: it asks for "
+        f"{astray[0].url} instead and stops",
+        at="request.url",
+        expected=good.endpoints[named],
+        actual=astray[0].url,
+        exchange=astray[-1].exchange.id,
+    )

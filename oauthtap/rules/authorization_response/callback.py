@@ -306,10 +306,16 @@ def never_used(handshake: Handshake) -> Problems:
             why = ""
         else:
             continue
+        reached = answer.callback and answer.ok
+        met = f"; the client's callback was reached and answered {answer.status}, so the client itself stopped there"
         yield Problem(
-            message=f"the code of exchange {answer.exchange.id} is in no token request that follows{why}",
+            message=f"the code of exchange {answer.exchange.id} is in no token request that follows{met if reached else ''}{why}",
             at="request.query.code" if answer.callback else "response.header.location.code",
             expected="a token request with this code",
+            fix="Look into the client's log at the time of the callback: it compares `state` and `iss` (RFC 9207) with "
+            "what it stored, and drops the answer where they differ or are lost."
+            if reached
+            else "",
             exchange=answer.exchange.id,
         )
 

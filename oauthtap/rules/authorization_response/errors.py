@@ -197,7 +197,8 @@ def resource_rejected(
         302
         Location: http://127.0.0.1:4711/cb?code=made-up&state=s1
     """
-    if stage.exchange.actor not in ("client", "browser") or stage.exchange.response is None:
+    relayed = isinstance(stage, AuthorizationResponse) and stage.callback  # what came back stands in the URL
+    if stage.exchange.actor not in ("client", "browser") or (stage.exchange.response is None and not relayed):
         return
     at, error, said = _refusal(stage)
     match = _RESOURCE.search(said)
@@ -214,9 +215,11 @@ def resource_rejected(
 
 def _refusal(stage: Stage) -> tuple[str, str | None, str]:
     """Place, code and words of an error: of the redirect, the JSON body, or the page."""
+    if isinstance(stage, AuthorizationResponse) and stage.callback:
+        return "request.query.error", stage.error, stage.get("error_description") or ""
     response = stage.response
     location = response.header("location") or ""
-    target = location if 300 <= response.status < 400 else stage.url if isinstance(stage, AuthorizationResponse) else ""
+    target = location if 300 <= response.status < 400 else ""
     pairs = Request(method="GET", url=target.replace("#", "?", 1) if "?" not in target else target).query
     if first(pairs, "error") is not None:
         at = "response.header.location.error" if target is location else "request.query.error"

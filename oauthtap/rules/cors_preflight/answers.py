@@ -237,7 +237,6 @@ def method_not_allowed(stage: Preflight, so_far: Handshake) -> Problems:
     ),
     who="resource-server",
     severity="warning",
-    needs="origin",
 )
 def credentials_for_anyone(stage: Stage, so_far: Handshake) -> Problems:
     """The server allows credentials and every origin at once, which browsers do not accept.

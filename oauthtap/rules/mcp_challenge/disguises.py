@@ -77,7 +77,6 @@ def _leads_to_login(url: str, target: str) -> bool:
         "https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http#sending-messages",
     ),
     who="resource-server",
-    needs="accepted",
 )
 def html_login_page(stage: Mcp, so_far: Handshake) -> Problems:
     """The server answers an MCP request with a web page and status 200.

@@ -47,7 +47,6 @@ def _maybe_from_script(stage: Stage) -> bool:
     must("Fetch Standard, CORS check", "https://fetch.spec.whatwg.org/#cors-check"),
     who="resource-server",
     stops_at=("mcp-challenge", "prm-discovery", "as-discovery", "client-registration", "token-request"),
-    needs="origin",
 )
 def allow_origin_missing(stage: Stage, so_far: Handshake) -> Problems:
     """A script in a browser is not allowed to read this answer.

@@ -22,7 +22,6 @@ _KNOWN_APIS = {"00000003-0000-0000-c000-000000000000", "00000002-0000-0000-c000-
     must("OAuth 2.1 draft-13 §5.1", "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-5.1"),
     who="resource-server",
     stops_only_at=(),
-    needs="no-authorization",
 )
 def query_token(mcp: Mcp, so_far: Handshake) -> Problems:
     """The MCP server accepts a token from the URL.
@@ -68,7 +67,6 @@ def query_token(mcp: Mcp, so_far: Handshake) -> Problems:
     who="resource-server",
     until="2025-11-25",
     stops_only_at=(),
-    needs="no-authorization",
 )
 def session_instead(mcp: Mcp, so_far: Handshake) -> Problems:
     """The MCP server takes a session id in place of a token.
@@ -173,7 +171,6 @@ def foreign_audience(mcp: Mcp, so_far: Handshake) -> Problems:
     ),
     who="resource-server",
     stops_only_at=(),
-    each_time=True,
 )
 def expired_token(mcp: Mcp, so_far: Handshake) -> Problems:
     """The MCP server accepts a token that has expired.

@@ -9,13 +9,17 @@ from oauthtap.redemption import by_client, metadata_of
 from oauthtap.rules import rule
 from oauthtap.specs import must
 from oauthtap.stages import (
+    AuthorizationRequest,
     AuthorizationResponse,
+    Challenge,
     Discover,
     Initialize,
     Mcp,
+    Registration,
     Stage,
     TokenEndpoint,
     TokenMaintenance,
+    TokenRejected,
     text,
 )
 from oauthtap.wire import first
@@ -32,7 +36,6 @@ _FRESH = 300.0
     who="client",
     symptom=True,
     stops_at=("mcp-challenge",),
-    needs="no-authorization",
 )
 def missing_after_login(mcp: Mcp, so_far: Handshake) -> Problems:
     """The client has just been given a token and calls the MCP server without it.
@@ -313,3 +316,74 @@ def _of_another_server(sent: str, so_far: Handshake) -> str | None:
         return None
     named = {urls.origin(value) for value in (metadata.issuer, metadata.expected_issuer, metadata.url) if value}
     return None if named & {urls.origin(entry) for entry in entries} else f"a token of {metadata.issuer:.120}"
+
+
+@rule(
+    "token-discarded",
+    must("MCP 2026-07-28 'Token Requirements'; OAuth 2.1 draft-13 §5.1.1", _TOKENS),
+    who="client",
+    severity="warning",
+    stops_at=("mcp-challenge", "client-registration", "authorization-request", "authorization-interaction"),
+)
+def discarded(handshake: Handshake) -> Problems:
+    """The client signs in anew although it has a token that is still valid and that worked.
+
+    The person is asked again at every start, for nothing: the server would have taken the token.
+
+    Usual causes: the token is not stored across restarts; it is stored under a key that changes
+    (port, URL with a query); the client asks without a token first and takes the 401 for an expiry.
+
+    Repair: In the client, store the token with the MCP URL and send it until it expires or is refused.
+
+    Bad:
+        POST https://as.example.com/token grant_type=authorization_code&code=made-up-code-1&client_id=c1
+        200 {"access_token": "made-up-token-1", "token_type": "Bearer", "expires_in": 86400}
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        Authorization: Bearer made-up-token-1
+        200 {"jsonrpc": "2.0", "id": 1, "result": {}}
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        401
+        WWW-Authenticate: Bearer
+        POST https://mcp.example.com/register {"redirect_uris": ["http://localhost:8000/callback"]}
+        201 {"client_id": "c2"}
+
+    Good:
+        POST https://as.example.com/token grant_type=authorization_code&code=made-up-code-1&client_id=c1
+        200 {"access_token": "made-up-token-1", "token_type": "Bearer", "expires_in": 86400}
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        Authorization: Bearer made-up-token-1
+        200 {"jsonrpc": "2.0", "id": 1, "result": {}}
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
+        Authorization: Bearer made-up-token-1
+        200 {"jsonrpc": "2.0", "id": 2, "result": {"tools": []}}
+    """
+    token = handshake.token
+    worked = [mcp for mcp in handshake.all(Mcp) if mcp.bearer is not None and mcp.ok and by_client(mcp)]
+    if token is None or not worked or worked[-1].bearer != token.access_token:
+        return
+    anew = next((c for c in handshake.all(Challenge) if c.exchange.id > worked[-1].exchange.id and by_client(c)), None)
+    if anew is None or any(mcp.exchange.id > worked[-1].exchange.id for mcp in handshake.all(TokenRejected)):
+        return
+    again = next(
+        (
+            one
+            for kind in (Registration, AuthorizationRequest)
+            for one in handshake.all(kind)
+            if one.exchange.id > anew.exchange.id and one.exchange.actor in ("client", "browser")
+        ),
+        None,
+    )
+    given, lasts = token.exchange.ended, token.granted.get("expires_in")
+    if again is None or not isinstance(lasts, int | float) or isinstance(lasts, bool):
+        return
+    since = (anew.exchange.at or 0.0) - given if given is not None and anew.exchange.at is not None else 0.0
+    if since >= lasts:
+        return
+    yield Problem(
+        message=f"the client begins a new sign-in although the token of exchange {token.exchange.id} is still valid "
+        f"(it worked in exchange {worked[-1].exchange.id}, was never refused, and is good for {lasts:.0f} s)",
+        at="request.header.authorization",
+        expected="Bearer, with the token that worked",
+        actual="absent",
+        exchange=again.exchange.id,
+    )

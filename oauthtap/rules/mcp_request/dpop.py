@@ -68,7 +68,6 @@ def sent_as_bearer(mcp: Mcp, so_far: Handshake) -> Problems:
     severity="warning",
     since="2025-11-25",
     stops_at=("mcp-token-rejected", "token-request"),
-    needs="dpop",
 )
 def htu_broken(stage: Mcp | TokenEndpoint, so_far: Handshake) -> Problems:
     """The DPoP proof is made for another host than the request goes to.

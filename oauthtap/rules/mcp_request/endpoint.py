@@ -24,7 +24,6 @@ _EARLY = ("mcp-challenge", "prm-discovery", "as-discovery", "client-registration
     who="resource-server",
     severity="warning",
     stops_at=("mcp-challenge", "mcp-initialize", "prm-discovery", "as-discovery", "client-registration"),
-    needs="refused",
 )
 def endpoint_redirect(mcp: Mcp, so_far: Handshake) -> Problems:
     """The MCP URL redirects to a near copy of itself.

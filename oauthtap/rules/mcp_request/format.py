@@ -64,7 +64,6 @@ def accept_header(mcp: Mcp, so_far: Handshake) -> Problems:
     who="resource-server",
     severity="error",
     stops_at=("mcp-challenge", "prm-discovery", "as-discovery", "client-registration", "mcp-stream", "legacy-sse"),
-    needs="refused",
 )
 def not_acceptable(mcp: Mcp, so_far: Handshake) -> Problems:
     """The server answers 406 although the client takes everything it may send.

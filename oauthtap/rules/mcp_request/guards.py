@@ -42,7 +42,6 @@ _EDGE = re.compile(
     who="resource-server",
     severity="warning",  # a note could not be named as the cause, and this refusal does stop clients
     stops_at=(*_SEARCH, "cors-preflight"),
-    needs="refused",
 )
 def origin_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
     """The MCP server refuses the page this request comes from, not the user.
@@ -83,7 +82,6 @@ def origin_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
     who="resource-server",
     severity="warning",
     stops_at=(*_SEARCH, "mcp-initialize", "mcp-token-rejected", "mcp-stream"),
-    needs="refused",
 )
 def host_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
     """The MCP server refuses the host name it was called by.
@@ -121,7 +119,6 @@ def host_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
     who="resource-server",
     severity="warning",
     stops_at=(*_SEARCH, "mcp-initialize"),
-    needs="refused",
 )
 def csrf_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
     """The web framework's CSRF protection answers in place of the MCP server.
@@ -159,7 +156,6 @@ def csrf_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
     ),
     who="resource-server",
     severity="error",
-    needs="refused",
 )
 def cdn_block(stage: Stage, so_far: Handshake) -> Problems:
     """A bot protection answers in place of the server.
@@ -201,7 +197,6 @@ def cdn_block(stage: Stage, so_far: Handshake) -> Problems:
     who="resource-server",
     severity="error",
     stops_at=_SEARCH,
-    needs="refused",
 )
 def gateway_error(mcp: Mcp, so_far: Handshake) -> Problems:
     """A gateway turns a failure of the server behind it into an error of its own.

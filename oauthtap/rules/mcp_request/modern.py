@@ -29,7 +29,6 @@ _MEANING = re.compile(r"header|mismatch|capabilit|version", re.I)
     must("MCP 2026-07-28 Streamable HTTP 'Protocol Version Header'", f"{_HTTP}#protocol-version-header"),
     who="client",
     since="2026-07-28",
-    each_time=True,
 )
 def version_header_missing(mcp: Mcp, so_far: Handshake) -> Problems:
     """The request names its protocol version in the body, but not in the header.
@@ -69,7 +68,6 @@ def version_header_missing(mcp: Mcp, so_far: Handshake) -> Problems:
     must("MCP 2026-07-28 Streamable HTTP 'Standard Request Headers'; SEP-2243", f"{_HTTP}#standard-request-headers"),
     who="client",
     since="2026-07-28",
-    each_time=True,
 )
 def method_header_missing(mcp: Mcp, so_far: Handshake) -> Problems:
     """The request does not repeat its method, or the name it is about, in a header.
@@ -112,7 +110,6 @@ def method_header_missing(mcp: Mcp, so_far: Handshake) -> Problems:
     must("MCP 2026-07-28 Streamable HTTP 'Server Validation'", f"{_HTTP}#server-validation"),
     who="client",
     since="2026-07-28",
-    each_time=True,
 )
 def header_body_mismatch(mcp: Mcp, so_far: Handshake) -> Problems:
     """Header and body of the request contradict each other.
@@ -162,7 +159,6 @@ def header_body_mismatch(mcp: Mcp, so_far: Handshake) -> Problems:
     ),
     who="client",
     since="2026-07-28",
-    each_time=True,
 )
 def meta_missing(mcp: Mcp, so_far: Handshake) -> Problems:
     """The request does not carry its version and the client's abilities with it.

@@ -107,7 +107,6 @@ def _is_last(stage: Mcp, handshake: Handshake) -> bool:
     severity="error",
     since="2026-07-28",
     stops_only_at=(),
-    each_time=True,
 )
 def public_but_varies(mcp: Mcp, so_far: Handshake) -> Problems:
     """An answer that differs from user to user is declared fit for everybody.

@@ -25,7 +25,6 @@ _NO_ID = re.compile(r"session.?id.{0,40}(missing|required|not provided|must be)|
     must("MCP 2025-11-25 Transports 'Session Management'", _SESSIONS),
     who="client",
     until="2025-11-25",
-    needs="refused",
 )
 def header_missing(mcp: Mcp, so_far: Handshake) -> Problems:
     """The client does not send the session id that the server gave it.

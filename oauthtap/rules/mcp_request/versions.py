@@ -124,7 +124,6 @@ def version_differs(mcp: Mcp, so_far: Handshake) -> Problems:
         "as-discovery",
         "client-registration",
     ),
-    needs="refused",
 )
 def version_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
     """The server refuses a published protocol version that it does not know.

@@ -30,7 +30,6 @@ _LACKS_SCOPE = re.compile(
     should("MCP 2026-07-28 'Runtime Insufficient Scope Errors'; RFC 6750 §3.1", _RUNTIME),
     who="resource-server",
     since="2025-06-18",
-    needs="refused",
 )
 def no_challenge(stage: Mcp, so_far: Handshake) -> Problems:
     """The server says in words that a permission is missing, and not in a form a client can read.

@@ -18,7 +18,6 @@ _ABOUT_SESSION = re.compile(r"session", re.I)
     must("RFC 9110 §15.5.6", "https://www.rfc-editor.org/rfc/rfc9110.html#section-15.5.6"),
     who="resource-server",
     severity="note",
-    needs="refused",
 )
 def without_allow(stage: Mcp, so_far: Handshake) -> Problems:
     """A 405 does not say which methods would be right.

@@ -104,7 +104,7 @@ def wrong_status(stage: Mcp, so_far: Handshake) -> Problems:
 
 def _refused_for_token(stage: Mcp) -> str | None:
     status, text = stage.status or 0, _text(stage)
-    if status == 403 and (expired := _expired_for(stage)) is not None:
+    if status in (403, 500) and (expired := _expired_for(stage)) is not None:
         return f"it expired {expired:.0f} s ago"
     if stage.error == "insufficient_scope" or isinstance(stage, StepUp) or _is_application(text):
         return None
@@ -175,7 +175,6 @@ def no_code(stage: TokenRejected, so_far: Handshake) -> Problems:
     who="resource-server",
     severity="error",
     stops_at=("mcp-token-rejected",),
-    needs="refused",
 )
 def seen_as_missing(stage: Mcp, so_far: Handshake) -> Problems:
     """The server says that no token came, although the client sent one.
@@ -219,7 +218,6 @@ def seen_as_missing(stage: Mcp, so_far: Handshake) -> Problems:
     ),
     who="resource-server",
     symptom=True,
-    needs="refused",
 )
 def unexplained_403(stage: Mcp, so_far: Handshake) -> Problems:
     """The server answers 403 to a request with a token and gives no reason.

@@ -309,7 +309,6 @@ def static_token_rejected(stage: Registration, so_far: Handshake) -> Problems:
     who="client",
     severity="warning",
     since="2025-11-25",
-    needs="dpop",
 )
 def dpop_nonce_left_out(stage: Mcp | TokenEndpoint, so_far: Handshake) -> Problems:
     """The client repeats its request without the nonce that the server asked for.

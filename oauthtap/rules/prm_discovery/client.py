@@ -285,3 +285,62 @@ def _turned_away(stage: Stage) -> bool:
         target = absolute(stage.response.header("location") or "", stage.url)
         return "login" in target.lower()
     return False
+
+
+@rule(
+    "client-never-asked-endpoint",
+    must("MCP 2026-07-28 AS Discovery 'Protected Resource Metadata Discovery Requirements'", _ORDER),
+    who="client",
+    severity="warning",
+    since="2025-06-18",
+    stops_at=("as-discovery", "client-registration"),
+)
+def never_asked(handshake: Handshake) -> Problems:
+    """The client looks for metadata without ever asking the MCP endpoint, whose 401 names it.
+
+    `resource_metadata` of the 401 may point anywhere. A login command that goes straight to the
+    well-known places never reads it, finds nothing, and guesses on.
+
+    Usual causes: a login command that skips the request to the MCP endpoint.
+
+    Repair: In the client, send the MCP request first and read `resource_metadata` of the 401. Until
+    then, serve the protected resource metadata at the well-known place of the MCP URL as well.
+
+    Bad:
+        @reporter
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+        401
+        WWW-Authenticate: Bearer resource_metadata="https://meta.example.com/.well-known/oauth-protected-resource/mcp"
+
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        404
+        POST https://mcp.example.com/register {"redirect_uris": ["http://localhost:8000/callback"]}
+        404
+
+    Good:
+        @reporter
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+        401
+        WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp"
+
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://as.example.com"]}
+    """
+    if any(_by_client(mcp) for mcp in handshake.all(Mcp)):
+        return
+    seen = next((mcp for mcp in handshake.all(Challenge) if mcp.metadata_url), None)
+    asked = [prm for prm in handshake.all(ResourceMetadata) if _by_client(prm)]
+    if seen is None or not asked or any(prm.ok or prm.status is None for prm in asked):
+        return
+    pointer = absolute(seen.metadata_url or "", seen.url)
+    if any(prm.url == pointer for prm in asked):
+        return
+    last = next((s for s in reversed(handshake.stages) if _by_client(s)), asked[-1])
+    yield Problem(
+        message=f"the client never asked {seen.url}, whose 401 names the metadata (`resource_metadata` {pointer}, seen in "
+        f"exchange {seen.exchange.id}); it looked at the well-known places only",
+        at="request.url",
+        expected=pointer,
+        actual=asked[0].url,
+        exchange=last.exchange.id,
+    )

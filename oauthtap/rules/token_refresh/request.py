@@ -20,6 +20,10 @@ _DRAFT = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13"
 _AGAIN = f"{_DRAFT}#section-4.3.1"
 
 
+_NOT_ECHOED = ("openid", "profile", "email", "offline_access", "address", "phone")
+"""Scopes of OpenID Connect, which many servers (Entra, Google) grant and do not repeat in the answer."""
+
+
 @rule(
     "refresh-scope-widened",
     must("OAuth 2.1 draft-13 §4.3.1", _AGAIN),
@@ -60,7 +64,7 @@ def scope_widened(refresh: TokenRefresh, so_far: Handshake) -> Problems:
         before = _issued_in_before(so_far, source)
         granted = scopes(granted_in(before).get("scope")) if before else ()
         source = before
-    more = [scope for scope in wanted if scope not in granted]
+    more = [scope for scope in wanted if scope not in (*granted, *_NOT_ECHOED)]
     if refresh.exchange.actor == "client" and granted and more:
         yield Problem(
             message=f"`scope` asks for {' '.join(more)[:120]}; granted is {' '.join(granted)[:120]}",

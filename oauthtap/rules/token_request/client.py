@@ -189,8 +189,14 @@ def method_mismatch(token: TokenEndpoint, so_far: Handshake) -> Problems:
     refused = _refuses_the_client(token)
     if not refused and "metadata" in why:
         return  # lists are often incomplete, and this server did not mind
+    lacks = own.methods[0] == "none" and so_far.registration is None
+    needs = (
+        "; it has no client secret: the client id was registered beforehand, so give the client its secret"
+        if lacks
+        else ""
+    )
     yield Problem(
-        message=f"the client authenticates with {own.methods[0]}; {why} {' or '.join(wanted)}",
+        message=f"the client authenticates with {own.methods[0]}; {why} {' or '.join(wanted)}{needs}",
         at="request.header.authorization" if own.methods[0] == BASIC else "request.form.client_id",
         expected=" or ".join(wanted),
         actual=own.methods[0],

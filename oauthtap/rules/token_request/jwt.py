@@ -142,7 +142,6 @@ def issuer(stage: TokenEndpoint | TokenRejected, so_far: Handshake) -> Problems:
     who="authorization-server",
     severity="warning",
     stops_at=_REJECTED,
-    each_time=True,
 )
 def time(stage: TokenEndpoint | Mcp, so_far: Handshake) -> Problems:
     """The times in the access token do not agree with the clock or with `expires_in`.

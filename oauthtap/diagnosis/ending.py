@@ -1,0 +1,198 @@
+"""How an attempt ended, before anybody is blamed.
+
+`connected`: an MCP request was answered as JSON-RPC. `signed-in`: a token was issued and no MCP request followed; what
+`claude mcp login` does. `refused`: somebody answered no. `repeating`: the same no, over and over. `lost-later`: it had
+worked, then a token or its refresh was refused. `unreachable`: no answer came. `waiting`: the browser or a person is
+next. `abandoned`: every answer was fine and the client went no further. `nothing-arrived`: no request of a client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from oauthtap.arrival import BESIDE, WALK, is_connected
+from oauthtap.diagnosis.refusal import Refusal, refusals
+from oauthtap.handshake import Handshake
+from oauthtap.stages import (
+    AuthorizationRequest,
+    AuthorizationResponse,
+    Challenge,
+    DeviceAuthorization,
+    Document,
+    Interaction,
+    Mcp,
+    Registration,
+    Stage,
+    TokenEndpoint,
+    TokenMaintenance,
+    TokenRefresh,
+    TokenRejected,
+    Unseen,
+)
+
+EndingId = Literal[
+    "connected",
+    "signed-in",
+    "refused",
+    "abandoned",
+    "unreachable",
+    "waiting",
+    "repeating",
+    "lost-later",
+    "nothing-arrived",
+]
+ENDINGS: tuple[str, ...] = get_args(EndingId)
+
+GOOD: frozenset[str] = frozenset({"connected", "signed-in"})
+"""Endings after which nothing is to be repaired."""
+
+_OFTEN = 3
+"""How many times the same refusal makes a repetition."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    id: EndingId
+    refusal: Refusal | None = None
+    """The refusal that ended it; None where nobody refused."""
+    last: Stage | None = None
+    """The last thing that client or browser did."""
+    same: frozenset[int] = frozenset()
+    """The exchanges in which the same was refused with the same words."""
+    worked: bool = False
+    """An MCP request was answered before it ended."""
+
+
+def find_ending(handshake: Handshake, since: int = 0) -> Ending:
+    """How the attempt that begins with exchange `since` ended, as far as requests and answers tell."""
+    own = [
+        stages[0]
+        for stages in handshake.exchanges()
+        if stages[0].exchange.actor in ("client", "browser") and stages[0].exchange.id >= since
+    ]
+    if not own:
+        return Ending("nothing-arrived")
+    walk = [stage for stage in own if stage.slug not in BESIDE] or own
+    last = walk[-1]
+    worked = any(_worked(stage) for stage in own)
+    met = list(refusals(handshake, since))
+    open_ = _standing(met, own)
+    if is_connected(handshake, since):
+        told = next((r for stage, r in reversed(open_) if isinstance(stage, Mcp) and stage.ok), None)
+        return Ending("lost-later", told, last, worked=True) if told else Ending("connected", None, last, worked=True)
+    decisive = _decisive(open_, handshake)
+    if decisive is not None:
+        stage, refusal = decisive
+        same = frozenset(other.exchange for _, other in met if _alike(other, refusal))
+        if worked and isinstance(stage, TokenRefresh | Mcp):
+            return Ending("lost-later", refusal, last, same, worked)
+        return Ending("repeating" if len(same) >= _OFTEN else "refused", refusal, last, same, worked)
+    if _signed_in(walk):
+        return Ending("signed-in", None, last, worked=worked)
+    if last.exchange.response is None and last.exchange.error is not None:
+        return Ending("unreachable", None, last, worked=worked)
+    return Ending("waiting" if _waits(last) else "abandoned", None, last, worked=worked)
+
+
+def _worked(stage: Stage) -> bool:
+    return isinstance(stage, Mcp) and stage.ok and stage.exchange.actor == "client" and not isinstance(stage, Challenge)
+
+
+def _standing(met: Sequence[tuple[Stage, Refusal]], own: Sequence[Stage]) -> list[tuple[Stage, Refusal]]:
+    """The refusals that nothing overcame: no later request of the same step, or of one that needs it, succeeded."""
+    return [(stage, refusal) for stage, refusal in met if not any(_overcomes(later, stage) for later in own)]
+
+
+def _overcomes(later: Stage, stage: Stage) -> bool:
+    if later.exchange.id <= stage.exchange.id or not _went_well(later):
+        return False
+    if isinstance(stage, Challenge):
+        return isinstance(later, Mcp) or WALK.index(later.slug) > WALK.index(Registration.slug)
+    if isinstance(stage, Mcp):
+        return isinstance(later, Mcp)
+    if isinstance(stage, TokenRefresh):
+        return isinstance(later, TokenEndpoint) or (isinstance(later, Mcp) and later.bearer is not None)
+    if isinstance(stage, Document):
+        # Another place had it, or the client went on without it.
+        return not isinstance(later, Document) or type(later) is type(stage)
+    if stage.slug in BESIDE or isinstance(stage, TokenMaintenance):
+        return True
+    if isinstance(later, Mcp):
+        return isinstance(stage, TokenEndpoint) and later.bearer is not None
+    return later.slug == stage.slug or (WALK.index(later.slug) > WALK.index(stage.slug) and later.slug not in BESIDE)
+
+
+def _went_well(stage: Stage) -> bool:
+    """Answered as the step needs it."""
+    exchange = stage.exchange.patched
+    if exchange.response is None or exchange.injected:
+        return False
+    try:
+        if isinstance(stage, Document):
+            return stage.shown.found
+        if isinstance(stage, AuthorizationResponse):
+            return stage.code is not None
+        if isinstance(stage, TokenEndpoint):
+            return exchange.ok and not exchange.response.json_object.get("error")
+        if isinstance(stage, Challenge):
+            return False
+        if isinstance(stage, Mcp):
+            return exchange.ok and "error" not in stage.shown.reply
+        if isinstance(stage, AuthorizationRequest | Interaction):
+            return False  # a page or a redirect decides nothing yet
+    except Unseen:
+        return exchange.ok
+    return exchange.ok
+
+
+def _decisive(met: Sequence[tuple[Stage, Refusal]], handshake: Handshake) -> tuple[Stage, Refusal] | None:
+    """The refusal that ended the attempt: the one furthest along the walk, the last of these.
+
+    A client that was refused begins anew, and meets other refusals on its way round. A token that had worked, or is
+    from before the recording, is expected to expire: then the refresh that was refused ended it, and not the 401.
+    """
+
+    def place(one: tuple[Stage, Refusal]) -> tuple[int, int]:
+        stage, _ = one
+        slug = AuthorizationRequest.slug if stage.slug == "other" else stage.slug
+        late = isinstance(stage, TokenRefresh) and not fresh
+        return len(WALK) if late else WALK.index(slug), stage.exchange.id
+
+    fresh = any(isinstance(stage, TokenRejected) and _never_worked(stage, handshake) for stage, _ in met)
+    counted = [(stage, refusal) for stage, refusal in met if stage.slug not in BESIDE - {"other"}]
+    return max(counted, key=place, default=None)
+
+
+def _never_worked(stage: TokenRejected, handshake: Handshake) -> bool:
+    """The token was issued in this recording, and no MCP request with it was answered."""
+    if stage.bearer is None or stage.bearer not in handshake.issued:
+        return False
+    return not any(one.bearer == stage.bearer and one.ok for one in handshake.all(Mcp))
+
+
+def _alike(one: Refusal, other: Refusal) -> bool:
+    return (one.stage, one.status, one.code, one.words) == (other.stage, other.status, other.code, other.words)
+
+
+def _signed_in(walk: Sequence[Stage]) -> bool:
+    """The last step of the sign-in gave a token, and no MCP request followed."""
+    for stage in reversed(walk):
+        if isinstance(stage, TokenEndpoint):
+            try:
+                return stage.ok and bool(stage.access_token)
+            except Unseen:
+                return stage.ok
+        if isinstance(stage, Mcp) or stage.slug not in BESIDE | {AuthorizationResponse.slug}:
+            return False
+    return False
+
+
+def _waits(last: Stage) -> bool:
+    """What comes next is for a person at a browser, or the answer is still under way."""
+    if last.exchange.response is None and last.exchange.error is None:
+        return True
+    if isinstance(last, Challenge):
+        return last.status == 401
+    return isinstance(last, AuthorizationRequest | Interaction | DeviceAuthorization)

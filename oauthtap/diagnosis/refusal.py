@@ -1,0 +1,572 @@
+"""What the one who said no actually said: party, place, code, words, subject. One reader for every way of saying it.
+
+OAuth errors (RFC 6749 §5.2, in any member order, `error` as an object or in a list), the query of a redirect back
+(§4.1.2.1), `WWW-Authenticate` of any scheme (RFC 9110 §11.6.1), JSON-RPC errors, an MCP tool result with `isError`,
+problem details (RFC 9457), HTML pages, plain text, and what edges put into headers. What the words mean is data:
+`oauthtap.vendors`.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from oauthtap import challenges
+from oauthtap.diagnosis.phrases import PhraseMatch, match_phrases, plain_subject
+from oauthtap.findings import Who
+from oauthtap.handshake import Handshake
+from oauthtap.stages import (
+    AuthorizationRequest,
+    AuthorizationResponse,
+    Challenge,
+    Document,
+    Initialize,
+    Interaction,
+    Mcp,
+    McpStream,
+    Preflight,
+    SessionEnd,
+    Stage,
+    TokenEndpoint,
+    TokenRefresh,
+    TokenRequest,
+    Unseen,
+    sse_events,
+)
+from oauthtap.vendors import Subject
+from oauthtap.wire import Exchange, Message, Response
+
+LONGEST = 400
+"""Characters of words that are kept."""
+
+_READ = 20_000
+"""Characters of a body that are read: an error stands at its beginning, and a hostile page must not cost time."""
+
+_BEARER_CODES = ("invalid_token", "invalid_request", "insufficient_scope")
+"""Codes of RFC 6750 §3.1; where nothing else is said, they tell a form and no reason."""
+
+_GENERAL = {
+    "unauthorized",
+    "forbidden",
+    "bad request",
+    "not found",
+    "error",
+    "http error",
+    "access denied",
+    "authentication required",
+    "authorization required",
+    "missing token",
+    "no token provided",
+}
+"""Words that repeat the status, and no more."""
+
+
+_SAYS_NOTHING = re.compile(
+    r"(?:the )?(?:provided )?(?:access |bearer )?token (?:is |was )?(?:invalid|not valid|rejected)"
+    r"|(?:an? )?(?:invalid|bad|unknown) (?:access |bearer )?token"
+    r"|invalid or (?:missing|expired) (?:access |bearer )?token"
+    r"|(?:http )?(?:error )?\d{3}:? ?(?:unauthorized|forbidden|not found|bad request)?"
+)
+"""Words of a whole refusal that give no reason."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One answer that says no."""
+
+    exchange: int
+    stage: str
+    status: int | None
+    who: Who
+    """The party that refused: the one that answered. Whose it is to change is another question (`phrase.party`)."""
+    at: str
+    """Where the words stand: `response.json.error_description`, `response.header.www-authenticate`, `response.body`."""
+    code: str | None
+    """The OAuth error code, JSON-RPC code or vendor's code; None without one."""
+    words: str
+    """What was said, white space folded, bounded. Empty where nothing but a status was."""
+    subject: Subject | None
+    phrase: PhraseMatch | None = None
+    """What is known of this wording."""
+    edge: str = ""
+    """The product in front of the server that answered in its place; empty where none shows."""
+
+    @property
+    def is_telling(self) -> bool:
+        """It gives a reason: more than a status, a code, or words that repeat them."""
+        words = self.words.lower().strip(" .!")
+        if _SAYS_NOTHING.fullmatch(words):
+            return False
+        return bool(self.edge) or (bool(words) and words not in _GENERAL and words.replace(" ", "_") != self.code)
+
+    @property
+    def said(self) -> str:
+        """Status, code and words on one line."""
+        status = str(self.status) if self.status is not None else ""
+        code = self.code if self.code and self.code.lower() not in self.words.lower() else ""
+        head = " ".join(filter(None, (status, code)))
+        return f'{head}: "{self.words}"' if self.words and head else head or f'"{self.words}"'
+
+
+def read_refusal(stage: Stage, handshake: Handshake) -> Refusal | None:
+    """What an exchange refuses, as the client got it; None where it refuses nothing, or has no answer.
+
+    A 404 at a place where metadata may lie, a 405 to the GET that opens a stream, and the plain 401 that starts a
+    sign-in are no refusals: specifications make them part of a healthy handshake.
+    """
+    exchange = stage.exchange.patched
+    if exchange.injected or isinstance(stage, Preflight | SessionEnd):
+        return None
+    if isinstance(stage, AuthorizationResponse):
+        return _redirected_back(stage)
+    response = exchange.response
+    if response is None:
+        return None
+    if response.status < 400:
+        return _in_success(stage, exchange, response, handshake)
+    if isinstance(stage, Document) and response.status in (404, 405, 406, 410):
+        return None
+    if isinstance(stage, McpStream) and response.status in (404, 405, 406, 415):
+        return None
+    said = _said(exchange)
+    edge = _edge(response)
+    if isinstance(stage, Challenge) and not edge and _starts_sign_in(response, said):
+        return None
+    return _refusal(stage, exchange, said, edge)
+
+
+def _starts_sign_in(response: Response, said: _Said) -> bool:
+    """A 401 without a token that means no more than: sign in first."""
+    if response.status != 401:
+        return False
+    lines = response.header_lines("www-authenticate")
+    if lines and not any("bearer" in line.lower() or "dpop" in line.lower() for line in lines):
+        return False  # a gate that wants something else than a token
+    subject = _subject(said)[0] if said.words else None
+    return subject in (None, "token", "token-expired", "session", "request")
+
+
+def _redirected_back(stage: AuthorizationResponse) -> Refusal | None:
+    """RFC 6749 §4.1.2.1: `error` in the authorization response; or a callback that answers with an error itself."""
+    exchange = stage.exchange.patched
+    if error := stage.get("error"):
+        at = "request.query.error_description" if stage.callback else "response.header.location.error_description"
+        words = stage.get("error_description") or ""
+        said = _Said(error, _folded(words), at if words else at.removesuffix("_description"))
+        return _refusal(stage, exchange, said, "", who="authorization-server", status=None)
+    if exchange.response is not None and exchange.response.status >= 400 and stage.callback:
+        return _refusal(stage, exchange, _said(exchange), "", who="client")
+    return None
+
+
+def _in_success(stage: Stage, exchange: Exchange, response: Response, handshake: Handshake) -> Refusal | None:
+    """A refusal in an answer whose status is no error."""
+    body = (response.body or "")[:_READ]
+    if isinstance(stage, Mcp):
+        return _in_result(stage, exchange, response)
+    if isinstance(stage, TokenEndpoint) and response.json_object.get("error"):
+        return _refusal(stage, exchange, _said(exchange), "")
+    if isinstance(stage, TokenEndpoint) and "error=" in body and "access_token=" not in body:
+        form = dict(Message(body=body).form)
+        if form.get("error"):
+            said = _Said(form["error"], _folded(form.get("error_description", "")), "response.form.error")
+            return _refusal(stage, exchange, said, "")
+    if edge := _edge(response):
+        return _refusal(stage, exchange, _said(exchange), edge)
+    if isinstance(stage, AuthorizationRequest | Interaction) or _led_here(stage, handshake):
+        return _on_page(stage, exchange, response)
+    return None
+
+
+def _on_page(stage: Stage, exchange: Exchange, response: Response) -> Refusal | None:
+    """A page of the authorization server with status 200 that tells of an error, or a redirect to one."""
+    location = response.header("location") or ""
+    if 300 <= response.status < 400:
+        query = dict(Message(body=location.partition("?")[2].partition("#")[0]).form)
+        if query.get("error") and not query.get("code"):
+            said = _Said(query["error"], _folded(query.get("error_description", "")), "response.header.location.error")
+            return _refusal(stage, exchange, said, "")
+        return None
+    if response.media_type in ("application/json", "application/problem+json"):
+        said = _said(exchange)
+        return _refusal(stage, exchange, said, "") if response.json_object.get("error") and said.words else None
+    if response.media_type != "text/html":
+        return None
+    title, heads, text = _page(response.body or "")
+    if re.search(r"\berror\b|\bdenied\b|\bforbidden\b|went wrong|not allowed|\binvalid\b", f"{title} {heads}", re.I):
+        words = _page_words(title, heads, text)
+        known = _best(_Said(None, words, "response.body"), exchange)
+        if known is not None:
+            return _refusal(stage, exchange, _Said(None, words, "response.body"), "")
+    return None
+
+
+def _in_result(stage: Mcp, exchange: Exchange, response: Response) -> Refusal | None:
+    """A JSON-RPC error, or a tool result with `isError` that tells of the sign-in (MCP, Tools, Error Handling)."""
+    if response.body is None:
+        return None
+    try:
+        reply = stage.shown.reply
+    except Unseen:
+        return None
+    error = reply.get("error")
+    if error:
+        said = _of_json(reply, "response.json")
+        told = _TOLD_IN_RESULT.search(said.words) and _subject(said)[0] in _OF_SIGN_IN
+        told = told and not _OF_OTHERS.search(said.words)
+        return _refusal(stage, exchange, said, "") if told or isinstance(stage, Initialize) else None
+    result = reply.get("result")
+    if isinstance(result, dict) and result.get("isError") is True:
+        texts = [part.get("text") for part in result.get("content") or () if isinstance(part, dict)]
+        words = _folded(" ".join(text for text in texts if isinstance(text, str)))
+        subject = _subject(_Said(None, words, ""))[0]
+        if _TOLD_IN_RESULT.search(words) and subject in _OF_SIGN_IN | {None} and not _OF_OTHERS.search(words):
+            return _refusal(stage, exchange, _Said(None, words, "response.json.result.content"), "")
+    return None
+
+
+_TOLD_IN_RESULT = re.compile(
+    r"token.{0,40}(?:expired|invalid|revoked)|(?:expired|invalid|revoked).{0,40}(?:token|session|credential)|unauthori[sz]ed"
+    r"|\b401\b|re-?authenticate|sign in again|log ?in again|not authenticated|insufficient[_ ]scope",
+    re.I,
+)
+_OF_OTHERS = re.compile(
+    r"\b(?:github|gitlab|slack|google|gmail|jira|notion|linear|stripe|salesforce|hubspot|figma|dropbox|aws|azure devops"
+    r"|third.party|api.?key|personal access)\b",
+    re.I,
+)
+"""Tokens of other services, which the tool itself uses: no matter of this sign-in."""
+_OF_SIGN_IN: frozenset[str | None] = frozenset(
+    {
+        "token",
+        "token-expired",
+        "token-revoked",
+        "token-key",
+        "token-issuer",
+        "token-audience",
+        "session",
+        "scope",
+        "grant",
+    }
+)
+
+
+# --- the words
+
+
+@dataclass(frozen=True)
+class _Said:
+    code: str | None
+    words: str
+    at: str
+
+
+def _said(exchange: Exchange) -> _Said:
+    """Code and words of an answer, wherever they stand; the longest of those that are at hand."""
+    response = exchange.response
+    assert response is not None
+    header = _of_challenge(response)
+    body = (response.body or "")[:_READ]
+    value = response.json_value if response.body is not None and len(response.body) <= 1_000_000 else None
+    if value is None and response.media_type == "text/event-stream":
+        value = next((m.json_value for _, data in sse_events(body) if (m := Message(body=data)).json_value), None)
+    if isinstance(value, dict | list) and value:
+        said = _of_json(value, "response.json")
+    elif "<" in body and re.search(r"<(?:html|body|head|title|h1|!doctype|div|p)\b", body, re.I):
+        said = _Said(None, _page_words(*_page(body)), "response.body")
+    else:
+        said = _Said(None, _folded(body), "response.body")
+    if header is not None and _telling(header) and not (_telling(said) and len(said.words) > len(header.words)):
+        return _Said(header.code or said.code, header.words, header.at)
+    if header is not None and said.code is None:
+        return _Said(header.code, said.words, said.at if said.words else header.at)
+    return said
+
+
+def _telling(said: _Said) -> bool:
+    return bool(said.words) and said.words.lower().strip(" .!") not in _GENERAL and said.words != said.code
+
+
+def _of_challenge(response: Response) -> _Said | None:
+    parsed = challenges.parse(response.header_lines("www-authenticate"))
+    for challenge in (parsed.bearer, *parsed.challenges):
+        if challenge is None:
+            continue
+        code, words = challenge.get("error"), challenge.get("error_description")
+        if code or words:
+            return _Said(code, _folded(words or ""), "response.header.www-authenticate")
+    return None
+
+
+_CODES = ("error", "code", "errorCode", "error_code", "type", "name", "reason", "__type", "Code")
+_WORDS = (
+    "error_description",
+    "errorSummary",
+    "message",
+    "Message",
+    "msg",
+    "detail",
+    "details",
+    "error_message",
+    "errorMessage",
+    "description",
+    "title",
+    "reason",
+    "error_hint",
+    "error_debug",
+    "hint",
+)
+_INSIDE = (
+    "error",
+    "errors",
+    "errorCauses",
+    "data",
+    "cause",
+    "fault",
+    "result",
+    "response",
+    "issues",
+    "detail",
+    "details",
+)
+
+
+def _of_json(value: Any, at: str, depth: int = 0) -> _Said:
+    """Code and words of a JSON error in any shape."""
+    if isinstance(value, str):
+        return _Said(None, _folded(value), at)
+    if isinstance(value, list):
+        parts = (
+            [_of_json(item, f"{at}[{n}]", depth + 1) for n, item in enumerate(value[:5]) if item] if depth < 5 else []
+        )
+        words = _joined(part.words for part in parts)
+        return _Said(next((p.code for p in parts if p.code), None), words, parts[0].at if parts else at)
+    if not isinstance(value, dict) or depth >= 5:
+        return _Said(None, "", at)
+    code = next((c for name in _CODES if (c := _code(value.get(name)))), None)
+    found = [
+        (name, _folded(value[name])) for name in _WORDS if isinstance(value.get(name), str) and value[name].strip()
+    ]
+    inner = [
+        _of_json(value[name], f"{at}.{name}", depth + 1) for name in _INSIDE if isinstance(value.get(name), dict | list)
+    ]
+    if isinstance(value.get("error"), str) and not found and not _looks_code(value["error"]):
+        found = [("error", _folded(value["error"]))]
+        code = next((c for name in _CODES[1:] if (c := _code(value.get(name)))), None)
+    words = _joined([text for _, text in found if text != code] + [part.words for part in inner])
+    code = code or next((part.code for part in inner if part.code), None)
+    place = f"{at}.{found[0][0]}" if found else next((part.at for part in inner if part.words), at)
+    if not words and code:
+        place = next((f"{at}.{name}" for name in _CODES if _code(value.get(name)) == code), place)
+    return _Said(code, words, place)
+
+
+def _code(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return str(value)
+    return value if isinstance(value, str) and _looks_code(value) else None
+
+
+def _looks_code(value: str) -> bool:
+    return (
+        0 < len(value) <= 80 and re.fullmatch(r"[A-Za-z0-9_.:/#-]+", value) is not None and not value.startswith("http")
+    )
+
+
+def _joined(texts: Any) -> str:
+    """The texts one behind the other, none twice, none that stands in another."""
+    kept: list[str] = []
+    for text in texts:
+        if text and not any(text in other for other in kept):
+            kept = [other for other in kept if other not in text] + [text]
+    return _folded("; ".join(kept))
+
+
+_SCRIPT = re.compile(r"<(script|style|svg|noscript|template)\b.*?(?:</\1\s*>|\Z)", re.I | re.S)
+_HEAD = re.compile(r"<h[1-3]\b[^>]{0,300}>(.{0,400}?)</h[1-3]", re.I | re.S)
+_TITLE = re.compile(r"<title\b[^>]{0,300}>(.{0,400}?)</title", re.I | re.S)
+_TAG = re.compile(r"<[^<>]{0,2000}>")
+_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
+
+
+def _page(body: str) -> tuple[str, str, str]:
+    """Title, headings and visible text of a page."""
+    body = _COMMENT.sub(" ", body[:_READ])
+    title = _TITLE.search(body)
+    visible = _SCRIPT.sub(" ", body)
+    heads = " ".join(_plain(head) for head in _HEAD.findall(visible)[:4])
+    inner = re.split(r"<body\b[^>]*>", visible, maxsplit=1, flags=re.I)[-1]
+    return _plain(title[1]) if title else "", heads, _plain(_TITLE.sub(" ", inner))
+
+
+def _plain(markup: str) -> str:
+    return _folded(html.unescape(_TAG.sub(" ", markup)))
+
+
+def _page_words(title: str, heads: str, text: str) -> str:
+    return _joined([title, text or heads])
+
+
+def _folded(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+# --- what it is about, and whose
+
+
+def _refusal(
+    stage: Stage, exchange: Exchange, said: _Said, edge: str, *, who: Who | None = None, status: int | None = -1
+) -> Refusal:
+    subject, phrase = _subject(said, exchange)
+    known = phrase is not None and phrase.phrase.subject == "edge"
+    if edge and not known and (phrase is None or phrase.phrase.is_generic):
+        subject = "edge"
+    if isinstance(stage, TokenRefresh) and (subject == "session" or str(subject).startswith("token")):
+        subject = "grant"  # at this endpoint it is the refresh token, or the login behind it
+    if isinstance(stage, TokenRequest) and str(subject).startswith("token"):
+        subject = "client-auth" if exchange.status == 401 else "grant"
+    status = exchange.status if status == -1 else status
+    if subject in (None, "request") and status is not None:
+        subject = _by_status(status) or subject
+    return Refusal(
+        exchange=exchange.id,
+        stage=stage.slug,
+        status=status,
+        who=who or ("network" if subject == "edge" else _party(stage)),
+        at=said.at if said.words or said.code else "response.status",
+        code=said.code,
+        words=said.words,
+        subject=subject,
+        phrase=phrase,
+        edge=edge or (phrase.vendor if phrase is not None and subject == "edge" else ""),
+    )
+
+
+def _by_status(status: int) -> Subject | None:
+    if status >= 500 or status == 429:
+        return "server-fault"
+    return {405: "method", 406: "media-type", 415: "media-type"}.get(status)  # type: ignore[return-value]
+
+
+def _party(stage: Stage) -> Who:
+    if isinstance(stage, Mcp) or stage.slug == "prm-discovery":
+        return "resource-server"
+    return "authorization-server"
+
+
+def _best(said: _Said, exchange: Exchange | None = None) -> PhraseMatch | None:
+    hosts: tuple[str, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    if exchange is not None and exchange.response is not None:
+        hosts = (exchange.request.parts.hostname or "",)
+        headers = exchange.response.headers
+    return _matched(said.words, said.code, hosts, headers)
+
+
+@lru_cache(maxsize=512)
+def _matched(
+    words: str, code: str | None, hosts: tuple[str, ...], headers: tuple[tuple[str, str], ...]
+) -> PhraseMatch | None:
+    return next(iter(match_phrases(words, code, hosts, headers)), None)
+
+
+def _subject(said: _Said, exchange: Exchange | None = None) -> tuple[Subject | None, PhraseMatch | None]:
+    best = _best(said, exchange)
+    if best is not None and not (said.words and _only_code(best, said)):
+        return best.subject, best
+    subject = plain_subject(said.words, said.code) or (best.subject if best else None)
+    return subject or ("request" if _MISSES.search(said.words) else None), best
+
+
+_MISSES = re.compile(
+    r"(?:missing|required|unknown|unsupported|unexpected|invalid).{0,40}\b(?:parameter|param|field|argument|property)\b"
+    r"|\b(?:parameter|param|field|argument)\b.{0,40}(?:missing|required|unknown|invalid|not (?:supported|allowed))",
+    re.I,
+)
+
+
+def _only_code(best: PhraseMatch, said: _Said) -> bool:
+    """Nothing but the code matched, though there are words that may say more."""
+    return said.code is not None and best.matched.lower().strip(": '") == said.code.lower()
+
+
+_EDGES: tuple[tuple[str, str, str], ...] = (
+    ("cf-mitigated", r".", "Cloudflare"),
+    ("x-amzn-waf-action", r".", "AWS WAF"),
+    ("x-vercel-mitigated", r".", "Vercel"),
+    ("x-datadome", r".", "DataDome"),
+    ("x-sucuri-block", r".", "Sucuri"),
+)
+"""Headers by which an edge says that it answered itself: name, value, product."""
+
+_EDGE_PAGES: tuple[tuple[str, str], ...] = (
+    ("Cloudflare Access", r"cloudflareaccess\.com|/cdn-cgi/access/"),
+    ("Cloudflare", r"attention required! \| cloudflare|just a moment\.\.\.|cf-browser-verification|/cdn-cgi/challenge"),
+    ("AWS WAF", r"<center><h1>403 forbidden</h1></center>\s*</body>"),
+    ("Akamai", r"access denied.{0,400}reference\s*(?:&#32;)?#|errors\.edgesuite\.net"),
+    ("Imperva", r"incapsula incident id|_incapsula_resource"),
+    ("Vercel", r"vercel security checkpoint|vercel authentication"),
+)
+
+
+_GATES = {
+    "basic": "HTTP Basic authentication",
+    "digest": "HTTP Digest authentication",
+    "negotiate": "Kerberos (SPNEGO)",
+}
+
+
+def _edge(response: Response) -> str:
+    """The product in front of the server that refused in its place; empty where the server itself answered."""
+    if response.status == 401:
+        schemes = {c.scheme.lower() for c in challenges.parse(response.header_lines("www-authenticate")).challenges}
+        if schemes and schemes <= set(_GATES):
+            return _GATES[min(schemes)]
+    for name, value, product in _EDGES:
+        found = response.header(name)
+        if found is not None and re.search(value, found):
+            return product
+    if response.status in (401, 403, 429, 503) or 300 <= response.status < 400:
+        server = (response.header("server") or "").lower()
+        page = f"{(response.body or '')[:4000].lower()} {(response.header('location') or '').lower()}"
+        for product, pattern in _EDGE_PAGES:
+            if re.search(pattern, page, re.S) and (product != "AWS WAF" or "awselb" in server + page):
+                return product
+    return ""
+
+
+def refusals(handshake: Handshake, since: int = 0) -> Iterator[tuple[Stage, Refusal]]:
+    """Every refusal that client or browser met, from exchange `since` on, in order."""
+    for stages in handshake.exchanges():
+        exchange = stages[0].exchange
+        if exchange.id < since or exchange.actor not in ("client", "browser"):
+            continue
+        if stages[0].slug == Stage.slug and not _led_here(stages[0], handshake):
+            continue
+        back = tuple(stage for stage in stages if isinstance(stage, AuthorizationResponse))
+        front = stages[:1] if isinstance(stages[0], Mcp) else back or stages
+        for stage in front:
+            if refusal := read_refusal(stage, handshake):
+                yield stage, refusal
+                break
+
+
+def _led_here(stage: Stage, handshake: Handshake) -> bool:
+    """The browser was redirected to this page from the authorization endpoint, over however many hops."""
+    for _ in range(10):
+        if stage.exchange.actor != "browser" or stage.because is None or stage.because.exchange is None:
+            return False
+        before = handshake.of(stage.because.exchange)
+        if not before:
+            return False
+        stage = before[0]
+        if isinstance(stage, AuthorizationRequest | Interaction):
+            return True
+    return False

@@ -1,0 +1,217 @@
+"""Builds the report: of the diagnosis of each client, and of what fixes, faults and client profiles say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+from oauthtap import specs
+from oauthtap.diagnosis.analyzer import ClientAnalysis
+from oauthtap.diagnosis.evidence import Candidate, experiment
+from oauthtap.diagnosis.session_analyzer import LETTERS, SessionAnalyzer
+from oauthtap.findings import RANK, Finding
+from oauthtap.handshake import Handshake
+from oauthtap.injections.faulted import injected
+from oauthtap.plain import plain
+from oauthtap.profiles import Profile, outlooks
+from oauthtap.repair.attempts import attempts
+from oauthtap.repair.deploying import Deploy, deploy
+from oauthtap.repair.patched import changes
+from oauthtap.report.model import Cause, Client, Evidence, NotChecked, RankedCause, Refused, Report, SignIn, Step
+from oauthtap.stages import Mcp, Stage
+from oauthtap.verdict import Verdict
+
+
+def build(
+    analyzer: SessionAnalyzer, now: float | None = None, today: date | None = None, *, story: bool = True
+) -> Report:
+    """The report on a session, so far.
+
+    `now`: seconds since 1970 up to which nothing else came, for what only its
+    absence tells; the end of the last exchange when None. `today` decides which
+    client profiles are stale. `story`: tell every exchange; a look in between needs none of them.
+    """
+    reports = [_of_client(analyzer, client, now, today, story=story) for client in analyzer.clients]
+    report = _merged(reports) if analyzer.has_several_clients else reports[0]
+    return report.model_copy(update={"notes": (*report.notes, *analyzer.notes)}) if analyzer.notes else report
+
+
+def _of_client(
+    analyzer: SessionAnalyzer, client: ClientAnalysis, now: float | None, today: date | None, *, story: bool
+) -> Report:
+    handshake, periods = client.handshake, analyzer.fix_periods(client)
+    handshake.over = analyzer.probe_goal is not None
+    found = client.findings_until(now)
+    since = periods[-1].since
+    verdict = client.verdict(found, analyzer.probe_goal, since)
+    return Report(
+        upstream=handshake.resource,
+        client=_client(handshake, analyzer.profiles, analyzer.client),
+        revision=handshake.revision_named,
+        judged_by=handshake.revision,
+        reached=verdict.reached,
+        connected=verdict.connected,
+        complete=verdict.complete,
+        ending=verdict.ending,
+        refusal=_refusal(verdict),
+        causes=tuple(_ranked(handshake, candidate) for candidate in verdict.causes),
+        cause=_cause(verdict),
+        standstill=verdict.standstill,
+        attempts=attempts(client, periods, found),
+        injected=injected(handshake),
+        exchanges=_story(handshake) if story else (),
+        findings=verdict.findings,
+        not_checked=tuple(NotChecked(rule=rule, because=reason) for rule, reason in client.rules.not_checked().items()),
+        deploy=_deploy(handshake, since, proved=verdict.connected) if story else None,
+        clients=outlooks(analyzer.profiles, handshake, today) if handshake.stages else (),
+        secrets_kept=analyzer.keeps_secrets,
+        notes=tuple(_notes(handshake)),
+    )
+
+
+def _deploy(handshake: Handshake, since: int, *, proved: bool) -> Deploy | None:
+    newest = [stages[0].exchange for stages in handshake.exchanges() if stages[0].exchange.id >= since]
+    return deploy(newest, handshake, proved=proved)
+
+
+def _story(handshake: Handshake) -> tuple[Step, ...]:
+    """Every exchange of the handshake as a line; also those of which no more than that was kept."""
+    rows = [row(stages) for stages in handshake.exchanges()]
+    if handshake.let_go:
+        alike: dict[int, Step] = {}
+        for exchange, at, took, like in handshake.let_go:
+            number = like[0].exchange.id
+            template = alike[number] if number in alike else alike.setdefault(number, row(like))
+            rows.append(Step.model_construct(**{**template.__dict__, "id": exchange, "at": at, "took": took}))
+        rows.sort(key=lambda step: step.id)
+    return tuple(rows)
+
+
+def _notes(handshake: Handshake) -> Iterator[str]:
+    named = handshake.revision_named
+    if named is None and handshake.stages:
+        yield f"Nobody named an MCP revision; judged by {handshake.revision}."
+    elif named is not None and named not in specs.REVISIONS:
+        yield f"MCP {plain(named, limit=40)} is not known to this oauthtap; judged by {handshake.revision}."
+
+
+def _cause(verdict: Verdict) -> Cause | None:
+    found = verdict.cause
+    if found is None:
+        return None
+    return Cause(
+        rule=found.rule,
+        who=found.who,
+        exchange=found.exchange,
+        title=found.title,
+        message=found.message,
+        fix=found.fix,
+    )
+
+
+def _ranked(handshake: Handshake, candidate: Candidate) -> RankedCause:
+    found = candidate.finding
+    return RankedCause(
+        rule=found.rule,
+        who=found.who,
+        exchange=found.exchange,
+        title=found.title,
+        message=found.message,
+        fix=found.fix,
+        confidence=candidate.confidence,
+        subject=candidate.subject,
+        evidence=tuple(Evidence(exchange=one.exchange, sentence=one.sentence) for one in candidate.evidence),
+        experiment=experiment(candidate, handshake.resource),
+    )
+
+
+def _refusal(verdict: Verdict) -> Refused | None:
+    said = verdict.refusal
+    if said is None:
+        return None
+    return Refused(
+        exchange=said.exchange,
+        who=said.who,
+        at=said.at,
+        status=said.status,
+        code=said.code,
+        words=said.words,
+        subject=said.subject,
+    )
+
+
+def row(stages: tuple[Stage, ...]) -> Step:
+    """One exchange, given its stages, as the report tells it."""
+    exchange = stages[0].exchange
+    return Step.model_construct(
+        id=exchange.id,
+        stage=stages[0].slug,
+        stages=tuple(stage.slug for stage in stages),
+        method=exchange.request.method,
+        url=exchange.request.url,
+        status=exchange.status,
+        error=exchange.error,
+        actor=exchange.actor,
+        at=exchange.at,
+        took=exchange.took,
+        because=stages[0].because,
+        patched_by=exchange.patched_by,
+        patched=changes(exchange),
+        injected=exchange.injected,
+    )
+
+
+def _client(handshake: Handshake, profiles: Sequence[Profile], forced: str | None) -> Client | None:
+    """The profile that fits, else what the client calls itself: `clientInfo`, or its User-Agent."""
+    named = _self_named(handshake)
+    if forced:
+        return Client(name=forced, version=named.version if named else None)
+    fits = next((profile for profile in profiles if profile.is_client(handshake)), None)
+    return Client(name=fits.slug, version=named.version if named else None) if fits else named
+
+
+def _self_named(handshake: Handshake) -> Client | None:
+    for stage in handshake.all(Mcp):
+        info = stage.params.get("clientInfo") or stage.meta.get("io.modelcontextprotocol/clientInfo")
+        if isinstance(info, dict) and isinstance(info.get("name"), str):
+            version = info.get("version")
+            return Client(name=info["name"], version=version if isinstance(version, str) else None)
+    for seen in handshake.stages:
+        agent = seen.request.header("user-agent")
+        if agent and agent.split() and seen.exchange.actor == "client":
+            name, _, version = agent.split()[0].partition("/")
+            return Client(name=name, version=version or None)
+    return None
+
+
+def _merged(reports: Sequence[Report]) -> Report:
+    """One report over several clients: it speaks of the first that stopped, and tells of each by its letter."""
+    first = next((report for report in reports if not report.connected), reports[0])
+    exchanges = {step.id: step for report in reports for step in report.exchanges}
+    unchecked = set.intersection(*({row.rule for row in report.not_checked} for report in reports))
+    recorded = {outlook.client for report in reports for outlook in report.clients if outlook.recorded}
+    faults = {fault for report in reports for fault in report.injected}
+    return first.model_copy(
+        update={
+            "injected": tuple(sorted(faults, key=lambda fault: fault.exchange)),
+            "exchanges": tuple(exchanges[number] for number in sorted(exchanges)),
+            "findings": _findings_of_all([report.findings for report in reports]),
+            "not_checked": tuple(row for row in first.not_checked if row.rule in unchecked),
+            "clients": tuple(
+                o.model_copy(update={"recorded": True}) if o.client in recorded else o for o in first.clients
+            ),
+            "sign_ins": tuple(_sign_in(letter, report) for letter, report in zip(LETTERS, reports, strict=False)),
+        }
+    )
+
+
+def _findings_of_all(each: Sequence[Sequence[Finding]]) -> tuple[Finding, ...]:
+    """The findings of all, in order; what is nobody's is found by each of them, and told once."""
+    found = {(f.rule, f.exchange, f.at, f.message): f for findings in each for f in findings}
+    return tuple(sorted(found.values(), key=lambda f: (f.exchange or 0, RANK[f.severity])))
+
+
+def _sign_in(letter: str, report: Report) -> SignIn:
+    own = tuple(step.id for step in report.exchanges if step.actor in ("client", "browser"))
+    members = {name: getattr(report, name) for name in SignIn.model_fields if name in Report.model_fields}
+    return SignIn(**{**members, "letter": letter, "exchanges": own})
