@@ -1,10 +1,11 @@
-"""What watching costs: `uv run python -m benchmarks.proxy [--full]`.
+"""What watching costs, and what a kill loses: `uv run python -m benchmarks.proxy [--full]`.
 
 Plain `mitmdump -q --mode reverse`, `oauthtap --no-web` and `oauthtap` stand before one
 upstream and take turns, round after round, so that whatever else the machine does hits
 all of them. The session is signed in, so every request is judged, written to the session
 folder twice and redacted. Rates of one run mean nothing on a shared machine: what counts
-is the processor time a request costs in the proxy's own process.
+is the processor time a request costs in the proxy's own process. At the end it says which
+of the goals are met, and exits with 1 when one is not.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import contextlib
 import http.client
 import importlib.metadata
+import itertools
 import json
 import os
 import platform
@@ -53,6 +55,8 @@ class Plan:
     streams: int = 10
     marks: tuple[int, ...] = (3_000, 6_000)
     """After how many exchanges to look at the memory."""
+    kills: int = 12
+    """How often to kill it under four busy connections."""
 
 
 FULL = Plan(rounds=16, requests=600, starts=10, streams=40, marks=(10_000, 50_000))
@@ -80,6 +84,10 @@ class Subject:
     """Seconds until it has answered a request that came as soon as it listened."""
     memory: dict[int, float] = field(default_factory=dict)
     """MB after that many exchanges."""
+    added: list[float] = field(default_factory=list)
+    """Milliseconds of a request by itself, with nobody else there."""
+    lost: list[int] = field(default_factory=list)
+    """Exchanges that were answered and are not in the session, per kill."""
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
@@ -125,6 +133,33 @@ class Subject:
         fire(self.port, max(0, mark - self.exchanges))
         self.exchanges = max(self.exchanges, mark)
         self.memory[mark] = psutil.Process(self.process.pid).memory_info().rss / 1e6
+
+    def alone(self, requests: int) -> None:
+        """Requests one after the other on one connection: what a person waits for."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as line:
+            for number in range(requests):
+                began = time.perf_counter()
+                line.sendall(request(self.port, call(number + 3)))
+                receive(line)
+                self.added.append((time.perf_counter() - began) * 1e3)
+        self.exchanges += requests
+
+    def kill(self, seconds: float) -> int:
+        """Kill it under busy connections. Gives how many exchanges were answered, and notes how many are lost."""
+        answered: set[int] = set()
+        threads = [
+            threading.Thread(target=ask_until_killed, args=(self.port, 1_000_000 * (n + 1), answered))
+            for n in range(CONNECTIONS)
+        ]
+        for thread in threads:
+            thread.start()
+        time.sleep(seconds)
+        self.stop(signal.SIGKILL)
+        for thread in threads:
+            thread.join()
+        lines = (self.home / f"session-{self.port}" / "session.jsonl").read_text("utf-8").split("\n")
+        self.lost.append(len(answered - set(recorded(lines))))
+        return len(answered)
 
     def stream(self) -> None:
         """One stream of events from its beginning to its end."""
@@ -219,6 +254,24 @@ def fire(port: int, requests: int) -> None:
         raise SystemExit(f"a request failed: {failed[0]}")
 
 
+def ask_until_killed(port: int, first: int, answered: set[int]) -> None:
+    """Requests on one connection until it breaks; the numbers of those that were answered."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=60) as line:
+        for number in itertools.count(first):
+            line.sendall(request(port, call(number)))
+            receive(line)
+            answered.add(number)
+
+
+def recorded(lines: list[str]) -> Iterator[int]:
+    """The numbers of the JSON-RPC requests in a session; its last line may be torn."""
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            body = json.loads(line).get("request", {}).get("body") or "{}"
+            if isinstance(number := json.loads(body).get("id"), int):
+                yield number
+
+
 def request(port: int, body: str) -> bytes:
     """A POST of that body, or a GET of the stream without one."""
     kind = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
@@ -239,7 +292,9 @@ def receive(line: socket.socket) -> bytes:
     head, _, body = got.partition(b"\r\n\r\n")
     length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
     while len(body) < length:
-        body += line.recv(65536)
+        if not (more := line.recv(65536)):
+            raise OSError("closed within an answer")
+        body += more
     return head
 
 
@@ -275,6 +330,10 @@ def measure(plan: Plan, say: Callable[[str], None]) -> list[Subject]:
                 if number == 0:  # to get warm
                     subject.cpu.clear()
                     subject.rate.clear()
+        say("one request at a time")
+        for _ in range(plan.rounds):
+            for subject in (direct, *subjects):
+                subject.alone(25)
         say("streams")
         passing = Subject(PASSING, direct.port, subjects[0].home)
         try:
@@ -288,6 +347,15 @@ def measure(plan: Plan, say: Callable[[str], None]) -> list[Subject]:
             say(f"memory at {mark} exchanges")
             for subject in subjects:
                 subject.weigh(mark)
+        for number in range(plan.kills):
+            say(f"kill {number + 1} of {plan.kills}")
+            for subject in subjects[1:]:
+                if number:
+                    subject.start()
+                    sign_in(subject.port)
+                subject.kill(random.uniform(0.3, 1.0))
+            for subject in subjects:  # what a start under that load takes is none of the figures
+                del subject.startup[plan.starts :], subject.answered[plan.starts :]
     return [direct, passing, *subjects]
 
 
@@ -335,6 +403,7 @@ def table(measured: list[Subject]) -> str:
     line("CPU a request, µs, least round", lambda s: min(s.cpu, default=None))
     line("CPU a request, µs, median round", lambda s: statistics.median(s.cpu) if s.cpu else None)
     line("its ratio, round by round, median", lambda s: _beside(s.cpu, plain.cpu), 2, ratio=False)
+    line("a request by itself, ms, median", lambda s: statistics.median(s.added) if s.added else None, 2, ratio=False)
     line("requests a second, median round", lambda s: statistics.median(s.rate) if s.rate else None)
     line("start until it listens, s, least", lambda s: min(s.startup) if s.cpu else None, 2)
     line("start until it listens, s, median", lambda s: statistics.median(s.startup) if s.cpu else None, 2)
@@ -345,7 +414,32 @@ def table(measured: list[Subject]) -> str:
     line("delay of an event, ms, p99", lambda s: statistics.quantiles(s.event, n=100)[98], 2, ratio=False)
     for mark in plain.memory:
         line(f"memory after {mark:,} exchanges, MB", lambda s, mark=mark: s.memory.get(mark), ratio=False)  # type: ignore[misc]
-    return "\n".join(lines)
+    killed = [s for s in measured if s.lost]
+    told = ", ".join(f"{s.name} {sum(s.lost)} in {len(s.lost)} kills" for s in killed)
+    return "\n".join(lines) + (f"\n\nAnswered, and lost at `kill -9`: {told}." if killed else "")
+
+
+def goals(measured: list[Subject]) -> list[tuple[bool, str]]:
+    """Each goal: is it met, and with which figures."""
+    by_name = {subject.name: subject for subject in measured}
+    plain, headless, shown = (by_name[name] for name in SUBJECTS)
+    told: list[tuple[bool, str]] = []
+    for subject, most in ((headless, 1.3), (shown, 1.6)):
+        ratio = _beside(subject.cpu, plain.cpu) or 0.0
+        told.append((ratio <= most, f"{subject.name}: {ratio:.2f} of mitmdump's CPU a request (at most {most})"))
+        later = statistics.median(subject.startup) - statistics.median(plain.startup)
+        told.append((later <= 0.5, f"{subject.name}: listens {later:+.2f} s from mitmdump (at most +0.5)"))
+        first = statistics.median(subject.first_event) - statistics.median(by_name[PASSING].first_event)
+        told.append(
+            (first <= 1.0, f"{subject.name}: first event {first:+.2f} ms from mitmdump, streaming (at most +1)")
+        )
+        weights = list(subject.memory.values())
+        grown = (weights[-1] - weights[0]) / (max(subject.memory) - min(subject.memory)) * 1e3
+        told.append((grown <= 0.5, f"{subject.name}: {grown:.2f} kB an exchange between the marks (at most 0.5)"))
+        told.append(
+            (not sum(subject.lost), f"{subject.name}: {sum(subject.lost)} lost in {len(subject.lost)} kills (none)")
+        )
+    return told
 
 
 def _beside(figures: list[float], plain: list[float]) -> float | None:
@@ -363,8 +457,10 @@ def main() -> int:
     measured = measure(plan, lambda words: print(f"  {words}", file=sys.stderr, flush=True))
     versions = [f"{name} {importlib.metadata.version(name)}" for name in ("oauthtap", "mitmproxy")]
     print(f"{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, {', '.join(versions)}, ", end="")
-    print(f"{os.cpu_count()} cores, {plan.rounds} rounds of {plan.requests} requests each\n\n{table(measured)}")
-    return 0
+    print(f"{os.cpu_count()} cores, {plan.rounds} rounds of {plan.requests} requests each\n\n{table(measured)}\n")
+    told = goals(measured)
+    print("\n".join(f"- {'met' if met else 'MISSED'}: {words}" for met, words in told))
+    return int(not all(met for met, _ in told))
 
 
 if __name__ == "__main__":

@@ -55,6 +55,23 @@ async def test_a_client_that_comes_before_the_addons_are_ready_waits(monkeypatch
         assert [step.exchange.status for step in tap.steps] == [200]
 
 
+async def test_a_client_that_left_before_the_addons_are_ready_does_not_end_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    running, port = embed.Ready.running, free_port()
+
+    async def late(self: embed.Ready) -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.sleep(0.1)
+        writer.close()
+        await asyncio.sleep(0.1)
+        running(self)
+
+    monkeypatch.setattr(embed.Ready, "running", late)
+    async with upstream(PAGES) as server, tapped(server, port=port) as tap:
+        assert (await tap.client.get(f"{tap.origin}/ok")).status_code == 200
+
+
 async def test_a_web_port_that_is_taken_meanwhile_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("oauthtap.mitm.ports.check", lambda *_, **__: None)
     with socket.socket() as other:

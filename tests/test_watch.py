@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import pty
 import re
 import signal
 import socket
 import stat
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +24,7 @@ from typing import Any
 import httpx
 import pytest
 
+from benchmarks import proxy
 from oauthtap import notation
 from oauthtap.cli import main, watch
 from oauthtap.cli.arguments import parser
@@ -34,7 +39,8 @@ from oauthtap.walking import upstream
 from oauthtap.walking.upstream import Look, Reach, look, missing_scheme
 from tests.bed import Bed
 from tests.bed.walk import Walk, answered
-from tests.running import Started, started, to_the_bed
+from tests.running import COMMAND, Started, environment, started, to_the_bed
+from tests.tapped import free_port
 
 RESULT = {"jsonrpc": "2.0", "id": 1, "result": {"protocolVersion": "2025-11-25", "capabilities": {}}}
 INITIALIZE = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-11-25"}}
@@ -367,8 +373,8 @@ def test_our_own_look_can_be_left_out(bed: Bed, tmp_path: Path, flags: tuple[str
     assert ("reporter" in {exchange["actor"] for exchange in tap.report["exchanges"]}) is looked
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_both_signals_end_it_with_a_summary_and_a_whole_session(tmp_path: Path, sign: signal.Signals) -> None:
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_each_signal_ends_it_with_a_summary_and_a_whole_session(tmp_path: Path, sign: signal.Signals) -> None:
     with serving(OPEN) as origin, started(f"{origin}/mcp", home=tmp_path) as tap:
         initialize(tap)
         assert tap.end(sign) == 0
@@ -417,6 +423,45 @@ def test_a_kill_loses_at_most_the_exchange_in_flight(tmp_path: Path, capsys: pyt
     assert len(report.exchanges) == 3
     assert report.connected
     assert said(capsys, "check", str(tap.session / "flows.mitm"), "--format", "json")[0] == 0
+
+
+def test_a_closed_terminal_ends_it_with_a_whole_session(tmp_path: Path) -> None:
+    with serving(OPEN) as origin:
+        port, session = free_port(), tmp_path / "session"
+        words = ["--upstream", f"{origin}/mcp", "--port", str(port), "--session", str(session), "--no-web"]
+        pid, terminal = pty.fork()
+        if not pid:
+            os.execve(COMMAND, [str(COMMAND), *words], environment(tmp_path))
+        told = b""
+        while b"Ctrl-C ends it" not in told:
+            told += os.read(terminal, 65536)
+        asked = {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        assert httpx.post(f"http://localhost:{port}/mcp", json=asked, trust_env=False).status_code == 200
+        os.close(terminal)  # the window is gone: SIGHUP, and nobody reads what is said
+        deadline = time.monotonic() + 30
+        while not (session / "report.html").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        _, status = os.waitpid(pid, 0)
+        assert os.WIFEXITED(status)
+    report = json.loads((session / "report.json").read_text())
+    assert [step["status"] for step in report["exchanges"]][-1] == 200
+
+
+@pytest.mark.parametrize("web", [False, True])
+def test_nothing_that_was_answered_is_lost_by_a_kill(tmp_path: Path, web: bool) -> None:
+    upstream = subprocess.Popen([sys.executable, "-m", "benchmarks.upstream"], stdout=subprocess.PIPE, text=True)
+    assert upstream.stdout
+    subject = proxy.Subject(proxy.SUBJECTS[2 if web else 1], int(upstream.stdout.readline()), tmp_path)
+    try:
+        for _ in range(2):
+            subject.start()
+            proxy.sign_in(subject.port)
+            assert subject.kill(0.6) > 4
+    finally:
+        upstream.kill()
+        upstream.wait()
+        upstream.stdout.close()
+    assert subject.lost == [0, 0]
 
 
 def test_a_session_is_for_the_user_alone(tmp_path: Path) -> None:

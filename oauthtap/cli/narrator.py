@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
@@ -45,8 +46,10 @@ class Narrator:
         if self._held is not None:
             self._held += lines
             return
-        self.out.write("\n".join(lines) + "\n")
-        self.out.flush()
+        # The terminal may be closed by now, and the session goes on, or has to be written to its end.
+        with contextlib.suppress(OSError):
+            self.out.write("\n".join(lines) + "\n")
+            self.out.flush()
 
     def _first(self, *lines: str) -> None:
         held, self._held = self._held or [], None

@@ -22,6 +22,8 @@ from oauthtap.proxy import _mitmproxy_internals as internals
 
 _DAY = 86400
 _CHATTY = ("tornado", "asyncio", "hpack", "quic", "mitmproxy.proxy.server", "mitmproxy.proxy.mode_servers")
+_OF_A_CONNECTION = ("mitmproxy.proxy.server", "mitmproxy.proxy.mode_servers", "mitmproxy.master", "asyncio")
+"""Log what went wrong on one connection: mitmproxy stumbles over a client that left before it was greeted."""
 _SILENT = ("mitmproxy.tools.web.webaddons",)
 """Warns that a token is worse than a hash of it: the token of mitmweb is long, and read from a file of the user's."""
 _PATIENCE = 2.0
@@ -47,8 +49,9 @@ class Startup(ErrorCheck):
 
     async def shutdown_if_errored(self) -> None:
         await asyncio.sleep(0)
-        if self.logger.has_errored:
-            raise StartupError("; ".join(record.getMessage() for record in self.logger.has_errored))
+        fatal = [one.getMessage() for one in self.logger.has_errored if one.name not in _OF_A_CONNECTION]
+        if fatal:
+            raise StartupError("; ".join(fatal))
 
 
 class Ready:

@@ -26,6 +26,9 @@ from oauthtap.names.origins import Origins, local_origin
 from oauthtap.names.relay import CALLBACKS, Relay
 from oauthtap.repair.mending import Fixes
 
+_STOPPING = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+"""Ctrl-C, a polite end, and a terminal that was closed."""
+
 
 @dataclass(frozen=True)
 class Ready:
@@ -47,7 +50,7 @@ async def serve(
     stop: asyncio.Event | None = None,
     signals: bool = True,
 ) -> None:
-    """Stand between client and upstream until `stop` is set, or Ctrl-C or SIGTERM comes.
+    """Stand between client and upstream until `stop` is set, or Ctrl-C, SIGTERM or SIGHUP comes.
 
     Raises StartupError when it cannot start. When it returns, every exchange was fed to
     `tap` and told to `ears`, those of streams that were still open too.
@@ -127,12 +130,13 @@ def local_url(settings: Settings) -> str:
 
 
 async def until_stopped(master: Master, stop: asyncio.Event, signals: bool) -> None:
-    """Run the proxy until `stop` is set, or, with `signals`, Ctrl-C or SIGTERM comes. Raises StartupError."""
+    """Run the proxy until `stop` is set, or, with `signals`, one of `_STOPPING` comes. Raises StartupError."""
     loop = asyncio.get_running_loop()
     if signals:
         with contextlib.suppress(NotImplementedError):  # Windows has no such handlers
-            for sign in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(sign, _stopping(master, stop))
+            for sign in _STOPPING:
+                if signal.getsignal(sign) is not signal.SIG_IGN:  # `nohup` wants a closed terminal to change nothing
+                    loop.add_signal_handler(sign, _stopping(master, stop))
     running = asyncio.ensure_future(master.run())
     stopped = asyncio.ensure_future(stop.wait())
     try:
