@@ -106,7 +106,7 @@ class Handshake:
 
     def of(self, exchange: int) -> tuple[Stage, ...]:
         """The stages of the exchange with that id; none when it is unknown."""
-        return self._by_exchange.get(exchange, ())
+        return self._by_exchange.get(exchange) or self.let_go.of(exchange)
 
     def exchanges(self) -> list[tuple[Stage, ...]]:
         """The stages of every exchange that was not let go of, in the order they were seen."""

@@ -93,7 +93,7 @@ class Callers:
         if self._looked.get(thread) == self._epoch:
             return False
         self._looked[thread] = self._epoch
-        self._several = self._several or any(apart(thread, other) for other in self._threads.all if other is not thread)
+        self._several = self._several or any(apart(thread, other) for other in self._threads.meanwhile(thread))
         return self._several and self._given_anew()
 
     def _given_anew(self) -> bool:
