@@ -133,10 +133,10 @@ class Threads:
             thread.redirects.update(uri for kind, uri in _marks(exchange, self._issued) if kind == "redirect")
         return before != thread.known
 
-    def meanwhile(self, thread: Thread) -> Iterator[Thread]:
-        """Every other thread that was still heard of when this one began."""
+    def meanwhile(self, thread: Thread, since: float) -> Iterator[Thread]:
+        """Every other thread that was still heard of at that time."""
         for other in reversed(self._latest):
-            if other.seen < thread.begun and self._in_order:
+            if other.seen < since and self._in_order:
                 return  # and so were all that were heard of before that one
             if other is not thread:
                 yield other
