@@ -1,7 +1,8 @@
 """How fast a session is judged, and in how much memory: `uv run python -m benchmarks.judging [EXCHANGES]`.
 
 A recorded sign-in, then MCP requests without end, no two with the same number or
-arguments: healthy ones, ones that are refused, and ones with a token that ended long ago.
+arguments: healthy ones, ones that are refused, and ones with a token that ended long ago. And a client
+that loops: the whole sign-in over and over, each time with other codes and tokens.
 Each is measured in a process of its own, at a quarter and at the whole, so that anything
 that grows faster than the session shows. Times are processor time, the report included.
 """
@@ -10,10 +11,11 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import re
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from benchmarks.score import RECORDINGS
 from oauthtap import sources
@@ -22,7 +24,10 @@ from oauthtap.report.build import build
 from oauthtap.wire import Exchange, Response
 
 SIGN_IN = RECORDINGS / "live" / "cc330__rs1.har"
-KINDS = ("healthy", "refused", "expired")
+KINDS = ("healthy", "refused", "expired", "looping")
+_FIRST = 100
+"""Of a looping client, the exchanges against which the others are held."""
+_ALIAS = re.compile(r"‹([a-z-]+) (\d+)")
 _UNIT = 1 if sys.platform == "darwin" else 1024
 """Bytes in what the system counts memory in."""
 
@@ -30,6 +35,9 @@ _UNIT = 1 if sys.platform == "darwin" else 1024
 def session(length: int, kind: str = "healthy") -> Iterator[Exchange]:
     """The recorded sign-in of Claude Code, and MCP requests of that kind until there are `length` exchanges."""
     recorded = list(sources.read(SIGN_IN).exchanges)
+    if kind == "looping":
+        yield from looping(recorded, length)
+        return
     yield from recorded[:length]
     last = next(e for e in reversed(recorded) if e.ok and e.request.method == "POST")
     assert last.response is not None
@@ -51,6 +59,35 @@ def session(length: int, kind: str = "healthy") -> Iterator[Exchange]:
                 "response": refused if kind == "refused" else answer,
             }
         )
+
+
+def looping(recorded: Sequence[Exchange], length: int) -> Iterator[Exchange]:
+    """A recorded sign-in over and over until there are `length` exchanges, each time with secrets of its own."""
+    texts = [exchange.model_dump_json() for exchange in recorded]
+    began = max(exchange.at or 0.0 for exchange in recorded)
+    for number in range(length):
+        turn, place = divmod(number, len(texts))
+        text = _of_turn(texts[place], turn)
+        yield Exchange.model_validate_json(text).model_copy(update={"id": number + 1, "at": began + number / 10})
+
+
+def _of_turn(text: str, turn: int) -> str:
+    return _ALIAS.sub(lambda alias: f"‹{alias[1]} {int(alias[2]) + 1000 * turn}", text)
+
+
+def growth(length: int) -> tuple[float, float]:
+    """Processor time of each of the first exchanges of a looping client, and of each of the last as many."""
+    came = list(session(length, "looping"))
+    tap = SessionAnalyzer()
+    for exchange in came[:_FIRST]:  # what is loaded and compiled once
+        tap.add(exchange)
+    tap = SessionAnalyzer()
+    times = []
+    for exchange in came:
+        began = time.process_time()
+        tap.add(exchange)
+        times.append(time.process_time() - began)
+    return sum(times[:_FIRST]) / _FIRST, sum(times[-_FIRST:]) / _FIRST
 
 
 def judged(length: int, kind: str) -> tuple[float, int]:
@@ -81,6 +118,8 @@ def main() -> int:
             for number, (took, peak) in zip(lengths, rows, strict=True):
                 more = f"{(peak - small) / (number - lengths[0]):,.0f}" if number > lengths[0] else ""
                 print(f"|{kind}|{number:,}|{took:.2f}|{number / took:,.0f}|{peak / 1e6:.1f}|{more}|", flush=True)
+        first, last = pool.apply(growth, (max(2 * _FIRST, min(length, 3000)),))
+    print(f"\nlooping: {first * 1e3:.2f} ms for each of the first {_FIRST} exchanges, {last * 1e3:.2f} ms for the last")
     return 0
 
 

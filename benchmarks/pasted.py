@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from oauthtap.tap import Tap
-
 from oauthtap import sources
 from oauthtap.clients import profiles
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.recording import Recording, SourceError
-from oauthtap.report import Report
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
 
 FOLDER = Path(__file__).parent.parent / "tests" / "recordings" / "pasted"
 
@@ -73,10 +73,10 @@ def read(path: Path) -> tuple[Recording | None, str]:
 
 def told(recording: Recording) -> Report:
     """The report on it, as `oauthtap check` makes it."""
-    tap = Tap(recording.upstream, recording.revision, recording.client, profiles())
+    tap = SessionAnalyzer(recording.upstream, recording.revision, recording.client, profiles())
     for exchange in recording.exchanges:
-        tap.feed(exchange)
-    return tap.report(now=recording.until)
+        tap.add(exchange)
+    return build(tap, now=recording.until)
 
 
 def stop(report: Report) -> str:

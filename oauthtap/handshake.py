@@ -106,7 +106,7 @@ class Handshake:
 
     def of(self, exchange: int) -> tuple[Stage, ...]:
         """The stages of the exchange with that id; none when it is unknown."""
-        return self._by_exchange.get(exchange, ())
+        return self._by_exchange.get(exchange) or self.let_go.of(exchange)
 
     def exchanges(self) -> list[tuple[Stage, ...]]:
         """The stages of every exchange that was not let go of, in the order they were seen."""
@@ -217,7 +217,8 @@ class Handshake:
         for one in going:
             self.let_go.append(one)
         gone = {one.exchange for one in going}
-        for known in (self.stages, *self._by_kind.values()):
+        kinds = {kind for one in gone for stage in self._by_exchange[one] for kind in _kinds(type(stage))}  # type: ignore[arg-type]
+        for known in (self.stages, *(self._by_kind[kind] for kind in kinds)):
             known[:] = [stage for stage in known if stage.exchange.id not in gone]
         for exchange in gone:
             del self._by_exchange[exchange]
@@ -304,9 +305,13 @@ def absolute(reference: str, base: str) -> str:
 
 
 def _newest_found[D: (ResourceMetadata, ServerMetadata)](documents: Sequence[D]) -> D | None:
-    found = [shown for document in documents if _found(shown := document.shown)]
-    own = [document for document in found if document.exchange.actor != "reporter"]
-    return next(reversed(own or found), None)
+    newest: D | None = None
+    for document in reversed(documents):
+        if _found(shown := document.shown):
+            if shown.exchange.actor != "reporter":
+                return shown
+            newest = newest or shown
+    return newest
 
 
 def _found(document: ResourceMetadata | ServerMetadata) -> bool:

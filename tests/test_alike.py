@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from benchmarks.judging import looping
 from benchmarks.score import RECORDINGS
 from oauthtap import alike, notation, rules, sources
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
@@ -137,3 +138,41 @@ def test_a_token_that_ends_in_the_middle_of_a_long_session_is_noticed() -> None:
     late = [finding for finding in build(tap).findings if finding.rule == "rs-accepts-expired-token"]
     assert late
     assert all((finding.exchange or 0) > 10 for finding in late)
+
+
+# --- a client that signs in without end
+
+LOOPS = (
+    "live/py1__cf022.har",
+    "live/ts2__cf022.har",
+    "corpus/094-slow-initialize.har",
+    "corpus/102-step-up-refreshes-instead.har",
+)
+
+
+def looped(name: str, turns: int) -> tuple[SessionAnalyzer, Report]:
+    recording = sources.read(RECORDINGS / name)
+    tap = SessionAnalyzer(recording.upstream)
+    for exchange in looping(recording.exchanges, turns * len(recording.exchanges)):
+        tap.add(exchange)
+    return tap, build(tap)
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_a_loop_is_folded_and_no_report_shows_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    tap, report = looped(name, 20)
+    monkeypatch.setattr(alike, "_NEWEST", 10**9)
+    monkeypatch.setattr(alike, "_NEWEST_ROUNDS", 10**9)
+    keeping, whole = looped(name, 20)
+    assert len(keeping.steps) == len(whole.exchanges)
+    assert len(tap.steps) < len(whole.exchanges)
+    assert report == whole
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_what_is_kept_of_a_loop_does_not_grow_with_it(name: str) -> None:
+    short, _ = looped(name, 24)
+    long, report = looped(name, 48)
+    assert len(long.steps) < len(short.steps) + 20, "they go a few at a time"
+    assert len(long.steps) == len(long.handshake.exchanges())
+    assert [row.id for row in report.exchanges] == list(range(1, len(report.exchanges) + 1))

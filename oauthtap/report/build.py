@@ -79,10 +79,11 @@ def _story(handshake: Handshake) -> tuple[Step, ...]:
     rows = [row(stages) for stages in handshake.exchanges()]
     if handshake.let_go:
         alike: dict[int, Step] = {}
-        for exchange, at, took, like in handshake.let_go:
+        for exchange, at, took, like, url, because, _ in handshake.let_go:
             number = like[0].exchange.id
             template = alike[number] if number in alike else alike.setdefault(number, row(like))
-            rows.append(Step.model_construct(**{**template.__dict__, "id": exchange, "at": at, "took": took}))
+            own = {"id": exchange, "at": at, "took": took, "url": url, "because": because}
+            rows.append(Step.model_construct(**{**template.__dict__, **own}))
         rows.sort(key=lambda step: step.id)
     return tuple(rows)
 

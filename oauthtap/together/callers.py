@@ -44,8 +44,11 @@ class Callers:
         self._threads = Threads(apart)
         self._several = False
         self._epoch = 0
-        self._looked: dict[Thread, int] = {}
+        self._looked: dict[Thread, tuple[int, float]] = {}
+        """When a thread was last held against the others: how much was known then, and the time."""
         self._newest: Thread | None = None
+        self._joined = False
+        """By the newest exchange two threads turned out to be one."""
 
     def client(self, exchange: Exchange) -> int | None:
         """Whose an exchange is that was added before; None for what is nobody's: the server's requests, our own."""
@@ -72,7 +75,8 @@ class Callers:
             return None
         joined, known = self._threads.joined, len(self._threads.all)
         self._newest = thread = self._threads.add(exchange)
-        if joined != self._threads.joined:
+        self._joined = joined != self._threads.joined
+        if self._joined:
             self._epoch += 1
         elif self._several and len(self._threads.all) > known:
             agent = exchange.request.header("user-agent")
@@ -85,15 +89,19 @@ class Callers:
         thread = self._newest
         if thread is None:
             return False
-        if self._threads.note(thread, exchange, stages):
+        joined, better = self._joined, self._threads.note(thread, exchange, stages)
+        if better:
             if self._several and not _is_anchor(thread):
                 before, thread.client = thread.client, _given(thread, self._clients())
                 return before != thread.client
             self._epoch += 1
-        if self._looked.get(thread) == self._epoch:
+        epoch, since = self._looked.get(thread, (-1, thread.begun))
+        if epoch == self._epoch:
             return False
-        self._looked[thread] = self._epoch
-        self._several = self._several or any(apart(thread, other) for other in self._threads.all if other is not thread)
+        since = thread.begun if better or joined else since
+        self._looked[thread] = self._epoch, thread.seen
+        others = self._threads.meanwhile(thread, since)
+        self._several = self._several or any(apart(thread, other) for other in others)
         return self._several and self._given_anew()
 
     def _given_anew(self) -> bool:

@@ -65,6 +65,8 @@ class Threads:
 
     def __init__(self, apart: Callable[[Thread, Thread], bool]) -> None:
         self.all: list[Thread] = []
+        self._latest: OrderedDict[Thread, None] = OrderedDict()
+        """The same, in the order in which they were last heard of."""
         self.joined = 0
         """How often two of them turned out to be one."""
         self._apart = apart
@@ -74,6 +76,8 @@ class Threads:
         """Marks that do not tell clients apart: a server that gives everybody the same token."""
         self._issued: set[str] = set()
         self._now = 0.0
+        self._in_order = True
+        """No exchange came with an earlier time than the one before."""
 
     def of(self, exchange: Exchange) -> Thread:
         """The thread of an exchange that was seen before, or would be the next."""
@@ -89,7 +93,8 @@ class Threads:
 
     def add(self, exchange: Exchange) -> Thread:
         """Take one more exchange of a client or its browser; gives its thread."""
-        self._now = self.time_of(exchange)
+        now = self.time_of(exchange)
+        self._in_order, self._now = self._in_order and now >= self._now, now
         found: Thread | None = None
         marks = list(self._marks(exchange))
         for mark in marks:
@@ -106,6 +111,8 @@ class Threads:
             found = Thread(self._now, self._now)
             self.all.append(found)
         found.seen = max(found.seen, self._now)
+        self._latest[found] = None
+        self._latest.move_to_end(found)
         for mark in marks:
             if mark not in found.marks and mark not in self._common:
                 self._keep(mark, found)
@@ -126,6 +133,14 @@ class Threads:
             thread.redirects.update(uri for kind, uri in _marks(exchange, self._issued) if kind == "redirect")
         return before != thread.known
 
+    def meanwhile(self, thread: Thread, since: float) -> Iterator[Thread]:
+        """Every other thread that was still heard of at that time."""
+        for other in reversed(self._latest):
+            if other.seen < since and self._in_order:
+                return  # and so were all that were heard of before that one
+            if other is not thread:
+                yield other
+
     def _united(self, one: Thread, other: Thread) -> Thread:
         older, younger = (one, other) if one.begun <= other.begun else (other, one)
         older.takes(younger)
@@ -133,6 +148,7 @@ class Threads:
             if mark in self._of:
                 self._of[mark] = older
         self.all.remove(younger)
+        self._latest.pop(younger, None)
         self.joined += 1
         return older
 

@@ -282,7 +282,7 @@ def web_page(handshake: Handshake) -> Problems:
     looked = [s for s in handshake.all(Document) if urls.origin(s.url) == here]
     if looked and all(_page(s) for s in (*calls, *looked)):
         yield Problem(
-            message=f"all {len(calls) + len(looked)} answers of {here} are web pages; an MCP server answers in JSON",
+            message=f"all answers of {here} are web pages; an MCP server answers in JSON",
             at="request.url",
             expected="an MCP endpoint",
             actual=calls[0].request.bare_url,

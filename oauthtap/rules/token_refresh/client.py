@@ -174,7 +174,7 @@ def invalid_grant_loop(refresh: TokenRefresh, so_far: Handshake) -> Problems:
             "a new sign-in has to follow",
             at="request.form.refresh_token",
             expected="a new sign-in",
-            actual=f"the same refresh token for the {len(refused) + 1}. time",
+            actual="the same refresh token once more",
         )
 
 
