@@ -134,19 +134,21 @@ def read_refusal(stage: Stage, handshake: Handshake) -> Refusal | None:
         return None
     said = _said(exchange)
     edge = _edge(response)
-    if isinstance(stage, Challenge) and not edge and _starts_sign_in(response, said):
+    if isinstance(stage, Challenge) and not edge and _starts_sign_in(exchange, said):
         return None
     return _refusal(stage, exchange, said, edge)
 
 
-def _starts_sign_in(response: Response, said: _Said) -> bool:
+def _starts_sign_in(exchange: Exchange, said: _Said) -> bool:
     """A 401 without a token that means no more than: sign in first."""
-    if response.status != 401:
+    if exchange.status != 401 or exchange.response is None:
         return False
-    lines = response.header_lines("www-authenticate")
+    lines = exchange.response.header_lines("www-authenticate")
     if lines and not any("bearer" in line.lower() or "dpop" in line.lower() for line in lines):
         return False  # a gate that wants something else than a token
     subject = _subject(said)[0] if said.words else None
+    if subject == "session" and exchange.request.header("mcp-session-id") is not None:
+        return False
     return subject in (None, "token", "token-expired", "session", "request")
 
 
@@ -197,12 +199,15 @@ def _on_page(stage: Stage, exchange: Exchange, response: Response) -> Refusal | 
     if response.media_type != "text/html":
         return None
     title, heads, text = _page(response.body or "")
-    if re.search(r"\berror\b|\bdenied\b|\bforbidden\b|went wrong|not allowed|\binvalid\b", f"{title} {heads}", re.I):
-        words = _page_words(title, heads, text)
-        known = _best(_Said(None, words, "response.body"), exchange)
-        if known is not None:
-            return _refusal(stage, exchange, _Said(None, words, "response.body"), "")
-    return None
+    said = _Said(None, _page_words(title, heads, text), "response.body")
+    known = _best(said, exchange)
+    told = re.search(r"\berror\b|\bdenied\b|\bforbidden\b|went wrong|not allowed|\binvalid\b", f"{title} {heads}", re.I)
+    coded = (
+        known is not None
+        and not known.phrase.is_generic
+        and re.search(r"[A-Z]{2,}[\dA-Z_]*\d{3,}|\w_\w", known.matched)
+    )
+    return _refusal(stage, exchange, said, "") if known is not None and (told or coded) else None
 
 
 def _in_result(stage: Mcp, exchange: Exchange, response: Response) -> Refusal | None:
@@ -389,8 +394,8 @@ def _joined(texts: Any) -> str:
 
 
 _SCRIPT = re.compile(r"<(script|style|svg|noscript|template)\b.*?(?:</\1\s*>|\Z)", re.I | re.S)
-_HEAD = re.compile(r"<h[1-3]\b[^>]{0,300}>(.{0,400}?)</h[1-3]", re.I | re.S)
-_TITLE = re.compile(r"<title\b[^>]{0,300}>(.{0,400}?)</title", re.I | re.S)
+_HEAD = re.compile(r"<h[1-3]\b[^>]{0,300}>(.{0,400}?)</h[1-3]\s*>", re.I | re.S)
+_TITLE = re.compile(r"<title\b[^>]{0,300}>(.{0,400}?)</title\s*>", re.I | re.S)
 _TAG = re.compile(r"<[^<>]{0,2000}>")
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
 
@@ -432,6 +437,8 @@ def _refusal(
         subject = "grant"  # at this endpoint it is the refresh token, or the login behind it
     if isinstance(stage, TokenRequest) and str(subject).startswith("token"):
         subject = "client-auth" if exchange.status == 401 else "grant"
+    if isinstance(stage, AuthorizationRequest) and exchange.status == 404 and subject in (None, "not-mcp"):
+        subject = "client"  # the page was advertised: some servers answer 404 to a client id that they do not know
     status = exchange.status if status == -1 else status
     if subject in (None, "request") and status is not None:
         subject = _by_status(status) or subject

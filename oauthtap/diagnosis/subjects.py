@@ -84,7 +84,7 @@ _RULES: dict[str, tuple[Subject, ...]] = {
     "authz-state-reused": ("request", "origin"),
     "authz-state-refused": ("request", "origin"),
     "authz-wrong-endpoint": ("discovery", "method"),
-    "authz-get-not-supported": ("method",),
+    "authz-get-not-supported": ("method", "not-mcp"),
     "cimd-redirect-not-listed": ("redirect_uri",),
     "authz-resource-rejected": ("resource",),
     "authz-offline-access-not-requested": ("scope", "token-expired"),
