@@ -119,7 +119,8 @@ def _unexplained(stopped: tuple[Stage, ...], cause: Finding | None) -> Standstil
     if not stopped or (cause is not None and not _is_symptom(cause)):
         return None
     furthest = stopped[-1]
-    called_back = isinstance(furthest, AuthorizationResponse) and furthest.callback and furthest.ok
+    reached = furthest.status is not None and furthest.status < 400
+    called_back = isinstance(furthest, AuthorizationResponse) and furthest.callback and reached
     return standstill(furthest.slug, furthest.exchange.id, called_back=called_back)
 
 

@@ -224,7 +224,11 @@ _EVIDENCE: tuple[tuple[int, str, Callable[[_Case], bool]], ...] = (
     (3, "the refused request itself has the defect", lambda case: case.is_fact),
     (3, "the words name the member", lambda case: case.named),
     (2, "the words name the same value", lambda case: case.shares),
-    (6, "nobody advertised the refused request: the client guessed it because of this", lambda case: case.guessed),
+    (
+        6,
+        "nobody advertised the refused request: the client guessed it because of this",
+        lambda case: case.guessed and not case.refusal.edge,
+    ),
     (14, "this document named the endpoint that refused", lambda case: case.astray),
     (3, "a request that it led to found no answer", lambda case: _harmed(case.finding, case.handshake)),
     (6, "a token may expire: this is what should have followed", lambda case: _is_after_expiry(case)),
@@ -234,7 +238,7 @@ _EVIDENCE: tuple[tuple[int, str, Callable[[_Case], bool]], ...] = (
     (-8, "", lambda case: case._is_vouched),
     (-2, "", lambda case: case.reads and case.agrees > 0),
     (-5, "", lambda case: case.reads and case.agrees < 0),
-    (-9, "", lambda case: bool(case.refusal.edge) and case.agrees < 2 and not case.guessed),
+    (-9, "", lambda case: bool(case.refusal.edge) and case.agrees < 2),
 )
 """What speaks for a finding as the reason of a refusal, and what against it: how much, in words, and when it holds."""
 
