@@ -60,23 +60,23 @@ def overcome(found: Sequence[Finding], handshake: Handshake) -> list[Finding]:
     """The findings; a breakdown that the same request survived when it was sent again is no news any more."""
     answered: dict[tuple[object, ...], int] = {}
     for stages in handshake.exchanges():
-        if not _broke_down(stages[0]):
-            answered[_asked(stages[0])] = stages[0].exchange.id
+        if not broke_down(stages[0]):
+            answered[same_request(stages[0])] = stages[0].exchange.id
 
     def mended(finding: Finding) -> bool:
         stages = handshake.of(finding.exchange or 0)
-        own = bool(stages) and finding.at.startswith("response") and _broke_down(stages[0])
-        return own and answered.get(_asked(stages[0]), 0) > stages[0].exchange.id
+        own = bool(stages) and finding.at.startswith("response") and broke_down(stages[0])
+        return own and answered.get(same_request(stages[0]), 0) > stages[0].exchange.id
 
     return [finding.model_copy(update={"severity": "note"}) if mended(finding) else finding for finding in found]
 
 
-def _broke_down(stage: Stage) -> bool:
+def broke_down(stage: Stage) -> bool:
     """No answer, or one that says: not now."""
     return stage.status is None or stage.status == 429 or stage.status >= 500
 
 
-def _asked(stage: Stage) -> tuple[object, ...]:
+def same_request(stage: Stage) -> tuple[object, ...]:
     """What makes two requests the same one, sent again."""
     request = stage.request
     return stage.exchange.actor, request.method, request.url, request.json_object.get("method")

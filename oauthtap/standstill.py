@@ -108,7 +108,14 @@ _MCP = (
 )
 
 
-def standstill(stage: str, exchange: int | None) -> Standstill:
-    """What is known of a stop at this stage (`spec` ids as in `stages.py`)."""
-    was_to, unknown, look = _TABLE.get(stage, _MCP)
+_CALLED_BACK = (
+    "redeem the code",
+    "what the client thought of `state` and `iss`: its callback was reached and answered",
+    "the client's log at the time of the callback",
+)
+
+
+def standstill(stage: str, exchange: int | None, *, called_back: bool = False) -> Standstill:
+    """What is known of a stop at this stage (`spec` ids as in `stages.py`). `called_back`: the callback answered."""
+    was_to, unknown, look = _CALLED_BACK if called_back else _TABLE.get(stage, _MCP)
     return Standstill(stage=stage, exchange=exchange, was_to=was_to, unknown=unknown, look=look)

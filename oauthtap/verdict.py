@@ -14,7 +14,7 @@ from oauthtap.diagnosis.refusal import Refusal
 from oauthtap.findings import RANK, Finding
 from oauthtap.handshake import Handshake
 from oauthtap.injections import faulted
-from oauthtap.stages import Document, Stage
+from oauthtap.stages import AuthorizationResponse, Document, Stage
 from oauthtap.standstill import Standstill, standstill
 
 
@@ -119,7 +119,9 @@ def _unexplained(stopped: tuple[Stage, ...], cause: Finding | None) -> Standstil
     if not stopped or (cause is not None and not _is_symptom(cause)):
         return None
     furthest = stopped[-1]
-    return standstill(furthest.slug, furthest.exchange.id)
+    reached = furthest.status is not None and furthest.status < 400
+    called_back = isinstance(furthest, AuthorizationResponse) and furthest.callback and reached
+    return standstill(furthest.slug, furthest.exchange.id, called_back=called_back)
 
 
 def _away(found: Sequence[Finding], since: int) -> set[str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from oauthtap.arrival import BESIDE, WALK, is_connected
+from oauthtap.chain import broke_down, same_request
 from oauthtap.diagnosis.refusal import Refusal, refusals
 from oauthtap.handshake import Handshake
 from oauthtap.stages import (
@@ -106,7 +107,11 @@ def _standing(met: Sequence[tuple[Stage, Refusal]], own: Sequence[Stage]) -> lis
 
 
 def _overcomes(later: Stage, stage: Stage) -> bool:
-    if later.exchange.id <= stage.exchange.id or not _went_well(later):
+    if later.exchange.id <= stage.exchange.id:
+        return False
+    if broke_down(stage) and not broke_down(later) and same_request(later) == same_request(stage):
+        return True  # the server was busy, and answered when it was asked again
+    if not _went_well(later):
         return False
     if isinstance(stage, Challenge):
         return isinstance(later, Mcp) or WALK.index(later.slug) > WALK.index(Registration.slug)

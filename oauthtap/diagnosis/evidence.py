@@ -119,6 +119,8 @@ class _Case:
         finding, refusal, known = self.finding, self.refusal, self.rule
         if finding.rule in FORM or known is None or known.echo:
             return True
+        if self.reads and self.agrees < 0 and refusal.subject not in _VAGUE:
+            return True  # it reads the words wrongly
         if finding.rule in _SPECULATION and refusal.is_telling and self.agrees < 2:
             return True
         if finding.severity == "note" and not (self.agrees == 2 and self.shares):
@@ -162,7 +164,12 @@ class _Case:
             own = max(own, min(1, agreement(self.finding.rule, by_code)))
         if self._is_vouched:
             return min(own, 0)
-        if refusal.stage == "client-registration" and self.here and "registration" in subjects_of(self.finding.rule):
+        if (
+            refusal.stage == "client-registration"
+            and self.here
+            and not refusal.edge
+            and "registration" in subjects_of(self.finding.rule)
+        ):
             return max(own, 1)
         # A callback knows no more than what it was sent; a crash says nothing of its reason.
         if refusal.who == "client" or self.named or (self.here and refusal.subject == "server-fault"):
@@ -217,7 +224,11 @@ _EVIDENCE: tuple[tuple[int, str, Callable[[_Case], bool]], ...] = (
     (3, "the refused request itself has the defect", lambda case: case.is_fact),
     (3, "the words name the member", lambda case: case.named),
     (2, "the words name the same value", lambda case: case.shares),
-    (6, "nobody advertised the refused request: the client guessed it because of this", lambda case: case.guessed),
+    (
+        6,
+        "nobody advertised the refused request: the client guessed it because of this",
+        lambda case: case.guessed and not case.refusal.edge,
+    ),
     (14, "this document named the endpoint that refused", lambda case: case.astray),
     (3, "a request that it led to found no answer", lambda case: _harmed(case.finding, case.handshake)),
     (6, "a token may expire: this is what should have followed", lambda case: _is_after_expiry(case)),
@@ -227,6 +238,7 @@ _EVIDENCE: tuple[tuple[int, str, Callable[[_Case], bool]], ...] = (
     (-8, "", lambda case: case._is_vouched),
     (-2, "", lambda case: case.reads and case.agrees > 0),
     (-5, "", lambda case: case.reads and case.agrees < 0),
+    (-9, "", lambda case: bool(case.refusal.edge) and case.agrees < 2),
 )
 """What speaks for a finding as the reason of a refusal, and what against it: how much, in words, and when it holds."""
 
@@ -316,7 +328,8 @@ def _at_guess(finding: Finding, refusal: Refusal, handshake: Handshake) -> bool:
         return False
     behind = {stage.exchange.id for stage in guessed_from(stages[0], handshake)}
     led = behind | chain_to(handshake, stages[:1])
-    return (finding.exchange or 0) in led and "discovery" in subjects_of(finding.rule)
+    same = {place for place, _ in twins(finding, handshake)}
+    return bool(same & led) and "discovery" in subjects_of(finding.rule)
 
 
 def _passed(finding: Finding, refusal: Refusal, handshake: Handshake) -> bool:
@@ -336,8 +349,12 @@ def _is_fact(finding: Finding, refusal: Refusal, places: set[int]) -> bool:
 
 def _reads_words(finding: Finding, refusal: Refusal) -> bool:
     """The finding quotes the refusal: it was found by what was said."""
-    words = refusal.words[:40].lower()
-    return len(words) > 8 and words in f"{finding.message} {finding.actual or ''}".lower()
+    words = _letters(refusal.words)[:30]
+    return len(words) > 6 and words in _letters(f"{finding.message} {finding.actual or ''}")
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text.lower())
 
 
 _VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9:/._~%@+-]{2,}[A-Za-z0-9/]")
@@ -435,6 +452,9 @@ def said_by(refusal: Refusal, handshake: Handshake) -> Finding:
         means = f"{refusal.edge} answered in its place. {means}".strip()
     host = _host(refusal, handshake)
     party = PARTY[refusal.who]
+    if refusal.stage == "authorization-request" and refusal.status == 404 and phrase is None:
+        means = "This address serves no page, or the server does not know the client id: some say it with 404."
+        change = "Configure the id of a registered client; if the id is right, correct `authorization_endpoint`."
     where = " with a tool result (`isError`)" if refusal.at.endswith("result.content") else ""
     person = refusal.subject == "user-denied"
     return Finding(

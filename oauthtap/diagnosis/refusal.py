@@ -19,6 +19,7 @@ from oauthtap import challenges
 from oauthtap.diagnosis.phrases import PhraseMatch, match_phrases, plain_subject
 from oauthtap.findings import Who
 from oauthtap.handshake import Handshake
+from oauthtap.redemption import expired
 from oauthtap.stages import (
     AuthorizationRequest,
     AuthorizationResponse,
@@ -33,6 +34,7 @@ from oauthtap.stages import (
     Stage,
     TokenEndpoint,
     TokenRefresh,
+    TokenRejected,
     TokenRequest,
     Unseen,
     sse_events,
@@ -122,7 +124,7 @@ def read_refusal(stage: Stage, handshake: Handshake) -> Refusal | None:
     if exchange.injected or isinstance(stage, Preflight | SessionEnd):
         return None
     if isinstance(stage, AuthorizationResponse):
-        return _redirected_back(stage)
+        return _redirected_back(stage, handshake)
     response = exchange.response
     if response is None:
         return None
@@ -133,33 +135,35 @@ def read_refusal(stage: Stage, handshake: Handshake) -> Refusal | None:
     if isinstance(stage, McpStream) and response.status in (404, 405, 406, 415):
         return None
     said = _said(exchange)
-    edge = _edge(response)
-    if isinstance(stage, Challenge) and not edge and _starts_sign_in(response, said):
+    edge = _edge(response, gates=not isinstance(stage, TokenEndpoint))
+    if isinstance(stage, Challenge) and not edge and _starts_sign_in(exchange, said):
         return None
-    return _refusal(stage, exchange, said, edge)
+    return _refusal(stage, exchange, handshake, said, edge)
 
 
-def _starts_sign_in(response: Response, said: _Said) -> bool:
+def _starts_sign_in(exchange: Exchange, said: _Said) -> bool:
     """A 401 without a token that means no more than: sign in first."""
-    if response.status != 401:
+    if exchange.status != 401 or exchange.response is None:
         return False
-    lines = response.header_lines("www-authenticate")
+    lines = exchange.response.header_lines("www-authenticate")
     if lines and not any("bearer" in line.lower() or "dpop" in line.lower() for line in lines):
         return False  # a gate that wants something else than a token
     subject = _subject(said)[0] if said.words else None
+    if subject == "session" and exchange.request.header("mcp-session-id") is not None:
+        return False
     return subject in (None, "token", "token-expired", "session", "request")
 
 
-def _redirected_back(stage: AuthorizationResponse) -> Refusal | None:
+def _redirected_back(stage: AuthorizationResponse, handshake: Handshake) -> Refusal | None:
     """RFC 6749 §4.1.2.1: `error` in the authorization response; or a callback that answers with an error itself."""
     exchange = stage.exchange.patched
     if error := stage.get("error"):
         at = "request.query.error_description" if stage.callback else "response.header.location.error_description"
         words = stage.get("error_description") or ""
         said = _Said(error, _folded(words), at if words else at.removesuffix("_description"))
-        return _refusal(stage, exchange, said, "", who="authorization-server", status=None)
+        return _refusal(stage, exchange, handshake, said, "", who="authorization-server", status=None)
     if exchange.response is not None and exchange.response.status >= 400 and stage.callback:
-        return _refusal(stage, exchange, _said(exchange), "", who="client")
+        return _refusal(stage, exchange, handshake, _said(exchange), "", who="client")
     return None
 
 
@@ -167,45 +171,50 @@ def _in_success(stage: Stage, exchange: Exchange, response: Response, handshake:
     """A refusal in an answer whose status is no error."""
     body = (response.body or "")[:_READ]
     if isinstance(stage, Mcp):
-        return _in_result(stage, exchange, response)
+        return _in_result(stage, exchange, response, handshake)
     if isinstance(stage, TokenEndpoint) and response.json_object.get("error"):
-        return _refusal(stage, exchange, _said(exchange), "")
+        return _refusal(stage, exchange, handshake, _said(exchange), "")
     if isinstance(stage, TokenEndpoint) and "error=" in body and "access_token=" not in body:
         form = dict(Message(body=body).form)
         if form.get("error"):
             said = _Said(form["error"], _folded(form.get("error_description", "")), "response.form.error")
-            return _refusal(stage, exchange, said, "")
+            return _refusal(stage, exchange, handshake, said, "")
     if edge := _edge(response):
-        return _refusal(stage, exchange, _said(exchange), edge)
+        return _refusal(stage, exchange, handshake, _said(exchange), edge)
     if isinstance(stage, AuthorizationRequest | Interaction) or _led_here(stage, handshake):
-        return _on_page(stage, exchange, response)
+        return _on_page(stage, exchange, response, handshake)
     return None
 
 
-def _on_page(stage: Stage, exchange: Exchange, response: Response) -> Refusal | None:
+def _on_page(stage: Stage, exchange: Exchange, response: Response, handshake: Handshake) -> Refusal | None:
     """A page of the authorization server with status 200 that tells of an error, or a redirect to one."""
     location = response.header("location") or ""
     if 300 <= response.status < 400:
         query = dict(Message(body=location.partition("?")[2].partition("#")[0]).form)
         if query.get("error") and not query.get("code"):
             said = _Said(query["error"], _folded(query.get("error_description", "")), "response.header.location.error")
-            return _refusal(stage, exchange, said, "")
+            return _refusal(stage, exchange, handshake, said, "")
         return None
     if response.media_type in ("application/json", "application/problem+json"):
         said = _said(exchange)
-        return _refusal(stage, exchange, said, "") if response.json_object.get("error") and said.words else None
+        return (
+            _refusal(stage, exchange, handshake, said, "") if response.json_object.get("error") and said.words else None
+        )
     if response.media_type != "text/html":
         return None
     title, heads, text = _page(response.body or "")
-    if re.search(r"\berror\b|\bdenied\b|\bforbidden\b|went wrong|not allowed|\binvalid\b", f"{title} {heads}", re.I):
-        words = _page_words(title, heads, text)
-        known = _best(_Said(None, words, "response.body"), exchange)
-        if known is not None:
-            return _refusal(stage, exchange, _Said(None, words, "response.body"), "")
-    return None
+    said = _Said(None, _page_words(title, heads, text), "response.body")
+    known = _best(said, exchange)
+    told = re.search(r"\berror\b|\bdenied\b|\bforbidden\b|went wrong|not allowed|\binvalid\b", f"{title} {heads}", re.I)
+    coded = (
+        known is not None
+        and not known.phrase.is_generic
+        and re.search(r"[A-Z]{2,}[\dA-Z_]*\d{3,}|\w_\w", known.matched)
+    )
+    return _refusal(stage, exchange, handshake, said, "") if known is not None and (told or coded) else None
 
 
-def _in_result(stage: Mcp, exchange: Exchange, response: Response) -> Refusal | None:
+def _in_result(stage: Mcp, exchange: Exchange, response: Response, handshake: Handshake) -> Refusal | None:
     """A JSON-RPC error, or a tool result with `isError` that tells of the sign-in (MCP, Tools, Error Handling)."""
     if response.body is None:
         return None
@@ -218,14 +227,14 @@ def _in_result(stage: Mcp, exchange: Exchange, response: Response) -> Refusal | 
         said = _of_json(reply, "response.json")
         told = _TOLD_IN_RESULT.search(said.words) and _subject(said)[0] in _OF_SIGN_IN
         told = told and not _OF_OTHERS.search(said.words)
-        return _refusal(stage, exchange, said, "") if told or isinstance(stage, Initialize) else None
+        return _refusal(stage, exchange, handshake, said, "") if told or isinstance(stage, Initialize) else None
     result = reply.get("result")
     if isinstance(result, dict) and result.get("isError") is True:
         texts = [part.get("text") for part in result.get("content") or () if isinstance(part, dict)]
         words = _folded(" ".join(text for text in texts if isinstance(text, str)))
         subject = _subject(_Said(None, words, ""))[0]
         if _TOLD_IN_RESULT.search(words) and subject in _OF_SIGN_IN | {None} and not _OF_OTHERS.search(words):
-            return _refusal(stage, exchange, _Said(None, words, "response.json.result.content"), "")
+            return _refusal(stage, exchange, handshake, _Said(None, words, "response.json.result.content"), "")
     return None
 
 
@@ -389,8 +398,8 @@ def _joined(texts: Any) -> str:
 
 
 _SCRIPT = re.compile(r"<(script|style|svg|noscript|template)\b.*?(?:</\1\s*>|\Z)", re.I | re.S)
-_HEAD = re.compile(r"<h[1-3]\b[^>]{0,300}>(.{0,400}?)</h[1-3]", re.I | re.S)
-_TITLE = re.compile(r"<title\b[^>]{0,300}>(.{0,400}?)</title", re.I | re.S)
+_HEAD = re.compile(r"<h[1-3]\b[^>]{0,300}>(.{0,400}?)</h[1-3]\s*>", re.I | re.S)
+_TITLE = re.compile(r"<title\b[^>]{0,300}>(.{0,400}?)</title\s*>", re.I | re.S)
 _TAG = re.compile(r"<[^<>]{0,2000}>")
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
 
@@ -422,7 +431,14 @@ def _folded(text: str) -> str:
 
 
 def _refusal(
-    stage: Stage, exchange: Exchange, said: _Said, edge: str, *, who: Who | None = None, status: int | None = -1
+    stage: Stage,
+    exchange: Exchange,
+    handshake: Handshake,
+    said: _Said,
+    edge: str,
+    *,
+    who: Who | None = None,
+    status: int | None = -1,
 ) -> Refusal:
     subject, phrase = _subject(said, exchange)
     known = phrase is not None and phrase.phrase.subject == "edge"
@@ -430,8 +446,12 @@ def _refusal(
         subject = "edge"
     if isinstance(stage, TokenRefresh) and (subject == "session" or str(subject).startswith("token")):
         subject = "grant"  # at this endpoint it is the refresh token, or the login behind it
+    if isinstance(stage, TokenRejected) and subject in (None, "token", "session") and _is_over(stage, handshake):
+        subject = "token-expired"  # whatever the words: its time was up
     if isinstance(stage, TokenRequest) and str(subject).startswith("token"):
         subject = "client-auth" if exchange.status == 401 else "grant"
+    if isinstance(stage, AuthorizationRequest) and exchange.status == 404 and subject in (None, "not-mcp"):
+        subject = "client"  # the page was advertised: some servers answer 404 to a client id that they do not know
     status = exchange.status if status == -1 else status
     if subject in (None, "request") and status is not None:
         subject = _by_status(status) or subject
@@ -447,6 +467,15 @@ def _refusal(
         phrase=phrase,
         edge=edge or (phrase.vendor if phrase is not None and subject == "edge" else ""),
     )
+
+
+def _is_over(stage: TokenRejected, handshake: Handshake) -> bool:
+    """The token's lifetime had passed when it was refused."""
+    issued = handshake.of(handshake.issued.get(stage.bearer or "", 0))
+    try:
+        return any(isinstance(one, TokenEndpoint) and expired(stage, one) for one in issued)
+    except Unseen:
+        return False
 
 
 def _by_status(status: int) -> Subject | None:
@@ -523,9 +552,12 @@ _GATES = {
 }
 
 
-def _edge(response: Response) -> str:
-    """The product in front of the server that refused in its place; empty where the server itself answered."""
-    if response.status == 401:
+def _edge(response: Response, *, gates: bool = True) -> str:
+    """The product in front of the server that refused in its place; empty where the server itself answered.
+
+    `gates`: a 401 for HTTP Basic is a gate. At the token endpoint it is the answer of RFC 6749 §5.2.
+    """
+    if gates and response.status == 401:
         schemes = {c.scheme.lower() for c in challenges.parse(response.header_lines("www-authenticate")).challenges}
         if schemes and schemes <= set(_GATES):
             return _GATES[min(schemes)]

@@ -306,7 +306,7 @@ def never_used(handshake: Handshake) -> Problems:
             why = ""
         else:
             continue
-        reached = answer.callback and answer.ok
+        reached = answer.callback and answer.status is not None and answer.status < 400
         met = f"; the client's callback was reached and answered {answer.status}, so the client itself stopped there"
         yield Problem(
             message=f"the code of exchange {answer.exchange.id} is in no token request that follows{met if reached else ''}{why}",

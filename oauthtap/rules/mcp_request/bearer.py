@@ -326,7 +326,7 @@ def _of_another_server(sent: str, so_far: Handshake) -> str | None:
     stops_at=("mcp-challenge", "client-registration", "authorization-request", "authorization-interaction"),
 )
 def discarded(handshake: Handshake) -> Problems:
-    """The client signs in anew although it has a token that is still valid and that worked.
+    """The client does not use a token that is still valid and that worked.
 
     The person is asked again at every start, for nothing: the server would have taken the token.
 
@@ -373,6 +373,8 @@ def discarded(handshake: Handshake) -> Problems:
         ),
         None,
     )
+    bare = [c for c in handshake.all(Challenge) if c.exchange.id >= anew.exchange.id and by_client(c)]
+    again = again or (bare[-1] if len(bare) > 1 else None)
     given, lasts = token.exchange.ended, token.granted.get("expires_in")
     if again is None or not isinstance(lasts, int | float) or isinstance(lasts, bool):
         return
@@ -380,8 +382,8 @@ def discarded(handshake: Handshake) -> Problems:
     if since >= lasts:
         return
     yield Problem(
-        message=f"the client begins a new sign-in although the token of exchange {token.exchange.id} is still valid "
-        f"(it worked in exchange {worked[-1].exchange.id}, was never refused, and is good for {lasts:.0f} s)",
+        message=f"from exchange {anew.exchange.id} on the client sends no token, although that of exchange "
+        f"{token.exchange.id} is still valid (it worked in exchange {worked[-1].exchange.id}, was never refused, and is good for {lasts:.0f} s)",
         at="request.header.authorization",
         expected="Bearer, with the token that worked",
         actual="absent",
