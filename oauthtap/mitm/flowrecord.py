@@ -161,6 +161,9 @@ def _carried(state: State, flow: http.HTTPFlow, redactor: Redactor, came: Exchan
 def _strike_in_place(state: State, flow: http.HTTPFlow, redactor: Redactor, exchange: Exchange | None) -> None:
     # An edited flow keeps its original here, secrets and all.
     state["backup"] = None
+    if state.get("websocket"):
+        # Nobody has read its messages, so nobody knows what is secret in them.
+        state["websocket"] = {**state["websocket"], "messages": []}
     shown = exchange_from(flow)
     struck = redactor.strike(shown)
     asked, asked_struck, answered, answered_struck = shown.request, struck.request, shown.response, struck.response
