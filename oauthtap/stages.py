@@ -147,6 +147,10 @@ class Stage:
         return text(self.answer_object.get("error"))
 
 
+_MOST_SERVERS = 20
+"""Entries of `authorization_servers` that are looked at: no client goes further, and some rules compare all of them."""
+
+
 def _seen[M: Message](stage: Stage, message: M, name: str) -> M:
     if message.body is None:
         raise Unseen(f"the body of the {name} in exchange {stage.exchange.id} was not recorded")
@@ -398,7 +402,7 @@ class ResourceMetadata(Document):
 
     @property
     def authorization_servers(self) -> tuple[str, ...]:
-        return self.list("authorization_servers")
+        return self.list("authorization_servers")[:_MOST_SERVERS]
 
     @property
     def described(self) -> str | None:

@@ -38,7 +38,7 @@ def read_bytes(path: Path, *, follow: bool = True, largest: int = LARGEST, advic
             if not stat.S_ISREG(found.st_mode):
                 kind = next((words for test, words in _KINDS if test(found.st_mode)), "no file")
                 raise SourceError(f"{path}: {kind}, where a file is expected. Try: a copy of it in a file")
-            data = file.read(largest + 1)
+            data = file.read(largest + 1) if found.st_size <= largest else None
     except FileNotFoundError:
         raise SourceError(f"{path}: no such file or folder. Try: {advice}") from None
     except OSError as problem:
@@ -48,7 +48,7 @@ def read_bytes(path: Path, *, follow: bool = True, largest: int = LARGEST, advic
         raise SourceError(f"{path}: {words}. Try: {advice}") from None
     except ValueError:  # a NUL in the name
         raise SourceError(f"{path!s}: no name of a file. Try: {advice}") from None
-    if len(data) > largest:
+    if data is None or len(data) > largest:
         size = f"{largest // 1_000_000} MB" if largest < LARGEST else "1 GB"
         raise SourceError(f"{path}: larger than {size}. Try: a recording of the sign-in alone")
     return data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
@@ -66,7 +67,7 @@ class Narrator:
             f"  stands in for {plain(upstream)}",
             "",
             "  Claude Code:",
-            f"    claude mcp add --transport {transport} {name} {local}",
+            f"    claude mcp add --transport {transport} {name} {shlex.quote(local)}",
             f"    claude mcp login {name}",
             "  Any other client: give it the localhost URL, path and all.",
             "",

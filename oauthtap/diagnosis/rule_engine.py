@@ -101,7 +101,7 @@ class RuleEngine:
         except Unseen as unseen:
             self._not_checked.setdefault(rule.id, str(unseen))
             return ()
-        except Exception as crash:  # the debugger must never be the bug
+        except (Exception, SystemExit) as crash:  # the debugger must never be the bug, nor a rule of the user's own
             self._looked_at.add(rule.id)
             return (_crashed(rule, crash, stage),)
         self._looked_at.add(rule.id)
@@ -143,7 +143,7 @@ def _capped(severity: Severity, certainty: Certainty) -> Severity:
     return "note" if certainty == "guess" else severity
 
 
-def _crashed(rule: Rule, crash: Exception, stage: Stage | None) -> Finding:
+def _crashed(rule: Rule, crash: BaseException, stage: Stage | None) -> Finding:
     where = f"{type(crash).__name__} in rule {rule.id}"
     return finding(
         Problem(

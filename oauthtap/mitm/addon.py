@@ -28,6 +28,7 @@ from oauthtap.wire import Pairs, Request, Response, first
 
 _STRAY = "It went no further: no answer of this sign-in has named such a path."
 _UNCHECKED = "oauthtap failed to check this request, so it went no further."
+_OWN_COOKIE = b"mitmproxy-auth-"
 _LEFT = ("client disconnect", "killed")
 
 
@@ -87,6 +88,7 @@ class TapAddon:
             # Also of a request that goes no further, mitmweb shows the name that Host has.
             renamed = rename_requests.headers(translate.lines(flow.request), self.origins, upstream)
             translate.put_headers(flow.request, renamed)
+        _drop_own_cookie(flow.request)
         self._passages[flow.id] = (Passage(upstream, host), flow)
         flow.request.stream = internals.Held(partial(self._let_go_request, flow))  # type: ignore[assignment]
 
@@ -348,6 +350,18 @@ def _place(origin: str) -> tuple[bytes, str, int]:
 def kind_of(step: AnalyzedExchange | None) -> Kind:
     """Which URLs the answer of a judged exchange holds."""
     return rename_answers.kind_of(stage.slug for stage in step.stages) if step else "other"
+
+
+def _drop_own_cookie(request: http.Request) -> None:
+    """Cookies know no ports: a browser sends mitmweb's to whatever else is on this host."""
+    if any(_OWN_COOKIE in value for name, value in request.headers.fields if name.lower() == b"cookie"):
+        kept: list[tuple[bytes, bytes]] = []
+        for name, value in request.headers.fields:
+            if name.lower() == b"cookie":
+                value = b";".join(one for one in value.split(b";") if not one.strip().startswith(_OWN_COOKIE)).strip()
+            if value or name.lower() != b"cookie":
+                kept.append((name, value))
+        request.headers = http.Headers(kept)
 
 
 def _is_rpc(asked: Request) -> bool:

@@ -130,6 +130,9 @@ def redacted_state(flow: http.HTTPFlow, redactor: Redactor, exchange: Exchange |
     state: State = flow.get_state()
     # A flow that was edited in mitmweb keeps its original here, secrets and all.
     state["backup"] = None
+    if state.get("websocket"):
+        # Nobody has read its messages, so nobody knows what is secret in them.
+        state["websocket"] = {**state["websocket"], "messages": []}
     shown = exchange_from(flow)
     struck = redactor.strike(shown)
     asked, asked_struck, answered, answered_struck = shown.request, struck.request, shown.response, struck.response

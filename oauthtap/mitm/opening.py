@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 
 from oauthtap import urls
 from oauthtap.mitm import translate
@@ -15,8 +16,12 @@ from oauthtap.names.origins import Origins, local_origin
 from oauthtap.names.rename_answers import Kind
 from oauthtap.wire import Request, Response
 
+_MOST_NAMED = 1000
 _MOST_ORIGINS = 16
 """A document that names more authorization servers than this is up to something."""
+
+
+_MOST_TOLD = 20
 
 
 class Opening:
@@ -25,6 +30,8 @@ class Opening:
     def __init__(self, origins: Origins, listeners: Listeners, hops: Hops, observer: Observer) -> None:
         self.origins = origins
         self._listeners, self._hops, self._observer = listeners, hops, observer
+        self._refused: set[str] = set()
+        """Origins that got no port, as far as they were counted."""
         self._led: dict[str, str] = {}
         """Places on other origins that a redirect led to, and the `Authorization` it was the answer to."""
 
@@ -37,7 +44,7 @@ class Opening:
         if kind == "other" or in_browser or (kind != "mcp" and answer.status >= 400):
             return []
         self._remember(answer, passage)
-        named = {urls.origin(url): url for url in rename_answers.named(kind, answer)}
+        named = {urls.origin(url): url for url in islice(rename_answers.named(kind, answer), _MOST_NAMED)}
         return [
             origin
             for origin, url in named.items()
@@ -71,7 +78,11 @@ class Opening:
         if reason is None and len(self.origins.ports) >= _MOST_ORIGINS:
             reason = f"{_MOST_ORIGINS} origins are open already"
         if reason:
-            self._observer.note(f"No local port for {origin}: {reason}.")
+            self._refused.add(origin)
+            if len(self._refused) <= _MOST_TOLD:
+                self._observer.note(f"No local port for {origin}: {reason}.")
+            else:
+                self._observer.note("No local port for further origins: they are too many to be told.", kind="ports")
             return
         port = await self._listeners.open(origin)
         if port is None:

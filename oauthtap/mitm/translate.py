@@ -58,7 +58,8 @@ def asked(flow: http.HTTPFlow, local: str) -> Request:
     """The request as it came to us. `local`: our origin that it came to."""
     return Request.model_construct(
         method=flow.request.method,
-        url=local + flow.request.path,
+        # `OPTIONS *` is about the server, and its URI has no path (RFC 9112, 3.2.4).
+        url=local if flow.request.path == "*" else local + flow.request.path,
         headers=lines(flow.request),
         body=_decoded(flow.request) or "",
     )
@@ -116,7 +117,8 @@ def actor_of(request: Request) -> Actor:
 
 def put_request(flow: http.HTTPFlow, before: Request, after: Request, upstream: str) -> None:
     """Make the flow's request what `after` says, touching only what differs from `before`."""
-    flow.request.data.path = after.url[len(upstream) :].encode("utf-8", "surrogateescape")
+    if flow.request.path != "*":
+        flow.request.data.path = after.url[len(upstream) :].encode("utf-8", "surrogateescape")
     if after.headers != before.headers:
         flow.request.headers = _headers(after.headers)
     if after.body != before.body:
@@ -223,14 +225,14 @@ def _is_binary(media_type: str) -> bool:
 
 def _clean[M: (Request, Response)](message: M) -> M:
     """No half characters: what could not be decoded is shown as such."""
-    whole = type(message) is not Request or _is_whole(message.url)
+    whole = type(message) is not Request or (_is_whole(message.url) and message.method.isascii())
     if whole and _is_whole(message.body or "") and _are_whole(message.headers):
         return message
     members = {name: getattr(message, name) for name in type(message).model_fields}
     members["headers"] = tuple((_proper(name), _proper(value)) for name, value in message.headers)
     members["body"] = None if message.body is None else _proper(message.body)
     if isinstance(message, Request):
-        members["url"] = _proper(message.url)
+        members["url"], members["method"] = _proper(message.url), _proper(message.method)
     return type(message)(**members)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 
 from oauthtap.findings import Finding
@@ -107,7 +108,7 @@ def walk(report: Report) -> Iterator[str]:
     letters = report.letters
     for step in report.exchanges:
         number = f"{step.id} {letters.get(step.id, '')}".rstrip()
-        answer = step.status if step.status is not None else plain(step.error or "none", limit=60)
+        answer = step.status if step.status is not None else code_words((step.error or "none")[:60])
         answer = f"{answer} (injected: {code(step.injected)})" if step.injected else answer
         yield f"| {number} | {step.stage} | {code(f'{step.method} {step.url}')} | {answer} | {reason(step.because)} |"
     yield ""
@@ -174,7 +175,7 @@ def _unchecked(report: Report) -> Iterator[str]:
     if reasons:
         yield "## Not checked"
         yield ""
-        yield from (f"- {count} rules: {plain(because)}" for because, count in sorted(reasons.items()))
+        yield from (f"- {count} rules: {code_words(because)}" for because, count in sorted(reasons.items()))
 
 
 def code(text: str) -> str:
@@ -193,6 +194,20 @@ def code_words(message: str) -> str:
     if len(pieces) % 2 == 0:  # a backtick without its partner is a character like any other
         pieces[-2:] = ["\\`".join(pieces[-2:])]
     for number in range(0, len(pieces), 2):
-        for character in "*_[]<>#":
-            pieces[number] = pieces[number].replace(character, f"\\{character}")
+        piece = _LINKED.sub(lambda found: f"`{found[0]}`" if found[1] else _escaped(found[0]), pieces[number])
+        # Two backticks in a row would be another fence.
+        piece = f" {piece}" if number and piece.startswith("`") else piece
+        pieces[number] = f"{piece} " if number < len(pieces) - 1 and piece.endswith("`") else piece
     return "`".join(pieces)
+
+
+_LINKED = re.compile(
+    r"([^\s`]*(?:://|@|www\.|\w#\d)[^\s`]*?)(?=[.,;:!?)]*(?:\s|$))|[^\s`]+?(?=[.,;:!?)]*(?:\s|$))|.", re.I | re.S
+)
+    r"([^\s`]*(?:://|@|www\.|\w#\d)[^\s`]*?)(?=[.,;:!?)]*(?:\s|$))|[^\s`]+?(?=[.,;:!?)]*(?:\s|$))|.", re.I | re.S
+)
+"""Words that GitHub makes links or mentions of, also without any markup."""
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([*_\[\]<>#|~!])", r"\\\1", text)

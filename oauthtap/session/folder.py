@@ -38,7 +38,8 @@ def default_folder(upstream: str, now: float | None = None) -> Path:
 
 
 def private(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    """A file that is not there yet, to write to. Raises OSError where one is: also a link that somebody planted."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o600)
 
 
 def replace(path: Path, data: bytes) -> None:

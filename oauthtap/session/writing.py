@@ -48,7 +48,7 @@ class SessionWriter:
         with explained(self.folder):
             self._made = not self.folder.exists()
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if (self.folder / JSONL).exists():
+            if any(os.path.lexists(self.folder / name) for name in (JSONL, FLOWS)):
                 raise SessionError(
                     f"{self.folder} already holds a session. Try: --session {self.folder}-2, or remove the folder"
                 )
