@@ -69,7 +69,7 @@ def test_a_session_of_ours_is_clean(folder: Path, capsys: pytest.CaptureFixture[
     said = capsys.readouterr().out
     for name in ("session.jsonl", "flows.mitm", "session.har", *(f"report.{name}" for name in FORMATS)):
         assert name in said
-    assert "by place" in said
+    assert "by name" in said
     assert "No secrets in" in said
 
 
