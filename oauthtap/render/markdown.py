@@ -204,8 +204,6 @@ def code_words(message: str) -> str:
 _LINKED = re.compile(
     r"([^\s`]*(?:://|@|www\.|\w#\d)[^\s`]*?)(?=[.,;:!?)]*(?:\s|$))|[^\s`]+?(?=[.,;:!?)]*(?:\s|$))|.", re.I | re.S
 )
-    r"([^\s`]*(?:://|@|www\.|\w#\d)[^\s`]*?)(?=[.,;:!?)]*(?:\s|$))|[^\s`]+?(?=[.,;:!?)]*(?:\s|$))|.", re.I | re.S
-)
 """Words that GitHub makes links or mentions of, also without any markup."""
 
 
