@@ -28,7 +28,7 @@ def test_every_heading_of_the_form_has_an_answer(name: str) -> None:
 @pytest.mark.parametrize("name", TRACKERS)
 def test_what_is_wrong_and_what_was_tried_is_told(name: str) -> None:
     text = tracker(judge(SEED2), name)
-    assert "`authorization_servers[0]` is https://api.workos.com/sso/authorize" in text
+    assert "`authorization_servers[0]` is `https://api.workos.com/sso/authorize`" in text
     assert "| 6 | client-registration | `POST https://api.workos.com/register` | 404 |" in text
     assert "https://logs.example.com/" in text
 

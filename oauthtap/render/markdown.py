@@ -194,11 +194,16 @@ def code_words(message: str) -> str:
     if len(pieces) % 2 == 0:  # a backtick without its partner is a character like any other
         pieces[-2:] = ["\\`".join(pieces[-2:])]
     for number in range(0, len(pieces), 2):
-        pieces[number] = _LINKED.sub(lambda found: f"`{found[0]}`" if found[1] else _escaped(found[0]), pieces[number])
+        piece = _LINKED.sub(lambda found: f"`{found[0]}`" if found[1] else _escaped(found[0]), pieces[number])
+        # Two backticks in a row would be another fence.
+        piece = f" {piece}" if number and piece.startswith("`") else piece
+        pieces[number] = f"{piece} " if number < len(pieces) - 1 and piece.endswith("`") else piece
     return "`".join(pieces)
 
 
-_LINKED = re.compile(r"([^\s`]*(?:://|@|www\.|\w#\d)[^\s`]*)|[^\s`]+|\s+", re.I)
+_LINKED = re.compile(
+    r"([^\s`]*(?:://|@|www\.|\w#\d)[^\s`]*?)(?=[.,;:!?)]*(?:\s|$))|[^\s`]+?(?=[.,;:!?)]*(?:\s|$))|.", re.I | re.S
+)
 """Words that GitHub makes links or mentions of, also without any markup."""
 
 
