@@ -392,7 +392,7 @@ class Proof:
 
 
 def played(folder: Path, exchanges: Iterable[Exchange], *, at_once: bool = False) -> tuple[SessionWriter, Tap]:
-    """The exchanges as a proxy writes them down, up to where it would end. `at_once`: what is new is swept as it comes."""
+    """The exchanges as a proxy writes them down, up to where it would end. `at_once`: what is new is swept at once."""
     tap = Tap("https://mcp.example.com/mcp")
     redactor = tap.redactor
     writer = SessionWriter(
