@@ -392,8 +392,10 @@ class Proof:
         return files | {"console": self.console}
 
 
-def played(folder: Path, exchanges: Iterable[Exchange]) -> tuple[SessionWriter, SessionAnalyzer]:
-    """The exchanges as a proxy writes them down, up to where it would end."""
+def played(
+    folder: Path, exchanges: Iterable[Exchange], *, at_once: bool = False
+) -> tuple[SessionWriter, SessionAnalyzer]:
+    """The exchanges as a proxy writes them down, up to where it would end. `at_once`: what is new is swept at once."""
     tap = SessionAnalyzer("https://mcp.example.com/mcp")
     redactor = tap.redactor
     writer = SessionWriter(
@@ -401,7 +403,7 @@ def played(folder: Path, exchanges: Iterable[Exchange]) -> tuple[SessionWriter, 
         {"upstream": tap.resource},
         sweep=redactor.sweep,
         sweep_flows=lambda data, header: flowfile.finished(data, redactor, header),
-        news=redactor.news,
+        news=redactor.news if at_once else lambda: None,
     )
     for exchange in exchanges:
         step = tap.add(exchange)
@@ -473,7 +475,7 @@ def test_a_killed_session_holds_no_secret_that_was_named_before_it_was_known(
     assert secret in (folder / "session.jsonl").read_text()
     assert main(["check", str(folder)]) == 0
     assert "NOT SWEPT" in capsys.readouterr().err
-    played(tmp_path / "other", [planted._tool(f"soon: {secret}"), known])
+    played(tmp_path / "other", [planted._tool(f"soon: {secret}"), known], at_once=True)
     for file in (tmp_path / "other").iterdir():
         assert secret.encode() not in file.read_bytes(), file.name
     assert len(read_session(tmp_path / "other").exchanges) == 2
