@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -81,6 +82,8 @@ _KEYWORD_WHO: dict[Subject, Who] = {
 
 MOST = 3
 
+_JOINED = re.compile(r"(?<=[A-Za-z0-9])[_-]+(?=[A-Za-z0-9])|(?<=[a-z])(?=[A-Z])")
+
 
 @dataclass(frozen=True, slots=True)
 class TextMeaning:
@@ -100,8 +103,12 @@ def meanings_of(text: str, most: int = MOST) -> list[TextMeaning]:
     """What a message may mean, best first, each subject and party once. Empty when nothing is known of it.
 
     A client's message that only carries on what a server said counts behind the server's words, where these are known.
+    A text of which nothing is known as it is, `signature_invalid`, is read once more in plain words.
     """
-    folded = fold(text)
+    return _meanings(fold(text), most) or _meanings(_JOINED.sub(" ", fold(text)), most)
+
+
+def _meanings(folded: str, most: int) -> list[TextMeaning]:
     spoken, rest = _spoken(folded)
     phrases = match_phrases(rest) if rest else []
     ranked: list[tuple[int, TextMeaning]] = []
