@@ -19,6 +19,8 @@ __all__ = ["Recording", "SourceError", "read"]
 _TNETSTRING = re.compile(rb"\d{1,10}:\d{1,3}:[a-z_]")
 """How a file of flows begins: a dictionary, and in it a name."""
 _REQUEST = re.compile(r"^\s*[A-Z]{3,7} [a-z][a-z0-9+.-]*:\S+", re.MULTILINE)
+_ANSWERED = re.compile(r"(?:→|->|=>|[:(|]|returns?|answers?|HTTP/[\d.]+)\s*|[1-5]\d\d\b")
+"""What stands behind the URL where a line tells the answer as well: no body, as the notation would have it."""
 _FENCE = re.compile(r"^(`{3,}|~{3,})[^\n]*\n(.*?)^\1\s*$", re.MULTILINE | re.DOTALL)
 STDIN = "-"
 """Stands for standard input where a path is expected."""
@@ -73,9 +75,12 @@ def _text_of(place: str, text: str) -> Recording:
             raise SourceError(f"{place}: {what}. Try: {then}")
     if _REQUEST.search(text):
         try:
-            return _notation(place, text)
+            noted = _notation(place, text)
         except SourceError as no_notation:
             problem = no_notation
+        else:
+            if not any(_ANSWERED.match(exchange.request.body or "") for exchange in noted.exchanges):
+                return noted
     if found := formats.read(text):
         return found
     if problem is not None:

@@ -97,6 +97,7 @@ class ClaudeCode:
         self.began = event.at  # what fails after this was sent with the new token
 
     def _error(self, event: Event, words: str) -> None:
+        words = words.removeprefix("SDK auth failed: ")  # said once more by whoever passes it on
         if words == self.last_error:
             return
         self.last_error = words

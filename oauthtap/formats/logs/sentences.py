@@ -13,6 +13,7 @@ Read from: Codex 0.130 to 0.171 (`RUST_LOG`, `codex mcp login`), Gemini CLI 0.9 
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterator
@@ -39,6 +40,7 @@ CLIENTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("mcp-inspector", r"MCP Inspector|modelcontextprotocol/inspector|inspector[/\\](?:server|client|cli)|New StreamableHttp connection request|Proxy server listening"),
         ("mcp-remote", r"mcp-remote"),
         ("claude-code", r"claude-code|Claude Code|claude mcp "),
+        ("python-sdk-2", r"\bhttpcore2\b|\bhttpx2\b"),
         ("python-sdk-1", r"\bmcp\.client\.(?:auth|streamable_http|sse)|mcp/client/auth|OAuthClientProvider"),
         ("typescript-sdk-1", r"@modelcontextprotocol/sdk|StreamableHTTPClientTransport|client/auth\.js"),
     )
@@ -66,6 +68,7 @@ _OPENED = re.compile(
     r"redirect(?:ing|ed)? to authorization|Saving PKCE|authorization code|Opening (?:your )?browser|code verifier", re.I
 )
 _OF_TOKEN = re.compile(r"(?:provided|presented|supplied) (?:bearer |access )?token", re.I)
+_HEAD = re.compile(r"receive_response_headers\.complete return_value=\(b'HTTP/[\d.]+', (\d{3}), b[^,]*, (\[.*\])\)")
 _SUCCESS = re.compile(
     r"^(?:.*\s)?(?:Successfully (?:logged in|authenticated|connected)|Authentication successful|Connected to (?:MCP )?server|OAuth (?:flow )?(?:completed|successful)|Authorization successful|✓ Connected)\b",
     re.I,
@@ -135,21 +138,37 @@ def _messages(text: str) -> Iterator[tuple[float | None, str]]:
         yield at, "\n".join(block)
 
 
+def _header_lines(shown: str) -> list[tuple[str, str]]:
+    """The header lines in a list as Python prints it; none where it was cut."""
+    try:
+        lines = ast.literal_eval(shown)
+        return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in lines]
+    except (ValueError, SyntaxError, TypeError, AttributeError, RecursionError, MemoryError):
+        return []
+
+
 class _Story:
     def __init__(self, mcp_url: str | None) -> None:
         self.drafts: list[Draft] = []
         self.notes: list[str] = []
         self.mcp_url = mcp_url
+        self.head: tuple[int, list[tuple[str, str]]] | None = None
+        """Status and header lines of the answer that the next line is about (httpcore)."""
         self.opened = False
         """The browser was sent to sign in: what is refused afterwards is the token request."""
 
     def take(self, at: float | None, text: str) -> None:
         line = text.split("\n", 1)[0]
         self.opened = self.opened or bool(_OPENED.search(line))
-        if found := access_log.drafts_in(line):
+        if head := _HEAD.search(text):
+            self.head = (int(head[1]), _header_lines(head[2]))
+        elif found := access_log.drafts_in(line):
             for draft in found:
                 draft.at = draft.at or at
-                self._add(draft)
+                if self.head and self.head[0] == draft.status:
+                    draft.answer_headers, draft.answer_headers_shown = self.head[1], True
+                self.head = None
+                self.drafts.append(draft)
         elif match := _LOADING.search(text):
             self._loading(at, int(match[1]), match[2])
         elif _PROBE.search(text):
@@ -207,7 +226,7 @@ class _Story:
             last = next((d for d in reversed(self.drafts) if d.method == "POST" and d.role in (None, told.step)), None)
             if (
                 last
-                and last.answer_body is None
+                and last.answer_body in (None, told.body)
                 and last.target != self.mcp_url
                 and (last.status == told.status or (told.presumed and last.status and last.status >= 400))
             ):
@@ -239,19 +258,10 @@ class _Story:
                         status=200,))  # fmt: skip
 
     def _add(self, draft: Draft) -> None:
-        """A sentence said twice is one exchange."""
-        last = self.drafts[-1] if self.drafts else None
-        same = last is not None and (last.method, last.target, last.status) == (
-            draft.method,
-            draft.target,
-            draft.status,
-        )
-        if (
-            same
-            and last is not None
-            and (last.at is None or draft.at is None or abs(draft.at - last.at) < 2)
-            and (draft.presumed or draft.answer_body or draft.error or draft.status == 401)
-        ):
-            last.answer_body = last.answer_body or draft.answer_body
-            return
+        """A sentence about an exchange that is told already, or said twice, is no other one."""
+        for known in reversed(self.drafts[-3:]):
+            near = known.at is None or draft.at is None or abs(draft.at - known.at) < 2
+            if near and (known.target, known.status) == (draft.target, draft.status) and draft.actor != "browser":
+                known.answer_body = known.answer_body or draft.answer_body
+                return
         self.drafts.append(draft)
