@@ -6,16 +6,16 @@
 
 Copy it, rename the function, and let the docstring say what is wrong, why it matters
 in your house, and what to change. The examples below it are tested like any other
-rule's once you add your file to a test (see `tests/test_house_rules.py`).
+rule's once you add your file to a test (see `tests/cli/test_house_rules.py`).
 """
 
 from __future__ import annotations
 
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import TokenRequest
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import practice
 from oauthtap.rules import rule
-from oauthtap.specs import practice
-from oauthtap.stages import TokenRequest
 
 LONGEST = 3600
 

@@ -18,10 +18,10 @@ import time
 from collections.abc import Iterator, Sequence
 
 from benchmarks.score import RECORDINGS
-from oauthtap import sources
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.formats import loader
+from oauthtap.model.exchange import Exchange, Response
 from oauthtap.report.build import build
-from oauthtap.wire import Exchange, Response
 
 SIGN_IN = RECORDINGS / "live" / "cc330__rs1.har"
 KINDS = ("healthy", "refused", "expired", "looping")
@@ -34,7 +34,7 @@ _UNIT = 1 if sys.platform == "darwin" else 1024
 
 def session(length: int, kind: str = "healthy") -> Iterator[Exchange]:
     """The recorded sign-in of Claude Code, and MCP requests of that kind until there are `length` exchanges."""
-    recorded = list(sources.read(SIGN_IN).exchanges)
+    recorded = list(loader.read(SIGN_IN).exchanges)
     if kind == "looping":
         yield from looping(recorded, length)
         return

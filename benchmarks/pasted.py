@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from oauthtap import sources
 from oauthtap.clients import profiles
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
-from oauthtap.recording import Recording, SourceError
+from oauthtap.formats import loader
+from oauthtap.model.recording import Recording, SourceError
 from oauthtap.report.build import build
 from oauthtap.report.model import Report
 
@@ -66,7 +66,7 @@ def main() -> int:
 def read(path: Path) -> tuple[Recording | None, str]:
     """The recording, or why there is none."""
     try:
-        return sources.read(path), ""
+        return loader.read(path), ""
     except SourceError as refused:
         return None, str(refused)
 

@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from oauthtap import sources
+from oauthtap.diagnosis.multi.split_servers import stories
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
-from oauthtap.recording import Recording
+from oauthtap.formats import loader
+from oauthtap.model.recording import Recording
 from oauthtap.report.build import build
 from oauthtap.report.model import Report
-from oauthtap.together.neighbours import stories
 
 RECORDINGS = Path(__file__).parent.parent / "tests" / "recordings"
 HOLDOUT = RECORDINGS / "holdout"
@@ -64,7 +64,7 @@ class Score:
 
 def judge(path: Path) -> Report:
     """The report on one recording, as `oauthtap check` makes it."""
-    reports = [_judge(recording) for recording in stories(sources.read(path))]
+    reports = [_judge(recording) for recording in stories(loader.read(path))]
     return next((report for report in reports if not report.connected), reports[0])
 
 

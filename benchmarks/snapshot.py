@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.score import RECORDINGS
+from oauthtap.cli.analyze_file import heard
 from oauthtap.cli.errors import Usage
-from oauthtap.cli.heard import heard
-from oauthtap.findings import RANK, Finding
+from oauthtap.diagnosis.findings import RANK, Finding
 from oauthtap.report.model import Report
 
 SNAPSHOT = Path(__file__).with_name("snapshot.jsonl")

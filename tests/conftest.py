@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from tests.bed import Bed
+from tests.support.bed import Bed
 
 settings.register_profile("no clock", deadline=None)  # a busy machine is no failing test
 settings.load_profile("no clock")

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.bed import TARGETS, Bed
-from tests.clients import Outcome, run
-from tests.deployed import deployed
-from tests.running import call, started, to_the_bed
+from tests.support.bed import TARGETS, Bed
+from tests.support.clients import Outcome, run
+from tests.support.deployed import deployed
+from tests.support.running import call, started, to_the_bed
 
 TENANT = "https://tenant.authkit.test"
 CLIENT = "client-of-before"

@@ -19,12 +19,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from oauthtap.cli.injecting import also
-from oauthtap.drivers import drivers
-from oauthtap.injections import Injection, injections
-from tests.bed import Bed
-from tests.clients.installed import cache, from_npm
-from tests.running import COMMAND, environment, to_the_bed
+from oauthtap.cli.options.inject import also
+from oauthtap.drive.drivers import drivers
+from oauthtap.faults.model import Injection, injections
+from tests.support.bed import Bed
+from tests.support.clients.installed import cache, from_npm
+from tests.support.running import COMMAND, environment, to_the_bed
 
 CLIENTS = ("claude-code", "python-sdk")
 PAGE = Path(__file__).parent.parent / "docs" / "injections.md"

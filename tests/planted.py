@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from oauthtap.wire import Exchange, Request, Response
-from tests.canaries import readings
+from oauthtap.model.exchange import Exchange, Request, Response
+from tests.support.canaries import readings
 
 URL = "https://mcp.example.com/mcp"
 MARK = re.compile(r"cnry[0-9a-f]{12}", re.IGNORECASE)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from oauthtap import notation, rules, sources
+from oauthtap import rules
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.formats import loader, notation
+from oauthtap.model.exchange import Exchange, Message, Unseen, strict
 from oauthtap.report.build import build
 from oauthtap.rules import RULES
-from oauthtap.wire import Exchange, Message, Unseen, strict
 
 LIVE = sorted((Path(__file__).parent / "recordings" / "live").glob("*.har"))
 ALLOWED = {
@@ -39,7 +40,7 @@ def bare(exchange: Exchange) -> Exchange:
 
 @pytest.mark.parametrize("path", LIVE[::8], ids=lambda path: path.stem)
 def test_nothing_new_is_found_where_header_lines_and_bodies_are_unseen(path: Path) -> None:
-    recording = sources.read(path)
+    recording = loader.read(path)
     whole = found(recording.exchanges, recording.upstream)
     seen = found([bare(exchange) for exchange in recording.exchanges], recording.upstream)
     assert not {rule for rule in seen - whole - ALLOWED if RULES[rule].severity != "note"}
@@ -47,7 +48,7 @@ def test_nothing_new_is_found_where_header_lines_and_bodies_are_unseen(path: Pat
 
 @pytest.mark.parametrize("path", LIVE[::16], ids=lambda path: path.stem)
 def test_nothing_new_is_found_where_an_exchange_is_not_told(path: Path) -> None:
-    recording = sources.read(path)
+    recording = loader.read(path)
     every = [exchange.with_(excerpt=True) for exchange in recording.exchanges][:20]
     whole = found(every, recording.upstream)
     for place in range(len(every)):

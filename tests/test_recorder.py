@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from oauthtap import sources
+from oauthtap.formats import loader
 from oauthtap.session.asgi import Receive, Recorder, Send
 
 TOKEN = "made-up-access-token-0123456789"
@@ -56,7 +56,7 @@ def test_what_came_is_recorded_below_the_public_name(tmp_path: Path) -> None:
     ask(app, "POST", "/mcp", b'{"jsonrpc": "2.0", "id": 1, "method": "initialize"}', TOKEN)
     assert sent[0]["status"] == 401
     app.close()
-    read = sources.read(tmp_path / "s")
+    read = loader.read(tmp_path / "s")
     assert [(e.request.url, e.status) for e in read.exchanges] == [
         (URL, 401),
         ("https://mcp.example.com/token", 200),
@@ -72,7 +72,7 @@ def test_an_application_that_breaks_breaks_as_before(tmp_path: Path) -> None:
     app = Recorder(server, URL, tmp_path / "s")
     with pytest.raises(RuntimeError, match="no"):
         ask(app, "GET", "/crash")
-    [exchange] = sources.read(tmp_path / "s").exchanges
+    [exchange] = loader.read(tmp_path / "s").exchanges
     assert exchange.error == "the application gave no answer"
 
 

@@ -22,16 +22,16 @@ from mitmproxy import websocket
 from mitmproxy.test import tflow
 
 from oauthtap.cli import main
-from oauthtap.cli.narrator import Narrator
-from oauthtap.mitm import flowfile
-from oauthtap.redaction.redact import Redactor
+from oauthtap.cli.console_output import Narrator
+from oauthtap.formats.untrusted_file import parse_json
+from oauthtap.proxy import flow_file
+from oauthtap.redaction.redactor import Redactor
 from oauthtap.render.markdown import code_words
 from oauthtap.session import SessionError, SessionWriter
-from oauthtap.untrusted_file import parse_json
-from tests.tapped import said, tapped, upstream
-from tests.test_hostile import broken
-from tests.test_mitm_doors import PRM, naming
-from tests.test_sources import RECORDINGS, session_of
+from tests.proxy.test_doors import PRM, naming
+from tests.support.tapped import said, tapped, upstream
+from tests.unit.formats.test_hostile import broken
+from tests.unit.formats.test_loader import RECORDINGS, session_of
 
 MUTATIONS = int(os.environ.get("OAUTHTAP_MUTATIONS", "150"))
 """5,000 by hand."""
@@ -277,8 +277,8 @@ def test_upstream_text_is_no_link_and_no_mention(text: str) -> None:
 def test_what_a_websocket_said_is_in_no_save() -> None:
     flow = tflow.twebsocketflow()
     flow.websocket.messages = [websocket.WebSocketMessage(1, True, b"s3cr3t", 0.0)]
-    state = flowfile.redacted_state(flow, Redactor())
-    assert b"s3cr3t" not in flowfile.record(state)
+    state = flow_file.redacted_state(flow, Redactor())
+    assert b"s3cr3t" not in flow_file.record(state)
 
 
 @pytest.mark.parametrize("place", ["top", "rule"])

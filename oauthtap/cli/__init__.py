@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from oauthtap.cli.arguments import parser
-from oauthtap.cli.chosen import check_choices
 from oauthtap.cli.errors import Usage
+from oauthtap.cli.options.overrides import check_choices
+from oauthtap.cli.parser import parser
 from oauthtap.cli.terminal import escaped_output
 
 

@@ -5,24 +5,24 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 
-from oauthtap.cli import own_rules
+from oauthtap.cli.analyze_file import heard
 from oauthtap.cli.errors import Usage
-from oauthtap.cli.heard import heard
 from oauthtap.cli.lock import read_lock
 from oauthtap.cli.terminal import mark_of
-from oauthtap.comparing.promises import held
-from oauthtap.findings import RANK
+from oauthtap.compare.lock_check import held
+from oauthtap.diagnosis.findings import RANK
 from oauthtap.render import FORMATS
 from oauthtap.render.console import Ink, console
-from oauthtap.render.trackers import tracker
+from oauthtap.render.issue_templates import tracker
 from oauthtap.report.model import Report
+from oauthtap.rules import plugins
 
 
 def check(arguments: Namespace) -> int:
     """Print the report on a recording. Gives 1 when a finding reaches `--fail-on`."""
     if arguments.tracker and arguments.format not in ("console", "markdown"):
         raise Usage(f"--for writes Markdown; leave --format {arguments.format} out")
-    own_rules.load(arguments.rules)
+    plugins.load(arguments.rules)
     tap, report = heard(
         arguments.file, revision=arguments.revision, client=arguments.client, claims=arguments.redact == "claims"
     )

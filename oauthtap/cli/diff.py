@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 
+from oauthtap.cli.analyze_file import heard
 from oauthtap.cli.errors import Usage
-from oauthtap.cli.heard import heard
 from oauthtap.clients import profiles
-from oauthtap.comparing.comparison import compare
-from oauthtap.comparing.seen import Seen
-from oauthtap.profiles import Profile
+from oauthtap.clients.profile import Profile
+from oauthtap.compare.compared_run import Seen
+from oauthtap.compare.diff import compare
 from oauthtap.render.comparison import FORMATS
 
 

@@ -14,28 +14,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from oauthtap.cli import installed, own_rules
-from oauthtap.cli.errand import Errand, Spoken
+from oauthtap.cli.console_output import Narrator, addresses
 from oauthtap.cli.errors import Usage
-from oauthtap.cli.fixing import FixFlags
-from oauthtap.cli.injecting import never_met
-from oauthtap.cli.narrator import Narrator, addresses
-from oauthtap.cli.notebook import Notebook
-from oauthtap.cli.reaching import endpoint, reach
+from oauthtap.cli.options.fixes import FixFlags
+from oauthtap.cli.options.inject import never_met
+from oauthtap.cli.options.upstream import endpoint, reach
 from oauthtap.clients import profiles
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.findings import RANK
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
-from oauthtap.drivers import Driver, Transport, drivers
-from oauthtap.findings import RANK
-from oauthtap.plain import plain
+from oauthtap.drive import install
+from oauthtap.drive.drivers import Driver, Transport, drivers
+from oauthtap.drive.runner import Errand, Spoken
+from oauthtap.model.sanitize import plain
 from oauthtap.render import FORMATS
 from oauthtap.report.model import Report
+from oauthtap.rules import plugins
 from oauthtap.session import SessionError, default_folder
-from oauthtap.walking.upstream import look
+from oauthtap.session.recorder import Notebook
+from oauthtap.upstream.preflight import look
 
 if TYPE_CHECKING:
-    from oauthtap.mitm.run import Ready
-    from oauthtap.mitm.settings import Settings
+    from oauthtap.proxy.reverse import Ready
+    from oauthtap.proxy.settings import Settings
 
 _SETTLE = 0.5
 """Seconds that the last answers get to be heard, once the client has ended."""
@@ -57,10 +58,10 @@ def drive(arguments: Namespace) -> int:
     if arguments.timeout is not None and not 0 < arguments.timeout < 1e6:
         raise Usage("--timeout is a number of seconds above zero. Try: --timeout 120")
     reach(arguments)
-    own_rules.load(arguments.rules)
+    plugins.load(arguments.rules)
     FixFlags(arguments)
     narrator = Narrator(sys.stdout if arguments.format == "console" else sys.stderr)
-    found = installed.client(driver, arguments.client_version, install=arguments.install, say=narrator.say)
+    found = install.client(driver, arguments.client_version, install=arguments.install, say=narrator.say)
     try:
         with tempfile.TemporaryDirectory(prefix="oauthtap-drive-", ignore_cleanup_errors=True) as folder:
             return asyncio.run(Driven(arguments, driver, found, Path(folder), narrator).run())
@@ -72,7 +73,7 @@ class Driven:
     """One run, from its start to its report. `private`: a folder that is gone afterwards."""
 
     def __init__(
-        self, arguments: Namespace, driver: Driver, found: installed.Client, private: Path, narrator: Narrator
+        self, arguments: Namespace, driver: Driver, found: install.Client, private: Path, narrator: Narrator
     ) -> None:
         self.arguments, self.driver, self.client, self.narrator = arguments, driver, found, narrator
         self.tap = SessionAnalyzer(arguments.upstream, arguments.revision, arguments.client, profiles())
@@ -87,9 +88,9 @@ class Driven:
 
     async def run(self) -> int:
         """Tap, client, report. Gives the exit code."""
-        from oauthtap.mitm.observing import Ears  # mitmproxy takes a second to import: only when needed
-        from oauthtap.mitm.run import serve
-        from oauthtap.mitm.settings import StartupError
+        from oauthtap.proxy.observer import Ears  # mitmproxy takes a second to import: only when needed
+        from oauthtap.proxy.reverse import serve
+        from oauthtap.proxy.settings import StartupError
 
         self._loop = asyncio.get_running_loop()
         self.errand.on_page = self._on_page
@@ -109,8 +110,8 @@ class Driven:
         return self._end(connected)
 
     def _settings(self) -> Settings:
-        from oauthtap.mitm.ports import next_free
-        from oauthtap.mitm.settings import Settings
+        from oauthtap.proxy.port_store import next_free
+        from oauthtap.proxy.settings import Settings
 
         asked = self.arguments
         port = asked.port or next_free(_PORT, {_WEB_PORT})

@@ -10,9 +10,9 @@ from itertools import groupby
 
 from oauthtap import rules
 from oauthtap.cli.errors import Usage
-from oauthtap.comparing import promises
+from oauthtap.compare import lock_check
 from oauthtap.diagnosis.meanings import TextMeaning, meanings_of
-from oauthtap.plain import plain
+from oauthtap.model.sanitize import plain
 from oauthtap.rules import Rule
 
 _RULE_ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+$")
@@ -28,7 +28,7 @@ def explain(arguments: Namespace) -> int:
     if not asked:
         print(_index(list(known.values())))
         return 0
-    known = known | {promises.RULE: promises.PAGE}
+    known = known | {lock_check.RULE: lock_check.PAGE}
     rule = known.get(asked)
     if rule is None:
         return _explain_text(asked, known, as_json=arguments.format == "json")

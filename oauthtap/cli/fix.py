@@ -9,31 +9,31 @@ from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from oauthtap import urls
+from oauthtap.cli.analyze_file import heard
 from oauthtap.cli.errors import Usage
-from oauthtap.cli.fixing import DOOR, FixFlags
-from oauthtap.cli.heard import heard
-from oauthtap.cli.proposing import Proposal, checked, new_tap_like, newest, offline, stated, with_issuer
-from oauthtap.cli.reaching import reach
-from oauthtap.cli.switching import spoken, title
+from oauthtap.cli.live_fixes import spoken, title
+from oauthtap.cli.options.fixes import DOOR, FixFlags
+from oauthtap.cli.options.upstream import reach
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.findings import Finding
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
-from oauthtap.findings import Finding
-from oauthtap.plain import plain
-from oauthtap.recording import SourceError
-from oauthtap.render import deploying
-from oauthtap.render.words import attempts
-from oauthtap.repair import fixfile
-from oauthtap.repair.candidates import WANT_AN_ISSUER, vendor_of
-from oauthtap.repair.deploying import Deploy, deploy
-from oauthtap.repair.fixes import Fix, with_values
-from oauthtap.repair.mending import Fixes
-from oauthtap.repair.presets import presets
-from oauthtap.repair.trial import Trial, cause_of, lay_over
+from oauthtap.fixes import toml_io
+from oauthtap.fixes.applier import Fixes
+from oauthtap.fixes.deploy_plan import Deploy, deploy
+from oauthtap.fixes.dry_run import Trial, cause_of, lay_over
+from oauthtap.fixes.issuer_candidates import WANT_AN_ISSUER, vendor_of
+from oauthtap.fixes.model import Fix, with_values
+from oauthtap.fixes.presets import presets
+from oauthtap.fixes.propose import Proposal, checked, new_tap_like, newest, offline, stated, with_issuer
+from oauthtap.model import urls
+from oauthtap.model.exchange import Exchange
+from oauthtap.model.recording import SourceError
+from oauthtap.model.sanitize import plain
+from oauthtap.render import deploy_plan
+from oauthtap.render.labels import attempts
 from oauthtap.report.build import build
 from oauthtap.session import read_session, sessions
-from oauthtap.walking.upstream import Reach
-from oauthtap.wire import Exchange
+from oauthtap.upstream.options import Reach
 
 
 def fix(arguments: Namespace) -> int:
@@ -99,7 +99,7 @@ def _patched(tap: SessionAnalyzer) -> list[Exchange]:
 def _say_deploy(found: Deploy | None, file: str | None) -> None:
     if found is None:
         return
-    print("", *deploying.console(found), sep="\n")
+    print("", *deploy_plan.console(found), sep="\n")
     if file:
         _put(Path(file), found.model_dump_json(indent=2) + "\n", "--deploy FILE")
 
@@ -124,8 +124,8 @@ def _still_runs(session: str) -> None:
 def _applied(door: Path) -> tuple[Fix, ...]:
     """What was applied before: it stays on."""
     try:
-        return fixfile.read(door.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, fixfile.FixError):
+        return toml_io.read(door.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, toml_io.FixError):
         return ()
 
 
@@ -197,7 +197,7 @@ def _say_stuck(finding: Finding) -> None:
 def _write(path: Path, trial: Trial, session: str) -> None:
     name = Path(session).name
     heading = f"Proposed by oauthtap for the session {name}.\nWhat each key means: docs/fixes.md"
-    _put(path, fixfile.write(trial.fixes, heading), "-o FILE")
+    _put(path, toml_io.write(trial.fixes, heading), "-o FILE")
 
 
 def _put(path: Path, text: str, instead: str) -> None:

@@ -7,12 +7,12 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+from oauthtap.cli.analyze_file import heard
 from oauthtap.cli.errors import Usage
-from oauthtap.cli.heard import heard
-from oauthtap.comparing import contract
-from oauthtap.comparing.contract import Lock
-from oauthtap.recording import SourceError
-from oauthtap.untrusted_file import parse_json, read_bytes
+from oauthtap.compare import lockfile
+from oauthtap.compare.lockfile import Lock
+from oauthtap.formats.untrusted_file import parse_json, read_bytes
+from oauthtap.model.recording import SourceError
 
 _LARGEST = 20_000_000
 
@@ -20,7 +20,7 @@ _LARGEST = 20_000_000
 def write_lock(arguments: Namespace) -> int:
     """Print the contract of a recorded handshake as JSON, or write it to `-o FILE`."""
     tap, report = heard(arguments.session, revision=arguments.revision)
-    frozen = contract.lock(tap.handshake)
+    frozen = lockfile.lock(tap.handshake)
     if not frozen.contract:
         raise Usage(f"{arguments.session}: nothing of a handshake in it. Try: oauthtap check {arguments.session}")
     if not report.connected:

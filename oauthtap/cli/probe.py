@@ -12,23 +12,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 from oauthtap import __version__
-from oauthtap.cli import own_rules
 from oauthtap.cli.check import exit_code
 from oauthtap.cli.errors import Usage
-from oauthtap.cli.notebook import Notebook, redacting
-from oauthtap.cli.progress import Progress
-from oauthtap.cli.reaching import endpoint, reach
+from oauthtap.cli.options.upstream import endpoint, reach
+from oauthtap.cli.probe_progress import Progress
 from oauthtap.cli.terminal import mark_of
 from oauthtap.clients import profiles
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.probe.discovery import CALLBACK_PORT, Plan
+from oauthtap.probe.runner import Browser, probe
 from oauthtap.render import FORMATS
 from oauthtap.render.console import Ink, console
 from oauthtap.report.model import Report
+from oauthtap.rules import plugins
 from oauthtap.session import SessionError, default_folder
-from oauthtap.walking.probe import Browser, probe
-from oauthtap.walking.upstream import Reach
-from oauthtap.walking.walk import CALLBACK_PORT, Plan
+from oauthtap.session.recorder import Notebook, redacting
+from oauthtap.upstream.options import Reach
 
 _FURTHER = "To go on from here: --register tries registration, --login signs you in with your browser."
 
@@ -36,7 +36,7 @@ _FURTHER = "To go on from here: --register tries registration, --login signs you
 def run(arguments: Namespace) -> int:
     """Print the report on what a server answers. Gives 1 when a finding reaches `--fail-on`, 130 after Ctrl-C."""
     plan, way = _plan(arguments), reach(arguments)
-    own_rules.load(arguments.rules)
+    plugins.load(arguments.rules)
     try:
         kept, report, whole = _walked(plan, way, arguments)
     except SessionError as problem:

@@ -9,10 +9,10 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from oauthtap.cli import replay_server
+from oauthtap.cli.analyze_file import heard
 from oauthtap.cli.errors import Usage
-from oauthtap.cli.heard import heard
-from oauthtap.replay import script
+from oauthtap.replay import server
+from oauthtap.replay.script import script
 from oauthtap.session import FLOWS
 
 _EMPTY = "SCRIPT: Any = None\n"
@@ -29,7 +29,7 @@ def replay(arguments: Namespace) -> int:
         return _write(as_file(played), arguments.as_file)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return replay_server.serve(played, arguments.port)
+        return server.serve(played, arguments.port)
     except OSError as problem:
         raise Usage(f"cannot listen: {problem.strerror or problem}. Try: --port {arguments.port + 100}") from None
 
@@ -39,9 +39,9 @@ def streams_of(session: Path) -> dict[int, str]:
     flows = session / FLOWS if session.is_dir() else session.with_name(FLOWS)
     if not flows.exists():
         return {}
-    from oauthtap.mitm import flowfile  # mitmproxy takes a second to import: only when needed
+    from oauthtap.proxy import flow_file  # mitmproxy takes a second to import: only when needed
 
-    return flowfile.streams(flows)
+    return flow_file.streams(flows)
 
 
 def _write(text: str, path: str) -> int:
@@ -58,7 +58,7 @@ def _write(text: str, path: str) -> int:
 
 def as_file(played: dict[str, Any]) -> str:
     """The server and its script as one Python file that needs nothing but Python 3.10."""
-    source = Path(replay_server.__file__).read_text("utf-8")
+    source = Path(server.__file__).read_text("utf-8")
     # In a raw string: JSON escapes everything that could end it.
     text = json.dumps(played, indent=1).replace("'", "\\u0027")
     return source.replace(_EMPTY, f"SCRIPT: Any = json.loads(r'''\n{text}\n''')\n", 1)

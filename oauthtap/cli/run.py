@@ -13,28 +13,28 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oauthtap.cli import own_rules
-from oauthtap.cli.child import PROXY, changed, environment, run_child, usual_authorities
-from oauthtap.cli.deaf import deaf
+from oauthtap.cli.console_output import Narrator, addresses
 from oauthtap.cli.errors import Usage
-from oauthtap.cli.fixing import FixFlags
-from oauthtap.cli.named import named
-from oauthtap.cli.narrator import Narrator, addresses
-from oauthtap.cli.notebook import Notebook, redacting
-from oauthtap.cli.openings import listening, make_commands
-from oauthtap.cli.reaching import endpoint, reach
-from oauthtap.cli.remembered import recalled, remember
+from oauthtap.cli.options.fixes import FixFlags
+from oauthtap.cli.options.upstream import endpoint, reach
 from oauthtap.clients import profiles
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
-from oauthtap.interest import Interest
-from oauthtap.plain import plain
+from oauthtap.model.exchange import Exchange, Request
+from oauthtap.model.sanitize import plain
 from oauthtap.report.model import SECRETS_KEPT, Report
+from oauthtap.rules import plugins
 from oauthtap.session import SessionError, default_folder
-from oauthtap.wire import Exchange, Request
+from oauthtap.session.recorder import Notebook, redacting
+from oauthtap.wrap.browser_capture import listening, make_commands
+from oauthtap.wrap.capture_scope import Interest
+from oauthtap.wrap.child import PROXY, changed, environment, run_child, usual_authorities
+from oauthtap.wrap.mcp_config import named
+from oauthtap.wrap.origin_cache import recalled, remember
+from oauthtap.wrap.proxy_support import deaf
 
 if TYPE_CHECKING:
-    from oauthtap.mitm.settings import Settings
-    from oauthtap.mitm.wrap import Standing
+    from oauthtap.proxy.forward import Standing
+    from oauthtap.proxy.settings import Settings
 
 OUT_OF_SIGHT = "out of sight: the browser does not use the proxy, and its answer goes straight to the client"
 _MOST_HOSTS = 5
@@ -47,7 +47,7 @@ def run(arguments: Namespace) -> int:
     if sys.platform == "win32":
         raise Usage("run needs Linux or macOS. Try: oauthtap --upstream https://mcp.example.com/mcp")
     reach(arguments)
-    own_rules.load(arguments.rules)
+    plugins.load(arguments.rules)
     if arguments.upstream:
         endpoint(arguments.upstream, "oauthtap run --upstream")
     command = [word for place, word in enumerate(arguments.words) if place or word != "--"]
@@ -92,9 +92,9 @@ class Wrapped:
 
     async def run(self) -> int:
         """Proxy, child, summary. Gives the child's exit code."""
-        from oauthtap.mitm.observing import Ears  # mitmproxy takes a second to import: only when needed
-        from oauthtap.mitm.settings import StartupError
-        from oauthtap.mitm.wrap import wrap
+        from oauthtap.proxy.forward import wrap
+        from oauthtap.proxy.observer import Ears  # mitmproxy takes a second to import: only when needed
+        from oauthtap.proxy.settings import StartupError
 
         standing: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         ears = Ears(on_step=self.notebook.add, on_flow=self.notebook.add_flow, on_note=self._note)
@@ -113,8 +113,8 @@ class Wrapped:
         return code
 
     def _settings(self) -> Settings:
-        from oauthtap.mitm.ports import next_free
-        from oauthtap.mitm.settings import Settings
+        from oauthtap.proxy.port_store import next_free
+        from oauthtap.proxy.settings import Settings
 
         trusted = self.private / "trusted.pem"
         trusted.write_text(usual_authorities(os.environ, self.arguments.ca))
@@ -132,7 +132,7 @@ class Wrapped:
     # --- the child
 
     async def _child(self, standing: Standing) -> int:
-        from oauthtap.mitm.settings import StartupError
+        from oauthtap.proxy.settings import StartupError
 
         changes = environment(standing.proxy, standing.authority, self.private, os.environ, self.arguments.ca)
         changes |= make_commands(self.private, os.environ)

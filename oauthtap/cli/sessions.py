@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from argparse import Namespace
 
-from oauthtap.plain import plain
+from oauthtap.model.sanitize import plain
 from oauthtap.session import Listed, home, sessions
 
 

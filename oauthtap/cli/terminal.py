@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
-from oauthtap.plain import escaped
+from oauthtap.model.sanitize import escaped
 
 MARK = secrets.token_hex(8)
 """Stands behind the ESC of our own colours; made anew for every process, so that no text can contain it."""

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from oauthtap import rules, session, sources
+from oauthtap import rules, session
 from oauthtap.cli.errors import Usage
-from oauthtap.plain import plain
-from oauthtap.redaction.leaks import Leak, Search
-from oauthtap.redaction.redact import Redactor
+from oauthtap.formats import loader
+from oauthtap.formats.loader import SourceError
+from oauthtap.formats.untrusted_file import read_bytes
+from oauthtap.model.exchange import Exchange
+from oauthtap.model.sanitize import plain
+from oauthtap.redaction.leak_scanner import Leak, Search
+from oauthtap.redaction.redactor import Redactor
 from oauthtap.session import FLOWS, HAR, JSONL, SessionError
-from oauthtap.sources import SourceError
-from oauthtap.untrusted_file import read_bytes
-from oauthtap.wire import Exchange
 
 _LOOKED = """\
 Looked for, by other means than those that struck secrets out
@@ -105,7 +106,7 @@ def _not_swept(top: Path) -> str:
 
 def _sweep(top: Path) -> None:
     """Strike secrets out of every file of a session. Raises Usage where that cannot be done."""
-    from oauthtap.mitm import flowfile  # mitmproxy takes a second to import: only when needed
+    from oauthtap.proxy import flow_file  # mitmproxy takes a second to import: only when needed
 
     header = header_of(top)
     if not top.is_dir() or not header:
@@ -115,10 +116,10 @@ def _sweep(top: Path) -> None:
     redactor = Redactor(claims=header.get("redact") == "claims")
     try:
         if (top / FLOWS).exists():
-            for exchange in flowfile.as_shown(top / FLOWS):
+            for exchange in flow_file.as_shown(top / FLOWS):
                 redactor.strike(exchange)
         session.sweep_session(
-            top, redactor.strike, redactor.sweep, lambda data, head: flowfile.finished(data, redactor, head)
+            top, redactor.strike, redactor.sweep, lambda data, head: flow_file.finished(data, redactor, head)
         )
     except (SourceError, SessionError) as problem:
         raise Usage(f"cannot sweep: {problem}") from None
@@ -155,9 +156,9 @@ def _first_look(path: Path, data: bytes, exchanges: list[Exchange], search: Sear
     ]
     text = _text(data)
     if _is_flows(path):
-        from oauthtap.mitm import flowfile  # mitmproxy takes a second to import: only when needed
+        from oauthtap.proxy import flow_file  # mitmproxy takes a second to import: only when needed
 
-        kinds = (leak.what for value in flowfile.texts(data) for leak in search.in_text(value, by_place=False))
+        kinds = (leak.what for value in flow_file.texts(data) for leak in search.in_text(value, by_place=False))
         return leaks + [Leak("a flow", what) for what in kinds]
     if (document := _json(text)) is not None:
         return leaks + list(search.in_document(document))
@@ -183,7 +184,7 @@ def _exchanges(path: Path) -> tuple[list[Exchange], str]:
     if not _is_recording(path):
         return [], ""
     try:
-        recording = sources.read(path)
+        recording = loader.read(path)
     except SourceError as problem:
         if not _bytes(path).strip():  # nothing arrived before the session ended
             return [], ""
@@ -192,9 +193,9 @@ def _exchanges(path: Path) -> tuple[list[Exchange], str]:
         raise Usage(f"cannot vouch for what cannot be read: {problem}") from None
     found = list(recording.exchanges)
     if _is_flows(path):
-        from oauthtap.mitm import flowfile  # mitmproxy takes a second to import: only when needed
+        from oauthtap.proxy import flow_file  # mitmproxy takes a second to import: only when needed
 
-        found += flowfile.as_shown(path)
+        found += flow_file.as_shown(path)
     return found, next((note for note in recording.notes if "torn" in note or "breaks off" in note), "")
 
 

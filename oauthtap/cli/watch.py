@@ -10,31 +10,31 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oauthtap import urls
-from oauthtap.cli import own_rules
+from oauthtap.cli.console_output import SILENCE, Narrator
 from oauthtap.cli.errors import Usage
-from oauthtap.cli.fixing import DOOR, FixFlags
-from oauthtap.cli.injecting import never_met
-from oauthtap.cli.keys import keys
-from oauthtap.cli.narrator import SILENCE, Narrator
-from oauthtap.cli.notebook import Notebook, redacting
-from oauthtap.cli.patience import Patience
-from oauthtap.cli.reaching import reach, refuse_userinfo
-from oauthtap.cli.switching import Switches
+from oauthtap.cli.idle_timer import Patience
+from oauthtap.cli.keyboard import keys
+from oauthtap.cli.live_fixes import Switches
+from oauthtap.cli.options.fixes import DOOR, FixFlags
+from oauthtap.cli.options.inject import never_met
+from oauthtap.cli.options.upstream import reach, refuse_userinfo
 from oauthtap.clients import profiles
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.findings import Finding
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
-from oauthtap.findings import Finding
-from oauthtap.names import tunnel
-from oauthtap.plain import plain
-from oauthtap.render.words import attempts
+from oauthtap.model import urls
+from oauthtap.model.sanitize import plain
+from oauthtap.render.labels import attempts
 from oauthtap.report.build import build
 from oauthtap.report.model import Report
+from oauthtap.rewriting import public_url
+from oauthtap.rules import plugins
 from oauthtap.session import SessionError, default_folder
-from oauthtap.walking.upstream import look, missing_scheme
+from oauthtap.session.recorder import Notebook, redacting
+from oauthtap.upstream.preflight import look, missing_scheme
 
 if TYPE_CHECKING:
-    from oauthtap.mitm.run import Ready
+    from oauthtap.proxy.reverse import Ready
 
 
 def watch(arguments: Namespace) -> int:
@@ -51,7 +51,7 @@ def _check(arguments: Namespace) -> None:
     if not arguments.upstream:
         raise Usage("name the server to watch. Try: oauthtap --upstream https://mcp.example.com/mcp")
     if arguments.rules:  # they may be wrong, which is to be said now; ours can wait until the ports are open
-        own_rules.load(arguments.rules)
+        plugins.load(arguments.rules)
     FixFlags(arguments)
     reach(arguments)
     _public(arguments)
@@ -64,8 +64,8 @@ def _check(arguments: Namespace) -> None:
 
 def _public(arguments: Namespace) -> Mapping[int, str]:
     try:
-        return tunnel.names(arguments.public_url, arguments.port, arguments.upstream)
-    except tunnel.NoName as problem:
+        return public_url.names(arguments.public_url, arguments.port, arguments.upstream)
+    except public_url.NoName as problem:
         raise Usage(plain(str(problem))) from None
 
 
@@ -77,9 +77,9 @@ async def _with_scheme(arguments: Namespace, candidate: str) -> str:
 
 
 async def _watch(arguments: Namespace) -> int:
-    from oauthtap.mitm.observing import Ears  # mitmproxy takes a second to import: only when needed
-    from oauthtap.mitm.run import serve
-    from oauthtap.mitm.settings import Settings, StartupError
+    from oauthtap.proxy.observer import Ears  # mitmproxy takes a second to import: only when needed
+    from oauthtap.proxy.reverse import serve
+    from oauthtap.proxy.settings import Settings, StartupError
 
     sitting = Sitting(arguments)
     settings = Settings(
@@ -127,7 +127,7 @@ class Sitting:
         self.tap = SessionAnalyzer(
             arguments.upstream, arguments.revision, arguments.client, profiles(), **redacting(arguments)
         )
-        self.tap.notes += [tunnel.FIREWALL] if arguments.public_url else []
+        self.tap.notes += [public_url.FIREWALL] if arguments.public_url else []
         self.narrator = Narrator()
         self.stop = asyncio.Event()
         self.patience = Patience()

@@ -6,7 +6,7 @@ import tomllib
 from functools import cache
 from importlib.resources import files
 
-from oauthtap.profiles import Profile
+from oauthtap.clients.profile import Profile
 
 
 @cache

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from oauthtap.diagnosis.findings import RANK, Finding
+from oauthtap.diagnosis.root_cause import Verdict, judge
 from oauthtap.diagnosis.rule_engine import RuleEngine
-from oauthtap.findings import RANK, Finding
-from oauthtap.handshake import Handshake
-from oauthtap.recognize import recognize
-from oauthtap.stages import Because, ResourceMetadata, ServerMetadata, Stage, Unseen
-from oauthtap.urls import origin
-from oauthtap.verdict import Verdict, judge
-from oauthtap.wire import Exchange
+from oauthtap.handshake.classify import recognize
+from oauthtap.handshake.stages import Because, ResourceMetadata, ServerMetadata, Stage, Unseen
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.exchange import Exchange
+from oauthtap.model.urls import origin
 
 
 @dataclass(frozen=True)

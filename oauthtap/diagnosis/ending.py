@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from oauthtap.arrival import BESIDE, WALK, is_connected
-from oauthtap.chain import broke_down, same_request
+from oauthtap.diagnosis.causality import broke_down, same_request
+from oauthtap.diagnosis.progress import BESIDE, WALK, is_connected
 from oauthtap.diagnosis.refusal import Refusal, refusals
-from oauthtap.handshake import Handshake
-from oauthtap.stages import (
+from oauthtap.handshake.stages import (
     AuthorizationRequest,
     AuthorizationResponse,
     Challenge,
@@ -32,6 +31,7 @@ from oauthtap.stages import (
     TokenRejected,
     Unseen,
 )
+from oauthtap.handshake.state import Handshake
 
 EndingId = Literal[
     "connected",

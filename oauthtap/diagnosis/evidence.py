@@ -13,15 +13,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from oauthtap import rules, urls
-from oauthtap.chain import chain_to, guessed_from, twins
+from oauthtap import rules
+from oauthtap.diagnosis.causality import chain_to, guessed_from, twins
 from oauthtap.diagnosis.ending import Ending
+from oauthtap.diagnosis.findings import Finding, Who
 from oauthtap.diagnosis.phrases import CODES
 from oauthtap.diagnosis.refusal import Refusal
 from oauthtap.diagnosis.subjects import FORM, agreement, meaning, subjects_of
-from oauthtap.findings import Finding, Who
-from oauthtap.handshake import Handshake
-from oauthtap.stages import AuthorizationResponse, Document, Mcp
+from oauthtap.handshake.stages import AuthorizationResponse, Document, Mcp
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
 
 Confidence = Literal["certain", "likely", "possible"]
 

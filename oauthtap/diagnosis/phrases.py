@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from urllib.parse import unquote
 
-from oauthtap.findings import Who
+from oauthtap.diagnosis.findings import Who
 from oauthtap.vendors import Phrase, Subject, Vendor, matched, vendors
 
 LONGEST = 6_000

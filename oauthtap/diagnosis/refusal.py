@@ -15,12 +15,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from oauthtap import challenges
+from oauthtap.diagnosis.findings import Who
 from oauthtap.diagnosis.phrases import PhraseMatch, match_phrases, plain_subject
-from oauthtap.findings import Who
-from oauthtap.handshake import Handshake
-from oauthtap.redemption import expired
-from oauthtap.stages import (
+from oauthtap.handshake.stages import (
     AuthorizationRequest,
     AuthorizationResponse,
     Challenge,
@@ -37,10 +34,13 @@ from oauthtap.stages import (
     TokenRejected,
     TokenRequest,
     Unseen,
-    sse_events,
 )
+from oauthtap.handshake.state import Handshake
+from oauthtap.handshake.token_request import expired
+from oauthtap.model import www_authenticate
+from oauthtap.model.exchange import Exchange, Message, Response
+from oauthtap.model.sse import sse_events
 from oauthtap.vendors import Subject
-from oauthtap.wire import Exchange, Message, Response
 
 LONGEST = 400
 """Characters of words that are kept."""
@@ -301,7 +301,7 @@ def _telling(said: _Said) -> bool:
 
 
 def _of_challenge(response: Response) -> _Said | None:
-    parsed = challenges.parse(response.header_lines("www-authenticate"))
+    parsed = www_authenticate.parse(response.header_lines("www-authenticate"))
     for challenge in (parsed.bearer, *parsed.challenges):
         if challenge is None:
             continue
@@ -558,7 +558,9 @@ def _edge(response: Response, *, gates: bool = True) -> str:
     `gates`: a 401 for HTTP Basic is a gate. At the token endpoint it is the answer of RFC 6749 §5.2.
     """
     if gates and response.status == 401:
-        schemes = {c.scheme.lower() for c in challenges.parse(response.header_lines("www-authenticate")).challenges}
+        schemes = {
+            c.scheme.lower() for c in www_authenticate.parse(response.header_lines("www-authenticate")).challenges
+        }
         if schemes and schemes <= set(_GATES):
             return _GATES[min(schemes)]
     for name, value, product in _EDGES:

@@ -9,12 +9,12 @@ from itertools import repeat
 from typing import cast
 
 from oauthtap import rules
-from oauthtap.findings import Finding, Problem, Severity, finding
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Finding, Problem, Severity, finding
+from oauthtap.handshake.stages import STAGES, Certainty, Stage, Unseen
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.exchange import strict
+from oauthtap.model.requirements import practice
 from oauthtap.rules import Rule
-from oauthtap.specs import practice
-from oauthtap.stages import STAGES, Certainty, Stage, Unseen
-from oauthtap.wire import strict
 
 _CRASHED = practice("oauthtap", "https://modelcontextprotocol.io/specification")
 

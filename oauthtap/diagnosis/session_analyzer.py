@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from oauthtap.arrival import is_connected
+from oauthtap.clients.profile import Profile
 from oauthtap.diagnosis.analyzer import AnalyzedExchange, ClientAnalysis, FixPeriod
-from oauthtap.handshake import Handshake
-from oauthtap.profiles import Profile
-from oauthtap.redaction.redact import Redactor
-from oauthtap.together.callers import Callers
-from oauthtap.wire import Exchange, Response
+from oauthtap.diagnosis.multi.attribution import Callers
+from oauthtap.diagnosis.progress import is_connected
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.exchange import Exchange, Response
+from oauthtap.redaction.redactor import Redactor
 
 LETTERS = "ABCDEFGHIJKLMNOP"
 """What several clients are called, in the order they came."""

@@ -11,15 +11,15 @@ import re
 import textwrap
 from dataclasses import replace
 
-import oauthtap.logs as client_logs
+import oauthtap.formats.logs.client_logs as client_logs
 from oauthtap.clients import profiles
 from oauthtap.formats import access_log, document, json_log, transcript
 from oauthtap.formats.builder import STAND_IN, origin_of
 from oauthtap.formats.logs import sentences, vs_code
-from oauthtap.logs.story import object_in
-from oauthtap.plain import plain
-from oauthtap.recording import Recording
-from oauthtap.wire import Request, first
+from oauthtap.formats.logs.builder import object_in
+from oauthtap.model.exchange import Request, first
+from oauthtap.model.recording import Recording
+from oauthtap.model.sanitize import plain
 
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})([^\n`]*)\n(.*?)^[ \t]*\1[ \t]*$", re.MULTILINE | re.DOTALL)
 _ADDED = re.compile(r"\bmcp add\b[^\n]*--transport (?:http|sse)\s+\S+\s+(?!https?://)([\w-]+(?:\.[\w-]+)+\S*)")

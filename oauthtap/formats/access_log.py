@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from oauthtap.formats.builder import Draft, recording, seconds
-from oauthtap.recording import Recording
+from oauthtap.model.recording import Recording
 
 WHAT = "a log of one line for each request"
 FORM = (

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from oauthtap.recording import Recording
-from oauthtap.wire import Actor, Exchange, Pairs, Request, Response
+from oauthtap.model.exchange import Actor, Exchange, Pairs, Request, Response
+from oauthtap.model.recording import Recording
 
 STAND_IN = "https://host-not-shown.invalid"
 """The origin of paths of which the text does not show whose they are."""

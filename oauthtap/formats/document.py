@@ -12,9 +12,10 @@ import json
 import re
 from typing import Any
 
-from oauthtap import har, urls
+from oauthtap.formats import har
 from oauthtap.formats.builder import STAND_IN, Draft, recording, shown_body
-from oauthtap.recording import Recording, SourceError
+from oauthtap.model import urls
+from oauthtap.model.recording import Recording, SourceError
 
 WHAT = "a single document"
 FORM = "one document by itself: protected resource or authorization server metadata, a registration, a token answer, a JWT, a `WWW-Authenticate` line, a HAR or a part of one"

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from oauthtap.formats.builder import Draft, recording, seconds
-from oauthtap.recording import Recording
+from oauthtap.model.recording import Recording
 
 WHAT = "a log in JSON"
 FORM = "logs in JSON: Caddy, Traefik, Cloudflare Logpush, wrangler tail, Vercel, Google Cloud, API Gateway, pino-http"

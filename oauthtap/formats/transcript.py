@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode, urljoin
 
 from oauthtap.formats.builder import Draft, recording, seconds, shown_body
-from oauthtap.recording import Recording
+from oauthtap.model.recording import Recording
 
 WHAT = "pasted HTTP"
 FORM = 'pasted HTTP: curl -i/-v/-I/--trace-ascii, HTTPie, wget -S, raw messages, "copy as cURL" or "copy as fetch" with the answer'

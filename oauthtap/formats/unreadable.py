@@ -9,8 +9,8 @@ import re
 from typing import Any
 
 from oauthtap.formats.logs.sentences import client_of
-from oauthtap.plain import plain
-from oauthtap.urls import without_query
+from oauthtap.model.sanitize import plain
+from oauthtap.model.urls import without_query
 
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (b"\x89PNG", "a picture", "copy the text out of the window it shows, and `oauthtap paste` it"),

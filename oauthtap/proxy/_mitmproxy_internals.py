@@ -1,7 +1,7 @@
 """What has to reach inside mitmproxy, each touch with its reason. Nothing else in oauthtap does.
 
 mitmproxy promises its addon hooks, its options, its commands and its flows. What stands here it may change
-in any release: `tests/test_mitmproxy_internals.py` looks for every name, and fails with mitmproxy's version.
+in any release: `tests/proxy/test_mitmproxy_internals.py` looks for every name, and fails with mitmproxy's version.
 """
 
 from __future__ import annotations

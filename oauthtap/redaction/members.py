@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from oauthtap.jsontext import unescaped
-from oauthtap.redaction import places
+from oauthtap.model.json_edit import unescaped
+from oauthtap.redaction import secret_locations
 
 _MEMBER = re.compile(
     r'(?P<bar>\\{0,15}+)"(?P<name>[^"\\\r\n]{1,80}+|(?:[^"\\\r\n]|\\u[0-9a-fA-F]{4}){1,80}+)(?P=bar)"\s*+:\s*+'
@@ -72,7 +72,7 @@ def _edits(text: str, edit: Edit) -> Iterator[tuple[int, int, str]]:
     end = 0
     for match in _MEMBER.finditer(text):
         name = match["name"] if "\\" not in match["name"] else unescaped(match["name"])
-        if match.end() > end and (kind := places.kind_of(name)) is not None:
+        if match.end() > end and (kind := secret_locations.kind_of(name)) is not None:
             for found in _behind(text, match.end(), len(match["bar"]), name, kind, edit):
                 end = found[1]
                 yield found
@@ -86,7 +86,7 @@ def _edits(text: str, edit: Edit) -> Iterator[tuple[int, int, str]]:
     ):
         for pattern in (_PAIR, _REVERSED):
             for match in pattern.finditer(text):
-                if (kind := places.kind_of(match["name"])) is not None:
+                if (kind := secret_locations.kind_of(match["name"])) is not None:
                     yield from _behind(text, match.end(), len(match["bar"]), match["name"], kind, edit)
 
 
@@ -104,10 +104,14 @@ def _behind(text: str, at: int, bars: int, name: str, kind: str, edit: Edit) -> 
             member = _member(name if key is None else key, text[start:stop], level)
             if key is not None and not _may_be(key, member.value):
                 continue
-            if key is None or places.kind_of(key) is not None:
+            if key is None or secret_locations.kind_of(key) is not None:
                 new = edit(member)
             else:
-                new = edit(Member(name, member.value, member.raw, level)) if places.is_telling(member.value) else None
+                new = (
+                    edit(Member(name, member.value, member.raw, level))
+                    if secret_locations.is_telling(member.value)
+                    else None
+                )
             if new is not None:
                 yield start, stop, new
     elif (number := _NUMBER.match(text, at)) and _is_secret_number(name, kind, number[0]):
@@ -126,7 +130,7 @@ def _member(name: str, raw: str, level: int) -> Member:
 def _may_be(key: str, value: str) -> bool:
     """Behind a name that says something else, a value is what that name says."""
     plain = re.sub(r"[^a-z]", "", key.lower())
-    return plain not in _TELLS_NOTHING and not places.is_about(key)
+    return plain not in _TELLS_NOTHING and not secret_locations.is_about(key)
 
 
 def _is_secret_number(name: str, kind: str, number: str) -> bool:

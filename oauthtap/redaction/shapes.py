@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 
-from oauthtap.redaction import places
+from oauthtap.redaction import secret_locations
 
 Replace = Callable[[str, str], str]
 """Given the kind of an alias and a secret: what to write in its place."""
@@ -72,15 +72,15 @@ def strike(text: str, replace: Replace) -> str:
 
 def _userinfo(match: re.Match[str], replace: Replace) -> str:
     value = match["value"]
-    if ":" not in value and not places.looks_random(value):
+    if ":" not in value and not secret_locations.looks_random(value):
         return match[0]
-    if places.PLACEHOLDER.fullmatch(value.rpartition(":")[2]):
+    if secret_locations.PLACEHOLDER.fullmatch(value.rpartition(":")[2]):
         return match[0]
     return match["open"] + replace("userinfo", value)
 
 
 def _credentials(match: re.Match[str], replace: Replace) -> str:
     value = match["value"]
-    if not places.is_telling(value.rstrip(".=")) or places.PLACEHOLDER.fullmatch(value):
+    if not secret_locations.is_telling(value.rstrip(".=")) or secret_locations.PLACEHOLDER.fullmatch(value):
         return match[0]
     return match["open"] + replace("basic" if match["scheme"].lower() == "basic" else "token", value)

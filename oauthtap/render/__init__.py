@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Protocol, cast
 
+from oauthtap.model.exchange import Exchange
 from oauthtap.report.model import Report
-from oauthtap.wire import Exchange
 
 
 class Renderer(Protocol):

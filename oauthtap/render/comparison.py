@@ -5,11 +5,11 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterator
 
-from oauthtap.comparing.comparison import Comparison, Did, Difference, Row, Side
-from oauthtap.plain import plain
+from oauthtap.compare.diff import Comparison, Did, Difference, Row, Side
+from oauthtap.model.sanitize import plain
 from oauthtap.render.console import reason
+from oauthtap.render.labels import STAGE
 from oauthtap.render.markdown import code, code_words
-from oauthtap.render.words import STAGE
 
 _LONGEST = 300
 

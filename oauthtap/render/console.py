@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 
-from oauthtap.findings import RANK, Finding, Severity
-from oauthtap.plain import plain
-from oauthtap.render.words import (
+from oauthtap.diagnosis.findings import RANK, Finding, Severity
+from oauthtap.handshake.stages import Because
+from oauthtap.model.exchange import Exchange
+from oauthtap.model.sanitize import plain
+from oauthtap.render.labels import (  # fmt: skip
     MARK,
     STAGE,
     WHO,
@@ -22,10 +24,8 @@ from oauthtap.render.words import (
     outcome,
     patched,
     said,
-)  # fmt: skip
+)
 from oauthtap.report.model import SECRETS_KEPT, Report, Step
-from oauthtap.stages import Because
-from oauthtap.wire import Exchange
 
 _COLOURS = {
     "error": "[31m",

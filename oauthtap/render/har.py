@@ -1,15 +1,15 @@
-"""The exchanges as a HAR, with the findings as comments on their entries. What the format is, `oauthtap.har` knows."""
+"""The exchanges as a HAR, with the findings as comments on their entries. The format: `oauthtap.formats.har`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from oauthtap import __version__
-from oauthtap import har as format
-from oauthtap.plain import plain
-from oauthtap.recording import Recording
+from oauthtap.formats import har as format
+from oauthtap.model.exchange import Exchange
+from oauthtap.model.recording import Recording
+from oauthtap.model.sanitize import plain
 from oauthtap.report.model import Report
-from oauthtap.wire import Exchange
 
 
 def har(report: Report, exchanges: Sequence[Exchange] = (), /) -> str:

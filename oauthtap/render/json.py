@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from oauthtap.model.exchange import Exchange
 from oauthtap.report.model import Report
-from oauthtap.wire import Exchange
 
 
 def json(report: Report, _: Sequence[Exchange] = (), /) -> str:

@@ -14,11 +14,11 @@ from itertools import groupby
 from xml.etree import ElementTree
 
 from oauthtap import rules
-from oauthtap.findings import Finding
-from oauthtap.plain import plain
-from oauthtap.render.words import MARK, STAGE, WHO, outcome
+from oauthtap.diagnosis.findings import Finding
+from oauthtap.model.exchange import Exchange
+from oauthtap.model.sanitize import plain
+from oauthtap.render.labels import MARK, STAGE, WHO, outcome
 from oauthtap.report.model import Promise, Report
-from oauthtap.wire import Exchange
 
 _NOT_XML = re.compile("[\ufffe\uffff\U0001fffe\U0001ffff]")
 """Characters that no XML 1.0 document may hold and that `plain` leaves alone."""

@@ -6,11 +6,12 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 
-from oauthtap.findings import Finding
-from oauthtap.plain import plain
-from oauthtap.render import deploying
+from oauthtap.diagnosis.findings import Finding
+from oauthtap.model.exchange import Exchange
+from oauthtap.model.sanitize import plain
+from oauthtap.render import deploy_plan
 from oauthtap.render.console import reason
-from oauthtap.render.words import (
+from oauthtap.render.labels import (  # fmt: skip
     MARK,
     STAGE,
     WHO,
@@ -22,9 +23,8 @@ from oauthtap.render.words import (
     outcome,
     parties,
     quoted,
-)  # fmt: skip
+)
 from oauthtap.report.model import SECRETS_KEPT, Report
-from oauthtap.wire import Exchange
 
 
 def markdown(report: Report, _: Sequence[Exchange] = (), /) -> str:
@@ -84,7 +84,7 @@ def _cured(report: Report) -> Iterator[str]:
 
 
 def _deploy(report: Report) -> Iterator[str]:
-    return deploying.markdown(report.deploy) if report.deploy else iter(())
+    return deploy_plan.markdown(report.deploy) if report.deploy else iter(())
 
 
 def _standstill(report: Report) -> Iterator[str]:

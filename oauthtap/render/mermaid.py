@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
-from oauthtap.plain import plain
-from oauthtap.render.lanes import Lane, legs
-from oauthtap.render.words import MARK, outcome
+from oauthtap.handshake.stages import Because
+from oauthtap.model.exchange import Exchange
+from oauthtap.model.sanitize import plain
+from oauthtap.render.labels import MARK, outcome
+from oauthtap.render.sequence import Lane, legs
 from oauthtap.report.model import Report, Step
-from oauthtap.stages import Because
-from oauthtap.wire import Exchange
 
 _UNSAFE = re.compile(r"[^\w ./:?=&,()'‹›…✗!·-]|(?i:\bend\b)")
 _MOST = 100

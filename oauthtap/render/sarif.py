@@ -15,13 +15,13 @@ from typing import Any
 from urllib.parse import quote
 
 from oauthtap import __version__, rules
-from oauthtap.comparing import promises
-from oauthtap.findings import Finding, Severity
-from oauthtap.plain import plain
-from oauthtap.render.words import STAGE, WHO
+from oauthtap.compare import lock_check
+from oauthtap.diagnosis.findings import Finding, Severity
+from oauthtap.model.exchange import Exchange, Message
+from oauthtap.model.sanitize import plain
+from oauthtap.render.labels import STAGE, WHO
 from oauthtap.report.model import Report, Step
 from oauthtap.rules import Rule
-from oauthtap.wire import Exchange, Message
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 HOME = "https://modelcontextprotocol.io/specification"
@@ -73,7 +73,7 @@ def _outcome(report: Report) -> Row:
 
 def _descriptors(findings: Sequence[Finding]) -> list[Row]:
     """One descriptor for every rule that found something, in order of appearance."""
-    known = rules.load() | {promises.RULE: promises.PAGE}
+    known = rules.load() | {lock_check.RULE: lock_check.PAGE}
     first = {finding.rule: finding for finding in reversed(findings)}
     return [_descriptor(known.get(id), first[id]) for id in dict.fromkeys(f.rule for f in findings)]
 

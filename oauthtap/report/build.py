@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date
 
-from oauthtap import specs
+from oauthtap.clients.forecast import outlooks
+from oauthtap.clients.profile import Profile
 from oauthtap.diagnosis.analyzer import ClientAnalysis
 from oauthtap.diagnosis.evidence import Candidate, experiment
+from oauthtap.diagnosis.findings import RANK, Finding
+from oauthtap.diagnosis.root_cause import Verdict
 from oauthtap.diagnosis.session_analyzer import LETTERS, SessionAnalyzer
-from oauthtap.findings import RANK, Finding
-from oauthtap.handshake import Handshake
-from oauthtap.injections.faulted import injected
-from oauthtap.plain import plain
-from oauthtap.profiles import Profile, outlooks
-from oauthtap.repair.attempts import attempts
-from oauthtap.repair.deploying import Deploy, deploy
-from oauthtap.repair.patched import changes
+from oauthtap.faults.attribution import injected
+from oauthtap.fixes.attempts import attempts
+from oauthtap.fixes.change_log import changes
+from oauthtap.fixes.deploy_plan import Deploy, deploy
+from oauthtap.handshake.stages import Mcp, Stage
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import requirements
+from oauthtap.model.sanitize import plain
 from oauthtap.report.model import Cause, Client, Evidence, NotChecked, RankedCause, Refused, Report, SignIn, Step
-from oauthtap.stages import Mcp, Stage
-from oauthtap.verdict import Verdict
 
 
 def build(
@@ -92,7 +93,7 @@ def _notes(handshake: Handshake) -> Iterator[str]:
     named = handshake.revision_named
     if named is None and handshake.stages:
         yield f"Nobody named an MCP revision; judged by {handshake.revision}."
-    elif named is not None and named not in specs.REVISIONS:
+    elif named is not None and named not in requirements.REVISIONS:
         yield f"MCP {plain(named, limit=40)} is not known to this oauthtap; judged by {handshake.revision}."
 
 

@@ -6,17 +6,17 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
-from oauthtap import specs
+from oauthtap.clients.forecast import Outlook
 from oauthtap.diagnosis.ending import EndingId
-from oauthtap.findings import Finding, Severity, Who
-from oauthtap.injections.faulted import Injected
-from oauthtap.profiles import Outlook
-from oauthtap.repair.attempts import Attempt
-from oauthtap.repair.deploying import Deploy
-from oauthtap.repair.patched import Patched
-from oauthtap.stages import Because
-from oauthtap.standstill import Standstill
-from oauthtap.wire import Value
+from oauthtap.diagnosis.findings import Finding, Severity, Who
+from oauthtap.diagnosis.stall_hints import Standstill
+from oauthtap.faults.attribution import Injected
+from oauthtap.fixes.attempts import Attempt
+from oauthtap.fixes.change_log import Patched
+from oauthtap.fixes.deploy_plan import Deploy
+from oauthtap.handshake.stages import Because
+from oauthtap.model import requirements
+from oauthtap.model.exchange import Value
 
 SECRETS_KEPT = (
     "session.jsonl, flows.mitm and session.har hold every token, code and password as it is. "
@@ -111,7 +111,7 @@ class SignIn(_Row):
     """`A` for the client that came first."""
     client: Client | None = None
     revision: str | None = None
-    judged_by: str = specs.NEWEST
+    judged_by: str = requirements.NEWEST
     reached: str = "other"
     connected: bool = False
     ending: EndingId = "nothing-arrived"
@@ -144,7 +144,7 @@ class Report(_Row):
     client: Client | None = None
     revision: str | None = None
     """The MCP revision as it was negotiated, announced, or named by the user."""
-    judged_by: str = specs.NEWEST
+    judged_by: str = requirements.NEWEST
     """The revision whose rules were applied: the newest known one that is not newer."""
     reached: str = "other"
     connected: bool = False

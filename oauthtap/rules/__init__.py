@@ -13,7 +13,7 @@ when a report is made). It yields `Problem`s. Its docstring is its page and its 
     Repair: what to change.
 
     Bad:
-        (exchanges on which the rule fires, see `oauthtap.notation`)
+        (exchanges on which the rule fires, see `oauthtap.formats.notation`)
 
     Good:
         (exchanges on which it keeps quiet)
@@ -33,10 +33,10 @@ from importlib import import_module
 from importlib.resources import files
 from typing import Any, Union, get_args, get_origin
 
-from oauthtap.findings import BY_LEVEL, Problems, Severity, Who
-from oauthtap.handshake import Handshake
-from oauthtap.specs import Requirement
-from oauthtap.stages import Stage
+from oauthtap.diagnosis.findings import BY_LEVEL, Problems, Severity, Who
+from oauthtap.handshake.stages import Stage
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import Requirement
 
 Check = Callable[..., Problems]
 

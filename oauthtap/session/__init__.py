@@ -10,11 +10,11 @@ Folders are 0700 and files 0600. A kill loses at most the exchange under way: ev
 is handed to the system before the next exchange is looked at.
 """
 
-from oauthtap.session.folder import FLOWS, HAR, JSONL, MARK, SessionError, default_folder, home
 from oauthtap.session.listing import Listed, sessions
-from oauthtap.session.reading import NOT_SWEPT, read_jsonl, read_session
+from oauthtap.session.paths import FLOWS, HAR, JSONL, MARK, SessionError, default_folder, home
+from oauthtap.session.reader import NOT_SWEPT, read_jsonl, read_session
 from oauthtap.session.sweeping import sweep_session
-from oauthtap.session.writing import SessionWriter
+from oauthtap.session.writer import SessionWriter
 
 __all__ = [
     "FLOWS",

@@ -16,11 +16,11 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from oauthtap.redaction.redact import Redactor
-from oauthtap.session.folder import default_folder
-from oauthtap.session.writing import SessionWriter
-from oauthtap.urls import origin
-from oauthtap.wire import Exchange, Request, Response
+from oauthtap.model.exchange import Exchange, Request, Response
+from oauthtap.model.urls import origin
+from oauthtap.redaction.redactor import Redactor
+from oauthtap.session.paths import default_folder
+from oauthtap.session.writer import SessionWriter
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from oauthtap import har
-from oauthtap.session.folder import FLOWS, HAR, JSONL, explained, replace
-from oauthtap.session.reading import read_jsonl
-from oauthtap.wire import Exchange
+from oauthtap.formats import har
+from oauthtap.model.exchange import Exchange
+from oauthtap.session.paths import FLOWS, HAR, JSONL, explained, replace
+from oauthtap.session.reader import read_jsonl
 
 _REPORTS = ("report.json", "report.md", "report.html", "report.sarif", "report.xml", "report.mmd")
 

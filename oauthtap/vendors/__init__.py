@@ -15,7 +15,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from oauthtap.findings import Who
+from oauthtap.diagnosis.findings import Who
 
 Subject = Literal[
     "redirect_uri",

@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from oauthtap.drivers import PROGRAMS
-from tests.clients import environment
-from tests.clients.installed import from_npm, from_pypi, node
+from oauthtap.drive.drivers import PROGRAMS
 from tests.conformance.suite import Checks, Suite
-from tests.running import COMMAND, started
-from tests.servers import NODE, laid
-from tests.servers.oidc import FOLDER, PACKAGES
-from tests.servers.process import serving
-from tests.tapped import free_port
+from tests.support.clients import environment
+from tests.support.clients.installed import from_npm, from_pypi, node
+from tests.support.running import COMMAND, started
+from tests.support.servers import NODE, laid
+from tests.support.servers.oidc import FOLDER, PACKAGES
+from tests.support.servers.process import serving
+from tests.support.tapped import free_port
 
 Way = Literal["direct", "tap", "run"]
 WAYS: tuple[Way, ...] = ("direct", "tap", "run")

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.clients.installed import from_npm, node
+from tests.support.clients.installed import from_npm, node
 
 RELEASES = ("0.1.16", "0.2.0-alpha.12")
 """What npm calls the latest one, and the newest that goes beyond it."""

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.running import started
+from tests.support.running import started
 
 
 def main(words: list[str]) -> int:

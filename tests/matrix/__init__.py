@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
-from tests.clients import versions_of
 from tests.matrix.ledger import Ledger
 from tests.matrix.runs import Run, Way, one
 from tests.matrix.sites import Server, Site
+from tests.support.clients import versions_of
 
 TRIES = 3
 """How often a pair that differs is run before it counts as different: machines are busy."""

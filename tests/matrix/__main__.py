@@ -8,12 +8,12 @@ import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from tests.clients import drivers
 from tests.matrix import fill
 from tests.matrix.ledger import Ledger, loaded
 from tests.matrix.runs import WAYS
 from tests.matrix.sites import servers
 from tests.matrix.table import difference, number, page, summary
+from tests.support.clients import drivers
 
 
 def main() -> int:

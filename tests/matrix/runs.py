@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from tests.clients import Outcome, run
 from tests.matrix.sites import Seen, Site
-from tests.running import COMMAND, started
+from tests.support.clients import Outcome, run
+from tests.support.running import COMMAND, started
 
 Way = Literal["direct", "tap", "run"]
 WAYS: tuple[Way, ...] = ("direct", "tap", "run")

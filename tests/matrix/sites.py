@@ -9,10 +9,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 
-from tests.bed import TARGETS, Bed, Received
-from tests.running import to_the_bed
-from tests.servers import Running, Stack, stacks
-from tests.servers.heard import Heard, audience, claimed
+from tests.support.bed import TARGETS, Bed, Received
+from tests.support.running import to_the_bed
+from tests.support.servers import Running, Stack, stacks
+from tests.support.servers.heard import Heard, audience, claimed
 
 SETTLES = 0.3
 """Seconds until a server in another process has told of the last request it answered."""

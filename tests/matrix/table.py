@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.clients import drivers
 from tests.matrix.ledger import Ledger
 from tests.matrix.limits import LIMITS
 from tests.matrix.runs import Run
 from tests.matrix.sites import servers
+from tests.support.clients import drivers
 
 WORDS = {"tap": "through the tap", "run": "under `oauthtap run`"}
 MARKS = {"connected": "✓", "gave up": "·", "waits": "…"}

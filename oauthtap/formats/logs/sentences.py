@@ -20,11 +20,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from oauthtap import urls
 from oauthtap.formats import access_log
 from oauthtap.formats.builder import TOKEN, Draft, origin_of, recording, seconds
-from oauthtap.logs.outcome import Outcome, outcome
-from oauthtap.recording import Recording
+from oauthtap.formats.logs.outcome import Outcome, outcome
+from oauthtap.model import urls
+from oauthtap.model.recording import Recording
 
 WHAT = "what a client printed"
 FORM = "logs and outputs of Codex, Gemini CLI, Cursor, opencode, Claude Desktop, MCP Inspector, the Python and TypeScript SDKs, LibreChat, n8n"

@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 import re
 
-from oauthtap import urls
 from oauthtap.formats.builder import Draft, recording, seconds
-from oauthtap.logs.outcome import outcome
-from oauthtap.logs.story import object_in
-from oauthtap.recording import Recording
+from oauthtap.formats.logs.builder import object_in
+from oauthtap.formats.logs.outcome import outcome
+from oauthtap.model import urls
+from oauthtap.model.recording import Recording
 
 WHAT = "a log of VS Code"
 FORM = "VS Code: the MCP output channel (MCP: List Servers, Show Output), best at trace level"

@@ -13,14 +13,14 @@ from importlib.resources import files
 
 from markupsafe import Markup
 
-from oauthtap.findings import Finding
-from oauthtap.render.html.below import below
+from oauthtap.diagnosis.findings import Finding
+from oauthtap.model.exchange import Exchange
 from oauthtap.render.html.exchange import Part, Row, row
+from oauthtap.render.html.sections import below
 from oauthtap.render.html.tags import Child, tag, words
-from oauthtap.render.lanes import Legs, legs
-from oauthtap.render.words import STAGE, WHO, attempts, client, cured, faults, no_cause, outcome
+from oauthtap.render.labels import STAGE, WHO, attempts, client, cured, faults, no_cause, outcome
+from oauthtap.render.sequence import Legs, legs
 from oauthtap.report.model import SECRETS_KEPT, Report
-from oauthtap.wire import Exchange
 
 MILESTONES = {
     "mcp-challenge": "401",

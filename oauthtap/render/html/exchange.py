@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
-from oauthtap.findings import RANK, Finding
+from oauthtap.diagnosis.findings import RANK, Finding
+from oauthtap.handshake.stages import Because
+from oauthtap.model.exchange import Exchange
 from oauthtap.render.html.message import Line, differing, note, request_lines, response_lines, sheet
 from oauthtap.render.html.tags import Child, tag, words
-from oauthtap.render.lanes import Legs
-from oauthtap.render.words import STAGE, patched
+from oauthtap.render.labels import STAGE, patched
+from oauthtap.render.sequence import Legs
 from oauthtap.report.model import Step
-from oauthtap.stages import Because
-from oauthtap.wire import Exchange
 
 Part = Literal["broken", "after", ""]
 """`broken`: here it went wrong; `after`: it only follows from that."""

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from oauthtap.model.exchange import Exchange
 from oauthtap.render.html import about, began, head, lanes, lanes_style, part_of_page, rows, title, tools
-from oauthtap.render.html.below import below
 from oauthtap.render.html.exchange import row
+from oauthtap.render.html.sections import below
 from oauthtap.render.html.tags import join, tag
-from oauthtap.render.lanes import legs
+from oauthtap.render.sequence import legs
 from oauthtap.report.model import Report
-from oauthtap.wire import Exchange
 
 NEWEST = 500
 """Rows of a live page. The page in the session folder has all."""

@@ -14,11 +14,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from oauthtap.findings import Finding
-from oauthtap.redaction.aliases import ALIAS, claims, jose_header
+from oauthtap.diagnosis.findings import Finding
+from oauthtap.model.exchange import Message, Request, Response
+from oauthtap.redaction.alias_format import ALIAS, claims, jose_header
 from oauthtap.render.html.tags import Child, away, tag, words
-from oauthtap.render.words import MARK
-from oauthtap.wire import Message, Request, Response
+from oauthtap.render.labels import MARK
 
 _LONGEST = 30_000
 _TIMES = {"exp", "iat", "nbf", "auth_time", "client_secret_expires_at", "client_id_issued_at"}

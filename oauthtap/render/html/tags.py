@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from markupsafe import Markup, escape
 
-from oauthtap.plain import plain
+from oauthtap.model.sanitize import plain
 
 Child = str | Markup | None | Iterable["Child"]
 _VOID = {"meta", "link", "br", "hr"}

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from oauthtap import urls
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake, absolute
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import LegacySse, Mcp, ResourceMetadata, ServerMetadata, Stage
+from oauthtap.handshake.state import Handshake, absolute
+from oauthtap.model import urls
+from oauthtap.model.requirements import must, practice
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice
-from oauthtap.stages import LegacySse, Mcp, ResourceMetadata, ServerMetadata, Stage
 
 _EVERYWHERE = (
     "mcp-challenge", "mcp-initialize", "mcp-request", "prm-discovery", "as-discovery", "client-registration",

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import re
 
-from oauthtap import urls
-from oauthtap.findings import Patch, Problem, Problems, Who
-from oauthtap.handshake import Handshake
-from oauthtap.rules import rule
-from oauthtap.specs import must, practice
-from oauthtap.stages import (
+from oauthtap.diagnosis.findings import Patch, Problem, Problems, Who
+from oauthtap.handshake.stages import (
     AuthorizationRequest,
     AuthorizationResponse,
     Challenge,
@@ -30,6 +26,10 @@ from oauthtap.stages import (
     Stage,
     TokenEndpoint,
 )
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.requirements import must, practice
+from oauthtap.rules import rule
 
 _TLS = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-1.5"
 _CERTIFICATE = re.compile(

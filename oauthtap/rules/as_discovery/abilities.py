@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from oauthtap import urls
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import AuthorizationRequest, Registration, ServerMetadata, TokenEndpoint
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.requirements import must, practice, should
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice, should
-from oauthtap.stages import AuthorizationRequest, Registration, ServerMetadata, TokenEndpoint
 
 _RFC8414_2 = "https://www.rfc-editor.org/rfc/rfc8414.html#section-2"
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import Challenge, Registration, ServerMetadata, TokenEndpoint, TokenOther, text
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import must, practice, should
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice, should
-from oauthtap.stages import Challenge, Registration, ServerMetadata, TokenEndpoint, TokenOther, text
 
 _RFC8414_2 = "https://www.rfc-editor.org/rfc/rfc8414.html#section-2"
 _METHODS = "token_endpoint_auth_methods_supported"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
-from oauthtap.redaction.redact import claims
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import ServerMetadata
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import must, practice
+from oauthtap.redaction.redactor import claims
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice
-from oauthtap.stages import ServerMetadata
 
 _RFC8414_2 = "https://www.rfc-editor.org/rfc/rfc8414.html#section-2"
 _RFC8414_32 = "https://www.rfc-editor.org/rfc/rfc8414.html#section-3.2"

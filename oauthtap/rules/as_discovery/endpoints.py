@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from oauthtap import urls
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake, absolute
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import ServerMetadata, texts
+from oauthtap.handshake.state import Handshake, absolute
+from oauthtap.model import urls
+from oauthtap.model.requirements import must
 from oauthtap.rules import rule
-from oauthtap.specs import must
-from oauthtap.stages import ServerMetadata, texts
 
 _RFC8414_2 = "https://www.rfc-editor.org/rfc/rfc8414.html#section-2"
 _OAUTH21_31 = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-3.1"

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from oauthtap import urls
-from oauthtap.findings import Patch, Problem, Problems, Severity
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Patch, Problem, Problems, Severity
+from oauthtap.handshake.stages import (
+    AuthorizationRequest,
+    Registration,
+    ResourceMetadata,
+    ServerMetadata,
+    TokenEndpoint,
+    text,
+)
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.requirements import must
 from oauthtap.rules import rule
-from oauthtap.specs import must
-from oauthtap.stages import AuthorizationRequest, Registration, ResourceMetadata, ServerMetadata, TokenEndpoint, text
 
 _RFC8414_2 = "https://www.rfc-editor.org/rfc/rfc8414.html#section-2"
 _RFC8414_33 = "https://www.rfc-editor.org/rfc/rfc8414.html#section-3.3"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import AuthorizationRequest, ServerMetadata
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import must, practice
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice
-from oauthtap.stages import AuthorizationRequest, ServerMetadata
 
 _CODE_PROTECTION = "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/security-considerations#authorization-code-protection"
 _OAUTH21_411 = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-4.1.1"

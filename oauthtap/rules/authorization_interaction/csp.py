@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from oauthtap import urls
-from oauthtap.handshake import absolute
-from oauthtap.stages import Stage
-from oauthtap.wire import Response
+from oauthtap.handshake.stages import Stage
+from oauthtap.handshake.state import absolute
+from oauthtap.model import urls
+from oauthtap.model.exchange import Response
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.I)
 

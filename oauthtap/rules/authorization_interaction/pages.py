@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-from oauthtap import urls
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake, absolute
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import AuthorizationRequest, AuthorizationResponse, Interaction, Stage, TokenRequest
+from oauthtap.handshake.state import Handshake, absolute
+from oauthtap.model import urls
+from oauthtap.model.exchange import Request, Response, first
+from oauthtap.model.requirements import must, practice
 from oauthtap.rules import rule
 from oauthtap.rules.authorization_interaction import csp
-from oauthtap.specs import must, practice
-from oauthtap.stages import AuthorizationRequest, AuthorizationResponse, Interaction, Stage, TokenRequest
-from oauthtap.wire import Request, Response, first
 
 _PEOPLE = ("client", "browser")
 _ENOUGH = 100_000

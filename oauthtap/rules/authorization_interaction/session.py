@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from oauthtap import urls
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake, absolute
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import AuthorizationRequest, AuthorizationResponse, Stage, TokenRequest
+from oauthtap.handshake.state import Handshake, absolute
+from oauthtap.model import urls
+from oauthtap.model.requirements import practice
 from oauthtap.rules import rule
-from oauthtap.specs import practice
-from oauthtap.stages import AuthorizationRequest, AuthorizationResponse, Stage, TokenRequest
 
 _PEOPLE = ("client", "browser")
 _QUIET = 60.0

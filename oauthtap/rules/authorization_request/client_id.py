@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
-from oauthtap import urls
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import AuthorizationRequest, ClientMetadata, Registration, text
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.requirements import must, practice, should
 from oauthtap.rules import rule
 from oauthtap.rules.authorization_request.redirect_uri import known_client
 from oauthtap.rules.authorization_request.refusals import (
@@ -18,8 +20,6 @@ from oauthtap.rules.authorization_request.refusals import (
     refusal,
     registered_uris,
 )
-from oauthtap.specs import must, practice, should
-from oauthtap.stages import AuthorizationRequest, ClientMetadata, Registration, text
 
 _REGISTRATION = "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/client-registration"
 _OAUTH21_411 = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-4.1.1"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import AuthorizationRequest, Interaction
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.exchange import Request
+from oauthtap.model.requirements import must, practice
 from oauthtap.rules import rule
 from oauthtap.rules.authorization_request.refusals import CLIENT, REDIRECT, own_request, refusal, registered_uris
-from oauthtap.specs import must, practice
-from oauthtap.stages import AuthorizationRequest, Interaction
-from oauthtap.wire import Request
 
 _OAUTH21_31 = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-3.1"
 _OAUTH21_411 = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-4.1.1"

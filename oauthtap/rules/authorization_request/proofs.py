@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import AuthorizationRequest, TokenRequest
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import must, practice, should
 from oauthtap.rules import rule
 from oauthtap.rules.authorization_request.refusals import Asked, own_request, refusal
-from oauthtap.specs import must, practice, should
-from oauthtap.stages import AuthorizationRequest, TokenRequest
 
 _CODE_PROTECTION = "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/security-considerations#authorization-code-protection"
 _OAUTH21_752 = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-7.5.2"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
-from oauthtap import urls
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import AuthorizationRequest
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.requirements import must, practice
 from oauthtap.rules import rule
 from oauthtap.rules.authorization_request.refusals import (
     CLIENT,
@@ -17,8 +19,6 @@ from oauthtap.rules.authorization_request.refusals import (
     refusal,
     registered_uris,
 )
-from oauthtap.specs import must, practice
-from oauthtap.stages import AuthorizationRequest
 
 _OAUTH21_231 = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-2.3.1"
 _OAUTH21_411 = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-4.1.1"

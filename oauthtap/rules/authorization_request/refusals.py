@@ -6,9 +6,7 @@ import html
 import re
 from dataclasses import dataclass
 
-from oauthtap import urls
-from oauthtap.handshake import Handshake, absolute
-from oauthtap.stages import (
+from oauthtap.handshake.stages import (
     AuthorizationRequest,
     AuthorizationResponse,
     ClientMetadata,
@@ -16,8 +14,10 @@ from oauthtap.stages import (
     Registration,
     texts,
 )
-from oauthtap.stages import text as as_text
-from oauthtap.wire import Exchange, Request, first
+from oauthtap.handshake.stages import text as as_text
+from oauthtap.handshake.state import Handshake, absolute
+from oauthtap.model import urls
+from oauthtap.model.exchange import Exchange, Request, first
 
 Asked = AuthorizationRequest | Interaction | AuthorizationResponse
 """Where a refusal may show: at once, after some pages, or at the callback."""

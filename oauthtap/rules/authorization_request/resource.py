@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from oauthtap import urls
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import AuthorizationRequest, ResourceMetadata
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.requirements import must, practice, should
 from oauthtap.rules import rule
 from oauthtap.rules.authorization_request.refusals import Asked, own_request, refusal
-from oauthtap.specs import must, practice, should
-from oauthtap.stages import AuthorizationRequest, ResourceMetadata
 
 _RESOURCE = (
     "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization#resource-parameter-implementation"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
-from oauthtap.redemption import expired
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import AuthorizationRequest, Mcp, StepUp, TokenRejected, TokenRequest, scopes
+from oauthtap.handshake.state import Handshake
+from oauthtap.handshake.token_request import expired
+from oauthtap.model.requirements import must, practice, should
 from oauthtap.rules import rule
 from oauthtap.rules.authorization_request.refusals import SCOPE, Asked, own_request, refusal
-from oauthtap.specs import must, practice, should
-from oauthtap.stages import AuthorizationRequest, Mcp, StepUp, TokenRejected, TokenRequest, scopes
 
 _SELECTION = "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization#scope-selection-strategy"
 _TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")

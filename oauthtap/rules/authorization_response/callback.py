@@ -5,12 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from oauthtap import urls
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
-from oauthtap.rules import rule
-from oauthtap.specs import must, practice
-from oauthtap.stages import (
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import (
     AuthorizationRequest,
     AuthorizationResponse,
     Registration,
@@ -19,7 +15,11 @@ from oauthtap.stages import (
     TokenRequest,
     texts,
 )
-from oauthtap.wire import Request
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.exchange import Request
+from oauthtap.model.requirements import must, practice
+from oauthtap.rules import rule
 
 _CODE_LIVES = 60.0
 """Seconds. Codes may live for ten minutes, but no healthy client waits for one."""

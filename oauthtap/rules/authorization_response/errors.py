@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from oauthtap import urls
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import AuthorizationRequest, AuthorizationResponse, Interaction, Stage, TokenEndpoint
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.exchange import Request, first
+from oauthtap.model.requirements import practice
 from oauthtap.rules import rule
-from oauthtap.specs import practice
-from oauthtap.stages import AuthorizationRequest, AuthorizationResponse, Interaction, Stage, TokenEndpoint
-from oauthtap.wire import Request, first
 
 _MEANS = {
     "access_denied": "the user, or a policy, refused",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from oauthtap import urls
-from oauthtap.findings import Problem, Problems, Severity
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Problem, Problems, Severity
+from oauthtap.handshake.stages import AuthorizationResponse, ServerMetadata
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.requirements import must, should
 from oauthtap.rules import rule
-from oauthtap.specs import must, should
-from oauthtap.stages import AuthorizationResponse, ServerMetadata
 
 _FLAG = "authorization_response_iss_parameter_supported"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from oauthtap import urls
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import AuthorizationRequest, ClientMetadata, PushedAuthorization, Stage, text
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.exchange import first
+from oauthtap.model.requirements import must, should
 from oauthtap.rules import rule
-from oauthtap.specs import must, should
-from oauthtap.stages import AuthorizationRequest, ClientMetadata, PushedAuthorization, Stage, text
-from oauthtap.wire import first
 
 _MCP = "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/client-registration#implementation-requirements"
 _DRAFT = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-client-id-metadata-document-00"

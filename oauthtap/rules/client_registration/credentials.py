@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from oauthtap import urls
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
-from oauthtap.rules import rule
-from oauthtap.specs import must, practice, should
-from oauthtap.stages import (
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import (
     AuthorizationRequest,
     PushedAuthorization,
     Registration,
@@ -17,7 +13,11 @@ from oauthtap.stages import (
     text,
     texts,
 )
-from oauthtap.wire import first
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.exchange import first
+from oauthtap.model.requirements import must, practice, should
+from oauthtap.rules import rule
 
 
 def _made(stage: Registration) -> bool:

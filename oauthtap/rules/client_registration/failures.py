@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import Registration, text
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import must, practice
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice
-from oauthtap.stages import Registration, text
 
 _CODES = {
     "invalid_redirect_uri",

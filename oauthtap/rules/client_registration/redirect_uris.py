@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from oauthtap import urls
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import AuthorizationRequest, ClientMetadata, Registration, texts
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.requirements import must, practice
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice
-from oauthtap.stages import AuthorizationRequest, ClientMetadata, Registration, texts
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):.", re.I)
 _PATTERN = re.compile(r"\*|\{[^{}/]*\}")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from oauthtap import urls
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import Registration, texts
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.requirements import must, practice
 from oauthtap.rules import rule
 from oauthtap.rules.client_registration.failures import quote, reached, words
-from oauthtap.specs import must, practice
-from oauthtap.stages import Registration, texts
 
 _KNOWN_HOSTS = re.compile(
     r"https://(?:claude\.(?:ai|com)|chatgpt\.com|(?:insiders\.)?vscode\.dev|(?:www\.)?cursor\.com|oauth\.n8n\.cloud)/"

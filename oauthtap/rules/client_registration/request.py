@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from oauthtap import urls
-from oauthtap.findings import Problem, Problems, Severity
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Problem, Problems, Severity
+from oauthtap.handshake.stages import Registration, TokenRefresh, text, texts
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.requirements import must, practice, should
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice, should
-from oauthtap.stages import Registration, TokenRefresh, text, texts
 
 _WEB = re.compile(r"https?:", re.I)
 _DEFAULT_METHODS = ("client_secret_basic",)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from oauthtap import urls
-from oauthtap.findings import Patch, Problem, Problems, Who
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Patch, Problem, Problems, Who
+from oauthtap.handshake.stages import Preflight, Stage
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.requirements import must
 from oauthtap.rules import rule
 from oauthtap.rules.mcp_challenge.scripts import from_script, not_there, turned_away
-from oauthtap.specs import must
-from oauthtap.stages import Preflight, Stage
 
 _PREFLIGHT = "https://fetch.spec.whatwg.org/#cors-preflight-fetch"
 _EVERYWHERE = (

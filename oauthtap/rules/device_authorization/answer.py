@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import DeviceAuthorization
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import must
 from oauthtap.rules import rule
-from oauthtap.specs import must
-from oauthtap.stages import DeviceAuthorization
 
 _REQUIRED = ("device_code", "user_code", "verification_uri", "expires_in")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
-from oauthtap.redaction.redact import jose_header
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import KeySet, TokenEndpoint, TokenRejected, Unseen, text
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import must, practice
+from oauthtap.redaction.redactor import jose_header
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice
-from oauthtap.stages import KeySet, TokenEndpoint, TokenRejected, Unseen, text
 
 _KINDS = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP", "HS": "oct"}
 """The first letters of `alg`, and the `kty` of a key for it (RFC 7518, 3.1; RFC 8037)."""

@@ -9,12 +9,8 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from oauthtap import urls
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake, absolute
-from oauthtap.rules import rule
-from oauthtap.specs import must, practice
-from oauthtap.stages import (
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import (
     AuthorizationRequest,
     Document,
     Initialize,
@@ -22,8 +18,12 @@ from oauthtap.stages import (
     Mcp,
     McpStream,
     Registration,
-    sse_events,
 )
+from oauthtap.handshake.state import Handshake, absolute
+from oauthtap.model import urls
+from oauthtap.model.requirements import must, practice
+from oauthtap.model.sse import sse_events
+from oauthtap.rules import rule
 
 _ABOUT_SESSION = re.compile(r"session", re.I)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-from oauthtap import urls
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake, absolute
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import Challenge, Mcp, SessionEnd
+from oauthtap.handshake.state import Handshake, absolute
+from oauthtap.model import urls
+from oauthtap.model.requirements import must
 from oauthtap.rules import rule
 from oauthtap.rules.mcp_challenge.repair import as_challenge
 from oauthtap.rules.mcp_challenge.statuses import ERROR_HANDLING, NO_CREDENTIALS, body_of
-from oauthtap.specs import must
-from oauthtap.stages import Challenge, Mcp, SessionEnd
 
 _LOGIN_WORD = re.compile(r"log-?in|sign-?in|\bsso\b|\bauth\b|oauth2?|authori[sz]e|saml|accounts?\.", re.I)
 _APPLICATION = re.compile(r'"isError"\s*:\s*true|-32042')

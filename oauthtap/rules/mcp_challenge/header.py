@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-from oauthtap.challenges import Challenge as Parsed
-from oauthtap.challenges import without_quoted, write
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import Challenge, Mcp, StepUp, TokenRejected
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import must, practice
+from oauthtap.model.www_authenticate import Challenge as Parsed
+from oauthtap.model.www_authenticate import without_quoted, write
 from oauthtap.rules import rule
 from oauthtap.rules.mcp_challenge.repair import metadata_place
-from oauthtap.specs import must, practice
-from oauthtap.stages import Challenge, Mcp, StepUp, TokenRejected
 
 _AT = "response.header.www-authenticate"
 _REMAPPED = "x-amzn-remapped-www-authenticate"

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import re
 
-from oauthtap import urls
-from oauthtap.challenges import Challenge as Parsed
-from oauthtap.challenges import with_params, write
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
-from oauthtap.rules import rule
-from oauthtap.rules.mcp_challenge.repair import metadata_place
-from oauthtap.specs import must, practice
-from oauthtap.stages import (
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import (
     AuthorizationRequest,
     Challenge,
     Mcp,
@@ -22,6 +15,13 @@ from oauthtap.stages import (
     TokenEndpoint,
     TokenRejected,
 )
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.requirements import must, practice
+from oauthtap.model.www_authenticate import Challenge as Parsed
+from oauthtap.model.www_authenticate import with_params, write
+from oauthtap.rules import rule
+from oauthtap.rules.mcp_challenge.repair import metadata_place
 
 _AT = "response.header.www-authenticate.resource_metadata"
 _PLACEHOLDER = re.compile(r"[\s{}<>$]|^(?:undefined|null|none|nil)$|/(?:undefined|null)(?:/|$)", re.I)

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from oauthtap import urls
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
-from oauthtap.rules import rule
-from oauthtap.rules.mcp_challenge.repair import as_challenge
-from oauthtap.specs import must, practice
-from oauthtap.stages import (
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import (
     AuthorizationRequest,
     Challenge,
     ClientMetadata,
@@ -24,6 +19,11 @@ from oauthtap.stages import (
     TokenEndpoint,
     TokenRejected,
 )
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.requirements import must, practice
+from oauthtap.rules import rule
+from oauthtap.rules.mcp_challenge.repair import as_challenge
 
 _FALLBACK = (
     "https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http#backward-compatibility"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from oauthtap import urls
-from oauthtap.challenges import Challenge, Param, write
-from oauthtap.findings import Patch
-from oauthtap.handshake import Handshake
-from oauthtap.stages import Mcp
+from oauthtap.diagnosis.findings import Patch
+from oauthtap.handshake.stages import Mcp
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.www_authenticate import Challenge, Param, write
 
 
 def metadata_place(stage: Mcp, so_far: Handshake) -> tuple[str, str | None]:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import re
 
-from oauthtap.challenges import with_params, write
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import (
+    Challenge,
+    Mcp,
+    ResourceMetadata,
+    ServerMetadata,
+    StepUp,
+    TokenRejected,
+    scopes,
+    texts,
+)
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import must, practice, should
+from oauthtap.model.www_authenticate import with_params, write
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice, should
-from oauthtap.stages import Challenge, Mcp, ResourceMetadata, ServerMetadata, StepUp, TokenRejected, scopes, texts
 
 _AT = "response.header.www-authenticate"
 _BEARER_CODES = {"invalid_request": 400, "invalid_token": 401, "insufficient_scope": 403}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from oauthtap import urls
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import Challenge, Preflight, Stage, StepUp, TokenRejected
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.requirements import must, practice
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice
-from oauthtap.stages import Challenge, Preflight, Stage, StepUp, TokenRejected
 
 
 def from_script(stage: Stage, so_far: Handshake) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import Challenge, Mcp, ResourceMetadata, Stage
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import must, practice
 from oauthtap.rules import rule
 from oauthtap.rules.mcp_challenge.repair import as_challenge
-from oauthtap.specs import must, practice
-from oauthtap.stages import Challenge, Mcp, ResourceMetadata, Stage
 
 ERROR_HANDLING = "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization#error-handling"
 NO_CREDENTIALS = re.compile(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from oauthtap.challenges import Challenge as Parsed
-from oauthtap.challenges import Param, as_sdks_read, without_quoted, write
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import Challenge, Mcp, StepUp, TokenRejected
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import must, practice
+from oauthtap.model.www_authenticate import Challenge as Parsed
+from oauthtap.model.www_authenticate import Param, as_sdks_read, without_quoted, write
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice
-from oauthtap.stages import Challenge, Mcp, StepUp, TokenRejected
 
 _AT = "response.header.www-authenticate"
 _READ = ("resource_metadata", "scope", "error")

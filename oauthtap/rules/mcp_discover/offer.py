@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import Discover, Mcp
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import must
 from oauthtap.rules import rule
-from oauthtap.specs import must
-from oauthtap.stages import Discover, Mcp
 
 _UNKNOWN_METHOD = -32601
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import Initialize, Mcp, Preflight
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import must, practice, should
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice, should
-from oauthtap.stages import Initialize, Mcp, Preflight
 
 _SESSION = "mcp-session-id"
 _MODERN_CODES = (-32020, -32022)

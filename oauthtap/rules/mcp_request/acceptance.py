@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from oauthtap import urls
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
-from oauthtap.redaction.redact import claims
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import Challenge, Initialize, Mcp, TokenRejected, texts
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.exchange import first
+from oauthtap.model.requirements import must
+from oauthtap.redaction.redactor import claims
 from oauthtap.rules import rule
-from oauthtap.specs import must
-from oauthtap.stages import Challenge, Initialize, Mcp, TokenRejected, texts
-from oauthtap.wire import first
 
 _GRACE = 300.0
 """Seconds after `exp` that clocks and generous servers may allow."""

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from oauthtap import urls
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
-from oauthtap.redemption import by_client, metadata_of
-from oauthtap.rules import rule
-from oauthtap.specs import must
-from oauthtap.stages import (
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import (
     AuthorizationRequest,
     AuthorizationResponse,
     Challenge,
@@ -22,7 +17,12 @@ from oauthtap.stages import (
     TokenRejected,
     text,
 )
-from oauthtap.wire import first
+from oauthtap.handshake.state import Handshake
+from oauthtap.handshake.token_request import by_client, metadata_of
+from oauthtap.model import urls
+from oauthtap.model.exchange import first
+from oauthtap.model.requirements import must
+from oauthtap.rules import rule
 
 _TOKENS = "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization#token-requirements"
 _HANDLING = "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization#token-handling"

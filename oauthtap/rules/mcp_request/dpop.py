@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from oauthtap import urls
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
-from oauthtap.redaction.redact import claims
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import Mcp, TokenEndpoint, text
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.requirements import must, practice
+from oauthtap.redaction.redactor import claims
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice
-from oauthtap.stages import Mcp, TokenEndpoint, text
 
 
 @rule(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from oauthtap import urls
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake, absolute
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import Challenge, Document, LegacySse, Mcp, Stage
+from oauthtap.handshake.state import Handshake, absolute
+from oauthtap.model import urls
+from oauthtap.model.requirements import practice
 from oauthtap.rules import rule
-from oauthtap.specs import practice
-from oauthtap.stages import Challenge, Document, LegacySse, Mcp, Stage
 
 _TRANSPORT = "https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http"
 _BACKWARD = _TRANSPORT + "#backward-compatibility"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import Challenge, Mcp
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import must, practice, should
 from oauthtap.rules import rule
 from oauthtap.rules.mcp_request.modern_reading import over_two_urls
-from oauthtap.specs import must, practice, should
-from oauthtap.stages import Challenge, Mcp
 
 _SENDING = "https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http#sending-messages"
 _BOTH = ("application/json", "text/event-stream")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import Mcp, Stage
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import must, practice
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice
-from oauthtap.stages import Mcp, Stage
 
 _TRANSPORT = "https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http"
 _SEARCH = ("mcp-challenge", "prm-discovery", "as-discovery", "client-registration")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from oauthtap.findings import Problem, Problems, Severity
-from oauthtap.handshake import Handshake
-from oauthtap.redaction.redact import alias_facts
+from oauthtap.diagnosis.findings import Problem, Problems, Severity
+from oauthtap.handshake.stages import Challenge, Mcp
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import must, practice
+from oauthtap.redaction.redactor import alias_facts
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice
-from oauthtap.stages import Challenge, Mcp
 
 _WELL_FORMED = re.compile(r"(?:bearer|dpop) (?P<core>\S.*)", re.I | re.S)
 _PLACEHOLDER = re.compile(r"undefined|null|none|nil|true|false|\$\{?\w+\}?|\{\{[^{}]*\}\}|<[^<>]*>|%\w+%|\[object \w+\]", re.I)  # fmt: skip

@@ -6,12 +6,12 @@ import base64
 import binascii
 import re
 
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import Initialize, Mcp, text
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import must, should
 from oauthtap.rules import rule
 from oauthtap.rules.mcp_request.modern_reading import FIRST, over_two_urls
-from oauthtap.specs import must, should
-from oauthtap.stages import Initialize, Mcp, text
 
 _HTTP = "https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http"
 _CODES = "https://modelcontextprotocol.io/specification/2026-07-28/basic/index#error-codes"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import Initialize, Mcp, text, texts
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import must
 from oauthtap.rules import rule
 from oauthtap.rules.mcp_request.modern_reading import (
     CANDIDATE,
@@ -23,8 +25,6 @@ from oauthtap.rules.mcp_request.modern_reading import (
     same_url,
     serves_modern,
 )
-from oauthtap.specs import must
-from oauthtap.stages import Initialize, Mcp, text, texts
 
 _HTTP = "https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http"
 _BASE = "https://modelcontextprotocol.io/specification/2026-07-28/basic/index"

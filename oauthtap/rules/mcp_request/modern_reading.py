@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from oauthtap.handshake import Handshake
-from oauthtap.stages import LegacySse, Mcp, text
+from oauthtap.handshake.stages import LegacySse, Mcp, text
+from oauthtap.handshake.state import Handshake
 
 FIRST = "2026-07-28"
 """The first revision without `initialize`."""

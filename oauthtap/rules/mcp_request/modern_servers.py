@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import Initialize, Mcp
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import practice
 from oauthtap.rules import rule
 from oauthtap.rules.mcp_request.modern_reading import (
     CANDIDATE,
@@ -19,8 +21,6 @@ from oauthtap.rules.mcp_request.modern_reading import (
     same_url,
     serves_modern,
 )
-from oauthtap.specs import practice
-from oauthtap.stages import Initialize, Mcp
 
 _HTTP = "https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http"
 _CLOSE = 60.0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
-from oauthtap.redemption import by_client
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import Challenge, Discover, Initialize, Mcp
+from oauthtap.handshake.state import Handshake
+from oauthtap.handshake.token_request import by_client
+from oauthtap.model.requirements import must
 from oauthtap.rules import rule
-from oauthtap.specs import must
-from oauthtap.stages import Challenge, Discover, Initialize, Mcp
 
 _SESSIONS = "https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management"
 _UNKNOWN = re.compile(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
-from oauthtap.redemption import by_client
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import Mcp
+from oauthtap.handshake.state import Handshake
+from oauthtap.handshake.token_request import by_client
+from oauthtap.model.requirements import REVISIONS, must, practice, should
 from oauthtap.rules import rule
 from oauthtap.rules.mcp_request.session import opened_by
-from oauthtap.specs import REVISIONS, must, practice, should
-from oauthtap.stages import Mcp
 
 _VERSIONS = "https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#protocol-version-header"
 _VERSION = re.compile(r"protocol.?version|(unsupported|unknown).{0,20}version", re.I)

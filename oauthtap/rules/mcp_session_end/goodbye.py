@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import SessionEnd
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import may
 from oauthtap.rules import rule
-from oauthtap.specs import may
-from oauthtap.stages import SessionEnd
 
 
 @rule(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import AuthorizationRequest, StepUp, TokenRefresh, scopes
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import practice, should
 from oauthtap.rules import rule
 from oauthtap.rules.mcp_step_up.challenge import operation
-from oauthtap.specs import practice, should
-from oauthtap.stages import AuthorizationRequest, StepUp, TokenRefresh, scopes
 
 _FLOW = "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization#step-up-authorization-flow"
 _CYCLES = 3

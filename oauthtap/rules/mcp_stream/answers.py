@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import Initialize, Mcp, McpStream, SessionEnd
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import may, must, should
 from oauthtap.rules import rule
-from oauthtap.specs import may, must, should
-from oauthtap.stages import Initialize, Mcp, McpStream, SessionEnd
 
 _ABOUT_SESSION = re.compile(r"session", re.I)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-from oauthtap.challenges import with_params, write
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
-from oauthtap.redaction.redact import claims
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import Mcp, StepUp, TokenRejected
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import must, practice, should
+from oauthtap.model.www_authenticate import with_params, write
+from oauthtap.redaction.redactor import claims
 from oauthtap.rules import rule
 from oauthtap.rules.mcp_challenge.repair import as_challenge
-from oauthtap.specs import must, practice, should
-from oauthtap.stages import Mcp, StepUp, TokenRejected
 
 _HANDLING = "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization#token-handling"
 _TOKEN = r"(?:access[ _-]?|bearer[ _-]?|auth(?:entication|orization)?[ _-]?|id[ _-]?)?(?:token|jwt)s?"

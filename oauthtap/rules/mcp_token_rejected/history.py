@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
-from oauthtap.redaction.redact import claims
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import Mcp, Registration, StepUp, TokenEndpoint, TokenRejected
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import must, practice
+from oauthtap.redaction.redactor import claims
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice
-from oauthtap.stages import Mcp, Registration, StepUp, TokenEndpoint, TokenRejected
 
 _HANDLING = "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization#token-handling"
 _FRESH = 60.0

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from oauthtap import urls
-from oauthtap.findings import Patch
-from oauthtap.handshake import Handshake
-from oauthtap.stages import Mcp, ResourceMetadata, Unseen
+from oauthtap.diagnosis.findings import Patch
+from oauthtap.handshake.stages import Mcp, ResourceMetadata, Unseen
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
 
 
 def mcp_url(prm: ResourceMetadata, so_far: Handshake) -> str | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from oauthtap import urls
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import Challenge, ResourceMetadata
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.requirements import must
 from oauthtap.rules import rule
 from oauthtap.rules.prm_discovery.about import found, mcp_url, synthesized
-from oauthtap.specs import must
-from oauthtap.stages import Challenge, ResourceMetadata
 
 _LATER = ("mcp-challenge", "as-discovery", "client-registration", "authorization-request")
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake, absolute
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import Challenge, ResourceMetadata, ServerMetadata
+from oauthtap.handshake.state import Handshake, absolute
+from oauthtap.model.requirements import must, practice
 from oauthtap.rules import rule
 from oauthtap.rules.prm_discovery.about import found, mcp_url, synthesized
-from oauthtap.specs import must, practice
-from oauthtap.stages import Challenge, ResourceMetadata, ServerMetadata
 
 _LATER = ("as-discovery", "client-registration", "authorization-request")
 _ANSWER = "https://www.rfc-editor.org/rfc/rfc9728.html#section-3.2"

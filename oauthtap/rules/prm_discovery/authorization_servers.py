@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from oauthtap import urls
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import ResourceMetadata
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.requirements import must
 from oauthtap.rules import rule
-from oauthtap.specs import must
-from oauthtap.stages import ResourceMetadata
 
 _ENTRIES = "response.json.authorization_servers"
 _LATER = ("as-discovery", "client-registration", "authorization-request")

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import re
 
-from oauthtap import urls
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake, absolute
-from oauthtap.rules import rule
-from oauthtap.specs import must, practice
-from oauthtap.stages import (
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import (
     AuthorizationRequest,
     Challenge,
     Document,
@@ -20,6 +16,10 @@ from oauthtap.stages import (
     Stage,
     TokenEndpoint,
 )
+from oauthtap.handshake.state import Handshake, absolute
+from oauthtap.model import urls
+from oauthtap.model.requirements import must, practice
+from oauthtap.rules import rule
 
 _DISCOVERY = (
     "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/authorization-server-discovery"

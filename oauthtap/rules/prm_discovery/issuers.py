@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from oauthtap import urls
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import ResourceMetadata, ServerMetadata, Unseen
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.requirements import must, practice, should
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice, should
-from oauthtap.stages import ResourceMetadata, ServerMetadata, Unseen
 
 _ENTRIES = "response.json.authorization_servers"
 _ENDPOINT_WORDS = re.compile(

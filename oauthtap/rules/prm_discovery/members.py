@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from oauthtap import urls
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
-from oauthtap.redaction.redact import claims
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import ResourceMetadata, text
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.requirements import must, practice
+from oauthtap.redaction.redactor import claims
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice
-from oauthtap.stages import ResourceMetadata, text
 
 _MEMBERS = "https://www.rfc-editor.org/rfc/rfc9728.html#section-2"
 _ANSWER = "https://www.rfc-editor.org/rfc/rfc9728.html#section-3.2"

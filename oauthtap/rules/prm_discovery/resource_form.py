@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from oauthtap import urls
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import ResourceMetadata
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.requirements import must, practice, should
 from oauthtap.rules import rule
 from oauthtap.rules.prm_discovery.about import mcp_url
-from oauthtap.specs import must, practice, should
-from oauthtap.stages import ResourceMetadata
 
 _AT = "response.json.resource"
 _LATER = ("as-discovery", "client-registration", "authorization-request", "mcp-token-rejected")

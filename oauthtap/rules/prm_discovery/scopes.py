@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import ResourceMetadata, ServerMetadata, scopes, texts
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import must, practice, should
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice, should
-from oauthtap.stages import ResourceMetadata, ServerMetadata, scopes, texts
 
 _AT = "response.json.scopes_supported"
 _MEMBERS = "https://www.rfc-editor.org/rfc/rfc9728.html#section-2"

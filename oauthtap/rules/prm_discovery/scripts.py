@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from oauthtap import urls
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import Preflight, ResourceMetadata, ServerMetadata
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.requirements import practice
 from oauthtap.rules import rule
-from oauthtap.specs import practice
-from oauthtap.stages import (
-    Preflight,
-    ResourceMetadata,
-    ServerMetadata,
-)
 
 
 @rule(

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from oauthtap import urls
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
-from oauthtap.rules import rule
-from oauthtap.rules.prm_discovery.about import found, mcp_url
-from oauthtap.specs import must
-from oauthtap.stages import (
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import (
     AuthorizationRequest,
     Registration,
     ResourceMetadata,
@@ -16,6 +11,11 @@ from oauthtap.stages import (
     Stage,
     TokenEndpoint,
 )
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.requirements import must
+from oauthtap.rules import rule
+from oauthtap.rules.prm_discovery.about import found, mcp_url
 
 
 def _by_client(stage: Stage) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import Stage, TokenEndpoint, TokenMaintenance
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.exchange import first
+from oauthtap.model.requirements import must, practice
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice
-from oauthtap.stages import Stage, TokenEndpoint, TokenMaintenance
-from oauthtap.wire import first
 
 
 def _revoking(stage: TokenMaintenance, so_far: Handshake) -> bool:

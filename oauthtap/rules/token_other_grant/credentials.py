@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
-from oauthtap.redaction.redact import alias_facts, claims
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import ServerMetadata, TokenEndpoint, TokenOther, texts
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import must, should
+from oauthtap.redaction.redactor import alias_facts, claims
 from oauthtap.rules import rule
-from oauthtap.specs import must, should
-from oauthtap.stages import ServerMetadata, TokenEndpoint, TokenOther, texts
 
 _NEEDED_CLAIMS = ("iss", "sub", "aud", "exp")
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import DeviceAuthorization, TokenOther, Unseen
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import must
 from oauthtap.rules import rule
-from oauthtap.specs import must
-from oauthtap.stages import DeviceAuthorization, TokenOther, Unseen
 
 _BY_DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 _PAUSE = 5.0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
-from oauthtap.redaction.redact import alias_facts, claims, jose_header
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import ServerMetadata, TokenEndpoint, TokenOther, text, texts
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import must
+from oauthtap.redaction.redactor import alias_facts, claims, jose_header
 from oauthtap.rules import rule
-from oauthtap.specs import must
-from oauthtap.stages import ServerMetadata, TokenEndpoint, TokenOther, text, texts
 
 _EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 _BY_ASSERTION = "urn:ietf:params:oauth:grant-type:jwt-bearer"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import TokenRefresh, text
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.requirements import must
 from oauthtap.rules import rule
-from oauthtap.specs import must
-from oauthtap.stages import TokenRefresh, text
 
 _DEAD_TOKEN = re.compile(
     r"refresh[ _-]?token\b.{0,40}\b(?:invalid|expired|revoked|unknown|not found|not valid|no longer valid|"

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import AuthorizationRequest, Stage, TokenMaintenance, TokenRefresh, TokenRejected, text
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.exchange import first
+from oauthtap.model.requirements import must, practice
 from oauthtap.rules import rule
 from oauthtap.rules.token_refresh.history import error_of, granted_in, token_of
-from oauthtap.specs import must, practice
-from oauthtap.stages import (
-    AuthorizationRequest,
-    Stage,
-    TokenMaintenance,
-    TokenRefresh,
-    TokenRejected,
-    text,
-)
-from oauthtap.wire import first
 
 _DRAFT = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13"
 _AGAIN = f"{_DRAFT}#section-4.3.1"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from oauthtap.handshake import Handshake
-from oauthtap.stages import TokenEndpoint, TokenRefresh, Unseen
+from oauthtap.handshake.stages import TokenEndpoint, TokenRefresh, Unseen
+from oauthtap.handshake.state import Handshake
 
 
 def token_of(refresh: TokenRefresh) -> str | None:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from oauthtap import urls
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import Stage, TokenEndpoint, TokenRefresh, TokenRequest, scopes
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.requirements import must
 from oauthtap.rules import rule
 from oauthtap.rules.token_refresh.history import authenticates, granted_in, issued_in, token_of
-from oauthtap.specs import must
-from oauthtap.stages import (
-    Stage,
-    TokenEndpoint,
-    TokenRefresh,
-    TokenRequest,
-    scopes,
-)
 
 _DRAFT = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13"
 _AGAIN = f"{_DRAFT}#section-4.3.1"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake, absolute
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import Preflight, Registration, TokenEndpoint, TokenMaintenance, text
+from oauthtap.handshake.state import Handshake, absolute
+from oauthtap.model.exchange import Request, first
+from oauthtap.model.requirements import must, practice
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice
-from oauthtap.stages import Preflight, Registration, TokenEndpoint, TokenMaintenance, text
-from oauthtap.wire import Request, first
 
 _ANSWER = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-3.2.3"
 

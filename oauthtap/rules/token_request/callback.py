@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
-from oauthtap.redemption import answer_with, by_client
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import AuthorizationRequest, ServerMetadata, TokenRequest
+from oauthtap.handshake.state import Handshake
+from oauthtap.handshake.token_request import answer_with, by_client
+from oauthtap.model.requirements import must, should
 from oauthtap.rules import rule
-from oauthtap.specs import must, should
-from oauthtap.stages import AuthorizationRequest, ServerMetadata, TokenRequest
 
 
 @rule(

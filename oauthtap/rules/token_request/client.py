@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
-from oauthtap.redaction.redact import alias_facts
-from oauthtap.redemption import (
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import TokenEndpoint, TokenRefresh, TokenRequest, text
+from oauthtap.handshake.state import Handshake
+from oauthtap.handshake.token_request import (
     BASIC,
     JWT,
     NONE,
@@ -18,10 +18,10 @@ from oauthtap.redemption import (
     metadata_of,
     registered,
 )
+from oauthtap.model.exchange import first
+from oauthtap.model.requirements import must, practice
+from oauthtap.redaction.redactor import alias_facts
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice
-from oauthtap.stages import TokenEndpoint, TokenRefresh, TokenRequest, text
-from oauthtap.wire import first
 
 _EXCHANGE = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-4.1.3"
 _JWTS = {JWT, "client_secret_jwt"}

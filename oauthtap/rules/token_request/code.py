@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
-from oauthtap.redemption import answer_with, asked_for, by_client, metadata_of
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import AuthorizationRequest, AuthorizationResponse, TokenRequest
+from oauthtap.handshake.state import Handshake
+from oauthtap.handshake.token_request import answer_with, asked_for, by_client, metadata_of
+from oauthtap.model.requirements import must, practice
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice
-from oauthtap.stages import AuthorizationRequest, AuthorizationResponse, TokenRequest
 
 _EXCHANGE = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-4.1.3"
 _SHORT, _LONG = 60.0, 600.0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-from oauthtap import urls
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
-from oauthtap.redemption import by_client
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import Mcp, Registration, ServerMetadata, TokenEndpoint
+from oauthtap.handshake.state import Handshake
+from oauthtap.handshake.token_request import by_client
+from oauthtap.model import urls
+from oauthtap.model.requirements import must, practice
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice
-from oauthtap.stages import Mcp, Registration, ServerMetadata, TokenEndpoint
 
 _FORM = "application/x-www-form-urlencoded"
 _TOKEN_REQUEST = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-3.2"

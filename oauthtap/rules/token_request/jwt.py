@@ -5,15 +5,24 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from oauthtap import urls
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
-from oauthtap.redaction.redact import claims
-from oauthtap.redemption import asked_for, metadata_of
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import (
+    Mcp,
+    ResourceMetadata,
+    ServerMetadata,
+    StepUp,
+    TokenEndpoint,
+    TokenRejected,
+    text,
+    texts,
+)
+from oauthtap.handshake.state import Handshake
+from oauthtap.handshake.token_request import asked_for, metadata_of
+from oauthtap.model import urls
+from oauthtap.model.exchange import every
+from oauthtap.model.requirements import practice, should
+from oauthtap.redaction.redactor import claims
 from oauthtap.rules import rule
-from oauthtap.specs import practice, should
-from oauthtap.stages import Mcp, ResourceMetadata, ServerMetadata, StepUp, TokenEndpoint, TokenRejected, text, texts
-from oauthtap.wire import every
 
 _REJECTED = ("mcp-token-rejected", "mcp-initialize", "mcp-request", "mcp-challenge", "mcp-step-up")
 _COULD_READ = re.compile(r"audience|issuer|expired|revoked|scope|session", re.I)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
-from oauthtap.redaction.redact import claims
-from oauthtap.redemption import asked_for, credentials, expired, registered
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import TokenEndpoint, TokenRejected, TokenRequest, scopes, text, texts
+from oauthtap.handshake.state import Handshake
+from oauthtap.handshake.token_request import asked_for, credentials, expired, registered
+from oauthtap.model.requirements import must, practice, should
+from oauthtap.redaction.redactor import claims
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice, should
-from oauthtap.stages import TokenEndpoint, TokenRejected, TokenRequest, scopes, text, texts
 
 _ANSWER = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-3.2.3"
 _TYPED = ("refresh_token", "scope", "id_token", "expires_in")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
-from oauthtap.redaction.redact import alias_facts
-from oauthtap.redemption import asked_for, by_client, proves
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import TokenRequest
+from oauthtap.handshake.state import Handshake
+from oauthtap.handshake.token_request import asked_for, by_client, proves
+from oauthtap.model.exchange import first
+from oauthtap.model.requirements import must
+from oauthtap.redaction.redactor import alias_facts
 from oauthtap.rules import rule
-from oauthtap.specs import must
-from oauthtap.stages import TokenRequest
-from oauthtap.wire import first
 
 _EXCHANGE = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-4.1.3"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from oauthtap.findings import Patch, Problem, Problems
-from oauthtap.handshake import Handshake
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import TokenEndpoint, text
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.exchange import Request, first
+from oauthtap.model.requirements import must, practice
 from oauthtap.rules import rule
-from oauthtap.specs import must, practice
-from oauthtap.stages import TokenEndpoint, text
-from oauthtap.wire import Request, first
 
 _ERRORS = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-3.2.4"
 _KNOWN = {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from oauthtap.findings import Problem, Problems
-from oauthtap.handshake import Handshake
-from oauthtap.redemption import asked_for, by_client
+from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.stages import ResourceMetadata, TokenEndpoint, TokenRequest
+from oauthtap.handshake.state import Handshake
+from oauthtap.handshake.token_request import asked_for, by_client
+from oauthtap.model.exchange import every
+from oauthtap.model.requirements import must
 from oauthtap.rules import rule
-from oauthtap.specs import must
-from oauthtap.stages import ResourceMetadata, TokenEndpoint, TokenRequest
-from oauthtap.wire import every
 
 
 @rule(

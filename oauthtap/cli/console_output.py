@@ -1,0 +1,189 @@
+"""What the tap says while it runs: the banner, a line an exchange, what to check when nothing comes, the summary."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import sys
+from argparse import Namespace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+from urllib.parse import urlsplit
+
+from oauthtap.cli.terminal import mark_of
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.findings import Finding
+from oauthtap.model.sanitize import plain
+from oauthtap.render.console import Ink, findings_below, line, patched_below, summary
+from oauthtap.report.build import row
+from oauthtap.report.model import Report
+from oauthtap.rewriting.origins import local_origin
+from oauthtap.rewriting.public_url import FIREWALL
+
+SILENCE = 20.0
+"""Seconds without a request after which we say what to check."""
+
+
+@dataclass
+class Narrator:
+    """Writes to the terminal. Holds no state of the handshake."""
+
+    out: TextIO = field(default_factory=lambda: sys.stdout)
+    keys: bool = False
+    """Keys pressed in this terminal come to us."""
+
+    def __post_init__(self) -> None:
+        self.ink = Ink(self.out.isatty(), mark_of(self.out))
+        self._lettered = False
+        self._held: list[str] | None = None
+
+    def hold(self) -> None:
+        """From now on the banner comes first: what is said before it waits for it, or for the end."""
+        self._held = []
+
+    def say(self, *lines: str) -> None:
+        if self._held is not None:
+            self._held += lines
+            return
+        # The terminal may be closed by now, and the session goes on, or has to be written to its end.
+        with contextlib.suppress(OSError):
+            self.out.write("\n".join(lines) + "\n")
+            self.out.flush()
+
+    def _first(self, *lines: str) -> None:
+        held, self._held = self._held or [], None
+        if lines or held:
+            self.say(*lines, *held)
+
+    def ready(self, local: str, upstream: str, web: str | None, folder: Path) -> None:
+        """The banner: what to paste, where to look."""
+        name = server_name(upstream)
+        transport = "sse" if urlsplit(upstream).path.rstrip("/").endswith("/sse") else "http"
+        rows = [
+            "",
+            f"  {self.ink('bold', local)}",
+            f"  stands in for {plain(upstream)}",
+            "",
+            "  Claude Code:",
+            f"    claude mcp add --transport {transport} {name} {shlex.quote(local)}",
+            f"    claude mcp login {name}",
+            "  Any other client: give it the localhost URL, path and all.",
+            "",
+            *addresses(web),
+            f"  Session:  {folder}",
+            *(["  Keys:     f lists what would repair it, a number switches that on or off."] if self.keys else []),
+            "  Ctrl-C ends it and says what was wrong.",
+            "",
+        ]
+        self._first(*rows)
+
+    def ready_in_public(self, url: str, upstream: str, arguments: Namespace, web: str | None, folder: Path) -> None:
+        """The banner behind a tunnel of the person's own."""
+        self._first(
+            "",
+            f"  {self.ink('bold', url)}",
+            f"  stands in for {plain(upstream)}",
+            "",
+            f"  Lead your tunnel to {local_origin(arguments.port)}, then give the hosted client this URL:",
+            "    Claude.ai: Settings, Connectors, Add custom connector",
+            "    ChatGPT: Settings, Apps & Connectors, Create (in developer mode)",
+            "",
+            *addresses(web),
+            f"  Session:  {folder}",
+            "  Ctrl-C ends it and says what was wrong.",
+            "",
+        )
+        self.warn(FIREWALL)
+
+    def steps(self, steps: Iterable[AnalyzedExchange]) -> None:
+        """Exchanges as they happened, each with its findings below it, and what a patch made of the answer."""
+        self.say(*(line for step in steps for line in self._step(step)))
+
+    def _step(self, step: AnalyzedExchange) -> Iterator[str]:
+        if step.client and not self._lettered:
+            self._lettered = True
+            yield self._warning("Several clients are here at once: from here on a letter says whose a line is.")
+        told = row(step.stages)
+        yield line(told, self.ink, step.client)
+        yield from findings_below(step.findings, self.ink)
+        yield from patched_below(told, self.ink)
+        yield from injected_below(step)
+
+    def findings(self, findings: Iterable[Finding]) -> None:
+        """What only shows over time: it came to nothing."""
+        self.say(*findings_below(tuple(findings), self.ink))
+
+    def listener(self, local: str, upstream: str) -> None:
+        self.say(f"      {self.ink('note', f'{plain(upstream)} is now at {local}')}")
+
+    def silence(self, local: str, upstream: str) -> None:
+        """Nothing came: in one of the field reports the client had been given a URL without its scheme."""
+        name = server_name(upstream)
+        self.say(
+            "",
+            f"  No request after {SILENCE:.0f} seconds. Has the client been given exactly this URL?",
+            f"    {local}",
+            "  - with http:// in front: clients take a URL without scheme and never send a packet",
+            f"  - with the path {urlsplit(local).path or '/'}",
+            "  - with the right transport: sse for a URL that ends in /sse, http for all others",
+            f"  - and has it been asked to sign in? claude mcp login {name}",
+            "  - a client whose URL cannot be changed never comes here: oauthtap run -- COMMAND",
+            "",
+        )
+
+    def below(self, lines: Sequence[str]) -> None:
+        """What was asked for by a key."""
+        self.say(*(f"  {text}" if text else "" for text in lines))
+
+    def try_it(self, folder: Path) -> None:
+        """It stopped, and there may be something that would repair it."""
+        how = "press f" if self.keys else f"in another terminal: oauthtap fix --apply {folder}"
+        self.say(f"  What would repair it can be tried at once: {how}")
+
+    def tried(self, sentence: str) -> None:
+        """What came of the sign-in without and with fixes."""
+        self.say(f"  {self.ink('bold', plain(sentence, limit=900))}")
+
+    def warn(self, words: str) -> None:
+        self.say(self._warning(words))
+
+    def _warning(self, words: str) -> str:
+        return f"  {self.ink('warning', '!')} {words}"
+
+    def end(self, report: Report, folder: Path) -> None:
+        """The summary, and where the session lies."""
+        self._first()
+        self.say("", *summary(report, self.ink), "", f"Session: {folder}", f"Read it again: oauthtap check {folder}")
+        if not report.secrets_kept:
+            self.say(
+                f"Before you mail it: oauthtap verify {folder}",
+                "  What tools were asked and answered is in it, but for what a name or a shape tells to be a secret.",
+            )
+
+
+def injected_below(step: AnalyzedExchange) -> Iterator[str]:
+    """The line that names an injected fault, with what the client saw where the upstream was not asked."""
+    exchange, shown = step.exchange, step.exchange.shown
+    if exchange.injected is None:
+        return
+    words = f"        injected by oauthtap, as asked: {plain(exchange.injected)}"
+    if shown is None or exchange.response is not None:
+        yield words
+        return
+    asked = "" if step.stage == "authorization-response" else " the server was not asked,"
+    yield f"{words};{asked} the client saw {plain(shown.header('location') or str(shown.status), limit=110)}"
+
+
+def addresses(web: str | None) -> list[str]:
+    """Where to look, given mitmweb's address with its token: the report as it grows, and every request."""
+    return [f"  Watch:    {web.replace('/?', '/oauthtap/?', 1)}", f"  mitmweb:  {web}"] if web else []
+
+
+def server_name(upstream: str) -> str:
+    """A short name for the server, for the lines to paste: the telling label of its host."""
+    labels = [label for label in (urlsplit(upstream).hostname or "server").split(".") if label.isascii()]
+    telling = [label for label in labels[:-1] if label not in ("www", "mcp", "api")]
+    word = (telling or labels or ["server"])[0]
+    return "".join(c for c in word if c.isalnum() or c in "-_") or "server"

@@ -1,0 +1,89 @@
+"""`--inject`: from words on the command line to faults that are to be made; and the list that teaches them."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import shutil
+from collections.abc import Iterator
+from textwrap import wrap
+from typing import Any
+
+from oauthtap.faults.injector import Injecting
+from oauthtap.faults.model import Injection, injections, named
+from oauthtap.model.sanitize import plain
+
+_WIDTH = 100
+LIST = "list"
+
+
+def inject_flag(group: Any) -> None:
+    """Put `--inject` into a group of flags. The parsed value is an `Injecting`, also without the flag."""
+    group.add_argument(
+        "--inject",
+        action=_Inject,
+        default=Injecting(),
+        metavar="FAULT[=VALUE]",
+        help="make this fault, exactly once, and see what the client does; repeatable; `--inject list` explains them",
+    )
+
+
+class _Inject(argparse.Action):
+    """One more fault; `list` prints all of them and ends."""
+
+    def __call__(self, parser: argparse.ArgumentParser, arguments: Any, word: Any, _: str | None = None) -> None:
+        if word == LIST:
+            width = min(shutil.get_terminal_size((_WIDTH, 24)).columns, _WIDTH)
+            print("\n".join(explained(width)))
+            parser.exit(0)
+        before: Injecting = getattr(arguments, self.dest)
+        try:
+            setattr(arguments, self.dest, Injecting([*before.pending, chosen(word)]))
+        except ValueError as problem:
+            parser.exit(2, f"oauthtap: --inject {problem}\n")
+
+
+def chosen(word: str) -> Injection:
+    """The fault of `NAME` or `NAME=VALUE`. Raises ValueError, in words that end in what to type next."""
+    name, equals, value = word.partition("=")
+    found = named(name)
+    if found is None:
+        near = difflib.get_close_matches(name, [one.name for one in injections()], n=1)
+        raise ValueError(f"{plain(name)}: there is no such fault. Try: --inject {near[0] if near else LIST}")
+    if not equals:
+        return found
+    if not found.takes or not value or not value.isprintable():
+        example = f"{name}={found.value or '…'}" if found.takes else name
+        raise ValueError(f"{plain(word)}: that is no value for it. Try: --inject {example}")
+    filled = found.model_copy(update={"value": value})
+    try:
+        _ = filled.seconds
+    except ValueError as problem:
+        raise ValueError(f"{name}: {plain(str(problem))}. Try: --inject {name}={found.value}") from None
+    return filled
+
+
+def explained(width: int = _WIDTH) -> Iterator[str]:
+    """Every fault with what it teaches, in lines of that width."""
+    yield "Faults to make on purpose, in the order of a sign-in. Each happens once, is marked as ours in"
+    yield "the recording, and is laid on nobody. Try: oauthtap --upstream URL --inject expired-token"
+    for one in injections():
+        default = f", default {one.value}" if one.value else ""
+        yield ""
+        yield f"{one.name}{f'[=VALUE: {one.takes}{default}]' if one.takes else ''}"
+        yield from wrap(one.says, width, initial_indent="  ", subsequent_indent="  ")
+        yield from wrap(one.teaches, width, initial_indent="  ", subsequent_indent="  ")
+        if one.leads:
+            yield from wrap(f"To come there at once: {also(one)}", width, initial_indent="  ", subsequent_indent="  ")
+
+
+def also(injection: Injection) -> str:
+    """The flags that lead to it at once."""
+    return " ".join(f"--inject {name}" for name in (*injection.leads, injection.name))
+
+
+def never_met(injecting: Injecting) -> Iterator[str]:
+    """A sentence for every fault that was asked for and found no place."""
+    for one in injecting.pending:
+        hint = f" Try: {also(one)}" if one.leads else ""
+        yield f"{one.name} was not injected: its place never came ({', '.join(one.when.stage)}).{hint}"

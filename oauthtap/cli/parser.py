@@ -1,0 +1,398 @@
+"""Every command and flag, with the words that `--help` teaches by."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+from importlib import import_module
+from textwrap import fill
+from typing import Any
+
+from oauthtap import __version__
+from oauthtap.cli.options.inject import inject_flag
+from oauthtap.drive.drivers import drivers
+from oauthtap.fixes.stacks import stacks
+from oauthtap.formats import FORMS
+from oauthtap.render import FORMATS
+from oauthtap.render.comparison import FORMATS as COMPARISONS
+from oauthtap.render.issue_templates import TRACKERS
+
+_EXAMPLES = """\
+examples:
+  oauthtap --upstream https://mcp.example.com/mcp        stand between client and server, and watch
+  oauthtap run -- claude mcp login NAME                  the same without a change to any name
+  oauthtap drive claude-code --upstream URL              the real client without a person; exit 0 when it connects
+  oauthtap probe https://mcp.example.com/mcp             walk to it without a client
+  oauthtap check ~/capture.har                           judge a recording
+  oauthtap paste                                         judge what you paste: a log, curl output, an access log
+  oauthtap diff A B                                      where two recordings part, and why
+  oauthtap replay SESSION                                be the recorded server once more
+  oauthtap lock SESSION -o FILE                          freeze what it promised, for check --against
+  oauthtap explain prm-as-entry-is-endpoint              what a rule means, and what to change
+  oauthtap explain "any error text"                      what a message of a client or server means
+  oauthtap sessions                                      what was recorded so far
+
+exit codes: 0; 1 when findings reach --fail-on, or it stopped for a cause; 2 for wrong usage or an unreadable file
+"""
+
+
+def _command(place: str) -> Callable[[argparse.Namespace], int]:
+    """The function at `module:name`, imported when it is called: no command waits for what the others need."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        module, _, name = place.partition(":")
+        return int(getattr(import_module(f"oauthtap.cli.{module}"), name)(arguments))
+
+    return run
+
+
+def _callback(text: str) -> str:
+    """A word of `--callback`, or a redirect URI."""
+    if text in ("auto", "relay", "direct") or (re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*:\S", text) and text.isprintable()):
+        return text
+    words = "choose from 'auto', 'relay', 'direct', or name the client's redirect URI"
+    raise argparse.ArgumentTypeError(f"invalid choice: {text!r} ({words})")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors end in what to type next."""
+
+    def error(self, message: str) -> Any:
+        self.exit(2, f"oauthtap: {message}\nTry: {self.prog} --help\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line. The unnamed command is `watch`."""
+    top = _Parser(
+        prog="oauthtap",
+        description="Watch a real MCP client sign in, and say in one sentence why it does not.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"oauthtap {__version__}")
+    top.set_defaults(command=_command("watch:watch"))
+    _watch_flags(top)
+    verbs = top.add_subparsers(title="other commands", metavar="COMMAND", parser_class=_Parser)
+    for name, (help, flags) in _COMMANDS.items():
+        flags(verbs.add_parser(name, help=help))
+    return top
+
+
+def _explain_flags(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "rule", nargs="*", metavar="RULE | TEXT", help="a rule's id, or an error message of a client or server"
+    )
+    command.add_argument("--format", choices=("console", "json"), default="console", help="of what a message means")
+    command.set_defaults(command=_command("explain:explain"))
+
+
+def _sessions_flags(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(command=_command("sessions:list_sessions"))
+
+
+def _verify_flags(command: argparse.ArgumentParser) -> None:
+    command.add_argument("session", metavar="SESSION", help="a session folder, or one file")
+    command.add_argument(
+        "--sweep",
+        action="store_true",
+        help="first strike secrets out of every file once more: for a session that is over and did not end cleanly",
+    )
+    command.set_defaults(command=_command("verify:verify"))
+
+
+def _fix_flags(command: argparse.ArgumentParser) -> None:
+    command.add_argument("session", nargs="?", metavar="SESSION", help="default: the newest")
+    command.add_argument(
+        "-o", "--output", metavar="FILE", default="fixes.toml", help="where to write (default: %(default)s)"
+    )
+    command.add_argument(
+        "--fix", action="append", default=[], metavar="RULE[=VALUE]|FILE", help="begin with this one; repeatable"
+    )
+    command.add_argument(
+        "--stack", choices=tuple(stacks()), help="show the lines to deploy for this, whatever was recognized"
+    )
+    command.add_argument("--deploy", metavar="FILE", help="write what to deploy there as JSON, for scripts")
+    live = command.add_mutually_exclusive_group()
+    live.add_argument("--apply", action="store_true", help="switch it on in the tap that is recording this session")
+    live.add_argument("--undo", action="store_true", help="switch off again what --apply switched on")
+    command.add_argument("--strict", action="store_true", help="also for what this client put up with")
+    command.add_argument("--offline", action="store_true", help="ask no server which issuer is right")
+    command.add_argument("--client-id", metavar="ID", help="a client that was registered beforehand")
+    _reach_flags(command)
+    command.set_defaults(command=_command("fix:fix"))
+
+
+def _lock_flags(command: argparse.ArgumentParser) -> None:
+    command.add_argument("session", metavar="SESSION")
+    command.add_argument("-o", "--output", metavar="FILE", help="write it there, and not to the terminal")
+    command.add_argument("--revision", metavar="DATE", help="read it by this MCP revision, whatever was negotiated")
+    command.set_defaults(command=_command("lock:write_lock"))
+
+
+def _diff_flags(command: argparse.ArgumentParser) -> None:
+    command.add_argument("a", metavar="A")
+    command.add_argument("b", metavar="B")
+    command.add_argument("--format", choices=tuple(COMPARISONS), default="console")
+    for side in "ab":
+        command.add_argument(f"--client-{side}", metavar="NAME", help=f"which client {side.upper()} is")
+    command.set_defaults(command=_command("diff:diff"))
+
+
+def _replay_flags(command: argparse.ArgumentParser) -> None:
+    command.add_argument("session", metavar="SESSION")
+    command.add_argument("--port", type=int, default=8080, metavar="N", help="first local port (default 8080)")
+    command.add_argument(
+        "--as-file", metavar="FILE", help="write it as one Python file to attach to a report (-: print)"
+    )
+    command.set_defaults(command=_command("replay:replay"))
+
+
+def _watch_flags(top: argparse.ArgumentParser) -> None:
+    tap = top.add_argument_group("the tap")
+    tap.add_argument(
+        "--upstream", metavar="URL", help="the MCP endpoint to stand in for, as a client would be given it"
+    )
+    tap.add_argument(
+        "--port",
+        type=int,
+        default=8080,
+        metavar="N",
+        help="first local port; further origins take the next free ones (default 8080)",
+    )
+    tap.add_argument("--web-port", type=int, default=8081, metavar="N", help="port of mitmweb (default 8081)")
+    tap.add_argument("--no-web", action="store_true", help="no mitmweb; the same result on the console")
+    tap.add_argument("--no-look", action="store_true", help="ask the server nothing ourselves before the client comes")
+    tap.add_argument("--once", action="store_true", help="stop by itself when the handshake has completed or stopped")
+    tap.add_argument(
+        "--session", metavar="DIR", help="where to record (default: a dated folder, see `oauthtap sessions`)"
+    )
+    tap.add_argument(
+        "--callback",
+        type=_callback,
+        default="auto",
+        metavar="auto|relay|direct|URI",
+        help="lead the browser's way back through the tap "
+        "(auto: when the client registers through it, or would refuse the answer; relay: for every loopback redirect "
+        "URI; URI: also for this one, which is not on this machine)",
+    )
+    tap.add_argument(
+        "--public-url",
+        action="append",
+        default=[],
+        metavar="URL|LOCAL=URL",
+        help="a tunnel of yours leads from this URL to the first local port, so that hosted clients (Claude.ai, "
+        "ChatGPT) can be watched: they are told this name; LOCAL=URL: the same for a further port, as in "
+        "http://localhost:8082=https://as.tunnel.example; repeatable, see docs/tunnel.md",
+    )
+    reach = top.add_argument_group("reaching the upstream")
+    _reach_flags(reach)
+    reach.add_argument(
+        "--allow-private",
+        action="store_true",
+        help="follow a public server's documents to private addresses too",
+    )
+    _keeping_flags(top.add_argument_group("what is kept"))
+    judging = top.add_argument_group("judging")
+    _judging_flags(judging)
+    _fix_flag(judging)
+    inject_flag(top.add_argument_group("breaking it on purpose"))
+
+
+def _redact_flag(group: Any) -> None:
+    group.add_argument(
+        "--redact",
+        choices=("claims",),
+        help="strike out more than secrets; claims: who somebody is (e-mail, name, sub, …), in tokens and anywhere",
+    )
+
+
+def _keeping_flags(group: Any) -> None:
+    _redact_flag(group)
+    group.add_argument(
+        "--keep-secrets",
+        action="store_true",
+        help="leave tokens, codes and passwords in the recording, and in what mitmweb saves; the reports have none",
+    )
+
+
+def _fix_flag(judging: Any) -> None:
+    judging.add_argument(
+        "--fix",
+        action="append",
+        default=[],
+        metavar="RULE[=VALUE]|safe|FILE",
+        help="repair what this rule finds, live; `safe`: what assumes nothing; a fixes.toml; repeatable",
+    )
+    judging.add_argument(
+        "--fix-header",
+        action="append",
+        default=[],
+        metavar="'NAME: VALUE'",
+        help="put this header into every answer (without a value: take it out); repeatable",
+    )
+    judging.add_argument("--client-id", metavar="ID", help="answer registrations with this client, registered before")
+
+
+def _run_flags(command: argparse.ArgumentParser) -> None:
+    command.usage = "oauthtap run [FLAG…] -- COMMAND…"
+    command.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="the client, with its arguments")
+    seeing = command.add_argument_group("what is looked into")
+    seeing.add_argument("--upstream", metavar="URL", help="the MCP endpoint, where the command does not tell it")
+    seeing.add_argument("--all", action="store_true", help="keep all its traffic, not only OAuth and MCP")
+    seeing.add_argument("--web", action="store_true", help="show it in mitmweb meanwhile")
+    seeing.add_argument("--web-port", type=int, metavar="N", help="port of mitmweb (default: the first free one)")
+    seeing.add_argument("--session", metavar="DIR", help="where to record (default: a dated folder)")
+    _keeping_flags(command.add_argument_group("what is kept"))
+    _reach_flags(command.add_argument_group("reaching the servers"))
+    judging = command.add_argument_group("judging")
+    _judging_flags(judging)
+    _fix_flag(judging)
+    command.set_defaults(command=_command("run:run"))
+
+
+_DRIVE = """\
+clients:
+%s
+
+The client is the one on the PATH, else the newest in our cache. Nothing is fetched unless --install says so: then it
+comes from npm or PyPI into the cache, and that one is run.
+
+examples:
+  oauthtap drive claude-code --upstream https://mcp.example.com/mcp
+  oauthtap drive claude-code --upstream URL --fix fixes.toml            is the repair enough?
+  oauthtap drive python-sdk --upstream URL --inject expired-token       what does it do then?
+  oauthtap drive claude-code --install --client-version 2.1.330 --upstream URL --format junit > drive.xml
+
+exit codes: 0 connected; 1 not, or a finding reaches --fail-on; 2 wrong usage, or no such client; 130 interrupted
+"""
+
+
+def _drive_flags(command: argparse.ArgumentParser) -> None:
+    command.description = "Run a real client through the tap, without a person, in a home folder that is thrown away."
+    command.epilog = _DRIVE % "\n".join(f"  {name:<16} {one.title}" for name, one in drivers().items())
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.add_argument("driver", metavar="CLIENT", choices=tuple(drivers()), help="which client, see below")
+    running = command.add_argument_group("the client")
+    running.add_argument("--upstream", metavar="URL", help="the MCP endpoint, as a client would be given it")
+    running.add_argument(
+        "--install", action="store_true", help="fetch it from npm or PyPI into our cache, and run that"
+    )
+    running.add_argument("--client-version", metavar="VERSION", help="exactly this one; `latest`: with --install")
+    running.add_argument("--browser", action="store_true", help="a person signs in, with the real browser")
+    running.add_argument("--timeout", type=float, metavar="S", help="seconds it may take (120; with --browser 300)")
+    running.add_argument("--transport", choices=("http", "sse"), help="default: sse for a URL that ends in /sse")
+    tap = command.add_argument_group("the tap")
+    tap.add_argument("--port", type=int, metavar="N", help="first local port (default: the first free one from 8080)")
+    tap.add_argument("--web", action="store_true", help="show it in mitmweb meanwhile")
+    tap.add_argument("--web-port", type=int, metavar="N", help="port of mitmweb (default: the first free one)")
+    tap.add_argument(
+        "--callback", type=_callback, default="auto", metavar="auto|relay|direct|URI", help="as without `drive`"
+    )
+    tap.add_argument("--session", metavar="DIR", help="where to record (default: a dated folder)")
+    reach = command.add_argument_group("reaching the upstream")
+    _reach_flags(reach)
+    reach.add_argument("--allow-private", action="store_true", help="follow its documents to private addresses too")
+    judging = command.add_argument_group("judging")
+    _report_flags(judging)
+    _judging_flags(judging)
+    _fix_flag(judging)
+    inject_flag(command.add_argument_group("breaking it on purpose"))
+    command.set_defaults(command=_command("drive:drive"))
+
+
+def _reach_flags(reach: Any) -> None:
+    reach.add_argument("--ca", metavar="FILE", help="trust this further CA (PEM) for the upstream")
+    reach.add_argument("--insecure", action="store_true", help="do not verify the upstream's certificate")
+    reach.add_argument(
+        "--connect-to",
+        action="append",
+        default=[],
+        metavar="H1:P1:H2:P2",
+        help="connect to H2:P2 where H1:P1 is meant, as in curl; repeatable, empty fields match any",
+    )
+
+
+def _probe_flags(command: argparse.ArgumentParser) -> None:
+    command.add_argument("url", metavar="URL", help="the MCP endpoint, as a client would be given it")
+    going = command.add_argument_group("how far to go (without these: as far as reading goes)")
+    going.add_argument("--register", action="store_true", help="register as a client, and undo it where possible")
+    way = going.add_mutually_exclusive_group()
+    way.add_argument("--login", action="store_true", help="register, sign in with your browser, and use the token")
+    way.add_argument("--headless", action="store_true", help="the same without browser, where nobody is asked anything")
+    going.add_argument("--client-id", metavar="ID", help="sign in as this client, registered beforehand")
+    going.add_argument(
+        "--callback-port", type=int, default=0, metavar="N",
+        help="of the redirect URI http://127.0.0.1:N/callback, where it was registered beforehand",
+    )  # fmt: skip
+    _reach_flags(command.add_argument_group("reaching the server"))
+    telling = command.add_argument_group("telling")
+    telling.add_argument("--session", metavar="DIR", help="where to record (default: a dated folder)")
+    _keeping_flags(telling)
+    _report_flags(telling)
+    _judging_flags(command.add_argument_group("judging"))
+    command.set_defaults(command=_command("probe:run"))
+
+
+def _report_flags(group: Any) -> None:
+    group.add_argument("--format", choices=tuple(FORMATS), default="console")
+    group.add_argument(
+        "--fail-on",
+        choices=("error", "warning", "note"),
+        help="exit 1 when a finding is at least that bad, or the sign-in stopped for a cause",
+    )
+
+
+def _judging_flags(group: Any) -> None:
+    group.add_argument("--client", metavar="NAME", help="which client it is, whatever was recognized")
+    group.add_argument(
+        "--rules", action="append", default=[], metavar="FILE", help="load rules of your own; repeatable"
+    )
+    group.add_argument("--revision", metavar="DATE", help="judge by this MCP revision, whatever was negotiated")
+
+
+def _check_flags(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", metavar="FILE", help="a recording, a log, or text; - for standard input")
+    _judged_flags(command)
+
+
+def _paste_flags(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(file="-")
+    _judged_flags(command)
+
+
+def _judged_flags(command: argparse.ArgumentParser) -> None:
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.epilog = "what it reads, by what is in it and not by its name:\n" + "\n".join(
+        fill(form, 96, initial_indent="  ", subsequent_indent="    ") for form in FORMS
+    )
+    _report_flags(command)
+    command.add_argument(
+        "--for", choices=tuple(TRACKERS), dest="tracker", help="Markdown, as that client's issue tracker asks for it"
+    )
+    command.add_argument(
+        "--against", metavar="LOCK", help="hold it against this lock, and against nothing else (see `oauthtap lock`)"
+    )
+    _redact_flag(command)
+    _judging_flags(command)
+    command.set_defaults(command=_command("check:check"))
+
+
+_COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "run": ("run a client under its real names, through a proxy of its own", _run_flags),
+    "drive": ("run a real client through the tap, without a person; 0 when it connects", _drive_flags),
+    "probe": ("walk to a server without a client, and judge what it answers", _probe_flags),
+    "check": ("judge a recording: session folder, HAR, .mitm, log, pasted text", _check_flags),
+    "paste": ("judge what is pasted here: a log, curl output, a document (the same as check -)", _paste_flags),
+    "explain": ("what a rule or an error message means; without one, the list of all rules", _explain_flags),
+    "sessions": ("list the recorded sessions, newest first", _sessions_flags),
+    "verify": (
+        "look for secrets that were left in a session; 1 when there are any, 3 when it is torn or was not swept",
+        _verify_flags,
+    ),
+    "fix": ("propose what would repair a session, and say whether it would be enough", _fix_flags),
+    "lock": ("freeze what the server promised, for `check --against`", _lock_flags),
+    "diff": ("two recordings side by side; 1 when anything that matters differs", _diff_flags),
+    "replay": ("be the recorded server once more, for the same client", _replay_flags),
+}
+"""The name of each command, the line that `--help` says of it, and what gives it its flags."""

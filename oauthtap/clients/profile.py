@@ -1,0 +1,143 @@
+"""What a client profile says, and what it means for a recorded server: who else would stop here?
+
+Rules know the specifications, profiles know clients. A profile is data; the walk below
+lays it over the documents and answers that were recorded. Where a client would look at
+something nobody recorded, the outlook is *not known*: that is no pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from oauthtap.handshake.stages import (
+    Mcp,
+    Registration,
+    Unseen,
+    text,
+    texts,
+)
+from oauthtap.handshake.state import Handshake
+
+Evidence = Literal["measured", "read", "reported"]
+"""`measured`: run and recorded; `read`: in the client's own source; `reported`: hearsay, what somebody said."""
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Recognize(_Data):
+    """How the client shows itself. Any one match is enough."""
+
+    user_agent: tuple[str, ...] = ()
+    """Beginnings of the User-Agent."""
+    client_info: tuple[str, ...] = ()
+    """`clientInfo.name`, exact."""
+    client_name: tuple[str, ...] = ()
+    """Beginnings of `client_name` in a registration."""
+    client_id: tuple[str, ...] = ()
+    """Client ID metadata URLs, exact."""
+    redirect_uri: tuple[str, ...] = ()
+    """Beginnings of a redirect URI."""
+
+
+class Profile(_Data):
+    """What is known of one client's behaviour. Unknown keys are refused."""
+
+    name: str
+    slug: str
+    versions: str
+    """The versions it was seen in."""
+    seen: date
+    evidence: Evidence
+    source: str
+    """Where it is known from, for a person who wants to check."""
+    hosted: bool = False
+    """It runs on its vendor's machines: it cannot reach loopback, and some of its legs are out of sight."""
+    recognize: Recognize = Recognize()
+    callback: tuple[str, ...] = ()
+    """Redirect URIs it uses; `*` stands for a port."""
+
+    reads_header: bool = True
+    """It reads `resource_metadata` of the 401."""
+    header_same_origin: bool = False
+    """It ignores a `resource_metadata` on another origin than the MCP URL's."""
+    header_fallback: bool = False
+    """Where the URL from the header fails, it goes on to the well-known places."""
+    relative_header: Literal["ignored", "resolved", "stops"] = "ignored"
+    prm_places: tuple[Literal["inserted", "root"], ...] = ("inserted", "root")
+    without_prm: Literal["origin", "stops"] = "origin"
+    """No usable PRM: the MCP origin is taken for the authorization server, or the client gives up."""
+    resource_rule: Literal["prefix", "prefix-slash", "segment", "exact", "origin"] = "prefix"
+    resource_mismatch: Literal["stops", "drops", "ignored"] = "stops"
+    as_places: tuple[Literal["oauth-inserted", "oidc-inserted", "oidc-appended", "oauth-root"], ...] = (
+        "oauth-inserted",
+        "oidc-inserted",
+        "oidc-appended",
+    )
+    html_metadata: Literal["stops", "next"] = "stops"
+    without_metadata: Literal["defaults", "stops"] = "defaults"
+    issuer_rule: Literal["none", "exact", "root-slash", "slash-dropped"] = "none"
+    """`root-slash`: a bare origin may have a slash or not; `slash-dropped`: the document may lack the last slash."""
+    iss_rule: Literal["none", "exact"] = "none"
+    pkce: Literal["none", "s256-if-listed", "s256-listed"] = "s256-if-listed"
+    response_types: bool = False
+    """It needs `response_types_supported` with `code`."""
+    without_registration: Literal["stops", "guesses"] = "stops"
+    """No `registration_endpoint` and no CIMD: it stops, or posts to `/register` all the same."""
+    cimd: bool = False
+    registration_redirect_uris: bool = False
+    """The registration answer has to hold `redirect_uris`."""
+    registration_nulls: Literal["stops", "ignored"] = "ignored"
+    application_type: bool = False
+    """It says `application_type` when it registers."""
+    resource_sent: Literal["verbatim", "href"] = "verbatim"
+    """PRM `resource` as written, or as URL libraries print it: a bare origin gains a slash."""
+    token_type: bool = False
+    """The token answer has to hold `token_type`."""
+    unknown: tuple[str, ...] = ()
+    """Names of members above whose value nobody knows; what depends on them is not known."""
+
+    def age(self, today: date) -> int:
+        """Days since it was seen."""
+        return (today - self.seen).days
+
+    def is_client(self, handshake: Handshake) -> bool:
+        """The recorded client is this one."""
+        return any(_matches(self.recognize, signals) for signals in _signals(handshake))
+
+
+def _signals(handshake: Handshake) -> Iterator[Recognize]:
+    for stage in handshake.stages:
+        if stage.exchange.actor != "client":
+            continue
+        agent = stage.request.header("user-agent") or ""
+        yield Recognize(user_agent=(agent,))
+        try:
+            if isinstance(stage, Mcp):
+                info = stage.params.get("clientInfo")
+                yield Recognize(client_info=(str(info.get("name")),) if isinstance(info, dict) else ())
+            elif isinstance(stage, Registration):
+                uris = texts(stage.asked.get("redirect_uris"))
+                yield Recognize(client_name=(text(stage.asked.get("client_name")) or "",), redirect_uri=uris)
+        except Unseen:
+            continue
+    yield Recognize(client_id=tuple(handshake.client_ids))
+
+
+def _matches(wanted: Recognize, shown: Recognize) -> bool:
+    return (
+        _begins(shown.user_agent, wanted.user_agent)
+        or bool(set(shown.client_info) & set(wanted.client_info))
+        or _begins(shown.client_name, wanted.client_name)
+        or bool(set(shown.client_id) & set(wanted.client_id))
+        or _begins(shown.redirect_uri, wanted.redirect_uri)
+    )
+
+
+def _begins(shown: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
+    return any(value.startswith(start) for value in shown for start in wanted)

@@ -1,0 +1,150 @@
+"""How far a handshake got: connected, stopped where, come to which stage. Knows no finding."""
+
+from __future__ import annotations
+
+from oauthtap.handshake.stages import (
+    STAGES,
+    Challenge,
+    Document,
+    LegacySse,
+    Mcp,
+    McpStream,
+    Registration,
+    SessionEnd,
+    Stage,
+    StepUp,
+    TokenRefresh,
+    TokenRejected,
+)
+from oauthtap.handshake.state import Handshake
+
+WALK: tuple[str, ...] = tuple(kind.slug for kind in STAGES)
+"""Stage ids in the order of a healthy handshake."""
+
+BESIDE = {
+    "cors-preflight",
+    "jwks-fetch",
+    "client-metadata-fetch",
+    "token-maintenance",
+    "mcp-session-end",
+    "other",
+}
+"""Stages beside the walk: where a handshake never stops."""
+
+_SKIPPED = {
+    "client-registration",
+    "pushed-authorization",
+    "authorization-interaction",
+    "token-refresh",
+    "token-other-grant",
+    "device-authorization",
+}
+"""Stages of the walk that many handshakes have not, or have out of sight."""
+
+
+def _may_follow(slug: str) -> frozenset[str]:
+    """What may come next on the walk: the next stage, and what follows where that one is skipped."""
+    following: set[str] = set()
+    for later in WALK[WALK.index(slug) + 1 :]:
+        following |= {later} - BESIDE
+        if later not in _SKIPPED | BESIDE:
+            break
+    return frozenset(following)
+
+
+MAY_FOLLOW = {slug: _may_follow(slug) for slug in WALK}
+"""What may come next on the walk, by stage."""
+
+_FOR_GOOD = (400, 401, 403)
+"""Statuses of a refused refresh after which only a new sign-in helps."""
+
+
+def is_connected(handshake: Handshake, since: int = 0) -> bool:
+    """The newest MCP request that counts (from exchange `since` on) was answered, with a token where one was asked
+    for.
+
+    And the client has not lost its grant since: a refresh that is refused ends the session
+    as surely as a 401, even where nothing else was sent after it.
+    """
+    state = False
+    refused: set[str | None] = set()
+    kinds = (Mcp, Registration, TokenRefresh)
+    for stage in sorted((one for kind in kinds for one in handshake.all(kind)), key=lambda stage: stage.exchange.id):
+        if stage.exchange.injected and not (isinstance(stage, TokenRefresh) and stage.ok):
+            state = False  # the client did not get what the server said
+            continue
+        under_way = stage.exchange.response is None and stage.exchange.error is None
+        if stage.exchange.actor != "client" or under_way or _only_listens(stage) or stage.exchange.id < since:
+            continue
+        if isinstance(stage, TokenRefresh):
+            state = state and stage.status not in _FOR_GOOD
+        elif isinstance(stage, Registration | Challenge):
+            # Who registers takes the open server for one to sign in to; one more client without a token undoes nothing.
+            state = state and handshake.authorized is not None
+        elif isinstance(stage, TokenRejected | StepUp):
+            state = False
+            refused |= {stage.bearer} if isinstance(stage, TokenRejected) else set()
+        elif isinstance(stage, Mcp) and not isinstance(
+            handshake.of(stage.exchange.id)[0], Challenge | TokenRejected | StepUp
+        ):
+            state = _answers(stage) and (stage.bearer is None or stage.bearer not in refused)
+    return state
+
+
+def _only_listens(stage: Stage) -> bool:
+    """A stream is opened, or the session ends: no message went through."""
+    return isinstance(stage, McpStream | SessionEnd) or (isinstance(stage, LegacySse) and stage.request.method == "GET")
+
+
+def _answers(stage: Mcp) -> bool:
+    """A success in a form that MCP knows: JSON, a stream, a 202, or nothing but a status."""
+    if not stage.ok or stage.exchange.error:
+        return False
+    if stage.status == 202 and stage.response.media_type != "text/html":
+        return True  # taken; legacy servers say "Accepted", and answer on the stream
+    known = stage.response.media_type in ("application/json", "text/event-stream")
+    return known or not stage.response.body or "jsonrpc" in stage.response.json_object
+
+
+def stops(handshake: Handshake, since: int = 0) -> tuple[Stage, ...]:
+    """Where the handshake stopped (from exchange `since` on), the last exchange first.
+
+    A client that has failed often begins once more, if only to show its state: it asks
+    the MCP server without a token and reads the metadata again. So the furthest exchange
+    of the attempts before counts as well, when the last attempt did not come as far. So
+    does a refused token after which it did no more than read metadata.
+    """
+    own = [
+        stages[0]
+        for stages in handshake.exchanges()
+        if stages[0].exchange.actor in ("client", "browser") and stages[0].slug not in BESIDE
+        if stages[0].exchange.id >= since
+    ]
+    if not own:
+        return ()
+    acted = [stage for stage in own if not isinstance(stage, Document)]
+    if acted and isinstance(acted[-1], TokenRejected | StepUp) and acted[-1] is not own[-1]:
+        return (own[-1], acted[-1])
+    begun = max((n for n, stage in enumerate(own) if isinstance(stage, Challenge)), default=0)
+    before, last = own[:begun], own[-1]
+    furthest = max(before, key=_place, default=last)
+    return (last, furthest) if before and _place(furthest)[0] > max(map(_place, own[begun:]))[0] else (last,)
+
+
+def _place(stage: Stage) -> tuple[int, int]:
+    """How far along the walk an exchange is, the later one of two at the same place."""
+    return WALK.index(stage.slug), stage.exchange.id
+
+
+def reached(handshake: Handshake, since: int = 0) -> str:
+    """The furthest stage that was come to (from exchange `since` on) by more than an unanswered guess."""
+    slugs = [
+        stages[0].slug
+        for stages in handshake.exchanges()
+        if (stage := stages[0]).exchange.actor in ("client", "browser")
+        and (stage.ok or stage.because is None or not stage.because.guess)
+        and stage.slug not in BESIDE
+        and stage.exchange.id >= since
+    ]
+    walked = [slug for slug in slugs if slug != McpStream.slug] or slugs
+    return max(walked, key=WALK.index, default="other")

@@ -1,0 +1,225 @@
+"""The one cause of a stop, and what only follows from it. Weighs findings; makes none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from oauthtap import rules
+from oauthtap.diagnosis.causality import Place, chain_to, guessed_from, overcome, twins
+from oauthtap.diagnosis.ending import GOOD, Ending, EndingId, find_ending
+from oauthtap.diagnosis.evidence import REFUSED, Candidate, rank
+from oauthtap.diagnosis.findings import RANK, Finding
+from oauthtap.diagnosis.progress import MAY_FOLLOW, WALK, reached, stops
+from oauthtap.diagnosis.refusal import Refusal
+from oauthtap.diagnosis.stall_hints import Standstill, standstill
+from oauthtap.faults import attribution
+from oauthtap.handshake.stages import AuthorizationResponse, Document, Stage
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+
+
+@dataclass(frozen=True)
+class Verdict:
+    reached: str
+    connected: bool
+    cause: Finding | None
+    findings: tuple[Finding, ...]
+    complete: bool = False
+    """Not connected, and not meant to be: it came to its goal, and nothing there stops a client."""
+    standstill: Standstill | None = None
+    """Where it stopped, when nothing says why."""
+    ending: EndingId = "nothing-arrived"
+    refusal: Refusal | None = None
+    """What the one who said no actually said; None where nobody refused."""
+    causes: tuple[Candidate, ...] = ()
+    """The likely causes, the best first, at most three."""
+
+
+def judge(handshake: Handshake, found: Sequence[Finding], goal: str | None = None, since: int = 0) -> Verdict:
+    """Weigh all findings of a handshake against how far it got.
+
+    `goal`: the stage at which a walk of our own was meant to end; None when it was meant to connect.
+    `since`: the exchange with which the newest attempt begins, when there was one before with other fixes.
+    """
+    end = find_ending(handshake, since)
+    if end.id == "connected" and any(one.rule == _GIVES_UP and (one.exchange or 0) >= since for one in found):
+        end = replace(end, id="lost-later")
+    connected = end.id == "connected"
+    stopped = () if connected else stops(handshake, since)
+    arrived = bool(stopped and goal and end.refusal is None and _came_to(goal, stopped[0]))
+    if connected:
+        cured = _away(found, since)
+        found = [finding if finding.rule in cured else _tolerated(finding) for finding in found]
+    else:
+        found = overcome(found, handshake)
+    if arrived:  # nothing is left to explain, but for what a client refuses at the goal itself
+        found = [f if f.exchange == stopped[0].exchange.id else _tolerated(f) for f in found]
+    if faults := attribution.injected(handshake):
+        found = attribution.laid_on_nobody(found, faults, handshake)
+    weighed = [finding for finding in found if finding.severity == "error"] if arrived else found
+    weighed = attribution.may_be_cause(weighed, faults) if faults else weighed
+    causes: tuple[Candidate, ...] = ()
+    if not connected:
+        by_rules = _newest_cause(handshake, stopped, weighed, since)
+        end = _settled(end, by_rules, handshake)
+        if end.id not in GOOD | {"nothing-arrived"}:
+            met = [one for one in weighed if not one.cured_by and (one.exchange or since) >= since]
+            causes = rank(handshake, end, met, by_rules)
+    if end.id == "signed-in":
+        found = [_tolerated(finding) for finding in found]
+    cause = causes[0].finding if causes else None
+    if cause is not None and cause.rule == REFUSED:
+        found = [*found, cause]
+    if cause:
+        places = set(twins(cause, handshake))
+        found = [_consequence(finding, cause, places, handshake) for finding in found]
+    complete = arrived and cause is None
+    quiet = complete or end.id in GOOD or end.refusal is not None or (faults and cause is None)
+    unexplained = None if quiet else _unexplained(stopped, cause)
+    return Verdict(
+        reached(handshake),
+        connected,
+        cause,
+        tuple(found),
+        complete,
+        unexplained,
+        "connected" if connected else end.id,
+        end.refusal,
+        causes,
+    )
+
+
+def _settled(end: Ending, by_rules: Finding | None, handshake: Handshake) -> Ending:
+    """The ending, where a defect shows that the client did not wait, or was not done, but gave up.
+
+    A hosted client has no login command: it goes on to MCP at once, if it can.
+    """
+    if by_rules is None or _is_symptom(by_rules):
+        return end
+    last = end.last.exchange.id if end.last else 0
+    asked = handshake.authorization
+    hosted = asked is not None and asked.redirect_uri is not None and not urls.is_loopback(asked.redirect_uri)
+    sure = by_rules.severity == "error"
+    if (end.id == "waiting" and sure) or (end.id == "signed-in" and ((sure and by_rules.exchange == last) or hosted)):
+        return replace(end, id="abandoned")
+    return end
+
+
+_GIVES_UP = "token-discarded"
+"""The rule of a client that was connected and threw its token away."""
+
+
+def _came_to(goal: str, stop: Stage) -> bool:
+    """That stage, or one behind it, was answered well."""
+    answered = stop.found if isinstance(stop, Document) else stop.ok
+    return answered and WALK.index(stop.slug) >= WALK.index(goal)
+
+
+def _unexplained(stopped: tuple[Stage, ...], cause: Finding | None) -> Standstill | None:
+    if not stopped or (cause is not None and not _is_symptom(cause)):
+        return None
+    furthest = stopped[-1]
+    reached = furthest.status is not None and furthest.status < 400
+    called_back = isinstance(furthest, AuthorizationResponse) and furthest.callback and reached
+    return standstill(furthest.slug, furthest.exchange.id, called_back=called_back)
+
+
+def _away(found: Sequence[Finding], since: int) -> set[str]:
+    """The rules whose findings only fixes took away: there before, or in the server's own words, and not met since."""
+    met = {finding.rule for finding in found if not finding.cured_by and (finding.exchange or since) >= since}
+    before = {finding.rule for finding in found if finding.exchange is not None and finding.exchange < since}
+    return ({finding.rule for finding in found if finding.cured_by} | before) - met
+
+
+def _newest_cause(
+    handshake: Handshake, stopped: tuple[Stage, ...], found: Sequence[Finding], since: int
+) -> Finding | None:
+    """The cause of the newest attempt. What a fix took away is no cause.
+
+    Where the fixes changed nothing, it may lie in an attempt before: clients keep what they were told.
+    """
+    met = [finding for finding in found if not finding.cured_by]
+    newer = [finding for finding in met if (finding.exchange or since) >= since]
+    exchanges = (stages[0].exchange for stages in handshake.exchanges())
+    untouched = bool(since) and not any(one.patched_by for one in exchanges if one.id >= since)
+    return _cause(handshake, stopped, newer) or (_cause(handshake, stopped, met) if untouched else None)
+
+
+def _tolerated(finding: Finding) -> Finding:
+    """This client evidently put up with it; others may not."""
+    return finding.model_copy(update={"severity": "warning"}) if finding.severity == "error" else finding
+
+
+def _cause(handshake: Handshake, stopped: tuple[Stage, ...], found: Sequence[Finding]) -> Finding | None:
+    """The finding that explains the stop: a defect before a symptom, a certain one before a likely one.
+
+    Among errors the earliest link that broke; among warnings, which break a chain only
+    sometimes, the one nearest to the stop.
+    """
+    chain = chain_to(handshake, stopped)
+
+    def place(finding: Finding) -> tuple[int, bool, int]:
+        number = finding.exchange or 0
+        return RANK[finding.severity], number not in chain, number if finding.severity == "error" else -number
+
+    weighty = [finding for finding in found if finding.severity != "note" and _stops_somebody(finding, stopped)]
+    able = [finding for finding in weighty if _explains(finding, stopped, handshake)]
+    defects = [finding for finding in able if not _is_symptom(finding)]
+    broken = [finding for finding in weighty if finding.severity == "error" and not _is_symptom(finding)]
+    telling = [finding for finding in able if not _is_echo(finding)]
+    return min(defects or telling or able or broken, key=place, default=None)
+
+
+def _is_symptom(finding: Finding) -> bool:
+    known = rules.RULES.get(finding.rule)
+    return known is None or known.symptom
+
+
+def _is_echo(finding: Finding) -> bool:
+    known = rules.RULES.get(finding.rule)
+    return known is not None and known.echo
+
+
+def _stops_somebody(finding: Finding, stopped: tuple[Stage, ...]) -> bool:
+    """Its rule does not say that it stops nobody, or nobody at this stage."""
+    known = rules.RULES.get(finding.rule)
+    only = known.stops_only_at if known else None
+    return only is None or bool({stop.slug for stop in stopped} & set(only))
+
+
+def _explains(finding: Finding, stopped: tuple[Stage, ...], handshake: Handshake) -> bool:
+    """The handshake stopped at the finding's stage, at the next one, or where its rule says it shows.
+
+    An exchange may have two stages: an authorization request that is redirected at once
+    is the authorization response as well, and the stop is at both. A stop at a guess is
+    explained as well by what made the client guess.
+    """
+    if not stopped:
+        return True
+    known = rules.RULES.get(finding.rule)
+    slugs = {stage.slug for stop in stopped for stage in (stop, *handshake.of(stop.exchange.id))}
+    slugs |= {stage.slug for stop in stopped for stage in guessed_from(stop, handshake)}
+    if finding.stage in (*slugs, "any") or (known and slugs & set(known.stops_at)):
+        return True
+    return bool(slugs & MAY_FOLLOW.get(finding.stage, frozenset()))
+
+
+def _consequence(finding: Finding, cause: Finding, places: set[Place], handshake: Handshake) -> Finding:
+    """What comes after the cause follows from it when it only says that a step failed, was found at a
+    guess, where the very member at fault sent the client, or behind a place the client should not have
+    gone to. It is nothing of its own to repair, so it is no error. `places`: where the cause stands.
+    """
+    after, of_cause = finding.exchange or 0, cause.exchange or 0
+    if finding == cause or finding.severity == "note" or after < of_cause:
+        return finding
+    stages = handshake.of(after)
+    because = stages[0].because if stages else None
+    guessed = because is not None and because.guess
+    sent_there = because is not None and (because.exchange, because.at) in places
+    astray = cause.at == "request.url" and bool(stages) and of_cause in chain_to(handshake, stages[:1])
+    follows = _is_symptom(finding) or (after > of_cause and (guessed or sent_there or astray))
+    if finding.cured_by or not follows:
+        return finding
+    milder = "warning" if finding.severity == "error" else finding.severity
+    return finding.model_copy(update={"consequence_of": cause.rule, "severity": milder})

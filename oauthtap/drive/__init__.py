@@ -1,0 +1,1 @@
+"""Real clients, run without a person: found, installed, started, understood."""

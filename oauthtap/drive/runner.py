@@ -1,0 +1,161 @@
+"""What a driven client does: its throw-away home, its environment, its browser, its commands one after the other.
+
+Knows nothing of the tap but its URL.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from oauthtap.drive.drivers import BROWSER, PROGRAMS, Driver, Transport
+from oauthtap.drive.install import Client
+from oauthtap.upstream.options import Reach
+from oauthtap.wrap.browser_shim import OPENERS
+
+_LANGUAGE = ("LANG", "LC_ALL", "LC_CTYPE")
+_STUCK = 3.0
+"""Seconds that the client gets to end by itself, once its browser has come to an end that leads nowhere."""
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """One command of the client, and what it said."""
+
+    words: tuple[str, ...]
+    code: int | None
+    """None when it was ended by us."""
+    said: str
+
+
+@dataclass
+class Errand:
+    """One run of a client against a URL. Blocks; to be run in a thread of its own."""
+
+    driver: Driver
+    client: Client
+    home: Path
+    """A folder that is gone afterwards."""
+    reach: Reach
+    person: bool = False
+    """The browser is a person's."""
+    timeout: float = 120.0
+    """Seconds for all of it."""
+    on_page: Callable[[str], None] = lambda url: None
+    """Told, from this thread, which URL a person has to open."""
+    spoken: list[Spoken] = field(default_factory=list)
+    why_ended: str = ""
+    """Why we ended it, in words; empty when it ended by itself."""
+    ending: bool = False
+    """Set by others: end it now."""
+    _read: int = 0
+    """Lines of the browser's log that were read."""
+
+    def run(self, url: str, transport: Transport) -> bool:
+        """Run all its commands. Whether it said that it is connected. Raises OSError when it cannot be started."""
+        from oauthtap.drive.process import run_command  # pseudo-terminals are not everywhere
+
+        env = self._prepared()
+        self._until = time.monotonic() + self.timeout
+        values = {
+            "client": str(self.client.program), "python": sys.executable, "programs": str(PROGRAMS),
+            "url": url, "transport": self.driver.transports.get(transport, transport),
+        }  # fmt: skip
+        for command in self.driver.run:
+            words = command.filled(values)
+            left = max(0.1, self._until - time.monotonic())
+            ran = run_command(
+                words, env, folder=self.home, timeout=left, terminal=command.terminal, unwanted=self._is_unwanted
+            )
+            self.spoken.append(Spoken(words, ran.code, ran.said))
+            if ran.code is None:
+                self.why_ended = self.why_ended or f"it was not done after {self.timeout:.0f} s (--timeout)"
+                break
+        self._end_browsers()
+        last = self.spoken[-1]
+        return last.code is not None and self.driver.is_connected(last.said, last.code)
+
+    # --- its surroundings
+
+    def _prepared(self) -> dict[str, str]:
+        """The little that every program needs, with our browser under each name that a client may look for."""
+        programs, temporary = self.home / "bin", self.home / "tmp"
+        programs.mkdir()
+        temporary.mkdir()
+        orders = self.home / "browser.json"
+        self._log = self.home / "browser.log"
+        said = {"connect_to": list(self.reach.connect_to), "ca": self.reach.ca, "insecure": self.reach.insecure}
+        orders.write_text(json.dumps({**said, "person": self.person, "log": str(self._log)}))
+        shim = programs / "xdg-open"
+        line = shlex.join([sys.executable, str(BROWSER), str(orders)])
+        # In the background, as a real one: some clients wait for the command to end before they hear their callback.
+        shim.write_text(f'#!/bin/sh\n{line} "$@" >/dev/null 2>&1 </dev/null &\n')
+        shim.chmod(shim.stat().st_mode | stat.S_IXUSR)
+        for name in OPENERS:
+            if not (programs / name).exists():
+                (programs / name).symlink_to(shim)
+        path = [programs, *self.client.path, os.environ.get("PATH", os.defpath)]
+        kept = {name: os.environ[name] for name in _LANGUAGE if name in os.environ}
+        return {
+            "LANG": "C.UTF-8",
+            **kept,
+            "PATH": os.pathsep.join(map(str, path)),
+            "HOME": str(self.home),
+            "TMPDIR": str(temporary),
+            "BROWSER": str(shim),
+            "TERM": "xterm",
+            "NO_COLOR": "1",
+            "OAUTHTAP_PATIENCE": str(self.timeout),
+            **self.driver.env,
+        }
+
+    # --- while it runs
+
+    def _is_unwanted(self) -> bool:
+        """It is to end: somebody said so, or its sign-in came to an end that leads nowhere."""
+        if self.ending:
+            self.why_ended = self.why_ended or "it was interrupted"
+        elif not self.why_ended:
+            self._look_at_browser()
+        return self.ending or (bool(self.why_ended) and time.monotonic() > self._until)
+
+    def _look_at_browser(self) -> None:
+        for entry in self._news():
+            if opened := entry.get("opened"):
+                self.on_page(opened)
+            elif entry.get("ended") in ("page", "lost"):
+                self.why_ended = _stuck(entry)
+                self._until = min(self._until, time.monotonic() + _STUCK)
+
+    def _news(self) -> Iterator[dict[str, Any]]:
+        """What the browser wrote since the last time."""
+        if not self._log.exists():
+            return
+        fresh = self._log.read_text("utf-8").splitlines()[self._read :]
+        self._read += len(fresh)
+        yield from map(json.loads, fresh)
+
+    def _end_browsers(self) -> None:
+        """A browser that is still on its way has nobody to come back to."""
+        from oauthtap.drive.process import end_all
+
+        if self._log.exists():
+            entries = map(json.loads, self._log.read_text("utf-8").splitlines())
+            end_all(entry["process"] for entry in entries if "process" in entry)
+
+
+def _stuck(entry: dict[str, Any]) -> str:
+    page = entry["url"].partition("?")[0]
+    if entry["ended"] == "lost":
+        return f"the browser shim got no answer from {page}: {entry['why']}"
+    if entry["status"] >= 400:
+        return f"the sign-in ended at an error page, {page} ({entry['status']})"
+    return f"the sign-in wants a person at {page}. Try: --browser"

@@ -1,0 +1,94 @@
+"""Which fixes to propose for what was recorded: the fewest, with issuers that were checked. Prints and asks nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from oauthtap.clients import profiles
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.findings import Finding
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.fixes import toml_io
+from oauthtap.fixes.dry_run import NewTap, Trial, smallest, stricter
+from oauthtap.fixes.issuer_candidates import WANT_AN_ISSUER, Candidate, candidates, states
+from oauthtap.fixes.model import Fix
+from oauthtap.model import urls
+from oauthtap.upstream.options import Reach
+from oauthtap.upstream.preflight import document_at
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What would repair a recording, as far as is known."""
+
+    trial: Trial
+    stuck: Finding | None
+    """The finding that nothing was found for, or nothing without a value that only a person knows."""
+    issuers: tuple[Candidate, ...] = ()
+    """Where it wants an issuer: those that are good. One of them is part of the trial already when there is but one."""
+    tried: tuple[Candidate, ...] = ()
+    """Every issuer that was thought of."""
+
+
+def new_tap_like(tap: SessionAnalyzer) -> NewTap:
+    """Makes taps that have heard nothing, for the same server and client."""
+    return partial(SessionAnalyzer, tap.handshake.resource, tap.revision, tap.client, profiles(), tap.probe_goal)
+
+
+def newest(tap: SessionAnalyzer) -> tuple[AnalyzedExchange, ...]:
+    """The exchanges of the newest sign-in, and our own looks."""
+    since = tap.newest_period.since
+    return tuple(step for step in tap.steps if step.exchange.id >= since or step.exchange.actor == "reporter")
+
+
+def offline(
+    tap: SessionAnalyzer, steps: Sequence[AnalyzedExchange], given: Iterable[Fix], *, strict: bool = False
+) -> Proposal:
+    """The fewest fixes, with no server asked. May take a second, and touches nothing: another thread may do it.
+
+    `strict`: those for what this client put up with and others do not.
+    """
+    if strict:
+        return Proposal(stricter(new_tap_like(tap), steps, tuple(given)), None)
+    trial, stuck = smallest(new_tap_like(tap), steps, tuple(given))
+    if stuck is None or stuck.rule not in WANT_AN_ISSUER:
+        return Proposal(trial, stuck)
+    wrong = (stuck.actual or "").rstrip("/")
+    tried = tuple(one for one in candidates(tap.handshake) if one.issuer.rstrip("/") != wrong)
+    return Proposal(trial, stuck, tuple(one for one in tried if one.sure), tried)
+
+
+async def checked(
+    tap: SessionAnalyzer, steps: Sequence[AnalyzedExchange], proposal: Proposal, reach: Reach | None
+) -> Proposal:
+    """The same with its issuers checked over the network (`reach`; None: not), and with the only good one in it."""
+    if not proposal.tried or proposal.stuck is None:
+        return proposal
+    good = proposal.issuers or (tuple(await _checked(proposal.tried, reach)) if reach else ())
+    proposal = replace(proposal, issuers=good)
+    return with_issuer(tap, steps, proposal, good[0].issuer) if len(good) == 1 else proposal
+
+
+def with_issuer(tap: SessionAnalyzer, steps: Sequence[AnalyzedExchange], proposal: Proposal, issuer: str) -> Proposal:
+    """The same once it is known which issuer is meant."""
+    assert proposal.stuck is not None
+    chosen = toml_io.chosen(proposal.stuck.rule, issuer)
+    trial, stuck = smallest(new_tap_like(tap), steps, (*proposal.trial.fixes, *chosen))
+    return replace(proposal, trial=trial, stuck=stuck)
+
+
+async def _checked(tried: Iterable[Candidate], reach: Reach) -> list[Candidate]:
+    found = [(await stated(one.issuer, reach), one.why) for one in tried]
+    return [Candidate(issuer, why, "checked") for issuer, why in found if issuer]
+
+
+async def stated(issuer: str, reach: Reach) -> str | None:
+    """The issuer as its metadata writes it, fetched just now; None when there is none that states it."""
+    for place in urls.as_locations(issuer):
+        document = await document_at(place.url, reach)
+        written = str(document.get("issuer", ""))
+        if written.rstrip("/") == issuer.rstrip("/") and states(written, document):
+            return written
+    return None

@@ -1,0 +1,1 @@
+"""Messages and text: what all else is built of. Imports nothing else of oauthtap."""

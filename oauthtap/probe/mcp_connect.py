@@ -1,0 +1,104 @@
+"""How a client greets an MCP endpoint, in whichever way the server speaks. A generator, like the walk. Does no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from oauthtap.handshake.stages import text
+from oauthtap.handshake.state import absolute
+from oauthtap.model import urls
+from oauthtap.model.exchange import Exchange, Message, Request
+from oauthtap.model.sse import sse_events
+from oauthtap.probe.requests import REVISION, Ask, Asker, Visit
+from oauthtap.rewriting.ssrf_guard import is_private_host, refusal
+
+Leg = Generator[Ask | Visit, Exchange, Exchange]
+
+_MOST_HOPS = 5
+
+
+def greeted(url: str, asker: Asker, token: str | None) -> Leg:
+    """`initialize` and a first request behind it; else what the server speaks instead. Gives the deciding answer."""
+    answer = yield from followed(url, Ask(asker.initialize(url, token)))
+    reply = _reply(answer)
+    if answer.ok and "result" in reply:
+        return (yield from _talked(answer, asker, token, reply))
+    if answer.status in (404, 405) and "error" not in reply:
+        return (yield from _streamed(url, asker, token))
+    if answer.status == 400 or "error" in reply:
+        modern = yield Ask(asker.modern(url, "server/discover", token))
+        if modern.ok:
+            yield Ask(asker.modern(url, "tools/list", token))
+        return modern
+    return answer
+
+
+def served(answer: Exchange) -> bool:
+    """The server answered as MCP servers do; else a client looks whether it should sign in."""
+    stream = answer.response is not None and answer.response.media_type == "text/event-stream"
+    return answer.ok and (stream or "result" in _reply(answer))
+
+
+def _talked(answer: Exchange, asker: Asker, token: str | None, reply: dict[str, Any]) -> Leg:
+    """The rest of the greeting, a first request, and a polite goodbye."""
+    session = answer.response.header("mcp-session-id") if answer.response else None
+    chosen = reply["result"].get("protocolVersion") if isinstance(reply["result"], dict) else None
+    revision, url = text(chosen) or REVISION, answer.request.url
+    yield Ask(asker.initialized(url, token, session, revision))
+    listed = yield Ask(asker.tools(url, token, session, revision))
+    if session:
+        yield Ask(asker.end(url, token, session, revision))
+    return listed
+
+
+def _streamed(url: str, asker: Asker, token: str | None) -> Leg:
+    """The transport of 2024-11-05: the stream names where to post. Answers come on it, where we do not look."""
+    stream = yield Ask(asker.stream(url, token), opening=True)
+    events = sse_events(stream.response.body or "") if stream.response and stream.ok else []
+    place = absolute(events[0][1].strip(), url) if events and events[0][0] == "endpoint" else ""
+    if urls.origin(place) != urls.origin(url):
+        return stream
+    posted = yield Ask(asker.initialize(place, token))
+    if not posted.ok:
+        return posted
+    yield Ask(asker.initialized(place, token, None, REVISION))
+    yield Ask(asker.tools(place, token, None, REVISION))
+    return stream
+
+
+def _reply(answer: Exchange) -> dict[str, Any]:
+    """The JSON-RPC message in an answer, plain or as the first message of a stream."""
+    if answer.response is None:
+        return {}
+    if answer.response.media_type != "text/event-stream":
+        messages = [answer.response.json_object]
+    else:
+        messages = [Message(body=data).json_object for _, data in sse_events(answer.response.body or "")]
+    return next((m for m in messages if "jsonrpc" in m and ("result" in m or "error" in m)), {})
+
+
+def followed(start: str, ask: Ask) -> Leg:
+    """Each redirect is an exchange of its own; credentials stay with the origin they are for.
+
+    `start`: the MCP URL that the user named.
+    """
+    answer = yield ask
+    for _ in range(_MOST_HOPS):
+        location = answer.response.header("location") if answer.response else None
+        if location is None or answer.status not in (301, 302, 303, 307, 308):
+            break
+        request = answer.request
+        target = absolute(location, request.url)
+        if not may_go(start, target) or (request.method != "GET" and answer.status not in (307, 308)):
+            break
+        moved = urls.origin(target) != urls.origin(request.url)
+        headers = tuple(line for line in request.headers if not (moved and line[0].lower() == "authorization"))
+        answer = yield Ask(Request(method=request.method, url=target, headers=headers, body=request.body), ask.actor)
+    return answer
+
+
+def may_go(start: str, url: str) -> bool:
+    """A document of a public server does not make us ask what only this machine can reach."""
+    parts = urls.split(start)
+    return refusal(url, private=bool(parts and is_private_host(parts.hostname or ""))) is None

@@ -1,0 +1,172 @@
+"""Drives the walk over the network: each `Ask` is sent with httpx, each `Visit` is opened in the user's browser.
+
+Decides nothing about OAuth (that is `discovery.py`) and judges nothing (that is the tap). Follows
+no redirect, keeps no cookie, waits for nobody for ever and reads no answer to its end that has none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import webbrowser
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+
+import httpx
+
+from oauthtap.model.exchange import Exchange, Message, Request, Response
+from oauthtap.model.sse import sse_events
+from oauthtap.probe.callback_server import Callback
+from oauthtap.probe.discovery import Plan, walk
+from oauthtap.probe.requests import Ask, Visit
+from oauthtap.upstream.options import TIMEOUT, Reach
+
+LARGEST = 512 * 1024
+"""Bytes of an answer that are read."""
+PATIENCE = 300.0
+"""Seconds a person has for signing in."""
+_MOST_REQUESTS = 80
+_WHOLE = 3 * TIMEOUT
+"""Seconds for one answer, however slowly it trickles in."""
+
+
+@dataclass(frozen=True)
+class Browser:
+    """How a page is opened, and how long somebody may take with it."""
+
+    open: Callable[[str], object] = webbrowser.open
+    patience: float = PATIENCE
+    port: int = 0
+    """Of the callback; 0 for any that is free. To be set where the redirect URI was registered beforehand."""
+
+
+_BROWSER = Browser()
+
+
+async def probe(plan: Plan, reach: Reach, browser: Browser = _BROWSER) -> AsyncGenerator[Exchange]:
+    """Walk as planned, and give each exchange as it ends.
+
+    Raises OSError when the callback's port is taken, and what `Reach.client` raises.
+    """
+    async with AsyncExitStack() as stack:
+        wire = _Wire(await stack.enter_async_context(reach.client()))
+        stack.push_async_callback(wire.hang_up)
+        callback = None
+        if plan.sign_in == "person":
+            callback = stack.enter_context(Callback(browser.port))
+            plan = replace(plan, callback=callback.url)
+        way = walk(plan)
+        step = next(way, None)
+        for _ in range(_MOST_REQUESTS):
+            if isinstance(step, Visit) and callback is not None:
+                yield _opened(step.url)
+                answer = await _visited(step.url, callback, browser)
+            elif isinstance(step, Ask):
+                answer = await wire.asked(step)
+            else:
+                return
+            if answer.response is not None or isinstance(step, Ask):
+                yield answer
+            try:
+                step = way.send(answer)
+            except StopIteration:
+                return
+
+
+# --- by httpx
+
+
+class _Wire:
+    """Sends requests one at a time, and keeps open what is to stay open."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+        self._open: list[tuple[AsyncIterator[bytes], httpx.Response]] = []
+
+    async def asked(self, ask: Ask) -> Exchange:
+        """Send it. Never raises for what the network does."""
+        begun, asked, response, error = time.time(), ask.request, None, None
+        self._http.cookies.clear()
+        try:
+            built = self._http.build_request(
+                asked.method, asked.url, headers=asked.headers, content=(asked.body or "").encode()
+            )
+            asked = asked.model_copy(update={"headers": _lines(built.headers)})
+            async with asyncio.timeout(_WHOLE):
+                answer = await self._http.send(built, stream=True)
+                response = Response(status=answer.status_code, headers=_lines(answer.headers), body=None)
+                response = await self._read(answer, response, ask)
+        except (TimeoutError, httpx.TimeoutException):
+            error = f"timed out after {time.time() - begun:.0f} s"
+        except httpx.DecodingError as failure:
+            error = f"the body cannot be decoded: {failure}"
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as failure:
+            error = str(failure) or type(failure).__name__
+        return Exchange(
+            request=asked, response=response, error=error, at=begun, took=time.time() - begun, actor=ask.actor
+        )
+
+    async def _read(self, answer: httpx.Response, head: Response, ask: Ask) -> Response:
+        """The body, as far as it is of use."""
+        body, truncated, stream = bytearray(), False, head.media_type == "text/event-stream"
+        pieces = answer.aiter_bytes()
+        try:
+            async for piece in pieces:
+                body += piece
+                if len(body) > LARGEST or (stream and _enough(body, ask)):
+                    truncated = len(body) > LARGEST or ask.opening
+                    break
+        finally:
+            if ask.opening and stream:  # a reader that nobody holds would be closed, and the connection with it
+                self._open.append((pieces, answer))
+            else:
+                await answer.aclose()
+        text = bytes(body[:LARGEST]).decode("utf-8", "replace")
+        return head.model_copy(update={"body": text, "truncated": truncated})
+
+    async def hang_up(self) -> None:
+        """Close the streams that were kept open."""
+        for _, answer in self._open:
+            await answer.aclose()
+        self._open.clear()
+
+
+def _enough(body: bytearray, ask: Ask) -> bool:
+    """The stream has said what was asked: its first event, or the answer to the message."""
+    text = body.decode("utf-8", "replace").replace("\r\n", "\n")
+    whole = text.rpartition("\n\n")[0]
+    if ask.opening:
+        return bool(whole)
+    return any({"result", "error"} & set(Message(body=data).json_object) for _, data in sse_events(whole))
+
+
+def _lines(headers: httpx.Headers) -> tuple[tuple[str, str], ...]:
+    return tuple((name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in headers.raw)
+
+
+# --- by the browser
+
+
+def _opened(url: str) -> Exchange:
+    """What the browser asks; its answer is between server and browser."""
+    return Exchange(request=Request(method="GET", url=url), at=time.time(), actor="browser")
+
+
+async def _visited(url: str, callback: Callback, browser: Browser) -> Exchange:
+    """Wait for the person to come back; without an answer when nobody does.
+
+    Ctrl-C ends the waiting, not the walk, which may have to tidy up.
+    """
+    begun = time.time()
+    await asyncio.to_thread(browser.open, url)
+    try:
+        came = await asyncio.wait_for(callback.arrived(), browser.patience)
+        return came.model_copy(update={"at": begun, "took": time.time() - begun})
+    except TimeoutError:
+        pass
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()
+    return Exchange(request=Request(method="GET", url=callback.url), actor="browser")

@@ -1,0 +1,70 @@
+"""What mitmweb shows of a judged flow in its list: a comment, a marker, words to filter by. Text only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mitmproxy import ctx, http
+
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.findings import RANK, Finding
+from oauthtap.model.sanitize import plain
+from oauthtap.proxy.flow_state import EXCHANGE
+from oauthtap.render.labels import patched
+from oauthtap.report.build import row
+
+MARKERS = {"error": ":x:", "warning": ":warning:", "note": ""}
+STEPS: dict[str, AnalyzedExchange] = {}
+"""Flow id to what it turned out to be, for the newest flows of this run."""
+_KEPT = 4000
+STAGE, FINDINGS, BECAUSE = "oauthtap_stage", "oauthtap_findings", "oauthtap_because"
+
+
+def annotate(flow: http.HTTPFlow, step: AnalyzedExchange) -> None:
+    """Write a step onto its flow. The exchange goes along without secrets, so that a saved flow can be judged again."""
+    STEPS[flow.id] = step
+    if len(STEPS) > _KEPT:
+        del STEPS[next(iter(STEPS))]
+    worst = sorted(step.findings, key=lambda finding: RANK[finding.severity])
+    flow.metadata[EXCHANGE] = step.exchange.as_json()
+    flow.metadata[STAGE] = step.stage
+    flow.metadata[FINDINGS] = " ".join(f"{finding.severity}:{finding.rule}" for finding in worst)
+    if step.because is not None:
+        flow.metadata[BECAUSE] = because(step)
+    flow.comment = comment(step, worst)
+    flow.marked = MARKERS[worst[0].severity] if worst else ""
+
+
+def flows_are_shown() -> bool:
+    """There is a list of flows to look at. Without one, a flow that is done is of no more use."""
+    return getattr(getattr(ctx, "master", None), "view", None) is not None
+
+
+def annotate_later(flow: http.HTTPFlow, step: AnalyzedExchange) -> None:
+    """The same for a flow that mitmweb shows already: some findings only the whole handshake tells."""
+    annotate(flow, step)
+    view: Any = getattr(getattr(ctx, "master", None), "view", None)
+    if view is not None:
+        view.update([flow])
+
+
+def comment(step: AnalyzedExchange, worst: list[Finding]) -> str:
+    """The verdict first: only the beginning fits into the list, where the marker tells how bad it is."""
+    changed = list(patched(row(step.stages))) if step.exchange.patched_by else []
+    if fault := step.exchange.injected:
+        changed = [f"injected by oauthtap: {plain(fault)}", *changed]
+    if not worst:
+        return "\n".join([f"{'patched' if changed else 'ok'} · {step.stage}", *changed])
+    lines = [f"{worst[0].rule} · {'patched · ' if changed else ''}{step.stage}", *changed]
+    lines += [f"{finding.severity}: {plain(finding.message)} [{finding.rule}]" for finding in worst]
+    return "\n".join(lines)
+
+
+def because(step: AnalyzedExchange) -> str:
+    """Why the client sent this request, in words."""
+    reason = step.because
+    if reason is None:
+        return ""
+    if reason.guess:
+        return f"advertised by nobody: a guess ({reason.fallback})" if reason.fallback else "advertised by nobody"
+    return f"{reason.at} in exchange {reason.exchange}" if reason.exchange else reason.at

@@ -1,0 +1,201 @@
+"""A flow as an exchange, and as a record of a `.mitm` file without secrets. Knows flows; opens no file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mitmproxy import connection, http
+from mitmproxy.io import tnetstring
+
+from oauthtap.model.exchange import Exchange, Pairs, Request, Response
+from oauthtap.proxy import _mitmproxy_internals as internals
+from oauthtap.proxy import content_coding
+from oauthtap.proxy.flow_convert import lines, plain_json
+from oauthtap.redaction.redactor import Redactor
+
+EXCHANGE, SESSION = "oauthtap", "oauthtap_session"
+"""Where in a flow's metadata its exchange lies, and, in the last flow of a session, the session's header."""
+
+State = dict[str, Any]
+
+
+def exchange_from(flow: http.HTTPFlow, number: int = 0) -> Exchange:
+    """A flow as an exchange, under the names the flow itself has.
+
+    In reverse mode these are the upstream's (mitmproxy puts them in); in other modes the
+    Host header knows the name where the flow only has an address.
+    """
+    reverse = str(flow.client_conn.proxy_mode.full_spec).startswith("reverse")
+    answer = flow.response
+    begin, end = flow.request.timestamp_start, answer.timestamp_end if answer else None
+    body, broken = _text(answer) if answer else ("", None)
+    return Exchange.model_construct(
+        id=number,
+        request=Request.model_construct(
+            method=_clean(flow.request.method),
+            url=_clean(flow.request.url if reverse else flow.request.pretty_url),
+            headers=_lines(flow.request),
+            body=_text(flow.request)[0],
+        ),
+        response=Response.model_construct(status=answer.status_code, headers=_lines(answer), body=body)
+        if answer
+        else None,
+        error=_clean(flow.error.msg) if flow.error else broken,
+        at=begin or None,
+        took=end - begin if begin and end else None,
+        connection=flow.client_conn.id,
+    )
+
+
+def _lines(message: http.Message) -> Pairs:
+    found = lines(message)
+    if all(name.isascii() and value.isascii() for name, value in found):
+        return found
+    return tuple((_clean(name), _clean(value)) for name, value in found)
+
+
+def _text(message: http.Message) -> tuple[str | None, str | None]:
+    """The decoded body, None when it was not kept or cannot be decoded; then also why."""
+    if (text := plain_json(message)) is not None:
+        return _clean(text), None
+    if message.raw_content is None:
+        return None, None
+    try:
+        if content_coding.is_too_large(message) or not content_coding.is_known(content_coding.coding_of(message)):
+            return None, None
+        message.get_content(strict=True)  # the only one that tells when a Content-Encoding is not true
+        if message.headers.get("content-type", "").strip().lower() == "application/x-www-form-urlencoded":
+            # Forms are UTF-8; mitmproxy takes them for Latin-1, which tears our aliases apart.
+            return (message.content or b"").decode("utf-8", "replace"), None
+        return _clean(content_coding.text_of(message)), None
+    except ValueError as problem:
+        return None, f"the body cannot be decoded: {problem}"
+
+
+def _clean(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def flow_from(exchange: Exchange) -> http.HTTPFlow:
+    """A flow that shows an exchange that did not pass the proxy: our own look at the upstream."""
+    parts = exchange.request.parts
+    began, ended = exchange.at or 0.0, exchange.ended or 0.0
+    client = connection.Client(peername=("127.0.0.1", 0), sockname=("127.0.0.1", 0), timestamp_start=began)
+    server = connection.Server(address=(parts.hostname or "", parts.port or {"https": 443}.get(parts.scheme, 80)))
+    flow = http.HTTPFlow(client, server)
+    headers = http.Headers([(name.encode(), value.encode()) for name, value in exchange.request.headers])
+    flow.request = http.Request.make(
+        exchange.request.method, exchange.request.url, exchange.request.body or "", headers
+    )
+    flow.request.timestamp_start = flow.request.timestamp_end = began
+    if exchange.response is not None:
+        lines = [(name.encode(), value.encode()) for name, value in exchange.response.headers]
+        flow.response = http.Response.make(exchange.response.status, exchange.response.body or "", http.Headers(lines))
+        flow.response.timestamp_start, flow.response.timestamp_end = began, ended
+    flow.metadata[EXCHANGE] = exchange.model_dump_json(exclude_defaults=True)
+    return flow
+
+
+# --- without secrets
+
+
+def redact(flow: http.HTTPFlow, redactor: Redactor) -> None:
+    """Take the secrets out of a flow whose messages have been sent. What of it is still to be sent must not be there
+    yet: a request loses them when it has left, a response when it has."""
+    internals.forget_original(flow)
+    _put_back(flow, redacted_state(flow, redactor))
+
+
+def redact_known(flow: http.HTTPFlow, redactor: Redactor) -> None:
+    """The same for a flow that was redacted before: what was learned since may stand in it."""
+    state: State = flow.get_state()
+    data = record(state)
+    if redactor.sweep_bytes(data) is not data:
+        _put_back(flow, everywhere(state, redactor.sweep_bytes, redactor.sweep))
+
+
+def _put_back(flow: http.HTTPFlow, state: State) -> None:
+    flow.request.set_state(state["request"])
+    if flow.response:
+        flow.response.set_state(state["response"])
+    flow.comment, flow.metadata = state["comment"], state["metadata"]
+
+
+def redacted_state(flow: http.HTTPFlow, redactor: Redactor, exchange: Exchange | None = None) -> State:
+    """The state of a flow without secrets, ready for `record`. The flow itself is left alone.
+
+    `exchange`: the struck exchange to store with it, where the flow's metadata has none yet.
+    """
+    state: State = flow.get_state()
+    # A flow that was edited in mitmweb keeps its original here, secrets and all.
+    state["backup"] = None
+    if state.get("websocket"):
+        # Nobody has read its messages, so nobody knows what is secret in them.
+        state["websocket"] = {**state["websocket"], "messages": []}
+    shown = exchange_from(flow)
+    struck = redactor.strike(shown)
+    asked, asked_struck, answered, answered_struck = shown.request, struck.request, shown.response, struck.response
+    _put(state["request"], asked.headers, asked.body, asked_struck.headers, asked_struck.body)
+    if asked.url != asked_struck.url:
+        path = _clean(flow.request.path)
+        state["request"]["path"] = asked_struck.url[len(asked.url.removesuffix(path)) :].encode()
+    if answered and answered_struck:
+        _put(state["response"], answered.headers, answered.body, answered_struck.headers, answered_struck.body)
+    if exchange is not None:
+        state["metadata"] = {**state["metadata"], EXCHANGE: exchange.as_json()}
+    data = record(state)
+    if redactor.sweep_bytes(data) is data:
+        return state
+    swept: State = everywhere(state, redactor.sweep_bytes, redactor.sweep)
+    return swept
+
+
+def _put(state: State, came: Pairs, body: str | None, headers: Pairs, struck: str | None) -> None:
+    """Header lines and body as they are struck, where they are not what came."""
+    if struck is not None and struck != body:
+        state["content"] = struck.encode()
+        length = str(len(state["content"]))
+        headers = tuple(
+            (name, length if name.lower() == "content-length" else value)
+            for name, value in headers
+            if name.lower() not in ("content-encoding", "transfer-encoding")
+        )
+    elif struck is None and state["content"]:
+        # Compressed in a way we cannot open: no search would find a secret in it.
+        state["content"] = None
+    if (came, body) != (headers, struck):
+        state["headers"] = tuple((name.encode(), value.encode()) for name, value in headers)
+
+
+def everywhere(value: Any, in_bytes: Callable[[bytes], bytes], in_text: Callable[[str], str]) -> Any:
+    """A state with each text and each piece of bytes replaced by what the functions make of it."""
+    if isinstance(value, bytes):
+        return in_bytes(value)
+    if isinstance(value, str):
+        return in_text(value)
+    if isinstance(value, dict):
+        return {key: everywhere(inner, in_bytes, in_text) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(everywhere(inner, in_bytes, in_text) for inner in value)
+    return value
+
+
+# --- written
+
+
+def record(state: State) -> bytes:
+    """A flow's state as one record of a `.mitm` file: files are records, one after the other."""
+    return tnetstring.dumps(state)
+
+
+def redacted_record(flow: http.HTTPFlow, redactor: Redactor, exchange: Exchange | None = None) -> bytes:
+    """The record of a flow without secrets, with its struck exchange."""
+    return record(redacted_state(flow, redactor, exchange))
+
+
+def whole_record(flow: http.HTTPFlow, exchange: Exchange) -> bytes:
+    """A flow as it is, secrets and all, with its exchange: for `--keep-secrets`."""
+    state: State = flow.get_state()
+    state["metadata"] = {**state["metadata"], EXCHANGE: exchange.as_json()}
+    return record(state)

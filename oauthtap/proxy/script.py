@@ -1,0 +1,99 @@
+"""The tap as a script in somebody's own mitmproxy: `mitmweb -s addons/tap.py --set tap_upstream=URL`.
+
+Here the proxy is theirs: their options, their files, their way to stop. What only our own
+process can do is missing: the session folder, the redacted saves, the quick dispatch.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import Any
+
+from mitmproxy import command, ctx, exceptions
+from mitmproxy.addonmanager import Loader
+
+from oauthtap.clients import profiles
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.proxy import contentview
+from oauthtap.proxy.error_layer import HttpSpoken
+from oauthtap.proxy.observer import Ears
+from oauthtap.proxy.reverse import assembled, local_url
+from oauthtap.proxy.settings import Settings, StartupError
+from oauthtap.render.console import line
+from oauthtap.report.build import build, row
+
+log = logging.getLogger("oauthtap")
+
+_NEEDED = {"keep_host_header": True, "connection_strategy": "lazy", "tcp_timeout": 86400}
+_STOCK_MODE = ["regular"]
+
+
+class ScriptedTap:
+    """Sets itself up as soon as `tap_upstream` is there."""
+
+    name = "oauthtap_script"
+
+    def __init__(self) -> None:
+        self.addons: list[Any] = []
+        self._tap: SessionAnalyzer | None = None
+        self._url = ""
+
+    def load(self, loader: Loader) -> None:
+        """Our options, and our view."""
+        loader.add_option("tap_upstream", str, "", "The MCP endpoint to stand in for.")
+        loader.add_option("tap_port", int, 8090, "First local port of the tap.")
+        loader.add_option("tap_callback", str, "auto", "Relay the callback.", choices=("auto", "relay", "direct"))
+        loader.add_option("tap_connect_to", str, "", "HOST1:PORT1:HOST2:PORT2, as in curl; several with blanks.")
+        contentview.add()
+
+    def configure(self, updated: set[str]) -> None:
+        """Start when the upstream is named; it cannot be changed afterwards."""
+        if "tap_upstream" not in updated or not ctx.options.tap_upstream:
+            return
+        if self._tap is not None:
+            raise exceptions.OptionsError("tap_upstream cannot be changed while the tap runs")
+        settings = Settings(
+            upstream=ctx.options.tap_upstream,
+            port=ctx.options.tap_port,
+            web=False,
+            callback=ctx.options.tap_callback,
+            connect_to=tuple(ctx.options.tap_connect_to.split()),
+        )
+        tap = SessionAnalyzer(settings.upstream, profiles=profiles())
+        try:
+            pieces = assembled(settings, tap, Ears(on_step=_say, on_note=log.warning))
+        except (StartupError, ValueError) as problem:
+            raise exceptions.OptionsError(f"oauthtap: {problem}") from None
+        self._url = local_url(settings)
+        spoken = HttpSpoken()
+        spoken.load(None)
+        self.addons, self._tap = [pieces.addon, pieces.addon.hops, spoken], tap
+        others = [mode for mode in ctx.options.mode if [mode] != _STOCK_MODE]
+        ctx.options.update(mode=[*others, *pieces.modes], **_NEEDED)
+
+    def running(self) -> None:
+        """Listen, and say what to give to the client."""
+        if self._tap is not None:
+            # A script is loaded while the first listeners are being opened: ours came too late for that.
+            ctx.options.update(mode=list(ctx.options.mode))
+            log.warning("%s stands in for %s", self._url, ctx.options.tap_upstream)
+
+    @command.command("oauthtap.report")  # type: ignore[untyped-decorator]
+    def report(self) -> str:
+        """What was wrong, so far: the report as JSON."""
+        if self._tap is None:
+            return "no upstream: set tap_upstream"
+        return json.dumps(build(self._tap, now=time.time()).model_dump(mode="json"), indent=2)
+
+    def done(self) -> None:
+        """The last word: the cause."""
+        cause = build(self._tap, now=time.time()).cause if self._tap else None
+        if cause is not None:
+            log.warning("the cause: %s (%s)", cause.message, cause.rule)
+
+
+def _say(step: AnalyzedExchange) -> None:
+    log.info("%s", line(row(step.stages)))

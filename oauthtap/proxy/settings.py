@@ -1,0 +1,49 @@
+"""What the person asked for on the command line, as one value. Knows flags; imports no mitmproxy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from platformdirs import user_state_path
+
+from oauthtap.faults.injector import Injecting
+from oauthtap.fixes.applier import Fixes
+from oauthtap.rewriting.callback_relay import Callback
+
+
+class StartupError(Exception):
+    """The tap cannot start. The text is one sentence for a person, and ends in what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All flags of the tap that the proxy has to know."""
+
+    upstream: str
+    """The MCP URL, in upstream names."""
+    port: int = 8080
+    """The first local port: that of the upstream itself. Further origins take the next free ones."""
+    web: bool = True
+    web_port: int = 8081
+    ca: str | None = None
+    """A PEM file with a further CA to trust."""
+    insecure: bool = False
+    connect_to: tuple[str, ...] = ()
+    """As curl's: `HOST1:PORT1:HOST2:PORT2`."""
+    callback: Callback | str = "auto"
+    """A word, or `relay` also to this redirect URI, which is not on this machine."""
+    fix: tuple[str, ...] = ()
+    """Rules whose patches are applied to answers before the client gets them."""
+    fixes: Fixes | None = None
+    """All that is switched on; `fix` alone when None. May change while the tap runs."""
+    public: Mapping[int, str] = field(default_factory=dict)
+    """Local port to the public origin from which a tunnel leads to it."""
+    injecting: Injecting | None = None
+    """Faults to make, each once; empties itself while the tap runs."""
+    allow_private: bool = False
+    """Documents of a public upstream may name private addresses."""
+    state: Path = field(default_factory=lambda: user_state_path("oauthtap"))
+    """Where ports are remembered and mitmproxy keeps its files."""
+    verbose: bool = False

@@ -1,0 +1,94 @@
+"""Headers that carry credentials: which part of them is the secret. Knows no body and no URL."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote_plus
+
+from oauthtap.redaction import secret_locations
+from oauthtap.redaction.alias_format import basic_facts, basic_parts
+from oauthtap.redaction.alias_registry import Ledger
+
+_SCHEMES = r"basic|bearer|dpop|digest|token|negotiate|ntlm|oauth|mac|jwt|apikey|api-key|key|hawk|gnap|ssws|mcp"
+_CREDENTIALS = re.compile(
+    rf"(?P<before>[\s\"']*(?:[A-Z][A-Za-z0-9-]{{1,24}}\s+[\"']*)?(?:(?i:{_SCHEMES})(?:\s*:\s*|\s+)[\"']*)*)"
+    r"(?P<core>.*?)(?P<after>[\s\"']*)",
+    re.DOTALL,
+)
+_BARE_SCHEME = re.compile(rf"\s*(?:{_SCHEMES})\s*:?\s*", re.IGNORECASE)
+_NEXT = re.compile(r"(,\s*(?=(?:bearer|basic|dpop)\s))", re.IGNORECASE)
+
+
+_SCHEME = re.compile(rf"(?:{_SCHEMES})\s+\S", re.IGNORECASE)
+
+
+def names_a_scheme(value: str) -> bool:
+    """The value begins with a scheme of HTTP authentication, and something follows."""
+    return _SCHEME.match(value) is not None
+
+
+def strike(name: str, value: str, ledger: Ledger, *, client_login: bool) -> str | None:
+    """The value of a header (its name in lower case) without its secret; None when it carries none.
+
+    `client_login`: the request is one in which a client identifies itself, so that the
+    user of Basic is a client id.
+    """
+    if secret_locations.is_authorization(name):
+        pieces = _NEXT.split(value)
+        return "".join(
+            piece if place % 2 else _credentials(piece, ledger, client_login) for place, piece in enumerate(pieces)
+        )
+    if name == "cookie":
+        return ";".join(_cookie(piece, ledger) for piece in value.split(";"))
+    if name == "set-cookie":
+        return "\n".join(_set_cookie(line, ledger) for line in value.split("\n"))
+    if name == "dpop":
+        return _whole("proof", value, ledger)
+    if secret_locations.is_secret_header(name):
+        return _credentials(value, ledger, client_login) if " " in value.strip() else _whole("key", value, ledger)
+    return None
+
+
+def _credentials(value: str, ledger: Ledger, client_login: bool) -> str:
+    """The scheme stays, and whatever is odd about how it is written: rules look at that."""
+    match = _CREDENTIALS.fullmatch(value)
+    if match is None or not match["core"] or "‹" in value or _BARE_SCHEME.fullmatch(value):
+        return value
+    before, core = match["before"], match["core"]
+    if secret_locations.PLACEHOLDER.fullmatch(core):
+        return value
+    if before.strip().lower() == "basic":
+        return before + _basic(core, ledger, client_login) + match["after"]
+    return before + ledger.alias("token", core) + match["after"]
+
+
+def _basic(core: str, ledger: Ledger, client_login: bool) -> str:
+    """`‹basic 1 client_id=… secret=N encoded=…›`: N is the number of the secret's own alias."""
+    parts = basic_parts(core)
+    if parts is None:
+        return ledger.alias("basic", core, " charset=bad")
+    user, password = parts
+    if user and not password and not client_login:
+        # A key alone, with an empty password, is how many APIs use Basic: then the user is the secret.
+        ledger.learn("key", user)
+        return ledger.alias("basic", core, basic_facts(None, password, None))
+    number = ledger.number("secret", *dict.fromkeys((password, unquote_plus(password)))) if password else None
+    return ledger.alias("basic", core, basic_facts(user, password, number))
+
+
+def _cookie(piece: str, ledger: Ledger) -> str:
+    name, equals, value = piece.partition("=")
+    return f"{name}={_whole('cookie', value, ledger)}" if equals else piece
+
+
+def _set_cookie(line: str, ledger: Ledger) -> str:
+    first, semicolon, attributes = line.partition(";")
+    return _cookie(first, ledger) + semicolon + attributes
+
+
+def _whole(kind: str, value: str, ledger: Ledger) -> str:
+    """A value that is nothing but a secret; quotes and blanks around it stay."""
+    core = value.strip(' "')
+    if not core or "‹" in core or secret_locations.PLACEHOLDER.fullmatch(core):
+        return value
+    return value.replace(core, ledger.alias(kind, core), 1)

@@ -1,0 +1,130 @@
+"""What to deploy, in words: for a terminal, for Markdown and for the page. Decides nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from markupsafe import Markup
+
+from oauthtap.fixes.deploy_plan import Change, Deploy, Recipe
+from oauthtap.model.sanitize import plain
+from oauthtap.render.html.tags import Child, away, tag, words
+
+_LONGEST = 20_000
+
+
+def heading(deploy: Deploy) -> str:
+    """What it is worth."""
+    return "What to deploy (a client connected with it)" if deploy.proved else "What to deploy (not proven by a client)"
+
+
+def needs(change: Change) -> Iterator[str]:
+    """What a diff cannot say of a change, in sentences."""
+    if change.encoding == "json":
+        yield "The same members, as JSON and no longer as a form."
+    if change.repeats:
+        yield f"The answer repeats what the request has for {', '.join(change.repeats)}."
+
+
+def json_patch(change: Change) -> str:
+    """The RFC 6902 document on one line; empty where no member changes."""
+    return json.dumps(change.json_patch, ensure_ascii=False) if change.json_patch else ""
+
+
+def about(recipe: Recipe) -> str:
+    """For which stack, and why that one."""
+    seen = f" (recognized: {'; '.join(recipe.because)})" if recipe.because else ""
+    return f"{recipe.stack}{seen}"
+
+
+def checked(recipe: Recipe) -> str:
+    """Against what they were checked, and when."""
+    return f"checked against {recipe.version} on {recipe.checked}: {recipe.how}"
+
+
+# --- a terminal
+
+
+def console(deploy: Deploy) -> Iterator[str]:
+    """The lines for a terminal; upstream text in them is made plain."""
+    yield f"{heading(deploy)}:"
+    for change in deploy.changes:
+        yield ""
+        yield from (f"  {plain(line, limit=400)}" for line in change.diff.splitlines())
+        yield from (f"  {sentence}" for sentence in needs(change))
+        if patch := json_patch(change):
+            yield f"  as JSON Patch: {plain(patch, limit=2000)}"
+    yield from (f"  {plain(one, limit=600)}" for one in deploy.requests)
+    for stack, recipes in groupby(deploy.recipes, about):
+        yield ""
+        yield f"  {stack}:"
+        for recipe in recipes:
+            yield f"    {recipe.where}:"
+            yield from (f"      {plain(line, limit=400)}" for line in recipe.text.splitlines())
+        yield f"    ({checked(recipe)}; {recipe.source})"
+    if not deploy.recipes:
+        yield ""
+        yield "  No stack was recognized that oauthtap has lines for. Try: oauthtap fix --stack NAME"
+
+
+# --- Markdown
+
+
+def markdown(deploy: Deploy) -> Iterator[str]:
+    """A section; everything the upstream said stands in fences that it cannot end."""
+    yield f"## {heading(deploy)}"
+    yield ""
+    for change in deploy.changes:
+        yield from _fenced("diff", change.diff)
+        yield from (f"- {sentence}" for sentence in needs(change))
+        if patch := json_patch(change):
+            yield "As JSON Patch (RFC 6902):"
+            yield ""
+            yield from _fenced("json", patch)
+    for one in deploy.requests:
+        yield from _fenced("", one)
+    for recipe in deploy.recipes:
+        yield f"**{about(recipe)}**: {recipe.where}"
+        yield ""
+        yield from _fenced(recipe.language, recipe.text)
+        yield f"[{recipe.source}]({recipe.source}); {checked(recipe)}."
+        yield ""
+
+
+def _fenced(language: str, text: str) -> Iterator[str]:
+    shown = plain(text, limit=_LONGEST, lines=True)
+    fence = "```"
+    while fence in shown:
+        fence += "`"
+    yield f"{fence}{language}"
+    yield shown
+    yield fence
+    yield ""
+
+
+# --- the page
+
+
+def html(deploy: Deploy) -> Iterator[Child]:
+    """The section of the page."""
+    yield tag("h2", heading(deploy))
+    for change in deploy.changes:
+        yield tag("pre", *_marked(change.diff), class_="diff")
+        yield from (tag("p", sentence) for sentence in needs(change))
+        if patch := json_patch(change):
+            yield tag("details", tag("summary", "as JSON Patch (RFC 6902)"), tag("pre", patch))
+    yield from (tag("p", words(one)) for one in deploy.requests)
+    for recipe in deploy.recipes:
+        yield tag("h3", f"{about(recipe)}: {recipe.where}")
+        yield tag("pre", recipe.text)
+        yield tag("p", away(recipe.source, recipe.source), f"; {checked(recipe)}", class_="fine")
+
+
+def _marked(diff: str) -> Sequence[Markup]:
+    kinds = {"+": "come", "-": "gone"}
+    return [
+        tag("span", f"{line}\n", class_=kinds.get(line[:1], "") if not line.startswith(("+++", "---")) else "")
+        for line in diff.splitlines()
+    ]

@@ -1,0 +1,183 @@
+"""What stages, parties and outcomes are called in front of a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from oauthtap.clients.forecast import Outlook
+from oauthtap.diagnosis.findings import Finding
+from oauthtap.fixes.attempts import Attempt
+from oauthtap.fixes.change_log import Patched, phrase
+from oauthtap.model.sanitize import plain
+from oauthtap.report.model import Client, Refused, Report, Step
+
+WHO = {
+    "resource-server": "the MCP server's",
+    "authorization-server": "the authorization server's",
+    "client": "the client's",
+    "config": "the configuration's: each part does what it was told",
+    "network": "the network's",
+}
+
+STAGE = {
+    "cors-preflight": "a browser's permission check",
+    "mcp-challenge": "the 401 that starts the sign-in",
+    "prm-discovery": "protected resource metadata",
+    "as-discovery": "authorization server metadata",
+    "jwks-fetch": "the key set",
+    "client-metadata-fetch": "the client's metadata document",
+    "client-registration": "client registration",
+    "pushed-authorization": "the pushed authorization request",
+    "authorization-request": "the browser opening the authorization endpoint",
+    "authorization-interaction": "login and consent",
+    "authorization-response": "the redirect back to the client",
+    "token-request": "the code exchanged for a token",
+    "token-refresh": "the token refreshed",
+    "token-other-grant": "a token by another grant",
+    "device-authorization": "device authorization",
+    "token-maintenance": "introspection or revocation",
+    "mcp-initialize": "MCP initialize",
+    "mcp-discover": "MCP server/discover",
+    "mcp-request": "MCP requests",
+    "mcp-stream": "the MCP stream",
+    "mcp-session-end": "the end of the MCP session",
+    "legacy-sse": "the legacy SSE transport",
+    "mcp-token-rejected": "the MCP server refusing the token",
+    "mcp-step-up": "the MCP server asking for more permission",
+    "other": "nothing of the handshake",
+    "any": "the whole handshake",
+}
+
+EVIDENCE = {"measured": "", "read": " (from its source)", "reported": " (hearsay)"}
+"""How much a client's outlook is worth, in words to put behind its name."""
+
+MARK = {"error": "✗", "warning": "!", "note": "·"}
+
+
+def outcome(report: Report) -> str:
+    """How far it got, in one sentence."""
+    if report.sign_ins:
+        count, connected = len(report.sign_ins), sum(one.connected for one in report.sign_ins)
+        words = "all" if connected == count else str(connected or "none")
+        return f"{count} clients at the same time, of which {words} connected."
+    if all(step.actor != "client" for step in report.exchanges):
+        if any(step.excerpt for step in report.exchanges):
+            return "Requests that somebody made by hand: what the server answers is judged, and no client is in it."
+        return "Nothing arrived: the client sent no request."
+    if report.connected and report.attempts and report.attempts[-1].changed:
+        return "Connected, with fixes of oauthtap at work: an MCP request was answered."
+    if report.connected:
+        return "Connected: an MCP request was answered."
+    if report.ending == "signed-in":
+        return "Signed in: a token was issued. The client has sent no MCP request yet."
+    if report.complete:
+        return f"Nothing stops a client up to {STAGE[report.reached]} ({report.reached}). The probe went no further."
+    far = f"It got as far as {STAGE[report.reached]} ({report.reached})."
+    return f"Not connected. {_ended(report, far)}".rstrip()
+
+
+def _ended(report: Report, far: str) -> str:
+    """How it ended, behind "Not connected"."""
+    last = next((step for step in reversed(report.exchanges) if step.actor in ("client", "browser")), None)
+    at = f"exchange {last.id}" if last else "the last exchange"
+    if report.ending == "lost-later":
+        return f"It had worked, and was lost later. {far}"
+    if report.ending == "repeating":
+        return f"{far} The same refusal came again and again."
+    if report.ending == "unreachable":
+        return f"{far} The request of {at} got no answer."
+    if report.ending == "waiting":
+        signs = report.reached == "mcp-challenge"
+        return f"{far} {'The server wants a sign-in (401).' if signs else 'The browser, or the person at it, is next.'}"
+    if report.ending == "abandoned":
+        return f"{far} Nobody refused anything: the client stopped after {at} by itself."
+    return far
+
+
+def said(refusal: Refused) -> str:
+    """What the one who said no actually said, in one line. Upstream text in it is made plain."""
+    code = refusal.code if refusal.code and refusal.code not in refusal.words else ""
+    head = " ".join(filter(None, (str(refusal.status or ""), plain(code, limit=80))))
+    words = f'"{plain(refusal.words, limit=400)}"' if refusal.words else ""
+    return f"It said: {': '.join(filter(None, (head, words)))} (exchange {refusal.exchange})"
+
+
+def attempts(report: Report) -> str:
+    """What came of the sign-in without and with fixes, in one sentence; empty where none was ever on."""
+    return "; ".join(_attempt(one, number) for number, one in enumerate(report.attempts))
+
+
+def _attempt(one: Attempt, number: int) -> str:
+    if one.changed:
+        head = f"with {phrase(one.changed)}"
+    elif one.fixes:
+        head = f"with {', '.join(one.fixes[:3])} (nothing to change)"
+    else:
+        head = "without fixes" if number else "before"
+    if one.connected:
+        return f"{head}: connected, {one.good} of {one.steps} steps"
+    return f"{head}: stopped at {one.reached}"
+
+
+def cured(report: Report) -> list[Finding]:
+    """What stops clients and was not met, because fixes of oauthtap were at work: each rule once."""
+    causes = {one.cause for one in report.attempts[:-1]} if report.connected else set()
+    found: dict[str, Finding] = {}
+    for one in report.findings:
+        if one.severity == "error" and (one.cured_by or one.rule in causes) and not one.consequence_of:
+            found.setdefault(one.rule, one)
+    return list(found.values())
+
+
+def patched(step: Step) -> Iterator[str]:
+    """What fixes changed in an exchange, a line for each place. Upstream text in it is made plain."""
+    by = plain(", ".join(step.patched_by), limit=120)
+    for one in step.patched:
+        said, saw = parties(one, step)
+        yield f"patched by {by}: `{plain(one.name, limit=80)}`: {said} {quoted(one.said)}, {saw} {quoted(one.saw)}"
+
+
+def parties(one: Patched, step: Step) -> tuple[str, str]:
+    """Who said the one thing, and who saw the other."""
+    asked = one.at.startswith("request.") and step.stage != "authorization-response"
+    return ("client said", "upstream saw") if asked else ("upstream said", "client saw")
+
+
+def quoted(value: str | None) -> str:
+    return "nothing" if value is None else plain(value, limit=200)
+
+
+def client(named: Client | None) -> str:
+    """What the client calls itself."""
+    return f"{named.name} {named.version or ''}".strip() if named else "an unknown client"
+
+
+def no_cause(report: Report) -> str:
+    """Why a handshake that came to nothing has no cause, in one sentence."""
+    if report.injected:
+        return "It stopped after a fault that oauthtap itself injected: nothing is laid on anybody."
+    return "No single cause stands out."
+
+
+def faults(report: Report) -> list[str]:
+    """A sentence for every fault that oauthtap itself made."""
+    return [
+        f"oauthtap injected {f.name} in exchange {f.exchange}, as asked. {f.says}".rstrip() for f in report.injected
+    ]
+
+
+def others(report: Report) -> list[tuple[str, list[str]]]:
+    """What other clients would do with this server: a heading, and a line for each client or reason."""
+    rest = [outlook for outlook in report.clients if not outlook.recorded]
+    through = [_named(outlook) for outlook in rest if outlook.outcome == "goes-through"]
+    stops = [f"{_named(o)}: at {o.stage}, {o.why}" for o in rest if o.outcome == "stops"]
+    unknown = sorted((o for o in rest if o.outcome == "unknown"), key=lambda o: o.why)
+    reasons = [f"{why}: {', '.join(map(_named, same))}" for why, same in groupby(unknown, key=lambda o: o.why)]
+    sections = [("Others that go through", [", ".join(through)] if through else []), ("Others that stop", stops)]
+    return [(head, lines) for head, lines in (*sections, ("Others, not known", reasons)) if lines]
+
+
+def _named(outlook: Outlook) -> str:
+    age = f" (as of {outlook.seen})" if outlook.stale else ""
+    return f"{outlook.client}{EVIDENCE[outlook.evidence]}{age}"

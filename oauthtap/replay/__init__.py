@@ -1,0 +1,1 @@
+"""A recorded server, played once more."""

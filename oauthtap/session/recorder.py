@@ -1,0 +1,133 @@
+"""The session of a proxy as it happens: written so that nothing it does touches the traffic. Says nothing itself."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from oauthtap import __version__
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.findings import Finding
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.model.exchange import Exchange
+from oauthtap.model.sanitize import plain
+from oauthtap.redaction.redactor import Redactor
+from oauthtap.report.build import build
+from oauthtap.report.model import SECRETS_KEPT, Report
+from oauthtap.session import SessionError, SessionWriter
+
+REPORTS = {"report.json": "json", "report.md": "markdown", "report.html": "html"}
+"""File in the session folder to report format."""
+
+FLOWS = 2000
+"""How many flows mitmweb keeps, and we with it."""
+
+
+def redacting(arguments: Namespace) -> dict[str, Any]:
+    """What `--redact` and `--keep-secrets` mean for a `SessionAnalyzer`."""
+    return {"redactor": Redactor(claims=arguments.redact == "claims"), "keeps_secrets": arguments.keep_secrets}
+
+
+class Notebook:
+    """Writes down what a proxy hears. Making one raises SessionError when the folder cannot be had.
+
+    `warn`: told, once each, what could not be written.
+    """
+
+    def __init__(
+        self,
+        tap: SessionAnalyzer,
+        folder: Path,
+        upstream: str | None,
+        arguments: Namespace,
+        warn: Callable[[str], None],
+    ) -> None:
+        self.tap, self.folder, self._warn = tap, folder, warn
+        self._warned: set[str] = set()
+        self._flows: dict[int, tuple[Any, AnalyzedExchange]] = {}
+        """The newest flows, by the number of their exchange, where there is a mitmweb that shows them."""
+        versions = {"oauthtap": __version__, "mitmproxy": importlib.metadata.version("mitmproxy")}
+        chosen = {"client": arguments.client, "revision": arguments.revision, "goal": tap.probe_goal}
+        chosen |= {"secrets": tap.keeps_secrets and "kept", "redact": arguments.redact}
+        known = upstream and tap.redactor.strike_url(upstream)
+        header = {"upstream": known, "versions": versions, **{k: v for k, v in chosen.items() if v}}
+        sweep = str if tap.keeps_secrets else tap.redactor.sweep
+        news = (lambda: None) if tap.keeps_secrets else tap.redactor.news
+        self._writer = SessionWriter(folder, header, sweep=sweep, sweep_flows=self._sweep_flows, news=news)
+        if tap.keeps_secrets:
+            warn(f"--keep-secrets: {SECRETS_KEPT}")
+
+    def _sweep_flows(self, data: bytes, header: dict[str, Any]) -> bytes:
+        from oauthtap.proxy import flow_file  # mitmproxy takes a second to import: only when needed
+
+        return flow_file.finished(data, None if self.tap.keeps_secrets else self.tap.redactor, header)
+
+    def never_in_the_way(self, work: Callable[[], None]) -> None:
+        """What we write and say must not touch the traffic: a full disk is said once, and the client goes on."""
+        try:
+            work()
+        except Exception as problem:
+            words = str(problem) if isinstance(problem, SessionError) else f"{type(problem).__name__}: {problem}"
+            if words not in self._warned:
+                self._warned.add(words)
+                self._warn(plain(words, limit=300))
+
+    def add(self, step: AnalyzedExchange) -> None:
+        """One exchange, as it was judged: it is handed to the system, in one write, before this returns."""
+        self.never_in_the_way(lambda: self._writer.add((step.unredacted or step.exchange).as_json()))
+
+    def add_flow(self, flow: Any, step: AnalyzedExchange) -> None:
+        """The flow that carried it, complete."""
+        from oauthtap.proxy.flow_annotations import flows_are_shown
+
+        self.never_in_the_way(lambda: self._writer.add_flow(self._record(flow, step)))
+        if flows_are_shown():
+            self._flows[step.exchange.id] = (flow, step)
+            self._flows.pop(step.exchange.id - FLOWS, None)
+
+    def _record(self, flow: Any, step: AnalyzedExchange) -> bytes:
+        from oauthtap.proxy import flow_file  # mitmproxy takes a second to import: only when needed
+
+        if step.unredacted is not None:
+            return flow_file.whole_record(flow, step.unredacted)
+        return flow_file.redacted_record(flow, self.tap.redactor, step.exchange)
+
+    def take(self, exchange: Exchange, tell: Callable[[AnalyzedExchange], None]) -> None:
+        """An exchange that did not pass the proxy: judged and written like every other. `tell` gets its step."""
+        from oauthtap.proxy import flow_file
+
+        step = self.tap.add(exchange)
+        tell(step)
+        self.add_flow(flow_file.flow_from(step.exchange), step)
+
+    def put_on_their_flows(self, news: list[Finding]) -> None:
+        """Findings that only the whole handshake tells, shown in mitmweb where they belong."""
+        from oauthtap.proxy.flow_annotations import annotate_later
+
+        for number in {finding.exchange for finding in news if finding.exchange in self._flows}:
+            flow, step = self._flows[number or 0]
+            step = replace(step, findings=(*step.findings, *(f for f in news if f.exchange == number)))
+            self._flows[number or 0] = (flow, step)
+            annotate_later(flow, step)
+
+    def end(self, now: float) -> Report:
+        """Write what is left to write, and give the report: nothing else came until `now` (seconds since 1970)."""
+        from oauthtap.render import FORMATS  # every format there is: only when needed
+        from oauthtap.render.har import comments
+
+        report = build(self.tap, now=now, today=date.today())
+        exchanges = tuple(step.exchange for step in self.tap.steps)
+        # Swept once more: a secret may have been learned after it was said.
+        sweep = self.tap.redactor.sweep if self.tap.keeps_secrets else str  # else the writer does
+        files = {name: sweep(FORMATS[format](report, exchanges)) for name, format in REPORTS.items()}
+        self._writer.close(files, ended=now, comments=comments(report), notes=self.tap.notes)
+        return report
+
+    def abandon(self) -> None:
+        """There was nothing to write down: leave no empty session behind."""
+        self._writer.discard()

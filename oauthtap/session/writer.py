@@ -1,0 +1,145 @@
+"""Writes a session folder as the session happens. Knows files, and no proxy."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from oauthtap.formats import har
+from oauthtap.session.paths import FLOWS, HAR, JSONL, MARK, VERSION, SessionError, explained, private, replace
+from oauthtap.session.reader import read_jsonl
+
+_MARKED = (
+    "This session was recorded with `oauthtap --keep-secrets`: the tokens, codes and passwords in it are real.\n"
+    "Do not pass it on. A copy without them: oauthtap check FOLDER --format html > report.html\n"
+)
+
+
+class SessionWriter:
+    """Writes one session. Every method raises SessionError when the disk refuses.
+
+    `header`: `upstream`, `client`, `revision`, `versions`; `started` is added when missing.
+    `sweep`: takes the secrets known by now out of any text; used once more over everything
+    when the session ends, because a secret may have been learned after it was written.
+    `news`: gives what takes out the secrets learned since it was asked last, or None. They are
+    taken out of what was written already before anything more is: a kill leaves none behind.
+    `sweep_flows`: the same for the content of `flows.mitm`, given the finished header.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str,
+        header: Mapping[str, Any],
+        *,
+        sweep: Callable[[str], str] = str,
+        sweep_flows: Callable[[bytes, dict[str, Any]], bytes] | None = None,
+        news: Callable[[], Callable[[str], str] | None] = lambda: None,
+    ) -> None:
+        self.folder = Path(folder).expanduser()
+        self.header: dict[str, Any] = {"oauthtap": VERSION, "started": time.time(), **header}
+        self._sweep = sweep
+        self._sweep_flows = sweep_flows
+        self._news = news
+        self._closed = False
+        with explained(self.folder):
+            self._made = not self.folder.exists()
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if any(os.path.lexists(self.folder / name) for name in (JSONL, FLOWS)):
+                raise SessionError(
+                    f"{self.folder} already holds a session. Try: --session {self.folder}-2, or remove the folder"
+                )
+            self.folder.chmod(0o700)
+            self._lines = private(self.folder / JSONL)
+            self._flows = private(self.folder / FLOWS)
+            os.write(self._lines, (_line(self.header) + "\n").encode())
+            if self.header.get("secrets") == "kept":
+                replace(self.folder / MARK, _MARKED.encode())
+
+    def add(self, *exchanges: str) -> None:
+        """Write exchanges (`Exchange.as_json`), their secrets struck out already."""
+        self._sweep_written()
+        self._append(self._lines, "".join(f"{self._sweep(line)}\n" for line in exchanges).encode())
+
+    def add_flow(self, records: bytes) -> None:
+        """Write flows, as `flowfile.record` makes each."""
+        self._sweep_written()
+        self._append(self._flows, records)
+
+    def close(
+        self,
+        reports: Mapping[str, str] | None = None,
+        *,
+        ended: float | None = None,
+        comments: Mapping[int, str] | None = None,
+        notes: Sequence[str] = (),
+    ) -> None:
+        """End the session: sweep once more, write the HAR and the reports.
+
+        `reports`: file name to text. `ended`: seconds since 1970 up to which nothing else
+        came; the same that the report was made with. `comments`: for the HAR, by exchange id.
+        `notes`: what was said of the way it was recorded.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self.header["ended"] = time.time() if ended is None else ended
+        said = {"notes": list(notes)} if notes else {}
+        self.header |= said
+        self._append(self._lines, (_line({"ended": self.header["ended"], **said}) + "\n").encode())
+        os.close(self._lines)
+        os.close(self._flows)
+        with explained(self.folder):
+            lines = (self.folder / JSONL).read_text("utf-8")
+            swept = "\n".join(self._sweep(line) for line in lines.split("\n"))
+            if swept != lines:
+                replace(self.folder / JSONL, swept.encode())
+            if self._sweep_flows:
+                replace(self.folder / FLOWS, self._sweep_flows((self.folder / FLOWS).read_bytes(), self.header))
+            recording = read_jsonl(self.folder / JSONL)
+            replace(self.folder / HAR, self._sweep(har.write(recording, comments or {})).encode())
+            for name, text in (reports or {}).items():
+                replace(self.folder / name, self._sweep(text).encode())
+
+    def discard(self) -> None:
+        """Take away what was made so far: nothing happened. Whatever else lies in the folder stays."""
+        if self._closed:
+            return
+        self._closed = True
+        os.close(self._lines)
+        os.close(self._flows)
+        with explained(self.folder):
+            for name in (JSONL, FLOWS, MARK):
+                (self.folder / name).unlink(missing_ok=True)
+            if self._made:
+                self.folder.rmdir()
+
+    def _sweep_written(self) -> None:
+        """Take the secrets that are new out of what was written before they were known."""
+        strike = self._news()
+        if strike is None:
+            return
+        with explained(self.folder):
+            lines = (self.folder / JSONL).read_text("utf-8")
+            if (swept := "\n".join(map(strike, lines.split("\n")))) != lines:
+                replace(self.folder / JSONL, swept.encode())
+                os.close(self._lines)
+                self._lines = private(self.folder / JSONL)
+            flows = (self.folder / FLOWS).read_bytes()
+            text = flows.decode("utf-8", "surrogateescape")
+            if self._sweep_flows and strike(text) != text:
+                replace(self.folder / FLOWS, self._sweep_flows(flows, {}))
+                os.close(self._flows)
+                self._flows = private(self.folder / FLOWS)
+
+    def _append(self, file: int, data: bytes) -> None:
+        with explained(self.folder):
+            while data:
+                data = data[os.write(file, data) :]
+
+
+def _line(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,1 @@
+"""What `oauthtap run` does to the client it starts: environment, certificates, browser."""

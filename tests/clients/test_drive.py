@@ -1,0 +1,48 @@
+"""`oauthtap drive` with real clients against the bed: the proof of a repair in one command, and a fault in another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cures import TENANT
+from tests.injected import drive
+from tests.support.bed import Bed
+
+pytestmark = pytest.mark.clients
+
+
+@pytest.mark.parametrize("client", ["claude-code", "python-sdk"])
+def test_a_real_client_connects_where_all_is_well(bed: Bed, tmp_path: Path, client: str) -> None:
+    driven = drive(bed, client, "good", tmp_path)
+    assert driven.code == 0, driven.told
+    assert driven.report["connected"] is True
+    assert driven.told.rstrip().endswith(": connected.")
+
+
+def test_claude_code_fails_on_seed2_and_the_fix_is_proved_in_one_command(bed: Bed, tmp_path: Path) -> None:
+    homes = [tmp_path / name for name in ("before", "after")]
+    for home in homes:
+        home.mkdir()
+    before = drive(bed, "claude-code", "seed2", homes[0])
+    assert before.code == 1
+    assert before.report["cause"]["rule"] == "prm-as-entry-is-endpoint"
+    assert "Dynamic Client Registration rejected (HTTP 404)" in before.told
+    after = drive(bed, "claude-code", "seed2", homes[1], "--fix", f"prm-as-entry-is-endpoint={TENANT}")
+    assert after.code == 0, after.told
+
+
+def test_a_refused_registration_is_shown_by_claude_code_and_laid_on_nobody(bed: Bed, tmp_path: Path) -> None:
+    driven = drive(bed, "claude-code", "good", tmp_path, "--inject", "registration-refused")
+    assert driven.code == 1
+    assert driven.report["cause"] is None
+    assert [one["name"] for one in driven.report["injected"]] == ["registration-refused"]
+    assert "registration is closed" in driven.told
+
+
+@pytest.mark.more_clients
+@pytest.mark.parametrize("client", ["mcp-inspector", "mcp-remote", "python-sdk-1"])
+def test_every_other_driven_client_connects_where_all_is_well(bed: Bed, tmp_path: Path, client: str) -> None:
+    driven = drive(bed, client, "good", tmp_path)
+    assert driven.code == 0, driven.told

@@ -1,0 +1,82 @@
+"""Records of flows without secrets, and the short way past a text that has none."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from mitmproxy import http
+from mitmproxy.io import FlowReader
+from mitmproxy.test import tflow
+
+from oauthtap.proxy import flow_state
+from oauthtap.redaction import secret_locations
+from oauthtap.redaction.redactor import Redactor
+
+
+def carrying() -> http.HTTPFlow:
+    """A flow that shows its exchange letter by letter, as those of the tap do."""
+    flow = tflow.tflow(resp=True)
+    flow.request.headers["content-type"] = "application/json"
+    flow.request.text = '{"jsonrpc": "2.0", "id": 1}'
+    flow.response.headers["content-type"] = "application/json"
+    flow.response.text = '{"access_token": "quite-a-secret-in-an-answer"}'
+    flow.metadata[flow_state.EXCHANGE] = "{}"
+    return flow
+
+
+FLOWS = {
+    "answered": lambda: tflow.tflow(resp=True),
+    "carrying": carrying,
+    "failed": lambda: tflow.tflow(err=True),
+    "unanswered": tflow.tflow,
+    "with a websocket": lambda: tflow.twebsocketflow(),
+}
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_a_record_without_secrets_reads_back_as_a_flow(name: str) -> None:
+    flow, redactor = FLOWS[name](), Redactor()
+    flow.request.headers["authorization"] = "Bearer quite-a-secret-token-4711"
+    exchange = redactor.strike(flow_state.exchange_from(flow, 1))
+    record = flow_state.redacted_record(flow, redactor, exchange)
+    assert b"quite-a-secret" not in record
+    (back,) = FlowReader(io.BytesIO(record)).stream()
+    assert back.id == flow.id
+    assert back.metadata[flow_state.EXCHANGE] == exchange.as_json()
+    assert b"quite-a-secret" in flow_state.record(flow.get_state()), "the flow itself is left alone"
+
+
+def test_a_flow_that_was_sent_loses_its_secrets_and_those_of_its_edits() -> None:
+    flow, redactor = carrying(), Redactor()
+    flow.backup()
+    flow.request.headers["authorization"] = "Bearer quite-a-secret-token-4711"
+    flow.comment = "quite-a-secret-token-4711"
+    flow_state.redact(flow, redactor)
+    assert b"quite-a-secret" not in flow_state.record(flow.get_state())
+    assert "\u2039" in flow.request.headers["authorization"]
+    assert flow.response is not None
+    assert "\u2039" in flow.response.text
+
+
+def test_a_secret_learned_later_is_in_no_record_of_its_connection() -> None:
+    flow, redactor = tflow.tflow(resp=True), Redactor()
+    flow.client_conn.sni = "quite-a-secret-token-4711.example.com"
+    flow.comment = "quite-a-secret-token-4711"
+    exchange = redactor.strike(flow_state.exchange_from(flow, 1))
+    assert b"quite-a-secret" in flow_state.redacted_record(flow, redactor, exchange)
+    flow.request.headers["authorization"] = "Bearer quite-a-secret-token-4711"
+    exchange = redactor.strike(flow_state.exchange_from(flow, 2))
+    assert b"quite-a-secret" not in flow_state.redacted_record(flow, redactor, exchange)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["access_token", "refreshToken", "ID_TOKEN_HINT", "csrf-token", "code", "codeVerifier", "client_secret",
+     "assertion", "SAMLResponse", "device_code", "user-code", "password", "passwd", "passcode", "otp", "request_uri",
+     "auth_req_id", "x-api-key", "apikey", "pa\u017fsword", "to\u212aen"],
+)  # fmt: skip
+def test_no_name_of_a_secret_is_passed_by(name: str) -> None:
+    assert secret_locations.kind_of(name)
+    assert secret_locations.may_hold_a_name(f'{{"{name}": "value"}}')
+    assert not secret_locations.may_hold_a_name('{"city": "Bergen"}')

@@ -1,0 +1,32 @@
+"""Starts the bed in the foreground and says how to reach it; Ctrl-C ends it."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from tests.support.bed import TARGETS, Bed
+
+
+def main() -> None:
+    with Bed() as bed:
+        for name, target in TARGETS.items():
+            print(f"{name:9} {bed.url(name):30} {(target.__doc__ or '').splitlines()[0]}")
+        print(f"\nCA     {bed.ca_file}")
+        print("flags  " + " ".join(f"--connect-to {value}" for value in bed.connect_to) + f" --ca {bed.ca_file}")
+        print(f"proxy  {bed.proxy} (HTTPS_PROXY, for clients without --connect-to)")
+        print(f"try    curl --cacert {bed.ca_file} --connect-to {bed.connect_to[0]} -i {bed.url('good')}\n", flush=True)
+        shown = 0
+        while True:
+            for entry in bed.log[shown:]:
+                print(entry, flush=True)
+                shown += 1
+            time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        main()
+    except KeyboardInterrupt:
+        print()

@@ -1,0 +1,78 @@
+"""What is known of clients: told with its source and its age, and refused where a file says what nobody asked for."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from importlib.resources import files
+
+import pytest
+from pydantic import ValidationError
+
+from oauthtap.clients import profiles
+from oauthtap.clients.forecast import STALE, Outlook
+from oauthtap.clients.profile import Profile
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.formats import loader
+from oauthtap.render import labels
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
+from tests.unit.formats.test_loader import RECORDINGS
+
+WANTED = {
+    "claude-code", "claude-ai", "mcp-inspector", "typescript-sdk-1", "typescript-sdk-2", "python-sdk-1",
+    "python-sdk-2", "fastmcp", "mcp-remote", "mcporter", "vs-code", "codex", "gemini-cli", "cursor", "chatgpt",
+}  # fmt: skip
+SEEN = max(profile.seen for profile in profiles())
+
+
+def outlooks(name: str, today: date = SEEN) -> dict[str, Outlook]:
+    return {outlook.slug: outlook for outlook in judged(name, today).clients}
+
+
+def judged(name: str, today: date = SEEN) -> Report:
+    recording = loader.read(RECORDINGS / "corpus" / f"{name}.har")
+    tap = SessionAnalyzer(recording.upstream, profiles=profiles())
+    for exchange in recording.exchanges:
+        tap.add(exchange)
+    return build(tap, now=recording.until, today=today)
+
+
+def test_the_clients_people_use_are_there() -> None:
+    assert {profile.slug for profile in profiles()} >= WANTED
+
+
+def test_every_profile_says_where_it_is_known_from() -> None:
+    assert all(len(profile.source) > 10 and profile.versions for profile in profiles())
+
+
+def test_a_profile_is_one_data_file() -> None:
+    texts = {file.name for file in files("oauthtap.clients").iterdir() if file.name.endswith(".toml")}
+    assert {f"{profile.slug}.toml" for profile in profiles()} == texts
+
+
+def test_an_unknown_key_is_refused() -> None:
+    known = profiles()[0].model_dump()
+    with pytest.raises(ValidationError, match="guesses_a_lot"):
+        Profile(**{**known, "guesses_a_lot": True})
+
+
+def test_whoever_falls_back_to_the_origin_gets_on_without_resource_metadata() -> None:
+    """The second field report: no resource metadata anywhere, but the metadata of 2025-03-26 at the root."""
+    seen = outlooks("203-seed-prm-missing-everywhere")
+    for profile in profiles():
+        gets_on = seen[profile.slug].outcome == "unknown" and "by the fallback" in (seen[profile.slug].why or "")
+        assert gets_on is (profile.without_prm == "origin"), seen[profile.slug]
+        assert gets_on or seen[profile.slug].outcome == "stops"
+    assert seen["claude-code"].outcome != seen["claude-ai"].outcome
+
+
+def test_hearsay_is_marked_and_what_is_old_says_its_age() -> None:
+    old = SEEN + timedelta(days=STALE + 1)
+    told = "\n".join(
+        line for _, lines in labels.others(judged("203-seed-prm-missing-everywhere", old)) for line in lines
+    )
+    for profile in profiles():
+        assert f"{profile.name}{labels.EVIDENCE[profile.evidence]} (as of {profile.seen})" in told
+    assert "(hearsay)" in told
+    fresh = "\n".join(line for _, lines in labels.others(judged("203-seed-prm-missing-everywhere")) for line in lines)
+    assert f"(as of {SEEN})" not in fresh

@@ -1,0 +1,107 @@
+"""How far it got, whether it connected, and which finding becomes the cause."""
+
+from __future__ import annotations
+
+from tests.support.exchanges import judge
+from tests.unit.handshake.test_classify import SIGN_IN
+
+SEED2 = """
+# mcp: https://logs.example.com/
+POST https://logs.example.com/ {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18"}}
+401 {"error": "Invalid bearer token."}
+WWW-Authenticate: Bearer error="unauthorized", error_description="Authorization needed", resource_metadata="https://logs.example.com/.well-known/oauth-protected-resource"
+
+GET https://logs.example.com/.well-known/oauth-protected-resource
+200 {"resource": "https://logs.example.com", "authorization_servers": ["https://api.workos.com/sso/authorize"]}
+
+GET https://api.workos.com/.well-known/oauth-authorization-server/sso/authorize
+404
+
+GET https://api.workos.com/.well-known/openid-configuration/sso/authorize
+404
+
+GET https://api.workos.com/sso/authorize/.well-known/openid-configuration
+404
+
+POST https://api.workos.com/register {"redirect_uris": ["http://localhost:3118/callback"]}
+404 {"message": "Not Found"}
+"""  # noqa: E501
+
+
+def test_the_first_field_report_has_its_one_cause() -> None:
+    report = judge(SEED2)
+    assert report.cause is not None
+    assert report.cause.rule == "prm-as-entry-is-endpoint"
+    assert report.cause.who == "resource-server"
+    assert "https://api.workos.com/sso/authorize" in report.cause.message
+    assert not report.connected
+    assert report.reached == "as-discovery"
+
+
+def test_the_guessed_registration_follows_from_it() -> None:
+    follows = {f.rule: f for f in judge(SEED2).findings if f.consequence_of == "prm-as-entry-is-endpoint"}
+    assert any(finding.exchange == 6 for finding in follows.values())
+
+
+def test_the_side_findings_are_there_and_are_not_the_cause() -> None:
+    found = {finding.rule for finding in judge(SEED2).findings}
+    assert {"challenge-error-code-unknown", "challenge-error-without-credentials"} <= found
+
+
+def test_a_sign_in_that_ends_well_has_no_cause() -> None:
+    report = judge(SIGN_IN)
+    assert report.connected
+    assert report.cause is None
+    assert not [finding for finding in report.findings if finding.severity == "error"]
+
+
+def test_a_refused_token_is_no_connection() -> None:
+    refused = SIGN_IN + (
+        '\nPOST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}\n'
+        'Authorization: Bearer mF_9.B5f-4.1JqM\n401\nWWW-Authenticate: Bearer error="invalid_token"\n'
+    )
+    report = judge(refused)
+    assert not report.connected
+    assert report.exchanges[-1].stage == "mcp-token-rejected"
+
+
+def test_a_public_server_connects_without_a_token() -> None:
+    report = judge(
+        'POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}\n'
+        '200 {"jsonrpc": "2.0", "id": 1, "result": {"protocolVersion": "2025-06-18"}}'
+    )
+    assert report.connected
+    assert report.cause is None
+
+
+def test_nothing_at_all_is_no_connection_and_no_cause() -> None:
+    report = judge("")
+    assert (report.reached, report.connected, report.cause) == ("other", False, None)
+
+
+def test_what_had_nothing_to_look_at_is_listed() -> None:
+    unchecked = {row.rule: row.because for row in judge(SEED2).not_checked}
+    assert "token-request" in unchecked["token-resp-token-type-missing"]
+
+
+def test_an_unknown_newer_revision_is_judged_by_the_newest_known_one() -> None:
+    report = judge(SIGN_IN, revision="2031-01-01")
+    assert report.judged_by == "2026-07-28"
+    assert any("2031-01-01" in note for note in report.notes)
+
+
+def test_a_revision_can_be_forced() -> None:
+    assert judge(SIGN_IN, revision="2025-03-26").judged_by == "2025-03-26"
+
+
+def test_a_standstill_without_a_cause_says_what_to_look_at() -> None:
+    report = judge(SIGN_IN.partition("@browser")[0])
+    assert report.cause is None
+    assert report.standstill is not None
+    assert report.standstill.stage == "client-registration"
+    assert report.standstill.look
+
+
+def test_a_cause_that_explains_needs_no_further_look() -> None:
+    assert judge(SEED2).standstill is None
+    assert judge(SIGN_IN).standstill is None

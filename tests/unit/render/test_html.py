@@ -1,0 +1,266 @@
+"""The page: everything of the report is on it, nothing comes from outside, and upstream text stays text.
+
+What needs a browser is marked so: a real Chromium looks at the page, and axe-core scans it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.formats import notation
+from oauthtap.model.exchange import Exchange, Request, Response
+from oauthtap.render.html import html
+from oauthtap.render.html.message import request_lines, response_lines
+from oauthtap.report.build import build
+from tests.support.clients import installed
+from tests.unit.diagnosis.test_root_cause import SEED2
+from tests.unit.handshake.test_classify import SIGN_IN
+from tests.unit.render.test_markdown import HOSTILE
+from tests.unit.render.test_sarif import tapped
+
+JWT = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImsxIn0.eyJhdWQiOiJodHRwczovL21jcC5leGFtcGxlLmNvbSIsImV4cCI6MTc2NzIyOTIwMH0.c2ln"
+EVIL = f"""
+# mcp: https://mcp.example.com/mcp
+POST https://mcp.example.com/mcp {{"jsonrpc": "2.0", "id": 1, "method": "initialize"}}
+401 <script>alert(1)</script><img src=x onerror=alert(2)>
+WWW-Authenticate: Bearer error="</script><script>alert(3)</script>", resource_metadata="javascript:alert(4)"
+X-Evil: {HOSTILE}
+
+GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp?x=<b>y</b>
+200 {json.dumps({"resource": HOSTILE, "authorization_servers": ["javascript:alert(5)", f"https://as.example.com/authorize?{HOSTILE}"], "</pre><script>alert(6)</script>": 1}, ensure_ascii=False)}
+
+GET https://as.example.com/.well-known/"><script>alert(7)</script>
+404 {HOSTILE}
+"""  # noqa: E501
+
+
+class Page(HTMLParser):
+    """Elements with their attributes, and the text inside each element of one class."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: dict[str, list[str]] = {}
+        self._open: list[tuple[str, str]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        members = dict(attrs)
+        self.elements.append((tag, members))
+        if tag not in ("meta", "link", "br"):
+            kind = members.get("class") or tag
+            self._open.append((tag, kind))
+            self.texts.setdefault(kind, []).append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop()[0] == tag, "elements are closed in order"
+
+    def handle_data(self, data: str) -> None:
+        for kind in {kind for _, kind in self._open}:
+            self.texts[kind][-1] += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [members for name, members in self.elements if name == tag]
+
+
+def page(text: str) -> Page:
+    return Page(html(*tapped(text)))
+
+
+def test_the_answers_stand_on_top_in_their_order() -> None:
+    text = html(*tapped(SEED2))
+    places = [
+        text.index(words) for words in ("<h1", "Cause</dt>", "Whose</dt>", "What to change</dt>", "What was said")
+    ]
+    assert places == sorted(places)
+    assert "Not connected" in text
+    assert "MCP server&#39;s" in text
+
+
+def test_the_broken_step_is_marked_and_what_follows_is_pale() -> None:
+    kinds = {row["id"]: row["class"] for row in page(SEED2).all("details") if row.get("id")}
+    assert kinds["x1"] == "exchange"
+    assert kinds["x2"] == "exchange broken"
+    assert {kinds[f"x{number}"] for number in (3, 4, 5, 6)} == {"exchange after"}
+
+
+def test_each_row_says_what_told_the_client_to_go_there() -> None:
+    rows = {row["id"]: row for row in page(SEED2).all("details") if row.get("id")}
+    assert rows["x2"]["data-because"] == "1"
+    assert rows["x3"]["data-because"] == "2"
+    assert "data-guess" in rows["x6"]
+    assert "data-guess" not in rows["x3"]
+
+
+def test_a_finding_stands_right_below_the_member_it_is_about() -> None:
+    text = html(*tapped(SEED2))
+    member = text.index('<pre class="hit error">    &#34;https://api.workos.com/sso/authorize&#34;</pre>')
+    following = text[member : member + 400]
+    assert '</pre><div class="note error">' in following
+
+
+def test_a_finding_about_a_missing_member_stands_where_its_parent_closes() -> None:
+    lines = response_lines(
+        Response(status=200, headers=(("Content-Type", "application/json"),), body='{"a": {"b": 1}}')
+    )
+    places = {place: line.text for line in lines for place in line.places}
+    assert places["response.json"] == "}"
+    assert places["response.json.a"] == "  }"
+    assert places["response.json.a.b"] == '    "b": 1'
+
+
+def test_the_lines_of_a_json_body_are_json_again() -> None:
+    body = {"a": [1, {"b": []}], "c": {"d": None, "e": "‹token 1›"}, "f": {}}
+    lines = response_lines(Response(status=200, body=json.dumps(body)))
+    assert json.loads("\n".join(line.text for line in lines[2:])) == body
+
+
+def test_queries_and_forms_are_a_line_for_each_parameter() -> None:
+    request = Request(
+        method="POST", url="https://as.example.com/t?a=b%20c", body="code=x&redirect_uri=http%3A%2F%2Fl%2F"
+    )
+    lines = {place: line.text.strip() for line in request_lines(request) for place in line.places}
+    assert lines["request.query.a"] == "a = b c"
+    assert lines["request.form.redirect_uri"] == "redirect_uri = http://l/"
+
+
+def test_claims_of_a_struck_token_are_readable() -> None:
+    text = html(*tapped(SIGN_IN.replace("mF_9.B5f-4.1JqM", JWT)))
+    assert JWT not in text
+    assert "decoded token" in text
+    assert "aud: https://mcp.example.com" in text
+    assert "exp: 1767229200 (2026-01-01 01:00:00 UTC)" in text
+
+
+def test_a_patched_answer_stands_beside_the_original() -> None:
+    first, *rest = notation.parse(SEED2)
+    patched = Response(status=401, headers=(("WWW-Authenticate", "Bearer"),), body=first.response.body)  # type: ignore[union-attr]
+    members = {name: getattr(first, name) for name in Exchange.model_fields}
+    tap = SessionAnalyzer(resource="https://logs.example.com/")
+    for exchange in (Exchange(**{**members, "shown": patched}), *rest):
+        tap.add(exchange)
+    seen = Page(html(build(tap), [step.exchange for step in tap.steps]))
+    assert any("as the server gave it" in text for text in seen.texts["column before"])
+    assert any("WWW-Authenticate: Bearer" in text for text in seen.texts["column after-patch"])
+    assert "WWW-Authenticate: Bearer" in seen.texts["patched"]
+
+
+def test_nothing_comes_from_outside_and_nothing_may_be_added() -> None:
+    text = html(*tapped(EVIL))
+    seen = Page(text)
+    assert len(seen.all("script")) == 1
+    assert not seen.all("script")[0]
+    assert not [name for name, _ in seen.elements if name in ("img", "iframe", "object", "embed", "b onclick", "form")]
+    assert [link["href"] for link in seen.all("link")] == ["data:,"]
+    assert not [key for _, members in seen.elements for key in members if key.startswith("on") or key == "style"]
+    policy = next(m["content"] for m in seen.all("meta") if m.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+
+
+def test_links_lead_to_rows_or_to_documents_of_ours() -> None:
+    seen = page(EVIL)
+    rows = {row["id"] for row in seen.all("details") if row.get("id")}
+    for link in seen.all("a"):
+        href = link["href"] or ""
+        assert href.startswith("https://") or href.removeprefix("#") in rows
+        assert "evil" not in href
+
+
+def test_steering_characters_are_written_out() -> None:
+    text = html(*tapped(EVIL))
+    assert not re.search("[\x00-\x08\x0b-\x1f\u202a-\u202e\u2066-\u2069]", text)
+    assert "\\u202eevil" in text
+
+
+def test_a_report_alone_and_an_empty_one_make_a_page() -> None:
+    report, _ = tapped(SEED2)
+    assert len([row for row in Page(html(report)).all("details") if row.get("id")]) == 6
+    assert "Nothing arrived" in html(*tapped(""))
+
+
+# --- in a real browser
+
+
+def many(count: int) -> str:
+    """A page of so many exchanges."""
+    tap = SessionAnalyzer(resource="https://mcp.example.com/mcp")
+    once = list(notation.parse(SIGN_IN))
+    for number in range(count):
+        one = once[number % len(once)]
+        members = {name: getattr(one, name) for name in Exchange.model_fields}
+        tap.add(Exchange(**{**members, "id": 0, "at": notation.START + number}))
+    return html(build(tap), [step.exchange for step in tap.steps])
+
+
+def chromium() -> str:
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.fail(
+            "this test looks at the page in a real browser; install one: apt-get install chromium\n"
+            "(to run only the tests that need none: pytest -m 'not browser')",
+            pytrace=False,
+        )
+    return found
+
+
+def looked_at(text: str, folder: Path) -> dict[str, Any]:
+    """What `browser/look.mjs` says of a page; screenshots are left in `folder`."""
+    file = folder / "page.html"
+    file.write_text(text, encoding="utf-8")
+    modules = installed.from_npm("page", "playwright-core@1", "axe-core@4")
+    program = Path(__file__).parents[2] / "support" / "browser" / "look.mjs"
+    command = ["node", str(program), str(modules), chromium(), str(file), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("text", [SEED2, SIGN_IN.replace("mF_9.B5f-4.1JqM", JWT)], ids=["stopped", "connected"])
+def test_a_browser_shows_it_without_a_complaint(text: str, tmp_path: Path) -> None:
+    said = looked_at(html(*tapped(text)), tmp_path)
+    assert said["console"] == []
+    assert said["requests"] == []
+    assert said["violations"] == [], "\n".join(said["violations"])
+    assert said["wide"] == [], "no sideways scrolling"
+    count = len(list(notation.parse(text)))
+    assert said["keys"] == {"first": "x1", "down": "x2", "enter": True, "end": f"x{count}"}
+    assert said["curves"] > 3
+    assert {"light.png", "dark.png", "narrow.png", "print.png"} <= {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.browser
+def test_hostile_upstream_text_is_text_in_a_browser(tmp_path: Path) -> None:
+    said = looked_at(html(*tapped(EVIL)), tmp_path)
+    assert said["dialogs"] == []
+    assert said["console"] == []
+    assert said["requests"] == []
+    assert said["scripts"] == 1
+    assert "<script>alert(1)</script><img src=x onerror=alert(2)>" in said["text"]
+    assert said["violations"] == [], "\n".join(said["violations"])
+
+
+@pytest.mark.browser
+def test_the_scanner_would_see_a_defect(tmp_path: Path) -> None:
+    said = looked_at(html(*tapped(SEED2)).replace("<h1", "<button></button><h1"), tmp_path)
+    assert any("button-name" in one for one in said["violations"])
+
+
+@pytest.mark.browser
+def test_two_thousand_exchanges_stay_smooth(tmp_path: Path) -> None:
+    said = looked_at(many(2000), tmp_path)
+    assert said["console"] == []
+    assert said["keys"]["end"] == "x2000"
+    assert said["times"]["frame"] < 1500

@@ -1,0 +1,107 @@
+"""The rules as documentation: one Markdown page per group. Written by `python -m tools.rule_docs DIR`."""
+
+from __future__ import annotations
+
+import sys
+from itertools import groupby
+from pathlib import Path
+
+from oauthtap import rules
+from oauthtap.render.labels import MARK, STAGE, WHO
+from oauthtap.rules import Rule
+
+WORDS = {
+    "MCP server": "what the client wants to use. In OAuth's words it is the *resource server*.",
+    "authorization server": "where people log in and tokens come from: often another host, and another vendor.",
+    "challenge": "the 401 of the MCP server, with a `WWW-Authenticate` line that says where to read on.",
+    "protected resource metadata": "a small JSON document of the MCP server. It says what the server calls itself "
+    "(`resource`) and which authorization servers it trusts (`authorization_servers`).",
+    "issuer": "the name of an authorization server: a URL. Clients build the place of its metadata from it, and "
+    "compare it character by character. It is no page and no endpoint.",
+    "authorization server metadata": "a JSON document with the authorization server's endpoints and abilities.",
+    "registration": "the client introduces itself to the authorization server and gets a client id. A *client ID "
+    "metadata document* does without: there the client id is the URL of a document.",
+    "redirect URI, callback": "where the browser is sent when the login is over; the client listens there.",
+    "PKCE": "a secret made up for one sign-in (`code_verifier`). Its hash goes first (`code_challenge`), so that a "
+    "stolen code is worth nothing.",
+    "code, access token, refresh token": "the code comes through the browser and is changed for an access token, which "
+    "goes to the MCP server with every request; the refresh token gets the next one without a browser.",
+    "scope": "a permission, by name.",
+    "audience": "for whom a token is made out. An MCP server has to refuse tokens that are for somebody else.",
+    "leg": "one part of the way: client to MCP server, client or browser to authorization server.",
+}
+"""What somebody needs to know who has read no specification."""
+
+
+def pages() -> dict[str, str]:
+    """File name to text, of the index and of every group, for all rules that come with oauthtap."""
+    known = sorted((r for r in rules.load().values() if r.group != "own"), key=_place)
+    groups = {group: list(members) for group, members in groupby(known, key=lambda rule: rule.group)}
+    return {
+        "README.md": _index(groups),
+        **{f"{group}.md": _page(group, members) for group, members in groups.items()},
+    }
+
+
+def _place(rule: Rule) -> tuple[int, str]:
+    order = list(STAGE)
+    return order.index(rule.group), rule.id
+
+
+def _index(groups: dict[str, list[Rule]]) -> str:
+    lines = [
+        "# The rules",
+        "",
+        "Generated from the rules themselves by `uv run python -m tools.rule_docs docs/rules`; do not edit.",
+        "",
+        "| group | what it is about | rules |",
+        "|---|---|---|",
+        *(f"| [{group}]({group}.md) | {STAGE[group]} | {len(members)} |" for group, members in groups.items()),
+    ]
+    words = [f"- **{word}**: {meaning}" for word, meaning in WORDS.items()]
+    return "\n".join([*lines, "", "## Words that come up everywhere", "", *words]) + "\n"
+
+
+def _page(group: str, members: list[Rule]) -> str:
+    head = [f"# {group}", "", f"Rules about {STAGE[group]}.", ""]
+    table = ["| rule | says |", "|---|---|", *(f"| [{r.id}](#{r.id}) | {_cell(r.title)} |" for r in members)]
+    return "\n".join([*head, *table, "", *("\n".join(_section(rule)) for rule in members)])
+
+
+def _section(rule: Rule) -> list[str]:
+    span = f", MCP {rule.since or 'any'} to {rule.until or 'newest'}" if rule.since or rule.until else ""
+    return [
+        f"## {rule.id}",
+        "",
+        f"**{rule.title}.**",
+        "",
+        f"{MARK[rule.severity]} {rule.severity}, {rule.requirement.level}, {WHO[rule.who].partition(':')[0]}{span}",
+        "",
+        rule.prose,
+        "",
+        f"**What to change.** {rule.repair}",
+        "",
+        "Bad:",
+        "",
+        *_example(rule, "Bad"),
+        "Good:",
+        "",
+        *_example(rule, "Good"),
+        f"Source: [{_cell(rule.requirement.source)}]({rule.requirement.url})",
+        "",
+    ]
+
+
+def _example(rule: Rule, heading: str) -> list[str]:
+    return ["```http", rule.example(heading).strip(), "```", ""]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/rules")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (folder / name).write_text(text, encoding="utf-8")
