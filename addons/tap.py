@@ -8,6 +8,6 @@ It needs oauthtap in mitmproxy's own environment. Give the client the URL it pri
 
 from __future__ import annotations
 
-from oauthtap.proxy.script import ScriptedTap
+from oauthtap.proxy.script import ScriptAddon
 
-addons = [ScriptedTap()]
+addons = [ScriptAddon()]

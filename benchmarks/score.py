@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from oauthtap.diagnosis.multi.split_servers import stories
+from oauthtap.diagnosis.multi.split_servers import split_by_server
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.formats import loader
 from oauthtap.model.recording import Recording
@@ -64,7 +64,7 @@ class Score:
 
 def judge(path: Path) -> Report:
     """The report on one recording, as `oauthtap check` makes it."""
-    reports = [_judge(recording) for recording in stories(loader.read(path))]
+    reports = [_judge(recording) for recording in split_by_server(loader.read(path))]
     return next((report for report in reports if not report.connected), reports[0])
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.score import RECORDINGS
-from oauthtap.cli.analyze_file import heard
-from oauthtap.cli.errors import Usage
+from oauthtap.cli.analyze_file import analyze_recording
+from oauthtap.cli.errors import UsageError
 from oauthtap.diagnosis.findings import RANK, Finding
 from oauthtap.report.model import Report
 
@@ -37,8 +37,8 @@ def _line(path: Path) -> dict[str, Any]:
     name = {"recording": path.relative_to(RECORDINGS).as_posix()}
     try:
         with contextlib.redirect_stderr(io.StringIO()):
-            _, report = heard(str(path), today=TODAY)
-    except Usage as problem:
+            _, report = analyze_recording(str(path), today=TODAY)
+    except UsageError as problem:
         return name | {"unreadable": str(problem).replace(str(RECORDINGS), "")}
     return name | reduced(report)
 

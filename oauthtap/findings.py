@@ -22,8 +22,5 @@ from oauthtap.diagnosis.findings import (
     Severity as Severity,
 )
 from oauthtap.diagnosis.findings import (
-    Who as Who,
-)
-from oauthtap.diagnosis.findings import (
     finding as finding,
 )

@@ -13,9 +13,6 @@ from oauthtap.model.requirements import (
     Requirement as Requirement,
 )
 from oauthtap.model.requirements import (
-    known as known,
-)
-from oauthtap.model.requirements import (
     may as may,
 )
 from oauthtap.model.requirements import (

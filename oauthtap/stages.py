@@ -10,9 +10,6 @@ from oauthtap.handshake.stages import (
     AuthorizationResponse as AuthorizationResponse,
 )
 from oauthtap.handshake.stages import (
-    Because as Because,
-)
-from oauthtap.handshake.stages import (
     Certainty as Certainty,
 )
 from oauthtap.handshake.stages import (
@@ -32,6 +29,9 @@ from oauthtap.handshake.stages import (
 )
 from oauthtap.handshake.stages import (
     Initialize as Initialize,
+)
+from oauthtap.handshake.stages import (
+    Initiator as Initiator,
 )
 from oauthtap.handshake.stages import (
     Interaction as Interaction,

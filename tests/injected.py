@@ -21,7 +21,7 @@ from typing import Any
 
 from oauthtap.cli.options.inject import also
 from oauthtap.drive.drivers import drivers
-from oauthtap.faults.model import Injection, injections
+from oauthtap.faults.model import Fault, injections
 from tests.support.bed import Bed
 from tests.support.clients.installed import cache, from_npm
 from tests.support.running import COMMAND, environment, to_the_bed
@@ -67,18 +67,18 @@ def drive(bed: Bed, client: str, target: str, home: Path, *flags: str) -> Driven
     return Driven(ran.returncode, json.loads(ran.stdout), ran.stderr)
 
 
-def flags(injection: Injection, times: int = 1) -> list[str]:
+def flags(injection: Fault, times: int = 1) -> list[str]:
     """What brings a client to this fault, so many times."""
     return [*also(injection).split(), *["--inject", injection.name] * (times - 1)]
 
 
-def trials() -> list[tuple[Injection, int]]:
+def trials() -> list[tuple[Fault, int]]:
     """Every fault once; those of the documents also twice, because clients read them twice."""
     again = ("prm-discovery", "as-discovery")
     return [(one, times) for one in injections() for times in (1, 2) if times == 1 or set(one.when.stage) & set(again)]
 
 
-def cell(injection: Injection, client: str, driven: Driven) -> str:
+def cell(injection: Fault, client: str, driven: Driven) -> str:
     """What the client did, and what it said."""
     places = [one["exchange"] for one in driven.report["injected"] if one["name"] == injection.name]
     met = places[-1] if places else None
@@ -108,7 +108,7 @@ def _neutral(line: str) -> str:
     return line.replace("|", "\\|").replace("<", "&lt;")
 
 
-def rows(wanted: Sequence[tuple[Injection, int]]) -> Iterator[tuple[str, list[str], dict[str, str]]]:
+def rows(wanted: Sequence[tuple[Fault, int]]) -> Iterator[tuple[str, list[str], dict[str, str]]]:
     """For each fault: its name and how often, a cell for each client, and the clients' versions."""
     with Bed() as bed, tempfile.TemporaryDirectory(prefix="oauthtap-injected-") as folder:
         for injection, times in wanted:
@@ -159,7 +159,7 @@ def explained() -> Iterator[str]:
         yield ""
 
 
-def where(injection: Injection) -> str:
+def where(injection: Fault) -> str:
     """Which exchange it meets, in words."""
     stages = ", ".join(f"`{stage}`" for stage in injection.when.stage)
     settled = ", once a token of this sign-in was accepted" if injection.settled else ""

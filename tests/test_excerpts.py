@@ -27,7 +27,7 @@ ALLOWED = {
 def found(exchanges: Sequence[Exchange], upstream: str | None) -> set[str]:
     tap = SessionAnalyzer(upstream)
     for number, exchange in enumerate(exchanges, 1):
-        tap.add(exchange.with_(id=number))
+        tap.add(exchange.replace(id=number))
     return {one.rule for one in build(tap, story=False).findings}
 
 
@@ -35,7 +35,7 @@ def bare(exchange: Exchange) -> Exchange:
     """The exchange as an access log shows it: no header lines, no bodies."""
     request = exchange.request.model_copy(update={"headers": (), "body": None, "partial": True})
     response = exchange.response and exchange.response.model_copy(update={"headers": (), "body": None, "partial": True})
-    return exchange.with_(request=request, response=response, excerpt=True)
+    return exchange.replace(request=request, response=response, excerpt=True)
 
 
 @pytest.mark.parametrize("path", LIVE[::8], ids=lambda path: path.stem)
@@ -49,7 +49,7 @@ def test_nothing_new_is_found_where_header_lines_and_bodies_are_unseen(path: Pat
 @pytest.mark.parametrize("path", LIVE[::16], ids=lambda path: path.stem)
 def test_nothing_new_is_found_where_an_exchange_is_not_told(path: Path) -> None:
     recording = loader.read(path)
-    every = [exchange.with_(excerpt=True) for exchange in recording.exchanges][:20]
+    every = [exchange.replace(excerpt=True) for exchange in recording.exchanges][:20]
     whole = found(every, recording.upstream)
     for place in range(len(every)):
         left = every[:place] + every[place + 1 :]

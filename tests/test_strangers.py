@@ -22,7 +22,7 @@ from mitmproxy import websocket
 from mitmproxy.test import tflow
 
 from oauthtap.cli import main
-from oauthtap.cli.console_output import Narrator
+from oauthtap.cli.console_output import ConsoleReporter
 from oauthtap.formats.untrusted_file import parse_json
 from oauthtap.proxy import flow_file
 from oauthtap.redaction.redactor import Redactor
@@ -258,7 +258,7 @@ async def test_ten_thousand_servers_are_told_in_a_few_lines(tmp_path: Path) -> N
 def test_the_line_to_paste_is_quoted_for_the_shell(tmp_path: Path) -> None:
     out = StringIO()
     local = "http://localhost:8080/mcp?a=1&b=$(touch owned)"
-    Narrator(out).ready(local, "https://mcp.example.com/mcp", None, tmp_path)
+    ConsoleReporter(out).ready(local, "https://mcp.example.com/mcp", None, tmp_path)
     (line,) = [line for line in out.getvalue().splitlines() if "mcp add" in line]
     script = f"claude() {{ printf '%s' \"${{!#}}\"; }}; {line.strip()}"
     ran = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)

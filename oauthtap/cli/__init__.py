@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from oauthtap.cli.errors import Usage
-from oauthtap.cli.options.overrides import check_choices
+from oauthtap.cli.errors import UsageError
+from oauthtap.cli.options.overrides import validate_overrides
 from oauthtap.cli.parser import parser
 from oauthtap.cli.terminal import escaped_output
 
@@ -20,9 +20,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(argv: Sequence[str] | None) -> int:
     arguments = parser().parse_args(argv)
     try:
-        check_choices(arguments)
+        validate_overrides(arguments)
         return int(arguments.command(arguments))
-    except Usage as problem:
+    except UsageError as problem:
         print(f"oauthtap: {problem}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # `oauthtap check … | head`

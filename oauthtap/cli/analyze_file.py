@@ -5,20 +5,20 @@ from __future__ import annotations
 import sys
 from datetime import date
 
-from oauthtap.cli.errors import Usage
+from oauthtap.cli.errors import UsageError
 from oauthtap.clients import profiles
-from oauthtap.diagnosis.multi.split_servers import stories
+from oauthtap.diagnosis.multi.split_servers import split_by_server
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.formats import loader
 from oauthtap.formats.loader import SourceError
 from oauthtap.model.recording import Recording
-from oauthtap.model.sanitize import plain
+from oauthtap.model.sanitize import escape_controls
 from oauthtap.redaction.redactor import Redactor
 from oauthtap.report.build import build
 from oauthtap.report.model import Report
 
 
-def heard(
+def analyze_recording(
     path: str,
     *,
     revision: str | None = None,
@@ -34,10 +34,10 @@ def heard(
     try:
         recording = loader.read(path)
     except SourceError as problem:
-        raise Usage(str(problem)) from None
-    told = [_told(story, revision, client, claims, today or date.today()) for story in stories(recording)]
+        raise UsageError(str(problem)) from None
+    told = [_told(story, revision, client, claims, today or date.today()) for story in split_by_server(recording)]
     for note in recording.notes:  # a log's own words stand in some of them
-        print(f"oauthtap: {plain(told[0][0].redactor.sweep(note), limit=400)}", file=sys.stderr)
+        print(f"oauthtap: {escape_controls(told[0][0].redactor.redact_known(note), limit=400)}", file=sys.stderr)
     if len(told) == 1:
         return told[0]
     tap, report = next((one for one in told if not one[1].connected), told[0])
@@ -49,9 +49,9 @@ def _told(
 ) -> tuple[SessionAnalyzer, Report]:
     tap = SessionAnalyzer(
         recording.upstream, revision or recording.revision, client or recording.client, profiles(), recording.goal,
-        Redactor(claims=claims or recording.without_claims), recording.keeps_secrets,
+        Redactor(claims=claims or recording.redacts_claims), recording.keeps_secrets,
     )  # fmt: skip
-    tap.notes += recording.said
+    tap.notes += recording.all_notes
     for exchange in recording.exchanges:
         tap.add(exchange)
     return tap, build(tap, now=recording.until, today=today)

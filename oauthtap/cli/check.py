@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 
-from oauthtap.cli.analyze_file import heard
-from oauthtap.cli.errors import Usage
+from oauthtap.cli.analyze_file import analyze_recording
+from oauthtap.cli.errors import UsageError
 from oauthtap.cli.lock import read_lock
 from oauthtap.cli.terminal import mark_of
-from oauthtap.compare.lock_check import held
+from oauthtap.compare.lock_check import check_lock
 from oauthtap.diagnosis.findings import RANK
 from oauthtap.render import FORMATS
 from oauthtap.render.console import Ink, console
@@ -21,13 +21,13 @@ from oauthtap.rules import plugins
 def check(arguments: Namespace) -> int:
     """Print the report on a recording. Gives 1 when a finding reaches `--fail-on`."""
     if arguments.tracker and arguments.format not in ("console", "markdown"):
-        raise Usage(f"--for writes Markdown; leave --format {arguments.format} out")
-    plugins.load(arguments.rules)
-    tap, report = heard(
+        raise UsageError(f"--for writes Markdown; leave --format {arguments.format} out")
+    plugins.load_rule_files(arguments.rules)
+    tap, report = analyze_recording(
         arguments.file, revision=arguments.revision, client=arguments.client, claims=arguments.redact == "claims"
     )
     if arguments.against:
-        report = held(report, read_lock(arguments.against), tap.handshake)
+        report = check_lock(report, read_lock(arguments.against), tap.handshake)
     exchanges = tuple(step.exchange for step in tap.steps)
     if arguments.tracker:
         text = tracker(report, arguments.tracker)
@@ -36,7 +36,7 @@ def check(arguments: Namespace) -> int:
     else:
         text = FORMATS[arguments.format](report, exchanges)
     # Swept once more: in somebody else's recording a secret may stand before the place that tells it is one.
-    sys.stdout.write(tap.redactor.sweep(text))
+    sys.stdout.write(tap.redactor.redact_known(text))
     return exit_code(report, arguments.fail_on)
 
 

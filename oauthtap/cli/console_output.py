@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 from oauthtap.cli.terminal import mark_of
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.findings import Finding
-from oauthtap.model.sanitize import plain
+from oauthtap.model.sanitize import escape_controls
 from oauthtap.render.console import Ink, findings_below, line, patched_below, summary
-from oauthtap.report.build import row
+from oauthtap.report.build import exchange_row
 from oauthtap.report.model import Report
 from oauthtap.rewriting.origins import local_origin
 from oauthtap.rewriting.public_url import FIREWALL
@@ -27,7 +27,7 @@ SILENCE = 20.0
 
 
 @dataclass
-class Narrator:
+class ConsoleReporter:
     """Writes to the terminal. Holds no state of the handshake."""
 
     out: TextIO = field(default_factory=lambda: sys.stdout)
@@ -64,7 +64,7 @@ class Narrator:
         rows = [
             "",
             f"  {self.ink('bold', local)}",
-            f"  stands in for {plain(upstream)}",
+            f"  stands in for {escape_controls(upstream)}",
             "",
             "  Claude Code:",
             f"    claude mcp add --transport {transport} {name} {shlex.quote(local)}",
@@ -84,7 +84,7 @@ class Narrator:
         self._first(
             "",
             f"  {self.ink('bold', url)}",
-            f"  stands in for {plain(upstream)}",
+            f"  stands in for {escape_controls(upstream)}",
             "",
             f"  Lead your tunnel to {local_origin(arguments.port)}, then give the hosted client this URL:",
             "    Claude.ai: Settings, Connectors, Add custom connector",
@@ -105,7 +105,7 @@ class Narrator:
         if step.client and not self._lettered:
             self._lettered = True
             yield self._warning("Several clients are here at once: from here on a letter says whose a line is.")
-        told = row(step.stages)
+        told = exchange_row(step.stages)
         yield line(told, self.ink, step.client)
         yield from findings_below(step.findings, self.ink)
         yield from patched_below(told, self.ink)
@@ -116,9 +116,9 @@ class Narrator:
         self.say(*findings_below(tuple(findings), self.ink))
 
     def listener(self, local: str, upstream: str) -> None:
-        self.say(f"      {self.ink('note', f'{plain(upstream)} is now at {local}')}")
+        self.say(f"      {self.ink('note', f'{escape_controls(upstream)} is now at {local}')}")
 
-    def silence(self, local: str, upstream: str) -> None:
+    def no_traffic_hint(self, local: str, upstream: str) -> None:
         """Nothing came: in one of the field reports the client had been given a URL without its scheme."""
         name = server_name(upstream)
         self.say(
@@ -133,7 +133,7 @@ class Narrator:
             "",
         )
 
-    def below(self, lines: Sequence[str]) -> None:
+    def print_indented(self, lines: Sequence[str]) -> None:
         """What was asked for by a key."""
         self.say(*(f"  {text}" if text else "" for text in lines))
 
@@ -142,9 +142,9 @@ class Narrator:
         how = "press f" if self.keys else f"in another terminal: oauthtap fix --apply {folder}"
         self.say(f"  What would repair it can be tried at once: {how}")
 
-    def tried(self, sentence: str) -> None:
+    def fix_result(self, sentence: str) -> None:
         """What came of the sign-in without and with fixes."""
-        self.say(f"  {self.ink('bold', plain(sentence, limit=900))}")
+        self.say(f"  {self.ink('bold', escape_controls(sentence, limit=900))}")
 
     def warn(self, words: str) -> None:
         self.say(self._warning(words))
@@ -168,12 +168,12 @@ def injected_below(step: AnalyzedExchange) -> Iterator[str]:
     exchange, shown = step.exchange, step.exchange.shown
     if exchange.injected is None:
         return
-    words = f"        injected by oauthtap, as asked: {plain(exchange.injected)}"
+    words = f"        injected by oauthtap, as asked: {escape_controls(exchange.injected)}"
     if shown is None or exchange.response is not None:
         yield words
         return
     asked = "" if step.stage == "authorization-response" else " the server was not asked,"
-    yield f"{words};{asked} the client saw {plain(shown.header('location') or str(shown.status), limit=110)}"
+    yield f"{words};{asked} the client saw {escape_controls(shown.header('location') or str(shown.status), limit=110)}"
 
 
 def addresses(web: str | None) -> list[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 
-from oauthtap.cli.analyze_file import heard
-from oauthtap.cli.errors import Usage
+from oauthtap.cli.analyze_file import analyze_recording
+from oauthtap.cli.errors import UsageError
 from oauthtap.clients import profiles
 from oauthtap.clients.profile import Profile
-from oauthtap.compare.compared_run import Seen
+from oauthtap.compare.compared_run import ComparedRun
 from oauthtap.compare.diff import compare
 from oauthtap.render.comparison import FORMATS
 
@@ -21,11 +21,11 @@ def diff(arguments: Namespace) -> int:
     return 0 if result.same else 1
 
 
-def _seen(path: str, client: str | None) -> Seen:
-    tap, report = heard(path, client=client)
+def _seen(path: str, client: str | None) -> ComparedRun:
+    tap, report = analyze_recording(path, client=client)
     if not report.exchanges:
-        raise Usage(f"{path}: no exchange in it. Try: oauthtap sessions")
-    return Seen(tap.handshake, report, _profile(tap.client or (report.client.name if report.client else None)))
+        raise UsageError(f"{path}: no exchange in it. Try: oauthtap sessions")
+    return ComparedRun(tap.handshake, report, _profile(tap.client or (report.client.name if report.client else None)))
 
 
 def _profile(name: str | None) -> Profile | None:

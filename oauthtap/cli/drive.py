@@ -14,25 +14,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from oauthtap.cli.console_output import Narrator, addresses
-from oauthtap.cli.errors import Usage
-from oauthtap.cli.options.fixes import FixFlags
-from oauthtap.cli.options.inject import never_met
-from oauthtap.cli.options.upstream import endpoint, reach
+from oauthtap.cli.console_output import ConsoleReporter, addresses
+from oauthtap.cli.errors import UsageError
+from oauthtap.cli.options.fixes import FixOptions
+from oauthtap.cli.options.inject import unused_faults_notice
+from oauthtap.cli.options.upstream import parse_mcp_url, parse_upstream_options
 from oauthtap.clients import profiles
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.findings import RANK
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.drive import install
 from oauthtap.drive.drivers import Driver, Transport, drivers
-from oauthtap.drive.runner import Errand, Spoken
-from oauthtap.model.sanitize import plain
+from oauthtap.drive.runner import ClientRun, CommandResult
+from oauthtap.model.sanitize import escape_controls
 from oauthtap.render import FORMATS
 from oauthtap.report.model import Report
 from oauthtap.rules import plugins
 from oauthtap.session import SessionError, default_folder
-from oauthtap.session.recorder import Notebook
-from oauthtap.upstream.preflight import look
+from oauthtap.session.recorder import SessionRecorder
+from oauthtap.upstream.preflight import preflight
 
 if TYPE_CHECKING:
     from oauthtap.proxy.reverse import Ready
@@ -50,63 +50,68 @@ INTERRUPTED = 130
 def drive(arguments: Namespace) -> int:
     """Run the client. Gives 0 when it connected (and no finding reaches `--fail-on`), 1 when not."""
     if sys.platform == "win32":
-        raise Usage("drive needs Linux or macOS. Try: oauthtap --upstream https://mcp.example.com/mcp")
+        raise UsageError("drive needs Linux or macOS. Try: oauthtap --upstream https://mcp.example.com/mcp")
     driver = drivers()[arguments.driver]
     if not arguments.upstream:
-        raise Usage(f"name the server. Try: oauthtap drive {driver.name} --upstream https://mcp.example.com/mcp")
-    endpoint(arguments.upstream, f"oauthtap drive {driver.name} --upstream")
+        raise UsageError(f"name the server. Try: oauthtap drive {driver.name} --upstream https://mcp.example.com/mcp")
+    parse_mcp_url(arguments.upstream, f"oauthtap drive {driver.name} --upstream")
     if arguments.timeout is not None and not 0 < arguments.timeout < 1e6:
-        raise Usage("--timeout is a number of seconds above zero. Try: --timeout 120")
-    reach(arguments)
-    plugins.load(arguments.rules)
-    FixFlags(arguments)
-    narrator = Narrator(sys.stdout if arguments.format == "console" else sys.stderr)
-    found = install.client(driver, arguments.client_version, install=arguments.install, say=narrator.say)
+        raise UsageError("--timeout is a number of seconds above zero. Try: --timeout 120")
+    parse_upstream_options(arguments)
+    plugins.load_rule_files(arguments.rules)
+    FixOptions(arguments)
+    narrator = ConsoleReporter(sys.stdout if arguments.format == "console" else sys.stderr)
+    found = install.locate_client(driver, arguments.client_version, install=arguments.install, say=narrator.say)
     try:
         with tempfile.TemporaryDirectory(prefix="oauthtap-drive-", ignore_cleanup_errors=True) as folder:
-            return asyncio.run(Driven(arguments, driver, found, Path(folder), narrator).run())
+            return asyncio.run(DriveSession(arguments, driver, found, Path(folder), narrator).run())
     except SessionError as problem:
-        raise Usage(str(problem)) from None
+        raise UsageError(str(problem)) from None
 
 
-class Driven:
+class DriveSession:
     """One run, from its start to its report. `private`: a folder that is gone afterwards."""
 
     def __init__(
-        self, arguments: Namespace, driver: Driver, found: install.Client, private: Path, narrator: Narrator
+        self,
+        arguments: Namespace,
+        driver: Driver,
+        found: install.InstalledClient,
+        private: Path,
+        narrator: ConsoleReporter,
     ) -> None:
         self.arguments, self.driver, self.client, self.narrator = arguments, driver, found, narrator
         self.tap = SessionAnalyzer(arguments.upstream, arguments.revision, arguments.client, profiles())
         self.folder = Path(arguments.session) if arguments.session else default_folder(arguments.upstream)
-        self.notebook = Notebook(self.tap, self.folder, arguments.upstream, arguments, narrator.warn)
+        self.notebook = SessionRecorder(self.tap, self.folder, arguments.upstream, arguments, narrator.warn)
         self.stop = asyncio.Event()
         home = private / "home"
         home.mkdir()
         self.state = private / "state"
         patience = arguments.timeout or (_WITH_A_PERSON if arguments.browser else _ALONE)
-        self.errand = Errand(driver, found, home, reach(arguments), arguments.browser, patience)
+        self.errand = ClientRun(driver, found, home, parse_upstream_options(arguments), arguments.browser, patience)
 
     async def run(self) -> int:
         """Tap, client, report. Gives the exit code."""
-        from oauthtap.proxy.observer import Ears  # mitmproxy takes a second to import: only when needed
-        from oauthtap.proxy.reverse import serve
+        from oauthtap.proxy.observer import ProxyCallbacks  # mitmproxy takes a second to import: only when needed
+        from oauthtap.proxy.reverse import run_reverse_proxy
         from oauthtap.proxy.settings import StartupError
 
         self._loop = asyncio.get_running_loop()
         self.errand.on_page = self._on_page
         standing: asyncio.Future[Ready] = self._loop.create_future()
-        ears = Ears(self._on_step, self.notebook.add_flow, self.narrator.listener, self.narrator.warn)
+        ears = ProxyCallbacks(self._on_step, self.notebook.add_flow, self.narrator.listener, self.narrator.warn)
         try:
             tap: asyncio.Future[Any] = asyncio.ensure_future(
-                serve(self._settings(), self.tap, ears, on_ready=standing.set_result, stop=self.stop)
+                run_reverse_proxy(self._settings(), self.tap, ears, on_ready=standing.set_result, stop=self.stop)
             )
             await asyncio.wait([tap, standing], return_when=asyncio.FIRST_COMPLETED)
             connected = await self._client(standing.result(), tap) if standing.done() else False
             self.stop.set()
             await tap
         except StartupError as problem:
-            self.notebook.abandon()
-            raise Usage(f"cannot start: {problem}") from None
+            self.notebook.discard()
+            raise UsageError(f"cannot start: {problem}") from None
         return self._end(connected)
 
     def _settings(self) -> Settings:
@@ -124,7 +129,7 @@ class Driven:
             insecure=asked.insecure,
             connect_to=tuple(asked.connect_to),
             callback=asked.callback,
-            fixes=FixFlags(asked).fixes,
+            fixes=FixOptions(asked).fixes,
             injecting=asked.inject,
             allow_private=asked.allow_private,
             state=self.state,
@@ -138,21 +143,21 @@ class Driven:
         await self._look()
         errand = asyncio.ensure_future(asyncio.to_thread(self.errand.run, ready.url, self._transport()))
         await asyncio.wait([errand, tap], return_when=asyncio.FIRST_COMPLETED)
-        self.errand.ending = not errand.done()
+        self.errand.cancel_requested = not errand.done()
         try:
             connected = await errand
         except OSError as problem:
-            self.errand.why_ended = f"it cannot be started: {plain(problem.strerror or str(problem))}"
+            self.errand.why_ended = f"it cannot be started: {escape_controls(problem.strerror or str(problem))}"
             return False
         await asyncio.wait([tap], timeout=_SETTLE)
         return connected
 
     def _banner(self, ready: Ready) -> None:
-        name = f"{self.driver.title} {plain(self.client.version or '')}".strip()
+        name = f"{self.driver.title} {escape_controls(self.client.version or '')}".strip()
         self.narrator.say(
             "",
-            f"  {name} signs in at {plain(self.arguments.upstream)}",
-            f"  through {ready.url}  ({plain(self.client.source)})",
+            f"  {name} signs in at {escape_controls(self.arguments.upstream)}",
+            f"  through {ready.url}  ({escape_controls(self.client.source)})",
             *addresses(ready.web_url),
             f"  Session:  {self.folder}",
             "",
@@ -160,22 +165,22 @@ class Driven:
 
     async def _look(self) -> None:
         """Our own look before the client comes: some clients skip the 401, and it says a lot."""
-        found = await look(self.arguments.upstream, reach(self.arguments))
+        found = await preflight(self.arguments.upstream, parse_upstream_options(self.arguments))
         if found.words:
             self.narrator.warn(found.words)
         if found.exchange:
-            self.notebook.take(found.exchange, self._on_step)
+            self.notebook.record_own_request(found.exchange, self._on_step)
 
     def _on_step(self, step: AnalyzedExchange) -> None:
         self.notebook.add(step)
-        self.notebook.never_in_the_way(partial(self.narrator.steps, [step]))
+        self.notebook.guarded(partial(self.narrator.steps, [step]))
 
     def _on_page(self, url: str) -> None:
         """Called from the client's thread."""
         self._loop.call_soon_threadsafe(self._open, url)
 
     def _open(self, url: str) -> None:
-        self.narrator.say("  Sign in with your browser. If none opens, go to:", f"  {plain(url, limit=4000)}")
+        self.narrator.say("  Sign in with your browser. If none opens, go to:", f"  {escape_controls(url, limit=4000)}")
         self._loop.run_in_executor(None, webbrowser.open, url)
 
     def _transport(self) -> Transport:
@@ -187,7 +192,7 @@ class Driven:
     # --- when it has ended
 
     def _end(self, connected: bool) -> int:
-        for words in never_met(self.arguments.inject):
+        for words in unused_faults_notice(self.arguments.inject):
             self.narrator.warn(words)
         self.narrator.say("", *self._last_words())
         report = self.notebook.end(time.time())
@@ -203,10 +208,10 @@ class Driven:
         return 0 if connected and not self._fails(report) else 1
 
     def _verdict(self, connected: bool) -> str:
-        name = f"{self.driver.title} {plain(self.client.version or '')}".strip()
+        name = f"{self.driver.title} {escape_controls(self.client.version or '')}".strip()
         if connected:
             return f"{name}: connected."
-        why = f": {plain(self.errand.why_ended, limit=300)}" if self.errand.why_ended else ""
+        why = f": {escape_controls(self.errand.why_ended, limit=300)}" if self.errand.why_ended else ""
         return f"{name}: did not connect{why or ' (its own words are above)'}."
 
     def _fails(self, report: Report) -> bool:
@@ -217,14 +222,14 @@ class Driven:
         """What the client said last, command by command, without what was secret on the wire."""
         for spoken in self.errand.spoken:
             yield f"{self.driver.title} said, to {_shown(spoken)}:"
-            said = self.tap.redactor.sweep(spoken.said)
+            said = self.tap.redactor.redact_known(spoken.said)
             lines = [line.rstrip() for line in said.splitlines() if line.strip()]
-            yield from (f"  | {plain(line, limit=200)}" for line in lines[-_LAST_LINES:] or ["(nothing)"])
+            yield from (f"  | {escape_controls(line, limit=200)}" for line in lines[-_LAST_LINES:] or ["(nothing)"])
         yield ""
 
 
-def _shown(spoken: Spoken) -> str:
+def _shown(spoken: CommandResult) -> str:
     """The command as a person would type it, and how it ended."""
     words = [Path(word).name if word.startswith("/") else word for word in spoken.words]
     ended = "ended by us" if spoken.code is None else f"exit {spoken.code}"
-    return plain(f"`{' '.join(words)}` ({ended})", limit=200)
+    return escape_controls(f"`{' '.join(words)}` ({ended})", limit=200)

@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 
-class Usage(Exception):
+class UsageError(Exception):
     """Wrong usage, or something the command needs and cannot have. Exit code 2."""

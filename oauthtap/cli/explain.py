@@ -9,10 +9,10 @@ from argparse import Namespace
 from itertools import groupby
 
 from oauthtap import rules
-from oauthtap.cli.errors import Usage
+from oauthtap.cli.errors import UsageError
 from oauthtap.compare import lock_check
 from oauthtap.diagnosis.meanings import TextMeaning, meanings_of
-from oauthtap.model.sanitize import plain
+from oauthtap.model.sanitize import escape_controls
 from oauthtap.rules import Rule
 
 _RULE_ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+$")
@@ -41,7 +41,7 @@ def _explain_text(text: str, known: dict[str, Rule], *, as_json: bool) -> int:
     found = [] if near and _RULE_ID.match(text) else meanings_of(text)
     if not found and not as_json and _RULE_ID.match(text):
         hint = f"did you mean {' or '.join(near)}?" if near else "`oauthtap explain` lists all rules"
-        raise Usage(f"there is no rule {text!r}; {hint}")
+        raise UsageError(f"there is no rule {text!r}; {hint}")
     if as_json:
         meanings = [
             {"subject": m.subject, "who": m.who, "why": m.why, "look": m.look, "rule": m.rule, "command": m.command}
@@ -61,7 +61,7 @@ def _meaning(place: int, meaning: TextMeaning) -> str:
     if meaning.rule:
         lines.append(f"Rule: oauthtap explain {meaning.rule}")
     lines.append(f"Try: {meaning.command}")
-    return "\n   ".join(plain(line) for line in lines)
+    return "\n   ".join(escape_controls(line) for line in lines)
 
 
 _WHOSE = {

@@ -9,51 +9,59 @@ from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from oauthtap.cli.analyze_file import heard
-from oauthtap.cli.errors import Usage
+from oauthtap.cli.analyze_file import analyze_recording
+from oauthtap.cli.errors import UsageError
 from oauthtap.cli.live_fixes import spoken, title
-from oauthtap.cli.options.fixes import DOOR, FixFlags
-from oauthtap.cli.options.upstream import reach
+from oauthtap.cli.options.fixes import LIVE_FIX_FILE, FixOptions
+from oauthtap.cli.options.upstream import parse_upstream_options
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.findings import Finding
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.fixes import toml_io
-from oauthtap.fixes.applier import Fixes
+from oauthtap.fixes.applier import ActiveFixes
 from oauthtap.fixes.deploy_plan import Deploy, deploy
-from oauthtap.fixes.dry_run import Trial, cause_of, lay_over
+from oauthtap.fixes.dry_run import Trial, cause_of, simulate
 from oauthtap.fixes.issuer_candidates import WANT_AN_ISSUER, vendor_of
 from oauthtap.fixes.model import Fix, with_values
 from oauthtap.fixes.presets import presets
-from oauthtap.fixes.propose import Proposal, checked, new_tap_like, newest, offline, stated, with_issuer
+from oauthtap.fixes.propose import (
+    Proposal,
+    checked,
+    fetch_stated_issuer,
+    latest_attempt_steps,
+    new_tap_like,
+    offline,
+    with_issuer,
+)
 from oauthtap.model import urls
 from oauthtap.model.exchange import Exchange
 from oauthtap.model.recording import SourceError
-from oauthtap.model.sanitize import plain
+from oauthtap.model.sanitize import escape_controls
 from oauthtap.render import deploy_plan
 from oauthtap.render.labels import attempts
 from oauthtap.report.build import build
 from oauthtap.session import read_session, sessions
-from oauthtap.upstream.options import Reach
+from oauthtap.upstream.options import UpstreamOptions
 
 
 def fix(arguments: Namespace) -> int:
     """Propose the fewest fixes, try them on the recording, write them. Gives 1 when they would not be enough."""
     session = arguments.session or _newest()
-    door = Path(session) / DOOR
+    door = Path(session) / LIVE_FIX_FILE
     if arguments.undo:
         return _undo(door)
     if arguments.apply:
         _still_runs(session)
-    tap, _ = heard(session)
-    steps = newest(tap)
-    given = (*_with_values(FixFlags(arguments).fixes), *(_applied(door) if arguments.apply else ()))
+    tap, _ = analyze_recording(session)
+    steps = latest_attempt_steps(tap)
+    given = (*_with_values(FixOptions(arguments).fixes), *(_applied(door) if arguments.apply else ()))
     if not arguments.offline:
-        _say_what_is_behind(given, reach(arguments))
-    goes_through = cause_of(lay_over(new_tap_like(tap), steps, ())) is None
+        _say_what_is_behind(given, parse_upstream_options(arguments))
+    goes_through = cause_of(simulate(new_tap_like(tap), steps, ())) is None
     if goes_through and not given and not arguments.strict:
         return _nothing_to_do(tap, session, arguments)
     found = offline(tap, steps, given, strict=arguments.strict and goes_through)
-    found = _with_an_issuer(tap, steps, found, None if arguments.offline else reach(arguments))
+    found = _with_an_issuer(tap, steps, found, None if arguments.offline else parse_upstream_options(arguments))
     if not found.trial.fixes:
         if goes_through:
             print("Nothing that this client put up with can be cured by a change of answers or requests alone.")
@@ -66,34 +74,34 @@ def fix(arguments: Namespace) -> int:
     return 0 if arguments.apply or found.trial.enough or _only_a_run_can_tell(found.trial) else 1
 
 
-def _say_what_is_behind(given: Iterable[Fix], reach: Reach) -> None:
+def _say_what_is_behind(given: Iterable[Fix], reach: UpstreamOptions) -> None:
     """An issuer that was named by hand is used as it is; whether there is one is said."""
     for one in given:
         if not one.value or not WANT_AN_ISSUER & set(one.cures):
             continue
-        known = asyncio.run(stated(one.value, reach))
+        known = asyncio.run(fetch_stated_issuer(one.value, reach))
         if known == one.value:
             print(f"{title(one)}: its metadata was fetched just now")
         elif known:
-            print(f"{title(one)}: its metadata writes it {plain(known)}, and clients compare to the letter")
+            print(f"{title(one)}: its metadata writes it {escape_controls(known)}, and clients compare to the letter")
         else:
             print(f"{title(one)}: no metadata was found there; it is used because you named it")
 
 
 def _nothing_to_do(tap: SessionAnalyzer, session: str, arguments: Namespace) -> int:
     report = build(tap)
-    print(f"Nothing in {plain(session)} stands in the way{', and it connected' if report.connected else ''}.")
+    print(f"Nothing in {escape_controls(session)} stands in the way{', and it connected' if report.connected else ''}.")
     if report.attempts:
-        print(f"  {plain(attempts(report), limit=900)}")
+        print(f"  {escape_controls(attempts(report), limit=900)}")
     elif any(one.outcome == "stops" for one in report.clients):
-        print(f"  Other clients would stop here. For these: oauthtap fix --strict {plain(session)}")
+        print(f"  Other clients would stop here. For these: oauthtap fix --strict {escape_controls(session)}")
     _say_deploy(deploy(_patched(tap), tap.handshake, proved=report.connected, stack=arguments.stack), arguments.deploy)
     return 0
 
 
 def _patched(tap: SessionAnalyzer) -> list[Exchange]:
     """What fixes changed in the newest sign-in while it was recorded."""
-    return [step.exchange for step in newest(tap) if step.exchange.patched_by]
+    return [step.exchange for step in latest_attempt_steps(tap) if step.exchange.patched_by]
 
 
 def _say_deploy(found: Deploy | None, file: str | None) -> None:
@@ -107,7 +115,7 @@ def _say_deploy(found: Deploy | None, file: str | None) -> None:
 def _newest() -> str:
     found = sessions()
     if not found:
-        raise Usage("no session was recorded so far. Try: oauthtap --upstream https://mcp.example.com/mcp")
+        raise UsageError("no session was recorded so far. Try: oauthtap --upstream https://mcp.example.com/mcp")
     return str(found[0].folder)
 
 
@@ -116,9 +124,11 @@ def _still_runs(session: str) -> None:
     try:
         over = Path(session).is_dir() and read_session(session).until is not None
     except SourceError as problem:
-        raise Usage(str(problem)) from None
+        raise UsageError(str(problem)) from None
     if over or not Path(session).is_dir():
-        raise Usage(f"{plain(session)}: this session has ended. Try: oauthtap fix {plain(session)}")
+        raise UsageError(
+            f"{escape_controls(session)}: this session has ended. Try: oauthtap fix {escape_controls(session)}"
+        )
 
 
 def _applied(door: Path) -> tuple[Fix, ...]:
@@ -133,32 +143,32 @@ def _undo(door: Path) -> int:
     try:
         door.unlink()
     except OSError:
-        raise Usage(f"{door.parent}: nothing was applied here. Try: oauthtap fix --apply {door.parent}") from None
+        raise UsageError(f"{door.parent}: nothing was applied here. Try: oauthtap fix --apply {door.parent}") from None
     print("The tap switches off what was applied, within a second.")
     return 0
 
 
-def _with_values(on: Fixes) -> Iterable[Fix]:
+def _with_values(on: ActiveFixes) -> Iterable[Fix]:
     """Those that a file can hold: a client id goes in as it is, a secret never."""
     known = {name: value for name, value in on.values.items() if name != "client_secret"}
     return (with_values(one, known) for one in on.fixes if "client_secret" not in one.needs)
 
 
 def _with_an_issuer(
-    tap: SessionAnalyzer, steps: Sequence[AnalyzedExchange], found: Proposal, reach: Reach | None
+    tap: SessionAnalyzer, steps: Sequence[AnalyzedExchange], found: Proposal, reach: UpstreamOptions | None
 ) -> Proposal:
     """The proposal once it is known which issuer is meant: checked, or named by the person."""
-    stuck = found.stuck
+    stuck = found.unresolved
     if stuck is None:
         return found
     if stuck.rule not in WANT_AN_ISSUER:
         _say_stuck(stuck)
         return found
-    print(f"{stuck.rule}: {plain(stuck.message, limit=300)}")
+    print(f"{stuck.rule}: {escape_controls(stuck.message, limit=300)}")
     found = asyncio.run(checked(tap, steps, found, reach))
     for one in found.issuers:
         how = "its metadata was fetched just now" if one.sure == "checked" else "its metadata is in the recording"
-        print(f"  {plain(one.issuer)}: {one.why}; {how}")
+        print(f"  {escape_controls(one.issuer)}: {one.why}; {how}")
     if len(found.issuers) == 1:
         return found
     answer = _asked(found, stuck, asked=reach is not None)
@@ -170,7 +180,7 @@ def _asked(found: Proposal, stuck: Finding, *, asked: bool) -> str | None:
     if not found.issuers:
         looked = "has no metadata" if asked else "was not asked (--offline)"
         for one in found.tried:
-            print(f"  {plain(one.issuer)}: {looked}")
+            print(f"  {escape_controls(one.issuer)}: {looked}")
     if vendor := vendor_of(stuck.actual or ""):
         print(f"  {vendor.name} has issuers like {vendor.issuer}: look up {vendor.ask}.")
     question = "Which of them is it?" if found.issuers else "Which issuer is right?"
@@ -183,7 +193,7 @@ def _asked(found: Proposal, stuck: Finding, *, asked: bool) -> str | None:
 
 
 def _say_stuck(finding: Finding) -> None:
-    print(f"{finding.rule}: {plain(finding.message, limit=300)}")
+    print(f"{finding.rule}: {escape_controls(finding.message, limit=300)}")
     needing = [one for one in presets() if finding.rule in one.cures]
     if needing and "value" in needing[0].needs:
         print(f"  It needs a value: --fix {finding.rule}=…")
@@ -191,7 +201,7 @@ def _say_stuck(finding: Finding) -> None:
         print("  It needs a client that was registered beforehand: --client-id ID")
     else:
         print("  No change of answers or requests cures this one; it has to be changed where it is made.")
-        print(f"  {plain(finding.fix, limit=500)}")
+        print(f"  {escape_controls(finding.fix, limit=500)}")
 
 
 def _write(path: Path, trial: Trial, session: str) -> None:
@@ -209,7 +219,7 @@ def _put(path: Path, text: str, instead: str) -> None:
             out.write(text)
         draft.replace(path)
     except OSError as problem:
-        raise Usage(f"{path}: {problem.strerror or problem}. Try: {instead}") from None
+        raise UsageError(f"{path}: {problem.strerror or problem}. Try: {instead}") from None
 
 
 def _say(trial: Trial, before: SessionAnalyzer, path: Path, *, live: bool) -> None:
@@ -237,7 +247,7 @@ def _say(trial: Trial, before: SessionAnalyzer, path: Path, *, live: bool) -> No
         print("\nThe tap switches them on within a second. Let the client sign in once more.")
         print(f"Off again: oauthtap fix --undo {path.parent}")
     else:
-        print(f"\nTry it: oauthtap --upstream {plain(before.handshake.resource or 'URL')} --fix {path}")
+        print(f"\nTry it: oauthtap --upstream {escape_controls(before.handshake.resource or 'URL')} --fix {path}")
 
 
 def _only_a_run_can_tell(trial: Trial) -> bool:

@@ -19,7 +19,7 @@ _LOOKS = (2.0, CONNECTED, STOPPED, 60.0, WITH_A_PERSON)
 
 
 @dataclass
-class Patience:
+class IdleTimer:
     last: AnalyzedExchange | None = None
     """The newest exchange, None before the first."""
     said_silence: bool = False
@@ -30,7 +30,7 @@ class Patience:
         """An exchange came at that time (seconds of any one clock)."""
         self.last, self._at, self._due = step, now, list(_LOOKS)
 
-    def wants_a_look(self, now: float) -> bool:
+    def due_for_check(self, now: float) -> bool:
         """It has been quiet just long enough for something new to be told."""
         quiet, due = now - self._at, bool(self._due) and now - self._at >= self._due[0]
         self._due = [moment for moment in self._due if moment > quiet]

@@ -12,7 +12,7 @@ from typing import Any
 
 
 @contextlib.contextmanager
-def keys(pressed: Callable[[str], None]) -> Iterator[bool]:
+def read_keys(pressed: Callable[[str], None]) -> Iterator[bool]:
     """Within the block, tell every key. Gives whether there is a terminal that tells any; Ctrl-C stays what it is.
 
     Must be entered while an event loop runs.

@@ -6,28 +6,33 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from oauthtap.cli.options.fixes import FixFlags
+from oauthtap.cli.options.fixes import FixOptions
 from oauthtap.diagnosis.findings import Finding
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.fixes import toml_io
 from oauthtap.fixes.issuer_candidates import WANT_AN_ISSUER, vendor_of
 from oauthtap.fixes.model import Fix
-from oauthtap.fixes.propose import Proposal, checked, newest, offline
-from oauthtap.model.sanitize import plain
-from oauthtap.upstream.options import Reach
+from oauthtap.fixes.propose import Proposal, checked, latest_attempt_steps, offline
+from oauthtap.model.sanitize import escape_controls
+from oauthtap.upstream.options import UpstreamOptions
 
 _MOST = 9
 """As many as there are keys."""
 
 
-class Switches:
+class LiveFixController:
     """What is proposed for the newest sign-in, and what is on.
 
     `say`: told what came of a key or command that needed time.
     """
 
     def __init__(
-        self, tap: SessionAnalyzer, fixing: FixFlags, folder: Path, reach: Reach, say: Callable[[Sequence[str]], None]
+        self,
+        tap: SessionAnalyzer,
+        fixing: FixOptions,
+        folder: Path,
+        reach: UpstreamOptions,
+        say: Callable[[Sequence[str]], None],
     ) -> None:
         self._tap, self._fixing, self._folder, self._reach, self._say = tap, fixing, folder, reach, say
         self._listed: list[Fix] = []
@@ -39,7 +44,7 @@ class Switches:
             return
         self._looking = True
         try:
-            steps = newest(self._tap)
+            steps = latest_attempt_steps(self._tap)
             on = self._fixing.fixes.fixes
             found = await asyncio.to_thread(offline, self._tap, steps, on)
             found = await checked(self._tap, steps, found, self._reach)
@@ -58,20 +63,20 @@ class Switches:
             return ["Every fix is off."]
         said = [line for word in words for line in self._one(word)]
         if not words:
-            self._take(offline(self._tap, newest(self._tap), self._fixing.fixes.fixes))
+            self._take(offline(self._tap, latest_attempt_steps(self._tap), self._fixing.fixes.fixes))
         return [*said, *self.lines()]
 
     def _one(self, word: str) -> list[str]:
         if word.isdecimal():
-            return self.press(int(word))
+            return self.toggle(int(word))
         name, _, value = word.partition("=")
         try:
-            chosen = toml_io.chosen(name, value)
+            chosen = toml_io.presets_for(name, value)
         except toml_io.FixError as problem:
             return [str(problem)]
         return [line for fix in chosen for line in self._turn(fix, on=True)]
 
-    def press(self, number: int) -> list[str]:
+    def toggle(self, number: int) -> list[str]:
         """Turn the fix of that number on, or off again. Gives what to say."""
         if not 0 < number <= len(self._listed):
             return [f"There is no number {number}. Press f for the list."]
@@ -88,11 +93,11 @@ class Switches:
 
     def _take(self, found: Proposal) -> None:
         """List what is on, what is proposed, and each issuer where there is more than one."""
-        stuck = found.stuck
+        stuck = found.unresolved
         several = [
             fix
             for one in (found.issuers if stuck and len(found.issuers) > 1 else ())
-            for fix in toml_io.chosen(stuck.rule if stuck else "", one.issuer)
+            for fix in toml_io.presets_for(stuck.rule if stuck else "", one.issuer)
         ]
         kept = [fix for fix in self._listed if fix in self._fixing.fixes.fixes]
         every = (*kept, *self._fixing.fixes.fixes, *found.trial.fixes, *several)
@@ -114,21 +119,21 @@ class Switches:
         return rows
 
     def _missing(self, found: Proposal) -> list[str]:
-        if found.stuck is None or len(found.issuers) > 1:
+        if found.unresolved is None or len(found.issuers) > 1:
             return []
-        return wanting(found.stuck, f"oauthtap fix --apply {self._folder}")
+        return wanting(found.unresolved, f"oauthtap fix --apply {self._folder}")
 
 
 def title(fix: Fix) -> str:
     """A fix by its name, with its value."""
-    return plain(f"{fix.name}={fix.value}" if fix.value else fix.name, limit=200)
+    return escape_controls(f"{fix.name}={fix.value}" if fix.value else fix.name, limit=200)
 
 
 def spoken(words: str, known: dict[str, str]) -> str:
     """What a fix assumes, in words for a person."""
     for name, value in known.items():
         words = words.replace(f"${{{name}}}", value)
-    return plain(words, limit=300)
+    return escape_controls(words, limit=300)
 
 
 def wanting(stuck: Finding, command: str) -> list[str]:

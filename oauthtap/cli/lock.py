@@ -7,8 +7,8 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from oauthtap.cli.analyze_file import heard
-from oauthtap.cli.errors import Usage
+from oauthtap.cli.analyze_file import analyze_recording
+from oauthtap.cli.errors import UsageError
 from oauthtap.compare import lockfile
 from oauthtap.compare.lockfile import Lock
 from oauthtap.formats.untrusted_file import parse_json, read_bytes
@@ -19,10 +19,10 @@ _LARGEST = 20_000_000
 
 def write_lock(arguments: Namespace) -> int:
     """Print the contract of a recorded handshake as JSON, or write it to `-o FILE`."""
-    tap, report = heard(arguments.session, revision=arguments.revision)
+    tap, report = analyze_recording(arguments.session, revision=arguments.revision)
     frozen = lockfile.lock(tap.handshake)
     if not frozen.contract:
-        raise Usage(f"{arguments.session}: nothing of a handshake in it. Try: oauthtap check {arguments.session}")
+        raise UsageError(f"{arguments.session}: nothing of a handshake in it. Try: oauthtap check {arguments.session}")
     if not report.connected:
         print("oauthtap: this handshake did not connect; what is frozen is what it came to", file=sys.stderr)
     text = frozen.model_dump_json(indent=1) + "\n"
@@ -32,7 +32,7 @@ def write_lock(arguments: Namespace) -> int:
     try:
         Path(arguments.output).write_text(text, encoding="utf-8")
     except OSError as problem:
-        raise Usage(f"cannot write {arguments.output}: {problem.strerror or problem}") from None
+        raise UsageError(f"cannot write {arguments.output}: {problem.strerror or problem}") from None
     return 0
 
 
@@ -43,9 +43,9 @@ def read_lock(path: str) -> Lock:
         data = read_bytes(Path(path), largest=_LARGEST, advice=advice)
         return Lock.model_validate(parse_json(data.decode()))
     except SourceError as problem:
-        raise Usage(str(problem)) from None
+        raise UsageError(str(problem)) from None
     except json.JSONDecodeError as problem:
         place = f"{path}, line {problem.lineno}, column {problem.colno}"
-        raise Usage(f"{place}: no JSON from here on ({problem.msg}). Try: {advice}") from None
+        raise UsageError(f"{place}: no JSON from here on ({problem.msg}). Try: {advice}") from None
     except (ValueError, RecursionError):
-        raise Usage(f"{path} is no lock of oauthtap. Try: {advice}") from None
+        raise UsageError(f"{path} is no lock of oauthtap. Try: {advice}") from None

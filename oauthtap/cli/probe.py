@@ -13,8 +13,8 @@ from pathlib import Path
 
 from oauthtap import __version__
 from oauthtap.cli.check import exit_code
-from oauthtap.cli.errors import Usage
-from oauthtap.cli.options.upstream import endpoint, reach
+from oauthtap.cli.errors import UsageError
+from oauthtap.cli.options.upstream import parse_mcp_url, parse_upstream_options
 from oauthtap.cli.probe_progress import Progress
 from oauthtap.cli.terminal import mark_of
 from oauthtap.clients import profiles
@@ -27,29 +27,29 @@ from oauthtap.render.console import Ink, console
 from oauthtap.report.model import Report
 from oauthtap.rules import plugins
 from oauthtap.session import SessionError, default_folder
-from oauthtap.session.recorder import Notebook, redacting
-from oauthtap.upstream.options import Reach
+from oauthtap.session.recorder import SessionRecorder, redacting
+from oauthtap.upstream.options import UpstreamOptions
 
 _FURTHER = "To go on from here: --register tries registration, --login signs you in with your browser."
 
 
 def run(arguments: Namespace) -> int:
     """Print the report on what a server answers. Gives 1 when a finding reaches `--fail-on`, 130 after Ctrl-C."""
-    plan, way = _plan(arguments), reach(arguments)
-    plugins.load(arguments.rules)
+    plan, way = _plan(arguments), parse_upstream_options(arguments)
+    plugins.load_rule_files(arguments.rules)
     try:
         kept, report, whole = _walked(plan, way, arguments)
     except SessionError as problem:
-        raise Usage(str(problem)) from None
+        raise UsageError(str(problem)) from None
     except ssl.SSLError as problem:
-        raise Usage(f"--ca {arguments.ca}: no certificate in it that can be read ({problem.reason})") from None
+        raise UsageError(f"--ca {arguments.ca}: no certificate in it that can be read ({problem.reason})") from None
     except OSError as problem:
-        raise Usage(f"--callback-port {arguments.callback_port}: {problem.strerror}. Try: another port") from None
+        raise UsageError(f"--callback-port {arguments.callback_port}: {problem.strerror}. Try: another port") from None
     if arguments.format == "console":
         text = console(report, ink=Ink(sys.stdout.isatty(), mark_of(sys.stdout)))
     else:
         text = FORMATS[arguments.format](report, tuple(step.exchange for step in kept.tap.steps))
-    sys.stdout.write(kept.tap.redactor.sweep(text))
+    sys.stdout.write(kept.tap.redactor.redact_known(text))
     further = report.complete and not arguments.register
     print(*([_FURTHER] if further else []), f"Session: {kept.folder}", sep="\n", file=sys.stderr)
     return exit_code(report, arguments.fail_on) if whole else 130
@@ -57,9 +57,9 @@ def run(arguments: Namespace) -> int:
 
 def _plan(arguments: Namespace) -> Plan:
     if arguments.client_id and not (arguments.login or arguments.headless):
-        raise Usage("--client-id is for signing in. Try: --login --client-id ID")
+        raise UsageError("--client-id is for signing in. Try: --login --client-id ID")
     return Plan(
-        url=endpoint(arguments.url, "oauthtap probe"),
+        url=parse_mcp_url(arguments.url, "oauthtap probe"),
         version=__version__,
         register=arguments.register,
         sign_in="person" if arguments.login else "headless" if arguments.headless else "no",
@@ -68,7 +68,7 @@ def _plan(arguments: Namespace) -> Plan:
     )
 
 
-def _walked(plan: Plan, way: Reach, arguments: Namespace) -> tuple[Notebook, Report, bool]:
+def _walked(plan: Plan, way: UpstreamOptions, arguments: Namespace) -> tuple[SessionRecorder, Report, bool]:
     """The session, its report, and whether the walk came to its end by itself."""
     whole = True
     folder = Path(arguments.session) if arguments.session else default_folder(plan.url)
@@ -76,7 +76,7 @@ def _walked(plan: Plan, way: Reach, arguments: Namespace) -> tuple[Notebook, Rep
     with Progress() as progress:
         if way.insecure:
             progress.narrator.warn("--insecure: nobody checks that this is the real server. Tokens may go astray.")
-        kept = Notebook(tap, folder, plan.url, arguments, progress.narrator.warn)
+        kept = SessionRecorder(tap, folder, plan.url, arguments, progress.narrator.warn)
 
         def told(step: AnalyzedExchange) -> None:
             kept.add(step)
@@ -92,8 +92,8 @@ def _walked(plan: Plan, way: Reach, arguments: Namespace) -> tuple[Notebook, Rep
 
 
 async def _walk(
-    plan: Plan, way: Reach, kept: Notebook, told: Callable[[AnalyzedExchange], None], browser: Browser
+    plan: Plan, way: UpstreamOptions, kept: SessionRecorder, told: Callable[[AnalyzedExchange], None], browser: Browser
 ) -> None:
     async with contextlib.aclosing(probe(plan, way, browser)) as exchanges:
         async for exchange in exchanges:
-            kept.take(exchange, told)
+            kept.record_own_request(exchange, told)

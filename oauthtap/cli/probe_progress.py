@@ -11,16 +11,16 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from oauthtap.cli.console_output import Narrator
+from oauthtap.cli.console_output import ConsoleReporter
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
-from oauthtap.model.sanitize import escaped, plain
+from oauthtap.model.sanitize import escape_controls, escaped
 
 
 class Progress:
     """Writes to stderr alone, so that stdout is the report and nothing else."""
 
     def __init__(self) -> None:
-        self.narrator = Narrator(sys.stderr)
+        self.narrator = ConsoleReporter(sys.stderr)
         self._console = LiveConsole()
         self._status = self._console.status("asking …")
 
@@ -37,13 +37,15 @@ class Progress:
         if not self._console.is_terminal:
             self.narrator.steps([step])
             return
-        words = f"{step.exchange.id}  {step.stage}  {plain(step.exchange.request.url, limit=80)}"
+        words = f"{step.exchange.id}  {step.stage}  {escape_controls(step.exchange.request.url, limit=80)}"
         self._status.update(Text(words))
 
     def open(self, url: str) -> None:
         """Open the user's browser, and say where to go in case none comes up."""
         self._status.stop()
-        self.narrator.say("", "  Sign in with your browser. If none opens, go to:", f"  {plain(url, limit=4000)}", "")
+        self.narrator.say(
+            "", "  Sign in with your browser. If none opens, go to:", f"  {escape_controls(url, limit=4000)}", ""
+        )
         webbrowser.open(url)
 
 

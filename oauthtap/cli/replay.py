@@ -9,10 +9,10 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from oauthtap.cli.analyze_file import heard
-from oauthtap.cli.errors import Usage
+from oauthtap.cli.analyze_file import analyze_recording
+from oauthtap.cli.errors import UsageError
 from oauthtap.replay import server
-from oauthtap.replay.script import script
+from oauthtap.replay.script import build_script
 from oauthtap.session import FLOWS
 
 _EMPTY = "SCRIPT: Any = None\n"
@@ -20,18 +20,18 @@ _EMPTY = "SCRIPT: Any = None\n"
 
 def replay(arguments: Namespace) -> int:
     """Play a recording until Ctrl-C; or, with `--as-file`, write it as one Python file."""
-    tap, _ = heard(arguments.session)
+    tap, _ = analyze_recording(arguments.session)
     try:
-        played = script(tap.handshake, streams_of(Path(arguments.session).expanduser()))
+        played = build_script(tap.handshake, streams_of(Path(arguments.session).expanduser()))
     except ValueError as problem:
-        raise Usage(f"{arguments.session}: {problem}. Try: oauthtap check {arguments.session}") from None
+        raise UsageError(f"{arguments.session}: {problem}. Try: oauthtap check {arguments.session}") from None
     if arguments.as_file is not None:
         return _write(as_file(played), arguments.as_file)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return server.serve(played, arguments.port)
     except OSError as problem:
-        raise Usage(f"cannot listen: {problem.strerror or problem}. Try: --port {arguments.port + 100}") from None
+        raise UsageError(f"cannot listen: {problem.strerror or problem}. Try: --port {arguments.port + 100}") from None
 
 
 def streams_of(session: Path) -> dict[int, str]:
@@ -51,7 +51,7 @@ def _write(text: str, path: str) -> int:
     try:
         Path(path).write_text(text, encoding="utf-8")
     except OSError as problem:
-        raise Usage(f"cannot write {path}: {problem.strerror or problem}") from None
+        raise UsageError(f"cannot write {path}: {problem.strerror or problem}") from None
     print(f"Written: {path}. Run it with: python {path}", file=sys.stderr)
     return 0
 

@@ -13,27 +13,27 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oauthtap.cli.console_output import Narrator, addresses
-from oauthtap.cli.errors import Usage
-from oauthtap.cli.options.fixes import FixFlags
-from oauthtap.cli.options.upstream import endpoint, reach
+from oauthtap.cli.console_output import ConsoleReporter, addresses
+from oauthtap.cli.errors import UsageError
+from oauthtap.cli.options.fixes import FixOptions
+from oauthtap.cli.options.upstream import parse_mcp_url, parse_upstream_options
 from oauthtap.clients import profiles
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.model.exchange import Exchange, Request
-from oauthtap.model.sanitize import plain
+from oauthtap.model.sanitize import escape_controls
 from oauthtap.report.model import SECRETS_KEPT, Report
 from oauthtap.rules import plugins
 from oauthtap.session import SessionError, default_folder
-from oauthtap.session.recorder import Notebook, redacting
-from oauthtap.wrap.browser_capture import listening, make_commands
-from oauthtap.wrap.capture_scope import Interest
-from oauthtap.wrap.child import PROXY, changed, environment, run_child, usual_authorities
-from oauthtap.wrap.mcp_config import named
-from oauthtap.wrap.origin_cache import recalled, remember
-from oauthtap.wrap.proxy_support import deaf
+from oauthtap.session.recorder import SessionRecorder, redacting
+from oauthtap.wrap.browser_capture import install_shims, serve
+from oauthtap.wrap.capture_scope import CaptureScope
+from oauthtap.wrap.child import PROXY, apply_env_changes, environment, run_child, system_ca_bundle
+from oauthtap.wrap.mcp_config import find_servers
+from oauthtap.wrap.origin_cache import load, save
+from oauthtap.wrap.proxy_support import proxy_warning
 
 if TYPE_CHECKING:
-    from oauthtap.proxy.forward import Standing
+    from oauthtap.proxy.forward import ForwardProxyInfo
     from oauthtap.proxy.settings import Settings
 
 OUT_OF_SIGHT = "out of sight: the browser does not use the proxy, and its answer goes straight to the client"
@@ -45,21 +45,21 @@ _LONGEST = 70
 def run(arguments: Namespace) -> int:
     """Run a command under our eyes. Gives its exit code; 2 when it could not be started."""
     if sys.platform == "win32":
-        raise Usage("run needs Linux or macOS. Try: oauthtap --upstream https://mcp.example.com/mcp")
-    reach(arguments)
-    plugins.load(arguments.rules)
+        raise UsageError("run needs Linux or macOS. Try: oauthtap --upstream https://mcp.example.com/mcp")
+    parse_upstream_options(arguments)
+    plugins.load_rule_files(arguments.rules)
     if arguments.upstream:
-        endpoint(arguments.upstream, "oauthtap run --upstream")
+        parse_mcp_url(arguments.upstream, "oauthtap run --upstream")
     command = [word for place, word in enumerate(arguments.words) if place or word != "--"]
     if not command:
-        raise Usage("name the client to run. Try: oauthtap run -- claude mcp login NAME")
+        raise UsageError("name the client to run. Try: oauthtap run -- claude mcp login NAME")
     if shutil.which(command[0]) is None:
-        raise Usage(f"{plain(command[0])}: there is no such command")
+        raise UsageError(f"{escape_controls(command[0])}: there is no such command")
     try:
         with tempfile.TemporaryDirectory(prefix="oauthtap-run-", dir=_where(), ignore_cleanup_errors=True) as folder:
-            return asyncio.run(Wrapped(arguments, command, Path(folder)).run())
+            return asyncio.run(WrappedRun(arguments, command, Path(folder)).run())
     except SessionError as problem:
-        raise Usage(str(problem)) from None
+        raise UsageError(str(problem)) from None
 
 
 def _where() -> str:
@@ -68,38 +68,40 @@ def _where() -> str:
     return usual if len(os.fsencode(usual)) <= _LONGEST else "/tmp"
 
 
-class Wrapped:
+class WrappedRun:
     """One child, from its start to its summary. `private`: a folder that is gone afterwards."""
 
     def __init__(self, arguments: Namespace, command: list[str], private: Path) -> None:
         self.arguments, self.command, self.private = arguments, command, private
-        known = named(command, os.environ, Path.cwd())
+        known = find_servers(command, os.environ, Path.cwd())
         only = known.configured[0] if len(known.configured) == 1 else None
         self.upstream: str | None = arguments.upstream or only
         named_urls = (arguments.upstream,) if arguments.upstream else known.all
-        self.interest = Interest([*named_urls, *recalled(named_urls)], everything=arguments.all)
-        self.fixes = FixFlags(arguments).fixes
+        self.interest = CaptureScope([*named_urls, *load(named_urls)], everything=arguments.all)
+        self.fixes = FixOptions(arguments).fixes
         self.tap = SessionAnalyzer(
             self.upstream, arguments.revision, arguments.client, profiles(), **redacting(arguments)
         )
-        self.narrator = Narrator(sys.stderr)
+        self.narrator = ConsoleReporter(sys.stderr)
         self.notes: dict[str, None] = {}
         """What the person should know, told when the terminal is ours again."""
         named_after = self.upstream or f"//{Path(command[0]).name}"
         self.folder = Path(arguments.session) if arguments.session else default_folder(named_after)
-        self.notebook = Notebook(self.tap, self.folder, self.upstream, arguments, self._note)
+        self.notebook = SessionRecorder(self.tap, self.folder, self.upstream, arguments, self._note)
         self.stop = asyncio.Event()
 
     async def run(self) -> int:
         """Proxy, child, summary. Gives the child's exit code."""
-        from oauthtap.proxy.forward import wrap
-        from oauthtap.proxy.observer import Ears  # mitmproxy takes a second to import: only when needed
+        from oauthtap.proxy.forward import run_forward_proxy
+        from oauthtap.proxy.observer import ProxyCallbacks  # mitmproxy takes a second to import: only when needed
         from oauthtap.proxy.settings import StartupError
 
         standing: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        ears = Ears(on_step=self.notebook.add, on_flow=self.notebook.add_flow, on_note=self._note)
+        ears = ProxyCallbacks(on_step=self.notebook.add, on_flow=self.notebook.add_flow, on_note=self._note)
         proxy: asyncio.Future[Any] = asyncio.ensure_future(
-            wrap(self._settings(), self.tap, ears, self.interest, on_ready=standing.set_result, stop=self.stop)
+            run_forward_proxy(
+                self._settings(), self.tap, ears, self.interest, on_ready=standing.set_result, stop=self.stop
+            )
         )
         try:
             await asyncio.wait([proxy, standing], return_when=asyncio.FIRST_COMPLETED)
@@ -107,8 +109,8 @@ class Wrapped:
             self.stop.set()
             await proxy
         except StartupError as problem:
-            self.notebook.abandon()
-            raise Usage(f"cannot start: {problem}") from None
+            self.notebook.discard()
+            raise UsageError(f"cannot start: {problem}") from None
         self._end()
         return code
 
@@ -117,7 +119,7 @@ class Wrapped:
         from oauthtap.proxy.settings import Settings
 
         trusted = self.private / "trusted.pem"
-        trusted.write_text(usual_authorities(os.environ, self.arguments.ca))
+        trusted.write_text(system_ca_bundle(os.environ, self.arguments.ca))
         return Settings(
             upstream=self.upstream or "",
             web=self.arguments.web,
@@ -131,28 +133,28 @@ class Wrapped:
 
     # --- the child
 
-    async def _child(self, standing: Standing) -> int:
+    async def _child(self, standing: ForwardProxyInfo) -> int:
         from oauthtap.proxy.settings import StartupError
 
         changes = environment(standing.proxy, standing.authority, self.private, os.environ, self.arguments.ca)
-        changes |= make_commands(self.private, os.environ)
+        changes |= install_shims(self.private, os.environ)
         self._before(standing)
         was = {name: os.environ.get(name) for name in changes}
-        async with listening(self.private, was, self._opened):
+        async with serve(self.private, was, self._opened):
             try:
-                return await run_child(self.command, changed(os.environ, changes))
+                return await run_child(self.command, apply_env_changes(os.environ, changes))
             except OSError as problem:
                 self.stop.set()
-                raise StartupError(f"{plain(self.command[0])}: {problem.strerror}") from None
+                raise StartupError(f"{escape_controls(self.command[0])}: {problem.strerror}") from None
 
-    def _before(self, standing: Standing) -> None:
+    def _before(self, standing: ForwardProxyInfo) -> None:
         """The last words before the terminal is the child's."""
         if self.arguments.insecure:
             self.narrator.warn("--insecure: nobody checks that this is the real server. Tokens may go astray.")
         if self.tap.keeps_secrets:
             self.narrator.warn(f"--keep-secrets: {SECRETS_KEPT}")
-        if sentence := deaf(self.command, os.environ):
-            self.narrator.warn(plain(sentence))
+        if sentence := proxy_warning(self.command, os.environ):
+            self.narrator.warn(escape_controls(sentence))
         if any(os.environ.get(name) for name in PROXY):
             self.narrator.warn("A proxy is set in the environment; while oauthtap runs, it is not used.")
         if lines := addresses(standing.web_url):
@@ -163,7 +165,7 @@ class Wrapped:
         request = Request(method="GET", url=url, headers=(("Accept", "text/html"),))
         exchange = Exchange(request=request, error=OUT_OF_SIGHT, at=time.time(), took=0.0, actor="browser")
         if self.interest.keeps_page(exchange, self.tap.handshakes):
-            self.notebook.never_in_the_way(partial(self.notebook.take, exchange, self.notebook.add))
+            self.notebook.guarded(partial(self.notebook.record_own_request, exchange, self.notebook.add))
 
     def _note(self, sentence: str) -> None:
         self.notes[sentence] = None
@@ -177,7 +179,7 @@ class Wrapped:
             return
         report = self.notebook.end(time.time())
         if self.tap.handshake.resource:
-            remember(self.tap.handshake.resource, self.interest.origins)
+            save(self.tap.handshake.resource, self.interest.origins)
         if sys.stderr.isatty() or self._stopped(report):
             self._tell_notes()
             self.narrator.end(report, self.folder)
@@ -186,7 +188,7 @@ class Wrapped:
         if self.arguments.session:
             self.notebook.end(time.time())
         else:
-            self.notebook.abandon()
+            self.notebook.discard()
         if sys.stderr.isatty() or self.upstream or self.interest.distrusted:
             self._tell_notes()
             self.narrator.say(*self._nothing())
@@ -201,6 +203,6 @@ class Wrapped:
 
     def _nothing(self) -> list[str]:
         """What to say when there was nothing to judge."""
-        hosts = list(dict.fromkeys(plain(host, limit=80) for host, _ in self.interest.unopened))[:_MOST_HOSTS]
+        hosts = list(dict.fromkeys(escape_controls(host, limit=80) for host, _ in self.interest.unopened))[:_MOST_HOSTS]
         passed = [f"  Passed without a look: {', '.join(hosts)}. Try: --upstream URL, or --all"] if hosts else []
         return ["oauthtap saw no OAuth or MCP request of this command.", *passed]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from argparse import Namespace
 
-from oauthtap.model.sanitize import plain
+from oauthtap.model.sanitize import escape_controls
 from oauthtap.session import Listed, home, sessions
 
 
@@ -24,6 +24,6 @@ def list_sessions(_: Namespace) -> int:
 def _line(one: Listed) -> str:
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.started)) if one.started else "unknown time   "
     outcome = "probed" if one.complete else {True: "connected", False: "stopped", None: "cut off"}[one.connected]
-    cause = f"  {plain(one.cause)}" if one.cause else ""
+    cause = f"  {escape_controls(one.cause)}" if one.cause else ""
     secrets = "  SECRETS INSIDE" if one.secrets else ""
-    return f"{when}  {outcome:<9}  {plain(one.upstream or '?', limit=60)}  {one.folder.name}{cause}{secrets}"
+    return f"{when}  {outcome:<9}  {escape_controls(one.upstream or '?', limit=60)}  {one.folder.name}{cause}{secrets}"

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from oauthtap import rules, session
-from oauthtap.cli.errors import Usage
+from oauthtap.cli.errors import UsageError
 from oauthtap.formats import loader
 from oauthtap.formats.loader import SourceError
 from oauthtap.formats.untrusted_file import read_bytes
 from oauthtap.model.exchange import Exchange
-from oauthtap.model.sanitize import plain
-from oauthtap.redaction.leak_scanner import Leak, Search
+from oauthtap.model.sanitize import escape_controls
+from oauthtap.redaction.leak_scanner import Leak, LeakScanner
 from oauthtap.redaction.redactor import Redactor
 from oauthtap.session import FLOWS, HAR, JSONL, SessionError
 
@@ -36,7 +36,7 @@ INCOMPLETE = 3
 
 
 @dataclass(frozen=True)
-class Looked:
+class ScannedFile:
     """One file, and what was found in it."""
 
     path: Path
@@ -54,17 +54,20 @@ def verify(arguments: Namespace) -> int:
     if getattr(arguments, "sweep", False):
         _sweep(top)
     header = header_of(top)
-    looked = look(top, claims=header.get("redact") == "claims")
+    looked = scan_files(top, claims=header.get("redact") == "claims")
     for one in looked:
         words = f"{len(one.leaks)} leaks" if one.leaks else "torn" if one.torn else "clean"
         inside = f"{one.exchanges} exchanges, " if one.exchanges else ""
-        print(f"{plain(_name(one.path, top)):<16}  {words:<9}  {inside}{one.size} bytes")
+        print(f"{escape_controls(_name(one.path, top)):<16}  {words:<9}  {inside}{one.size} bytes")
         for leak in one.leaks[:_SHOWN]:
-            print(f"    {plain(_name(one.path, top))}: {plain(leak.place)}: {plain(leak.what)}")
+            print(
+                f"    {escape_controls(_name(one.path, top))}: "
+                f"{escape_controls(leak.place)}: {escape_controls(leak.what)}"
+            )
         if len(one.leaks) > _SHOWN:
             print(f"    and {len(one.leaks) - _SHOWN} more in this file")
         if one.torn:
-            print(f"    {plain(one.torn)}. Try: oauthtap verify --sweep, which leaves the torn part out")
+            print(f"    {escape_controls(one.torn)}. Try: oauthtap verify --sweep, which leaves the torn part out")
     print(f"\n{_LOOKED}\n")
     leaks, size = sum(len(one.leaks) for one in looked), sum(one.size for one in looked)
     print(f"{leaks or 'No'} secret{'' if leaks == 1 else 's'} in {len(looked)} files, {size} bytes read.")
@@ -110,30 +113,30 @@ def _sweep(top: Path) -> None:
 
     header = header_of(top)
     if not top.is_dir() or not header:
-        raise Usage(f"{top}: --sweep needs the folder of a session. Try: oauthtap sessions")
+        raise UsageError(f"{top}: --sweep needs the folder of a session. Try: oauthtap sessions")
     if header.get("secrets") == "kept":
-        raise Usage(f"{top}: recorded with --keep-secrets. Try: oauthtap check {top} --format html")
+        raise UsageError(f"{top}: recorded with --keep-secrets. Try: oauthtap check {top} --format html")
     redactor = Redactor(claims=header.get("redact") == "claims")
     try:
         if (top / FLOWS).exists():
             for exchange in flow_file.as_shown(top / FLOWS):
-                redactor.strike(exchange)
+                redactor.redact(exchange)
         session.sweep_session(
-            top, redactor.strike, redactor.sweep, lambda data, head: flow_file.finished(data, redactor, head)
+            top, redactor.redact, redactor.redact_known, lambda data, head: flow_file.finished(data, redactor, head)
         )
     except (SourceError, SessionError) as problem:
-        raise Usage(f"cannot sweep: {problem}") from None
+        raise UsageError(f"cannot sweep: {problem}") from None
 
 
-def look(top: Path, *, claims: bool = False) -> list[Looked]:
+def scan_files(top: Path, *, claims: bool = False) -> list[ScannedFile]:
     """Every file below a folder, or one file, looked through twice. Raises Usage when something cannot be read.
 
     `claims`: look for persons too, where the recording was to have none.
     """
     files = sorted(path for path in top.rglob("*") if path.is_file()) if top.is_dir() else [top]
     if top.is_dir() and not files:
-        raise Usage(f"{top}: an empty folder. Try: oauthtap sessions")
-    search = Search(claims, "\n".join(rules.pages()))
+        raise UsageError(f"{top}: an empty folder. Try: oauthtap sessions")
+    search = LeakScanner(claims, "\n".join(rules.pages()))
     read = {path: (_bytes(path), *_exchanges(path)) for path in files}
     for _, exchanges, _ in read.values():
         search.note_public(exchanges)
@@ -142,12 +145,12 @@ def look(top: Path, *, claims: bool = False) -> list[Looked]:
         for path, (data, exchanges, torn) in read.items()
     ]
     return [
-        Looked(path, len(data), count, tuple(_all(leaks, search.by_value(_text(data)))), torn)
+        ScannedFile(path, len(data), count, tuple(_all(leaks, search.by_value(_text(data)))), torn)
         for path, data, count, torn, leaks in first
     ]
 
 
-def _first_look(path: Path, data: bytes, exchanges: list[Exchange], search: Search) -> list[Leak]:
+def _first_look(path: Path, data: bytes, exchanges: list[Exchange], search: LeakScanner) -> list[Leak]:
     """What is found in a file by name, by shape and by disorder."""
     leaks = [
         Leak(f"exchange {exchange.id}, {leak.place}", leak.what)
@@ -190,7 +193,7 @@ def _exchanges(path: Path) -> tuple[list[Exchange], str]:
             return [], ""
         if _is_flows(path):
             return [], f"no flow of it can be read: {problem}"
-        raise Usage(f"cannot vouch for what cannot be read: {problem}") from None
+        raise UsageError(f"cannot vouch for what cannot be read: {problem}") from None
     found = list(recording.exchanges)
     if _is_flows(path):
         from oauthtap.proxy import flow_file  # mitmproxy takes a second to import: only when needed
@@ -210,7 +213,7 @@ def _bytes(path: Path) -> bytes:
     try:
         return read_bytes(path)
     except SourceError as problem:
-        raise Usage(str(problem)) from None
+        raise UsageError(str(problem)) from None
 
 
 def _text(data: bytes) -> str:

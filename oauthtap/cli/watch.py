@@ -10,28 +10,28 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oauthtap.cli.console_output import SILENCE, Narrator
-from oauthtap.cli.errors import Usage
-from oauthtap.cli.idle_timer import Patience
-from oauthtap.cli.keyboard import keys
-from oauthtap.cli.live_fixes import Switches
-from oauthtap.cli.options.fixes import DOOR, FixFlags
-from oauthtap.cli.options.inject import never_met
-from oauthtap.cli.options.upstream import reach, refuse_userinfo
+from oauthtap.cli.console_output import SILENCE, ConsoleReporter
+from oauthtap.cli.errors import UsageError
+from oauthtap.cli.idle_timer import IdleTimer
+from oauthtap.cli.keyboard import read_keys
+from oauthtap.cli.live_fixes import LiveFixController
+from oauthtap.cli.options.fixes import LIVE_FIX_FILE, FixOptions
+from oauthtap.cli.options.inject import unused_faults_notice
+from oauthtap.cli.options.upstream import parse_upstream_options, refuse_userinfo
 from oauthtap.clients import profiles
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.findings import Finding
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.model import urls
-from oauthtap.model.sanitize import plain
+from oauthtap.model.sanitize import escape_controls
 from oauthtap.render.labels import attempts
 from oauthtap.report.build import build
 from oauthtap.report.model import Report
 from oauthtap.rewriting import public_url
 from oauthtap.rules import plugins
 from oauthtap.session import SessionError, default_folder
-from oauthtap.session.recorder import Notebook, redacting
-from oauthtap.upstream.preflight import look, missing_scheme
+from oauthtap.session.recorder import SessionRecorder, redacting
+from oauthtap.upstream.preflight import missing_scheme, preflight
 
 if TYPE_CHECKING:
     from oauthtap.proxy.reverse import Ready
@@ -43,45 +43,50 @@ def watch(arguments: Namespace) -> int:
     try:
         return asyncio.run(_watch(arguments))
     except SessionError as problem:
-        raise Usage(str(problem)) from None
+        raise UsageError(str(problem)) from None
 
 
 def _check(arguments: Namespace) -> None:
     """Everything that can be said before the proxy starts. Raises Usage."""
     if not arguments.upstream:
-        raise Usage("name the server to watch. Try: oauthtap --upstream https://mcp.example.com/mcp")
+        raise UsageError("name the server to watch. Try: oauthtap --upstream https://mcp.example.com/mcp")
     if arguments.rules:  # they may be wrong, which is to be said now; ours can wait until the ports are open
-        plugins.load(arguments.rules)
-    FixFlags(arguments)
-    reach(arguments)
+        plugins.load_rule_files(arguments.rules)
+    FixOptions(arguments)
+    parse_upstream_options(arguments)
     _public(arguments)
     refuse_userinfo(arguments.upstream, "oauthtap --upstream")
     if candidate := missing_scheme(arguments.upstream):
-        raise Usage(asyncio.run(_with_scheme(arguments, candidate)))
+        raise UsageError(asyncio.run(_with_scheme(arguments, candidate)))
     if not urls.origin(arguments.upstream).startswith(("http://", "https://")):
-        raise Usage(f"{plain(arguments.upstream)} is no http or https URL. Try: --upstream https://mcp.example.com/mcp")
+        raise UsageError(
+            f"{escape_controls(arguments.upstream)} is no http or https URL. Try: --upstream https://mcp.example.com/mcp"
+        )
 
 
 def _public(arguments: Namespace) -> Mapping[int, str]:
     try:
         return public_url.names(arguments.public_url, arguments.port, arguments.upstream)
-    except public_url.NoName as problem:
-        raise Usage(plain(str(problem))) from None
+    except public_url.PublicUrlError as problem:
+        raise UsageError(escape_controls(str(problem))) from None
 
 
 async def _with_scheme(arguments: Namespace, candidate: str) -> str:
     """The first field report began so: a client takes such a URL, and never sends a packet."""
-    found = await look(candidate, reach(arguments))
+    found = await preflight(candidate, parse_upstream_options(arguments))
     state = f"it answers ({found.status})" if found.status else f"but: {found.words}"
-    return f"{plain(arguments.upstream)} has no scheme. Try: --upstream {plain(found.better or candidate)}  ({state})"
+    return (
+        f"{escape_controls(arguments.upstream)} has no scheme. Try: "
+        f"--upstream {escape_controls(found.better or candidate)}  ({state})"
+    )
 
 
 async def _watch(arguments: Namespace) -> int:
-    from oauthtap.proxy.observer import Ears  # mitmproxy takes a second to import: only when needed
-    from oauthtap.proxy.reverse import serve
+    from oauthtap.proxy.observer import ProxyCallbacks  # mitmproxy takes a second to import: only when needed
+    from oauthtap.proxy.reverse import run_reverse_proxy
     from oauthtap.proxy.settings import Settings, StartupError
 
-    sitting = Sitting(arguments)
+    sitting = WatchSession(arguments)
     settings = Settings(
         upstream=arguments.upstream,
         port=arguments.port,
@@ -96,8 +101,8 @@ async def _watch(arguments: Namespace) -> int:
         injecting=arguments.inject,
         allow_private=arguments.allow_private,
     )
-    ears = Ears(
-        on_step=sitting.on_step,
+    ears = ProxyCallbacks(
+        on_step=sitting.on_exchange,
         on_flow=sitting.on_flow,
         on_listener=sitting.narrator.listener,
         on_note=sitting.narrator.warn,
@@ -105,19 +110,19 @@ async def _watch(arguments: Namespace) -> int:
     )
     sitting.narrator.hold()
     try:
-        with keys(sitting.on_key) as sitting.narrator.keys:
-            await serve(settings, sitting.tap, ears, on_ready=sitting.on_ready, stop=sitting.stop)
+        with read_keys(sitting.on_key) as sitting.narrator.keys:
+            await run_reverse_proxy(settings, sitting.tap, ears, on_ready=sitting.on_ready, stop=sitting.stop)
     except StartupError as problem:
-        sitting.notebook.abandon()
-        raise Usage(f"cannot start: {problem}") from None
+        sitting.notebook.discard()
+        raise UsageError(f"cannot start: {problem}") from None
     if not sitting.local and not sitting.tap.steps:  # stopped before the banner, and there is nothing to tell
-        sitting.notebook.abandon()
+        sitting.notebook.discard()
         return 130
     sitting.end()
     return 0
 
 
-class Sitting:
+class WatchSession:
     """One run of the tap: what it heard, where it writes it, and what it says meanwhile."""
 
     def __init__(self, arguments: Namespace) -> None:
@@ -128,16 +133,18 @@ class Sitting:
             arguments.upstream, arguments.revision, arguments.client, profiles(), **redacting(arguments)
         )
         self.tap.notes += [public_url.FIREWALL] if arguments.public_url else []
-        self.narrator = Narrator()
+        self.narrator = ConsoleReporter()
         self.stop = asyncio.Event()
-        self.patience = Patience()
-        self.fixing = FixFlags(arguments)
+        self.patience = IdleTimer()
+        self.fixing = FixOptions(arguments)
         self.folder = Path(arguments.session) if arguments.session else default_folder(arguments.upstream)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._told: set[tuple[str, int | None]] = set()
         self._said: set[str] = set()
-        self.switches = Switches(self.tap, self.fixing, self.folder, reach(arguments), self.narrator.below)
-        self.notebook = Notebook(self.tap, self.folder, arguments.upstream, arguments, self.narrator.warn)
+        self.switches = LiveFixController(
+            self.tap, self.fixing, self.folder, parse_upstream_options(arguments), self.narrator.print_indented
+        )
+        self.notebook = SessionRecorder(self.tap, self.folder, arguments.upstream, arguments, self.narrator.warn)
 
     # --- while it runs
 
@@ -152,7 +159,7 @@ class Sitting:
             self.narrator.warn(
                 "What ‹...› stands for in the URL is a secret, so it is not shown: type it as in --upstream."
             )
-        self.fixing.open_door(self.folder / DOOR)
+        self.fixing.watch_live_file(self.folder / LIVE_FIX_FILE)
         self._begin(self._wait())
         if not self.arguments.no_look:
             self._begin(self._look())
@@ -166,44 +173,44 @@ class Sitting:
         if key in "fF":
             self._begin(self.switches.look())
         elif key.isdecimal() and key.isascii():
-            self.narrator.below(self.switches.press(int(key)))
+            self.narrator.print_indented(self.switches.toggle(int(key)))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def on_step(self, step: AnalyzedExchange) -> None:
+    def on_exchange(self, step: AnalyzedExchange) -> None:
         if step.exchange.actor != "reporter":
             self.patience.heard(step, time.monotonic())
         self._told |= {(finding.rule, finding.exchange) for finding in step.findings}
         self.notebook.add(step)
-        self.notebook.never_in_the_way(partial(self.narrator.steps, [step]))
+        self.notebook.guarded(partial(self.narrator.steps, [step]))
 
     def on_flow(self, flow: Any, step: AnalyzedExchange) -> None:
         self.notebook.add_flow(flow, step)
 
     async def _look(self) -> None:
-        found = await look(self.arguments.upstream, reach(self.arguments))
+        found = await preflight(self.arguments.upstream, parse_upstream_options(self.arguments))
         if found.words:
-            self.narrator.warn(found.words if self.tap.keeps_secrets else self.tap.redactor.sweep(found.words))
+            self.narrator.warn(found.words if self.tap.keeps_secrets else self.tap.redactor.redact_known(found.words))
         if found.exchange:
             # Our own look is part of the recording: some clients skip the 401, and it says a lot.
-            self.notebook.take(found.exchange, self.on_step)
+            self.notebook.record_own_request(found.exchange, self.on_exchange)
 
     async def _wait(self) -> None:
         """Say what to check when nothing comes, and what came to nothing; with `--once`, end it when it is over."""
         began = time.monotonic()
         while True:
             await asyncio.sleep(0.25)
-            for words in self.fixing.again():
+            for words in self.fixing.reload_changed_files():
                 self.narrator.warn(words)
             now = time.monotonic()
             if self.patience.last is None:
                 if not self.patience.said_silence and now - began > SILENCE:
                     self.patience.said_silence = True
-                    self.narrator.silence(self._shown(self.local), self._shown(self.arguments.upstream))
-            elif self.patience.wants_a_look(now):
+                    self.narrator.no_traffic_hint(self._shown(self.local), self._shown(self.arguments.upstream))
+            elif self.patience.due_for_check(now):
                 report = build(self.tap, now=time.time(), story=False)
                 self._tell_what_never_came(report)
                 self._tell_what_fixes_did(report, over=self.patience.is_over(report, now))
@@ -216,14 +223,14 @@ class Sitting:
         if news and not report.connected:
             self._told |= {(finding.rule, finding.exchange) for finding in news}
             self.narrator.findings(news)
-            self.notebook.never_in_the_way(partial(self.notebook.put_on_their_flows, news))
+            self.notebook.guarded(partial(self.notebook.annotate_flows, news))
 
     def _tell_what_fixes_did(self, report: Report, *, over: bool) -> None:
         """What would repair it can be tried at once; what came of trying it, once it has come to an end."""
         if report.attempts and (report.attempts[-1].connected or over):
             if (sentence := attempts(report)) not in self._said:
                 self._said.add(sentence)
-                self.narrator.tried(sentence)
+                self.narrator.fix_result(sentence)
         elif report.cause is not None and report.cause.rule not in self._said:
             self._said.add(report.cause.rule)
             self.narrator.try_it(self.folder)
@@ -233,6 +240,6 @@ class Sitting:
 
     def end(self) -> None:
         """Write what is left to write, and say what was wrong."""
-        for words in never_met(self.arguments.inject):
+        for words in unused_faults_notice(self.arguments.inject):
             self.narrator.warn(words)
         self.narrator.end(self.notebook.end(time.time()), self.folder)

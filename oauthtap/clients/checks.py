@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from oauthtap.clients.forecast import Outlook, outlook
+from oauthtap.clients.forecast import ClientForecast, forecast
 from oauthtap.clients.profile import Profile
 from oauthtap.handshake.state import Handshake
 
@@ -58,7 +58,7 @@ class Check:
     """`wants `issuer` https://a, and it is https://b`."""
 
 
-def stopping(handshake: Handshake, stage: str, profile: Profile | None = None) -> list[Check]:
+def failing_checks(handshake: Handshake, stage: str, profile: Profile | None = None) -> list[Check]:
     """Every check that would stop a client at this stage of what this handshake shows.
 
     `profile`: what is known of this very client; then only what it is known to check.
@@ -67,18 +67,18 @@ def stopping(handshake: Handshake, stage: str, profile: Profile | None = None) -
 
 
 def _stopping(handshake: Handshake, stage: str, profile: Profile | None) -> Iterator[Check]:
-    anyway = outlook(LENIENT, handshake)
+    anyway = forecast(LENIENT, handshake)
     for words, strict in CHECKS:
         own = strict if profile is None else {member: getattr(profile, member) for member in strict}
-        found = outlook(LENIENT.model_copy(update=own), handshake)
+        found = forecast(LENIENT.model_copy(update=own), handshake)
         if _stops(found, stage) and found.why != anyway.why:
             yield Check(words, strict, found.why)
 
 
 def would_stop(check: Check, handshake: Handshake, stage: str) -> bool:
     """The check would have stopped a client there too, had it made it."""
-    return _stops(outlook(LENIENT.model_copy(update=check.strict), handshake), stage)
+    return _stops(forecast(LENIENT.model_copy(update=check.strict), handshake), stage)
 
 
-def _stops(found: Outlook, stage: str) -> bool:
+def _stops(found: ClientForecast, stage: str) -> bool:
     return found.outcome == "stops" and found.stage == stage

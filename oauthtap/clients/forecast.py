@@ -28,7 +28,7 @@ STALE = 90
 """Days after which a profile has to say its age."""
 
 
-class Outlook(BaseModel):
+class ClientForecast(BaseModel):
     """What one client would do with the recorded server."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
@@ -54,23 +54,25 @@ class _Unknown(_Stops):
     pass
 
 
-def outlooks(profiles: Sequence[Profile], handshake: Handshake, today: date | None = None) -> tuple[Outlook, ...]:
+def forecasts(
+    profiles: Sequence[Profile], handshake: Handshake, today: date | None = None
+) -> tuple[ClientForecast, ...]:
     """What every known client would do with this server. `today` decides which profiles are stale."""
-    return tuple(outlook(profile, handshake, today) for profile in profiles)
+    return tuple(forecast(profile, handshake, today) for profile in profiles)
 
 
-def outlook(profile: Profile, handshake: Handshake, today: date | None = None) -> Outlook:
+def forecast(profile: Profile, handshake: Handshake, today: date | None = None) -> ClientForecast:
     """Walk the recorded server as this client would. Never raises."""
     known: dict[str, Any] = {"outcome": "goes-through"}
     try:
-        _walk(profile, _Recorded(handshake))
+        _walk(profile, RecordedServer(handshake))
     except _Unknown as unknown:
         known = {"outcome": "unknown", "stage": unknown.stage, "why": unknown.why}
     except _Stops as stop:
         known = {"outcome": "stops", "stage": stop.stage, "why": stop.why}
     except Unseen as unseen:
         known = {"outcome": "unknown", "why": str(unseen)}
-    return Outlook(
+    return ClientForecast(
         client=profile.name,
         slug=profile.slug,
         evidence=profile.evidence,
@@ -81,7 +83,7 @@ def outlook(profile: Profile, handshake: Handshake, today: date | None = None) -
     )
 
 
-class _Recorded:
+class RecordedServer:
     """The recorded server, asked by URL. What was not asked for is unknown."""
 
     def __init__(self, handshake: Handshake) -> None:
@@ -103,7 +105,7 @@ class _Recorded:
         return self.metadata[url]
 
 
-def _walk(profile: Profile, server: _Recorded) -> None:
+def _walk(profile: Profile, server: RecordedServer) -> None:
     document = _find_prm(profile, server)
     if document is not None:
         document = _judge_resource(profile, document, server)
@@ -131,12 +133,12 @@ def _needs(profile: Profile, member: str, stage: str) -> None:
         raise _Unknown(stage, f"what {profile.name} does about this is not known")
 
 
-def _find_prm(profile: Profile, server: _Recorded) -> ResourceMetadata | None:
+def _find_prm(profile: Profile, server: RecordedServer) -> ResourceMetadata | None:
     lines = next(
         (s.exchange.response.header_lines("www-authenticate") for s in server.handshake.all(Mcp)
          if s.exchange.response and s.exchange.response.header("www-authenticate")), (),
     )  # fmt: skip
-    named = www_authenticate.as_sdks_read(lines, "resource_metadata") if profile.reads_header and lines else None
+    named = www_authenticate.parse_like_sdks(lines, "resource_metadata") if profile.reads_header and lines else None
     if named is not None and not urls.split(named):
         if profile.relative_header == "stops":
             raise _Stops("mcp-challenge", f"cannot use the relative `resource_metadata` {named}")
@@ -153,7 +155,7 @@ def _find_prm(profile: Profile, server: _Recorded) -> ResourceMetadata | None:
     return None
 
 
-def _judge_resource(profile: Profile, document: ResourceMetadata, server: _Recorded) -> ResourceMetadata | None:
+def _judge_resource(profile: Profile, document: ResourceMetadata, server: RecordedServer) -> ResourceMetadata | None:
     stated = document.resource
     if stated == server.resource:
         return document
@@ -210,7 +212,7 @@ def _places(profile: Profile, issuer: str) -> Iterator[str]:
     yield from dict.fromkeys(forms[place] for place in profile.as_places)
 
 
-def _find_metadata(profile: Profile, issuer: str, server: _Recorded) -> ServerMetadata | None:
+def _find_metadata(profile: Profile, issuer: str, server: RecordedServer) -> ServerMetadata | None:
     for place in _places(profile, issuer):
         answer = server.metadata_at(place)
         if answer.found:
@@ -222,7 +224,7 @@ def _find_metadata(profile: Profile, issuer: str, server: _Recorded) -> ServerMe
     return None
 
 
-def _judge_issuer(profile: Profile, metadata: ServerMetadata, _: _Recorded) -> None:
+def _judge_issuer(profile: Profile, metadata: ServerMetadata, _: RecordedServer) -> None:
     expected, stated = metadata.expected_issuer, metadata.issuer
     if expected is None or expected == stated:
         return
@@ -237,7 +239,7 @@ def _judge_issuer(profile: Profile, metadata: ServerMetadata, _: _Recorded) -> N
     raise _Stops("as-discovery", f"wants `issuer` {expected}, and it is {stated}")
 
 
-def _judge_pkce(profile: Profile, metadata: ServerMetadata, _: _Recorded) -> None:
+def _judge_pkce(profile: Profile, metadata: ServerMetadata, _: RecordedServer) -> None:
     listed = metadata.document.get("code_challenge_methods_supported")
     if profile.pkce == "none" or "S256" in texts(listed) or (listed is None and profile.pkce == "s256-if-listed"):
         pass
@@ -247,7 +249,7 @@ def _judge_pkce(profile: Profile, metadata: ServerMetadata, _: _Recorded) -> Non
         raise _Stops("as-discovery", "wants `response_types_supported` with `code`")
 
 
-def _judge_registration(profile: Profile, metadata: ServerMetadata, server: _Recorded) -> None:
+def _judge_registration(profile: Profile, metadata: ServerMetadata, server: RecordedServer) -> None:
     if profile.cimd and metadata.document.get("client_id_metadata_document_supported") is True:
         return
     if not metadata.get("registration_endpoint"):
@@ -260,16 +262,16 @@ def _judge_registration(profile: Profile, metadata: ServerMetadata, server: _Rec
         raise _Unknown(
             "client-registration", f"registration was refused to this client ({done.status}); to others perhaps not"
         )
-    if profile.registration_redirect_uris and not texts(done.granted.get("redirect_uris")):
+    if profile.registration_redirect_uris and not texts(done.issued.get("redirect_uris")):
         raise _Stops("client-registration", "wants `redirect_uris` in the registration answer")
-    if "application_type" in done.asked and not profile.application_type:
+    if "application_type" in done.requested and not profile.application_type:
         raise _Unknown("client-registration", "registers without `application_type`, which nobody tried here")
-    nulls = [name for name, value in done.granted.items() if value is None]
+    nulls = [name for name, value in done.issued.items() if value is None]
     if nulls and profile.registration_nulls == "stops":
         raise _Stops("client-registration", f"refuses null in the registration answer (`{nulls[0]}`)")
 
 
-def _judge_callback(profile: Profile, metadata: ServerMetadata, server: _Recorded) -> None:
+def _judge_callback(profile: Profile, metadata: ServerMetadata, server: RecordedServer) -> None:
     answer = server.handshake.last(AuthorizationResponse)
     if answer is None or profile.iss_rule == "none":
         return
@@ -279,7 +281,7 @@ def _judge_callback(profile: Profile, metadata: ServerMetadata, server: _Recorde
         raise _Stops("authorization-response", f"wants `iss` {issuer} in the redirect, and it is {iss or 'missing'}")
 
 
-def _judge_token(profile: Profile, _: ServerMetadata, server: _Recorded) -> None:
+def _judge_token(profile: Profile, _: ServerMetadata, server: RecordedServer) -> None:
     answer = server.handshake.last(TokenEndpoint, ok=True)
     if answer is None:
         return
@@ -289,12 +291,12 @@ def _judge_token(profile: Profile, _: ServerMetadata, server: _Recorded) -> None
         raise _Stops("token-request", "wants `token_type` in the token answer")
 
 
-def _judge_token_use(profile: Profile, document: ResourceMetadata | None, server: _Recorded) -> None:
+def _judge_token_use(profile: Profile, document: ResourceMetadata | None, server: RecordedServer) -> None:
     asked = server.handshake.last(AuthorizationRequest)
     sent = asked.get("resource") if asked else None
     stated = document.resource if document else None
     if sent and stated and urls.same(sent, stated):
-        own = urls.href(stated) if profile.resource_sent == "href" else stated
+        own = urls.whatwg_form(stated) if profile.resource_sent == "href" else stated
         if own != sent:
             raise _Unknown("mcp-token-rejected", f"asks for a token for {own}, and here only {sent} was tried")
     if server.handshake.over and server.handshake.authorization is None:

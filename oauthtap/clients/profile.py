@@ -122,8 +122,8 @@ def _signals(handshake: Handshake) -> Iterator[Recognize]:
                 info = stage.params.get("clientInfo")
                 yield Recognize(client_info=(str(info.get("name")),) if isinstance(info, dict) else ())
             elif isinstance(stage, Registration):
-                uris = texts(stage.asked.get("redirect_uris"))
-                yield Recognize(client_name=(text(stage.asked.get("client_name")) or "",), redirect_uri=uris)
+                uris = texts(stage.requested.get("redirect_uris"))
+                yield Recognize(client_name=(text(stage.requested.get("client_name")) or "",), redirect_uri=uris)
         except Unseen:
             continue
     yield Recognize(client_id=tuple(handshake.client_ids))

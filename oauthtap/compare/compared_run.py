@@ -10,7 +10,7 @@ from oauthtap.report.model import Report
 
 
 @dataclass(frozen=True)
-class Seen:
+class ComparedRun:
     """A recording, heard and judged."""
 
     handshake: Handshake

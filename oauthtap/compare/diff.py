@@ -12,13 +12,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from oauthtap.compare.compared_run import Seen
-from oauthtap.compare.divergence import Parting, parting, place
+from oauthtap.compare.compared_run import ComparedRun
+from oauthtap.compare.divergence import Divergence, divergence, place
 from oauthtap.compare.json_diff import Deviation, deviations
-from oauthtap.compare.lock_check import told
-from oauthtap.compare.request_kinds import Key, Move, Names, moves
-from oauthtap.diagnosis.progress import WALK
-from oauthtap.handshake.stages import Because, ResourceMetadata, ServerMetadata, Unseen
+from oauthtap.compare.lock_check import format_value
+from oauthtap.compare.request_kinds import Key, Names, RequestKind, request_kinds
+from oauthtap.diagnosis.progress import STAGE_ORDER
+from oauthtap.handshake.stages import Initiator, ResourceMetadata, ServerMetadata, Unseen
 from oauthtap.handshake.state import Handshake
 from oauthtap.model import urls
 from oauthtap.report.model import Report
@@ -41,12 +41,12 @@ class Side(_Row):
     exchanges: int
 
 
-class Did(_Row):
+class Performed(_Row):
     """What one side did of a row, and what it was answered."""
 
     exchanges: tuple[int, ...]
     statuses: tuple[int | None, ...]
-    because: Because | None
+    because: Initiator | None
 
 
 class Difference(_Row):
@@ -63,8 +63,8 @@ class Row(_Row):
 
     stage: str
     request: str
-    a: Did | None
-    b: Did | None
+    a: Performed | None
+    b: Performed | None
     differences: tuple[Difference, ...] = ()
     matters: bool = False
 
@@ -87,14 +87,14 @@ class Comparison(_Row):
 @dataclass(frozen=True)
 class _Pair:
     key: Key
-    a: Move | None
-    b: Move | None
+    a: RequestKind | None
+    b: RequestKind | None
 
 
-def compare(a: Seen, b: Seen) -> Comparison:
+def compare(a: ComparedRun, b: ComparedRun) -> Comparison:
     """Align two recordings by stage and because, and tell what differs."""
     names_a, names_b = _names(a.handshake, b.handshake)
-    pairs = _aligned(moves(a.handshake, names_a), moves(b.handshake, names_b))
+    pairs = _aligned(request_kinds(a.handshake, names_a), request_kinds(b.handshake, names_b))
     rows = [_row(pair) for pair in pairs]
     ends_alike = a.report.connected == b.report.connected and (
         a.report.connected or a.report.reached == b.report.reached
@@ -103,7 +103,7 @@ def compare(a: Seen, b: Seen) -> Comparison:
         rows = [row.model_copy(update={"matters": _answered_otherwise(row)}) for row in rows]
         found = _between_servers(rows, a.report)
     else:
-        found = parting([(pair.a, pair.b) for pair in pairs], (a, b))
+        found = divergence([(pair.a, pair.b) for pair in pairs], (a, b))
         marked = found.row
         rows = [row.model_copy(update={"matters": number == marked}) for number, row in enumerate(rows)]
     return Comparison(
@@ -116,20 +116,20 @@ def compare(a: Seen, b: Seen) -> Comparison:
     )
 
 
-def _between_servers(rows: Sequence[Row], report: Report) -> Parting:
+def _between_servers(rows: Sequence[Row], report: Report) -> Divergence:
     """Both came equally far: has either been answered otherwise?"""
     end = "both connect" if report.connected else f"both stop at {report.reached}"
     for row in rows:
         if row.matters:
             first = next((d for d in row.differences if d.at.startswith("response.")), None)
             if first is None:
-                return Parting(f"The same request is answered otherwise, though {end}.", row.request)
+                return Divergence(f"The same request is answered otherwise, though {end}.", row.request)
             member = first.at.removeprefix("response.").removeprefix("json.")
             words = f"`{member}` is {first.a} for A, and {first.b} for B"
-            return Parting(f"The server answers otherwise: {words}; {end}.", f"{row.stage}: {row.request}")
+            return Divergence(f"The server answers otherwise: {words}; {end}.", f"{row.stage}: {row.request}")
     other_ways = any(row.a is None or row.b is None or row.differences for row in rows)
     ways = " They take different ways there." if other_ways else ""
-    return Parting(f"No difference that matters: {end}.{ways}")
+    return Divergence(f"No difference that matters: {end}.{ways}")
 
 
 _PROMISES = ("mcp-challenge", "prm-discovery", "as-discovery", "client-registration", "authorization-response",
@@ -188,7 +188,7 @@ def _roles(handshake: Handshake) -> Names:
     return renamed
 
 
-def _aligned(a: dict[Key, Move], b: dict[Key, Move]) -> list[_Pair]:
+def _aligned(a: dict[Key, RequestKind], b: dict[Key, RequestKind]) -> list[_Pair]:
     """Pairs of the same stage and place; then of the same stage by the member that named the place."""
     pairs = [_Pair(key, move, b.get(key)) for key, move in a.items()]
     left = {key: move for key, move in b.items() if key not in a}
@@ -196,10 +196,10 @@ def _aligned(a: dict[Key, Move], b: dict[Key, Move]) -> list[_Pair]:
         if pair.b is None and (met := next((key for key, move in left.items() if _same_step(pair, key, move)), None)):
             pairs[number] = _Pair(pair.key, pair.a, left.pop(met))
     pairs += [_Pair(key, None, move) for key, move in left.items()]
-    return sorted(pairs, key=lambda pair: WALK.index(pair.key[0]))
+    return sorted(pairs, key=lambda pair: STAGE_ORDER.index(pair.key[0]))
 
 
-def _same_step(pair: _Pair, key: Key, move: Move) -> bool:
+def _same_step(pair: _Pair, key: Key, move: RequestKind) -> bool:
     """Told by the same member of the same kind of document, and so the same step at another place."""
     mine, other = pair.a.because if pair.a else None, move.because
     if pair.key[:2] != key[:2] or mine is None or other is None:
@@ -217,13 +217,13 @@ def _row(pair: _Pair) -> Row:
     )
 
 
-def _did(move: Move | None) -> Did | None:
+def _did(move: RequestKind | None) -> Performed | None:
     if move is None:
         return None
-    return Did(exchanges=tuple(move.exchanges), statuses=tuple(move.statuses), because=move.because)
+    return Performed(exchanges=tuple(move.exchanges), statuses=tuple(move.statuses), because=move.because)
 
 
-def _differences(a: Move, b: Move) -> Iterator[Difference]:
+def _differences(a: RequestKind, b: RequestKind) -> Iterator[Difference]:
     if a.request != b.request:
         yield Difference(at="request.url", a=a.request, b=b.request)
     for deviation in deviations(a.asked, b.asked, both=True):
@@ -236,8 +236,8 @@ def _differences(a: Move, b: Move) -> Iterator[Difference]:
 
 
 def _told(at: str, deviation: Deviation) -> Difference:
-    return Difference(at=at, a=told(deviation.expected), b=told(deviation.actual))
+    return Difference(at=at, a=format_value(deviation.expected), b=format_value(deviation.actual))
 
 
-def _statuses(move: Move) -> str:
+def _statuses(move: RequestKind) -> str:
     return " and ".join("no answer" if status is None else str(status) for status in move.statuses)

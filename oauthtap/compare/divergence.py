@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from oauthtap.clients.checks import Check, stopping, would_stop
-from oauthtap.compare.compared_run import Seen
+from oauthtap.clients.checks import Check, failing_checks, would_stop
+from oauthtap.compare.compared_run import ComparedRun
 from oauthtap.compare.json_diff import Deviation, deviations
-from oauthtap.compare.lock_check import told
-from oauthtap.compare.request_kinds import Move
-from oauthtap.diagnosis.progress import WALK
+from oauthtap.compare.lock_check import format_value
+from oauthtap.compare.request_kinds import RequestKind
+from oauthtap.diagnosis.progress import STAGE_ORDER
 
-Pair = tuple[Move | None, Move | None]
+Pair = tuple[RequestKind | None, RequestKind | None]
 _FOR_ERROR = {
     "invalid_redirect_uri": ("application_type", "redirect_uris"),
     "invalid_scope": ("scope",),
@@ -30,7 +30,7 @@ _FOR_ERROR = {
 
 
 @dataclass(frozen=True)
-class Parting:
+class Divergence:
     sentence: str
     detail: str = ""
     row: int | None = None
@@ -41,15 +41,15 @@ class Parting:
 class _Sides:
     """The one that stops, and the other."""
 
-    stopped: Seen
-    other: Seen
+    stopped: ComparedRun
+    other: ComparedRun
     stops: str
     goes_on: str
-    rows: list[tuple[Move | None, Move | None]]
+    rows: list[tuple[RequestKind | None, RequestKind | None]]
     """The stopped one's move first."""
 
 
-def parting(pairs: Sequence[Pair], seen: tuple[Seen, Seen]) -> Parting:
+def divergence(pairs: Sequence[Pair], seen: tuple[ComparedRun, ComparedRun]) -> Divergence:
     """Where the one that came less far left the other's way. `pairs`: A's and B's moves, aligned."""
     a, b = seen
     a_stops = (a.report.connected, _far(a)) < (b.report.connected, _far(b))
@@ -63,11 +63,11 @@ def parting(pairs: Sequence[Pair], seen: tuple[Seen, Seen]) -> Parting:
     reached = sides.stopped.report.reached
     last = max((n for n, (mine, _) in enumerate(sides.rows) if mine), default=None)
     more = next((f"{sides.goes_on} goes on to {m.request}" for mine, m in sides.rows if m and not mine), "")
-    return Parting(f"{sides.stops} stops at {reached}, and the wire does not say why.", more, last)
+    return Divergence(f"{sides.stops} stops at {reached}, and the wire does not say why.", more, last)
 
 
-def _far(seen: Seen) -> int:
-    return WALK.index(seen.report.reached)
+def _far(seen: ComparedRun) -> int:
+    return STAGE_ORDER.index(seen.report.reached)
 
 
 def place(message: str, pointer: str) -> str:
@@ -79,7 +79,7 @@ def place(message: str, pointer: str) -> str:
 # --- the server refused one of them
 
 
-def _refused(sides: _Sides) -> Parting | None:
+def _refused(sides: _Sides) -> Divergence | None:
     for number, (mine, other) in enumerate(sides.rows):
         if mine is None or other is None or mine.ok or not other.ok or mine.slug == "mcp-challenge":
             continue
@@ -93,15 +93,15 @@ def _refused(sides: _Sides) -> Parting | None:
                 f"{sides.stops} {act} `{name}` {_words(own)}, {sides.goes_on} {_words(others)}: "
                 f"{sides.stops} is refused ({_said(mine).removeprefix('with ')})."
             )
-            return Parting(sentence, f"{answers}.", row)
+            return Divergence(sentence, f"{answers}.", row)
         names = ", ".join(dict.fromkeys(f"`{d.pointer.split('/')[1]}`" for _, d in differing))
         same = "They asked for the same." if mine.request == other.request else "The same step lies at two places."
         detail = f"What they asked for differs in {names}." if names else same
-        return Parting(f"{answers}: {sides.stops} stops.", detail, number)
+        return Divergence(f"{answers}: {sides.stops} stops.", detail, number)
     return None
 
 
-def _answers(sides: _Sides, mine: Move, other: Move) -> str:
+def _answers(sides: _Sides, mine: RequestKind, other: RequestKind) -> str:
     """What each was answered; the same step may lie at two places."""
     if mine.request == other.request:
         return f"{mine.request} answers {sides.stops} {_said(mine)} and {sides.goes_on} {_said(other)}"
@@ -128,7 +128,7 @@ def _leading_to(sides: _Sides, refused: int) -> list[int]:
     return [refused, *(n for slug in slugs for n in both if sides.rows[n][0].slug == slug)]  # type: ignore[union-attr]
 
 
-def _blamed(sides: _Sides, refused: Move, differing: list[tuple[int, Deviation]]) -> tuple[int, str] | None:
+def _blamed(sides: _Sides, refused: RequestKind, differing: list[tuple[int, Deviation]]) -> tuple[int, str] | None:
     """The member the refusal is for: the one the cause names, else the one such an error is about."""
     cause = sides.stopped.report.cause
     found = next((f for f in sides.stopped.report.findings if cause and f.rule == cause.rule), None)
@@ -155,10 +155,10 @@ def _asked(sides: _Sides, number: int) -> Iterator[Deviation]:
 
 
 def _words(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else told(value)
+    return " ".join(map(str, value)) if isinstance(value, list) else format_value(value)
 
 
-def _said(move: Move) -> str:
+def _said(move: RequestKind) -> str:
     """How it was answered at last: the status, and the error where there is one."""
     if move.slug == "authorization-response":
         return f"with {_error(move) or ('an error' if not move.ok else 'a code')}"
@@ -166,7 +166,7 @@ def _said(move: Move) -> str:
     return f"{status} {_error(move)}".strip()
 
 
-def _error(move: Move) -> str:
+def _error(move: RequestKind) -> str:
     """The error code of an answer, empty without one."""
     content = move.answered.get("json") or move.answered.get("parameters")
     error = content.get("error") if isinstance(content, dict) else None
@@ -176,9 +176,9 @@ def _error(move: Move) -> str:
 # --- one makes a check that the other does not
 
 
-def _checked(sides: _Sides) -> Parting | None:
+def _checked(sides: _Sides) -> Divergence | None:
     stage = sides.stopped.report.reached
-    checks = stopping(sides.stopped.handshake, stage, sides.stopped.profile)
+    checks = failing_checks(sides.stopped.handshake, stage, sides.stopped.profile)
     if not checks and sides.stopped.profile:
         return None
     alike = [check for check in checks if would_stop(check, sides.other.handshake, stage)]
@@ -188,7 +188,7 @@ def _checked(sides: _Sides) -> Parting | None:
     seems = "" if len(alike) == 1 else "probably "
     last = max(n for n, (mine, _) in enumerate(sides.rows) if mine and mine.slug == stage)
     detail = "; ".join(f"{sides.stops} {check.why}" for check in alike) + f". {_evidence(sides, alike)}"
-    return Parting(f"{sides.stops} {seems}{words}, {sides.goes_on} does not: {sides.stops} stops.", detail, last)
+    return Divergence(f"{sides.stops} {seems}{words}, {sides.goes_on} does not: {sides.stops} stops.", detail, last)
 
 
 def _evidence(sides: _Sides, checks: list[Check]) -> str:
@@ -201,14 +201,14 @@ def _evidence(sides: _Sides, checks: list[Check]) -> str:
 # --- they were told different things
 
 
-def _told_otherwise(sides: _Sides) -> Parting | None:
+def _told_otherwise(sides: _Sides) -> Divergence | None:
     for number, (mine, other) in enumerate(sides.rows):
         if not (mine and other) or mine.slug not in ("mcp-challenge", "prm-discovery", "as-discovery"):
             continue
         for deviation in deviations(other.answered, mine.answered, both=True):
             at = place("", deviation.pointer).removeprefix(".").removeprefix("json.")
-            own, others = told(deviation.actual), told(deviation.expected)
-            return Parting(
+            own, others = format_value(deviation.actual), format_value(deviation.expected)
+            return Divergence(
                 f"`{at}` is {own} for {sides.stops}, and {others} for {sides.goes_on}: {sides.stops} stops.",
                 f"{mine.slug}: {mine.request}",
                 number,
@@ -216,7 +216,7 @@ def _told_otherwise(sides: _Sides) -> Parting | None:
     return None
 
 
-def _went_elsewhere(sides: _Sides) -> Parting | None:
+def _went_elsewhere(sides: _Sides) -> Divergence | None:
     """The stopped one did something the other never did."""
     for number, (mine, other) in enumerate(sides.rows):
         if (
@@ -230,5 +230,5 @@ def _went_elsewhere(sides: _Sides) -> Parting | None:
         there = next((o for m, o in sides.rows if o and not m and o.slug == mine.slug), None)
         rest = f", {sides.goes_on} {there.request}" if there else f", {sides.goes_on} does not"
         guess = " at a guess" if mine.because and mine.because.guess else ""
-        return Parting(f"{sides.stops} asks for {mine.request}{guess}{rest}: {sides.stops} stops.", "", number)
+        return Divergence(f"{sides.stops} asks for {mine.request}{guess}{rest}: {sides.stops} stops.", "", number)
     return None

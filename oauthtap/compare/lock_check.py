@@ -16,12 +16,12 @@ from oauthtap.compare.lockfile import AS_ASKED, UNSEEN, Entry, Lock, entries
 from oauthtap.diagnosis.findings import Finding, Problem, finding
 from oauthtap.handshake.state import Handshake
 from oauthtap.model.requirements import practice
-from oauthtap.report.model import NotChecked, Promise, Report
+from oauthtap.report.model import LockCheck, NotChecked, Report
 from oauthtap.rules import Rule
 
 
 @dataclass(frozen=True)
-class Broken:
+class ChangedMember:
     """One member that is not what the lock holds."""
 
     pointer: str
@@ -37,18 +37,18 @@ class Broken:
 class Held:
     """A handshake held against a lock."""
 
-    broken: list[Broken] = field(default_factory=list)
+    broken: list[ChangedMember] = field(default_factory=list)
     unasked: list[Entry] = field(default_factory=list)
     """What the lock holds and nobody asked for this time."""
 
-    def promises(self, frozen: Lock) -> Iterator[Promise]:
+    def promises(self, frozen: Lock) -> Iterator[LockCheck]:
         """Each answer that the lock holds, and what became of it."""
         for number, entry in enumerate(frozen.contract):
             pointer = f"/contract/{number}"
             broken = any(row.pointer.startswith(f"{pointer}/") for row in self.broken)
             kept = None if entry in self.unasked else not broken
             answer = f"{entry.how} {entry.request}".strip()
-            yield Promise(pointer=pointer, stage=entry.stage, answer=answer, kept=kept)
+            yield LockCheck(pointer=pointer, stage=entry.stage, answer=answer, kept=kept)
 
 
 def against(frozen: Lock, handshake: Handshake) -> Held:
@@ -65,7 +65,7 @@ def against(frozen: Lock, handshake: Handshake) -> Held:
             continue
         for deviation in _broken(entry.answer, found[0].answer):
             pointer = f"/contract/{number}/answer{deviation.pointer}"
-            held.broken.append(Broken(pointer, _at(deviation, entry), entry, deviation, found[1]))
+            held.broken.append(ChangedMember(pointer, _at(deviation, entry), entry, deviation, found[1]))
     return held
 
 
@@ -142,7 +142,7 @@ def contract_changed(result: Held) -> Iterator[Problem]:
         200 {"resource": "https://mcp.example.com/mcp"}
     """
     for broken in result.broken:
-        expected, actual = told(broken.deviation.expected), told(broken.deviation.actual)
+        expected, actual = format_value(broken.deviation.expected), format_value(broken.deviation.actual)
         where = f"{broken.entry.request}: `{broken.at.removeprefix('response.')}`"
         message = f"{where} is {actual}, and the lock holds {expected} ({broken.pointer})"
         yield Problem(message=message, at=broken.at, expected=expected, actual=actual)
@@ -152,7 +152,7 @@ PAGE = Rule(RULE, _PROMISED, "resource-server", "error", contract_changed, (Hand
 """What `explain` and the formats say of it. It is not among the rules: it needs a lock to hold against."""
 
 
-def held(report: Report, frozen: Lock, handshake: Handshake) -> Report:
+def check_lock(report: Report, frozen: Lock, handshake: Handshake) -> Report:
     """The report with what became of the lock in place of all other findings.
 
     What was wrong when the lock was made is part of the contract, so it is not told again.
@@ -177,7 +177,7 @@ def held(report: Report, frozen: Lock, handshake: Handshake) -> Report:
     )
 
 
-def _finding(problem: Problem, broken: Broken) -> Finding:
+def _finding(problem: Problem, broken: ChangedMember) -> Finding:
     return finding(
         problem,
         rule=RULE,
@@ -191,6 +191,6 @@ def _finding(problem: Problem, broken: Broken) -> Finding:
     )
 
 
-def told(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value of a lock, for a sentence."""
     return "missing" if value is NOTHING else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

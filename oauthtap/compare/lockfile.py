@@ -87,10 +87,10 @@ def entries(handshake: Handshake) -> Iterator[tuple[Entry, int]]:
             request = f"{stage.request.method} {without_query(stage.url)}"
             if isinstance(stage, AuthorizationResponse):
                 request = "the redirect to the client"
-            yield Entry(stage=stage.slug, how=how(stage), request=request, answer=answer(stage)), stage.exchange.id
+            yield Entry(stage=stage.slug, how=variant(stage), request=request, answer=answer(stage)), stage.exchange.id
 
 
-def how(stage: Stage) -> str:
+def variant(stage: Stage) -> str:
     """Which of its kind a stage is: the way to a document, the grant, the JSON-RPC method."""
     try:
         match stage:

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from oauthtap.compare.lockfile import answer, how
-from oauthtap.diagnosis.progress import WALK
+from oauthtap.compare.lockfile import answer, variant
+from oauthtap.diagnosis.progress import STAGE_ORDER
 from oauthtap.handshake.stages import (
     AuthorizationRequest,
     AuthorizationResponse,
-    Because,
     Document,
+    Initiator,
     Mcp,
     Registration,
     Stage,
@@ -49,14 +49,14 @@ Key = tuple[str, str, str]
 
 
 @dataclass
-class Move:
+class RequestKind:
     """One kind of request, with everything it led to."""
 
     stage: Stage
     """The first of them."""
     slug: str
     request: str
-    because: Because | None
+    because: Initiator | None
     asked: dict[str, Any]
     answered: dict[str, Any]
     """Of the last of them, as `contract.answer` gives it."""
@@ -72,22 +72,22 @@ class Move:
         return bool(self.statuses) and 200 <= (self.statuses[-1] or 0) < 400
 
 
-def moves(handshake: Handshake, names: Names = str) -> dict[Key, Move]:
+def request_kinds(handshake: Handshake, names: Names = str) -> dict[Key, RequestKind]:
     """Every move of client and browser, in the order of the walk."""
-    found: dict[Key, Move] = {}
+    found: dict[Key, RequestKind] = {}
     for stages in handshake.exchanges():
         for stage, slug in _steps(stages):
             request = _request(stage, handshake, names)
-            kind = "" if isinstance(stage, Document) else how(stage)
+            kind = "" if isinstance(stage, Document) else variant(stage)
             move = found.setdefault(
-                (slug, kind, request), Move(stage, slug, request, stage.because, asked(stage, names), {})
+                (slug, kind, request), RequestKind(stage, slug, request, stage.because, asked(stage, names), {})
             )
             move.exchanges.append(stage.exchange.id)
             if stage.exchange.response is not None:
                 move.answered = _named(answer(stage), names)
             if stage.status not in move.statuses:
                 move.statuses.append(stage.status)
-    return dict(sorted(found.items(), key=lambda row: WALK.index(row[0][0])))
+    return dict(sorted(found.items(), key=lambda row: STAGE_ORDER.index(row[0][0])))
 
 
 def _steps(stages: tuple[Stage, ...]) -> Iterator[tuple[Stage, str]]:
@@ -128,7 +128,7 @@ def asked(stage: Stage, names: Names = str) -> dict[str, Any]:
 def _asked(stage: Stage) -> dict[str, Any]:
     match stage:
         case Registration():
-            sent = {name: value for name, value in stage.asked.items() if name not in _ABOUT_THE_CLIENT}
+            sent = {name: value for name, value in stage.requested.items() if name not in _ABOUT_THE_CLIENT}
             if "redirect_uris" in sent:
                 sent["redirect_uris"] = list(dict.fromkeys(map(_any_port, texts(sent["redirect_uris"]))))
             return sent

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from oauthtap.diagnosis.findings import RANK, Finding
-from oauthtap.diagnosis.root_cause import Verdict, judge
+from oauthtap.diagnosis.root_cause import Verdict, diagnose
 from oauthtap.diagnosis.rule_engine import RuleEngine
-from oauthtap.handshake.classify import recognize
-from oauthtap.handshake.stages import Because, ResourceMetadata, ServerMetadata, Stage, Unseen
+from oauthtap.handshake.classify import classify
+from oauthtap.handshake.stages import Initiator, ResourceMetadata, ServerMetadata, Stage, Unseen
 from oauthtap.handshake.state import Handshake
 from oauthtap.model.exchange import Exchange
 from oauthtap.model.urls import origin
@@ -36,7 +36,7 @@ class AnalyzedExchange:
         return self.stages[0].slug
 
     @property
-    def because(self) -> Because | None:
+    def because(self) -> Initiator | None:
         return self.stages[0].because
 
     @property
@@ -88,7 +88,7 @@ class ClientAnalysis:
 
     def analyze(self, exchange: Exchange) -> AnalyzedExchange:
         """Classify an exchange and ask the rules, by what came before it. The handshake does not have it yet."""
-        stages = recognize(exchange, self.handshake)
+        stages = classify(exchange, self.handshake)
         self.handshake.announce(stages)
         return AnalyzedExchange(exchange, stages, self.rules.check_exchange(stages), self.handshake)
 
@@ -101,7 +101,7 @@ class ClientAnalysis:
         exchange, findings = analyzed.exchange, analyzed.findings
         if exchange.patched is not exchange and exchange.injected is None:  # a fault of ours cures nothing
             analyzed = replace(analyzed, findings=self._cured(exchange, findings))
-        gone = self.handshake.then(analyzed.stages, said=_seen(analyzed.findings))
+        gone = self.handshake.add(analyzed.stages, said=_seen(analyzed.findings))
         if gone:
             going = [one for one in self.exchanges if one.exchange.id in gone]
             self.compacted_findings |= {one.exchange.id: one.findings for one in going if one.findings}
@@ -111,7 +111,7 @@ class ClientAnalysis:
 
     def _cured(self, exchange: Exchange, found: tuple[Finding, ...]) -> tuple[Finding, ...]:
         """The findings, each with the fixes that took it away: what is left is found with them as well."""
-        left = {finding.rule for finding in self.rules.check_exchange(recognize(exchange.patched, self.handshake))}
+        left = {finding.rule for finding in self.rules.check_exchange(classify(exchange.patched, self.handshake))}
         return tuple(
             one if one.rule in left else one.model_copy(update={"cured_by": exchange.patched_by}) for one in found
         )
@@ -130,7 +130,7 @@ class ClientAnalysis:
     def verdict(self, found: Sequence[Finding], goal: str | None = None, since: int = 0) -> Verdict:
         """How far the client got, and the one cause. `found`: every finding; `goal`: the stage at which a probe was
         meant to end; `since`: the exchange with which the newest attempt begins."""
-        return judge(self.handshake, found, goal, since)
+        return diagnose(self.handshake, found, goal, since)
 
     def acted(self, since: int, until: int | None = None) -> list[Stage]:
         """What client and browser did from the exchange with the one number until before that with the other."""
@@ -143,11 +143,11 @@ class ClientAnalysis:
         past = ClientAnalysis(self._resource, self._revision, ours=self._ours)
         for one in self.exchanges:
             if one.exchange.id < exchange:
-                past.handshake.then(one.stages, said=_seen(one.findings))
+                past.handshake.add(one.stages, said=_seen(one.findings))
                 past.exchanges.append(one)
-        for gone in self.handshake.let_go:
+        for gone in self.handshake.compacted:
             if gone.exchange < exchange:
-                past.handshake.let_go.append(gone)
+                past.handshake.compacted.append(gone)
         past.compacted_findings = {
             number: found for number, found in self.compacted_findings.items() if number < exchange
         }

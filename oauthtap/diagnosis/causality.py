@@ -12,7 +12,7 @@ Place = tuple[int | None, str]
 """An exchange and a member in it."""
 
 
-def chain_to(handshake: Handshake, stopped: tuple[Stage, ...]) -> set[int]:
+def causal_chain(handshake: Handshake, stopped: tuple[Stage, ...]) -> set[int]:
     """The exchanges that led to these, each by the member or the failure that made the next."""
     chain: set[int] = set()
     places = [stop.exchange.id for stop in stopped]
@@ -36,7 +36,7 @@ def _led_to(handshake: Handshake, place: int) -> Iterator[int]:
             yield from () if issued is None else (issued,)
 
 
-def guessed_from(stop: Stage, handshake: Handshake) -> Iterator[Stage]:
+def guess_ancestors(stop: Stage, handshake: Handshake) -> Iterator[Stage]:
     """The guesses that led to this one, and the exchange that left the client without anything better."""
     seen: set[int] = set()
     while stop.because is not None and stop.because.guess and stop.because.exchange not in (None, *seen):
@@ -48,7 +48,7 @@ def guessed_from(stop: Stage, handshake: Handshake) -> Iterator[Stage]:
         stop = before[0]
 
 
-def twins(cause: Finding, handshake: Handshake) -> Iterator[Place]:
+def same_document_places(cause: Finding, handshake: Handshake) -> Iterator[Place]:
     """Where the cause stands: in its exchange, and in others that brought the same document."""
     own = handshake.of(cause.exchange or 0)
     for stages in handshake.exchanges():
@@ -56,7 +56,7 @@ def twins(cause: Finding, handshake: Handshake) -> Iterator[Place]:
             yield stages[0].exchange.id, cause.at
 
 
-def overcome(found: Sequence[Finding], handshake: Handshake) -> list[Finding]:
+def downgrade_retried(found: Sequence[Finding], handshake: Handshake) -> list[Finding]:
     """The findings; a breakdown that the same request survived when it was sent again is no news any more."""
     answered: dict[tuple[object, ...], int] = {}
     for stages in handshake.exchanges():

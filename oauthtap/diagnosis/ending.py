@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from oauthtap.diagnosis.causality import broke_down, same_request
-from oauthtap.diagnosis.progress import BESIDE, WALK, is_connected
+from oauthtap.diagnosis.progress import SIDE_STAGES, STAGE_ORDER, is_connected
 from oauthtap.diagnosis.refusal import Refusal, refusals
 from oauthtap.handshake.stages import (
     AuthorizationRequest,
@@ -75,7 +75,7 @@ def find_ending(handshake: Handshake, since: int = 0) -> Ending:
     ]
     if not own:
         return Ending("nothing-arrived")
-    walk = [stage for stage in own if stage.slug not in BESIDE] or own
+    walk = [stage for stage in own if stage.slug not in SIDE_STAGES] or own
     last = walk[-1]
     worked = any(_worked(stage) for stage in own)
     met = list(refusals(handshake, since))
@@ -114,7 +114,7 @@ def _overcomes(later: Stage, stage: Stage) -> bool:
     if not _went_well(later):
         return False
     if isinstance(stage, Challenge):
-        return isinstance(later, Mcp) or WALK.index(later.slug) > WALK.index(Registration.slug)
+        return isinstance(later, Mcp) or STAGE_ORDER.index(later.slug) > STAGE_ORDER.index(Registration.slug)
     if isinstance(stage, Mcp):
         return isinstance(later, Mcp)
     if isinstance(stage, TokenRefresh):
@@ -122,11 +122,13 @@ def _overcomes(later: Stage, stage: Stage) -> bool:
     if isinstance(stage, Document):
         # Another place had it, or the client went on without it.
         return not isinstance(later, Document) or type(later) is type(stage)
-    if stage.slug in BESIDE or isinstance(stage, TokenMaintenance):
+    if stage.slug in SIDE_STAGES or isinstance(stage, TokenMaintenance):
         return True
     if isinstance(later, Mcp):
         return isinstance(stage, TokenEndpoint) and later.bearer is not None
-    return later.slug == stage.slug or (WALK.index(later.slug) > WALK.index(stage.slug) and later.slug not in BESIDE)
+    return later.slug == stage.slug or (
+        STAGE_ORDER.index(later.slug) > STAGE_ORDER.index(stage.slug) and later.slug not in SIDE_STAGES
+    )
 
 
 def _went_well(stage: Stage) -> bool:
@@ -136,7 +138,7 @@ def _went_well(stage: Stage) -> bool:
         return False
     try:
         if isinstance(stage, Document):
-            return stage.shown.found
+            return stage.as_delivered.found
         if isinstance(stage, AuthorizationResponse):
             return stage.code is not None
         if isinstance(stage, TokenEndpoint):
@@ -144,7 +146,7 @@ def _went_well(stage: Stage) -> bool:
         if isinstance(stage, Challenge):
             return False
         if isinstance(stage, Mcp):
-            return exchange.ok and "error" not in stage.shown.reply
+            return exchange.ok and "error" not in stage.as_delivered.reply
         if isinstance(stage, AuthorizationRequest | Interaction):
             return False  # a page or a redirect decides nothing yet
     except Unseen:
@@ -163,10 +165,10 @@ def _decisive(met: Sequence[tuple[Stage, Refusal]], handshake: Handshake) -> tup
         stage, _ = one
         slug = AuthorizationRequest.slug if stage.slug == "other" else stage.slug
         late = isinstance(stage, TokenRefresh) and not fresh
-        return len(WALK) if late else WALK.index(slug), stage.exchange.id
+        return len(STAGE_ORDER) if late else STAGE_ORDER.index(slug), stage.exchange.id
 
     fresh = any(isinstance(stage, TokenRejected) and _never_worked(stage, handshake) for stage, _ in met)
-    counted = [(stage, refusal) for stage, refusal in met if stage.slug not in BESIDE - {"other"}]
+    counted = [(stage, refusal) for stage, refusal in met if stage.slug not in SIDE_STAGES - {"other"}]
     return max(counted, key=place, default=None)
 
 
@@ -189,7 +191,7 @@ def _signed_in(walk: Sequence[Stage]) -> bool:
                 return stage.ok and bool(stage.access_token)
             except Unseen:
                 return stage.ok
-        if isinstance(stage, Mcp) or stage.slug not in BESIDE | {AuthorizationResponse.slug}:
+        if isinstance(stage, Mcp) or stage.slug not in SIDE_STAGES | {AuthorizationResponse.slug}:
             return False
     return False
 

@@ -14,9 +14,9 @@ from functools import cached_property
 from typing import Literal
 
 from oauthtap import rules
-from oauthtap.diagnosis.causality import chain_to, guessed_from, twins
+from oauthtap.diagnosis.causality import causal_chain, guess_ancestors, same_document_places
 from oauthtap.diagnosis.ending import Ending
-from oauthtap.diagnosis.findings import Finding, Who
+from oauthtap.diagnosis.findings import Finding, Party
 from oauthtap.diagnosis.phrases import CODES
 from oauthtap.diagnosis.refusal import Refusal
 from oauthtap.diagnosis.subjects import FORM, agreement, meaning, subjects_of
@@ -300,7 +300,7 @@ def _sent_by(finding: Finding, refusal: Refusal, handshake: Handshake) -> bool:
 
 def _harmed(finding: Finding, handshake: Handshake) -> bool:
     """A request that the faulty member made the client send came to nothing."""
-    places = set(twins(finding, handshake)) if finding.severity == "error" else set()
+    places = set(same_document_places(finding, handshake)) if finding.severity == "error" else set()
     return any(
         stages[0].because is not None
         and stages[0].exchange.response is None
@@ -327,9 +327,9 @@ def _at_guess(finding: Finding, refusal: Refusal, handshake: Handshake) -> bool:
         return False
     if finding.exchange == refusal.exchange:
         return False
-    behind = {stage.exchange.id for stage in guessed_from(stages[0], handshake)}
-    led = behind | chain_to(handshake, stages[:1])
-    same = {place for place, _ in twins(finding, handshake)}
+    behind = {stage.exchange.id for stage in guess_ancestors(stages[0], handshake)}
+    led = behind | causal_chain(handshake, stages[:1])
+    same = {place for place, _ in same_document_places(finding, handshake)}
     return bool(same & led) and "discovery" in subjects_of(finding.rule)
 
 
@@ -409,7 +409,7 @@ def _trust(refusal: Refusal) -> Confidence:
     return "likely" if refusal.words or refusal.edge else "possible"
 
 
-PARTY: dict[Who, str] = {
+PARTY: dict[Party, str] = {
     "resource-server": "the MCP server",
     "authorization-server": "the authorization server",
     "client": "the client",
@@ -474,7 +474,7 @@ def said_by(refusal: Refusal, handshake: Handshake) -> Finding:
     )
 
 
-def _owner(refusal: Refusal, named: Who | None) -> Who:
+def _owner(refusal: Refusal, named: Party | None) -> Party:
     """Whose it is to change. Words of a server alone never make it the client's."""
     if named is not None and named != "client":
         return named

@@ -13,7 +13,7 @@ from oauthtap.model.exchange import Response
 from oauthtap.model.requirements import Level, Requirement
 
 Severity = Literal["error", "warning", "note"]
-Who = Literal["resource-server", "authorization-server", "client", "config", "network"]
+Party = Literal["resource-server", "authorization-server", "client", "config", "network"]
 
 RANK: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
 """For sorting: the worst first."""
@@ -74,7 +74,7 @@ class Problem(BaseModel):
     patch: Patch | None = None
     exchange: int | None = None
     """Only for rules over the whole handshake: the exchange it is about."""
-    who: Who | None = None
+    who: Party | None = None
     """Only where it differs from the rule's."""
     severity: Severity | None = None
     """Only where the circumstances make it lighter (or heavier) than the rule's."""
@@ -92,7 +92,7 @@ class Finding(BaseModel):
     title: str
     severity: Severity
     level: Level
-    who: Who
+    who: Party
     stage: str
     exchange: int | None = None
     at: str
@@ -110,7 +110,7 @@ class Finding(BaseModel):
 
 
 def finding(
-    problem: Problem, *, rule: str, title: str, requirement: Requirement, who: Who, severity: Severity,
+    problem: Problem, *, rule: str, title: str, requirement: Requirement, who: Party, severity: Severity,
     fix: str, stage: str, exchange: int | None,
 ) -> Finding:  # fmt: skip
     """Attach to a problem what its rule knows. What the problem says itself wins; `severity` is final already."""

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from urllib.parse import unquote
 
-from oauthtap.diagnosis.findings import Who
+from oauthtap.diagnosis.findings import Party
 from oauthtap.vendors import Phrase, Subject, Vendor, matched, vendors
 
 LONGEST = 6_000
@@ -39,7 +39,7 @@ class PhraseMatch:
         return self.phrase.subject
 
     @property
-    def party(self) -> Who | None:
+    def party(self) -> Party | None:
         return self.phrase.party
 
 

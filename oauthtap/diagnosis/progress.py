@@ -18,10 +18,10 @@ from oauthtap.handshake.stages import (
 )
 from oauthtap.handshake.state import Handshake
 
-WALK: tuple[str, ...] = tuple(kind.slug for kind in STAGES)
+STAGE_ORDER: tuple[str, ...] = tuple(kind.slug for kind in STAGES)
 """Stage ids in the order of a healthy handshake."""
 
-BESIDE = {
+SIDE_STAGES = {
     "cors-preflight",
     "jwks-fetch",
     "client-metadata-fetch",
@@ -45,14 +45,14 @@ _SKIPPED = {
 def _may_follow(slug: str) -> frozenset[str]:
     """What may come next on the walk: the next stage, and what follows where that one is skipped."""
     following: set[str] = set()
-    for later in WALK[WALK.index(slug) + 1 :]:
-        following |= {later} - BESIDE
-        if later not in _SKIPPED | BESIDE:
+    for later in STAGE_ORDER[STAGE_ORDER.index(slug) + 1 :]:
+        following |= {later} - SIDE_STAGES
+        if later not in _SKIPPED | SIDE_STAGES:
             break
     return frozenset(following)
 
 
-MAY_FOLLOW = {slug: _may_follow(slug) for slug in WALK}
+NEXT_STAGES = {slug: _may_follow(slug) for slug in STAGE_ORDER}
 """What may come next on the walk, by stage."""
 
 _FOR_GOOD = (400, 401, 403)
@@ -106,7 +106,7 @@ def _answers(stage: Mcp) -> bool:
     return known or not stage.response.body or "jsonrpc" in stage.response.json_object
 
 
-def stops(handshake: Handshake, since: int = 0) -> tuple[Stage, ...]:
+def stop_points(handshake: Handshake, since: int = 0) -> tuple[Stage, ...]:
     """Where the handshake stopped (from exchange `since` on), the last exchange first.
 
     A client that has failed often begins once more, if only to show its state: it asks
@@ -117,7 +117,7 @@ def stops(handshake: Handshake, since: int = 0) -> tuple[Stage, ...]:
     own = [
         stages[0]
         for stages in handshake.exchanges()
-        if stages[0].exchange.actor in ("client", "browser") and stages[0].slug not in BESIDE
+        if stages[0].exchange.actor in ("client", "browser") and stages[0].slug not in SIDE_STAGES
         if stages[0].exchange.id >= since
     ]
     if not own:
@@ -133,18 +133,18 @@ def stops(handshake: Handshake, since: int = 0) -> tuple[Stage, ...]:
 
 def _place(stage: Stage) -> tuple[int, int]:
     """How far along the walk an exchange is, the later one of two at the same place."""
-    return WALK.index(stage.slug), stage.exchange.id
+    return STAGE_ORDER.index(stage.slug), stage.exchange.id
 
 
-def reached(handshake: Handshake, since: int = 0) -> str:
+def furthest_stage(handshake: Handshake, since: int = 0) -> str:
     """The furthest stage that was come to (from exchange `since` on) by more than an unanswered guess."""
     slugs = [
         stages[0].slug
         for stages in handshake.exchanges()
         if (stage := stages[0]).exchange.actor in ("client", "browser")
         and (stage.ok or stage.because is None or not stage.because.guess)
-        and stage.slug not in BESIDE
+        and stage.slug not in SIDE_STAGES
         and stage.exchange.id >= since
     ]
     walked = [slug for slug in slugs if slug != McpStream.slug] or slugs
-    return max(walked, key=WALK.index, default="other")
+    return max(walked, key=STAGE_ORDER.index, default="other")

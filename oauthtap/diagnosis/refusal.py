@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from oauthtap.diagnosis.findings import Who
+from oauthtap.diagnosis.findings import Party
 from oauthtap.diagnosis.phrases import PhraseMatch, match_phrases, plain_subject
 from oauthtap.handshake.stages import (
     AuthorizationRequest,
@@ -83,7 +83,7 @@ class Refusal:
     exchange: int
     stage: str
     status: int | None
-    who: Who
+    who: Party
     """The party that refused: the one that answered. Whose it is to change is another question (`phrase.party`)."""
     at: str
     """Where the words stand: `response.json.error_description`, `response.header.www-authenticate`, `response.body`."""
@@ -219,7 +219,7 @@ def _in_result(stage: Mcp, exchange: Exchange, response: Response, handshake: Ha
     if response.body is None:
         return None
     try:
-        reply = stage.shown.reply
+        reply = stage.as_delivered.reply
     except Unseen:
         return None
     error = reply.get("error")
@@ -437,7 +437,7 @@ def _refusal(
     said: _Said,
     edge: str,
     *,
-    who: Who | None = None,
+    who: Party | None = None,
     status: int | None = -1,
 ) -> Refusal:
     subject, phrase = _subject(said, exchange)
@@ -484,7 +484,7 @@ def _by_status(status: int) -> Subject | None:
     return {405: "method", 406: "media-type", 415: "media-type"}.get(status)  # type: ignore[return-value]
 
 
-def _party(stage: Stage) -> Who:
+def _party(stage: Stage) -> Party:
     if isinstance(stage, Mcp) or stage.slug == "prm-discovery":
         return "resource-server"
     return "authorization-server"

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from oauthtap import rules
-from oauthtap.diagnosis.causality import Place, chain_to, guessed_from, overcome, twins
+from oauthtap.diagnosis.causality import Place, causal_chain, downgrade_retried, guess_ancestors, same_document_places
 from oauthtap.diagnosis.ending import GOOD, Ending, EndingId, find_ending
 from oauthtap.diagnosis.evidence import REFUSED, Candidate, rank
 from oauthtap.diagnosis.findings import RANK, Finding
-from oauthtap.diagnosis.progress import MAY_FOLLOW, WALK, reached, stops
+from oauthtap.diagnosis.progress import NEXT_STAGES, STAGE_ORDER, furthest_stage, stop_points
 from oauthtap.diagnosis.refusal import Refusal
-from oauthtap.diagnosis.stall_hints import Standstill, standstill
+from oauthtap.diagnosis.stall_hints import StallHint, stall_hint
 from oauthtap.faults import attribution
 from oauthtap.handshake.stages import AuthorizationResponse, Document, Stage
 from oauthtap.handshake.state import Handshake
@@ -27,7 +27,7 @@ class Verdict:
     findings: tuple[Finding, ...]
     complete: bool = False
     """Not connected, and not meant to be: it came to its goal, and nothing there stops a client."""
-    standstill: Standstill | None = None
+    standstill: StallHint | None = None
     """Where it stopped, when nothing says why."""
     ending: EndingId = "nothing-arrived"
     refusal: Refusal | None = None
@@ -36,7 +36,7 @@ class Verdict:
     """The likely causes, the best first, at most three."""
 
 
-def judge(handshake: Handshake, found: Sequence[Finding], goal: str | None = None, since: int = 0) -> Verdict:
+def diagnose(handshake: Handshake, found: Sequence[Finding], goal: str | None = None, since: int = 0) -> Verdict:
     """Weigh all findings of a handshake against how far it got.
 
     `goal`: the stage at which a walk of our own was meant to end; None when it was meant to connect.
@@ -46,19 +46,19 @@ def judge(handshake: Handshake, found: Sequence[Finding], goal: str | None = Non
     if end.id == "connected" and any(one.rule == _GIVES_UP and (one.exchange or 0) >= since for one in found):
         end = replace(end, id="lost-later")
     connected = end.id == "connected"
-    stopped = () if connected else stops(handshake, since)
+    stopped = () if connected else stop_points(handshake, since)
     arrived = bool(stopped and goal and end.refusal is None and _came_to(goal, stopped[0]))
     if connected:
         cured = _away(found, since)
-        found = [finding if finding.rule in cured else _tolerated(finding) for finding in found]
+        found = [finding if finding.rule in cured else _downgrade_tolerated(finding) for finding in found]
     else:
-        found = overcome(found, handshake)
+        found = downgrade_retried(found, handshake)
     if arrived:  # nothing is left to explain, but for what a client refuses at the goal itself
-        found = [f if f.exchange == stopped[0].exchange.id else _tolerated(f) for f in found]
-    if faults := attribution.injected(handshake):
-        found = attribution.laid_on_nobody(found, faults, handshake)
+        found = [f if f.exchange == stopped[0].exchange.id else _downgrade_tolerated(f) for f in found]
+    if faults := attribution.fault_records(handshake):
+        found = attribution.mark_consequences(found, faults, handshake)
     weighed = [finding for finding in found if finding.severity == "error"] if arrived else found
-    weighed = attribution.may_be_cause(weighed, faults) if faults else weighed
+    weighed = attribution.candidate_causes(weighed, faults) if faults else weighed
     causes: tuple[Candidate, ...] = ()
     if not connected:
         by_rules = _newest_cause(handshake, stopped, weighed, since)
@@ -67,18 +67,18 @@ def judge(handshake: Handshake, found: Sequence[Finding], goal: str | None = Non
             met = [one for one in weighed if not one.cured_by and (one.exchange or since) >= since]
             causes = rank(handshake, end, met, by_rules)
     if end.id == "signed-in":
-        found = [_tolerated(finding) for finding in found]
+        found = [_downgrade_tolerated(finding) for finding in found]
     cause = causes[0].finding if causes else None
     if cause is not None and cause.rule == REFUSED:
         found = [*found, cause]
     if cause:
-        places = set(twins(cause, handshake))
+        places = set(same_document_places(cause, handshake))
         found = [_consequence(finding, cause, places, handshake) for finding in found]
     complete = arrived and cause is None
     quiet = complete or end.id in GOOD or end.refusal is not None or (faults and cause is None)
     unexplained = None if quiet else _unexplained(stopped, cause)
     return Verdict(
-        reached(handshake),
+        furthest_stage(handshake),
         connected,
         cause,
         tuple(found),
@@ -113,16 +113,16 @@ _GIVES_UP = "token-discarded"
 def _came_to(goal: str, stop: Stage) -> bool:
     """That stage, or one behind it, was answered well."""
     answered = stop.found if isinstance(stop, Document) else stop.ok
-    return answered and WALK.index(stop.slug) >= WALK.index(goal)
+    return answered and STAGE_ORDER.index(stop.slug) >= STAGE_ORDER.index(goal)
 
 
-def _unexplained(stopped: tuple[Stage, ...], cause: Finding | None) -> Standstill | None:
+def _unexplained(stopped: tuple[Stage, ...], cause: Finding | None) -> StallHint | None:
     if not stopped or (cause is not None and not _is_symptom(cause)):
         return None
     furthest = stopped[-1]
     reached = furthest.status is not None and furthest.status < 400
     called_back = isinstance(furthest, AuthorizationResponse) and furthest.callback and reached
-    return standstill(furthest.slug, furthest.exchange.id, called_back=called_back)
+    return stall_hint(furthest.slug, furthest.exchange.id, called_back=called_back)
 
 
 def _away(found: Sequence[Finding], since: int) -> set[str]:
@@ -146,7 +146,7 @@ def _newest_cause(
     return _cause(handshake, stopped, newer) or (_cause(handshake, stopped, met) if untouched else None)
 
 
-def _tolerated(finding: Finding) -> Finding:
+def _downgrade_tolerated(finding: Finding) -> Finding:
     """This client evidently put up with it; others may not."""
     return finding.model_copy(update={"severity": "warning"}) if finding.severity == "error" else finding
 
@@ -157,7 +157,7 @@ def _cause(handshake: Handshake, stopped: tuple[Stage, ...], found: Sequence[Fin
     Among errors the earliest link that broke; among warnings, which break a chain only
     sometimes, the one nearest to the stop.
     """
-    chain = chain_to(handshake, stopped)
+    chain = causal_chain(handshake, stopped)
 
     def place(finding: Finding) -> tuple[int, bool, int]:
         number = finding.exchange or 0
@@ -199,10 +199,10 @@ def _explains(finding: Finding, stopped: tuple[Stage, ...], handshake: Handshake
         return True
     known = rules.RULES.get(finding.rule)
     slugs = {stage.slug for stop in stopped for stage in (stop, *handshake.of(stop.exchange.id))}
-    slugs |= {stage.slug for stop in stopped for stage in guessed_from(stop, handshake)}
+    slugs |= {stage.slug for stop in stopped for stage in guess_ancestors(stop, handshake)}
     if finding.stage in (*slugs, "any") or (known and slugs & set(known.stops_at)):
         return True
-    return bool(slugs & MAY_FOLLOW.get(finding.stage, frozenset()))
+    return bool(slugs & NEXT_STAGES.get(finding.stage, frozenset()))
 
 
 def _consequence(finding: Finding, cause: Finding, places: set[Place], handshake: Handshake) -> Finding:
@@ -217,7 +217,7 @@ def _consequence(finding: Finding, cause: Finding, places: set[Place], handshake
     because = stages[0].because if stages else None
     guessed = because is not None and because.guess
     sent_there = because is not None and (because.exchange, because.at) in places
-    astray = cause.at == "request.url" and bool(stages) and of_cause in chain_to(handshake, stages[:1])
+    astray = cause.at == "request.url" and bool(stages) and of_cause in causal_chain(handshake, stages[:1])
     follows = _is_symptom(finding) or (after > of_cause and (guessed or sent_there or astray))
     if finding.cured_by or not follows:
         return finding

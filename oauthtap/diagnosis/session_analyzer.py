@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from oauthtap.clients.profile import Profile
 from oauthtap.diagnosis.analyzer import AnalyzedExchange, ClientAnalysis, FixPeriod
-from oauthtap.diagnosis.multi.attribution import Callers
+from oauthtap.diagnosis.multi.attribution import ClientAttributor
 from oauthtap.diagnosis.progress import is_connected
 from oauthtap.handshake.state import Handshake
 from oauthtap.model.exchange import Exchange, Response
@@ -49,7 +49,7 @@ class SessionAnalyzer:
         self.clients: list[ClientAnalysis] = [self._new_client()]
         """One analysis for each client, in the order they came."""
         self._several = False
-        self._callers = Callers()
+        self._callers = ClientAttributor()
         self._numbered = 0
         self._shared: list[Exchange] = []
         """Exchanges that belong to no client (a probe's, the server's own): every client's handshake has them."""
@@ -64,8 +64,8 @@ class SessionAnalyzer:
         """Redact, number and attribute an exchange, and judge what the upstream sent. `record_delivery` comes next:
         until then no handshake has it, so that a fix is filled from what the client knew before."""
         self._numbered += 1
-        exchange = exchange if exchange.id else exchange.with_(id=self._numbered)
-        redacted = self.redactor.strike(exchange)
+        exchange = exchange if exchange.id else exchange.replace(id=self._numbered)
+        redacted = self.redactor.redact(exchange)
         number = self._callers.add(redacted)
         analyzed = self._client(number).analyze(redacted)
         if self._callers.note(redacted, analyzed.stages):
@@ -85,8 +85,8 @@ class SessionAnalyzer:
         """
         if delivered is not None:
             applied = (*analyzed.exchange.patched_by, *applied)
-            redacted = self.redactor.strike(analyzed.exchange.with_(shown=delivered, patched_by=applied))
-            whole = analyzed.unredacted and analyzed.unredacted.with_(shown=delivered, patched_by=applied)
+            redacted = self.redactor.redact(analyzed.exchange.replace(shown=delivered, patched_by=applied))
+            whole = analyzed.unredacted and analyzed.unredacted.replace(shown=delivered, patched_by=applied)
             analyzed = replace(analyzed.with_exchange(redacted), unredacted=whole)
         owner = next(client for client in self.clients if client.handshake is analyzed.handshake)
         shared = self._several and not analyzed.client
@@ -153,7 +153,7 @@ class SessionAnalyzer:
 
     def handshake_for(self, exchange: Exchange) -> Handshake:
         """The handshake of the client whose exchange this is, before it was analyzed or answered."""
-        number = self._callers.foresee(self.redactor.strike(exchange)) or 0
+        number = self._callers.foresee(self.redactor.redact(exchange)) or 0
         known = number < len(self.clients)
         return self.clients[number].handshake if known else Handshake(self.resource, self.revision)
 
@@ -186,9 +186,9 @@ class SessionAnalyzer:
     def _take_over(self, before: Sequence[ClientAnalysis]) -> None:
         """What was compacted before its client was known goes to whoever has the rest of its kind, findings and all."""
         for client in before:
-            for one in client.handshake.let_go:
+            for one in client.handshake.compacted:
                 number = one.like[0].exchange.id
                 owner = next((now for now in self.clients if now.handshake.of(number)), self._client(None))
-                owner.handshake.let_go.append(one)
+                owner.handshake.compacted.append(one)
                 if one.exchange in client.compacted_findings:
                     owner.compacted_findings[one.exchange] = client.compacted_findings[one.exchange]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 
-class Standstill(BaseModel):
+class StallHint(BaseModel):
     """Where it stands still, and what to do about it."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
@@ -115,7 +115,7 @@ _CALLED_BACK = (
 )
 
 
-def standstill(stage: str, exchange: int | None, *, called_back: bool = False) -> Standstill:
+def stall_hint(stage: str, exchange: int | None, *, called_back: bool = False) -> StallHint:
     """What is known of a stop at this stage (`spec` ids as in `stages.py`). `called_back`: the callback answered."""
     was_to, unknown, look = _CALLED_BACK if called_back else _TABLE.get(stage, _MCP)
-    return Standstill(stage=stage, exchange=exchange, was_to=was_to, unknown=unknown, look=look)
+    return StallHint(stage=stage, exchange=exchange, was_to=was_to, unknown=unknown, look=look)

@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
 from oauthtap.model.urls import is_loopback
-from oauthtap.upstream.options import Reach
+from oauthtap.upstream.options import UpstreamOptions
 
 _HOPS = 20
 _HEADERS = {"User-Agent": "Mozilla/5.0 (oauthtap drive)", "Accept": "text/html,application/xhtml+xml"}
@@ -29,7 +29,7 @@ _HEADERS = {"User-Agent": "Mozilla/5.0 (oauthtap drive)", "Accept": "text/html,a
 async def follow(orders: dict[str, Any], url: str) -> None:
     """Go where the redirects lead, keeping cookies as a browser does. Never raises for what the network does."""
     callback = _place(dict(parse_qsl(urlsplit(url).query)).get("redirect_uri", ""))
-    async with Reach(orders["connect_to"], orders["ca"], orders["insecure"]).client() as client:
+    async with UpstreamOptions(orders["connect_to"], orders["ca"], orders["insecure"]).client() as client:
         for _ in range(_HOPS):
             try:
                 answer = await client.get(url, headers=_HEADERS)

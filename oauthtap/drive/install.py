@@ -19,9 +19,9 @@ from pathlib import Path
 
 import platformdirs
 
-from oauthtap.cli.errors import Usage
+from oauthtap.cli.errors import UsageError
 from oauthtap.drive.drivers import Driver
-from oauthtap.model.sanitize import plain
+from oauthtap.model.sanitize import escape_controls
 
 _LIMIT = 300.0
 """Seconds that an installer may take."""
@@ -30,7 +30,7 @@ _VERSIONS = "import importlib.metadata as m, sys; print(m.version(sys.argv[1]))"
 
 
 @dataclass(frozen=True)
-class Client:
+class InstalledClient:
     """A client that can be run."""
 
     program: Path
@@ -42,7 +42,7 @@ class Client:
     """Folders that come first on its PATH."""
 
 
-def client(driver: Driver, version: str | None, *, install: bool, say: Callable[[str], None]) -> Client:
+def locate_client(driver: Driver, version: str | None, *, install: bool, say: Callable[[str], None]) -> InstalledClient:
     """Find it, or with `install` fetch it. Raises Usage, in words that end in what to type next.
 
     With `version` exactly that one (`latest`, with `install`: whatever the registry has now). Without: with
@@ -59,17 +59,19 @@ def cache() -> Path:
     return Path(os.environ.get("OAUTHTAP_CLIENTS") or platformdirs.user_cache_path("oauthtap") / "clients")
 
 
-def _missing(driver: Driver, version: str | None) -> Client:
-    wanted = f" {plain(version)}" if version else ""
-    command = f"oauthtap drive {driver.name} --install" + (f" --client-version {plain(version)}" if version else "")
+def _missing(driver: Driver, version: str | None) -> InstalledClient:
+    wanted = f" {escape_controls(version)}" if version else ""
+    command = f"oauthtap drive {driver.name} --install" + (
+        f" --client-version {escape_controls(version)}" if version else ""
+    )
     where = "neither on the PATH nor in our cache" if driver.command else "not in our cache"
     registry = "npm" if driver.npm else "PyPI"
-    raise Usage(
+    raise UsageError(
         f"{driver.title}{wanted} is {where}, and nothing is fetched unasked. Try: {command} …  (from {registry})"
     )
 
 
-def _on_path(driver: Driver, version: str | None) -> Client | None:
+def _on_path(driver: Driver, version: str | None) -> InstalledClient | None:
     found = shutil.which(driver.command) if driver.command else None
     if found is None:
         return None
@@ -77,7 +79,7 @@ def _on_path(driver: Driver, version: str | None) -> Client | None:
     if version is not None and known != version:
         return None
     _check_node(driver, _node_of(os.environ["PATH"]))
-    return Client(Path(found), known, f"{found}, from the PATH")
+    return InstalledClient(Path(found), known, f"{found}, from the PATH")
 
 
 def _says_version(program: str, words: Sequence[str]) -> str | None:
@@ -98,7 +100,7 @@ def _says_version(program: str, words: Sequence[str]) -> str | None:
 # --- the cache
 
 
-def _in_cache(driver: Driver, version: str | None) -> Client | None:
+def _in_cache(driver: Driver, version: str | None) -> InstalledClient | None:
     places = [place for place in (cache() / driver.name).glob("[0-9]*") if (place / "installed.json").is_file()]
     if version is not None:
         places = [place for place in places if place.name == version]
@@ -108,14 +110,14 @@ def _in_cache(driver: Driver, version: str | None) -> Client | None:
     return _kept(driver, newest)
 
 
-def _kept(driver: Driver, place: Path) -> Client:
+def _kept(driver: Driver, place: Path) -> InstalledClient:
     if driver.pypi:
-        return Client(place / "bin" / "python", place.name, f"{driver.pypi} from PyPI, in {place}")
+        return InstalledClient(place / "bin" / "python", place.name, f"{driver.pypi} from PyPI, in {place}")
     own = place / "node_modules" / "node" / "bin"
     path = (own,) if own.is_dir() else ()
     if not path:
         _check_node(driver, _node_of(os.environ["PATH"]))
-    return Client(
+    return InstalledClient(
         place / "node_modules" / ".bin" / driver.command, place.name, f"{driver.npm} from npm, in {place}", path
     )
 
@@ -123,7 +125,7 @@ def _kept(driver: Driver, place: Path) -> Client:
 def _check_node(driver: Driver, node: int) -> None:
     if node < driver.node:
         has = f"this one is {node}" if node else "there is none on the PATH"
-        raise Usage(
+        raise UsageError(
             f"{driver.title} needs Node {driver.node}, and {has}. Try: oauthtap drive {driver.name} --install "
             "--client-version latest  (it brings a Node of its own)"
         )
@@ -139,13 +141,13 @@ def _node_of(path: str) -> int:
 # --- npm and PyPI
 
 
-def _fetched(driver: Driver, version: str | None, say: Callable[[str], None]) -> Client:
+def _fetched(driver: Driver, version: str | None, say: Callable[[str], None]) -> InstalledClient:
     above = cache() / driver.name
     try:
         above.mkdir(parents=True, exist_ok=True)
         place = Path(tempfile.mkdtemp(prefix=".new-", dir=above))
     except OSError as problem:
-        raise Usage(
+        raise UsageError(
             f"cannot install to {above}: {problem.strerror}. Try: OAUTHTAP_CLIENTS=DIR oauthtap drive …"
         ) from None
     try:
@@ -185,10 +187,10 @@ def _install(command: Sequence[str]) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT, check=False)
     except FileNotFoundError:
-        raise Usage(f"{command[0]} is needed to install it. Try again when it is on the PATH") from None
+        raise UsageError(f"{command[0]} is needed to install it. Try again when it is on the PATH") from None
     except subprocess.TimeoutExpired:
-        raise Usage(f"installing took longer than {_LIMIT:.0f} s: is the network there?") from None
+        raise UsageError(f"installing took longer than {_LIMIT:.0f} s: is the network there?") from None
     if done.returncode:
         lines = (done.stdout + done.stderr).strip().splitlines()[-5:]
-        words = "\n  ".join(plain(line, limit=300) for line in lines)
-        raise Usage(f"it could not be installed. Try by hand: {' '.join(command)}\n  {words}")
+        words = "\n  ".join(escape_controls(line, limit=300) for line in lines)
+        raise UsageError(f"it could not be installed. Try by hand: {' '.join(command)}\n  {words}")

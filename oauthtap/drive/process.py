@@ -23,7 +23,7 @@ _LOOK = 0.05
 
 
 @dataclass(frozen=True)
-class Ran:
+class ProcessResult:
     """What a command said, and how it ended."""
 
     code: int | None
@@ -40,8 +40,8 @@ def run_command(
     timeout: float,
     terminal: bool = False,
     typed: str = "",
-    unwanted: Callable[[], bool] = lambda: False,
-) -> Ran:
+    should_stop: Callable[[], bool] = lambda: False,
+) -> ProcessResult:
     """Run it in `folder` for at most `timeout` seconds, or until `unwanted` says so; blocks meanwhile.
 
     `terminal`: on a pseudo-terminal of its own; `typed`: what it reads otherwise. Its process group and
@@ -69,15 +69,15 @@ def run_command(
             process.stdin.close()
     until = time.monotonic() + timeout
     try:
-        said = _heard(ours, process, lambda: time.monotonic() > until or unwanted())
+        said = _read_output(ours, process, lambda: time.monotonic() > until or should_stop())
         code = process.poll()
     finally:
-        end(process)
+        terminate_tree(process)
         os.close(ours)
-    return Ran(code, ESCAPES.sub("", said.decode(errors="replace")).replace("\r\n", "\n").replace("\r", "\n"))
+    return ProcessResult(code, ESCAPES.sub("", said.decode(errors="replace")).replace("\r\n", "\n").replace("\r", "\n"))
 
 
-def _heard(source: int, process: subprocess.Popen[bytes], over: Callable[[], bool]) -> bytes:
+def _read_output(source: int, process: subprocess.Popen[bytes], over: Callable[[], bool]) -> bytes:
     """Everything the process writes until it ends, or it is over."""
     heard, ended = b"", False
     while not over():
@@ -98,7 +98,7 @@ def _heard(source: int, process: subprocess.Popen[bytes], over: Callable[[], boo
     return heard
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def terminate_tree(process: subprocess.Popen[bytes]) -> None:
     """End the process and all it started; politely first."""
     others = descendants(process.pid)
     for sign, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 0.5)):

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from oauthtap.drive.drivers import BROWSER, PROGRAMS, Driver, Transport
-from oauthtap.drive.install import Client
-from oauthtap.upstream.options import Reach
+from oauthtap.drive.install import InstalledClient
+from oauthtap.upstream.options import UpstreamOptions
 from oauthtap.wrap.browser_shim import OPENERS
 
 _LANGUAGE = ("LANG", "LC_ALL", "LC_CTYPE")
@@ -27,7 +27,7 @@ _STUCK = 3.0
 
 
 @dataclass(frozen=True)
-class Spoken:
+class CommandResult:
     """One command of the client, and what it said."""
 
     words: tuple[str, ...]
@@ -37,24 +37,24 @@ class Spoken:
 
 
 @dataclass
-class Errand:
+class ClientRun:
     """One run of a client against a URL. Blocks; to be run in a thread of its own."""
 
     driver: Driver
-    client: Client
+    client: InstalledClient
     home: Path
     """A folder that is gone afterwards."""
-    reach: Reach
+    reach: UpstreamOptions
     person: bool = False
     """The browser is a person's."""
     timeout: float = 120.0
     """Seconds for all of it."""
     on_page: Callable[[str], None] = lambda url: None
     """Told, from this thread, which URL a person has to open."""
-    spoken: list[Spoken] = field(default_factory=list)
+    spoken: list[CommandResult] = field(default_factory=list)
     why_ended: str = ""
     """Why we ended it, in words; empty when it ended by itself."""
-    ending: bool = False
+    cancel_requested: bool = False
     """Set by others: end it now."""
     _read: int = 0
     """Lines of the browser's log that were read."""
@@ -73,9 +73,9 @@ class Errand:
             words = command.filled(values)
             left = max(0.1, self._until - time.monotonic())
             ran = run_command(
-                words, env, folder=self.home, timeout=left, terminal=command.terminal, unwanted=self._is_unwanted
+                words, env, folder=self.home, timeout=left, terminal=command.terminal, should_stop=self._is_unwanted
             )
-            self.spoken.append(Spoken(words, ran.code, ran.said))
+            self.spoken.append(CommandResult(words, ran.code, ran.said))
             if ran.code is None:
                 self.why_ended = self.why_ended or f"it was not done after {self.timeout:.0f} s (--timeout)"
                 break
@@ -121,11 +121,11 @@ class Errand:
 
     def _is_unwanted(self) -> bool:
         """It is to end: somebody said so, or its sign-in came to an end that leads nowhere."""
-        if self.ending:
+        if self.cancel_requested:
             self.why_ended = self.why_ended or "it was interrupted"
         elif not self.why_ended:
             self._look_at_browser()
-        return self.ending or (bool(self.why_ended) and time.monotonic() > self._until)
+        return self.cancel_requested or (bool(self.why_ended) and time.monotonic() > self._until)
 
     def _look_at_browser(self) -> None:
         for entry in self._news():

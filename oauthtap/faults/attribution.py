@@ -12,7 +12,7 @@ from oauthtap.faults.model import named
 from oauthtap.handshake.state import Handshake
 
 
-class Injected(BaseModel):
+class FaultRecord(BaseModel):
     """One fault that was made."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
@@ -23,20 +23,20 @@ class Injected(BaseModel):
     """What it was, in one sentence."""
 
 
-def injected(handshake: Handshake) -> tuple[Injected, ...]:
+def fault_records(handshake: Handshake) -> tuple[FaultRecord, ...]:
     """The faults that were made in this handshake, in order."""
     return tuple(_faults(handshake))
 
 
-def _faults(handshake: Handshake) -> Iterator[Injected]:
+def _faults(handshake: Handshake) -> Iterator[FaultRecord]:
     for stages in handshake.exchanges():
         exchange = stages[0].exchange
         if exchange.injected:
             known = named(exchange.injected)
-            yield Injected(exchange=exchange.id, name=exchange.injected, says=known.says if known else "")
+            yield FaultRecord(exchange=exchange.id, name=exchange.injected, says=known.says if known else "")
 
 
-def laid_on_nobody(found: Sequence[Finding], faults: Sequence[Injected], handshake: Handshake) -> list[Finding]:
+def mark_consequences(found: Sequence[Finding], faults: Sequence[FaultRecord], handshake: Handshake) -> list[Finding]:
     """The findings, those that follow from an injected fault as notes that say so.
 
     After a fault the client walks other ways than it would: that it does, what it meets at places
@@ -48,7 +48,7 @@ def laid_on_nobody(found: Sequence[Finding], faults: Sequence[Injected], handsha
     return [one.model_copy(update=follows) if _follows(one, first, handshake) else one for one in found]
 
 
-def may_be_cause(found: Sequence[Finding], faults: Sequence[Injected]) -> list[Finding]:
+def candidate_causes(found: Sequence[Finding], faults: Sequence[FaultRecord]) -> list[Finding]:
     """The findings that can be why it stopped, although a fault was injected before.
 
     Only errors in later answers, and none that was there, and tolerated, before the fault.
@@ -59,7 +59,7 @@ def may_be_cause(found: Sequence[Finding], faults: Sequence[Injected]) -> list[F
     return [one for one in later if one.severity == "error" and (one.rule, one.at) not in before]
 
 
-def _follows(finding: Finding, fault: Injected, handshake: Handshake) -> bool:
+def _follows(finding: Finding, fault: FaultRecord, handshake: Handshake) -> bool:
     if finding.severity == "note" or (finding.exchange is not None and finding.exchange < fault.exchange):
         return False
     known = rules.RULES.get(finding.rule)

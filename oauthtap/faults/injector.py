@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
-from oauthtap.faults.model import Injection
-from oauthtap.fixes.actions import Asked
+from oauthtap.faults.model import Fault
+from oauthtap.fixes.actions import RequestChange
 from oauthtap.fixes.model import PLACEHOLDER
-from oauthtap.handshake.classify import recognize
+from oauthtap.handshake.classify import classify
 from oauthtap.handshake.stages import Unseen
 from oauthtap.handshake.state import Handshake
 from oauthtap.model import json_edit
@@ -20,55 +20,55 @@ _NOTHING = Response(status=0)
 
 
 @dataclass(frozen=True)
-class Fault:
+class AppliedFault:
     """An injection that has met its exchange."""
 
-    injection: Injection
+    injection: Fault
     shown: Response | None = None
     """What the client got where the upstream gave no answer."""
 
 
 @dataclass
-class Injecting:
+class FaultInjector:
     """What is still to be injected. Each goes as soon as it has met its exchange; one exchange takes one."""
 
-    pending: list[Injection] = field(default_factory=list)
+    pending: list[Fault] = field(default_factory=list)
 
-    def instead(self, exchange: Exchange, analyzer: SessionAnalyzer) -> Injection | None:
+    def instead(self, exchange: Exchange, analyzer: SessionAnalyzer) -> Fault | None:
         """What answers this request (it has no answer yet) in the upstream's place. Takes it off the list."""
         return self._taken(exchange, analyzer, [one for one in self.pending if one.instead])
 
-    def over(self, exchange: Exchange, analyzer: SessionAnalyzer) -> Injection | None:
+    def match_response(self, exchange: Exchange, analyzer: SessionAnalyzer) -> Fault | None:
         """What is laid over this answer of the upstream. Takes it off the list."""
         if exchange.response is None:
             return None
         return self._taken(exchange, analyzer, [one for one in self.pending if not one.instead and not one.cuts])
 
-    def cutting(self, exchange: Exchange, analyzer: SessionAnalyzer) -> Injection | None:
+    def cutting(self, exchange: Exchange, analyzer: SessionAnalyzer) -> Fault | None:
         """What breaks this stream, of which only the header lines are known. Leaves the list as it is."""
         return self._met(exchange, analyzer, [one for one in self.pending if one.cuts])
 
-    def coming_back(self) -> Injection | None:
+    def match_callback(self) -> Fault | None:
         """What is made of the parameters that a browser brings to the callback. Takes it off the list."""
         found = next((one for one in self.pending if one.callback), None)
         return self.take(found) if found else None
 
-    def take(self, injection: Injection) -> Injection:
+    def take(self, injection: Fault) -> Fault:
         """It has happened."""
         self.pending.remove(injection)
         return injection
 
-    def _taken(self, exchange: Exchange, analyzer: SessionAnalyzer, among: Sequence[Injection]) -> Injection | None:
+    def _taken(self, exchange: Exchange, analyzer: SessionAnalyzer, among: Sequence[Fault]) -> Fault | None:
         found = self._met(exchange, analyzer, among)
         return self.take(found) if found else None
 
     @staticmethod
-    def _met(exchange: Exchange, analyzer: SessionAnalyzer, among: Sequence[Injection]) -> Injection | None:
+    def _met(exchange: Exchange, analyzer: SessionAnalyzer, among: Sequence[Fault]) -> Fault | None:
         if not among:
             return None
         handshake = analyzer.handshake_for(exchange)
-        struck = analyzer.redactor.strike(exchange)
-        slugs = tuple(stage.slug for stage in recognize(struck, handshake))
+        struck = analyzer.redactor.redact(exchange)
+        slugs = tuple(stage.slug for stage in classify(struck, handshake))
         for one in among:
             if exchange.response is None:
                 meant = one.when.asks(slugs, exchange.request)
@@ -80,7 +80,7 @@ class Injecting:
         return None
 
 
-def answered(injection: Injection, request: Request, response: Response | None, so_far: Handshake) -> Response:
+def answered(injection: Fault, request: Request, response: Response | None, so_far: Handshake) -> Response:
     """The answer as the client is to get it; `response` is the upstream's, None where it was not asked."""
     given = response or _NOTHING
     known = {**_known(so_far), "value": injection.value, **({"scope": injection.value} if injection.value else {})}
@@ -94,16 +94,16 @@ def answered(injection: Injection, request: Request, response: Response | None, 
     return injection.answer.model_copy(update={"challenge": known_ones})(request, given)
 
 
-def _with_members(body: str, members: Asked, known: Mapping[str, str]) -> str:
+def _with_members(body: str, members: RequestChange, known: Mapping[str, str]) -> str:
     new = {name: _filled(value, known) for name, value in members.set.items()}
-    return json_edit.change(
+    return json_edit.edit_strings(
         body,
         lambda path, value: new.get(str(path[0]), value) if len(path) == 1 else value,
         drop=lambda path: len(path) == 1 and path[0] in members.drop,
     )
 
 
-def brought(injection: Injection, url: str) -> str:
+def altered_callback_url(injection: Fault, url: str) -> str:
     """The callback's URL as the client is to get it."""
     assert injection.callback is not None
     values = {name: _filled(value, {"value": injection.value}) for name, value in injection.callback.set.items()}
@@ -111,7 +111,7 @@ def brought(injection: Injection, url: str) -> str:
     return changed.url
 
 
-def _changes(injection: Injection, exchange: Exchange, so_far: Handshake) -> bool:
+def _changes(injection: Fault, exchange: Exchange, so_far: Handshake) -> bool:
     """It makes a difference here: a member that is not there cannot be taken away."""
     if exchange.response is None or (injection.answer is None and injection.members is None):
         return True

@@ -10,11 +10,11 @@ from typing import Self
 
 from pydantic import field_validator, model_validator
 
-from oauthtap.fixes.actions import Answer, Asked, Table
+from oauthtap.fixes.actions import RequestChange, ResponseChange, StrictModel
 from oauthtap.fixes.model import When
 
 
-class Injection(Table):
+class Fault(StrictModel):
     """One fault, made once. The file says what its keys mean."""
 
     name: str
@@ -25,9 +25,9 @@ class Injection(Table):
     when: When
     settled: bool = False
     instead: bool = False
-    answer: Answer | None = None
-    members: Asked | None = None
-    callback: Asked | None = None
+    answer: ResponseChange | None = None
+    members: RequestChange | None = None
+    callback: RequestChange | None = None
     holds: bool = False
     cuts: bool = False
     value: str = ""
@@ -59,12 +59,12 @@ class Injection(Table):
 
 
 @cache
-def injections() -> tuple[Injection, ...]:
+def injections() -> tuple[Fault, ...]:
     """Every fault, in the order of a handshake. Raises pydantic's ValidationError for an unknown key."""
     text = (files("oauthtap.faults") / "faults.toml").read_text(encoding="utf-8")
-    return tuple(Injection.model_validate(table) for table in tomllib.loads(text)["injection"])
+    return tuple(Fault.model_validate(table) for table in tomllib.loads(text)["injection"])
 
 
-def named(name: str) -> Injection | None:
+def named(name: str) -> Fault | None:
     """The fault of that name; None when there is none."""
     return next((one for one in injections() if one.name == name), None)

@@ -16,13 +16,13 @@ from oauthtap.model import urls, www_authenticate
 from oauthtap.model.exchange import Request, Response
 
 
-class Table(BaseModel):
+class StrictModel(BaseModel):
     """A table of a file: no key that is not known."""
 
     model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
 
-class Answer(Table):
+class ResponseChange(StrictModel):
     """What is made of an answer. Parts work from top to bottom."""
 
     status: int | None = None
@@ -97,10 +97,10 @@ class Answer(Table):
         changes: dict[str, str | None] = {**dict.fromkeys(self.drop_challenge), **self.challenge}
         new = www_authenticate.with_params(bearer, **changes)
         others = [new if one is bearer else one for one in parsed.challenges]
-        return www_authenticate.write(others if parsed.bearer else [new, *others])
+        return www_authenticate.format_challenges(others if parsed.bearer else [new, *others])
 
 
-class Asked(Table):
+class RequestChange(StrictModel):
     """What is made of a request's parameters, in query, form or JSON: wherever they are sent."""
 
     set: dict[str, str] = {}

@@ -15,12 +15,12 @@ from oauthtap.diagnosis.findings import Finding, Patch
 from oauthtap.fixes.model import Fix, holds_alias, stages_of
 from oauthtap.handshake.state import Handshake
 from oauthtap.model import urls
-from oauthtap.model.exchange import Request, Response, first
+from oauthtap.model.exchange import Request, Response, first_value
 from oauthtap.redaction.alias_format import mentions
 
 
 @dataclass
-class Fixes:
+class ActiveFixes:
     """What is switched on. May be changed while it is in use."""
 
     rules: frozenset[str] = frozenset()
@@ -94,7 +94,7 @@ class Fixes:
         """What placeholders stand for at this exchange."""
         resource = so_far.resource or ""
         stated = so_far.metadata.issuer if so_far.metadata else None
-        behind = next((issuer for issuer, _ in urls.issuers_behind(request.bare_url)), None)
+        behind = next((issuer for issuer, _ in urls.issuers_for_metadata_url(request.bare_url)), None)
         places = urls.prm_locations(resource)
         known = {
             "resource": resource,
@@ -102,7 +102,7 @@ class Fixes:
             "issuer": stated or so_far.issuer or urls.origin(resource),
             "expected": behind or stated or so_far.issuer or urls.origin(request.url),
             "prm": places[0].url if places else "",
-            "state": first(request.query, "state") or "",
+            "state": first_value(request.query, "state") or "",
         }
         return {**known, **documents(so_far), **self.values}
 

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict
 
 from oauthtap.diagnosis.analyzer import ClientAnalysis, FixPeriod
 from oauthtap.diagnosis.findings import Finding
-from oauthtap.diagnosis.progress import BESIDE, reached
-from oauthtap.fixes.change_log import Patched, changes
+from oauthtap.diagnosis.progress import SIDE_STAGES, furthest_stage
+from oauthtap.fixes.change_log import AppliedChange, changes
 from oauthtap.handshake.stages import Challenge, Discover, Document, McpStream, Stage
 from oauthtap.model.exchange import Exchange
 
@@ -21,7 +21,7 @@ class Attempt(BaseModel):
 
     fixes: tuple[str, ...] = ()
     """What was switched on, whether it found anything to change or not."""
-    changed: tuple[Patched, ...] = ()
+    changed: tuple[AppliedChange, ...] = ()
     """What they changed, each place and value once."""
     first: int
     last: int
@@ -58,14 +58,14 @@ def _past(client: ClientAnalysis, periods: Sequence[FixPeriod]) -> Iterator[tupl
 def _attempt(client: ClientAnalysis, period: FixPeriod, found: Sequence[Finding]) -> Attempt:
     handshake, own = client.handshake, client.acted(period.since)
     verdict = client.verdict(found, since=period.since)
-    gone = (one.like[0] for one in handshake.let_go if one.exchange >= period.since)
+    gone = (one.like[0] for one in handshake.compacted if one.exchange >= period.since)
     counted = [stage for stage in (*own, *gone) if _is_step(stage)]
     return Attempt(
         fixes=period.fixes,
         changed=tuple(dict.fromkeys(one for stage in own for one in changes(stage.exchange))),
         first=own[0].exchange.id,
         last=own[-1].exchange.id,
-        reached=reached(handshake, period.since),
+        reached=furthest_stage(handshake, period.since),
         connected=verdict.connected,
         cause=verdict.cause.rule if verdict.cause else None,
         steps=len(counted),
@@ -76,7 +76,7 @@ def _attempt(client: ClientAnalysis, period: FixPeriod, found: Sequence[Finding]
 def _is_step(stage: Stage) -> bool:
     """Not beside the way, and no place that was only tried: of these a client goes on to the next."""
     tried = isinstance(stage, Document | Discover) or (stage.because is not None and stage.because.guess)
-    return not (stage.slug in BESIDE or isinstance(stage, McpStream) or (tried and not _went_well(stage)))
+    return not (stage.slug in SIDE_STAGES or isinstance(stage, McpStream) or (tried and not _went_well(stage)))
 
 
 def _went_well(stage: Stage) -> bool:

@@ -14,7 +14,7 @@ _LONGEST = 400
 ABOUT_THE_BODY = frozenset(("content-length", "content-encoding", "transfer-encoding"))
 
 
-class Patched(BaseModel):
+class AppliedChange(BaseModel):
     """One place that a fix changed."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
@@ -35,32 +35,32 @@ class Patched(BaseModel):
         return self.at.rpartition(".")[2]
 
 
-def changes(exchange: Exchange) -> tuple[Patched, ...]:
+def changes(exchange: Exchange) -> tuple[AppliedChange, ...]:
     """What differs between the messages that were sent and those that arrived; nothing where no fix was at work."""
     return tuple(_changes(exchange))
 
 
-def _changes(exchange: Exchange) -> Iterator[Patched]:
+def _changes(exchange: Exchange) -> Iterator[AppliedChange]:
     if exchange.sent is not None:
         yield from _of_request(exchange.request, exchange.sent)
     if exchange.response is not None and exchange.shown is not None:
         yield from _of_answer(exchange.response, exchange.shown)
 
 
-def _of_request(before: Request, after: Request) -> Iterator[Patched]:
+def _of_request(before: Request, after: Request) -> Iterator[AppliedChange]:
     yield from _of_mapping("request.query", dict(before.query), dict(after.query), str)
     yield from _of_headers("request.header", before.headers, after.headers)
     yield from _of_body("request", before, after)
 
 
-def _of_answer(before: Response, after: Response) -> Iterator[Patched]:
+def _of_answer(before: Response, after: Response) -> Iterator[AppliedChange]:
     if before.status != after.status:
-        yield Patched(at="response.status", said=str(before.status), saw=str(after.status))
+        yield AppliedChange(at="response.status", said=str(before.status), saw=str(after.status))
     yield from _of_headers("response.header", before.headers, after.headers)
     yield from _of_body("response", before, after)
 
 
-def _of_headers(place: str, before: Pairs, after: Pairs) -> Iterator[Patched]:
+def _of_headers(place: str, before: Pairs, after: Pairs) -> Iterator[AppliedChange]:
     was, now = _by_name(before), _by_name(after)
     yield from _of_mapping(place, was, now, str)
 
@@ -73,7 +73,7 @@ def _by_name(headers: Pairs) -> dict[str, str]:
     return found
 
 
-def _of_body(side: str, before: Message, after: Message) -> Iterator[Patched]:
+def _of_body(side: str, before: Message, after: Message) -> Iterator[AppliedChange]:
     if before.body == after.body:
         return
     if before.json_object and after.json_object:
@@ -81,14 +81,14 @@ def _of_body(side: str, before: Message, after: Message) -> Iterator[Patched]:
     elif before.form and after.form:
         yield from _of_mapping(f"{side}.form", dict(before.form), dict(after.form), str)
     else:
-        yield Patched(at=f"{side}.body", said=_short(before.body or ""), saw=_short(after.body or ""))
+        yield AppliedChange(at=f"{side}.body", said=_short(before.body or ""), saw=_short(after.body or ""))
 
 
-def _of_mapping(place: str, before: Mapping[str, Any], after: Mapping[str, Any], write: Any) -> Iterator[Patched]:
+def _of_mapping(place: str, before: Mapping[str, Any], after: Mapping[str, Any], write: Any) -> Iterator[AppliedChange]:
     for name in dict.fromkeys((*before, *after)):
         if (name in before, before.get(name)) != (name in after, after.get(name)):
             said, saw = (_short(write(side[name])) if name in side else None for side in (before, after))
-            yield Patched(at=f"{place}.{name}", said=said, saw=saw)
+            yield AppliedChange(at=f"{place}.{name}", said=said, saw=saw)
 
 
 def _json(value: Any) -> str:
@@ -99,7 +99,7 @@ def _short(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def phrase(found: Iterable[Patched], most: int = 3) -> str:
+def phrase(found: Iterable[AppliedChange], most: int = 3) -> str:
     """Changes in few words: "`authorization_servers` → […]"; each place once, the newest value."""
     news = {one.at: f"`{one.name}` → {'nothing' if one.saw is None else one.saw}" for one in found}
     shown = list(news.values())[:most]

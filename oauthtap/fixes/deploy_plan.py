@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from oauthtap.fixes.change_log import ABOUT_THE_BODY, changes
 from oauthtap.fixes.model import PLACEHOLDER
 from oauthtap.fixes.presets import presets
-from oauthtap.fixes.stacks import Lines, Stack, stacks
+from oauthtap.fixes.stacks import Snippet, Stack, stacks
 from oauthtap.handshake.stages import Stage
 from oauthtap.handshake.state import Handshake
 from oauthtap.model import urls
@@ -219,7 +219,7 @@ def _recipes(names: set[str], handshake: Handshake, changed: Sequence[Exchange],
                 yield _recipe(known, seen, lines, values)
 
 
-def _recipe(stack: Stack, seen: tuple[str, ...], lines: Lines, values: dict[str, str]) -> Recipe:
+def _recipe(stack: Stack, seen: tuple[str, ...], lines: Snippet, values: dict[str, str]) -> Recipe:
     where, text = (PLACEHOLDER.sub(lambda m: values.get(m[1]) or m[1].upper(), t) for t in (lines.where, lines.text))
     return Recipe(
         stack=stack.name, because=seen, version=stack.version, checked=stack.checked, how=stack.how,
@@ -235,7 +235,7 @@ def _values(handshake: Handshake, changed: Sequence[Exchange]) -> dict[str, str]
     named = shown.get("authorization_servers") or [shown.get("issuer") or handshake.issuer or ""]
     issuer = str(named[0]) if isinstance(named, list) and named else ""
     resource = handshake.resource or ""
-    place = next((one.url for one in urls.as_locations(issuer)), "") if issuer else ""
+    place = next((one.url for one in urls.as_metadata_locations(issuer)), "") if issuer else ""
     sent = [dict(exchange.sent.query) for exchange in changed if exchange.sent]
     return {
         "issuer": issuer,

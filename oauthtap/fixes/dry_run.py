@@ -10,9 +10,9 @@ from oauthtap import rules
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.findings import Finding, Patch
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
-from oauthtap.fixes.applier import Fixes
-from oauthtap.fixes.model import Fix, When, holds_alias, of_patch, with_values
-from oauthtap.fixes.toml_io import FixError, chosen
+from oauthtap.fixes.applier import ActiveFixes
+from oauthtap.fixes.model import Fix, When, from_patch, holds_alias, with_values
+from oauthtap.fixes.toml_io import FixError, presets_for
 from oauthtap.model.exchange import Exchange
 from oauthtap.report.build import build
 from oauthtap.report.model import Report
@@ -36,7 +36,7 @@ class Trial:
 
     patched: tuple[Exchange, ...] = ()
     """Those that the fixes changed, with what they made of them."""
-    survived: frozenset[str] = frozenset()
+    tolerated_rules: frozenset[str] = frozenset()
     """Rules whose findings the client went past in the recording: they are not in its way."""
 
     @property
@@ -45,7 +45,7 @@ class Trial:
         return self.report.connected or (cause_of(self) is None and bool(self.touched))
 
 
-def lay_over(new_tap: NewTap, steps: Sequence[AnalyzedExchange], fixes: Sequence[Fix]) -> Trial:
+def simulate(new_tap: NewTap, steps: Sequence[AnalyzedExchange], fixes: Sequence[Fix]) -> Trial:
     """Judge the exchanges as they would have been with these fixes on.
 
     What followed only from the answers as they were is left out, unless the client had connected anyway.
@@ -53,16 +53,16 @@ def lay_over(new_tap: NewTap, steps: Sequence[AnalyzedExchange], fixes: Sequence
     """
     made, touched, patched = [], [], []
     old = new_tap()
-    on = Fixes(fixes=tuple(fixes))
+    on = ActiveFixes(fixes=tuple(fixes))
     for step in steps:
-        exchange = step.exchange.with_(shown=None, sent=None, patched_by=(), fixes=None)
+        exchange = step.exchange.replace(shown=None, sent=None, patched_by=(), fixes=None)
         heard = old.add(exchange)
         if exchange.response is not None and exchange.actor in ("client", "reporter"):
             after, names = on.apply(heard, exchange.request, exchange.response)
             if names:
                 touched.append(exchange.id)
-                patched.append(exchange.with_(shown=after, patched_by=names))
-                exchange = exchange.with_(response=after)
+                patched.append(exchange.replace(shown=after, patched_by=names))
+                exchange = exchange.replace(response=after)
         made.append(exchange)
     survived = _survived(old)
     kept = _without_consequences(new_tap, made, touched)
@@ -124,14 +124,14 @@ def recorded(tap: SessionAnalyzer) -> dict[str, str]:
 def proposals(step: AnalyzedExchange | None, finding: Finding) -> tuple[Fix, ...]:
     """What may cure a finding: the patch of its rule for this exchange, else presets that need no value."""
     if finding.patch is not None and step is not None and not holds_alias(finding.patch):
-        return (of_patch(finding.rule, finding.patch, _where(step, finding.stage, finding.patch)),)
+        return (from_patch(finding.rule, finding.patch, _where(step, finding.stage, finding.patch)),)
     try:
-        return tuple(fix for fix in chosen(finding.rule) if not fix.by_hand)
+        return tuple(fix for fix in presets_for(finding.rule) if not fix.by_hand)
     except FixError:
         return ()
 
 
-def smallest(
+def minimal_fixes(
     new_tap: NewTap, steps: Sequence[AnalyzedExchange], begin: Sequence[Fix] = ()
 ) -> tuple[Trial, Finding | None]:
     """The fewest fixes after which nothing recorded stands in the way, and the finding nobody had a fix for.
@@ -140,7 +140,7 @@ def smallest(
     A fix that changes requests ends it: what would have been answered to another one, nobody knows.
     """
     fixes = tuple(begin)
-    trial = lay_over(new_tap, steps, fixes)
+    trial = simulate(new_tap, steps, fixes)
     known = recorded(trial.tap)
     stuck: Finding | None = None
     for _ in range(_MOST):
@@ -149,7 +149,7 @@ def smallest(
             break
         step = next((one for one in trial.tap.steps if one.exchange.id == finding.exchange), None)
         new = tuple(with_values(fix, known) for fix in proposals(step, finding))
-        after = lay_over(new_tap, steps, (*fixes, *new)) if new else trial
+        after = simulate(new_tap, steps, (*fixes, *new)) if new else trial
         if any(fix.request is not None for fix in new):
             return after, None
         now = cause_of(after)
@@ -160,14 +160,14 @@ def smallest(
     return (_fewer(new_tap, steps, trial), None) if trial.enough else (trial, stuck)
 
 
-def stricter(new_tap: NewTap, steps: Sequence[AnalyzedExchange], begin: Sequence[Fix] = ()) -> Trial:
+def strict_fixes(new_tap: NewTap, steps: Sequence[AnalyzedExchange], begin: Sequence[Fix] = ()) -> Trial:
     """The fixes for what this client put up with and others do not: each takes a finding away that is an error."""
-    trial = lay_over(new_tap, steps, begin)
+    trial = simulate(new_tap, steps, begin)
     for rule in dict.fromkeys(finding.rule for finding in trial.report.findings if _weighs(finding)):
         finding = next((one for one in trial.report.findings if one.rule == rule), None)
         step = next((one for one in trial.tap.steps if finding and one.exchange.id == finding.exchange), None)
         new = tuple(with_values(fix, recorded(trial.tap)) for fix in proposals(step, finding)) if finding else ()
-        after = lay_over(new_tap, steps, (*trial.fixes, *new)) if new else trial
+        after = simulate(new_tap, steps, (*trial.fixes, *new)) if new else trial
         if all(one.rule != rule for one in after.report.findings):
             trial = after
     return trial
@@ -181,7 +181,7 @@ def _weighs(finding: Finding) -> bool:
 def cause_of(trial: Trial) -> Finding | None:
     """The finding behind the cause that a trial's report names; None when the client went past it before."""
     cause = trial.report.cause
-    if cause is None or cause.rule in trial.survived:
+    if cause is None or cause.rule in trial.tolerated_rules:
         return None
     return next(f for f in trial.report.findings if (f.rule, f.exchange) == (cause.rule, cause.exchange))
 
@@ -191,7 +191,7 @@ def _fewer(new_tap: NewTap, steps: Sequence[AnalyzedExchange], trial: Trial) -> 
     for fix in trial.fixes:
         tried = not fix.when.stage or any(fnmatchcase(slug, one) for slug in reached for one in fix.when.stage)
         if fix.request is None and tried:
-            less = lay_over(new_tap, steps, tuple(one for one in trial.fixes if one is not fix))
+            less = simulate(new_tap, steps, tuple(one for one in trial.fixes if one is not fix))
             trial = less if less.enough else trial
     return trial
 

@@ -31,7 +31,7 @@ WANT_AN_ISSUER = frozenset(
 )
 """Rules whose repair begins with the right issuer."""
 
-Sure = Literal["checked", "recorded"]
+Verification = Literal["checked", "recorded"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Candidate:
     issuer: str
     why: str
     """Where it comes from, as the end of a sentence."""
-    sure: Sure | None = None
+    sure: Verification | None = None
     """`recorded`: the recording holds its metadata; `checked`: its metadata was fetched just now. None: not yet."""
 
 

@@ -11,13 +11,13 @@ from typing import Any, Self
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from oauthtap.diagnosis.findings import Patch
-from oauthtap.fixes.actions import Answer, Asked, Table
+from oauthtap.fixes.actions import RequestChange, ResponseChange, StrictModel
 from oauthtap.model.exchange import Request, Response
 
 PLACEHOLDER = re.compile(r"\$\{([a-z_]+)\}")
 
 
-class When(Table):
+class When(StrictModel):
     """Which exchanges a fix touches. What is not named does not matter."""
 
     stage: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class When(Table):
         return not (self.lacks and any(name in document for name in self.lacks))
 
 
-class Fix(Table):
+class Fix(StrictModel):
     """One repair, as it stands in a file: to be shown, tried on a recording, or applied live."""
 
     name: str
@@ -66,8 +66,8 @@ class Fix(Table):
     cures: tuple[str, ...] = ()
     """Rules whose finding it takes away."""
     when: When = When()
-    answer: Answer | None = None
-    request: Asked | None = None
+    answer: ResponseChange | None = None
+    request: RequestChange | None = None
     safe: bool = False
     """Right whoever the server is."""
     assumes: str | None = None
@@ -105,9 +105,9 @@ def with_values(fix: Fix, known: Mapping[str, str]) -> Fix:
     return Fix.model_validate(_filled(fix.model_dump(), known)).model_copy(update={"value": fix.value})
 
 
-def of_patch(rule: str, patch: Patch, when: When) -> Fix:
+def from_patch(rule: str, patch: Patch, when: When) -> Fix:
     """A patch that a rule proposed for one exchange, as a fix for that exchange."""
-    answer = Answer(
+    answer = ResponseChange(
         status=patch.status,
         headers={name: value for name, value in patch.headers.items() if value is not None},
         drop_headers=tuple(name for name, value in patch.headers.items() if value is None),

@@ -11,11 +11,11 @@ from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.findings import Finding
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.fixes import toml_io
-from oauthtap.fixes.dry_run import NewTap, Trial, smallest, stricter
+from oauthtap.fixes.dry_run import NewTap, Trial, minimal_fixes, strict_fixes
 from oauthtap.fixes.issuer_candidates import WANT_AN_ISSUER, Candidate, candidates, states
 from oauthtap.fixes.model import Fix
 from oauthtap.model import urls
-from oauthtap.upstream.options import Reach
+from oauthtap.upstream.options import UpstreamOptions
 from oauthtap.upstream.preflight import document_at
 
 
@@ -24,7 +24,7 @@ class Proposal:
     """What would repair a recording, as far as is known."""
 
     trial: Trial
-    stuck: Finding | None
+    unresolved: Finding | None
     """The finding that nothing was found for, or nothing without a value that only a person knows."""
     issuers: tuple[Candidate, ...] = ()
     """Where it wants an issuer: those that are good. One of them is part of the trial already when there is but one."""
@@ -37,7 +37,7 @@ def new_tap_like(tap: SessionAnalyzer) -> NewTap:
     return partial(SessionAnalyzer, tap.handshake.resource, tap.revision, tap.client, profiles(), tap.probe_goal)
 
 
-def newest(tap: SessionAnalyzer) -> tuple[AnalyzedExchange, ...]:
+def latest_attempt_steps(tap: SessionAnalyzer) -> tuple[AnalyzedExchange, ...]:
     """The exchanges of the newest sign-in, and our own looks."""
     since = tap.newest_period.since
     return tuple(step for step in tap.steps if step.exchange.id >= since or step.exchange.actor == "reporter")
@@ -51,8 +51,8 @@ def offline(
     `strict`: those for what this client put up with and others do not.
     """
     if strict:
-        return Proposal(stricter(new_tap_like(tap), steps, tuple(given)), None)
-    trial, stuck = smallest(new_tap_like(tap), steps, tuple(given))
+        return Proposal(strict_fixes(new_tap_like(tap), steps, tuple(given)), None)
+    trial, stuck = minimal_fixes(new_tap_like(tap), steps, tuple(given))
     if stuck is None or stuck.rule not in WANT_AN_ISSUER:
         return Proposal(trial, stuck)
     wrong = (stuck.actual or "").rstrip("/")
@@ -61,10 +61,10 @@ def offline(
 
 
 async def checked(
-    tap: SessionAnalyzer, steps: Sequence[AnalyzedExchange], proposal: Proposal, reach: Reach | None
+    tap: SessionAnalyzer, steps: Sequence[AnalyzedExchange], proposal: Proposal, reach: UpstreamOptions | None
 ) -> Proposal:
     """The same with its issuers checked over the network (`reach`; None: not), and with the only good one in it."""
-    if not proposal.tried or proposal.stuck is None:
+    if not proposal.tried or proposal.unresolved is None:
         return proposal
     good = proposal.issuers or (tuple(await _checked(proposal.tried, reach)) if reach else ())
     proposal = replace(proposal, issuers=good)
@@ -73,20 +73,20 @@ async def checked(
 
 def with_issuer(tap: SessionAnalyzer, steps: Sequence[AnalyzedExchange], proposal: Proposal, issuer: str) -> Proposal:
     """The same once it is known which issuer is meant."""
-    assert proposal.stuck is not None
-    chosen = toml_io.chosen(proposal.stuck.rule, issuer)
-    trial, stuck = smallest(new_tap_like(tap), steps, (*proposal.trial.fixes, *chosen))
-    return replace(proposal, trial=trial, stuck=stuck)
+    assert proposal.unresolved is not None
+    chosen = toml_io.presets_for(proposal.unresolved.rule, issuer)
+    trial, stuck = minimal_fixes(new_tap_like(tap), steps, (*proposal.trial.fixes, *chosen))
+    return replace(proposal, trial=trial, unresolved=stuck)
 
 
-async def _checked(tried: Iterable[Candidate], reach: Reach) -> list[Candidate]:
-    found = [(await stated(one.issuer, reach), one.why) for one in tried]
+async def _checked(tried: Iterable[Candidate], reach: UpstreamOptions) -> list[Candidate]:
+    found = [(await fetch_stated_issuer(one.issuer, reach), one.why) for one in tried]
     return [Candidate(issuer, why, "checked") for issuer, why in found if issuer]
 
 
-async def stated(issuer: str, reach: Reach) -> str | None:
+async def fetch_stated_issuer(issuer: str, reach: UpstreamOptions) -> str | None:
     """The issuer as its metadata writes it, fetched just now; None when there is none that states it."""
-    for place in urls.as_locations(issuer):
+    for place in urls.as_metadata_locations(issuer):
         document = await document_at(place.url, reach)
         written = str(document.get("issuer", ""))
         if written.rstrip("/") == issuer.rstrip("/") and states(written, document):

@@ -51,12 +51,12 @@ def _used(table: dict[str, Any], number: int, text: str) -> Sequence[Fix]:
     if extra:
         raise FixError(f"line {_line(text, number, (extra[0],))}: `{extra[0]}` does not go with `use`")
     try:
-        return chosen(str(table["use"]), str(table.get("value", "")))
+        return presets_for(str(table["use"]), str(table.get("value", "")))
     except FixError as problem:
         raise FixError(f"line {_line(text, number, ('use',))}: `use`: {problem}") from None
 
 
-def chosen(name: str, value: str = "") -> tuple[Fix, ...]:
+def presets_for(name: str, value: str = "") -> tuple[Fix, ...]:
     """The presets of that name, or that cure the rule of that name. Raises FixError when none goes with the value.
 
     With a value those that want one; without, those that want none, and of these the first for a stage.

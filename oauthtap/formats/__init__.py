@@ -17,9 +17,9 @@ from oauthtap.formats import access_log, document, json_log, transcript
 from oauthtap.formats.builder import STAND_IN, origin_of
 from oauthtap.formats.logs import sentences, vs_code
 from oauthtap.formats.logs.builder import object_in
-from oauthtap.model.exchange import Request, first
+from oauthtap.model.exchange import Request, first_value
 from oauthtap.model.recording import Recording
-from oauthtap.model.sanitize import plain
+from oauthtap.model.sanitize import escape_controls
 
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})([^\n`]*)\n(.*?)^[ \t]*\1[ \t]*$", re.MULTILINE | re.DOTALL)
 _ADDED = re.compile(r"\bmcp add\b[^\n]*--transport (?:http|sse)\s+\S+\s+(?!https?://)([\w-]+(?:\.[\w-]+)+\S*)")
@@ -42,12 +42,12 @@ FORMS = (
 """Everything that `oauthtap check` reads, a line each."""
 
 
-def read(text: str) -> Recording | None:
+def load_recording(text: str) -> Recording | None:
     """The exchanges in a text of any of these forms; None when there are none. Never raises for what is in it."""
     text = _unquoted(text[-_LARGEST:])
     found = _any_form(text)
     if found and (bare := _ADDED.search(text)):
-        given = plain(bare[1], limit=100)
+        given = escape_controls(bare[1], limit=100)
         note = f"The client was given {given}: without https:// in front it is no URL, and nothing is sent."
         found.header.setdefault("notes", []).append(note)
     return found
@@ -99,7 +99,7 @@ def _plain(text: str) -> Recording | None:
 
 def _by_callback(recording: Recording) -> str | None:
     """The one client that lets itself be called back there; None where several do, or none."""
-    shown = (first(exchange.request.query, "redirect_uri") or "" for exchange in recording.exchanges)
+    shown = (first_value(exchange.request.query, "redirect_uri") or "" for exchange in recording.exchanges)
     uris = tuple(filter(None, shown))
     owners = {one.slug for one in profiles() if any(uri.startswith(one.recognize.redirect_uri) for uri in uris)}
     return owners.pop() if len(owners) == 1 else None
@@ -120,7 +120,7 @@ def _joined(blocks: list[str], text: str) -> Recording | None:
     every = [exchange for one in found for exchange in one.exchanges]
     home = origin_of(upstream or "") or next((o for e in every if (o := origin_of(e.request.url)) != STAND_IN), None)
     numbered = tuple(
-        exchange.with_(id=number, at=None, request=_at_home(exchange.request, home))
+        exchange.replace(id=number, at=None, request=_at_home(exchange.request, home))
         for number, exchange in enumerate(every, 1)
     )
     client = next((one.client for one in found if one.client), None)
@@ -135,4 +135,4 @@ def _at_home(request: Request, home: str | None) -> Request:
     return request.model_copy(update={"url": request.url.replace(STAND_IN, home, 1)})
 
 
-__all__ = ["FORMS", "read"]
+__all__ = ["FORMS", "load_recording"]

@@ -90,7 +90,7 @@ def _of(value: dict[str, Any], before: str) -> Draft | None:
         places = urls.prm_locations(resource if isinstance(resource, str) else STAND_IN)
         return draft("GET", places[0].url if places else f"{STAND_IN}{urls.PRM}", 200)
     if isinstance(issuer, str) and names & {"authorization_endpoint", "token_endpoint", "jwks_uri"}:
-        places = urls.as_locations(issuer)
+        places = urls.as_metadata_locations(issuer)
         oidc = "userinfo_endpoint" in names or "id_token_signing_alg_values_supported" in names
         fitting = [p.url for p in places if (urls.OIDC in p.url) is oidc] or [p.url for p in places]
         return draft("GET", fitting[0] if fitting else f"{STAND_IN}{urls.OAUTH}", 200)

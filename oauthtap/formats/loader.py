@@ -81,7 +81,7 @@ def _text_of(place: str, text: str) -> Recording:
         else:
             if not any(_ANSWERED.match(exchange.request.body or "") for exchange in noted.exchanges):
                 return noted
-    if found := formats.read(text):
+    if found := formats.load_recording(text):
         return found
     if problem is not None:
         raise problem

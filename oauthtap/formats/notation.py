@@ -119,7 +119,7 @@ def parse(text: str, start: float = START) -> Iterator[Exchange]:
         yield finished()
 
 
-def write(exchanges: Iterable[Exchange]) -> str:
+def format_transcript(exchanges: Iterable[Exchange]) -> str:
     """The exchanges in this notation, so that `parse` reads them back (times apart)."""
     return "\n\n".join(_one(exchange) for exchange in exchanges) + "\n"
 

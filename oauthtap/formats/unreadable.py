@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from oauthtap.formats.logs.sentences import client_of
-from oauthtap.model.sanitize import plain
+from oauthtap.model.sanitize import escape_controls
 from oauthtap.model.urls import without_query
 
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (
@@ -55,7 +55,7 @@ def of_text(text: str) -> tuple[str, str]:
     """What a text is, as far as anybody can tell, and what to do."""
     bare = text.strip()
     if re.fullmatch(r"https?://\S+", bare):
-        return "a URL and nothing else", f"oauthtap probe {plain(without_query(bare))}"
+        return "a URL and nothing else", f"oauthtap probe {escape_controls(without_query(bare))}"
     if bare[:1] in ("{", "["):
         return _of_json(bare)
     if re.match(r"(?i)<!doctype html|<html", bare):
@@ -68,7 +68,7 @@ def of_text(text: str) -> tuple[str, str]:
     lines = [line for line in bare.splitlines() if line.strip()]
     if len(lines) <= 3 and len(bare) < 600:
         words = re.sub(r"\s+", " ", bare).replace('"', "'")
-        words = plain(re.sub(r"[\w~+/=-]{24,}(?:\.[\w~+/=-]+)*", "…", words), limit=160)
+        words = escape_controls(re.sub(r"[\w~+/=-]{24,}(?:\.[\w~+/=-]+)*", "…", words), limit=160)
         return "a message by itself, without the exchange behind it", f'oauthtap explain "{words}"'
     if re.search(r"^(?:import |from \w+ import|const |function |class |def |package )", bare, re.M):
         return "source code", OTHER
@@ -95,7 +95,7 @@ def _of_json(text: str) -> tuple[str, str]:
     except RecursionError:
         return "JSON nested too deep", OTHER
     if found := _configured(value):
-        url = plain(without_query(found), limit=200)
+        url = escape_controls(without_query(found), limit=200)
         if not url.startswith(("http://", "https://")):
             return (
                 f"a client's configuration, whose URL {url!r} has no scheme: a client sends nothing to it",
@@ -119,7 +119,7 @@ def _of_json(text: str) -> tuple[str, str]:
         if isinstance(value, list)
         else str(value)[:40]
     )
-    return f"JSON, but neither a HAR nor a session nor a document of OAuth ({plain(names, limit=120)})", OTHER
+    return f"JSON, but neither a HAR nor a session nor a document of OAuth ({escape_controls(names, limit=120)})", OTHER
 
 
 def _configured(value: Any) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from oauthtap.handshake.initiator import because
+from oauthtap.handshake.initiator import find_initiator
 from oauthtap.handshake.stages import (
     AuthorizationRequest,
     AuthorizationResponse,
@@ -42,7 +42,7 @@ from oauthtap.handshake.stages import (
 )
 from oauthtap.handshake.state import Handshake
 from oauthtap.model import urls
-from oauthtap.model.exchange import Exchange, Request, first
+from oauthtap.model.exchange import Exchange, Request, first_value
 from oauthtap.model.sse import sse_events
 
 _ABOUT_AUTH = re.compile(
@@ -61,7 +61,7 @@ _ASKED = {"client_id", "request_uri", "response_type", "redirect_uri", "code_cha
 _TOKEN_MEMBERS = ("code", "refresh_token", "client_id", "assertion", "subject_token", "device_code")
 
 
-def recognize(exchange: Exchange, so_far: Handshake) -> tuple[Stage, ...]:
+def classify(exchange: Exchange, so_far: Handshake) -> tuple[Stage, ...]:
     """The stages of an exchange, the one to show first. Never empty: at worst a plain `Stage`."""
     request = exchange.request
     if _is_preflight(request):
@@ -84,12 +84,12 @@ def recognize(exchange: Exchange, so_far: Handshake) -> tuple[Stage, ...]:
         guess = _by_path(exchange, so_far)
         if isinstance(guess, Mcp):
             return _mcp(guess, so_far)
-        found = (guess,) if guess else (Stage(exchange, "guess", because(exchange, Stage, so_far)),)
+        found = (guess,) if guess else (Stage(exchange, "guess", find_initiator(exchange, Stage, so_far)),)
     return found
 
 
 def _stage[S: Stage](kind: type[S], exchange: Exchange, certainty: Certainty, so_far: Handshake, **more: object) -> S:
-    return kind(exchange, certainty, because(exchange, kind, so_far), **more)
+    return kind(exchange, certainty, find_initiator(exchange, kind, so_far), **more)
 
 
 def _is_preflight(request: Request) -> bool:
@@ -110,7 +110,7 @@ _TOLD: dict[str, type[Stage]] = {
 def _as_told(exchange: Exchange, so_far: Handshake) -> Stage | None:
     kind = _TOLD.get(exchange.role or "")
     if kind is AuthorizationResponse:
-        return _answer_to(first(exchange.request.query, "state"), exchange, so_far, "likely")
+        return _answer_to(first_value(exchange.request.query, "state"), exchange, so_far, "likely")
     if kind is ServerMetadata:
         return _server_metadata(exchange, so_far, "likely")
     return _stage(kind, exchange, "likely", so_far) if kind else None
@@ -146,10 +146,10 @@ def _server_metadata(exchange: Exchange, so_far: Handshake, certainty: Certainty
     url = exchange.request.url
     entries = [entry for document in reversed(so_far.all(ResourceMetadata)) for entry in _entries(document)]
     for entry in entries:
-        for place in urls.as_locations(entry):
+        for place in urls.as_metadata_locations(entry):
             if place.url == urls.without_query(url):
                 return _stage(ServerMetadata, exchange, certainty, so_far, variant=place.how, expected_issuer=entry)
-    built = list(urls.issuers_behind(url))
+    built = list(urls.issuers_for_metadata_url(url))
     for candidate, how in built:
         for entry in entries:
             if entry.rstrip("/") == candidate.rstrip("/"):
@@ -198,7 +198,9 @@ def _at_learned_endpoint(exchange: Exchange, so_far: Handshake) -> Stage | None:
 def _token(exchange: Exchange, so_far: Handshake, certainty: Certainty) -> TokenEndpoint:
     request = exchange.request
     grant = (
-        first(request.form, "grant_type") or request.json_object.get("grant_type") or first(request.query, "grant_type")
+        first_value(request.form, "grant_type")
+        or request.json_object.get("grant_type")
+        or first_value(request.query, "grant_type")
     )
     if grant == "refresh_token":
         return _stage(TokenRefresh, exchange, certainty, so_far)
@@ -210,7 +212,7 @@ def _token(exchange: Exchange, so_far: Handshake, certainty: Certainty) -> Token
 def _authorization(exchange: Exchange, so_far: Handshake, certainty: Certainty) -> AuthorizationRequest | None:
     request = exchange.request
     pairs = request.query + (request.form if request.method == "POST" else ())
-    handle = first(pairs, "request_uri")
+    handle = first_value(pairs, "request_uri")
     if _is_consent(exchange, so_far):
         return None
     if not _ASKED & {name for name, _ in pairs}:
@@ -224,7 +226,7 @@ def _is_consent(exchange: Exchange, so_far: Handshake) -> bool:
     request = exchange.request
     if request.method != "POST" or exchange.actor == "client" or so_far.authorization is None:
         return False
-    return first(request.query, "response_type") is None and first(request.form, "response_type") is None
+    return first_value(request.query, "response_type") is None and first_value(request.form, "response_type") is None
 
 
 def _callback(exchange: Exchange, so_far: Handshake) -> Stage | None:
@@ -234,7 +236,7 @@ def _callback(exchange: Exchange, so_far: Handshake) -> Stage | None:
         return None
     if not any(_same_callback(request.bare_url, uri) for uri in so_far.redirect_uris):
         return None
-    return _answer_to(first(pairs, "state"), exchange, so_far, "certain")
+    return _answer_to(first_value(pairs, "state"), exchange, so_far, "certain")
 
 
 def _same_callback(url: str, redirect_uri: str) -> bool:
@@ -255,8 +257,8 @@ def _redirect_to_callback(exchange: Exchange, so_far: Handshake, stage: Stage | 
     if not location or isinstance(stage, TokenEndpoint | Registration | ResourceMetadata | ServerMetadata):
         return None
     pairs = Request(method="GET", url=location.replace("#", "?", 1) if "?" not in location else location).query
-    state = first(pairs, "state")
-    answers = first(pairs, "code") is not None or first(pairs, "error") is not None
+    state = first_value(pairs, "state")
+    answers = first_value(pairs, "code") is not None or first_value(pairs, "error") is not None
     own = isinstance(stage, AuthorizationRequest)
     here = stage.redirect_uri if isinstance(stage, AuthorizationRequest) and exchange.request.body is not None else None
     uris = [*so_far.redirect_uris, *([here] if here else [])]
@@ -350,16 +352,16 @@ def _of_others(exchange: Exchange, so_far: Handshake) -> bool:
 
 def _of_this_handshake(request: Request, so_far: Handshake) -> bool:
     """What was seen ties it to us: its place, client, callback or resource, or its kind where nothing is known."""
-    callback = first(request.query, "redirect_uri") or ""
+    callback = first_value(request.query, "redirect_uri") or ""
     places = {urls.origin(url) for (_, url) in so_far.endpoints} | {urls.origin(so_far.resource or "")}
     places |= {urls.origin(document.url) for document in so_far.all(ServerMetadata)}
     entries = (entry for document in so_far.all(ResourceMetadata) for entry in _entries(document))
     return (
         urls.origin(request.url) in places | set(map(urls.origin, entries))
-        or first(request.query, "client_id") in so_far.client_ids
+        or first_value(request.query, "client_id") in so_far.client_ids
         or any(_same_callback(urls.without_query(callback), uri) for uri in so_far.redirect_uris)
-        or first(request.query, "resource") is not None
-        or first(request.query, "request_uri") in so_far.pushed
+        or first_value(request.query, "resource") is not None
+        or first_value(request.query, "request_uri") in so_far.pushed
         or (so_far.metadata is None and _looks_native(request))
         or not so_far.stages
     )
@@ -367,10 +369,10 @@ def _of_this_handshake(request: Request, so_far: Handshake) -> bool:
 
 def _looks_native(request: Request) -> bool:
     """The request is of the kind that MCP clients send, and not that of a web application."""
-    callback = first(request.query, "redirect_uri")
+    callback = first_value(request.query, "redirect_uri")
     web = callback is not None and callback.startswith(("http://", "https://")) and not urls.is_loopback(callback)
-    by_document = _is_url(first(request.query, "client_id"))
-    return not web or by_document or first(request.query, "code_challenge") is not None
+    by_document = _is_url(first_value(request.query, "client_id"))
+    return not web or by_document or first_value(request.query, "code_challenge") is not None
 
 
 def _nested_login(exchange: Exchange, so_far: Handshake) -> bool:
@@ -379,7 +381,7 @@ def _nested_login(exchange: Exchange, so_far: Handshake) -> bool:
     asked = so_far.all(AuthorizationRequest)
     if not asked or exchange.actor == "client":
         return False
-    client_id = first(request.query, "client_id")
+    client_id = first_value(request.query, "client_id")
     return client_id not in so_far.client_ids and urls.origin(request.url) != urls.origin(asked[-1].url)
 
 
@@ -430,7 +432,7 @@ def _mcp(stage: Mcp, so_far: Handshake) -> tuple[Stage, ...]:
         front = Challenge if is_refusal(exchange) else None
     elif _lacks_scope(stage):
         front = StepUp
-    elif blames_token(exchange):
+    elif is_token_rejection(exchange):
         front = TokenRejected
     return (front(exchange, stage.certainty, stage.because), stage) if front else (stage,)
 
@@ -477,7 +479,7 @@ def _lacks_scope(stage: Mcp) -> bool:
     )
 
 
-def blames_token(exchange: Exchange) -> bool:
+def is_token_rejection(exchange: Exchange) -> bool:
     """An answer to an MCP request with a token that refuses it for the token's sake."""
     response = exchange.response
     if response is None:

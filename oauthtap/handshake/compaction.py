@@ -22,8 +22,8 @@ from hashlib import blake2b
 from math import isnan, nan
 from typing import NamedTuple
 
-from oauthtap.handshake.stages import Because, Mcp, McpRequest, Stage, Unseen
-from oauthtap.model.exchange import BLOCKS, Pairs
+from oauthtap.handshake.stages import Initiator, Mcp, McpRequest, Stage, Unseen
+from oauthtap.model.exchange import HEADER_CACHE, Pairs
 from oauthtap.redaction.alias_format import ALIAS
 
 _EDGE, _NEWEST, _AT_ONCE = 5, 10, 10
@@ -38,7 +38,7 @@ _UNTOLD = frozenset(
 """Headers whose values differ between requests of one kind, and that no rule compares with an earlier one."""
 
 
-class LetGo(NamedTuple):
+class CompactedExchange(NamedTuple):
     """What is left of an exchange: enough for its line in the report."""
 
     exchange: int
@@ -47,33 +47,33 @@ class LetGo(NamedTuple):
     like: tuple[Stage, ...]
     """The stages of one of the same kind, which stays."""
     url: str
-    because: Because | None
+    because: Initiator | None
     is_mcp: bool
     """It was an MCP request; else a part of a sign-in."""
 
 
-class Gone:
+class CompactedLog:
     """Everything that was let go of, oldest first. An MCP request takes 32 bytes: a session may go on for days."""
 
     def __init__(self) -> None:
         self._exchanges, self._times, self._kinds = array("q"), array("d"), array("q")
         self._likes: dict[int, tuple[Stage, ...]] = {}
         """The exchange that stays of each kind, by its number, to its stages."""
-        self._own: dict[int, tuple[int, str, Because | None]] = {}
+        self._own: dict[int, tuple[int, str, Initiator | None]] = {}
         """Part of a sign-in to its kind, URL and cause; those of an MCP request are those of the one that stays."""
 
     def __len__(self) -> int:
         return len(self._exchanges)
 
-    def __iter__(self) -> Iterator[LetGo]:
+    def __iter__(self) -> Iterator[CompactedExchange]:
         for place, (exchange, kind) in enumerate(zip(self._exchanges, self._kinds, strict=True)):
             at, took = self._times[2 * place], self._times[2 * place + 1]
             like = self._likes[kind]
             _, url, because = self._own.get(exchange, (kind, like[0].request.url, like[0].because))
             when, lasted = None if isnan(at) else at, None if isnan(took) else took
-            yield LetGo(exchange, when, lasted, like, url, because, exchange not in self._own)
+            yield CompactedExchange(exchange, when, lasted, like, url, because, exchange not in self._own)
 
-    def append(self, one: LetGo) -> None:
+    def append(self, one: CompactedExchange) -> None:
         """Keep what is left of one more."""
         kind = one.like[0].exchange.id
         self._likes.setdefault(kind, one.like)
@@ -103,7 +103,7 @@ class _Kind:
     waiting: deque[Stage] = field(default_factory=deque)
 
 
-class Alike:
+class HistoryCompactor:
     """The MCP requests so far, by kind."""
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ class Alike:
         self._undisturbed = False
         self._newest = 0
 
-    def add(self, stages: tuple[Stage, ...], *, said: Hashable = ()) -> list[LetGo]:
+    def add(self, stages: tuple[Stage, ...], *, said: Hashable = ()) -> list[CompactedExchange]:
         """Look at one more exchange; gives those that may go now. `said`: what rules had to say of it, if anything."""
         mark, is_mcp = _kind_of(stages), True
         if mark is None:
@@ -142,7 +142,9 @@ class Alike:
             return []
         going = (kind.waiting.popleft() for _ in range(at_once))
         return [
-            LetGo(one.exchange.id, one.exchange.at, one.exchange.took, kind.like, one.request.url, one.because, is_mcp)
+            CompactedExchange(
+                one.exchange.id, one.exchange.at, one.exchange.took, kind.like, one.request.url, one.because, is_mcp
+            )
             for one in going
         ]
 
@@ -178,7 +180,7 @@ def _kind_of(stages: tuple[Stage, ...]) -> Hashable | None:
     message = (stage.method, stage.version, tuple(stage.meta), reply.get("id") == stage.message.get("id"))
     asked = (tuple(stage.message), tuple(stage.params))
     said = (tuple(reply), tuple(result) if isinstance(result, dict) else type(result))
-    lines = (told(request.headers), told(response.headers))
+    lines = (stable_headers(request.headers), stable_headers(response.headers))
     # Of a failure rules read the words.
     words = _words(response.body or "", stage.message.get("id")) if failed else ""
     kinds = tuple(map(type, stages))
@@ -235,7 +237,7 @@ def _lasting(text: str) -> str:
 
 
 def _lasting_lines(headers: Pairs) -> Pairs:
-    return tuple((n, "" if n in _FRESH_LINES else _lasting(value)) for n, value in told(headers))
+    return tuple((n, "" if n in _FRESH_LINES else _lasting(value)) for n, value in stable_headers(headers))
 
 
 def _words(body: str, number: object) -> str:
@@ -243,7 +245,7 @@ def _words(body: str, number: object) -> str:
     return body.replace(f'"id":{json.dumps(number)}', "", 1).replace(f'"id": {json.dumps(number)}', "", 1)
 
 
-@lru_cache(maxsize=BLOCKS)
-def told(headers: Pairs) -> Pairs:
+@lru_cache(maxsize=HEADER_CACHE)
+def stable_headers(headers: Pairs) -> Pairs:
     """Header lines without what differs between requests of one kind."""
     return tuple((name, "" if name in _UNTOLD else value) for name, value in ((n.lower(), v) for n, v in headers))

@@ -9,10 +9,10 @@ from __future__ import annotations
 from oauthtap.handshake.stages import (
     AuthorizationRequest,
     AuthorizationResponse,
-    Because,
     Challenge,
     ClientMetadata,
     DeviceAuthorization,
+    Initiator,
     KeySet,
     Mcp,
     PushedAuthorization,
@@ -39,7 +39,7 @@ _ENDPOINTS: tuple[tuple[type[Stage], tuple[str, ...], str], ...] = (
 """Stage, the metadata members that name it, and the path clients guess without them."""
 
 
-def because(exchange: Exchange, kind: type[Stage], so_far: Handshake) -> Because | None:
+def find_initiator(exchange: Exchange, kind: type[Stage], so_far: Handshake) -> Initiator | None:
     """What made the client send this request, given that it belongs to `kind`.
 
     None where the answer is outside the wire: the user started it.
@@ -55,50 +55,50 @@ def because(exchange: Exchange, kind: type[Stage], so_far: Handshake) -> Because
             return _endpoint(exchange, members, guessed, so_far)
     if issubclass(kind, AuthorizationResponse):
         asked = so_far.authorization
-        return Because(exchange=asked.exchange.id, at="request.query.redirect_uri") if asked else None
+        return Initiator(exchange=asked.exchange.id, at="request.query.redirect_uri") if asked else None
     if issubclass(kind, ClientMetadata):
         asked_by = so_far.client_ids.get(exchange.request.url)
-        return Because(exchange=asked_by, at="request.query.client_id") if asked_by else None
+        return Initiator(exchange=asked_by, at="request.query.client_id") if asked_by else None
     return _mcp(exchange, so_far) if issubclass(kind, Mcp) else None
 
 
-def _redirected(exchange: Exchange, so_far: Handshake) -> Because | None:
+def _redirected(exchange: Exchange, so_far: Handshake) -> Initiator | None:
     """An answer shortly before said: look over there."""
     for stage in reversed(so_far.stages[-12:]):
         response = stage.exchange.response
         location = response.header("location") if response and 300 <= response.status < 400 else None
         if location and absolute(location, stage.url) == exchange.request.url:
-            return Because(exchange=stage.exchange.id, at="response.header.location")
+            return Initiator(exchange=stage.exchange.id, at="response.header.location")
     return None
 
 
-def _resource_metadata(exchange: Exchange, so_far: Handshake) -> Because:
+def _resource_metadata(exchange: Exchange, so_far: Handshake) -> Initiator:
     if where := so_far.metadata_urls.get(exchange.request.url):
-        return Because(exchange=where.exchange, at=where.at)
+        return Initiator(exchange=where.exchange, at=where.at)
     how = {place.url: place.how for place in urls.prm_locations(so_far.resource or "")}.get(exchange.request.url)
     rule = {
         "inserted": "the well-known place of the MCP URL (RFC 9728, 3.1)",
         "root": "the well-known place at the root of the MCP server",
     }.get(how or "", "a place that no specification names")
     challenge = so_far.challenge
-    return Because(exchange=challenge.exchange.id if challenge else None, guess=True, fallback=rule)
+    return Initiator(exchange=challenge.exchange.id if challenge else None, guess=True, fallback=rule)
 
 
-def _server_metadata(exchange: Exchange, so_far: Handshake) -> Because:
+def _server_metadata(exchange: Exchange, so_far: Handshake) -> Initiator:
     url = urls.without_query(exchange.request.url)
-    documents = [shown for document in so_far.all(ResourceMetadata) if (shown := document.shown).ok]
-    built = [issuer.rstrip("/") for issuer, _ in urls.issuers_behind(url)]
+    documents = [shown for document in so_far.all(ResourceMetadata) if (shown := document.as_delivered).ok]
+    built = [issuer.rstrip("/") for issuer, _ in urls.issuers_for_metadata_url(url)]
     for document in reversed(documents):
         if document.exchange.response is None or document.exchange.response.body is None:
             continue
         for number, entry in enumerate(document.authorization_servers):
-            if entry.rstrip("/") in built or any(place.url == url for place in urls.as_locations(entry)):
-                return Because(exchange=document.exchange.id, at=f"response.json.authorization_servers[{number}]")
+            if entry.rstrip("/") in built or any(place.url == url for place in urls.as_metadata_locations(entry)):
+                return Initiator(exchange=document.exchange.id, at=f"response.json.authorization_servers[{number}]")
     if where := so_far.metadata_urls.get(exchange.request.url):
-        return Because(exchange=where.exchange, at=where.at)
+        return Initiator(exchange=where.exchange, at=where.at)
     last = so_far.last(ResourceMetadata)
     if last is not None and _unread(last):
-        return Because(exchange=last.exchange.id, at="response.json.authorization_servers")
+        return Initiator(exchange=last.exchange.id, at="response.json.authorization_servers")
     before = last.exchange.id if last else (so_far.challenge.exchange.id if so_far.challenge else None)
     if documents and any(
         urls.origin(entry) == urls.origin(url)
@@ -111,7 +111,7 @@ def _server_metadata(exchange: Exchange, so_far: Handshake) -> Because:
         rule = "the MCP server itself taken for the authorization server (2025-03-26)"
     else:
         rule = "an authorization server that no document names"
-    return Because(exchange=before, guess=True, fallback=rule)
+    return Initiator(exchange=before, guess=True, fallback=rule)
 
 
 def _unread(document: ResourceMetadata | ServerMetadata) -> bool:
@@ -120,28 +120,28 @@ def _unread(document: ResourceMetadata | ServerMetadata) -> bool:
     return response is not None and document.ok and response.body is None
 
 
-def _endpoint(exchange: Exchange, members: tuple[str, ...], guessed: str, so_far: Handshake) -> Because:
+def _endpoint(exchange: Exchange, members: tuple[str, ...], guessed: str, so_far: Handshake) -> Initiator:
     url = exchange.request.url
     for member in members:
         if where := so_far.learned(member, url):
-            return Because(exchange=where.exchange, at=where.at)
+            return Initiator(exchange=where.exchange, at=where.at)
     last = so_far.last(ServerMetadata) or so_far.last(ResourceMetadata) or so_far.last(Challenge)
     name = members[0]
     if isinstance(last, ServerMetadata) and _unread(last):
-        return Because(exchange=last.exchange.id, at=f"response.json.{name}")
+        return Initiator(exchange=last.exchange.id, at=f"response.json.{name}")
     if so_far.metadata is not None:
         rule = f"another URL than the metadata's `{name}`"
     elif last is None:
         rule = f"known from before the recording, or the default `{guessed}`"
     else:
         rule = f"the default `{guessed}` at the root: no metadata named a `{name}`"
-    return Because(exchange=last.exchange.id if last else None, guess=True, fallback=rule)
+    return Initiator(exchange=last.exchange.id if last else None, guess=True, fallback=rule)
 
 
-def _mcp(exchange: Exchange, so_far: Handshake) -> Because | None:
+def _mcp(exchange: Exchange, so_far: Handshake) -> Initiator | None:
     if where := so_far.message_urls.get(urls.endpoint(exchange.request.url)):
-        return Because(exchange=where.exchange, at=where.at)
+        return Initiator(exchange=where.exchange, at=where.at)
     scheme, _, token = (exchange.request.header("authorization") or "").partition(" ")
     if scheme.lower() in ("bearer", "dpop") and (issued := so_far.issued.get(token.strip())):
-        return Because(exchange=issued, at="response.json.access_token")
+        return Initiator(exchange=issued, at="response.json.access_token")
     return None

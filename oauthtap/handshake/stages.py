@@ -19,7 +19,16 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict
 
 from oauthtap.model import urls, www_authenticate
-from oauthtap.model.exchange import Exchange, Message, Pairs, Request, Response, every, first, joined
+from oauthtap.model.exchange import (
+    Exchange,
+    Message,
+    Pairs,
+    Request,
+    Response,
+    all_values,
+    combined_header,
+    first_value,
+)
 from oauthtap.model.exchange import Unseen as Unseen
 from oauthtap.model.sse import sse_events
 
@@ -28,7 +37,7 @@ Certainty = Literal["certain", "likely", "guess"]
 says so; `guess`: only the path does. At `guess` no finding is more than a note."""
 
 
-class Because(BaseModel):
+class Initiator(BaseModel):
     """Why the client sent a request: the member that told it to, or the guess it made."""
 
     model_config = ConfigDict(frozen=True)
@@ -51,10 +60,10 @@ class Stage:
 
     exchange: Exchange
     certainty: Certainty = "likely"
-    because: Because | None = None
+    because: Initiator | None = None
 
     @cached_property
-    def shown(self) -> Self:
+    def as_delivered(self) -> Self:
         """The same as it was with the fixes that changed it: what the client goes by. Itself where none did."""
         patched = self.exchange.patched
         return self if patched is self.exchange else replace(self, exchange=patched)
@@ -113,7 +122,7 @@ class Stage:
         """Scheme (as written) and credentials of the Authorization header; None without one. Raises Unseen."""
         if self.request.unseen("authorization"):
             raise Unseen(f"whoever recorded exchange {self.exchange.id} leaves Authorization out")
-        value = joined(self.request.headers, "authorization")
+        value = combined_header(self.request.headers, "authorization")
         if value is None:
             return None
         scheme, _, credentials = value.partition(" ")
@@ -129,7 +138,7 @@ class Stage:
         return None
 
     @property
-    def challenged(self) -> www_authenticate.Parsed:
+    def challenged(self) -> www_authenticate.ParsedChallenges:
         """The WWW-Authenticate lines of the answer, read."""
         answer = self.exchange.response
         if answer is not None and answer.partial:
@@ -137,7 +146,7 @@ class Stage:
         return self._challenged
 
     @cached_property
-    def _challenged(self) -> www_authenticate.Parsed:
+    def _challenged(self) -> www_authenticate.ParsedChallenges:
         answer = self.exchange.response
         value = () if answer is None else tuple(v for n, v in answer.headers if n.lower() == "www-authenticate")
         return www_authenticate.parse(value)
@@ -221,7 +230,7 @@ class Mcp(Stage):
         return value if isinstance(value, dict) else {}
 
     @cached_property
-    def modern(self) -> bool:
+    def is_stateless_revision(self) -> bool:
         """The request speaks 2026-07-28 or later: it carries its version with it."""
         return "io.modelcontextprotocol/protocolVersion" in self.meta or bool(self.request.header("mcp-method"))
 
@@ -452,12 +461,12 @@ class Registration(Stage):
     slug: ClassVar[str] = "client-registration"
 
     @property
-    def asked(self) -> dict[str, Any]:
+    def requested(self) -> dict[str, Any]:
         """The client metadata sent. Raises Unseen."""
         return self.request_object
 
     @property
-    def granted(self) -> dict[str, Any]:
+    def issued(self) -> dict[str, Any]:
         """The registration as answered; empty unless it succeeded. Raises Unseen."""
         return self.answer_object if self.ok else {}
 
@@ -490,10 +499,10 @@ class AuthorizationRequest(Stage):
 
     def get(self, name: str) -> str | None:
         """The first value of a parameter. Raises Unseen."""
-        return first(self.params, name)
+        return first_value(self.params, name)
 
     def all(self, name: str) -> tuple[str, ...]:
-        return every(self.params, name)
+        return all_values(self.params, name)
 
     @property
     def redirect_uri(self) -> str | None:
@@ -522,7 +531,7 @@ class AuthorizationResponse(Stage):
         asked = urls.without_query(self.asked.redirect_uri or "") if self.asked else ""
         if asked and urls.redirect_matches(self.request.bare_url, asked):
             return True
-        location = joined(self.exchange.response.headers, "location") if self.exchange.response else None
+        location = combined_header(self.exchange.response.headers, "location") if self.exchange.response else None
         if location is None:
             return True
         if asked and urls.redirect_matches(urls.without_query(location), asked):
@@ -532,7 +541,7 @@ class AuthorizationResponse(Stage):
     @property
     def target(self) -> str:
         """The callback URL with its parameters."""
-        location = joined(self.exchange.response.headers, "location") if self.exchange.response else None
+        location = combined_header(self.exchange.response.headers, "location") if self.exchange.response else None
         return self.url if self.callback or location is None else location
 
     @cached_property
@@ -544,7 +553,7 @@ class AuthorizationResponse(Stage):
         return pairs
 
     def get(self, name: str) -> str | None:
-        return first(self.params, name)
+        return first_value(self.params, name)
 
     @property
     def code(self) -> str | None:
@@ -575,7 +584,7 @@ class TokenEndpoint(Stage):
 
     def get(self, name: str) -> str | None:
         """The first value of a parameter. Raises Unseen."""
-        return first(self.params, name)
+        return first_value(self.params, name)
 
     @property
     def grant(self) -> str | None:

@@ -14,7 +14,7 @@ from functools import cache
 from typing import cast
 from urllib.parse import urljoin
 
-from oauthtap.handshake.compaction import Alike, Gone, LetGo
+from oauthtap.handshake.compaction import CompactedExchange, CompactedLog, HistoryCompactor
 from oauthtap.handshake.stages import (
     AuthorizationRequest,
     AuthorizationResponse,
@@ -38,7 +38,7 @@ from oauthtap.model import requirements, urls
 
 
 @dataclass(frozen=True)
-class Learned:
+class Source:
     """A URL or value that a document gave to the client, and where it stands."""
 
     value: str
@@ -62,18 +62,18 @@ class Handshake:
         self._negotiated: str | None = None
         self._by_kind: dict[type[Stage], list[Stage]] = defaultdict(list)
         self._by_exchange: dict[int, tuple[Stage, ...]] = {}
-        self._alike = Alike()
-        self.let_go = Gone()
+        self._alike = HistoryCompactor()
+        self.compacted = CompactedLog()
         """What is left of exchanges that no rule needs any more (`compaction.py`), oldest first."""
-        self.endpoints: dict[tuple[str, str], Learned] = {}
+        self.endpoints: dict[tuple[str, str], Source] = {}
         """(member name, URL in comparable form) to where it was learned; the newest wins."""
         self._endpoint_urls: set[str] = set()
         self.bare_urls: set[str] = set()
         """Every URL that was asked for, without query and fragment."""
         self.mcp_urls: dict[str, int] = {}
-        self.metadata_urls: dict[str, Learned] = {}
+        self.metadata_urls: dict[str, Source] = {}
         """Every `resource_metadata` of a challenge, resolved, to the newest exchange that named it."""
-        self.message_urls: dict[str, Learned] = {}
+        self.message_urls: dict[str, Source] = {}
         self.redirect_uris: dict[str, int] = {}
         self.issued: dict[str, int] = {}
         """Access token, refresh token and code (struck out) to the exchange that issued it."""
@@ -106,13 +106,13 @@ class Handshake:
 
     def of(self, exchange: int) -> tuple[Stage, ...]:
         """The stages of the exchange with that id; none when it is unknown."""
-        return self._by_exchange.get(exchange) or self.let_go.of(exchange)
+        return self._by_exchange.get(exchange) or self.compacted.of(exchange)
 
     def exchanges(self) -> list[tuple[Stage, ...]]:
         """The stages of every exchange that was not let go of, in the order they were seen."""
         return list(self._by_exchange.values())
 
-    def learned(self, member: str, url: str) -> Learned | None:
+    def learned(self, member: str, url: str) -> Source | None:
         """Where the metadata named this URL under this member (`token_endpoint`, `jwks_uri`, …)."""
         return self.endpoints.get((member, urls.endpoint(url)))
 
@@ -125,7 +125,7 @@ class Handshake:
     @property
     def revision(self) -> str:
         """The MCP revision to judge by: overridden, negotiated, announced, or 2025-11-25 when nobody said."""
-        return requirements.known(self._forced or self._negotiated or self._announced or "2025-11-25")
+        return requirements.effective_revision(self._forced or self._negotiated or self._announced or "2025-11-25")
 
     @property
     def revision_named(self) -> str | None:
@@ -189,7 +189,7 @@ class Handshake:
             if isinstance(stage, Mcp):
                 self._announced = _promised(stage) or self._announced
 
-    def then(self, stages: tuple[Stage, ...], *, said: Hashable = ()) -> tuple[int, ...]:
+    def add(self, stages: tuple[Stage, ...], *, said: Hashable = ()) -> tuple[int, ...]:
         """Remember the stages of one exchange and what they teach.
 
         `said`: what rules had to say of it, by which it is told whether another one is like it.
@@ -200,7 +200,7 @@ class Handshake:
             self.stages.append(stage)
             for kind in _kinds(type(stage)):  # type: ignore[arg-type]
                 self._by_kind[kind].append(stage)
-            for taught in (stage,) if stage.shown is stage else (stage, stage.shown):
+            for taught in (stage,) if stage.as_delivered is stage else (stage, stage.as_delivered):
                 with suppress(Unseen):
                     self._learn(taught)
         if not stages:
@@ -211,11 +211,11 @@ class Handshake:
             self.ended = max(self.ended or 0.0, stages[0].exchange.ended)
         return self._forget(self._alike.add(stages, said=said))
 
-    def _forget(self, going: list[LetGo]) -> tuple[int, ...]:
+    def _forget(self, going: list[CompactedExchange]) -> tuple[int, ...]:
         if not going:
             return ()
         for one in going:
-            self.let_go.append(one)
+            self.compacted.append(one)
         gone = {one.exchange for one in going}
         kinds = {kind for one in gone for stage in self._by_exchange[one] for kind in _kinds(type(stage))}  # type: ignore[arg-type]
         for known in (self.stages, *(self._by_kind[kind] for kind in kinds)):
@@ -230,18 +230,18 @@ class Handshake:
                 self._learn_mcp(stage)
             case ServerMetadata() if stage.found:
                 for member, url in stage.endpoints.items():
-                    where = Learned(url, stage.exchange.id, f"response.json.{member}")
+                    where = Source(url, stage.exchange.id, f"response.json.{member}")
                     self._endpoint(member, url, where)
             case Registration():
                 for uri in (
-                    *texts(stage.asked.get("redirect_uris")),
-                    *texts(stage.granted.get("redirect_uris")),
+                    *texts(stage.requested.get("redirect_uris")),
+                    *texts(stage.issued.get("redirect_uris")),
                 ):
                     self.redirect_uris.setdefault(uri, stage.exchange.id)
-                if client_id := text(stage.granted.get("client_id")):
+                if client_id := text(stage.issued.get("client_id")):
                     self.client_ids[client_id] = stage.exchange.id
-                if managed := text(stage.granted.get("registration_client_uri")):
-                    where = Learned(managed, stage.exchange.id, "response.json.registration_client_uri")
+                if managed := text(stage.issued.get("registration_client_uri")):
+                    where = Source(managed, stage.exchange.id, "response.json.registration_client_uri")
                     self._endpoint("registration_client_uri", managed, where)
             case PushedAuthorization():
                 if handle := text(stage.answer_object.get("request_uri")):
@@ -259,7 +259,7 @@ class Handshake:
                     if secret := text(stage.granted.get(member)):
                         self.issued.setdefault(secret, stage.exchange.id)
 
-    def _endpoint(self, member: str, url: str, where: Learned) -> None:
+    def _endpoint(self, member: str, url: str, where: Source) -> None:
         self.endpoints[member, urls.endpoint(url)] = where
         self._endpoint_urls.add(urls.endpoint(url))
 
@@ -274,12 +274,12 @@ class Handshake:
         if (named_by := stage.metadata_url) and (stage.exchange.actor == "client" or stage.exchange.excerpt):
             at = "response.header.www-authenticate.resource_metadata"
             for url in (named_by, absolute(named_by, stage.url)):
-                self.metadata_urls[url] = Learned(named_by, stage.exchange.id, at)
+                self.metadata_urls[url] = Source(named_by, stage.exchange.id, at)
         refused = isinstance(stage, Challenge | TokenRejected | StepUp)
         if stage.bearer is not None and not refused and stage.ok and stage.response.media_type != "text/html":
             self.authorized = self.authorized or stage
         if isinstance(stage, LegacySse) and (named := stage.endpoint):
-            where = Learned(named, stage.exchange.id, "response.event.endpoint")
+            where = Source(named, stage.exchange.id, "response.event.endpoint")
             self.message_urls[urls.endpoint(absolute(named, stage.url))] = where
         if isinstance(stage, Initialize) and stage.ok:
             self._negotiated = text(stage.result.get("protocolVersion")) or self._negotiated
@@ -307,7 +307,7 @@ def absolute(reference: str, base: str) -> str:
 def _newest_found[D: (ResourceMetadata, ServerMetadata)](documents: Sequence[D]) -> D | None:
     newest: D | None = None
     for document in reversed(documents):
-        if _found(shown := document.shown):
+        if _found(shown := document.as_delivered):
             if shown.exchange.actor != "reporter":
                 return shown
             newest = newest or shown

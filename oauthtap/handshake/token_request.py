@@ -22,14 +22,14 @@ from oauthtap.handshake.stages import (
     text,
 )
 from oauthtap.handshake.state import Handshake
-from oauthtap.model.exchange import every, first
-from oauthtap.redaction.redactor import alias_facts
+from oauthtap.model.exchange import all_values, first_value
+from oauthtap.redaction.redactor import parse_alias
 
 BASIC, POST, JWT, NONE = "client_secret_basic", "client_secret_post", "private_key_jwt", "none"
 
 
 @dataclass(frozen=True)
-class Credentials:
+class ClientAuthentication:
     """Who the sender of a token request says it is, and by what it proves that."""
 
     methods: tuple[str, ...]
@@ -40,49 +40,49 @@ class Credentials:
     """The user part of Basic credentials exactly as sent."""
 
 
-def credentials(token: TokenEndpoint) -> Credentials:
+def credentials(token: TokenEndpoint) -> ClientAuthentication:
     """Read the client's credentials from header and form (RFC 6749, 2.3.1). Raises Unseen."""
     methods: list[str] = []
     raw = None
     if token.authorization and token.authorization[0].lower() == "basic":
         methods.append(BASIC)
-        raw = alias_facts(token.authorization[1].strip()).get("client_id")
+        raw = parse_alias(token.authorization[1].strip()).get("client_id")
     if token.get("client_secret"):
         methods.append(POST)
     if token.get("client_assertion"):
         methods.append(JWT)
     client_id = token.get("client_id") or (unquote_plus(raw) if raw is not None else None)
-    return Credentials(tuple(methods) or (NONE,), client_id, raw)
+    return ClientAuthentication(tuple(methods) or (NONE,), client_id, raw)
 
 
-def answer_with(token: TokenEndpoint, so_far: Handshake) -> AuthorizationResponse | None:
+def authorization_response_for(token: TokenEndpoint, so_far: Handshake) -> AuthorizationResponse | None:
     """The newest authorization response that delivered this request's code. Raises Unseen."""
     code = token.get("code")
     responses = so_far.all(AuthorizationResponse)
     return next((r for r in reversed(responses) if code and r.code == code), None)
 
 
-def asked_for(token: TokenEndpoint, so_far: Handshake) -> AuthorizationRequest | None:
+def authorization_request_for(token: TokenEndpoint, so_far: Handshake) -> AuthorizationRequest | None:
     """The authorization request whose code is being exchanged, when that is beyond doubt.
 
     By the code and its state; by the verifier when the redirect was out of sight; or
     because there is only one. Raises Unseen.
     """
     requests = so_far.all(AuthorizationRequest)
-    if answer := answer_with(token, so_far):
+    if answer := authorization_response_for(token, so_far):
         sure = len(requests) == 1 or (answer.asked is not None and answer.get("state") == _state(answer.asked))
         return answer.asked if sure else None
-    by_verifier = [r for r in requests if _seen(r) and proves(token.get("code_verifier"), r)]
+    by_verifier = [r for r in requests if _seen(r) and verifier_matches(token.get("code_verifier"), r)]
     if by_verifier:
         return by_verifier[-1]
     lone = requests[0] if len(requests) == 1 and _seen(requests[0]) else None
     return None if so_far.last(AuthorizationResponse) or lone is None or _hidden(lone) else lone
 
 
-def proves(verifier: str | None, asked: AuthorizationRequest) -> bool | None:
+def verifier_matches(verifier: str | None, asked: AuthorizationRequest) -> bool | None:
     """The verifier belongs to the challenge of that request (RFC 7636, 4.6); None when nobody can tell."""
     challenge = asked.get("code_challenge")
-    digest = alias_facts(verifier).get("s256") if verifier else None
+    digest = parse_alias(verifier).get("s256") if verifier else None
     if not challenge or not verifier:
         return None
     if asked.get("code_challenge_method") == "S256":
@@ -98,7 +98,7 @@ def s256(value: str) -> str:
 def registered(client_id: str | None, so_far: Handshake) -> Registration | None:
     """The registration that issued this client id, where it was seen."""
     found = reversed(so_far.all(Registration))
-    return next((r for r in found if client_id and r.ok and text(r.granted.get("client_id")) == client_id), None)
+    return next((r for r in found if client_id and r.ok and text(r.issued.get("client_id")) == client_id), None)
 
 
 def metadata_of(token: TokenEndpoint, so_far: Handshake) -> ServerMetadata | None:
@@ -141,4 +141,4 @@ def _state(asked: AuthorizationRequest) -> str | None:
 def _hidden(asked: AuthorizationRequest) -> bool:
     """Its parameters stand in a pushed or signed request that nobody showed us."""
     own = asked.request.query
-    return first(own, "request") is not None or (bool(every(own, "request_uri")) and asked.pushed is None)
+    return first_value(own, "request") is not None or (bool(all_values(own, "request_uri")) and asked.pushed is None)

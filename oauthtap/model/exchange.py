@@ -23,7 +23,7 @@ Actor = Literal["client", "browser", "authorization-server", "gateway", "reporte
 Pairs = tuple[tuple[str, str], ...]
 
 
-BLOCKS = 256
+HEADER_CACHE = 256
 """How many blocks of header lines are kept as they were worked out: a client sends the same ones again and again."""
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")
 """An escape that may be one half of a character alone, which JSON can say and no file can hold."""
@@ -88,7 +88,7 @@ class Message(Value):
 
         Raises Unseen inside `strict` where that cannot be told.
         """
-        value = joined(self.headers, name.lower())
+        value = combined_header(self.headers, name.lower())
         if value is None:
             self._missed(name)
         return value
@@ -106,7 +106,7 @@ class Message(Value):
 
     @cached_property
     def _media_type(self) -> str:
-        return (joined(self.headers, "content-type") or "").partition(";")[0].strip().lower()
+        return (combined_header(self.headers, "content-type") or "").partition(";")[0].strip().lower()
 
     @cached_property
     def json_value(self) -> Any:
@@ -154,18 +154,18 @@ class Request(Message):
 
     def unseen(self, name: str) -> bool:
         """Whether a header of that name was sent cannot be told."""
-        return (self.partial or name.lower() in self.left_out) and joined(self.headers, name.lower()) is None
+        return (self.partial or name.lower() in self.left_out) and combined_header(self.headers, name.lower()) is None
 
     @cached_property
     def carries_token(self) -> bool:
         """It has an access token with it, wherever that stands; true as well where that is unseen."""
         if self.unseen("authorization"):
             return True
-        value = joined(self.headers, "authorization") or ""
+        value = combined_header(self.headers, "authorization") or ""
         scheme, _, credentials = value.partition(" ")
         if scheme.lower() in ("bearer", "dpop") or (value and not credentials):
             return bool(value)
-        return first(self.query, "access_token") is not None
+        return first_value(self.query, "access_token") is not None
 
     @cached_property
     def parts(self) -> SplitResult:
@@ -244,11 +244,11 @@ class Exchange(Value):
         """The exchange as it was with the fixes: what went on, and what came back. Itself where none changed it."""
         if self.shown is None and self.sent is None:
             return self
-        return self.with_(
+        return self.replace(
             request=self.sent or self.request, response=self.shown or self.response, shown=None, sent=None
         )
 
-    def with_(self, **changes: Any) -> Exchange:
+    def replace(self, **changes: Any) -> Exchange:
         """The same with changes. Not `model_copy`, which would copy what was worked out from the old values."""
         return Exchange.model_construct(**{**_members(self), **changes})
 
@@ -268,7 +268,7 @@ def _whole(value: Any) -> Any:
     return json.loads(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
 
 
-def joined(headers: Pairs, name: str) -> str | None:
+def combined_header(headers: Pairs, name: str) -> str | None:
     """All lines of that name (in lower case) joined with commas (RFC 9110, 5.3), or None when there is none."""
     lines = _by_name(headers).get(name)
     if lines is None:
@@ -276,7 +276,7 @@ def joined(headers: Pairs, name: str) -> str | None:
     return lines[0] if len(lines) == 1 else ", ".join(lines)
 
 
-@lru_cache(maxsize=BLOCKS)
+@lru_cache(maxsize=HEADER_CACHE)
 def _by_name(headers: Pairs) -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
     for name, value in headers:
@@ -293,11 +293,11 @@ def _pairs(text: str) -> Pairs:
         return ()
 
 
-def first(pairs: Pairs, name: str) -> str | None:
+def first_value(pairs: Pairs, name: str) -> str | None:
     """The first value of that name, or None."""
     return next((value for key, value in pairs if key == name), None)
 
 
-def every(pairs: Pairs, name: str) -> tuple[str, ...]:
+def all_values(pairs: Pairs, name: str) -> tuple[str, ...]:
     """All values of that name."""
     return tuple(value for key, value in pairs if key == name)

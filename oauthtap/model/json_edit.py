@@ -19,7 +19,7 @@ _DEEPEST = 200
 
 
 @dataclass(frozen=True)
-class Found:
+class JsonSpan:
     """One value in the text, and the span of the text it takes up."""
 
     path: Path
@@ -31,7 +31,7 @@ class Found:
     """Where the member's name begins; the same as `start` for an item of a list."""
 
 
-def change(
+def edit_strings(
     text: str,
     to: Callable[[Path, str], str],
     *,
@@ -65,7 +65,7 @@ def is_json(text: str) -> bool:
     return True
 
 
-def values(text: str) -> Iterator[Found]:
+def values(text: str) -> Iterator[JsonSpan]:
     """Every value in a text that is JSON, outermost first, in the order of their beginnings."""
     tokens = [(match.start(), match.end()) for match in _TOKEN.finditer(text)]
     yield from _Walk(text, tokens).value((), 0)
@@ -77,20 +77,20 @@ class _Walk:
     def __init__(self, text: str, tokens: list[tuple[int, int]]) -> None:
         self.text, self.tokens, self.at = text, tokens, 0
 
-    def value(self, path: Path, member_start: int) -> Iterator[Found]:
+    def value(self, path: Path, member_start: int) -> Iterator[JsonSpan]:
         start, end = self.tokens[self.at]
         opening = self.text[start]
         if opening == '"':
             self.at += 1
-            yield Found(path, start, end, json.loads(self.text[start:end], strict=False), member_start)
+            yield JsonSpan(path, start, end, json.loads(self.text[start:end], strict=False), member_start)
         elif opening in "{[" and len(path) < _DEEPEST:
-            yield Found(path, start, self._end_of(self.at), None, member_start)
+            yield JsonSpan(path, start, self._end_of(self.at), None, member_start)
             yield from self._inside(path, opening == "{")
         else:
-            yield Found(path, start, self._end_of(self.at), None, member_start)
+            yield JsonSpan(path, start, self._end_of(self.at), None, member_start)
             self.at = self._after(self.at)
 
-    def _inside(self, path: Path, members: bool) -> Iterator[Found]:
+    def _inside(self, path: Path, members: bool) -> Iterator[JsonSpan]:
         self.at += 1
         index = 0
         while self._token() not in ("}", "]"):
@@ -123,7 +123,7 @@ class _Walk:
         return self.tokens[self._after(at) - 1][1]
 
 
-def _with_comma(text: str, value: Found) -> tuple[int, int]:
+def _with_comma(text: str, value: JsonSpan) -> tuple[int, int]:
     """The span of a member with the comma behind it, or else the one before it."""
     after = re.match(r"\s*,\s*", text[value.end :])
     if after:
@@ -138,7 +138,7 @@ def _as_written(new: str, before: str) -> str:
     return written.replace("/", "\\/") if "\\/" in before else written
 
 
-def unescaped(raw: str) -> str:
+def unescape_json(raw: str) -> str:
     """The text that the inside of a JSON string stands for; as it is where the escapes are broken."""
     try:
         value = json.loads(f'"{raw}"', strict=False)

@@ -50,12 +50,12 @@ class Recording:
         return self.header.get("secrets") == "kept"
 
     @property
-    def without_claims(self) -> bool:
+    def redacts_claims(self) -> bool:
         """It was made with `--redact claims`."""
         return self.header.get("redact") == "claims"
 
     @property
-    def said(self) -> list[str]:
+    def all_notes(self) -> list[str]:
         """What was said of the way it was recorded, and belongs to its report."""
         notes = self.header.get("notes")
         return [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []

@@ -47,7 +47,7 @@ def practice(source: str, url: str) -> Requirement:
 
 
 @cache
-def known(revision: str) -> str:
+def effective_revision(revision: str) -> str:
     """The newest known revision that is not newer than the given date.
 
     An unknown date gets the rules of the revision before it, one before all known

@@ -9,7 +9,7 @@ _KEEP = {"\n", "\t"}
 _BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
-def plain(text: str, *, limit: int | None = None, lines: bool = False) -> str:
+def escape_controls(text: str, *, limit: int | None = None, lines: bool = False) -> str:
     """The text with every control, escape and direction character written out (`\\x1b`).
 
     `limit`: at most so many characters, an ellipsis in place of the rest.

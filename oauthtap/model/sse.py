@@ -19,7 +19,7 @@ _GATES = (b"endpoint", b"www_authenticate")
 
 
 @dataclass
-class Copy:
+class BoundedCapture:
     """The beginning and the end of what passed, and how much it was."""
 
     size: int = 0
@@ -56,7 +56,7 @@ class Copy:
 
 
 @dataclass
-class Events:
+class SseRewriter:
     """Rewrites the data of single events of a stream that comes in pieces of any size.
 
     Every byte of every other event passes as it came. Only the last, unfinished event is

@@ -68,7 +68,7 @@ def endpoint(url: str) -> str:
     return f"{origin(url)}{path_of(url)}" if origin(url) else without_query(url)
 
 
-def grade(one: str, other: str) -> Grade:
+def similarity(one: str, other: str) -> Grade:
     """How alike two URLs are."""
     if one == other:
         return "identical"
@@ -84,7 +84,7 @@ def same(one: str, other: str) -> bool:
     return _normal(one) == _normal(other)
 
 
-def href(url: str) -> str:
+def whatwg_form(url: str) -> str:
     """The URL as WHATWG URL libraries print it: an empty path becomes a slash."""
     parts = split(url)
     return url if parts is None or parts.path or parts.query or parts.fragment else url + "/"
@@ -129,7 +129,7 @@ def redirect_matches(asked: str, registered: str) -> bool:
     return asked == registered or same_but_port(asked, registered)
 
 
-class Location(NamedTuple):
+class WellKnownLocation(NamedTuple):
     """A place where a metadata document may lie."""
 
     url: str
@@ -139,33 +139,33 @@ class Location(NamedTuple):
     """`oauth` or `oidc`."""
 
 
-def prm_locations(resource: str) -> tuple[Location, ...]:
+def prm_locations(resource: str) -> tuple[WellKnownLocation, ...]:
     """Where the protected resource metadata of a resource may lie, in order (RFC 9728, 3.1)."""
     parts = split(resource)
     if parts is None:
         return ()
     base = origin(resource)
     query = f"?{parts.query}" if parts.query else ""
-    root = Location(base + PRM, "root")
+    root = WellKnownLocation(base + PRM, "root")
     path = parts.path if parts.path.strip("/") else ""
-    return (Location(f"{base}{PRM}{path}{query}", "inserted"), root) if path or query else (root,)
+    return (WellKnownLocation(f"{base}{PRM}{path}{query}", "inserted"), root) if path or query else (root,)
 
 
-def as_locations(issuer: str) -> tuple[Location, ...]:
+def as_metadata_locations(issuer: str) -> tuple[WellKnownLocation, ...]:
     """Where the metadata of an authorization server may lie, in order (MCP 2025-11-25; RFC 8414, 3.1)."""
     base, path = origin(issuer), path_of(issuer).rstrip("/")
     if not base:
         return ()
     if not path:
-        return (Location(base + OAUTH, "root"), Location(base + OIDC, "root", "oidc"))
+        return (WellKnownLocation(base + OAUTH, "root"), WellKnownLocation(base + OIDC, "root", "oidc"))
     return (
-        Location(f"{base}{OAUTH}{path}", "inserted"),
-        Location(f"{base}{OIDC}{path}", "inserted", "oidc"),
-        Location(f"{base}{path}{OIDC}", "appended", "oidc"),
+        WellKnownLocation(f"{base}{OAUTH}{path}", "inserted"),
+        WellKnownLocation(f"{base}{OIDC}{path}", "inserted", "oidc"),
+        WellKnownLocation(f"{base}{path}{OIDC}", "appended", "oidc"),
     )
 
 
-def issuers_behind(url: str) -> Iterator[tuple[str, str]]:
+def issuers_for_metadata_url(url: str) -> Iterator[tuple[str, str]]:
     """Which issuers a metadata URL may have been built from, with how it was built.
 
     `https://as.example/.well-known/oauth-authorization-server/eu` gives

@@ -41,7 +41,7 @@ class Challenge:
 
 
 @dataclass(frozen=True)
-class Parsed:
+class ParsedChallenges:
     """All challenges of an answer, with everything the tolerant reader had to forgive."""
 
     challenges: tuple[Challenge, ...] = ()
@@ -62,7 +62,7 @@ class _Draft:
     token68: str | None = None
 
 
-def parse(lines: Sequence[str]) -> Parsed:
+def parse(lines: Sequence[str]) -> ParsedChallenges:
     """Read all header lines together, as if they were joined with commas.
 
     Never raises: what cannot be read is passed over and named in `deviations`.
@@ -114,10 +114,10 @@ def parse(lines: Sequence[str]) -> Parsed:
             deviations.append("bad-quotes" if '"' in piece or "'" in piece else f"rest:{piece}")
             place = stop
     challenges = tuple(Challenge(d.scheme, tuple(d.params), d.token68) for d in drafts)
-    return Parsed(challenges, tuple(dict.fromkeys(deviations)), text)
+    return ParsedChallenges(challenges, tuple(dict.fromkeys(deviations)), text)
 
 
-def as_sdks_read(lines: Sequence[str], name: str) -> str | None:
+def parse_like_sdks(lines: Sequence[str], name: str) -> str | None:
     """What the common SDKs get for a parameter, by one pattern over the whole text.
 
     Both reference SDKs look for the name in lower case, an equals sign without
@@ -129,13 +129,7 @@ def as_sdks_read(lines: Sequence[str], name: str) -> str | None:
     return None if match is None else (match[1] if match[1] is not None else match[2])
 
 
-def typescript_wants_more(lines: Sequence[str]) -> bool:
-    """The TypeScript SDK drops this header: its first word is not Bearer, or nothing follows it."""
-    words = ", ".join(lines).split(" ")
-    return words[0].lower() != "bearer" or len(words) < 2 or not words[1]
-
-
-def write(challenges: Sequence[Challenge]) -> str:
+def format_challenges(challenges: Sequence[Challenge]) -> str:
     """The challenges as one header value that every reader understands: one blank, quotes, commas."""
     return ", ".join(_written(challenge) for challenge in challenges)
 

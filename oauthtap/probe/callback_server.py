@@ -8,7 +8,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
-from oauthtap.model.exchange import Exchange, Request, Response, first
+from oauthtap.model.exchange import Exchange, Request, Response, first_value
 
 PATH = "/callback"
 _DONE = "<!doctype html><title>oauthtap</title><p>oauthtap has what it needs. You can close this window."
@@ -64,7 +64,7 @@ class Callback:
         )
         # A page of another site cannot come here under a name of its own (DNS rebinding).
         ours = handler.headers.get("host") == f"127.0.0.1:{self._server.server_port}"
-        brings = first(request.query, "code") is not None or first(request.query, "error") is not None
+        brings = first_value(request.query, "code") is not None or first_value(request.query, "error") is not None
         if not ours or request.path != PATH or not brings:
             handler.send_error(404)
             return

@@ -18,11 +18,11 @@ from oauthtap.handshake.stages import text, texts
 from oauthtap.handshake.state import absolute
 from oauthtap.model import urls, www_authenticate
 from oauthtap.model.exchange import Actor, Exchange
-from oauthtap.probe.mcp_connect import followed, greeted, may_go, served
-from oauthtap.probe.oauth_flow import Facts, SignIn, deregistered, registered, signed_in
-from oauthtap.probe.requests import Ask, Asker, Visit
+from oauthtap.probe.mcp_connect import connect, followed, may_go, speaks_mcp
+from oauthtap.probe.oauth_flow import FlowState, SignIn, deregister, register, sign_in
+from oauthtap.probe.requests import BrowserStep, ProbeRequest, RequestBuilder
 
-Walk = Generator[Ask | Visit, Exchange, None]
+Walk = Generator[ProbeRequest | BrowserStep, Exchange, None]
 
 CALLBACK_PORT = 33418
 """Of the redirect URI, where nobody has to come back to it."""
@@ -69,49 +69,49 @@ class _Seen:
     """The server has asked us to slow down."""
 
 
-def walk(plan: Plan) -> Walk:
+def run_plan(plan: Plan) -> Walk:
     """Everything, from the first request without a token to the last look around.
 
-    Yields `Ask` and `Visit`; expects the exchange each time. Ends by itself.
+    Yields `Ask` and `BrowserStep`; expects the exchange each time. Ends by itself.
     """
-    asker, seen = Asker(plan.version), _Seen()
-    first = yield from greeted(plan.url, asker, None)
+    asker, seen = RequestBuilder(plan.version), _Seen()
+    first = yield from connect(plan.url, asker, None)
     if first.response is None:
         return
-    facts: Facts | None = None
-    if is_refusal(first) and not served(first):
+    facts: FlowState | None = None
+    if is_refusal(first) and not speaks_mcp(first):
         seen.challenge = first
         facts = yield from _discovered(plan, asker, seen)
         if facts is not None:
             yield from _let_in(plan, asker, facts)
     yield from _looked_around(plan, asker, seen)
     if facts is not None:
-        yield from deregistered(asker, facts)
+        yield from deregister(asker, facts)
 
 
-def _let_in(plan: Plan, asker: Asker, facts: Facts) -> Walk:
+def _let_in(plan: Plan, asker: RequestBuilder, facts: FlowState) -> Walk:
     """Register and sign in, as far as the plan goes, and use the token."""
     wishes = SignIn(plan.url, plan.callback, plan.client_id, headless=plan.sign_in == "headless")
     if plan.sign_in == "no":
         if plan.register and plan.client_id is None:
-            yield from registered(asker, facts, wishes)
+            yield from register(asker, facts, wishes)
         return
-    token = yield from signed_in(asker, facts, wishes)
+    token = yield from sign_in(asker, facts, wishes)
     if token is not None:
-        yield from greeted(plan.url, asker, token)
+        yield from connect(plan.url, asker, token)
 
 
 # --- discovery
 
 
-def _document(plan: Plan, asker: Asker, seen: _Seen, url: str, actor: Actor = "client") -> Generator[
-    Ask | Visit, Exchange, dict[str, Any]
+def _document(plan: Plan, asker: RequestBuilder, seen: _Seen, url: str, actor: Actor = "client") -> Generator[
+    ProbeRequest | BrowserStep, Exchange, dict[str, Any]
 ]:  # fmt: skip
     """The JSON object at a place; empty when there is none, or we may not go there."""
     if url in seen.asked or seen.limited or not may_go(plan.url, url):
         return {}
     seen.asked.add(url)
-    answer = yield from followed(plan.url, Ask(asker.document(url), actor))
+    answer = yield from followed(plan.url, ProbeRequest(asker.document(url), actor))
     seen.limited = answer.status == 429
     document = answer.response.json_object if answer.response and answer.status == 200 else {}
     if "/.well-known/oauth-protected-resource" in url or "authorization_servers" in document:
@@ -123,10 +123,12 @@ def _named(seen: _Seen) -> str | None:
     """`resource_metadata` of the challenge, as written."""
     response = seen.challenge.response if seen.challenge else None
     lines = response.header_lines("www-authenticate") if response else ()
-    return www_authenticate.as_sdks_read(lines, "resource_metadata") if lines else None
+    return www_authenticate.parse_like_sdks(lines, "resource_metadata") if lines else None
 
 
-def _discovered(plan: Plan, asker: Asker, seen: _Seen) -> Generator[Ask | Visit, Exchange, Facts | None]:
+def _discovered(
+    plan: Plan, asker: RequestBuilder, seen: _Seen
+) -> Generator[ProbeRequest | BrowserStep, Exchange, FlowState | None]:
     """The documents, in the order of the specifications; None where a client has to stop."""
     named = _named(seen)
     places = [named] if named and urls.split(named) else []
@@ -139,22 +141,24 @@ def _discovered(plan: Plan, asker: Asker, seen: _Seen) -> Generator[Ask | Visit,
     if seen.prm and (resource is None or not RESOURCE_RULES["prefix"](resource, plan.url)):
         return None
     issuer = next(iter(texts(prm.get("authorization_servers"))), None) or urls.origin(plan.url)
-    for location in urls.as_locations(issuer):
+    for location in urls.as_metadata_locations(issuer):
         metadata = yield from _document(plan, asker, seen, location.url)
         if metadata:
             return _usable(metadata, issuer, resource or plan.url, _scope(seen), found=seen.prm is not None)
-    return None if seen.prm else Facts.by_default(urls.origin(plan.url), plan.url, _scope(seen))
+    return None if seen.prm else FlowState.by_default(urls.origin(plan.url), plan.url, _scope(seen))
 
 
-def _usable(metadata: dict[str, Any], issuer: str, resource: str, scope: str | None, *, found: bool) -> Facts | None:
+def _usable(
+    metadata: dict[str, Any], issuer: str, resource: str, scope: str | None, *, found: bool
+) -> FlowState | None:
     """What a client needs of the metadata; None where it has to refuse them.
 
     A foreign issuer is refused (RFC 8414, 3.3), but for servers older than protected
     resource metadata; so is one without S256 (MCP 2025-11-25, Authorization Code Protection).
     """
-    foreign = metadata.get("issuer") != issuer and urls.href(issuer) != metadata.get("issuer")
+    foreign = metadata.get("issuer") != issuer and urls.whatwg_form(issuer) != metadata.get("issuer")
     unsafe = "S256" not in texts(metadata.get("code_challenge_methods_supported"))
-    return None if (foreign and found) or unsafe else Facts(metadata, resource, scope)
+    return None if (foreign and found) or unsafe else FlowState(metadata, resource, scope)
 
 
 def _scope(seen: _Seen) -> str | None:
@@ -162,16 +166,16 @@ def _scope(seen: _Seen) -> str | None:
     response = seen.challenge.response if seen.challenge else None
     lines = response.header_lines("www-authenticate") if response else ()
     listed = " ".join(texts((seen.prm or {}).get("scopes_supported")))
-    return (www_authenticate.as_sdks_read(lines, "scope") if lines else None) or listed or None
+    return (www_authenticate.parse_like_sdks(lines, "scope") if lines else None) or listed or None
 
 
 # --- looking around
 
 
-def _looked_around(plan: Plan, asker: Asker, seen: _Seen) -> Walk:
+def _looked_around(plan: Plan, asker: RequestBuilder, seen: _Seen) -> Walk:
     """Everything other clients would have asked, and a token that opens nothing."""
     if seen.challenge is not None:
-        yield Ask(asker.initialize(plan.url, _BOGUS), "reporter")
+        yield ProbeRequest(asker.initialize(plan.url, _BOGUS), "reporter")
     named = _named(seen)
     places = [absolute(named, plan.url)] if named else []
     for url in [*places, *(location.url for location in urls.prm_locations(plan.url))]:
@@ -183,7 +187,7 @@ def _looked_around(plan: Plan, asker: Asker, seen: _Seen) -> Walk:
 def _server_places(plan: Plan, seen: _Seen) -> Iterator[str]:
     """Where metadata of every authorization server named may lie, also by the habits of single clients."""
     for issuer in dict.fromkeys([*seen.servers[:_MOST_SERVERS], urls.origin(plan.url)]):
-        yield from (location.url for location in urls.as_locations(issuer))
+        yield from (location.url for location in urls.as_metadata_locations(issuer))
         if urls.path_of(issuer).strip("/"):
             yield issuer.rstrip("/") + urls.OAUTH
             yield urls.origin(issuer) + urls.OAUTH

@@ -10,60 +10,60 @@ from oauthtap.handshake.state import absolute
 from oauthtap.model import urls
 from oauthtap.model.exchange import Exchange, Message, Request
 from oauthtap.model.sse import sse_events
-from oauthtap.probe.requests import REVISION, Ask, Asker, Visit
-from oauthtap.rewriting.ssrf_guard import is_private_host, refusal
+from oauthtap.probe.requests import REVISION, BrowserStep, ProbeRequest, RequestBuilder
+from oauthtap.rewriting.ssrf_guard import blocked_reason, is_private_host
 
-Leg = Generator[Ask | Visit, Exchange, Exchange]
+Leg = Generator[ProbeRequest | BrowserStep, Exchange, Exchange]
 
 _MOST_HOPS = 5
 
 
-def greeted(url: str, asker: Asker, token: str | None) -> Leg:
+def connect(url: str, asker: RequestBuilder, token: str | None) -> Leg:
     """`initialize` and a first request behind it; else what the server speaks instead. Gives the deciding answer."""
-    answer = yield from followed(url, Ask(asker.initialize(url, token)))
+    answer = yield from followed(url, ProbeRequest(asker.initialize(url, token)))
     reply = _reply(answer)
     if answer.ok and "result" in reply:
         return (yield from _talked(answer, asker, token, reply))
     if answer.status in (404, 405) and "error" not in reply:
         return (yield from _streamed(url, asker, token))
     if answer.status == 400 or "error" in reply:
-        modern = yield Ask(asker.modern(url, "server/discover", token))
+        modern = yield ProbeRequest(asker.modern(url, "server/discover", token))
         if modern.ok:
-            yield Ask(asker.modern(url, "tools/list", token))
+            yield ProbeRequest(asker.modern(url, "tools/list", token))
         return modern
     return answer
 
 
-def served(answer: Exchange) -> bool:
+def speaks_mcp(answer: Exchange) -> bool:
     """The server answered as MCP servers do; else a client looks whether it should sign in."""
     stream = answer.response is not None and answer.response.media_type == "text/event-stream"
     return answer.ok and (stream or "result" in _reply(answer))
 
 
-def _talked(answer: Exchange, asker: Asker, token: str | None, reply: dict[str, Any]) -> Leg:
+def _talked(answer: Exchange, asker: RequestBuilder, token: str | None, reply: dict[str, Any]) -> Leg:
     """The rest of the greeting, a first request, and a polite goodbye."""
     session = answer.response.header("mcp-session-id") if answer.response else None
     chosen = reply["result"].get("protocolVersion") if isinstance(reply["result"], dict) else None
     revision, url = text(chosen) or REVISION, answer.request.url
-    yield Ask(asker.initialized(url, token, session, revision))
-    listed = yield Ask(asker.tools(url, token, session, revision))
+    yield ProbeRequest(asker.initialized(url, token, session, revision))
+    listed = yield ProbeRequest(asker.tools(url, token, session, revision))
     if session:
-        yield Ask(asker.end(url, token, session, revision))
+        yield ProbeRequest(asker.end(url, token, session, revision))
     return listed
 
 
-def _streamed(url: str, asker: Asker, token: str | None) -> Leg:
+def _streamed(url: str, asker: RequestBuilder, token: str | None) -> Leg:
     """The transport of 2024-11-05: the stream names where to post. Answers come on it, where we do not look."""
-    stream = yield Ask(asker.stream(url, token), opening=True)
+    stream = yield ProbeRequest(asker.stream(url, token), opening=True)
     events = sse_events(stream.response.body or "") if stream.response and stream.ok else []
     place = absolute(events[0][1].strip(), url) if events and events[0][0] == "endpoint" else ""
     if urls.origin(place) != urls.origin(url):
         return stream
-    posted = yield Ask(asker.initialize(place, token))
+    posted = yield ProbeRequest(asker.initialize(place, token))
     if not posted.ok:
         return posted
-    yield Ask(asker.initialized(place, token, None, REVISION))
-    yield Ask(asker.tools(place, token, None, REVISION))
+    yield ProbeRequest(asker.initialized(place, token, None, REVISION))
+    yield ProbeRequest(asker.tools(place, token, None, REVISION))
     return stream
 
 
@@ -78,7 +78,7 @@ def _reply(answer: Exchange) -> dict[str, Any]:
     return next((m for m in messages if "jsonrpc" in m and ("result" in m or "error" in m)), {})
 
 
-def followed(start: str, ask: Ask) -> Leg:
+def followed(start: str, ask: ProbeRequest) -> Leg:
     """Each redirect is an exchange of its own; credentials stay with the origin they are for.
 
     `start`: the MCP URL that the user named.
@@ -94,11 +94,13 @@ def followed(start: str, ask: Ask) -> Leg:
             break
         moved = urls.origin(target) != urls.origin(request.url)
         headers = tuple(line for line in request.headers if not (moved and line[0].lower() == "authorization"))
-        answer = yield Ask(Request(method=request.method, url=target, headers=headers, body=request.body), ask.actor)
+        answer = yield ProbeRequest(
+            Request(method=request.method, url=target, headers=headers, body=request.body), ask.actor
+        )
     return answer
 
 
 def may_go(start: str, url: str) -> bool:
     """A document of a public server does not make us ask what only this machine can reach."""
     parts = urls.split(start)
-    return refusal(url, private=bool(parts and is_private_host(parts.hostname or ""))) is None
+    return blocked_reason(url, private=bool(parts and is_private_host(parts.hostname or ""))) is None

@@ -14,8 +14,8 @@ from typing import Any, Self
 from oauthtap.handshake.stages import text
 from oauthtap.handshake.state import absolute
 from oauthtap.model import urls
-from oauthtap.model.exchange import Exchange, Pairs, Request, Response, first
-from oauthtap.probe.requests import Ask, Asker, Visit, basic, challenge, with_query
+from oauthtap.model.exchange import Exchange, Pairs, Request, Response, first_value
+from oauthtap.probe.requests import BrowserStep, ProbeRequest, RequestBuilder, basic, challenge, with_query
 
 _MOST_HOPS = 10
 _SUFFICES = 32
@@ -23,7 +23,7 @@ _SUFFICES = 32
 
 
 @dataclass
-class Facts:
+class FlowState:
     """What discovery has taught, and what registration adds to it."""
 
     metadata: dict[str, Any]
@@ -53,10 +53,10 @@ class SignIn:
     headless: bool
 
 
-Found = Generator[Ask | Visit, Exchange, str | None]
+Found = Generator[ProbeRequest | BrowserStep, Exchange, str | None]
 
 
-def registered(asker: Asker, facts: Facts, how: SignIn) -> Found:
+def register(asker: RequestBuilder, facts: FlowState, how: SignIn) -> Found:
     """The client id, given beforehand or got by registration (RFC 7591); None when there is no way to one."""
     if how.client_id:
         facts.client = {"client_id": how.client_id}
@@ -64,22 +64,22 @@ def registered(asker: Asker, facts: Facts, how: SignIn) -> Found:
     endpoint = facts.endpoint("registration")
     if endpoint is None:
         return None
-    answer = yield Ask(asker.registration(endpoint, how.callback, facts.scope))
+    answer = yield ProbeRequest(asker.registration(endpoint, how.callback, facts.scope))
     facts.client = answer.response.json_object if answer.response and answer.ok else {}
     return text(facts.client.get("client_id"))
 
 
-def deregistered(asker: Asker, facts: Facts) -> Generator[Ask | Visit, Exchange, None]:
+def deregister(asker: RequestBuilder, facts: FlowState) -> Generator[ProbeRequest | BrowserStep, Exchange, None]:
     """Take back what was registered, where the server allows it (RFC 7592)."""
     url = text(facts.client.get("registration_client_uri"))
     token = text(facts.client.get("registration_access_token"))
     if url and token and urls.origin(url) == urls.origin(facts.endpoint("registration") or ""):
-        yield Ask(asker.deregistration(url, token), "reporter")
+        yield ProbeRequest(asker.deregistration(url, token), "reporter")
 
 
-def signed_in(asker: Asker, facts: Facts, how: SignIn) -> Found:
+def sign_in(asker: RequestBuilder, facts: FlowState, how: SignIn) -> Found:
     """The access token; None where the way ends."""
-    client_id = yield from registered(asker, facts, how)
+    client_id = yield from register(asker, facts, how)
     authorize, token_endpoint = facts.endpoint("authorization"), facts.endpoint("token")
     if client_id is None or authorize is None or token_endpoint is None:
         return None
@@ -96,7 +96,11 @@ def signed_in(asker: Asker, facts: Facts, how: SignIn) -> Found:
     if facts.metadata.get("require_pushed_authorization_requests") is True:
         asked = yield from _pushed(asker, facts, asked)
     url = with_query(authorize, asked)
-    came = (yield from _without_hands(asker, url, how.callback)) if how.headless else (yield Visit(url)).request.query
+    came = (
+        (yield from _without_hands(asker, url, how.callback))
+        if how.headless
+        else (yield BrowserStep(url)).request.query
+    )
     code = _accepted(came, state, facts)
     if code is None:
         return None
@@ -104,18 +108,20 @@ def signed_in(asker: Asker, facts: Facts, how: SignIn) -> Found:
     return (yield from _redeemed(asker, facts, token_endpoint, form | {"resource": facts.resource}))
 
 
-def _pushed(asker: Asker, facts: Facts, asked: dict[str, str]) -> Generator[Ask | Visit, Exchange, dict[str, str]]:
+def _pushed(
+    asker: RequestBuilder, facts: FlowState, asked: dict[str, str]
+) -> Generator[ProbeRequest | BrowserStep, Exchange, dict[str, str]]:
     """The parameters sent beforehand, where the server wants it so (RFC 9126, 4)."""
     endpoint = facts.endpoint("pushed_authorization_request")
     if endpoint is None:
         return asked
     form, headers = _identified(facts, asked)
-    answer = yield Ask(asker.form(endpoint, form, *headers))
+    answer = yield ProbeRequest(asker.form(endpoint, form, *headers))
     handle = text(answer.response.json_object.get("request_uri")) if answer.response and answer.ok else None
     return {"client_id": asked["client_id"], "request_uri": handle} if handle else asked
 
 
-def _identified(facts: Facts, form: dict[str, str]) -> tuple[dict[str, str], Pairs]:
+def _identified(facts: FlowState, form: dict[str, str]) -> tuple[dict[str, str], Pairs]:
     """The form with the client's credentials in it, or in a header, as it was registered (RFC 7591, 2)."""
     client_id, secret = str(facts.client["client_id"]), text(facts.client.get("client_secret"))
     method = facts.client.get("token_endpoint_auth_method", "client_secret_basic" if secret else "none")
@@ -125,10 +131,10 @@ def _identified(facts: Facts, form: dict[str, str]) -> tuple[dict[str, str], Pai
     return form | {"client_id": client_id} | posted, ()
 
 
-def _redeemed(asker: Asker, facts: Facts, endpoint: str, form: dict[str, str]) -> Found:
+def _redeemed(asker: RequestBuilder, facts: FlowState, endpoint: str, form: dict[str, str]) -> Found:
     """The token for the code; None when the answer is not what RFC 6749, 5.1 makes of it."""
     sent, headers = _identified(facts, form)
-    answer = yield Ask(asker.form(endpoint, sent, *headers))
+    answer = yield ProbeRequest(asker.form(endpoint, sent, *headers))
     granted = answer.response.json_object if answer.response and answer.ok else {}
     if (text(granted.get("token_type")) or "").lower() != "bearer":
         return None
@@ -138,12 +144,14 @@ def _redeemed(asker: Asker, facts: Facts, endpoint: str, form: dict[str, str]) -
 # --- through the browser
 
 
-def _without_hands(asker: Asker, url: str, callback: str) -> Generator[Ask | Visit, Exchange, Pairs]:
+def _without_hands(
+    asker: RequestBuilder, url: str, callback: str
+) -> Generator[ProbeRequest | BrowserStep, Exchange, Pairs]:
     """The parameters of the redirect to the callback, when the server asks nobody anything; else none."""
     jars: dict[str, dict[str, str]] = {}
     for _ in range(_MOST_HOPS):
         jar = jars.setdefault(urls.origin(url), {})
-        answer = yield Ask(asker.page(url, jar), "browser")
+        answer = yield ProbeRequest(asker.page(url, jar), "browser")
         location = answer.response.header("location") if answer.response else None
         if answer.response is None or location is None or not 300 <= answer.response.status < 400:
             return ()
@@ -162,10 +170,10 @@ def _cookies(answer: Response) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def _accepted(came: Pairs, state: str, facts: Facts) -> str | None:
+def _accepted(came: Pairs, state: str, facts: FlowState) -> str | None:
     """The code, if the answer is for us and from whom we asked (OAuth 2.1, 7.12; RFC 9207, 2.4)."""
-    issuer, iss = text(facts.metadata.get("issuer")), first(came, "iss")
+    issuer, iss = text(facts.metadata.get("issuer")), first_value(came, "iss")
     promised = facts.metadata.get("authorization_response_iss_parameter_supported") is True
-    if first(came, "state") != state or (promised and iss is None) or (iss is not None and iss != issuer):
+    if first_value(came, "state") != state or (promised and iss is None) or (iss is not None and iss != issuer):
         return None
-    return first(came, "code") or None
+    return first_value(came, "code") or None

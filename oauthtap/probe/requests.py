@@ -22,7 +22,7 @@ _META = "io.modelcontextprotocol/"
 
 
 @dataclass(frozen=True)
-class Ask:
+class ProbeRequest:
     """A request to send. What comes back is an exchange, also when nothing came."""
 
     request: Request
@@ -33,14 +33,14 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Visit:
+class BrowserStep:
     """A person is to open this URL. What comes back is the exchange with the callback, also when nobody came."""
 
     url: str
 
 
 @dataclass(frozen=True)
-class Asker:
+class RequestBuilder:
     """Who asks: the version of oauthtap, and what it calls itself everywhere."""
 
     version: str

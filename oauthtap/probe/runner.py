@@ -1,4 +1,4 @@
-"""Drives the walk over the network: each `Ask` is sent with httpx, each `Visit` is opened in the user's browser.
+"""Drives the walk over the network: each `Ask` is sent with httpx, each `BrowserStep` is opened in the user's browser.
 
 Decides nothing about OAuth (that is `discovery.py`) and judges nothing (that is the tap). Follows
 no redirect, keeps no cookie, waits for nobody for ever and reads no answer to its end that has none.
@@ -18,9 +18,9 @@ import httpx
 from oauthtap.model.exchange import Exchange, Message, Request, Response
 from oauthtap.model.sse import sse_events
 from oauthtap.probe.callback_server import Callback
-from oauthtap.probe.discovery import Plan, walk
-from oauthtap.probe.requests import Ask, Visit
-from oauthtap.upstream.options import TIMEOUT, Reach
+from oauthtap.probe.discovery import Plan, run_plan
+from oauthtap.probe.requests import BrowserStep, ProbeRequest
+from oauthtap.upstream.options import TIMEOUT, UpstreamOptions
 
 LARGEST = 512 * 1024
 """Bytes of an answer that are read."""
@@ -44,10 +44,10 @@ class Browser:
 _BROWSER = Browser()
 
 
-async def probe(plan: Plan, reach: Reach, browser: Browser = _BROWSER) -> AsyncGenerator[Exchange]:
+async def probe(plan: Plan, reach: UpstreamOptions, browser: Browser = _BROWSER) -> AsyncGenerator[Exchange]:
     """Walk as planned, and give each exchange as it ends.
 
-    Raises OSError when the callback's port is taken, and what `Reach.client` raises.
+    Raises OSError when the callback's port is taken, and what `UpstreamOptions.client` raises.
     """
     async with AsyncExitStack() as stack:
         wire = _Wire(await stack.enter_async_context(reach.client()))
@@ -56,17 +56,17 @@ async def probe(plan: Plan, reach: Reach, browser: Browser = _BROWSER) -> AsyncG
         if plan.sign_in == "person":
             callback = stack.enter_context(Callback(browser.port))
             plan = replace(plan, callback=callback.url)
-        way = walk(plan)
+        way = run_plan(plan)
         step = next(way, None)
         for _ in range(_MOST_REQUESTS):
-            if isinstance(step, Visit) and callback is not None:
+            if isinstance(step, BrowserStep) and callback is not None:
                 yield _opened(step.url)
                 answer = await _visited(step.url, callback, browser)
-            elif isinstance(step, Ask):
+            elif isinstance(step, ProbeRequest):
                 answer = await wire.asked(step)
             else:
                 return
-            if answer.response is not None or isinstance(step, Ask):
+            if answer.response is not None or isinstance(step, ProbeRequest):
                 yield answer
             try:
                 step = way.send(answer)
@@ -84,7 +84,7 @@ class _Wire:
         self._http = http
         self._open: list[tuple[AsyncIterator[bytes], httpx.Response]] = []
 
-    async def asked(self, ask: Ask) -> Exchange:
+    async def asked(self, ask: ProbeRequest) -> Exchange:
         """Send it. Never raises for what the network does."""
         begun, asked, response, error = time.time(), ask.request, None, None
         self._http.cookies.clear()
@@ -107,7 +107,7 @@ class _Wire:
             request=asked, response=response, error=error, at=begun, took=time.time() - begun, actor=ask.actor
         )
 
-    async def _read(self, answer: httpx.Response, head: Response, ask: Ask) -> Response:
+    async def _read(self, answer: httpx.Response, head: Response, ask: ProbeRequest) -> Response:
         """The body, as far as it is of use."""
         body, truncated, stream = bytearray(), False, head.media_type == "text/event-stream"
         pieces = answer.aiter_bytes()
@@ -132,7 +132,7 @@ class _Wire:
         self._open.clear()
 
 
-def _enough(body: bytearray, ask: Ask) -> bool:
+def _enough(body: bytearray, ask: ProbeRequest) -> bool:
     """The stream has said what was asked: its first event, or the answer to the message."""
     text = body.decode("utf-8", "replace").replace("\r\n", "\n")
     whole = text.rpartition("\n\n")[0]

@@ -17,12 +17,12 @@ from mitmproxy.contentviews import Contentview, Metadata, SyntaxHighlight
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.findings import RANK, Finding
 from oauthtap.model.exchange import Exchange, Message, Pairs
-from oauthtap.model.sanitize import plain
+from oauthtap.model.sanitize import escape_controls
 from oauthtap.proxy.flow_annotations import STEPS, because
 from oauthtap.proxy.flow_state import exchange_from
 from oauthtap.redaction.redactor import claims, jose_header
 from oauthtap.render.labels import patched
-from oauthtap.report.build import row
+from oauthtap.report.build import exchange_row
 
 _LONGEST = 20_000
 _WIDTH = 84
@@ -52,7 +52,7 @@ class OAuthContentview(Contentview):
         flow = metadata.flow
         step = STEPS.get(flow.id) if flow else None
         if step is None or not isinstance(flow, http.HTTPFlow):
-            return plain(data.decode("utf-8", "replace"), limit=_LONGEST, lines=True)
+            return escape_controls(data.decode("utf-8", "replace"), limit=_LONGEST, lines=True)
         return "\n".join(page(step, flow, answer=metadata.http_message is flow.response))
 
 
@@ -60,16 +60,16 @@ def page(step: AnalyzedExchange, flow: http.HTTPFlow, *, answer: bool) -> Iterat
     """The lines of the view, for the request or for the answer of a flow."""
     exchange = step.exchange
     yield f"exchange {exchange.id}: {step.stage} ({step.stages[0].certainty})"
-    yield f"{exchange.request.method} {plain(exchange.request.url)}"
-    yield f"status: {exchange.status or plain(exchange.error or 'no answer seen')}"
+    yield f"{exchange.request.method} {escape_controls(exchange.request.url)}"
+    yield f"status: {exchange.status or escape_controls(exchange.error or 'no answer seen')}"
     if step.because is not None:
-        yield f"because: {plain(because(step))}"
+        yield f"because: {escape_controls(because(step))}"
     yield ""
     worst = sorted(step.findings, key=lambda finding: RANK[finding.severity])
     yield from (line for finding in worst for line in _finding(finding))
     if not worst:
         yield "findings: none"
-    for text in patched(row(step.stages)):
+    for text in patched(exchange_row(step.stages)):
         yield from _wrapped("", text)
     yield from _claims(exchange)
     message = exchange.response if answer else exchange.request
@@ -92,7 +92,7 @@ def _finding(finding: Finding) -> Iterator[str]:
 
 def _wrapped(label: str, text: str) -> Iterator[str]:
     """A labelled text in lines that mitmweb shows whole. Nothing for an empty one."""
-    shown = plain(text.strip(), limit=2000)
+    shown = escape_controls(text.strip(), limit=2000)
     further = " " * (2 + len(label))
     return iter(
         textwrap.wrap(shown, _WIDTH, initial_indent=f"  {label}", subsequent_indent=further, break_on_hyphens=False)
@@ -140,8 +140,16 @@ def _beside(message: Message, flow: http.HTTPFlow, *, answer: bool) -> Iterator[
     if gone or come or changed:
         yield ""
         yield "what the client saw in its place:"
-        yield from (f"  - {plain(name)}: {plain(value, limit=500)}" for name, value in gone if not _secret(name))
-        yield from (f"  + {plain(name)}: {plain(value, limit=500)}" for name, value in come if not _secret(name))
+        yield from (
+            f"  - {escape_controls(name)}: {escape_controls(value, limit=500)}"
+            for name, value in gone
+            if not _secret(name)
+        )
+        yield from (
+            f"  + {escape_controls(name)}: {escape_controls(value, limit=500)}"
+            for name, value in come
+            if not _secret(name)
+        )
         yield from changed
 
 
@@ -160,7 +168,7 @@ def _told_apart(before: str | None, after: str | None) -> list[str]:
     lines = []
     for name in [*old, *(name for name in new if name not in old)]:
         if old.get(name) != new.get(name) and not _struck(old.get(name)):
-            lines.append(f"  {plain(name)}: {_shown(new.get(name)) if name in new else '(left out)'}")
+            lines.append(f"  {escape_controls(name)}: {_shown(new.get(name)) if name in new else '(left out)'}")
     return lines
 
 
@@ -169,11 +177,11 @@ def _struck(value: object) -> bool:
 
 
 def _shown(value: object) -> str:
-    return plain(json.dumps(value, ensure_ascii=False), limit=500)
+    return escape_controls(json.dumps(value, ensure_ascii=False), limit=500)
 
 
 def _text(headers: Pairs, body: str | None) -> Iterator[str]:
-    yield from (f"  {plain(name)}: {plain(value)}" for name, value in headers)
+    yield from (f"  {escape_controls(name)}: {escape_controls(value)}" for name, value in headers)
     if body is None:
         yield "  (the body was not kept)"
     elif body:
@@ -184,4 +192,4 @@ def _text(headers: Pairs, body: str | None) -> Iterator[str]:
 def _laid_out(body: str) -> str:
     with contextlib.suppress(ValueError, RecursionError):
         body = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
-    return plain(body, limit=_LONGEST, lines=True)
+    return escape_controls(body, limit=_LONGEST, lines=True)

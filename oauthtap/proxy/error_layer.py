@@ -65,7 +65,7 @@ def _answer(message: str, request: http.Request) -> http.Response:
     return failure_answer(*failure(message, request), _status_for(request))
 
 
-class HttpSpoken:
+class ErrorLayerAddon:
     """The addon that puts our HTTP in place for reverse listeners. `on_sent`: told when a flow's request has left, and
     again when its response has."""
 

@@ -9,54 +9,56 @@ from collections.abc import Callable, Iterator
 from mitmproxy import ctx, http
 
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
-from oauthtap.faults.injector import Fault, Injecting, answered, brought
+from oauthtap.faults.injector import AppliedFault, FaultInjector, altered_callback_url, answered
 from oauthtap.handshake.state import Handshake
 from oauthtap.model.exchange import Exchange, Response
 from oauthtap.proxy import _mitmproxy_internals as internals
 from oauthtap.proxy import flow_convert
-from oauthtap.proxy.flow_convert import Passage
+from oauthtap.proxy.flow_convert import RequestContext
 from oauthtap.proxy.streaming import in_chunks
 
 _REDIRECT = 302
 
 
-class Faults:
+class FaultHooks:
     """The injections of one tap. Everything is in upstream names."""
 
-    def __init__(self, analyzer: SessionAnalyzer, injecting: Injecting | None, note: Callable[[str], None]) -> None:
-        self._analyzer, self._injecting, self._note = analyzer, injecting or Injecting(), note
+    def __init__(self, analyzer: SessionAnalyzer, injecting: FaultInjector | None, note: Callable[[str], None]) -> None:
+        self._analyzer, self._injecting, self._note = analyzer, injecting or FaultInjector(), note
 
     @property
     def pending(self) -> bool:
         """Something is still to be injected."""
         return bool(self._injecting.pending)
 
-    def instead(self, exchange: Exchange, passage: Passage) -> Response | None:
+    def instead(self, exchange: Exchange, passage: RequestContext) -> Response | None:
         """The answer to this request in the upstream's place; None to go on and ask it."""
         with self._harmless():
             if self.pending and (found := self._injecting.instead(exchange, self._analyzer)):
                 shown = answered(found, exchange.request, None, self._analyzer.handshake_for(exchange))
-                passage.fault = Fault(found, shown)
+                passage.fault = AppliedFault(found, shown)
                 return shown
         return None
 
-    def marked(self, exchange: Exchange, passage: Passage) -> Exchange:
+    def marked(self, exchange: Exchange, passage: RequestContext) -> Exchange:
         """The exchange with the name of the fault that it has met, so that it is never laid on the upstream."""
         if passage.fault is None and self.pending and not passage.copy:
             with self._harmless():
-                found = self._injecting.over(exchange, self._analyzer)
-                passage.fault = Fault(found) if found else None
+                found = self._injecting.match_response(exchange, self._analyzer)
+                passage.fault = AppliedFault(found) if found else None
         fault = passage.fault
         if fault is None:
             return exchange
-        return exchange.with_(injected=fault.injection.name, shown=fault.shown)
+        return exchange.replace(injected=fault.injection.name, shown=fault.shown)
 
-    def laid_over(self, passage: Passage, answer: Response, handshake: Handshake) -> tuple[Response, tuple[str, ...]]:
+    def apply(
+        self, passage: RequestContext, answer: Response, handshake: Handshake
+    ) -> tuple[Response, tuple[str, ...]]:
         """The answer as the client is to get it, and the name of the fault where it changed anything."""
-        if passage.fault is None or passage.meant is None:
+        if passage.fault is None or passage.client_request is None:
             return answer, ()
         with self._harmless():
-            faulty = answered(passage.fault.injection, passage.meant, answer, handshake)
+            faulty = answered(passage.fault.injection, passage.client_request, answer, handshake)
             if faulty is not answer:
                 return faulty, (f"--inject {passage.fault.injection.name}",)
         return answer, ()
@@ -70,32 +72,36 @@ class Faults:
             self._note(f"oauthtap could not inject a fault here ({type(problem).__name__}); the traffic is as it was")
 
     @staticmethod
-    def holds(passage: Passage) -> bool:
+    def holds(passage: RequestContext) -> bool:
         """The answer is to come late."""
         return passage.fault is not None and passage.fault.injection.holds
 
     @staticmethod
-    async def held(passage: Passage) -> None:
+    async def delay(passage: RequestContext) -> None:
         """Wait, where the answer is to come late."""
         if passage.fault is not None and passage.fault.injection.holds:
             await asyncio.sleep(passage.fault.injection.seconds)
 
-    def astray(self, passage: Passage, onward: str) -> str:
+    def alter_callback(self, passage: RequestContext, onward: str) -> str:
         """Where the browser goes on to with what it brought. `onward` is in local names."""
-        found = self._injecting.coming_back() if self.pending else None
-        if found is None or passage.meant is None:
+        found = self._injecting.match_callback() if self.pending else None
+        if found is None or passage.client_request is None:
             return onward
-        shown = Response(status=_REDIRECT, headers=(("Location", brought(found, passage.meant.url)),))
-        passage.fault = Fault(found, shown)
-        return brought(found, onward)
+        shown = Response(
+            status=_REDIRECT, headers=(("Location", altered_callback_url(found, passage.client_request.url)),)
+        )
+        passage.fault = AppliedFault(found, shown)
+        return altered_callback_url(found, onward)
 
     # --- streams
 
-    def cut(self, flow: http.HTTPFlow, passage: Passage, head: Response) -> None:
+    def cut(self, flow: http.HTTPFlow, passage: RequestContext, head: Response) -> None:
         """Break this stream at its first event, where that is wanted."""
-        if not self.pending or flow.response is None or passage.meant is None:
+        if not self.pending or flow.response is None or passage.client_request is None:
             return
-        found = self._injecting.cutting(flow_convert.exchange(flow, passage.meant, head, took=None), self._analyzer)
+        found = self._injecting.cutting(
+            flow_convert.exchange(flow, passage.client_request, head, took=None), self._analyzer
+        )
         passing = flow.response.stream
         if found is None or not callable(passing):
             return
@@ -108,7 +114,7 @@ class Faults:
             if broken:
                 return []
             if passage.fault is None and b"data:" in data and found in self._injecting.pending:
-                passage.fault = Fault(self._injecting.take(found))
+                passage.fault = AppliedFault(self._injecting.take(found))
             sent = passing(data)
             whole = sent if isinstance(sent, bytes) else b"".join(sent)
             if passage.fault is None or not whole:
@@ -120,7 +126,7 @@ class Faults:
         flow.response.stream = cutting
 
     @staticmethod
-    def ended(flow: http.HTTPFlow, passage: Passage) -> None:
+    def ended(flow: http.HTTPFlow, passage: RequestContext) -> None:
         """The upstream ended a stream that was cut: the client must not hear of an orderly end."""
         if passage.fault is not None and passage.fault.injection.cuts and flow.killable:
             flow.kill()

@@ -8,10 +8,10 @@ from mitmproxy import ctx, http
 
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.findings import RANK, Finding
-from oauthtap.model.sanitize import plain
+from oauthtap.model.sanitize import escape_controls
 from oauthtap.proxy.flow_state import EXCHANGE
 from oauthtap.render.labels import patched
-from oauthtap.report.build import row
+from oauthtap.report.build import exchange_row
 
 MARKERS = {"error": ":x:", "warning": ":warning:", "note": ""}
 STEPS: dict[str, AnalyzedExchange] = {}
@@ -50,13 +50,13 @@ def annotate_later(flow: http.HTTPFlow, step: AnalyzedExchange) -> None:
 
 def comment(step: AnalyzedExchange, worst: list[Finding]) -> str:
     """The verdict first: only the beginning fits into the list, where the marker tells how bad it is."""
-    changed = list(patched(row(step.stages))) if step.exchange.patched_by else []
+    changed = list(patched(exchange_row(step.stages))) if step.exchange.patched_by else []
     if fault := step.exchange.injected:
-        changed = [f"injected by oauthtap: {plain(fault)}", *changed]
+        changed = [f"injected by oauthtap: {escape_controls(fault)}", *changed]
     if not worst:
         return "\n".join([f"{'patched' if changed else 'ok'} · {step.stage}", *changed])
     lines = [f"{worst[0].rule} · {'patched · ' if changed else ''}{step.stage}", *changed]
-    lines += [f"{finding.severity}: {plain(finding.message)} [{finding.rule}]" for finding in worst]
+    lines += [f"{finding.severity}: {escape_controls(finding.message)} [{finding.rule}]" for finding in worst]
     return "\n".join(lines)
 
 

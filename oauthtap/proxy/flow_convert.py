@@ -9,11 +9,11 @@ from mitmproxy import http
 from mitmproxy.net.http.status_codes import RESPONSES
 
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
-from oauthtap.faults.injector import Fault
+from oauthtap.faults.injector import AppliedFault
 from oauthtap.model.exchange import Actor, Exchange, Pairs, Request, Response
-from oauthtap.model.sse import Copy, Events
+from oauthtap.model.sse import BoundedCapture, SseRewriter
 from oauthtap.proxy import content_coding
-from oauthtap.rewriting.callback_relay import Swap
+from oauthtap.rewriting.callback_relay import RedirectUriMap
 
 _TEXTUAL = ("text/", "application/json", "application/x-www-form-urlencoded", "application/xml", "application/jwt")
 _MARKS = (b"\x00\x00\xfe\xff", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
@@ -23,21 +23,21 @@ _HALF = re.compile("[\ud800-\udfff]")
 
 
 @dataclass
-class Passage:
+class RequestContext:
     """What we know of one request on its way through us."""
 
     upstream: str
     """The upstream origin it is for; empty at our own callback."""
     host: str
     """The name by which the client knows us: `localhost`, `127.0.0.1` or `[::1]`."""
-    meant: Request | None = None
+    client_request: Request | None = None
     """The request as the client meant it, in upstream names."""
     sent: str = ""
     """The URL as it was sent, our redirect URI in it."""
     changed: Request | None = None
     """`meant` as a fix changed it; None where none did."""
     changed_by: tuple[str, ...] = ()
-    swap: Swap = field(default_factory=dict)
+    swap: RedirectUriMap = field(default_factory=dict)
     """Our redirect URIs that stand in it, to the client's own."""
     made: bool = False
     """The answer is ours: nothing was asked of an upstream."""
@@ -45,16 +45,16 @@ class Passage:
     """An authorization request to an endpoint that no document named."""
     answered: Pairs | None = None
     """The header lines of the answer as the upstream sent them."""
-    copy: Copy | None = None
+    copy: BoundedCapture | None = None
     """What passed of an answer that is not held back."""
-    events: Events | None = None
+    events: SseRewriter | None = None
     step: AnalyzedExchange | None = None
     """What the exchange turned out to be, once it was judged."""
-    fault: Fault | None = None
+    fault: AppliedFault | None = None
     """The fault that was injected here (`--inject`)."""
 
 
-def asked(flow: http.HTTPFlow, local: str) -> Request:
+def request_from_flow(flow: http.HTTPFlow, local: str) -> Request:
     """The request as it came to us. `local`: our origin that it came to."""
     return Request.model_construct(
         method=flow.request.method,
@@ -65,13 +65,13 @@ def asked(flow: http.HTTPFlow, local: str) -> Request:
     )
 
 
-def answered(flow: http.HTTPFlow, headers: Pairs) -> Response:
+def response_from_flow(flow: http.HTTPFlow, headers: Pairs) -> Response:
     """The answer as the upstream sent it, with these header lines; `flow` has a whole one."""
     assert flow.response is not None
     return Response.model_construct(status=flow.response.status_code, headers=headers, body=_decoded(flow.response))
 
 
-def streamed(flow: http.HTTPFlow, headers: Pairs, copy: Copy, *, ended: bool) -> Response:
+def streamed(flow: http.HTTPFlow, headers: Pairs, copy: BoundedCapture, *, ended: bool) -> Response:
     """The answer that passed without being held back, as far as it was copied."""
     assert flow.response is not None
     response = Response(status=flow.response.status_code, headers=headers)
@@ -130,7 +130,7 @@ def put_headers(message: http.Message, pairs: Pairs) -> None:
     message.headers = _headers(pairs)
 
 
-def ask_unpacked(request: http.Request) -> None:
+def request_identity_encoding(request: http.Request) -> None:
     """Let the server send its answer as it is, and not compressed."""
     request.headers["accept-encoding"] = "identity"
 

@@ -132,7 +132,7 @@ def finished(data: bytes, redactor: Redactor | None, header: dict[str, Any]) -> 
         if header and place == len(states):
             state["metadata"] = {**state["metadata"], SESSION: json.dumps(header)}
         if redactor is not None:
-            states[place - 1] = everywhere(state, redactor.sweep_bytes, redactor.sweep)
+            states[place - 1] = everywhere(state, redactor.redact_known_bytes, redactor.redact_known)
     return b"".join(map(record, states))
 
 

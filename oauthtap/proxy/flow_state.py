@@ -111,8 +111,8 @@ def redact_known(flow: http.HTTPFlow, redactor: Redactor) -> None:
     """The same for a flow that was redacted before: what was learned since may stand in it."""
     state: State = flow.get_state()
     data = record(state)
-    if redactor.sweep_bytes(data) is not data:
-        _put_back(flow, everywhere(state, redactor.sweep_bytes, redactor.sweep))
+    if redactor.redact_known_bytes(data) is not data:
+        _put_back(flow, everywhere(state, redactor.redact_known_bytes, redactor.redact_known))
 
 
 def _put_back(flow: http.HTTPFlow, state: State) -> None:
@@ -134,7 +134,7 @@ def redacted_state(flow: http.HTTPFlow, redactor: Redactor, exchange: Exchange |
         # Nobody has read its messages, so nobody knows what is secret in them.
         state["websocket"] = {**state["websocket"], "messages": []}
     shown = exchange_from(flow)
-    struck = redactor.strike(shown)
+    struck = redactor.redact(shown)
     asked, asked_struck, answered, answered_struck = shown.request, struck.request, shown.response, struck.response
     _put(state["request"], asked.headers, asked.body, asked_struck.headers, asked_struck.body)
     if asked.url != asked_struck.url:
@@ -145,9 +145,9 @@ def redacted_state(flow: http.HTTPFlow, redactor: Redactor, exchange: Exchange |
     if exchange is not None:
         state["metadata"] = {**state["metadata"], EXCHANGE: exchange.as_json()}
     data = record(state)
-    if redactor.sweep_bytes(data) is data:
+    if redactor.redact_known_bytes(data) is data:
         return state
-    swept: State = everywhere(state, redactor.sweep_bytes, redactor.sweep)
+    swept: State = everywhere(state, redactor.redact_known_bytes, redactor.redact_known)
     return swept
 
 

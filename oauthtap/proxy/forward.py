@@ -15,21 +15,21 @@ from mitmproxy.tls import ClientHelloData
 
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
-from oauthtap.fixes.applier import Fixes
+from oauthtap.fixes.applier import ActiveFixes
 from oauthtap.model.exchange import Exchange
 from oauthtap.proxy import master as embed
 from oauthtap.proxy import port_store
-from oauthtap.proxy.error_layer import HttpSpoken
+from oauthtap.proxy.error_layer import ErrorLayerAddon
 from oauthtap.proxy.forward_addon import USER, ForwardAddon
-from oauthtap.proxy.observer import Ears, Observer
+from oauthtap.proxy.observer import Observer, ProxyCallbacks
 from oauthtap.proxy.reverse import prepare, until_stopped
 from oauthtap.proxy.settings import Settings
-from oauthtap.proxy.upstream_connections import Hops
-from oauthtap.wrap.capture_scope import Interest
+from oauthtap.proxy.upstream_connections import UpstreamConnections
+from oauthtap.wrap.capture_scope import CaptureScope
 
 
 @dataclass(frozen=True)
-class Standing:
+class ForwardProxyInfo:
     """The proxy stands: what the child has to be told."""
 
     proxy: str
@@ -40,13 +40,13 @@ class Standing:
     """mitmweb's address with its token; None without it."""
 
 
-class Detours(Hops):
+class ConnectToAddon(UpstreamConnections):
     """`--connect-to`, and nothing else: where the child goes is the child's choice, and so is its HTTP version."""
 
     name = "oauthtap_detours"
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__("", settings.connect_to, private=True)
+        super().__init__("", settings.connect_to, allow_private=True)
 
     def server_connect(self, data: ServerConnectionHookData) -> None:
         """mitmproxy offers what the child offered, as long as nobody says otherwise."""
@@ -66,13 +66,13 @@ class ServerFirst:
         data.establish_server_tls_first = True
 
 
-async def wrap(
+async def run_forward_proxy(
     settings: Settings,
     tap: SessionAnalyzer,
-    ears: Ears,
-    interest: Interest,
+    ears: ProxyCallbacks,
+    interest: CaptureScope,
     *,
-    on_ready: Callable[[Standing], None],
+    on_ready: Callable[[ForwardProxyInfo], None],
     stop: asyncio.Event,
 ) -> None:
     """Be the child's proxy until `stop` is set. Raises StartupError when it cannot start.
@@ -86,7 +86,7 @@ async def wrap(
     with embed.quiet_logs(settings.verbose):
         observer = _observer(settings, tap, ears, interest)
         addon = ForwardAddon(observer, interest, password, repairing=observer.repairing)
-        master = embed.make_master(settings, addon, Detours(settings), HttpSpoken())
+        master = embed.make_master(settings, addon, ConnectToAddon(settings), ErrorLayerAddon())
         master.addons.add(ServerFirst())  # behind mitmproxy's own, which would decide otherwise
         embed.configure(master, settings, ["regular@127.0.0.1:0"])
         watched = prepare(master, settings, tap)
@@ -95,21 +95,21 @@ async def wrap(
     embed.forget_bundle(settings)
 
 
-def _observer(settings: Settings, tap: SessionAnalyzer, ears: Ears, interest: Interest) -> Observer:
+def _observer(settings: Settings, tap: SessionAnalyzer, ears: ProxyCallbacks, interest: CaptureScope) -> Observer:
     """An observer that keeps what is of interest, and tells where it leads."""
 
     def keeps(exchange: Exchange) -> bool:
-        return interest.keeps(exchange, tap.handshakes)
+        return interest.should_record(exchange, tap.handshakes)
 
     def on_step(step: AnalyzedExchange) -> None:
         interest.learn(step)
         ears.on_step(step)
 
     heard = dataclasses.replace(ears, on_step=on_step)
-    return Observer(tap, heard, settings.fixes or Fixes(frozenset(settings.fix)), keeps)
+    return Observer(tap, heard, settings.fixes or ActiveFixes(frozenset(settings.fix)), keeps)
 
 
-def _standing(settings: Settings, master: Any, password: str, web_url: str | None) -> Standing:
+def _standing(settings: Settings, master: Any, password: str, web_url: str | None) -> ForwardProxyInfo:
     host, port, *_ = master.addons.get("proxyserver").listen_addrs()[0]
     authority = settings.state / "mitmproxy" / "mitmproxy-ca-cert.pem"
-    return Standing(f"http://{USER}:{password}@{host}:{port}", authority, web_url)
+    return ForwardProxyInfo(f"http://{USER}:{password}@{host}:{port}", authority, web_url)

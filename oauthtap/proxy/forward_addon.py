@@ -22,11 +22,11 @@ from mitmproxy.proxy.mode_specs import RegularMode
 from oauthtap.model import urls
 from oauthtap.proxy import _mitmproxy_internals as internals
 from oauthtap.proxy import flow_convert
-from oauthtap.proxy.flow_convert import Passage
+from oauthtap.proxy.flow_convert import RequestContext
 from oauthtap.proxy.observer import TOO_LARGE, Observer
 from oauthtap.proxy.refusal import refused
-from oauthtap.proxy.streaming import passes_unbuffered, start
-from oauthtap.wrap.capture_scope import Interest
+from oauthtap.proxy.streaming import should_stream, start
+from oauthtap.wrap.capture_scope import CaptureScope
 
 USER = "oauthtap"
 _CREDENTIALS = b"proxy-authorization"
@@ -40,10 +40,10 @@ class ForwardAddon:
 
     name = "oauthtap_forward"
 
-    def __init__(self, observer: Observer, interest: Interest, password: str, *, repairing: bool = False) -> None:
+    def __init__(self, observer: Observer, interest: CaptureScope, password: str, *, repairing: bool = False) -> None:
         self._observer, self.interest, self._repairing = observer, interest, repairing
         self._password = base64.b64encode(f"{USER}:{password}".encode())
-        self._passages: dict[str, tuple[Passage, http.HTTPFlow]] = {}
+        self._passages: dict[str, tuple[RequestContext, http.HTTPFlow]] = {}
         self._tunnels: set[str] = set()
         """Client connections that came in with the password."""
 
@@ -94,7 +94,7 @@ class ForwardAddon:
         # Blind unless the choice below comes to another end, also by an exception.
         blind = asked.layer = layers.TCPLayer(asked.context, ignore=True)
         encrypted = starts_like_tls_record(asked.data_client())
-        opened = self.interest.opens(address[0], address[1]) and (encrypted or _speaks_http(asked))
+        opened = self.interest.should_intercept(address[0], address[1]) and (encrypted or _speaks_http(asked))
         if opened and asked.layer is blind:
             asked.layer = None if encrypted else self._http(asked.context, HTTPMode.transparent)
 
@@ -108,7 +108,7 @@ class ForwardAddon:
                 f"A program did not accept oauthtap's certificate for {address[0]}; it is told by NODE_EXTRA_CA_CERTS, "
                 "SSL_CERT_FILE, REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE, and this one reads none of them."
             )
-        self.interest.distrust(address[0], address[1])
+        self.interest.mark_untrusting(address[0], address[1])
 
     # --- a request and its answer
 
@@ -116,7 +116,7 @@ class ForwardAddon:
         if flow.is_replay or flow.response:
             return
         if flow.client_conn.id in self._tunnels or self._may(flow):
-            self._passages[flow.id] = (Passage(urls.origin(flow.request.url), ""), flow)
+            self._passages[flow.id] = (RequestContext(urls.origin(flow.request.url), ""), flow)
             flow.request.stream = internals.Held(self._too_large)  # type: ignore[assignment]
 
     def _too_large(self) -> bool:
@@ -126,7 +126,7 @@ class ForwardAddon:
     def request(self, flow: http.HTTPFlow) -> None:
         if flow.id in self._passages:
             passage, _ = self._passages[flow.id]
-            passage.meant = flow_convert.asked(flow, passage.upstream)
+            passage.client_request = flow_convert.request_from_flow(flow, passage.upstream)
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Streams pass as they come; a document waits only until it is whole."""
@@ -142,7 +142,7 @@ class ForwardAddon:
             self._observer.note(TOO_LARGE, kind="too-large")
             return True
 
-        if passes_unbuffered(flow, repairing=self._repairing):
+        if should_stream(flow, repairing=self._repairing):
             start(flow, passage, None, at_endpoint, self._observer.without_secrets)
         else:
             flow.response.stream = internals.Held(let_go)  # type: ignore[assignment]
@@ -155,7 +155,7 @@ class ForwardAddon:
         if passage.copy is not None:
             self._observer.judge_stream(flow, passage, ended=True)
         else:
-            came = flow_convert.answered(flow, passage.answered or ())
+            came = flow_convert.response_from_flow(flow, passage.answered or ())
             error = flow_convert.unreadable(flow.response)
             shown = self._observer.judge(flow, passage, came, error=error)
             if shown is not None:
@@ -171,7 +171,7 @@ class ForwardAddon:
         left = words.lower().startswith(_LEFT)
         if passage.copy is not None and flow.response is not None:
             self._observer.judge_stream(flow, passage, ended=False, error=None if left else words)
-        elif passage.meant is not None:
+        elif passage.client_request is not None:
             words = "client disconnected before an answer came" if left else words
             self._observer.judge(flow, passage, error=words)
         self._finished(flow, passage)
@@ -185,7 +185,7 @@ class ForwardAddon:
                 self._finished(flow, passage)
         self._passages.clear()
 
-    def _finished(self, flow: http.HTTPFlow, passage: Passage) -> None:
+    def _finished(self, flow: http.HTTPFlow, passage: RequestContext) -> None:
         self._observer.finished(flow, passage)
         if passage.step is None:
             _forget(flow)

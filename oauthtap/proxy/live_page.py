@@ -38,14 +38,14 @@ _POLICY = (
 
 def mount(master: WebMaster, tap: SessionAnalyzer) -> None:
     """Serve the page from mitmweb's own server."""
-    live = Live(tap)
+    live = LivePageServer(tap)
     master.addons.add(live)
     master.app.settings[_LIVE] = live
     pages = [(r"/oauthtap/?", Page), (r"/oauthtap/page\.css", Style), (r"/oauthtap/((?:page|live)\.js)", Script)]
     master.app.add_handlers(r".*", [*pages, (r"/oauthtap/updates", Updates)])
 
 
-class Live:
+class LivePageServer:
     """Looks at the tap for as long as somebody looks at the page."""
 
     name = _LIVE
@@ -61,7 +61,7 @@ class Live:
         self.looks = 0
         """How often the page was computed."""
 
-    async def pieces(self) -> drawing.Pieces:
+    async def render_fragments(self) -> drawing.Pieces:
         """The page as of now."""
         self.looks += 1
         report = build(self._tap, now=time.time(), today=date.today())
@@ -82,7 +82,9 @@ class Live:
         known, began = len(redactor.secrets), time.perf_counter()
         for name, text in state.pieces.items():
             was = self._swept.get(name)
-            swept[name] = was if was and was[:2] == (known, text) else (known, text, Markup(redactor.sweep(text)))
+            swept[name] = (
+                was if was and was[:2] == (known, text) else (known, text, Markup(redactor.redact_known(text)))
+            )
             if time.perf_counter() - began > _AT_ONCE:
                 await asyncio.sleep(0)
                 began = time.perf_counter()
@@ -117,7 +119,7 @@ class Live:
                 self._wanted = True
             if self._wanted:
                 self._wanted = False
-                state = await self.pieces()
+                state = await self.render_fragments()
                 for watcher in list(self._watchers):
                     watcher.show(state)
             await asyncio.sleep(max(_EVERY, _SHARE * (time.monotonic() - now)))

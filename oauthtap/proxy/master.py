@@ -42,7 +42,7 @@ _NEEDED = (
 and each costs time in every request."""
 
 
-class Startup(ErrorCheck):
+class StartupErrors(ErrorCheck):
     """Says what went wrong at the start, where mitmproxy would only exit."""
 
     name = "errorcheck"
@@ -89,7 +89,7 @@ def make_master(settings: Settings, *ours: Any) -> Master:
         master = Master(chosen)
         master.addons.add(*(addon() for addon in _NEEDED))
     internals.put_first(master, ours)
-    master.addons.add(Startup())
+    master.addons.add(StartupErrors())
     return master
 
 

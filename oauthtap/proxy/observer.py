@@ -10,24 +10,24 @@ from mitmproxy import http
 
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
-from oauthtap.faults.injector import Injecting
-from oauthtap.fixes.applier import Fixes
+from oauthtap.faults.injector import FaultInjector
+from oauthtap.fixes.applier import ActiveFixes
 from oauthtap.model.exchange import Exchange, Request, Response
 from oauthtap.proxy import flow_convert
-from oauthtap.proxy.fault_hooks import Faults
+from oauthtap.proxy.fault_hooks import FaultHooks
 from oauthtap.proxy.flow_annotations import annotate, flows_are_shown
-from oauthtap.proxy.flow_convert import Passage
+from oauthtap.proxy.flow_convert import RequestContext
 from oauthtap.proxy.flow_state import redact
 from oauthtap.rewriting import public_url
 from oauthtap.rewriting.callback_relay import restored
-from oauthtap.rewriting.limits import Limit
+from oauthtap.rewriting.limits import Limitation
 from oauthtap.rewriting.origins import PUBLIC
 
 TOO_LARGE = "A message of more than 1 MB passed as it came: of its body only the beginning and the end are kept."
 
 
 @dataclasses.dataclass
-class Ears:
+class ProxyCallbacks:
     """Who is told what. Each is called on the proxy's own thread and has to be quick."""
 
     on_step: Callable[[AnalyzedExchange], None] = lambda step: None
@@ -46,33 +46,38 @@ class Observer:
     def __init__(
         self,
         analyzer: SessionAnalyzer,
-        ears: Ears,
-        fixes: Fixes | None = None,
+        ears: ProxyCallbacks,
+        fixes: ActiveFixes | None = None,
         keeps: Callable[[Exchange], bool] = lambda exchange: True,
-        injecting: Injecting | None = None,
+        injecting: FaultInjector | None = None,
     ) -> None:
-        self.faults = Faults(analyzer, injecting, self.note)
-        self._analyzer, self.ears, self._fixes, self._keeps = analyzer, ears, fixes or Fixes(), keeps
+        self.faults = FaultHooks(analyzer, injecting, self.note)
+        self._analyzer, self.ears, self._fixes, self._keeps = analyzer, ears, fixes or ActiveFixes(), keeps
         self._noted: set[str] = set()
         self._were_on: tuple[str, ...] = ()
 
     def judge(
-        self, flow: http.HTTPFlow, passage: Passage, response: Response | None = None, *, error: str | None = None
+        self,
+        flow: http.HTTPFlow,
+        passage: RequestContext,
+        response: Response | None = None,
+        *,
+        error: str | None = None,
     ) -> Response | None:
         """Observe one exchange and repair it where asked. Gives the answer as the client is to get it, in upstream
         names: who calls renames it. When this returns, the exchange was judged and told to whoever records it.
 
         An exchange that is not to be kept is not judged: the passage has no step then.
         """
-        assert passage.meant is not None
+        assert passage.client_request is not None
         exchange = self._exchange(flow, passage, response, took=_since(flow), error=error)
         if not self._keeps(exchange):
             return response
         if self._fixes.names != self._were_on:
             self._were_on = self._fixes.names
-            exchange = exchange.with_(fixes=self._were_on)
+            exchange = exchange.replace(fixes=self._were_on)
         if passage.changed is not None:
-            exchange = exchange.with_(sent=passage.changed, patched_by=passage.changed_by)
+            exchange = exchange.replace(sent=passage.changed, patched_by=passage.changed_by)
         exchange = self.faults.marked(exchange, passage)
         analyzed = self._analyzer.analyze(exchange)  # observe
         delivered, applied = self._repaired(analyzed, passage, response)  # repair
@@ -83,11 +88,11 @@ class Observer:
 
     @staticmethod
     def _exchange(
-        flow: http.HTTPFlow, passage: Passage, response: Response | None = None, *, took: float | None = None,
+        flow: http.HTTPFlow, passage: RequestContext, response: Response | None = None, *, took: float | None = None,
         error: str | None = None,
     ) -> Exchange:  # fmt: skip
-        assert passage.meant is not None
-        exchange = flow_convert.exchange(flow, passage.meant, response, took=took, error=error)
+        assert passage.client_request is not None
+        exchange = flow_convert.exchange(flow, passage.client_request, response, took=took, error=error)
         if passage.host == PUBLIC:  # a tunnel's connections are the tunnel's, and tell nothing of the client
             exchange = exchange.model_copy(update={"connection": None})
         return exchange
@@ -95,19 +100,19 @@ class Observer:
     # --- what is changed
 
     def _repaired(
-        self, analyzed: AnalyzedExchange, passage: Passage, response: Response | None
+        self, analyzed: AnalyzedExchange, passage: RequestContext, response: Response | None
     ) -> tuple[Response | None, tuple[str, ...]]:
         """The answer as the client is to get it, and what changed it. A fix that breaks changes nothing."""
         streamed = passage.copy is not None  # it has passed already
-        if response is None or passage.meant is None or streamed or not (self._fixes.on or passage.fault):
+        if response is None or passage.client_request is None or streamed or not (self._fixes.on or passage.fault):
             return response, ()
         try:
-            mended, names = self._fixes.apply(analyzed, passage.meant, response)
+            mended, names = self._fixes.apply(analyzed, passage.client_request, response)
         except Exception as problem:
             self.note(f"A fix could not be laid over exchange {analyzed.exchange.id}: {type(problem).__name__}.")
             return response, ()
         self._tell(names)
-        faulty, fault = self.faults.laid_over(passage, mended, analyzed.handshake)
+        faulty, fault = self.faults.apply(passage, mended, analyzed.handshake)
         return faulty, (*names, *fault)
 
     @property
@@ -115,9 +120,9 @@ class Observer:
         """Answers may be changed, so they have to be waited for."""
         return self._fixes.on or self.faults.pending
 
-    def instead(self, flow: http.HTTPFlow, passage: Passage) -> Response | None:
+    def injected_response(self, flow: http.HTTPFlow, passage: RequestContext) -> Response | None:
         """The answer of an injected fault that takes the upstream's place, in upstream names; None to ask it."""
-        if not self.faults.pending or passage.meant is None:
+        if not self.faults.pending or passage.client_request is None:
             return None
         answer = self.faults.instead(self._exchange(flow, passage), passage)
         if answer is not None:
@@ -125,8 +130,14 @@ class Observer:
             self.judge(flow, passage)
         return answer
 
-    def asks(
-        self, flow: http.HTTPFlow, request: Request, passage: Passage, *, stages: tuple[str, ...] = (), **values: str
+    def fixed_request(
+        self,
+        flow: http.HTTPFlow,
+        request: Request,
+        passage: RequestContext,
+        *,
+        stages: tuple[str, ...] = (),
+        **values: str,
     ) -> Request:
         """The request as it goes on, its parameters changed where a fix says so. What is judged stays the client's."""
         if not self._fixes.on:
@@ -142,7 +153,9 @@ class Observer:
         for name in names:
             self.note(f"The fix {name} is at work: what follows is the server with it.")
 
-    def judge_stream(self, flow: http.HTTPFlow, passage: Passage, *, ended: bool, error: str | None = None) -> None:
+    def judge_stream(
+        self, flow: http.HTTPFlow, passage: RequestContext, *, ended: bool, error: str | None = None
+    ) -> None:
         """Once, whatever comes first: the `endpoint` event of a legacy stream, its end, or the client's leaving."""
         if passage.copy is None or flow.response is None:
             return
@@ -152,7 +165,7 @@ class Observer:
                 response = flow_convert.with_body(response, restored(response.body, passage.swap))
             self.judge(flow, passage, response, error=error)
 
-    def finished(self, flow: http.HTTPFlow, passage: Passage) -> None:
+    def finished(self, flow: http.HTTPFlow, passage: RequestContext) -> None:
         """Nothing more comes on this flow."""
         if passage.copy is not None and flow.response is not None:
             # It is not sent again: it is there to be seen and saved.
@@ -167,13 +180,13 @@ class Observer:
 
     def without_secrets(self, data: bytes) -> bytes:
         """What is shown of a stream while it passes: without the secrets known by now."""
-        return data if self._analyzer.keeps_secrets else self._analyzer.redactor.sweep_bytes(data)
+        return data if self._analyzer.keeps_secrets else self._analyzer.redactor.redact_known_bytes(data)
 
-    def has_a_use_for(self, url: str) -> bool:
+    def is_in_scope(self, url: str) -> bool:
         """The sign-ins so far need this upstream URL."""
-        return public_url.lets_through(url, self._analyzer.handshakes)
+        return public_url.is_path_allowed(url, self._analyzer.handshakes)
 
-    def tell(self, limits: Iterable[Limit]) -> None:
+    def tell(self, limits: Iterable[Limitation]) -> None:
         """What cannot work like this: said once, and in the report."""
         for limit in limits:
             if limit.kind not in self._noted:

@@ -8,13 +8,13 @@ from itertools import islice
 from oauthtap.model import urls
 from oauthtap.model.exchange import Request, Response
 from oauthtap.proxy import flow_convert
-from oauthtap.proxy.flow_convert import Passage
+from oauthtap.proxy.flow_convert import RequestContext
 from oauthtap.proxy.listeners import Listeners
 from oauthtap.proxy.observer import Observer
-from oauthtap.proxy.upstream_connections import Hops
+from oauthtap.proxy.upstream_connections import UpstreamConnections
 from oauthtap.rewriting import public_url, responses, ssrf_guard
 from oauthtap.rewriting.origins import Origins, local_origin
-from oauthtap.rewriting.responses import Kind
+from oauthtap.rewriting.responses import DocumentKind
 
 _MOST_NAMED = 1000
 _MOST_ORIGINS = 16
@@ -24,10 +24,10 @@ _MOST_ORIGINS = 16
 _MOST_TOLD = 20
 
 
-class Opening:
+class OriginDiscovery:
     """The map of origins as it grows."""
 
-    def __init__(self, origins: Origins, listeners: Listeners, hops: Hops, observer: Observer) -> None:
+    def __init__(self, origins: Origins, listeners: Listeners, hops: UpstreamConnections, observer: Observer) -> None:
         self.origins = origins
         self._listeners, self._hops, self._observer = listeners, hops, observer
         self._refused: set[str] = set()
@@ -35,12 +35,12 @@ class Opening:
         self._led: dict[str, str] = {}
         """Places on other origins that a redirect led to, and the `Authorization` it was the answer to."""
 
-    def wanted(self, kind: Kind, answer: Response, passage: Passage) -> list[str]:
+    def new_origins(self, kind: DocumentKind, answer: Response, passage: RequestContext) -> list[str]:
         """The origins that this answer names and that have no port yet.
 
         None for pages: a browser that is sent on belongs at the real place.
         """
-        in_browser = passage.meant is not None and flow_convert.actor_of(passage.meant) == "browser"
+        in_browser = passage.client_request is not None and flow_convert.actor_of(passage.client_request) == "browser"
         if kind == "other" or in_browser or (kind != "mcp" and answer.status >= 400):
             return []
         self._remember(answer, passage)
@@ -57,15 +57,18 @@ class Opening:
             if origin not in self.origins.ports:
                 await self._open(origin)
 
-    def _remember(self, answer: Response, passage: Passage) -> None:
+    def _remember(self, answer: Response, passage: RequestContext) -> None:
         """A redirect from one server to another. Under our names both are `localhost`, which some clients take for
         one host: they would hand the first one's token to the second, and without us they would not."""
         there = answer.header("location") or ""
-        shown = passage.meant.header("authorization") if passage.meant else None
-        if shown and urls.origin(there) not in ("", urls.origin(passage.meant.url if passage.meant else "")):
+        shown = passage.client_request.header("authorization") if passage.client_request else None
+        if shown and urls.origin(there) not in (
+            "",
+            urls.origin(passage.client_request.url if passage.client_request else ""),
+        ):
             self._led[urls.endpoint(there)] = shown
 
-    def without_foreign_token(self, asked: Request) -> Request:
+    def strip_redirected_token(self, asked: Request) -> Request:
         """The request without a token that was meant for the server which redirected it here."""
         shown = asked.header("authorization")
         if shown is None or self._led.get(urls.endpoint(asked.url)) != shown:
@@ -74,7 +77,7 @@ class Opening:
         return Request(method=asked.method, url=asked.url, headers=kept, body=asked.body)
 
     async def _open(self, origin: str) -> None:
-        reason = ssrf_guard.refusal(origin, private=self._hops.private)
+        reason = ssrf_guard.blocked_reason(origin, private=self._hops.private)
         if reason is None and len(self.origins.ports) >= _MOST_ORIGINS:
             reason = f"{_MOST_ORIGINS} origins are open already"
         if reason:
@@ -89,7 +92,7 @@ class Opening:
             self._observer.note(f"No local port for {origin}: none is free.")
             return
         if origin not in self.origins.ports:
-            self.origins = self.origins.opened(origin, port)
+            self.origins = self.origins.with_origin(origin, port)
             self._observer.ears.on_listener(self.origins.public.get(port, local_origin(port)), origin)
             if self.origins.public and port not in self.origins.public:
                 self._observer.note(public_url.missing(origin, port))

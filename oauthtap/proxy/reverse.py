@@ -12,19 +12,19 @@ from mitmproxy.master import Master
 
 from oauthtap import rules
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
-from oauthtap.fixes.applier import Fixes
+from oauthtap.fixes.applier import ActiveFixes
 from oauthtap.model import urls
 from oauthtap.proxy import master as embed
 from oauthtap.proxy import port_store as ports
 from oauthtap.proxy.commands import Commands
-from oauthtap.proxy.error_layer import HttpSpoken
+from oauthtap.proxy.error_layer import ErrorLayerAddon
 from oauthtap.proxy.listeners import Listeners, modes
-from oauthtap.proxy.observer import Ears, Observer
-from oauthtap.proxy.origin_discovery import Opening
+from oauthtap.proxy.observer import Observer, ProxyCallbacks
+from oauthtap.proxy.origin_discovery import OriginDiscovery
 from oauthtap.proxy.port_store import CALLBACK, Ports
 from oauthtap.proxy.reverse_addon import TapAddon
 from oauthtap.proxy.settings import Settings, StartupError
-from oauthtap.proxy.upstream_connections import Hops
+from oauthtap.proxy.upstream_connections import UpstreamConnections
 from oauthtap.rewriting.callback_relay import CALLBACKS, Relay
 from oauthtap.rewriting.origins import Origins, local_origin
 
@@ -43,10 +43,10 @@ class Ready:
     addon: TapAddon
 
 
-async def serve(
+async def run_reverse_proxy(
     settings: Settings,
     tap: SessionAnalyzer,
-    ears: Ears,
+    ears: ProxyCallbacks,
     *,
     on_ready: Callable[[Ready], None] = lambda ready: None,
     stop: asyncio.Event | None = None,
@@ -58,11 +58,11 @@ async def serve(
     `tap` and told to `ears`, those of streams that were still open too.
     """
     stop = stop or asyncio.Event()
-    pieces = assembled(settings, tap, ears)
+    pieces = build_components(settings, tap, ears)
     with embed.quiet_logs(settings.verbose):
         addon = pieces.addon
         commands = [Commands(ears.on_fix)] if ears.on_fix else []
-        master = embed.make_master(settings, addon, addon.hops, HttpSpoken(addon.sent), *commands)
+        master = embed.make_master(settings, addon, addon.hops, ErrorLayerAddon(addon.sent), *commands)
         embed.configure(master, settings, pieces.modes)
         watched = prepare(master, settings, tap)
         told = Ready(local_url(settings), watched, addon)
@@ -73,7 +73,7 @@ async def serve(
 
 
 @dataclass(frozen=True)
-class Pieces:
+class Components:
     """A tap before it runs."""
 
     addon: TapAddon
@@ -82,21 +82,21 @@ class Pieces:
     """mitmproxy's words for the first local ports."""
 
 
-def assembled(settings: Settings, tap: SessionAnalyzer, ears: Ears) -> Pieces:
+def build_components(settings: Settings, tap: SessionAnalyzer, ears: ProxyCallbacks) -> Components:
     """All that is ours, put together. Raises StartupError for an upstream or a port that cannot be."""
     origin = urls.origin(settings.upstream)
     if not origin.startswith(("http://", "https://")):
         raise StartupError(f"{settings.upstream} is no http or https URL. Try: --upstream https://…")
     known, relay = _ports(settings, origin)
-    observer = Observer(tap, ears, settings.fixes or Fixes(frozenset(settings.fix)), injecting=settings.injecting)
-    hops = Hops(settings.upstream, settings.connect_to, private=settings.allow_private)
-    opening = Opening(Origins({origin: settings.port}, settings.public), Listeners(known), hops, observer)
+    observer = Observer(tap, ears, settings.fixes or ActiveFixes(frozenset(settings.fix)), injecting=settings.injecting)
+    hops = UpstreamConnections(settings.upstream, settings.connect_to, allow_private=settings.allow_private)
+    opening = OriginDiscovery(Origins({origin: settings.port}, settings.public), Listeners(known), hops, observer)
     addon = TapAddon(observer, opening, relay, hops, remember=known.remember)
     first = modes(origin, settings.port)
     if relay.port is not None:
         # The callback's port leads nowhere: `.invalid` never resolves (RFC 6761, 6.4).
         first += modes("http://callback.invalid", relay.port)
-    return Pieces(addon, known, first)
+    return Components(addon, known, first)
 
 
 def _ports(settings: Settings, origin: str) -> tuple[Ports, Relay]:

@@ -10,21 +10,21 @@ from mitmproxy.net.http.status_codes import RESPONSES
 
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.model import urls
-from oauthtap.model.exchange import Pairs, Request, Response, first
-from oauthtap.model.sanitize import plain
+from oauthtap.model.exchange import Pairs, Request, Response, first_value
+from oauthtap.model.sanitize import escape_controls
 from oauthtap.proxy import _mitmproxy_internals as internals
 from oauthtap.proxy import flow_convert
 from oauthtap.proxy.error_layer import FAILED, failure_answer
-from oauthtap.proxy.flow_convert import Passage
+from oauthtap.proxy.flow_convert import RequestContext
 from oauthtap.proxy.observer import TOO_LARGE, Observer
-from oauthtap.proxy.origin_discovery import Opening
+from oauthtap.proxy.origin_discovery import OriginDiscovery
 from oauthtap.proxy.refusal import refused
-from oauthtap.proxy.streaming import passes_unbuffered, start
-from oauthtap.proxy.upstream_connections import Hops
+from oauthtap.proxy.streaming import should_stream, start
+from oauthtap.proxy.upstream_connections import UpstreamConnections
 from oauthtap.rewriting import limits, public_url, requests, responses
 from oauthtap.rewriting.callback_relay import PUBLIC_PATH, Relay, meant, restored
-from oauthtap.rewriting.origins import PUBLIC, Origins, host_used, local_origin
-from oauthtap.rewriting.responses import Kind
+from oauthtap.rewriting.origins import PUBLIC, Origins, local_origin, matched_host
+from oauthtap.rewriting.responses import DocumentKind
 
 _STRAY = "It went no further: no answer of this sign-in has named such a path."
 _UNCHECKED = "oauthtap failed to check this request, so it went no further."
@@ -38,12 +38,12 @@ class TapAddon:
     name = "oauthtap"
 
     def __init__(
-        self, observer: Observer, opening: Opening, relay: Relay, hops: Hops, *,
+        self, observer: Observer, opening: OriginDiscovery, relay: Relay, hops: UpstreamConnections, *,
         remember: Callable[[set[str]], None] = lambda marks: None,
     ) -> None:  # fmt: skip
         self._observer, self._opening, self.relay, self.hops = observer, opening, relay, hops
         self._remember = remember
-        self._passages: dict[str, tuple[Passage, http.HTTPFlow]] = {}
+        self._passages: dict[str, tuple[RequestContext, http.HTTPFlow]] = {}
         self._authorize: set[str] = set()
         """Authorization endpoints that metadata named, in comparable form."""
         self.requests = 0
@@ -73,67 +73,73 @@ class TapAddon:
             return
         self.requests += 1
         public = self.origins.public.get(port)
-        host = host_used(flow_convert.header(flow.request, "host"), port, public)
+        host = matched_host(flow_convert.header(flow.request, "host"), port, public)
         if host == PUBLIC and urls.path_of(f"{public}{flow.request.path}") == PUBLIC_PATH:
             upstream = ""
         if host is None:
             flow.response = failure_answer("misdirected", _misdirected(flow, public or local_origin(port)), 421)
             return
-        for name in [name for name in flow.request.headers if public_url.adds(name)] if host == PUBLIC else ():
+        for name in (
+            [name for name in flow.request.headers if public_url.is_tunnel_header(name)] if host == PUBLIC else ()
+        ):
             del flow.request.headers[name]
         if upstream:
             sent = flow.request.data
             sent.authority = b""
-            sent.scheme, sent.host, sent.port = _place(upstream)
+            sent.scheme, sent.host, sent.port = _split_origin(upstream)
             # Also of a request that goes no further, mitmweb shows the name that Host has.
             renamed = requests.headers(flow_convert.lines(flow.request), self.origins, upstream)
             flow_convert.put_headers(flow.request, renamed)
         _drop_own_cookie(flow.request)
-        self._passages[flow.id] = (Passage(upstream, host), flow)
+        self._passages[flow.id] = (RequestContext(upstream, host), flow)
         flow.request.stream = internals.Held(partial(self._let_go_request, flow))  # type: ignore[assignment]
 
     def request(self, flow: http.HTTPFlow) -> None:
         """Put the whole request into upstream names, or answer it where the browser only passes through."""
-        if flow.id not in self._passages or self._passages[flow.id][0].meant is not None:
+        if flow.id not in self._passages or self._passages[flow.id][0].client_request is not None:
             return
         passage, _ = self._passages.pop(flow.id)
         with refused(flow, failure_answer("unchecked", _UNCHECKED, 500)):
             if self._lead_on(flow, passage):
                 self._passages[flow.id] = passage, flow
 
-    def _lead_on(self, flow: http.HTTPFlow, passage: Passage) -> bool:
+    def _lead_on(self, flow: http.HTTPFlow, passage: RequestContext) -> bool:
         """The request is answered, or is what the upstream gets. False: it is none of this sign-in's."""
         port = flow.client_conn.sockname[1]
-        came = flow_convert.asked(flow, self.origins.named(port, passage.host) or local_origin(port))
-        if passage.host == PUBLIC and not self._observer.has_a_use_for(self.origins.upstream(came.url)):
+        came = flow_convert.request_from_flow(flow, self.origins.local_name(port, passage.host) or local_origin(port))
+        if passage.host == PUBLIC and not self._observer.is_in_scope(self.origins.upstream(came.url)):
             flow.response = failure_answer("not-of-this-sign-in", _STRAY, 404)
-            self._observer.note(f"{plain(flow.request.path, limit=100)} came by the tunnel. {_STRAY}", kind="stray")
+            self._observer.note(
+                f"{escape_controls(flow.request.path, limit=100)} came by the tunnel. {_STRAY}", kind="stray"
+            )
             return False
         if not passage.upstream:
             return self._callback(flow, passage, came)
-        passage.meant = self._opening.without_foreign_token(requests.request(came, self.origins, passage.upstream))
-        self.relay.heard(passage.meant)
-        sent = self._with_our_callback(passage, self._observer.asks(flow, passage.meant, passage))
+        passage.client_request = self._opening.strip_redirected_token(
+            requests.request(came, self.origins, passage.upstream)
+        )
+        self.relay.note_revision(passage.client_request)
+        sent = self._with_our_callback(passage, self._observer.fixed_request(flow, passage.client_request, passage))
         passage.sent = sent.url
-        if (answer := self._observer.instead(flow, passage)) is not None:
+        if (answer := self._observer.injected_response(flow, passage)) is not None:
             kind = kind_of(passage.step)
             flow.response = flow_convert.made(self._renamed(kind, passage, answer))
             return True
-        self._observer.tell(limits.in_request(passage.meant))
-        authorization = not _is_rpc(passage.meant) and requests.is_authorization(passage.meant)
-        if authorization and (sentence := self.relay.said_of(passage.meant.parts.query)):
+        self._observer.tell(limits.in_request(passage.client_request))
+        authorization = not _is_rpc(passage.client_request) and requests.is_authorization(passage.client_request)
+        if authorization and (sentence := self.relay.notice_for(passage.client_request.parts.query)):
             self._observer.note(sentence)
-        if authorization and urls.endpoint(passage.meant.url) in self._authorize:
-            self._bounce(flow, passage, sent)
+        if authorization and urls.endpoint(passage.client_request.url) in self._authorize:
+            self._redirect_to_authorization(flow, passage, sent)
             return True
         passage.guessed = authorization
         flow_convert.put_request(flow, came, sent, passage.upstream)
         if "text/event-stream" in (sent.header("accept") or ""):
             # A compressed stream could neither be read nor be renamed while it passes.
-            flow_convert.ask_unpacked(flow.request)
+            flow_convert.request_identity_encoding(flow.request)
         return True
 
-    def _with_our_callback(self, passage: Passage, asked: Request) -> Request:
+    def _with_our_callback(self, passage: RequestContext, asked: Request) -> Request:
         """The same request with our redirect URI in it, where the callback is relayed."""
         if _is_rpc(asked):
             return asked
@@ -143,23 +149,23 @@ class TapAddon:
             text, passage.swap = self.relay.registration(text)
         elif requests.is_authorization(asked):
             query, passage.swap = self.relay.authorization(query, passage.host)
-        elif first(asked.form, "grant_type") or "grant_type" in asked.json_object:
+        elif first_value(asked.form, "grant_type") or "grant_type" in asked.json_object:
             text, passage.swap = self.relay.token(text)
-        elif first(asked.form, "redirect_uri"):
+        elif first_value(asked.form, "redirect_uri"):
             text, passage.swap = self.relay.authorization(text, passage.host)
         if not passage.swap:
             return asked
         return Request(method=asked.method, url=before + question + query, headers=asked.headers, body=text)
 
-    def _bounce(self, flow: http.HTTPFlow, passage: Passage, sent: Request) -> None:
+    def _redirect_to_authorization(self, flow: http.HTTPFlow, passage: RequestContext, sent: Request) -> None:
         """Send the browser to the real authorization endpoint: a login page keeps its own origin."""
         flow.response = _redirect(sent.url)
         passage.made = True
         self._observer.judge(flow, passage)
 
-    def _callback(self, flow: http.HTTPFlow, passage: Passage, came: Request) -> bool:
+    def _callback(self, flow: http.HTTPFlow, passage: RequestContext, came: Request) -> bool:
         """The browser comes back: note what it brings, and send it on to the client. False: nobody waits for it."""
-        waiting = self.relay.arrived(came)
+        waiting = self.relay.match_callback(came)
         passage.made = True
         if waiting is None:
             flow.response = failure_answer("no-sign-in", "No sign-in that oauthtap knows of is waiting here.", 404)
@@ -167,14 +173,16 @@ class TapAddon:
         query = came.parts.query
         authority = (urls.split(waiting.client_uri) or came.parts).netloc
         headers = requests.headers(came.headers, self.origins, f"http://{authority}")
-        passage.meant = Request(method=came.method, url=meant(waiting, query), headers=headers, body=came.body)
+        passage.client_request = Request(method=came.method, url=meant(waiting, query), headers=headers, body=came.body)
         asked = Request(method="GET", url=f"http://{authority}/?{query}")
-        brought = self._observer.asks(flow, asked, passage, stages=("authorization-response",), state=waiting.state)
+        brought = self._observer.fixed_request(
+            flow, asked, passage, stages=("authorization-response",), state=waiting.state
+        )
         if passage.changed is not None:
             url = meant(waiting, brought.parts.query)
             passage.changed = Request(method=came.method, url=url, headers=headers, body=came.body)
-        onward = self.relay.onward(waiting, brought.parts.query, self.origins)
-        onward = self._observer.faults.astray(passage, onward)
+        onward = self.relay.client_callback_url(waiting, brought.parts.query, self.origins)
+        onward = self._observer.faults.alter_callback(passage, onward)
         flow.response = _redirect(onward, 302 if came.method == "GET" else 307)
         self._observer.judge(flow, passage)
         return True
@@ -193,16 +201,16 @@ class TapAddon:
             passage.answered = tuple((name, restored(value, passage.swap)) for name, value in lines)
         if flow.response.is_http2 and not flow.response.reason:
             flow.response.reason = RESPONSES.get(flow.response.status_code, "")
-        if passes_unbuffered(flow, repairing=self._observer.repairing):
+        if should_stream(flow, repairing=self._observer.repairing):
             head = Response(status=flow.response.status_code, headers=passage.answered)
-            if origins := self._opening.wanted("mcp", head, passage):
+            if origins := self._opening.new_origins("mcp", head, passage):
                 return self._open_then(origins, partial(self._pass_on, flow, passage, head), passage)
             self._pass_on(flow, passage, head)
         else:
             flow.response.stream = internals.Held(partial(self._let_go, flow, passage))  # type: ignore[assignment]
         return None
 
-    def _let_go(self, flow: http.HTTPFlow, passage: Passage) -> bool:
+    def _let_go(self, flow: http.HTTPFlow, passage: RequestContext) -> bool:
         """An answer that was held back turns out to be too large for that."""
         assert flow.response is not None
         self._observer.note(TOO_LARGE, kind="too-large")
@@ -220,19 +228,19 @@ class TapAddon:
         self._observer.note(TOO_LARGE, kind="too-large")
         self.request(flow)
         passage, _ = self._passages.get(flow.id, (None, flow))
-        if flow.response is not None or passage is None or passage.meant is None:
+        if flow.response is not None or passage is None or passage.client_request is None:
             return False
-        passage.meant = passage.meant.model_copy(update={"body": None, "truncated": True})
+        passage.client_request = passage.client_request.model_copy(update={"body": None, "truncated": True})
         flow.request.data.content = None
         return True
 
-    async def _open_then(self, origins: list[str], go_on: Callable[[], None], passage: Passage) -> None:
+    async def _open_then(self, origins: list[str], go_on: Callable[[], None], passage: RequestContext) -> None:
         """An origin has to be there before the client hears of it; and an answer may be held back on purpose."""
         await self._opening.open(origins)
-        await self._observer.faults.held(passage)
+        await self._observer.faults.delay(passage)
         go_on()
 
-    def _pass_on(self, flow: http.HTTPFlow, passage: Passage, head: Response) -> None:
+    def _pass_on(self, flow: http.HTTPFlow, passage: RequestContext, head: Response) -> None:
         assert flow.response is not None
         flow.response.headers = http.Headers(_bytes(self._renamed_headers(passage, head)))
         at_endpoint = partial(self._observer.judge_stream, flow, passage, ended=False)
@@ -247,13 +255,13 @@ class TapAddon:
         if passage.copy is not None:
             self._observer.judge_stream(flow, passage, ended=True)
         elif not passage.made:
-            came = flow_convert.answered(flow, passage.answered or ())
+            came = flow_convert.response_from_flow(flow, passage.answered or ())
             return self._answer(flow, passage, came)
         self._observer.finished(flow, passage)
         self._observer.faults.ended(flow, passage)
         return None
 
-    def _answer(self, flow: http.HTTPFlow, passage: Passage, came: Response) -> Awaitable[None] | None:
+    def _answer(self, flow: http.HTTPFlow, passage: RequestContext, came: Response) -> Awaitable[None] | None:
         assert flow.response is not None
         original = flow_convert.with_body(came, restored(came.body or "", passage.swap)) if passage.swap else came
         error = flow_convert.unreadable(flow.response)
@@ -261,21 +269,23 @@ class TapAddon:
         kind = kind_of(passage.step)
         if passage.fault is not None:
             self._learn(kind, passage, original)
-        give = partial(self._give, flow, passage, came, kind, repaired)
-        origins = self._opening.wanted(kind, repaired, passage)
+        give = partial(self._deliver, flow, passage, came, kind, repaired)
+        origins = self._opening.new_origins(kind, repaired, passage)
         if origins or self._observer.faults.holds(passage):
             return self._open_then(origins, give, passage)
         give()
         return None
 
-    def _give(self, flow: http.HTTPFlow, passage: Passage, came: Response, kind: Kind, repaired: Response) -> None:
+    def _deliver(
+        self, flow: http.HTTPFlow, passage: RequestContext, came: Response, kind: DocumentKind, repaired: Response
+    ) -> None:
         assert flow.response is not None
         self._observer.tell(limits.in_answer(kind, came, passage.swap))
         self._learn(kind, passage, repaired)
         if (
             passage.guessed
-            and passage.meant
-            and responses.is_a_page(repaired, first(passage.meant.query, "redirect_uri"))
+            and passage.client_request
+            and responses.is_a_page(repaired, first_value(passage.client_request.query, "redirect_uri"))
         ):
             flow.response = _redirect(passage.sent)
         else:
@@ -285,21 +295,21 @@ class TapAddon:
             flow_convert.put_response(flow, now, self._renamed(kind, passage, repaired))
         self._observer.finished(flow, passage)
 
-    def _renamed(self, kind: Kind, passage: Passage, answer: Response) -> Response:
+    def _renamed(self, kind: DocumentKind, passage: RequestContext, answer: Response) -> Response:
         """The answer in local names. On its way back to our own callback a redirect keeps our URI."""
         body = responses.body(answer.body, kind, self.origins, passage.host) if answer.body else answer.body
         headers = self._renamed_headers(passage, answer)
         metadata = kind.endswith("metadata") and answer.status == 200
         if body != answer.body or metadata:
-            headers = responses.headers_of_changed(headers, metadata=metadata)
+            headers = responses.drop_validators(headers, metadata=metadata)
         return Response.model_construct(status=answer.status, headers=headers, body=body)
 
-    def _renamed_headers(self, passage: Passage, answer: Response) -> Pairs:
+    def _renamed_headers(self, passage: RequestContext, answer: Response) -> Pairs:
         headers = responses.headers(answer.headers, self.origins, passage.host)
         back = {theirs: ours for ours, theirs in passage.swap.items()}
         return tuple((n, restored(v, back) if n.lower() == "location" else v) for n, v in headers)
 
-    def _learn(self, kind: Kind, passage: Passage, answer: Response) -> None:
+    def _learn(self, kind: DocumentKind, passage: RequestContext, answer: Response) -> None:
         """What later requests are told apart by."""
         document = answer.json_object
         if kind == "server-metadata" and answer.status == 200:
@@ -323,7 +333,7 @@ class TapAddon:
         left = FAILED not in flow.metadata and words.lower().startswith(_LEFT)
         if passage.copy is not None and flow.response is not None:
             self._observer.judge_stream(flow, passage, ended=False, error=None if left else words)
-        elif passage.meant is not None:
+        elif passage.client_request is not None:
             words = self.hops.refused.pop(flow.server_conn.id, words)
             words = "client disconnected before an answer came" if left else words
             self._observer.judge(flow, passage, error=words)
@@ -340,14 +350,14 @@ class TapAddon:
 
 
 @lru_cache
-def _place(origin: str) -> tuple[bytes, str, int]:
+def _split_origin(origin: str) -> tuple[bytes, str, int]:
     """Scheme, host and port of an origin."""
     parts = urls.split(origin)
     assert parts is not None
     return parts.scheme.encode(), parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
-def kind_of(step: AnalyzedExchange | None) -> Kind:
+def kind_of(step: AnalyzedExchange | None) -> DocumentKind:
     """Which URLs the answer of a judged exchange holds."""
     return responses.kind_of(stage.slug for stage in step.stages) if step else "other"
 

@@ -18,12 +18,12 @@ from oauthtap.clients import profiles
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.proxy import contentview
-from oauthtap.proxy.error_layer import HttpSpoken
-from oauthtap.proxy.observer import Ears
-from oauthtap.proxy.reverse import assembled, local_url
+from oauthtap.proxy.error_layer import ErrorLayerAddon
+from oauthtap.proxy.observer import ProxyCallbacks
+from oauthtap.proxy.reverse import build_components, local_url
 from oauthtap.proxy.settings import Settings, StartupError
 from oauthtap.render.console import line
-from oauthtap.report.build import build, row
+from oauthtap.report.build import build, exchange_row
 
 log = logging.getLogger("oauthtap")
 
@@ -31,7 +31,7 @@ _NEEDED = {"keep_host_header": True, "connection_strategy": "lazy", "tcp_timeout
 _STOCK_MODE = ["regular"]
 
 
-class ScriptedTap:
+class ScriptAddon:
     """Sets itself up as soon as `tap_upstream` is there."""
 
     name = "oauthtap_script"
@@ -64,11 +64,11 @@ class ScriptedTap:
         )
         tap = SessionAnalyzer(settings.upstream, profiles=profiles())
         try:
-            pieces = assembled(settings, tap, Ears(on_step=_say, on_note=log.warning))
+            pieces = build_components(settings, tap, ProxyCallbacks(on_step=_say, on_note=log.warning))
         except (StartupError, ValueError) as problem:
             raise exceptions.OptionsError(f"oauthtap: {problem}") from None
         self._url = local_url(settings)
-        spoken = HttpSpoken()
+        spoken = ErrorLayerAddon()
         spoken.load(None)
         self.addons, self._tap = [pieces.addon, pieces.addon.hops, spoken], tap
         others = [mode for mode in ctx.options.mode if [mode] != _STOCK_MODE]
@@ -96,4 +96,4 @@ class ScriptedTap:
 
 
 def _say(step: AnalyzedExchange) -> None:
-    log.info("%s", line(row(step.stages)))
+    log.info("%s", line(exchange_row(step.stages)))

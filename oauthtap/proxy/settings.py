@@ -8,8 +8,8 @@ from pathlib import Path
 
 from platformdirs import user_state_path
 
-from oauthtap.faults.injector import Injecting
-from oauthtap.fixes.applier import Fixes
+from oauthtap.faults.injector import FaultInjector
+from oauthtap.fixes.applier import ActiveFixes
 from oauthtap.rewriting.callback_relay import Callback
 
 
@@ -36,11 +36,11 @@ class Settings:
     """A word, or `relay` also to this redirect URI, which is not on this machine."""
     fix: tuple[str, ...] = ()
     """Rules whose patches are applied to answers before the client gets them."""
-    fixes: Fixes | None = None
+    fixes: ActiveFixes | None = None
     """All that is switched on; `fix` alone when None. May change while the tap runs."""
     public: Mapping[int, str] = field(default_factory=dict)
     """Local port to the public origin from which a tunnel leads to it."""
-    injecting: Injecting | None = None
+    injecting: FaultInjector | None = None
     """Faults to make, each once; empties itself while the tap runs."""
     allow_private: bool = False
     """Documents of a public upstream may name private addresses."""

@@ -8,9 +8,9 @@ from typing import Any
 
 from mitmproxy import ctx, http
 
-from oauthtap.model.sse import Copy, Events
+from oauthtap.model.sse import BoundedCapture, SseRewriter
 from oauthtap.proxy._mitmproxy_internals import LARGEST_HELD
-from oauthtap.proxy.flow_convert import Passage
+from oauthtap.proxy.flow_convert import RequestContext
 from oauthtap.rewriting import responses
 from oauthtap.rewriting.origins import Origins
 
@@ -20,7 +20,7 @@ _LIVE_EVERY = 0.25
 """Seconds between two looks that mitmweb gets at an open stream."""
 
 
-def passes_unbuffered(flow: http.HTTPFlow, *, repairing: bool) -> bool:
+def should_stream(flow: http.HTTPFlow, *, repairing: bool) -> bool:
     """The answer is a stream, or may be: only what could be a document is held back to be renamed.
 
     `repairing`: pages and forms may stand where a document should, and be patched, so they wait too.
@@ -41,7 +41,7 @@ def passes_unbuffered(flow: http.HTTPFlow, *, repairing: bool) -> bool:
 
 def start(
     flow: http.HTTPFlow,
-    passage: Passage,
+    passage: RequestContext,
     origins: Callable[[], Origins] | None,
     on_endpoint: Callable[[], None],
     without_secrets: Callable[[bytes], bytes],
@@ -53,17 +53,17 @@ def start(
     """
     assert flow.response is not None
     response = flow.response
-    passage.copy = copy = Copy()
+    passage.copy = copy = BoundedCapture()
     is_events = response.headers.get("content-type", "").lower().startswith("text/event-stream")
     packed = response.headers.get("content-encoding", "identity").lower() != "identity"
     if is_events and not packed and origins is not None:
         without_length(flow)
-        passage.events = Events(
+        passage.events = SseRewriter(
             endpoint=lambda url: origins().local(url, passage.host),
             message=lambda text: responses.body(text, "mcp", origins(), passage.host),
         )
     elif is_events and not packed:
-        passage.events = Events(endpoint=str, message=str)
+        passage.events = SseRewriter(endpoint=str, message=str)
     if response.is_http2 and "content-length" not in response.headers:
         in_chunks(flow)
     events, shown = passage.events, _Live(flow, copy, without_secrets)
@@ -110,7 +110,7 @@ def _has_body(flow: http.HTTPFlow) -> bool:
 class _Live:
     """Lets mitmweb show an open stream, while somebody looks."""
 
-    def __init__(self, flow: http.HTTPFlow, copy: Copy, without_secrets: Callable[[bytes], bytes]) -> None:
+    def __init__(self, flow: http.HTTPFlow, copy: BoundedCapture, without_secrets: Callable[[bytes], bytes]) -> None:
         self._flow, self._copy, self._without_secrets, self._last = flow, copy, without_secrets, 0.0
 
     def now_and_then(self) -> None:

@@ -15,16 +15,16 @@ from oauthtap.rewriting import ssrf_guard
 from oauthtap.upstream.options import split_rule
 
 
-class Hops:
+class UpstreamConnections:
     """The addon for the connections to upstreams."""
 
     name = "oauthtap_hops"
 
-    def __init__(self, upstream: str, connect_to: Sequence[str], *, private: bool) -> None:
+    def __init__(self, upstream: str, connect_to: Sequence[str], *, allow_private: bool) -> None:
         parts = urls.split(upstream)
         self._host = parts.hostname if parts else ""
         self._rules = [split_rule(rule) for rule in connect_to]
-        self.private = private or ssrf_guard.is_private_host(self._host or "")
+        self.private = allow_private or ssrf_guard.is_private_host(self._host or "")
         """Private addresses are fine: the upstream is on one, or the person said so."""
         self._placed = False
         """The upstream's address was seen."""
@@ -32,7 +32,7 @@ class Hops:
         """Server connection id to why it was given up."""
         self._meant: dict[str, tuple[str, int]] = {}
 
-    def elsewhere(self, host: str, port: int) -> tuple[str, int] | None:
+    def connect_target(self, host: str, port: int) -> tuple[str, int] | None:
         """Where to connect in place of this host and port, by the first rule that fits; None without one."""
         for host1, port1, host2, port2 in self._rules:
             if host1.lower() in ("", host.lower()) and port1 in ("", str(port)):
@@ -45,7 +45,7 @@ class Hops:
         host, port = data.server.address[:2]
         if data.server.tls:
             data.server.alpn_offers = (b"h2", b"http/1.1")
-        target = self.elsewhere(host, port)
+        target = self.connect_target(host, port)
         if target is not None:
             self._meant[data.server.id] = (host, port)
             data.server.address = target
@@ -65,7 +65,7 @@ class Hops:
 
     def _reason_against(self, server: Server) -> str | None:
         """Why nothing may be sent on this connection; None when all is well."""
-        address = ssrf_guard.literal(server.peername[0]) if server.peername else None
+        address = ssrf_guard.parse_ip(server.peername[0]) if server.peername else None
         if address is None or server.address is None:
             return "its address could not be checked"
         if server.address[0] == self._host:

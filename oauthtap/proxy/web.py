@@ -28,7 +28,7 @@ def set_up(master: Master, settings: Settings, tap: SessionAnalyzer) -> str:
     """Give mitmweb its token, our content view, the live page and its bounds. Gives its address with the token."""
     token = token_of(settings.state)
     master.options.update(web_password=token)
-    master.addons.add(Bounded())
+    master.addons.add(FlowLimit())
     if not tap.keeps_secrets:
         internals.put_first(master, [NothingUnfinished()])  # before the addon that opens the file
         rules = master.app.default_router.rules  # type: ignore[attr-defined]
@@ -84,7 +84,7 @@ class RedactFirst(Matcher):
                 redact_known(flow, self._redactor)
 
 
-class Bounded:
+class FlowLimit:
     """Forgets the oldest flows that nobody marked."""
 
     name = "oauthtap_bounded"

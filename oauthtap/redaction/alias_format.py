@@ -62,7 +62,7 @@ def mentions(text: str) -> list[tuple[str, int]]:
     return [(kind, int(number)) for kind, number in _MARK.findall(text)]
 
 
-def alias_facts(text: str) -> dict[str, str]:
+def parse_alias(text: str) -> dict[str, str]:
     """What an alias says of its secret: `kind`, `number`, and where they apply `length`, `charset`
     (`bad`), `s256`, `client_id`, `secret` (a number, or `empty`), `encoded`. Empty for anything else.
     """

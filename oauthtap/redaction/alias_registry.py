@@ -8,17 +8,17 @@ from urllib.parse import unquote
 
 from oauthtap.redaction import secret_locations
 from oauthtap.redaction.alias_format import mentions, short, token_facts, verifier_facts
-from oauthtap.redaction.matcher import Known
+from oauthtap.redaction.matcher import SecretMatcher
 
 _SENT_BY_ANYBODY = ("cookie", "session", "signature", "path")
 """Kinds that also hold what is no secret. Whatever else equals a public value is a secret still."""
 
 
-class Ledger:
+class AliasRegistry:
     """Gives out aliases: per kind numbered in order of appearance, equal ones for equal secrets."""
 
     def __init__(self, strike_claims: Callable[[str], str]) -> None:
-        self.known = Known()
+        self.known = SecretMatcher()
         self.public: set[str] = set()
         """Values that rules compare as they are: never replaced outside the place of a secret."""
         self._strike_claims = strike_claims
@@ -65,7 +65,7 @@ class Ledger:
             for spelling in {unquote(value), html.unescape(value)} - {value}:
                 self.known.add(spelling, short(kind, number))
 
-    def go_on_after(self, text: str) -> None:
+    def reserve_existing(self, text: str) -> None:
         """Aliases that stand in a text keep their numbers; ours begin behind them."""
         if "‹" in text or "\\u2039" in text or "%E2%80%B9" in text:
             for kind, number in mentions(text):

@@ -7,7 +7,7 @@ from urllib.parse import unquote_plus
 
 from oauthtap.redaction import secret_locations
 from oauthtap.redaction.alias_format import basic_facts, basic_parts
-from oauthtap.redaction.alias_registry import Ledger
+from oauthtap.redaction.alias_registry import AliasRegistry
 
 _SCHEMES = r"basic|bearer|dpop|digest|token|negotiate|ntlm|oauth|mac|jwt|apikey|api-key|key|hawk|gnap|ssws|mcp"
 _CREDENTIALS = re.compile(
@@ -27,7 +27,7 @@ def names_a_scheme(value: str) -> bool:
     return _SCHEME.match(value) is not None
 
 
-def strike(name: str, value: str, ledger: Ledger, *, client_login: bool) -> str | None:
+def strike(name: str, value: str, ledger: AliasRegistry, *, client_login: bool) -> str | None:
     """The value of a header (its name in lower case) without its secret; None when it carries none.
 
     `client_login`: the request is one in which a client identifies itself, so that the
@@ -49,7 +49,7 @@ def strike(name: str, value: str, ledger: Ledger, *, client_login: bool) -> str 
     return None
 
 
-def _credentials(value: str, ledger: Ledger, client_login: bool) -> str:
+def _credentials(value: str, ledger: AliasRegistry, client_login: bool) -> str:
     """The scheme stays, and whatever is odd about how it is written: rules look at that."""
     match = _CREDENTIALS.fullmatch(value)
     if match is None or not match["core"] or "‹" in value or _BARE_SCHEME.fullmatch(value):
@@ -62,7 +62,7 @@ def _credentials(value: str, ledger: Ledger, client_login: bool) -> str:
     return before + ledger.alias("token", core) + match["after"]
 
 
-def _basic(core: str, ledger: Ledger, client_login: bool) -> str:
+def _basic(core: str, ledger: AliasRegistry, client_login: bool) -> str:
     """`‹basic 1 client_id=… secret=N encoded=…›`: N is the number of the secret's own alias."""
     parts = basic_parts(core)
     if parts is None:
@@ -76,17 +76,17 @@ def _basic(core: str, ledger: Ledger, client_login: bool) -> str:
     return ledger.alias("basic", core, basic_facts(user, password, number))
 
 
-def _cookie(piece: str, ledger: Ledger) -> str:
+def _cookie(piece: str, ledger: AliasRegistry) -> str:
     name, equals, value = piece.partition("=")
     return f"{name}={_whole('cookie', value, ledger)}" if equals else piece
 
 
-def _set_cookie(line: str, ledger: Ledger) -> str:
+def _set_cookie(line: str, ledger: AliasRegistry) -> str:
     first, semicolon, attributes = line.partition(";")
     return _cookie(first, ledger) + semicolon + attributes
 
 
-def _whole(kind: str, value: str, ledger: Ledger) -> str:
+def _whole(kind: str, value: str, ledger: AliasRegistry) -> str:
     """A value that is nothing but a secret; quotes and blanks around it stay."""
     core = value.strip(' "')
     if not core or "‹" in core or secret_locations.PLACEHOLDER.fullmatch(core):

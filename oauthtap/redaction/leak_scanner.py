@@ -113,7 +113,7 @@ class Leak:
 
 
 @dataclass
-class Search:
+class LeakScanner:
     """Remembers what it found, so that it can be looked for elsewhere. Feed it everything, then ask `by_value`."""
 
     claims: bool = False

@@ -30,7 +30,7 @@ _ENTITIES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos", "+": "p
 
 
 @dataclass(frozen=True)
-class Needle:
+class SecretPattern:
     """One spelling of a secret, or all the spellings that keep its characters in order."""
 
     text: str
@@ -83,24 +83,24 @@ def _base64_spellings(character: str) -> str:
     return {"+": "(?:[+-]|%2[Bb])", "/": r"(?:\\?/|_|%2[Ff])"}[character]
 
 
-def _needles(secret: str, alias: str) -> Iterable[Needle]:
+def _needles(secret: str, alias: str) -> Iterable[SecretPattern]:
     """The secret itself, and what it looks like inside base64 that begins 0, 1 or 2 bytes before it."""
-    yield Needle(secret, alias, spelled=True)
+    yield SecretPattern(secret, alias, spelled=True)
     octets = secret.encode("utf-8", "surrogatepass")
     for before, hidden in ((0, 0), (1, 2), (2, 3)):
         whole = base64.b64encode(b"\0" * before + octets).decode()
         certain = (before + len(octets)) * 8 // 6
-        yield Needle(whole[hidden:certain], alias, spelled=False)
+        yield SecretPattern(whole[hidden:certain], alias, spelled=False)
 
 
-class Known:
+class SecretMatcher:
     """The secrets seen so far."""
 
     def __init__(self) -> None:
         self.secrets: dict[str, str] = {}
         """Each with its short alias."""
-        self._anchors: dict[str, list[Needle]] = {}
-        self._awkward: list[Needle] = []
+        self._anchors: dict[str, list[SecretPattern]] = {}
+        self._awkward: list[SecretPattern] = []
         self._combined: re.Pattern[str] | None = None
         self._clean: set[str] = set()
 
@@ -118,9 +118,9 @@ class Known:
                 self._awkward.append(needle)
                 self._combined = None
 
-    def within(self, text: str) -> list[Needle]:
+    def within(self, text: str) -> list[SecretPattern]:
         """The needles that may be in a text, longest first."""
-        found: dict[Needle, None] = {}
+        found: dict[SecretPattern, None] = {}
         if self.secrets and escapes_plain_characters(text):
             text = f"{text}\n{View(text).text}"
         anchors = self._anchors
@@ -148,7 +148,7 @@ class Known:
             self._combined = re.compile("|".join(needle.pattern for needle in self._awkward))
         return self._combined.search(text) is not None
 
-    def strike(self, text: str, needles: list[Needle], write: Callable[[str], str] = str) -> str:
+    def strike(self, text: str, needles: list[SecretPattern], write: Callable[[str], str] = str) -> str:
         """The text with those needles replaced by their aliases, `write` fitting an alias to the place.
 
         Inside an alias that is there already, the brackets are round.
@@ -177,7 +177,7 @@ class Known:
         return None
 
 
-def _replaced(text: str, needles: list[Needle], write: Callable[[str], str]) -> str:
+def _replaced(text: str, needles: list[SecretPattern], write: Callable[[str], str]) -> str:
     for needle in needles:
         text = needle.strike(text, write(needle.alias))
     if needles and escapes_plain_characters(text):
@@ -185,7 +185,7 @@ def _replaced(text: str, needles: list[Needle], write: Callable[[str], str]) -> 
     return text
 
 
-def _replaced_behind_escapes(text: str, needles: list[Needle], write: Callable[[str], str]) -> str:
+def _replaced_behind_escapes(text: str, needles: list[SecretPattern], write: Callable[[str], str]) -> str:
     """The same where the characters of a secret are written as escapes, in any mixture."""
     view = View(text)
     found: list[tuple[int, int, str]] = []

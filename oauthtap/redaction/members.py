@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from oauthtap.model.json_edit import unescaped
+from oauthtap.model.json_edit import unescape_json
 from oauthtap.redaction import secret_locations
 
 _MEMBER = re.compile(
@@ -71,7 +71,7 @@ def edited(text: str, edit: Edit) -> str:
 def _edits(text: str, edit: Edit) -> Iterator[tuple[int, int, str]]:
     end = 0
     for match in _MEMBER.finditer(text):
-        name = match["name"] if "\\" not in match["name"] else unescaped(match["name"])
+        name = match["name"] if "\\" not in match["name"] else unescape_json(match["name"])
         if match.end() > end and (kind := secret_locations.kind_of(name)) is not None:
             for found in _behind(text, match.end(), len(match["bar"]), name, kind, edit):
                 end = found[1]
@@ -123,7 +123,7 @@ def _behind(text: str, at: int, bars: int, name: str, kind: str, edit: Edit) -> 
 def _member(name: str, raw: str, level: int) -> Member:
     value = raw
     for _ in range(level):
-        value = unescaped(value) if "\\" in value else value
+        value = unescape_json(value) if "\\" in value else value
     return Member(name, value, raw, level)
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote, unquote_plus
 
-from oauthtap.model.json_edit import unescaped
+from oauthtap.model.json_edit import unescape_json
 from oauthtap.redaction.alias_format import inner, is_struck
 
 NAMES = {
@@ -73,7 +73,7 @@ def _replaced(match: re.Match[str], name: Name) -> str:
     value, quote = match["value"], match.groupdict().get("q") or '"'
     if not value:
         return match[0]
-    plain = unquote_plus(unquote_plus(value)) if quote.startswith("%") else unescaped(value)
+    plain = unquote_plus(unquote_plus(value)) if quote.startswith("%") else unescape_json(value)
     alias = _named(plain, value, name)
     return match["open"] + (_encoded(alias) if quote.startswith("%") else alias) + match["close"]
 

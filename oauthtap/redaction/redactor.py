@@ -18,14 +18,14 @@ from typing import Any, cast
 from urllib.parse import quote_plus, unquote, unquote_plus
 
 from oauthtap.model.exchange import Exchange, Message, Pairs, Request, Response
-from oauthtap.model.json_edit import unescaped
+from oauthtap.model.json_edit import unescape_json
 from oauthtap.redaction import auth_headers, members, pii, secret_locations, shapes
-from oauthtap.redaction.alias_format import alias_facts, claims, is_struck, jose_header
-from oauthtap.redaction.alias_registry import Ledger
+from oauthtap.redaction.alias_format import claims, is_struck, jose_header, parse_alias
+from oauthtap.redaction.alias_registry import AliasRegistry
 from oauthtap.redaction.decoding import View
-from oauthtap.redaction.matcher import Known, Needle
+from oauthtap.redaction.matcher import SecretMatcher, SecretPattern
 
-__all__ = ["Redactor", "alias_facts", "claims", "jose_header"]
+__all__ = ["Redactor", "claims", "jose_header", "parse_alias"]
 
 _FORM = re.compile(r"\s*[\w.~%$\[\]-]+=")
 _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}|\\u00|\\[nrt]|&(?:\#|quot;|apos;|amp;|lt;|equals;|colon;)")
@@ -90,7 +90,7 @@ class Redactor:
 
     def __init__(self, *, claims: bool = False) -> None:
         self._persons = claims
-        self._ledger = Ledger(self._strike_claims)
+        self._ledger = AliasRegistry(self._strike_claims)
         self._known = self._ledger.known
         self._told = 0
         self._behind = False
@@ -114,10 +114,10 @@ class Redactor:
         """Every secret that is searched for everywhere, in the clear. Only for proving that none is left."""
         return tuple(self._known.secrets)
 
-    def strike(self, exchange: Exchange) -> Exchange:
+    def redact(self, exchange: Exchange) -> Exchange:
         """The exchange without its secrets; the same object when it has none."""
         before = (exchange.request, exchange.response, exchange.shown, exchange.sent, exchange.error)
-        self._ledger.go_on_after("\n".join(self._unsettled(before)))
+        self._ledger.reserve_existing("\n".join(self._unsettled(before)))
         learned, self._fresh = self._ledger.learned, [exchange.error] if exchange.error else []
         request = self._request(exchange.request)
         response, shown = self._response(exchange.response), self._response(exchange.shown)
@@ -140,7 +140,7 @@ class Redactor:
         self._came = self._last = exchange
         messages = (request, response, shown, sent)
         if error != exchange.error or any(new is not old for new, old in zip(messages, before, strict=False)):
-            self._last = exchange.with_(request=request, response=response, shown=shown, sent=sent, error=error)
+            self._last = exchange.replace(request=request, response=response, shown=shown, sent=sent, error=error)
         self._last_at = self._ledger.learned
         return self._last
 
@@ -150,7 +150,7 @@ class Redactor:
         self._told += len(fresh)
         if not fresh:
             return None
-        known = Known()
+        known = SecretMatcher()
         for secret, alias in fresh:
             known.add(secret, alias)
         return lambda text: known.strike(text, needles) if (needles := known.within(text)) else text
@@ -171,17 +171,17 @@ class Redactor:
 
     def strike_url(self, url: str) -> str:
         """A URL by itself, as it looks in struck exchanges: one the user typed may hold an API key."""
-        return self.sweep(self._url(url))
+        return self.redact_known(self._url(url))
 
-    def sweep(self, text: str) -> str:
+    def redact_known(self, text: str) -> str:
         """Any text without the secrets seen so far, in whatever encoding. Places are not looked at."""
         needles = self._known.within(text)
         return self._known.strike(text, needles) if needles else text
 
-    def sweep_bytes(self, data: bytes) -> bytes:
+    def redact_known_bytes(self, data: bytes) -> bytes:
         """The same for bytes that hold text."""
         text = data.decode("utf-8", "surrogateescape")
-        swept = self.sweep(text)
+        swept = self.redact_known(text)
         return data if swept == text else swept.encode("utf-8", "surrogateescape")
 
     # --- one message
@@ -340,11 +340,11 @@ class Redactor:
         """Where an authorization server lives is said in public: the parts of these paths are no secrets."""
         if '"issuer"' in body or '"authorization_servers"' in body:
             for url in _METADATA_URL.findall(body):
-                self._public_segments.update(unescaped(url).split("/"))
+                self._public_segments.update(unescape_json(url).split("/"))
         if '"client_id"' in body:
-            self._ledger.public.update(unescaped(value) for value in _CLIENT_ID.findall(body))
+            self._ledger.public.update(unescape_json(value) for value in _CLIENT_ID.findall(body))
 
-    def _swept[M: Message](self, message: M, needles: list[Needle]) -> M:
+    def _swept[M: Message](self, message: M, needles: list[SecretPattern]) -> M:
         """The message without these secrets, wherever they stand, and without the beginning of one at a cut."""
         members = {name: getattr(message, name) for name in type(message).model_fields}
         members["headers"] = tuple(
@@ -488,7 +488,7 @@ class Redactor:
             if found is None:
                 continue
             start, raw, sure = found
-            value = unescaped(raw) if "\\" in raw else raw
+            value = unescape_json(raw) if "\\" in raw else raw
             if kind in ("authorization", "cookie"):
                 struck = self._credentials(kind, name, value)
             elif secret_locations.is_telling(value) or (
@@ -526,7 +526,7 @@ class Redactor:
         if self._persons:
             text = pii.in_claims(text, self._person)
         text = self._jwts(self._parameters(self._members(text, asked=False, claims=True)), _short_in_json)
-        return self.sweep(shapes.strike(text, self._shaped(_short_in_json)))
+        return self.redact_known(shapes.strike(text, self._shaped(_short_in_json)))
 
     def _fields(self, text: str, asked: bool) -> str:
         """Fields of an HTML form and `meta` of a page; elements of XML and their attributes."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterator
 
-from oauthtap.compare.diff import Comparison, Did, Difference, Row, Side
-from oauthtap.model.sanitize import plain
+from oauthtap.compare.diff import Comparison, Difference, Performed, Row, Side
+from oauthtap.model.sanitize import escape_controls
 from oauthtap.render.console import reason
 from oauthtap.render.labels import STAGE
 from oauthtap.render.markdown import code, code_words
@@ -16,14 +16,14 @@ _LONGEST = 300
 
 def console(comparison: Comparison) -> str:
     """The sentence, who is who, and a line for every kind of request, with what differs below it."""
-    lines = [plain(comparison.sentence, limit=1000)]
-    lines += [f"  {plain(comparison.detail, limit=1000)}"] if comparison.detail else []
+    lines = [escape_controls(comparison.sentence, limit=1000)]
+    lines += [f"  {escape_controls(comparison.detail, limit=1000)}"] if comparison.detail else []
     lines += ["", *(f"{side.name}: {_who(side)}" for side in (comparison.a, comparison.b)), ""]
     lines += [f"     {'A':<12} {'B':<12} {'stage':<24} request"]
     for row in comparison.rows:
         mark = "→" if row.matters else " "
         did = f"{_did(row.a, row.stage):<12} {_did(row.b, row.stage):<12}"
-        lines.append(f"  {mark}  {did} {row.stage:<24} {plain(row.request, limit=120)}")
+        lines.append(f"  {mark}  {did} {row.stage:<24} {escape_controls(row.request, limit=120)}")
         lines += [f"{' ' * 31}{one}" for one in _below(row)]
     return "\n".join(lines) + "\n"
 
@@ -53,10 +53,12 @@ def markdown(comparison: Comparison) -> str:
 
 def _who(side: Side) -> str:
     end = "connected" if side.connected else f"stopped at {side.reached}{f', {side.cause}' if side.cause else ''}"
-    return plain(f"{side.client} at {side.upstream or 'an unknown server'}: {end}, {side.exchanges} exchanges")
+    return escape_controls(
+        f"{side.client} at {side.upstream or 'an unknown server'}: {end}, {side.exchanges} exchanges"
+    )
 
 
-def _did(did: Did | None, stage: str) -> str:
+def _did(did: Performed | None, stage: str) -> str:
     """`401, 200`, or a dash for what was not done."""
     if did is None:
         return "–"
@@ -68,14 +70,14 @@ def _did(did: Did | None, stage: str) -> str:
 def _below(row: Row) -> Iterator[str]:
     for difference in row.differences:
         shown = f"{difference.at}: A {difference.a}, B {difference.b}"
-        yield plain(shown, limit=_LONGEST)
+        yield escape_controls(shown, limit=_LONGEST)
     if row.a and row.b and reason(row.a.because) != reason(row.b.because):
         a, b = _why(row.a), _why(row.b)
         if a != b:
-            yield plain(f"why: A {a}, B {b}", limit=_LONGEST)
+            yield escape_controls(f"why: A {a}, B {b}", limit=_LONGEST)
 
 
-def _why(did: Did) -> str:
+def _why(did: Performed) -> str:
     """Why it was asked for, without the number of an exchange."""
     if did.because is None:
         return "by itself"
@@ -135,7 +137,7 @@ def _table_row(row: Row) -> str:
     return f"<tr{mark}><td>{what}</td>{_cell(row.a, row, 'a')}{_cell(row.b, row, 'b')}</tr>"
 
 
-def _cell(did: Did | None, row: Row, side: str) -> str:
+def _cell(did: Performed | None, row: Row, side: str) -> str:
     if did is None:
         return '<td class="dim">not done</td>'
     members = "".join(f"<dt>{_text(d.at)}</dt><dd><code>{_text(_of(d, side))}</code></dd>" for d in row.differences)
@@ -148,7 +150,7 @@ def _of(difference: Difference, side: str) -> str:
 
 
 def _text(words: str) -> str:
-    return html.escape(plain(words, limit=2000))
+    return html.escape(escape_controls(words, limit=2000))
 
 
 FORMATS: dict[str, Callable[[Comparison], str]] = {

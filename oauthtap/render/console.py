@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from textwrap import wrap
 
 from oauthtap.diagnosis.findings import RANK, Finding, Severity
-from oauthtap.handshake.stages import Because
+from oauthtap.handshake.stages import Initiator
 from oauthtap.model.exchange import Exchange
-from oauthtap.model.sanitize import plain
+from oauthtap.model.sanitize import escape_controls
 from oauthtap.render.labels import (  # fmt: skip
     MARK,
     STAGE,
@@ -25,7 +25,7 @@ from oauthtap.render.labels import (  # fmt: skip
     patched,
     said,
 )
-from oauthtap.report.model import SECRETS_KEPT, Report, Step
+from oauthtap.report.model import SECRETS_KEPT, ExchangeRow, Report
 
 _COLOURS = {
     "error": "[31m",
@@ -67,7 +67,11 @@ def console(report: Report, _: Sequence[Exchange] = (), /, *, ink: Ink = PLAIN) 
     for rest in by_exchange.values():
         lines += [_finding(finding, ink) for finding in rest]
     for heading, rows in others(report):
-        lines += ["", f"{heading}:", *(wrapped for row in rows for wrapped in _wrapped(plain(row), "  ", "    "))]
+        lines += [
+            "",
+            f"{heading}:",
+            *(wrapped for row in rows for wrapped in _wrapped(escape_controls(row), "  ", "    ")),
+        ]
     lines += ["", *_closing(report)]
     return "\n".join(lines) + "\n"
 
@@ -79,14 +83,16 @@ def summary(report: Report, ink: Ink = PLAIN) -> Iterator[str]:
         yield ""
     yield ink("good" if report.connected or report.complete else "bold", outcome(report))
     if report.attempts:
-        yield from _wrapped(_sentence(plain(attempts(report), limit=900)), "", "  ")
+        yield from _wrapped(_sentence(escape_controls(attempts(report), limit=900)), "", "  ")
     for finding in cured(report):
         yield ""
-        yield ink("error", f"Only with a fix: {plain(finding.title)} (exchange {finding.exchange}, {finding.rule})")
+        yield ink(
+            "error", f"Only with a fix: {escape_controls(finding.title)} (exchange {finding.exchange}, {finding.rule})"
+        )
         yield from _wrapped(finding.fix, "Change: ", "        ")
     for one in report.sign_ins:
         yield ""
-        yield ink("bold", f"Client {one.letter}: {plain(client(one.client), limit=80)}")
+        yield ink("bold", f"Client {one.letter}: {escape_controls(client(one.client), limit=80)}")
         yield from summary(report.alone(one), ink)
     if not report.sign_ins:
         yield from _answers(report, ink)
@@ -100,17 +106,17 @@ def _answers(report: Report, ink: Ink) -> Iterator[str]:
         cause = report.cause
         where = f" (exchange {cause.exchange})" if cause.exchange else ""
         yield ""
-        yield ink("error", f"Cause: {plain(cause.title)}{where}")
-        yield from _wrapped(plain(cause.message), "  ")
+        yield ink("error", f"Cause: {escape_controls(cause.title)}{where}")
+        yield from _wrapped(escape_controls(cause.message), "  ")
         yield f"Whose: {WHO[cause.who]}"
         yield from _wrapped(cause.fix, "Change: ", "        ")
         yield f"More: oauthtap explain {cause.rule}"
         for finding in report.findings:
             if finding.consequence_of == cause.rule:
-                yield from _wrapped(f"Follows from it: {plain(finding.message)}", "  ")
+                yield from _wrapped(f"Follows from it: {escape_controls(finding.message)}", "  ")
     elif report.exchanges and report.ending not in ("connected", "signed-in") and not report.complete:
         yield no_cause(report)
-    yield from map(plain, faults(report))
+    yield from map(escape_controls, faults(report))
     if report.standstill and report.exchanges:
         still = report.standstill
         yield ""
@@ -123,7 +129,7 @@ def _answers(report: Report, ink: Ink) -> Iterator[str]:
         yield f"Other clients may be stricter: {_counted(remaining)}, below."
 
 
-def line(step: Step, ink: Ink = PLAIN, whose: str = "") -> str:
+def line(step: ExchangeRow, ink: Ink = PLAIN, whose: str = "") -> str:
     """One exchange on one line: number, whose of several clients, stage, method, upstream URL, status, time, why."""
     passed_on = "→" if step.stage.startswith("authorization-") else "…"  # what the browser was shown is out of sight
     status = str(step.status) if step.status is not None else "no answer" if step.error else passed_on
@@ -132,15 +138,15 @@ def line(step: Step, ink: Ink = PLAIN, whose: str = "") -> str:
     mark = "  (a guess)" if step.because and step.because.guess else ""
     if step.actor == "reporter":
         mark = "  (by hand)" if step.excerpt else "  (our own look)"
-    mark += f"  (injected: {plain(step.injected)})" if step.injected else ""
-    url = plain(step.url, limit=110)
+    mark += f"  (injected: {escape_controls(step.injected)})" if step.injected else ""
+    url = escape_controls(step.url, limit=110)
     return f"{step.id:>4}{whose:<1} {step.stage:<24} {step.method:<6} {ink(style, status)} {took}  {url}{mark}"
 
 
 def _finding(finding: Finding, ink: Ink) -> str:
     follows = f"  [follows from {finding.consequence_of}]" if finding.consequence_of else ""
     head = ink(finding.severity, f"{MARK[finding.severity]} {finding.rule}")
-    return f"        {head}: {plain(finding.message, limit=400)}{follows}"
+    return f"        {head}: {escape_controls(finding.message, limit=400)}{follows}"
 
 
 def findings_below(findings: tuple[Finding, ...], ink: Ink) -> Iterator[str]:
@@ -150,12 +156,12 @@ def findings_below(findings: tuple[Finding, ...], ink: Ink) -> Iterator[str]:
             yield _finding(finding, ink)
 
 
-def patched_below(step: Step, ink: Ink) -> Iterator[str]:
+def patched_below(step: ExchangeRow, ink: Ink) -> Iterator[str]:
     """The lines that say what fixes changed in an exchange."""
     yield from (f"        {ink('bold', text)}" for text in patched(step))
 
 
-def reason(because: Because | None) -> str:
+def reason(because: Initiator | None) -> str:
     """Why a request was sent, in words; empty where the user started it."""
     if because is None:
         return ""

@@ -9,8 +9,8 @@ from itertools import groupby
 from markupsafe import Markup
 
 from oauthtap.fixes.deploy_plan import Change, Deploy, Recipe
-from oauthtap.model.sanitize import plain
-from oauthtap.render.html.tags import Child, away, tag, words
+from oauthtap.model.sanitize import escape_controls
+from oauthtap.render.html.tags import Child, external_link, tag, words
 
 _LONGEST = 20_000
 
@@ -52,17 +52,17 @@ def console(deploy: Deploy) -> Iterator[str]:
     yield f"{heading(deploy)}:"
     for change in deploy.changes:
         yield ""
-        yield from (f"  {plain(line, limit=400)}" for line in change.diff.splitlines())
+        yield from (f"  {escape_controls(line, limit=400)}" for line in change.diff.splitlines())
         yield from (f"  {sentence}" for sentence in needs(change))
         if patch := json_patch(change):
-            yield f"  as JSON Patch: {plain(patch, limit=2000)}"
-    yield from (f"  {plain(one, limit=600)}" for one in deploy.requests)
+            yield f"  as JSON Patch: {escape_controls(patch, limit=2000)}"
+    yield from (f"  {escape_controls(one, limit=600)}" for one in deploy.requests)
     for stack, recipes in groupby(deploy.recipes, about):
         yield ""
         yield f"  {stack}:"
         for recipe in recipes:
             yield f"    {recipe.where}:"
-            yield from (f"      {plain(line, limit=400)}" for line in recipe.text.splitlines())
+            yield from (f"      {escape_controls(line, limit=400)}" for line in recipe.text.splitlines())
         yield f"    ({checked(recipe)}; {recipe.source})"
     if not deploy.recipes:
         yield ""
@@ -94,7 +94,7 @@ def markdown(deploy: Deploy) -> Iterator[str]:
 
 
 def _fenced(language: str, text: str) -> Iterator[str]:
-    shown = plain(text, limit=_LONGEST, lines=True)
+    shown = escape_controls(text, limit=_LONGEST, lines=True)
     fence = "```"
     while fence in shown:
         fence += "`"
@@ -119,7 +119,7 @@ def html(deploy: Deploy) -> Iterator[Child]:
     for recipe in deploy.recipes:
         yield tag("h3", f"{about(recipe)}: {recipe.where}")
         yield tag("pre", recipe.text)
-        yield tag("p", away(recipe.source, recipe.source), f"; {checked(recipe)}", class_="fine")
+        yield tag("p", external_link(recipe.source, recipe.source), f"; {checked(recipe)}", class_="fine")
 
 
 def _marked(diff: str) -> Sequence[Markup]:

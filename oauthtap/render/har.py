@@ -8,7 +8,7 @@ from oauthtap import __version__
 from oauthtap.formats import har as format
 from oauthtap.model.exchange import Exchange
 from oauthtap.model.recording import Recording
-from oauthtap.model.sanitize import plain
+from oauthtap.model.sanitize import escape_controls
 from oauthtap.report.model import Report
 
 
@@ -24,7 +24,7 @@ def comments(report: Report) -> dict[int, str]:
     found: dict[int, list[str]] = {}
     for finding in report.findings:
         if finding.exchange:
-            words = f"{finding.severity}: {finding.rule}: {plain(finding.message)}"
+            words = f"{finding.severity}: {finding.rule}: {escape_controls(finding.message)}"
             follows = f" (follows from {finding.consequence_of})" if finding.consequence_of else ""
             found.setdefault(finding.exchange, []).append(words + follows)
     return {number: "\n".join(lines) for number, lines in found.items()}

@@ -16,9 +16,9 @@ from xml.etree import ElementTree
 from oauthtap import rules
 from oauthtap.diagnosis.findings import Finding
 from oauthtap.model.exchange import Exchange
-from oauthtap.model.sanitize import plain
+from oauthtap.model.sanitize import escape_controls
 from oauthtap.render.labels import MARK, STAGE, WHO, outcome
-from oauthtap.report.model import Promise, Report
+from oauthtap.report.model import LockCheck, Report
 
 _NOT_XML = re.compile("[\ufffe\uffff\U0001fffe\U0001ffff]")
 """Characters that no XML 1.0 document may hold and that `plain` leaves alone."""
@@ -67,7 +67,7 @@ def _suite(report: Report, group: str, cases: list[ElementTree.Element]) -> Elem
     return suite
 
 
-def _kept(promise: Promise, report: Report) -> ElementTree.Element:
+def _kept(promise: LockCheck, report: Report) -> ElementTree.Element:
     """An answer that a lock holds."""
     told = [finding for finding in report.findings if f"({promise.pointer}/" in finding.message]
     case = _case(promise.stage, promise.answer, told)
@@ -104,4 +104,4 @@ def _words(finding: Finding) -> str:
 
 
 def _text(text: str) -> str:
-    return _NOT_XML.sub("\ufffd", plain(text))
+    return _NOT_XML.sub("\ufffd", escape_controls(text))

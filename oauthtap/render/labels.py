@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from oauthtap.clients.forecast import Outlook
+from oauthtap.clients.forecast import ClientForecast
 from oauthtap.diagnosis.findings import Finding
 from oauthtap.fixes.attempts import Attempt
-from oauthtap.fixes.change_log import Patched, phrase
-from oauthtap.model.sanitize import plain
-from oauthtap.report.model import Client, Refused, Report, Step
+from oauthtap.fixes.change_log import AppliedChange, phrase
+from oauthtap.model.sanitize import escape_controls
+from oauthtap.report.model import Client, ExchangeRow, Refused, Report
 
 WHO = {
     "resource-server": "the MCP server's",
@@ -98,8 +98,8 @@ def _ended(report: Report, far: str) -> str:
 def said(refusal: Refused) -> str:
     """What the one who said no actually said, in one line. Upstream text in it is made plain."""
     code = refusal.code if refusal.code and refusal.code not in refusal.words else ""
-    head = " ".join(filter(None, (str(refusal.status or ""), plain(code, limit=80))))
-    words = f'"{plain(refusal.words, limit=400)}"' if refusal.words else ""
+    head = " ".join(filter(None, (str(refusal.status or ""), escape_controls(code, limit=80))))
+    words = f'"{escape_controls(refusal.words, limit=400)}"' if refusal.words else ""
     return f"It said: {': '.join(filter(None, (head, words)))} (exchange {refusal.exchange})"
 
 
@@ -130,22 +130,25 @@ def cured(report: Report) -> list[Finding]:
     return list(found.values())
 
 
-def patched(step: Step) -> Iterator[str]:
+def patched(step: ExchangeRow) -> Iterator[str]:
     """What fixes changed in an exchange, a line for each place. Upstream text in it is made plain."""
-    by = plain(", ".join(step.patched_by), limit=120)
+    by = escape_controls(", ".join(step.patched_by), limit=120)
     for one in step.patched:
         said, saw = parties(one, step)
-        yield f"patched by {by}: `{plain(one.name, limit=80)}`: {said} {quoted(one.said)}, {saw} {quoted(one.saw)}"
+        yield (
+            f"patched by {by}: `{escape_controls(one.name, limit=80)}`: "
+            f"{said} {quoted(one.said)}, {saw} {quoted(one.saw)}"
+        )
 
 
-def parties(one: Patched, step: Step) -> tuple[str, str]:
+def parties(one: AppliedChange, step: ExchangeRow) -> tuple[str, str]:
     """Who said the one thing, and who saw the other."""
     asked = one.at.startswith("request.") and step.stage != "authorization-response"
     return ("client said", "upstream saw") if asked else ("upstream said", "client saw")
 
 
 def quoted(value: str | None) -> str:
-    return "nothing" if value is None else plain(value, limit=200)
+    return "nothing" if value is None else escape_controls(value, limit=200)
 
 
 def client(named: Client | None) -> str:
@@ -178,6 +181,6 @@ def others(report: Report) -> list[tuple[str, list[str]]]:
     return [(head, lines) for head, lines in (*sections, ("Others, not known", reasons)) if lines]
 
 
-def _named(outlook: Outlook) -> str:
+def _named(outlook: ClientForecast) -> str:
     age = f" (as of {outlook.seen})" if outlook.stale else ""
     return f"{outlook.client}{EVIDENCE[outlook.evidence]}{age}"

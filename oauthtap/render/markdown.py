@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from oauthtap.diagnosis.findings import Finding
 from oauthtap.model.exchange import Exchange
-from oauthtap.model.sanitize import plain
+from oauthtap.model.sanitize import escape_controls
 from oauthtap.render import deploy_plan
 from oauthtap.render.console import reason
 from oauthtap.render.labels import (  # fmt: skip
@@ -180,7 +180,7 @@ def _unchecked(report: Report) -> Iterator[str]:
 
 def code(text: str) -> str:
     """The text as a code span that ends where it should, on one table row."""
-    shown = plain(text, limit=300).replace("|", "\\|")
+    shown = escape_controls(text, limit=300).replace("|", "\\|")
     fence = "`"
     while fence in shown:
         fence += "`"
@@ -190,7 +190,7 @@ def code(text: str) -> str:
 
 def code_words(message: str) -> str:
     """A message of ours that quotes upstream text: outside its code spans nothing is markup."""
-    pieces = plain(message, limit=600).split("`")
+    pieces = escape_controls(message, limit=600).split("`")
     if len(pieces) % 2 == 0:  # a backtick without its partner is a character like any other
         pieces[-2:] = ["\\`".join(pieces[-2:])]
     for number in range(0, len(pieces), 2):

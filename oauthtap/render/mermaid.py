@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
-from oauthtap.handshake.stages import Because
+from oauthtap.handshake.stages import Initiator
 from oauthtap.model.exchange import Exchange
-from oauthtap.model.sanitize import plain
+from oauthtap.model.sanitize import escape_controls
 from oauthtap.render.labels import MARK, outcome
-from oauthtap.render.sequence import Lane, legs
-from oauthtap.report.model import Report, Step
+from oauthtap.render.sequence import Lane, lay_out
+from oauthtap.report.model import ExchangeRow, Report
 
 _UNSAFE = re.compile(r"[^\w ./:?=&,()'‹›…✗!·-]|(?i:\bend\b)")
 _MOST = 100
@@ -21,7 +21,7 @@ _MOST = 100
 def mermaid(report: Report, _: Sequence[Exchange] = (), /) -> str:
     """A `sequenceDiagram`: the cause in a red box, findings as notes, guesses marked."""
     lines = ["sequenceDiagram"]
-    drawn = legs(report)
+    drawn = lay_out(report)
     lines += [f"    participant {lane.key} as {_participant(lane)}" for lane in drawn.lanes]
     for step in report.exchanges[:_MOST]:
         sender, receiver = (drawn.lanes[place].key for place in drawn.ends[step.id])
@@ -38,7 +38,7 @@ def _participant(lane: Lane) -> str:
     return escaped(lane.name) + (f"<br/>{escaped(urlsplit(lane.origin).netloc)}" if lane.origin else "")
 
 
-def _step(report: Report, step: Step, sender: str, receiver: str) -> Iterator[str]:
+def _step(report: Report, step: ExchangeRow, sender: str, receiver: str) -> Iterator[str]:
     broken = report.cause is not None and report.cause.exchange == step.id
     if broken:
         yield "    rect rgba(220, 50, 40, 0.15)"
@@ -57,7 +57,7 @@ def _step(report: Report, step: Step, sender: str, receiver: str) -> Iterator[st
         yield "    end"
 
 
-def _why(because: Because | None) -> str:
+def _why(because: Initiator | None) -> str:
     if because is None:
         return ""
     if because.guess:
@@ -67,5 +67,5 @@ def _why(because: Because | None) -> str:
 
 def escaped(text: str) -> str:
     """Text in which nothing is notation: entities for everything else, and for the word that ends a block."""
-    shown = plain(text, limit=160)
+    shown = escape_controls(text, limit=160)
     return _UNSAFE.sub(lambda m: "".join(f"#{ord(c)};" for c in m[0]), shown)

@@ -18,9 +18,9 @@ from oauthtap import __version__, rules
 from oauthtap.compare import lock_check
 from oauthtap.diagnosis.findings import Finding, Severity
 from oauthtap.model.exchange import Exchange, Message
-from oauthtap.model.sanitize import plain
+from oauthtap.model.sanitize import escape_controls
 from oauthtap.render.labels import STAGE, WHO
-from oauthtap.report.model import Report, Step
+from oauthtap.report.model import ExchangeRow, Report
 from oauthtap.rules import Rule
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -80,7 +80,7 @@ def _descriptors(findings: Sequence[Finding]) -> list[Row]:
 
 def _descriptor(rule: Rule | None, finding: Finding) -> Row:
     """`rule` is None for a finding about oauthtap itself."""
-    page = rule_page(rule) if rule else plain(finding.message)
+    page = rule_page(rule) if rule else escape_controls(finding.message)
     return {
         "id": finding.rule,
         "name": "".join(word.capitalize() for word in finding.rule.split("-")),
@@ -115,7 +115,9 @@ def rule_page(rule: Rule) -> str:
 # --- results
 
 
-def _result(finding: Finding, number: int, steps: dict[int, Step], places: dict[int, int], report: Report) -> Row:
+def _result(
+    finding: Finding, number: int, steps: dict[int, ExchangeRow], places: dict[int, int], report: Report
+) -> Row:
     step = steps.get(finding.exchange or 0)
     url = step.url if step else report.upstream or ""
     place = places.get(finding.exchange or 0)
@@ -136,9 +138,9 @@ def _result(finding: Finding, number: int, steps: dict[int, Step], places: dict[
 
 def _message(finding: Finding) -> str:
     """Brackets would make links of upstream text (SARIF 2.1.0, 3.11.6)."""
-    words = plain(finding.message, limit=2000)
+    words = escape_controls(finding.message, limit=2000)
     follows = f" Follows from {finding.consequence_of}." if finding.consequence_of else ""
-    text = f"{words}{'' if words.endswith('.') else '.'}{follows} What to change: {plain(finding.fix)}"
+    text = f"{words}{'' if words.endswith('.') else '.'}{follows} What to change: {escape_controls(finding.fix)}"
     return text.replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]")
 
 
@@ -149,15 +151,15 @@ def _location(url: str, at: str) -> Row:
         "physicalLocation": {"artifactLocation": {"uri": _place(url)}, "region": {"startLine": 1}},
         "logicalLocations": [
             {
-                "name": plain(name),
-                "fullyQualifiedName": plain(at),
+                "name": escape_controls(name),
+                "fullyQualifiedName": escape_controls(at),
                 "kind": "member" if ".json" in parent else "parameter" if parent else "object",
             }
         ],
     }
 
 
-def _related(step: Step, finding: Finding) -> Row:
+def _related(step: ExchangeRow, finding: Finding) -> Row:
     return {
         "id": 1,
         "message": {"text": f"{finding.consequence_of} in exchange {step.id} is what this follows from"},
@@ -172,8 +174,8 @@ def _properties(finding: Finding) -> Row:
         "whose": WHO[finding.who],
         "requirement": finding.level,
         "exchange": finding.exchange,
-        "expected": finding.expected and plain(finding.expected),
-        "actual": finding.actual and plain(finding.actual),
+        "expected": finding.expected and escape_controls(finding.expected),
+        "actual": finding.actual and escape_controls(finding.actual),
         "consequenceOf": finding.consequence_of,
         "patch": finding.patch.model_dump(exclude_defaults=True) if finding.patch else None,
     }
@@ -205,31 +207,35 @@ def _bare(url: str) -> str:
     return host.rpartition("@")[2] + slash + path
 
 
-def _request(step: Step, exchange: Exchange | None) -> Row:
+def _request(step: ExchangeRow, exchange: Exchange | None) -> Row:
     row: Row = {
         "protocol": "http",
-        "target": plain(step.url),
-        "method": plain(step.method),
+        "target": escape_controls(step.url),
+        "method": escape_controls(step.method),
         "properties": {"exchange": step.id, "stage": step.stage},
     }
     return {**row, **_content(exchange.request)} if exchange else row
 
 
-def _response(step: Step, exchange: Exchange | None) -> Row:
+def _response(step: ExchangeRow, exchange: Exchange | None) -> Row:
     """The exchange's number makes it unlike every other, as the schema demands."""
     row: Row = {"properties": {"exchange": step.id}}
     if step.status is None:
-        return {**row, "noResponseReceived": True, **({"reasonPhrase": plain(step.error)} if step.error else {})}
+        return {
+            **row,
+            "noResponseReceived": True,
+            **({"reasonPhrase": escape_controls(step.error)} if step.error else {}),
+        }
     row |= {"statusCode": step.status, "protocol": "http"}
     return {**row, **_content(exchange.response)} if exchange and exchange.response else row
 
 
 def _content(message: Message) -> Row:
-    body = message.body and plain(message.body, limit=_LONGEST_BODY, lines=True)
+    body = message.body and escape_controls(message.body, limit=_LONGEST_BODY, lines=True)
     return {"headers": dict(_headers(message)), **({"body": {"text": body}} if body else {})}
 
 
 def _headers(message: Message) -> Iterator[tuple[str, str]]:
     """The format has one value for a name: lines of the same name are joined."""
     for name, _ in message.headers:
-        yield plain(name), plain(message.header(name) or "")
+        yield escape_controls(name), escape_controls(message.header(name) or "")

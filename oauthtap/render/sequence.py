@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from oauthtap.model.urls import origin
-from oauthtap.report.model import Report, Step
+from oauthtap.report.model import ExchangeRow, Report
 
 _MCP = ("mcp-", "prm-", "legacy-")
 _SERVER = ("as-", "jwks-", "client-registration", "pushed-", "authorization-request", "token-", "device-")
@@ -24,7 +24,7 @@ class Lane:
 
 
 @dataclass(frozen=True)
-class Legs:
+class Layout:
     """The lanes in order from left to right, and between which two of them each exchange went."""
 
     lanes: tuple[Lane, ...]
@@ -32,7 +32,7 @@ class Legs:
     """Exchange id to the places of sender and receiver in `lanes`."""
 
 
-def legs(report: Report) -> Legs:
+def lay_out(report: Report) -> Layout:
     """The lanes of a report: client, browser, MCP server, authorization servers, others; only those that took part."""
     roles = _roles(report)
     client = f"{report.client.name} {report.client.version or ''}".strip() if report.client else "the client"
@@ -43,7 +43,7 @@ def legs(report: Report) -> Legs:
     servers = sorted(roles, key=lambda name: _ORDER.index(roles[name]))
     lanes = [*people.values(), *(Lane(f"server{n}", roles[name], name) for n, name in enumerate(servers))]
     places = {lane.origin or lane.key: place for place, lane in enumerate(lanes)}
-    return Legs(tuple(lanes), {step.id: _ends(step, places, roles) for step in report.exchanges})
+    return Layout(tuple(lanes), {step.id: _ends(step, places, roles) for step in report.exchanges})
 
 
 _ORDER = ("MCP server", "MCP and authorization server", "authorization server", "server")
@@ -72,16 +72,16 @@ def _roles(report: Report) -> dict[str, str]:
     return seen
 
 
-def _is_callback(step: Step) -> bool:
+def _is_callback(step: ExchangeRow) -> bool:
     """The browser comes back to the client: no server of ours."""
     return step.stage == "authorization-response" and _sender(step) == "browser"
 
 
-def _sender(step: Step) -> str:
+def _sender(step: ExchangeRow) -> str:
     return "browser" if step.actor == "client" and step.stage in _BROWSER else step.actor
 
 
-def _ends(step: Step, places: dict[str, int], roles: dict[str, str]) -> tuple[int, int]:
+def _ends(step: ExchangeRow, places: dict[str, int], roles: dict[str, str]) -> tuple[int, int]:
     receiver = 0 if _is_callback(step) else places.get(origin(step.url) or "unknown", 0)
     if step.actor == "authorization-server":
         servers = [place for name, place in places.items() if "authorization" in roles.get(name, "")]

@@ -32,7 +32,7 @@ from oauthtap.redaction.alias_format import ALIAS, claims, jose_header
 from oauthtap.redaction.pii import NAMES
 from oauthtap.rewriting import responses
 from oauthtap.rewriting.origins import Origins
-from oauthtap.rewriting.responses import Kind
+from oauthtap.rewriting.responses import DocumentKind
 
 PLACEHOLDER = "oauthtap-origin"
 """The host that stands for wherever the script is played."""
@@ -45,7 +45,7 @@ _NOT_REPLAYED = {
     *("content-length", "transfer-encoding", "connection", "keep-alive", "content-encoding", "date", "server"),
     *("set-cookie", "trailer", "upgrade", "via", "proxy-connection"),
 }
-_KINDS: tuple[tuple[type[Stage], Kind], ...] = (
+_KINDS: tuple[tuple[type[Stage], DocumentKind], ...] = (
     (ResourceMetadata, "resource-metadata"),
     (ServerMetadata, "server-metadata"),
     (Registration, "registration"),
@@ -58,7 +58,7 @@ Answer = dict[str, Any]
 and `status`, `headers`, `body`; see `replay_server` for how it is used."""
 
 
-def script(handshake: Handshake, streams: Mapping[int, str] | None = None) -> dict[str, Any]:
+def build_script(handshake: Handshake, streams: Mapping[int, str] | None = None) -> dict[str, Any]:
     """Everything a server needs to answer as it was answered in this handshake: plain JSON.
 
     `streams`: all that came down an event stream, by exchange, where the exchange holds its beginning alone.
@@ -99,7 +99,7 @@ def _origins(handshake: Handshake, rows: Sequence[tuple[Stage, ...]]) -> Origins
     return Origins({origin: number for number, origin in enumerate(wanted, 1)})
 
 
-def _kind(stages: Sequence[Stage]) -> Kind:
+def _kind(stages: Sequence[Stage]) -> DocumentKind:
     return next((kind for stage in stages for types, kind in _KINDS if isinstance(stage, types)), "other")
 
 
@@ -133,7 +133,7 @@ def _told_by(stage: Stage) -> dict[str, Any]:
         elif isinstance(stage, TokenEndpoint):
             told |= {"grant": stage.grant or ""}
         elif isinstance(stage, Registration):
-            told |= {"redirect_uris": list(texts(stage.asked.get("redirect_uris")))}
+            told |= {"redirect_uris": list(texts(stage.requested.get("redirect_uris")))}
     except Unseen:
         pass
     return told
@@ -147,7 +147,7 @@ def _credentials(stage: Stage) -> str:
     return f"{match['kind']} {match['number']}" if match and match["kind"] == "token" else "other"
 
 
-def _content(stage: Stage, kind: Kind, response: Response, known: Origins, stream: str = "") -> Answer:
+def _content(stage: Stage, kind: DocumentKind, response: Response, known: Origins, stream: str = "") -> Answer:
     body = responses.body(response.body or "", kind, known, PLACEHOLDER)
     streamed = response.media_type == "text/event-stream"
     row: Answer = {
@@ -172,7 +172,9 @@ def _echoed(stage: Stage) -> list[str]:
     if not isinstance(stage, Registration) or not stage.ok:
         return []
     try:
-        return [name for name, value in stage.granted.items() if name in stage.asked and stage.asked[name] == value]
+        return [
+            name for name, value in stage.issued.items() if name in stage.requested and stage.requested[name] == value
+        ]
     except Unseen:
         return []
 

@@ -31,7 +31,7 @@ _LONGEST = 1 << 22
 HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
-class Play:
+class ReplaySession:
     """One recording, being played: which answers were given, and what stands for which secret."""
 
     def __init__(self, script: dict[str, Any]) -> None:
@@ -45,7 +45,7 @@ class Play:
 
     # --- which answer
 
-    def answer_to(self, asked: Asked) -> dict[str, Any] | None:
+    def answer_to(self, asked: IncomingRequest) -> dict[str, Any] | None:
         """The recorded answer to such a request; of several the next, and the last one for ever. None without one."""
         rows = [
             row
@@ -67,7 +67,7 @@ class Play:
             self._given[key] = number + 1
             return group[min(number, len(group) - 1)]
 
-    def _distance(self, row: dict[str, Any], asked: Asked) -> tuple[int, ...] | None:
+    def _distance(self, row: dict[str, Any], asked: IncomingRequest) -> tuple[int, ...] | None:
         """How far a recorded request is from this one; None when its answer would be a wrong one."""
         told, mine = row["told_by"], self.credentials(asked)
         other_credentials = told["credentials"] != mine
@@ -80,7 +80,7 @@ class Play:
         other_grant = told.get("grant", asked.grant) != asked.grant
         return int(other_credentials), int(other_rpc), int(other_grant), int(other_query), int(row["first_look"])
 
-    def credentials(self, asked: Asked) -> str:
+    def credentials(self, asked: IncomingRequest) -> str:
         """`token 1` for a stand-in of ours, `other` for any other credentials, empty without."""
         if not asked.authorization:
             return ""
@@ -116,7 +116,7 @@ def _jwt(facts: dict[str, Any]) -> str:
     return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in [*parts, secrets.token_bytes(64)])
 
 
-class Asked:
+class IncomingRequest:
     """One request that came, as far as an answer depends on it."""
 
     def __init__(self, origin: int, method: str, target: str, headers: Any, body: str) -> None:
@@ -142,7 +142,7 @@ class Handler(BaseHTTPRequestHandler):
     """One connection to one origin."""
 
     protocol_version = "HTTP/1.1"
-    play: Play
+    play: ReplaySession
     origin: int
 
     def _any(self) -> None:
@@ -156,7 +156,7 @@ class Handler(BaseHTTPRequestHandler):
         if host.lower() not in HOSTS or port != str(self.play.ports[self.origin]):
             self._say(421, [], "not a name of ours")  # DNS rebinding
             return
-        asked = Asked(self.origin, self.command, self.path, self.headers, body)
+        asked = IncomingRequest(self.origin, self.command, self.path, self.headers, body)
         row = self.play.answer_to(asked)
         said = "not in the recording" if row is None else row["status"] or f"no answer: {row.get('why')}"
         tell(f"{self.command:<6} {self.play.script['origins'][self.origin - 1]}{asked.path}  {said}")
@@ -172,7 +172,7 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_DELETE = do_OPTIONS = do_HEAD = do_PATCH = _any  # noqa: N815
 
-    def _unknown(self, asked: Asked) -> None:
+    def _unknown(self, asked: IncomingRequest) -> None:
         if asked.rpc and self.play.credentials(asked).startswith("token"):
             error = {"code": -32601, "message": f"{asked.rpc} is not in the recording"}
             content = {"jsonrpc": "2.0", "id": asked.json.get("id"), "error": error}
@@ -183,7 +183,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._say(404, [["Content-Type", "application/json"]], '{"error": "not in the recording"}')
 
-    def _back_to_the_client(self, row: dict[str, Any], asked: Asked, host: str) -> None:
+    def _back_to_the_client(self, row: dict[str, Any], asked: IncomingRequest, host: str) -> None:
         state = asked.parameters.get("state", "")
         pairs = [
             (name, state if value == "‹state›" else self.play.text(value, host)) for name, value in row["callback"]
@@ -192,13 +192,15 @@ class Handler(BaseHTTPRequestHandler):
         joint = "#" if row["fragment"] else "&" if "?" in target else "?"
         self._say(302, [["Location", target + joint + urlencode(pairs, quote_via=quote)]], "")
 
-    def _as_recorded(self, row: dict[str, Any], asked: Asked, host: str) -> None:
+    def _as_recorded(self, row: dict[str, Any], asked: IncomingRequest, host: str) -> None:
         headers = [[name, self.play.text(value, host)] for name, value in row["headers"]]
         body = self._fitted(self.play.text(row["body"], host), row, asked)
         streamed = any("text/event-stream" in value for _, value in row["headers"])
         if row.get("unseen") and row["status"] == 200 and asked.rpc and "id" in asked.json and not ANSWER.search(body):
             # Nobody recorded the answer itself, or not to its end.
-            body = body.rpartition("\n\n")[0] + "\n\n" + made_up(asked) if streamed else made_up_content(asked)
+            body = (
+                body.rpartition("\n\n")[0] + "\n\n" + synthesized_event(asked) if streamed else made_up_content(asked)
+            )
         if row.get("hold"):
             self._hold(row, headers, body)
             return
@@ -208,7 +210,7 @@ class Handler(BaseHTTPRequestHandler):
             # A client may hang up once it has read that its message was taken; it listens on the stream all the same.
             self._tell_streams(row, asked, host)
 
-    def _fitted(self, body: str, row: dict[str, Any], asked: Asked) -> str:
+    def _fitted(self, body: str, row: dict[str, Any], asked: IncomingRequest) -> str:
         """The answer to this request and not to the recorded one: ids, callbacks, what a registration repeats."""
         told = row["told_by"]
         for old, new in zip(told.get("redirect_uris", []), asked.json.get("redirect_uris") or [], strict=False):
@@ -220,7 +222,7 @@ class Handler(BaseHTTPRequestHandler):
         return self._with_id(body, told.get("id"), asked) if told.get("id") is not None else body
 
     @staticmethod
-    def _with_id(body: str, recorded: Any, asked: Asked) -> str:
+    def _with_id(body: str, recorded: Any, asked: IncomingRequest) -> str:
         pattern = rf'("id"\s*:\s*){re.escape(json.dumps(recorded))}(?=\s*[,}}])'
         return re.sub(pattern, lambda match: match[1] + json.dumps(asked.json.get("id")), body)
 
@@ -259,7 +261,7 @@ class Handler(BaseHTTPRequestHandler):
         except OSError:
             self.play.streams.remove(entry)
 
-    def _tell_streams(self, row: dict[str, Any], asked: Asked, host: str) -> None:
+    def _tell_streams(self, row: dict[str, Any], asked: IncomingRequest, host: str) -> None:
         """The legacy transport answers a POST down the stream."""
         recorded = row["told_by"].get("id")
         if row["status"] != 202 or "id" not in asked.json:
@@ -267,19 +269,21 @@ class Handler(BaseHTTPRequestHandler):
         for held, waiting in list(self.play.streams):
             if held["origin"] == row["origin"] and held.get("legacy"):
                 event = held["later"].get(json.dumps(recorded))
-                told = self._with_id(self.play.text(event, host), recorded, asked) if event else made_up(asked)
+                told = (
+                    self._with_id(self.play.text(event, host), recorded, asked) if event else synthesized_event(asked)
+                )
                 waiting.put(told)
 
     def log_message(self, format: str, *words: Any) -> None:
         """What came is told in `_any`, in upstream names."""
 
 
-def made_up(asked: Asked) -> str:
+def synthesized_event(asked: IncomingRequest) -> str:
     """The same as an event of a stream."""
     return f"event: message\ndata: {made_up_content(asked)}\n\n"
 
 
-def made_up_content(asked: Asked) -> str:
+def made_up_content(asked: IncomingRequest) -> str:
     """An answer to a JSON-RPC request whose own was not recorded: enough to go on with, and no tools."""
     wanted = asked.json.get("params") or {}
     known: dict[str, Any] = {
@@ -307,9 +311,9 @@ class Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-def opened(script: dict[str, Any], port: int) -> tuple[Play, list[Server]]:
+def opened(script: dict[str, Any], port: int) -> tuple[ReplaySession, list[Server]]:
     """One server for each origin, from this port on (0: any free ones). Raises OSError when there are none."""
-    play, servers = Play(script), []
+    play, servers = ReplaySession(script), []
     for number, _ in enumerate(script["origins"], 1):
         handler = type("Handler", (Handler,), {"play": play, "origin": number})
         servers.append(_bound(handler, port))
@@ -334,7 +338,7 @@ def tell(*lines: str) -> None:
         print("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line), flush=True)
 
 
-def address(play: Play) -> str:
+def address(play: ReplaySession) -> str:
     """The MCP URL to give to the client."""
     return play.text(play.script["mcp"], "localhost")
 

@@ -5,22 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date
 
-from oauthtap.clients.forecast import outlooks
+from oauthtap.clients.forecast import forecasts
 from oauthtap.clients.profile import Profile
 from oauthtap.diagnosis.analyzer import ClientAnalysis
 from oauthtap.diagnosis.evidence import Candidate, experiment
 from oauthtap.diagnosis.findings import RANK, Finding
 from oauthtap.diagnosis.root_cause import Verdict
 from oauthtap.diagnosis.session_analyzer import LETTERS, SessionAnalyzer
-from oauthtap.faults.attribution import injected
+from oauthtap.faults.attribution import fault_records
 from oauthtap.fixes.attempts import attempts
 from oauthtap.fixes.change_log import changes
 from oauthtap.fixes.deploy_plan import Deploy, deploy
 from oauthtap.handshake.stages import Mcp, Stage
 from oauthtap.handshake.state import Handshake
 from oauthtap.model import requirements
-from oauthtap.model.sanitize import plain
-from oauthtap.report.model import Cause, Client, Evidence, NotChecked, RankedCause, Refused, Report, SignIn, Step
+from oauthtap.model.sanitize import escape_controls
+from oauthtap.report.model import (
+    Cause,
+    Client,
+    ClientReport,
+    Evidence,
+    ExchangeRow,
+    NotChecked,
+    RankedCause,
+    Refused,
+    Report,
+)
 
 
 def build(
@@ -59,12 +69,12 @@ def _of_client(
         cause=_cause(verdict),
         standstill=verdict.standstill,
         attempts=attempts(client, periods, found),
-        injected=injected(handshake),
+        injected=fault_records(handshake),
         exchanges=_story(handshake) if story else (),
         findings=verdict.findings,
         not_checked=tuple(NotChecked(rule=rule, because=reason) for rule, reason in client.rules.not_checked().items()),
         deploy=_deploy(handshake, since, proved=verdict.connected) if story else None,
-        clients=outlooks(analyzer.profiles, handshake, today) if handshake.stages else (),
+        clients=forecasts(analyzer.profiles, handshake, today) if handshake.stages else (),
         secrets_kept=analyzer.keeps_secrets,
         notes=tuple(_notes(handshake)),
     )
@@ -75,16 +85,16 @@ def _deploy(handshake: Handshake, since: int, *, proved: bool) -> Deploy | None:
     return deploy(newest, handshake, proved=proved)
 
 
-def _story(handshake: Handshake) -> tuple[Step, ...]:
+def _story(handshake: Handshake) -> tuple[ExchangeRow, ...]:
     """Every exchange of the handshake as a line; also those of which no more than that was kept."""
-    rows = [row(stages) for stages in handshake.exchanges()]
-    if handshake.let_go:
-        alike: dict[int, Step] = {}
-        for exchange, at, took, like, url, because, _ in handshake.let_go:
+    rows = [exchange_row(stages) for stages in handshake.exchanges()]
+    if handshake.compacted:
+        alike: dict[int, ExchangeRow] = {}
+        for exchange, at, took, like, url, because, _ in handshake.compacted:
             number = like[0].exchange.id
-            template = alike[number] if number in alike else alike.setdefault(number, row(like))
+            template = alike[number] if number in alike else alike.setdefault(number, exchange_row(like))
             own = {"id": exchange, "at": at, "took": took, "url": url, "because": because}
-            rows.append(Step.model_construct(**{**template.__dict__, **own}))
+            rows.append(ExchangeRow.model_construct(**{**template.__dict__, **own}))
         rows.sort(key=lambda step: step.id)
     return tuple(rows)
 
@@ -94,7 +104,7 @@ def _notes(handshake: Handshake) -> Iterator[str]:
     if named is None and handshake.stages:
         yield f"Nobody named an MCP revision; judged by {handshake.revision}."
     elif named is not None and named not in requirements.REVISIONS:
-        yield f"MCP {plain(named, limit=40)} is not known to this oauthtap; judged by {handshake.revision}."
+        yield f"MCP {escape_controls(named, limit=40)} is not known to this oauthtap; judged by {handshake.revision}."
 
 
 def _cause(verdict: Verdict) -> Cause | None:
@@ -142,10 +152,10 @@ def _refusal(verdict: Verdict) -> Refused | None:
     )
 
 
-def row(stages: tuple[Stage, ...]) -> Step:
+def exchange_row(stages: tuple[Stage, ...]) -> ExchangeRow:
     """One exchange, given its stages, as the report tells it."""
     exchange = stages[0].exchange
-    return Step.model_construct(
+    return ExchangeRow.model_construct(
         id=exchange.id,
         stage=stages[0].slug,
         stages=tuple(stage.slug for stage in stages),
@@ -214,7 +224,7 @@ def _findings_of_all(each: Sequence[Sequence[Finding]]) -> tuple[Finding, ...]:
     return tuple(sorted(found.values(), key=lambda f: (f.exchange or 0, RANK[f.severity])))
 
 
-def _sign_in(letter: str, report: Report) -> SignIn:
+def _sign_in(letter: str, report: Report) -> ClientReport:
     own = tuple(step.id for step in report.exchanges if step.actor in ("client", "browser"))
-    members = {name: getattr(report, name) for name in SignIn.model_fields if name in Report.model_fields}
-    return SignIn(**{**members, "letter": letter, "exchanges": own})
+    members = {name: getattr(report, name) for name in ClientReport.model_fields if name in Report.model_fields}
+    return ClientReport(**{**members, "letter": letter, "exchanges": own})

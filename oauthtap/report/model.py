@@ -6,15 +6,15 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
-from oauthtap.clients.forecast import Outlook
+from oauthtap.clients.forecast import ClientForecast
 from oauthtap.diagnosis.ending import EndingId
-from oauthtap.diagnosis.findings import Finding, Severity, Who
-from oauthtap.diagnosis.stall_hints import Standstill
-from oauthtap.faults.attribution import Injected
+from oauthtap.diagnosis.findings import Finding, Party, Severity
+from oauthtap.diagnosis.stall_hints import StallHint
+from oauthtap.faults.attribution import FaultRecord
 from oauthtap.fixes.attempts import Attempt
-from oauthtap.fixes.change_log import Patched
+from oauthtap.fixes.change_log import AppliedChange
 from oauthtap.fixes.deploy_plan import Deploy
-from oauthtap.handshake.stages import Because
+from oauthtap.handshake.stages import Initiator
 from oauthtap.model import requirements
 from oauthtap.model.exchange import Value
 
@@ -38,7 +38,7 @@ class Cause(_Row):
     """The one finding that ends the search."""
 
     rule: str
-    who: Who
+    who: Party
     exchange: int | None
     title: str
     message: str
@@ -67,7 +67,7 @@ class Refused(_Row):
     """What the one who said no actually said."""
 
     exchange: int
-    who: Who
+    who: Party
     at: str
     status: int | None = None
     code: str | None = None
@@ -75,7 +75,7 @@ class Refused(_Row):
     subject: str | None = None
 
 
-class Step(_Row):
+class ExchangeRow(_Row):
     """One exchange, as a line of the story."""
 
     id: int
@@ -88,10 +88,10 @@ class Step(_Row):
     actor: str = "client"
     at: float | None = None
     took: float | None = None
-    because: Because | None = None
+    because: Initiator | None = None
     patched_by: tuple[str, ...] = ()
     """The fixes that changed it."""
-    patched: tuple[Patched, ...] = ()
+    patched: tuple[AppliedChange, ...] = ()
     """What they changed: the upstream said one thing, the client saw another."""
     injected: str | None = None
     """The fault that oauthtap itself put here (`--inject`)."""
@@ -104,7 +104,7 @@ class NotChecked(_Row):
     because: str
 
 
-class SignIn(_Row):
+class ClientReport(_Row):
     """One of several clients at once: the same answers, for it alone."""
 
     letter: str
@@ -118,13 +118,13 @@ class SignIn(_Row):
     refusal: Refused | None = None
     causes: tuple[RankedCause, ...] = ()
     cause: Cause | None = None
-    standstill: Standstill | None = None
+    standstill: StallHint | None = None
     exchanges: tuple[int, ...] = ()
     """The ids of its own."""
     findings: tuple[Finding, ...] = ()
 
 
-class Promise(_Row):
+class LockCheck(_Row):
     """One answer that a lock holds, and what became of it."""
 
     pointer: str
@@ -158,27 +158,27 @@ class Report(_Row):
     """The likely causes, the best first, at most three."""
     cause: Cause | None = None
     """The first of `causes`."""
-    standstill: Standstill | None = None
+    standstill: StallHint | None = None
     """What to look at next, where the wire shows only the step and not the cause."""
     attempts: tuple[Attempt, ...] = ()
     """What came of each sign-in, where fixes were on: without and with them, the newest last."""
-    injected: tuple[Injected, ...] = ()
+    injected: tuple[FaultRecord, ...] = ()
     """The faults that oauthtap itself made, as it was asked to; nothing of them is laid on anybody."""
-    exchanges: tuple[Step, ...] = ()
+    exchanges: tuple[ExchangeRow, ...] = ()
     findings: tuple[Finding, ...] = ()
     not_checked: tuple[NotChecked, ...] = ()
     deploy: Deploy | None = None
     """What to change on the server so that the fixes of the newest sign-in are not needed; None where none was at work.
     """
-    promises: tuple[Promise, ...] = ()
+    promises: tuple[LockCheck, ...] = ()
     """What became of each answer of the lock it was held against; empty without one."""
-    clients: tuple[Outlook, ...] = ()
+    clients: tuple[ClientForecast, ...] = ()
     """Who else would get through, and who would stop where."""
     secrets_kept: bool = False
     """The recording itself was made with `--keep-secrets`; no secret is in the report."""
     notes: tuple[str, ...] = ()
     """What the reader should know about how this was judged."""
-    sign_ins: tuple[SignIn, ...] = ()
+    sign_ins: tuple[ClientReport, ...] = ()
     """Each client by itself, where there were several at once; what stands above is about the first of
     them that stopped (else the first), `exchanges` and `findings` are those of all. Left out for one client."""
 
@@ -194,10 +194,10 @@ class Report(_Row):
         """Whose each exchange is, where there were several clients."""
         return {number: one.letter for one in self.sign_ins for number in one.exchanges}
 
-    def alone(self, sign_in: SignIn) -> Report:
+    def alone(self, sign_in: ClientReport) -> Report:
         """The report as it would be about this one client."""
         own = set(sign_in.exchanges)
-        members = {name: getattr(sign_in, name) for name in SignIn.model_fields if name in Report.model_fields}
+        members = {name: getattr(sign_in, name) for name in ClientReport.model_fields if name in Report.model_fields}
         told = tuple(step for step in self.exchanges if step.id in own)
         faults = tuple(fault for fault in self.injected if fault.exchange in own)
         return self.model_copy(update={**members, "exchanges": told, "injected": faults, "sign_ins": ()})

@@ -15,13 +15,13 @@ from typing import Literal
 from urllib.parse import quote, unquote_plus
 
 from oauthtap.model import json_edit, urls
-from oauthtap.model.exchange import Request, first
+from oauthtap.model.exchange import Request, first_value
 from oauthtap.rewriting.origins import HOSTS, PUBLIC, Origins, local_origin
 from oauthtap.rewriting.requests import pairs
 
 Callback = Literal["auto", "relay", "direct"]
 CALLBACKS: tuple[Callback, ...] = ("auto", "relay", "direct")
-Swap = dict[str, str]
+RedirectUriMap = dict[str, str]
 """Our redirect URI to the client's own, for one request."""
 
 PUBLIC_PATH = "/oauthtap/callback"
@@ -73,15 +73,15 @@ class Relay:
 
     # --- on the way up
 
-    def heard(self, request: Request) -> None:
+    def note_revision(self, request: Request) -> None:
         """Note which revision of MCP the client speaks."""
         named = request.header("mcp-protocol-version") or ""
         if _DATE.fullmatch(named) and named >= _COMPARED_SINCE:
             self.issuer_is_compared = True
 
-    def registration(self, body: str) -> tuple[str, Swap]:
+    def registration(self, body: str) -> tuple[str, RedirectUriMap]:
         """The body of a registration request with our redirect URIs in it (RFC 7591, 2)."""
-        swap: Swap = {}
+        swap: RedirectUriMap = {}
 
         def ours(path: json_edit.Path, uri: str) -> str:
             if len(path) != 2 or path[0] != "redirect_uris" or not self._stands_in(uri):
@@ -92,14 +92,14 @@ class Relay:
                 self._in_registrations.popitem(last=False)
             return self.uri_for(uri)
 
-        return (json_edit.change(body, ours), swap) if self._on else (body, swap)
+        return (json_edit.edit_strings(body, ours), swap) if self._on else (body, swap)
 
-    def granted(self, client_id: str, swap: Swap) -> None:
+    def granted(self, client_id: str, swap: RedirectUriMap) -> None:
         """The registration succeeded: from now on this client id goes with our redirect URI."""
         if swap:
-            self.registered.add(mark(client_id))
+            self.registered.add(fingerprint(client_id))
 
-    def authorization(self, text: str, host: str) -> tuple[str, Swap]:
+    def authorization(self, text: str, host: str) -> tuple[str, RedirectUriMap]:
         """The query or form of an authorization or pushed authorization request."""
         given = _decoded(text)
         uri, client_id = given.get("redirect_uri", ""), given.get("client_id", "")
@@ -115,9 +115,9 @@ class Relay:
         self._asked_with[uri] = ours
         return pairs(text, lambda name, value: ours if name == "redirect_uri" else value), {ours: uri}
 
-    def token(self, body: str) -> tuple[str, Swap]:
+    def token(self, body: str) -> tuple[str, RedirectUriMap]:
         """The form (or, from a client that errs, the JSON) of a token request."""
-        swap: Swap = {}
+        swap: RedirectUriMap = {}
 
         def ours(name: str, value: str) -> str:
             if name != "redirect_uri" or value not in self._asked_with:
@@ -126,10 +126,10 @@ class Relay:
             return self._asked_with[value]
 
         if body.lstrip()[:1] == "{":
-            return json_edit.change(body, lambda path, value: ours(str(path[-1]) if path else "", value)), swap
+            return json_edit.edit_strings(body, lambda path, value: ours(str(path[-1]) if path else "", value)), swap
         return pairs(body, ours), swap
 
-    def said_of(self, query: str) -> str | None:
+    def notice_for(self, query: str) -> str | None:
         """What the person should know of the way back from an authorization request; None where all is well."""
         given = _decoded(query)
         uri, client_id = given.get("redirect_uri", ""), given.get("client_id", "")
@@ -153,7 +153,7 @@ class Relay:
 
     def _risked(self, client_id: str, uri: str) -> str | None:
         """A client that registered elsewhere: its server does not know our port."""
-        if self.mode == "relay" or client_id.startswith("https://") or mark(client_id) in self.registered:
+        if self.mode == "relay" or client_id.startswith("https://") or fingerprint(client_id) in self.registered:
             return None
         return (
             f"This client did not register through oauthtap and has to compare `iss`, so {self.uri_for(uri)} stands in "
@@ -163,17 +163,17 @@ class Relay:
 
     # --- on the way back
 
-    def arrived(self, request: Request) -> Waiting | None:
+    def match_callback(self, request: Request) -> Waiting | None:
         """Whose answer a request to our callback is; by `state`, or by path where the server dropped it.
 
         None for a `state` that no client sent: such an answer goes nowhere.
         """
-        if state := first((*request.query, *request.form), "state"):
+        if state := first_value((*request.query, *request.form), "state"):
             return self._waiting.get(("state", state))
         return self._waiting.get(("place", (request.parts.hostname or "") + request.path))
 
     @staticmethod
-    def onward(waiting: Waiting, query: str, origins: Origins) -> str:
+    def client_callback_url(waiting: Waiting, query: str, origins: Origins) -> str:
         """Where the browser goes on to: the client's own callback, `iss` as the client was told it."""
 
         def renamed(match: re.Match[str]) -> str:
@@ -223,7 +223,7 @@ class Relay:
         # The server has to ignore loopback ports (RFC 8252, 7.3). Many pin them all the same, so we rely on it only
         # for a metadata document, which names no port, and where the client is sure to refuse otherwise.
         relied_on = self.issuer_is_sent and (client_id.startswith("https://") or self.issuer_is_compared)
-        return self.mode == "relay" or mark(client_id) in self.registered or relied_on
+        return self.mode == "relay" or fingerprint(client_id) in self.registered or relied_on
 
 
 def meant(waiting: Waiting, query: str) -> str:
@@ -232,7 +232,7 @@ def meant(waiting: Waiting, query: str) -> str:
     return f"{base}?{query}" if query else base
 
 
-def restored(text: str, swap: Swap) -> str:
+def restored(text: str, swap: RedirectUriMap) -> str:
     """An upstream's text with the client's redirect URI wherever it repeats ours, however escaped."""
     for ours, theirs in swap.items():
         for form in (str, lambda uri: quote(uri, safe=""), lambda uri: uri.replace("/", "\\/")):
@@ -240,7 +240,7 @@ def restored(text: str, swap: Swap) -> str:
     return text
 
 
-def mark(client_id: str) -> str:
+def fingerprint(client_id: str) -> str:
     """A client id by a fingerprint: what is kept on disk need not name it."""
     return hashlib.sha256(client_id.encode()).hexdigest()[:16]
 

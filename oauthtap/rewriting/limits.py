@@ -12,41 +12,41 @@ from typing import NamedTuple
 from oauthtap.handshake.stages import text, texts
 from oauthtap.model.exchange import Request, Response
 from oauthtap.redaction.alias_format import claims
-from oauthtap.rewriting.callback_relay import Swap
-from oauthtap.rewriting.responses import SIGNED_METHODS, Kind
+from oauthtap.rewriting.callback_relay import RedirectUriMap
+from oauthtap.rewriting.responses import SIGNED_METHODS, DocumentKind
 
 RUN = "with its real names it can: oauthtap run -- COMMAND (COMMAND starts the client)"
 _TLS_METHODS = {"tls_client_auth", "self_signed_tls_client_auth"}
 
 
-class Limit(NamedTuple):
+class Limitation(NamedTuple):
     kind: str
     """One of each kind is enough."""
     sentence: str
 
 
-_DPOP = Limit("dpop", f"DPoP signs the URL, a local one here, so a server that checks it cannot accept it; {RUN}")
-_ASSERTION = Limit(
+_DPOP = Limitation("dpop", f"DPoP signs the URL, a local one here, so a server that checks it cannot accept it; {RUN}")
+_ASSERTION = Limitation(
     "assertion",
     "With `private_key_jwt` the client signs for the token endpoint's URL, a local one here, so a server that checks "
     f"it cannot accept it; {RUN}",
 )
-_REQUEST_OBJECT = Limit(
+_REQUEST_OBJECT = Limitation(
     "request-object",
     f"The signed `request` object holds local URLs, so a server that checks them cannot accept it; {RUN}",
 )
-_CERTIFICATE = Limit(
+_CERTIFICATE = Limitation(
     "certificate",
     "The authorization server wants the client's certificate (mutual TLS), which ends at any proxy, so no sign-in "
     "comes about through one; without a client its documents can be judged: oauthtap probe URL",
 )
-_SIGNED_METADATA = Limit(
+_SIGNED_METADATA = Limitation(
     "signed-metadata",
     f"`signed_metadata` cannot be renamed and was left out, so a client that wants it signed cannot go on; {RUN}",
 )
 
 
-def in_request(asked: Request) -> Iterator[Limit]:
+def in_request(asked: Request) -> Iterator[Limitation]:
     """What in a request of the client is signed over local URLs."""
     if asked.header("dpop") is not None:
         yield _DPOP
@@ -59,7 +59,7 @@ def in_request(asked: Request) -> Iterator[Limit]:
         yield _REQUEST_OBJECT
 
 
-def in_answer(kind: Kind, answer: Response, swap: Swap) -> Iterator[Limit]:
+def in_answer(kind: DocumentKind, answer: Response, swap: RedirectUriMap) -> Iterator[Limitation]:
     """What in an answer, as the upstream sent it, a client under local names cannot fulfil.
 
     `swap`: our redirect URIs that stood in the request, to the client's own.
@@ -87,9 +87,9 @@ def in_answer(kind: Kind, answer: Response, swap: Swap) -> Iterator[Limit]:
         yield _CERTIFICATE
 
 
-def _pinned(swap: Swap) -> Limit:
+def _pinned(swap: RedirectUriMap) -> Limitation:
     ours, theirs = next(iter(swap.items()))
-    return Limit(
+    return Limitation(
         "pinned-callback",
         f"The authorization server refuses a redirect URI, and {ours} stood there for the client's {theirs}, so it may "
         f"refuse no more than that; {RUN}",

@@ -39,7 +39,7 @@ class Origins:
     capitals or `:443`. The client is told as many of ours (`LOCALHOST`): what are different texts to it
     without us stay different, and come back byte for byte. Shared by all larger maps."""
 
-    def opened(self, origin: str, port: int) -> Origins:
+    def with_origin(self, origin: str, port: int) -> Origins:
         """The same map with one more upstream origin."""
         return replace(self, ports={**self.ports, origin: port})
 
@@ -50,7 +50,7 @@ class Origins:
                 return origin
         return None
 
-    def named(self, port: int, host: str) -> str | None:
+    def local_name(self, port: int, host: str) -> str | None:
         """Our own origin on a port, as the client knows it; None where it has no public name and would need one."""
         return self.public.get(port) if host == PUBLIC else local_origin(port, host)
 
@@ -63,7 +63,7 @@ class Origins:
         match = _ORIGIN.fullmatch(url)
         canonical = urls.origin(match["origin"]) if match else ""
         port = self.ports.get(canonical)
-        if match is None or port is None or (ours := self.named(port, host)) is None:
+        if match is None or port is None or (ours := self.local_name(port, host)) is None:
             return url
         if match["origin"] != canonical:
             ours = _written(ours, self._spelling(port, match["origin"]))
@@ -125,7 +125,7 @@ def local_origin(port: int, host: str = "localhost") -> str:
 
 
 @lru_cache
-def host_used(header: str | None, port: int, public: str | None = None) -> str | None:
+def matched_host(header: str | None, port: int, public: str | None = None) -> str | None:
     """The name of ours that a `Host` header uses on this port; None when it is not ours (DNS rebinding).
 
     `public`: the public origin of the port. With one, everybody who comes here is told public names:
@@ -134,7 +134,7 @@ def host_used(header: str | None, port: int, public: str | None = None) -> str |
     if public and header is not None:
         scheme, _, name = public.partition("://")
         given = urls.origin(f"{scheme}://{header}")
-        return PUBLIC if given == f"{scheme}://{name}" or host_used(header, port) else None
+        return PUBLIC if given == f"{scheme}://{name}" or matched_host(header, port) else None
     for host in HOSTS:
         if header is not None and header.lower() in ({host, f"{host}:80"} if port == 80 else {f"{host}:{port}"}):
             return host

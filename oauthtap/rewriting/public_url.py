@@ -25,7 +25,7 @@ _DEFAULTS = ("/authorize", "/token", "/register")
 _RECENT = 50
 
 
-class NoName(ValueError):
+class PublicUrlError(ValueError):
     """A `--public-url` that cannot be. The text ends in what to type."""
 
 
@@ -40,31 +40,35 @@ def names(given: Sequence[str], port: int, upstream: str) -> Mapping[int, str]:
         match = _LOCAL.fullmatch(before) if equals else None
         number, name = (int(match["port"]), after) if match else (port, text)
         if number in found:
-            raise NoName(
+            raise PublicUrlError(
                 f"two public names for local port {number}. Try: --public-url http://localhost:{number + 1}={name}"
             )
         found[number] = _origin(name, upstream)
     if len(set(found.values())) < len(found):
-        raise NoName("each local port needs a public name of its own. Try: a second tunnel")
+        raise PublicUrlError("each local port needs a public name of its own. Try: a second tunnel")
     if found and port not in found:
-        raise NoName(f"the MCP server itself (local port {port}) has no public name. Try: --public-url https://NAME")
+        raise PublicUrlError(
+            f"the MCP server itself (local port {port}) has no public name. Try: --public-url https://NAME"
+        )
     return found
 
 
 def _origin(name: str, upstream: str) -> str:
     parts = urls.split(name)
     if parts is None or parts.scheme not in ("http", "https"):
-        raise NoName(f"{name} is no public URL. Try: --public-url https://NAME-OF-YOUR-TUNNEL")
+        raise PublicUrlError(f"{name} is no public URL. Try: --public-url https://NAME-OF-YOUR-TUNNEL")
     if urls.path_of(name) not in ("/", urls.path_of(upstream)) or parts.query:
-        raise NoName(f"{name}: a tunnel stands for a whole origin. Try: --public-url {urls.origin(name)}")
+        raise PublicUrlError(f"{name}: a tunnel stands for a whole origin. Try: --public-url {urls.origin(name)}")
     if urls.is_loopback(name):
-        raise NoName(f"{name} is this machine; nobody else finds it. Try: --public-url https://NAME-OF-YOUR-TUNNEL")
+        raise PublicUrlError(
+            f"{name} is this machine; nobody else finds it. Try: --public-url https://NAME-OF-YOUR-TUNNEL"
+        )
     if urls.origin(name) == urls.origin(upstream):
-        raise NoName(f"{name} is the server itself. Try: --public-url https://NAME-OF-YOUR-TUNNEL")
+        raise PublicUrlError(f"{name} is the server itself. Try: --public-url https://NAME-OF-YOUR-TUNNEL")
     return urls.origin(name)
 
 
-def adds(header: str) -> bool:
+def is_tunnel_header(header: str) -> bool:
     """A header of that name is the tunnel's, and not the client's.
 
     Servers that build their own URLs from such headers would name the tunnel, and not themselves.
@@ -72,7 +76,7 @@ def adds(header: str) -> bool:
     return _MARKS.fullmatch(header) is not None
 
 
-def lets_through(url: str, known: Iterable[Handshake]) -> bool:
+def is_path_allowed(url: str, known: Iterable[Handshake]) -> bool:
     """An upstream URL that this sign-in, or one of these, has a use for."""
     path, place = urls.path_of(url), urls.endpoint(url).rstrip("/")
     if any(document in path for document in (urls.PRM, urls.OAUTH, urls.OIDC)) or path in (*_DEFAULTS, PUBLIC_PATH):

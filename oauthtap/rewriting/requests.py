@@ -72,7 +72,7 @@ def body(asked: Request, renamed: Rename) -> str | None:
     if text.lstrip()[:1] in ("{", "["):
         if '"jsonrpc"' in text or "json" not in asked.media_type:
             return text
-        return json_edit.change(text, lambda path, value: renamed(str(path[0]) if path else "", value))
+        return json_edit.edit_strings(text, lambda path, value: renamed(str(path[0]) if path else "", value))
     return pairs(text, renamed) if asked.form and asked.media_type != "text/plain" else text
 
 

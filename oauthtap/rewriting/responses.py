@@ -15,9 +15,9 @@ from oauthtap.model import json_edit
 from oauthtap.model.exchange import Message, Pairs, Response
 from oauthtap.rewriting.origins import Origins
 
-Kind = Literal["resource-metadata", "server-metadata", "registration", "token", "mcp", "other"]
+DocumentKind = Literal["resource-metadata", "server-metadata", "registration", "token", "mcp", "other"]
 
-_KINDS: tuple[tuple[str, Kind], ...] = (
+_KINDS: tuple[tuple[str, DocumentKind], ...] = (
     ("prm-discovery", "resource-metadata"),
     ("as-discovery", "server-metadata"),
     ("client-registration", "registration"),
@@ -43,15 +43,15 @@ _CHALLENGE_KEY = "mcp/www_authenticate"
 def headers(lines: Pairs, origins: Origins, host: str) -> Pairs:
     """The header lines of an answer for a client that knows us as `host`.
 
-    `resource_metadata` of every challenge and `Location` are renamed; what would lead the
+    `resource_metadata` of every challenge and `WellKnownLocation` are renamed; what would lead the
     client past us (HSTS, Alt-Svc) goes.
     """
-    if not _leads(lines):
+    if not _has_location_headers(lines):
         return lines
     return tuple((name, _header(name.lower(), value, origins, host)) for name, value in lines if not _leads_past(name))
 
 
-def kind_of(slugs: Iterable[str]) -> Kind:
+def kind_of(slugs: Iterable[str]) -> DocumentKind:
     """Which URLs an answer holds, by the stages it was classified as."""
     for slug in slugs:
         for beginning, kind in _KINDS:
@@ -72,7 +72,7 @@ def _may_challenge(text: str) -> bool:
     return _CHALLENGE_KEY in text.replace("\\/", "/")
 
 
-def headers_of_changed(lines: Pairs, *, metadata: bool) -> Pairs:
+def drop_validators(lines: Pairs, *, metadata: bool) -> Pairs:
     """The header lines for a body that is not what the upstream sent.
 
     Validators and digests of the old body go. Metadata is never to be kept by a cache: it
@@ -83,7 +83,7 @@ def headers_of_changed(lines: Pairs, *, metadata: bool) -> Pairs:
     return (*kept, ("Cache-Control", "no-store")) if metadata else kept
 
 
-def _leads(lines: Pairs) -> bool:
+def _has_location_headers(lines: Pairs) -> bool:
     """One of the lines may lead the client somewhere."""
     return any(name.lower() in _LEADS for name, _ in lines)
 
@@ -122,14 +122,14 @@ def _location(value: str, origins: Origins, host: str) -> str:
     return _ISS.sub(renamed, origins.local(value, host))
 
 
-def body(text: str, kind: Kind, origins: Origins, host: str) -> str:
+def body(text: str, kind: DocumentKind, origins: Origins, host: str) -> str:
     """The body of an answer of that kind, renamed. Anything that is no JSON comes back as it is."""
     if kind == "other" or not text:
         return text
     if kind == "mcp":
         return _tool_challenges(text, origins, host) if _may_challenge(text) else text
     gone = _impossible(text) if kind.endswith("metadata") else set()
-    return json_edit.change(
+    return json_edit.edit_strings(
         text,
         lambda path, value: origins.local(value, host) if _is_named(kind, path) else value,
         drop=lambda path: path in gone,
@@ -151,7 +151,7 @@ def _impossible(text: str) -> set[json_edit.Path]:
     return gone
 
 
-def _is_named(kind: Kind, path: json_edit.Path) -> bool:
+def _is_named(kind: DocumentKind, path: json_edit.Path) -> bool:
     """A string at this place of such a document tells the client where to go, or who it is dealing with."""
     member = path[0] if path else ""
     top = len(path) == 1 and isinstance(member, str)
@@ -169,12 +169,12 @@ def _is_named(kind: Kind, path: json_edit.Path) -> bool:
 
 def _tool_challenges(text: str, origins: Origins, host: str) -> str:
     """The challenges that a tool result carries in `_meta["mcp/www_authenticate"]`."""
-    return json_edit.change(
+    return json_edit.edit_strings(
         text, lambda path, value: challenge(value, origins, host) if _CHALLENGE_KEY in path else value
     )
 
 
-def named(kind: Kind, message: Message) -> Iterator[str]:
+def named(kind: DocumentKind, message: Message) -> Iterator[str]:
     """Every URL of an answer that tells the client where to go, as the upstream wrote it.
 
     These are the only ones for which a port may be opened. `resource` and `issuer` are not

@@ -26,7 +26,7 @@ _METADATA_ADDRESSES = {
 }
 
 
-def refusal(url: str, *, private: bool) -> str | None:
+def blocked_reason(url: str, *, private: bool) -> str | None:
     """Why no port may be opened for the origin of this URL; None when it may.
 
     `private`: loopback and private addresses are fine, because the upstream itself is
@@ -38,7 +38,7 @@ def refusal(url: str, *, private: bool) -> str | None:
     host = parts.hostname.rstrip(".")
     if host in _METADATA_NAMES:
         return "it is the metadata service of a cloud"
-    address = literal(host)
+    address = parse_ip(host)
     if address is not None:
         return address_refusal(address, private=private)
     if not private and _names_this_network(host):
@@ -65,11 +65,11 @@ def is_private(address: Address) -> bool:
 
 def is_private_host(host: str) -> bool:
     """The host of an upstream is on this machine or network by its own name (nothing is resolved)."""
-    address = literal(host)
+    address = parse_ip(host)
     return is_private(address) if address else _names_this_network(host)
 
 
-def literal(host: str) -> Address | None:
+def parse_ip(host: str) -> Address | None:
     """The address that a host name is, also in the odd spellings that resolvers take (`127.1`, `0x7f000001`)."""
     try:
         return ipaddress.ip_address(host.partition("%")[0].strip("[]"))

@@ -33,7 +33,7 @@ from importlib import import_module
 from importlib.resources import files
 from typing import Any, Union, get_args, get_origin
 
-from oauthtap.diagnosis.findings import BY_LEVEL, Problems, Severity, Who
+from oauthtap.diagnosis.findings import BY_LEVEL, Party, Problems, Severity
 from oauthtap.handshake.stages import Stage
 from oauthtap.handshake.state import Handshake
 from oauthtap.model.requirements import Requirement
@@ -49,7 +49,7 @@ class Rule:
 
     id: str
     requirement: Requirement
-    who: Who
+    who: Party
     severity: Severity
     check: Check
     subjects: tuple[type[Stage] | type[Handshake], ...]
@@ -106,7 +106,7 @@ class Rule:
 
 
 def rule(
-    id: str, requirement: Requirement, *, who: Who, severity: Severity | None = None,
+    id: str, requirement: Requirement, *, who: Party, severity: Severity | None = None,
     since: str | None = None, until: str | None = None, symptom: bool = False, echo: bool = False,
     stops_at: tuple[str, ...] = (), stops_only_at: tuple[str, ...] | None = None,
 ) -> Callable[[Check], Check]:  # fmt: skip

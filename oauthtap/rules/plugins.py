@@ -8,22 +8,22 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from oauthtap import rules
-from oauthtap.cli.errors import Usage
+from oauthtap.cli.errors import UsageError
 
 _LARGEST = 10_000_000
 
 
-def load(files: Iterable[str]) -> None:
+def load_rule_files(files: Iterable[str]) -> None:
     """Import each file, so that its rules are registered. Raises Usage when one cannot be imported."""
     rules.load()
     for name in files:
         path = Path(name)
         spec = importlib.util.spec_from_file_location(f"oauthtap_own_rules_{path.stem}", path)
         if spec is None or spec.loader is None or not path.is_file() or path.stat().st_size > _LARGEST:
-            raise Usage(f"{name} is no Python file; name one like addons/house_rules.py")
+            raise UsageError(f"{name} is no Python file; name one like addons/house_rules.py")
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module  # annotations are looked up there
         try:
             spec.loader.exec_module(module)
         except (Exception, SystemExit) as problem:
-            raise Usage(f"{name} cannot be loaded: {type(problem).__name__}: {problem}") from problem
+            raise UsageError(f"{name} cannot be loaded: {type(problem).__name__}: {problem}") from problem

@@ -42,7 +42,7 @@ class Recorder:
         self._redactor, self._count = Redactor(), 0
         self.folder = Path(folder or default_folder(url))
         self._session: SessionWriter | None = SessionWriter(
-            self.folder, {"upstream": self._redactor.strike_url(url)}, sweep=self._redactor.sweep
+            self.folder, {"upstream": self._redactor.strike_url(url)}, sweep=self._redactor.redact_known
         )
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -91,7 +91,7 @@ class Recorder:
                 id=self._count, at=began, took=time.time() - began, request=request, response=response,
                 error=None if head else "the application gave no answer", excerpt=True,
             )  # fmt: skip
-            self._session.add(self._redactor.strike(exchange).as_json())
+            self._session.add(self._redactor.redact(exchange).as_json())
         except Exception:  # what cannot be struck out or written is not recorded, and the server goes on
             logging.getLogger(__name__).exception("oauthtap: recording to %s ended", self.folder)
             self._session = None

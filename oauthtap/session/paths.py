@@ -37,7 +37,7 @@ def default_folder(upstream: str, now: float | None = None) -> Path:
     return folder
 
 
-def private(path: Path) -> int:
+def open_private(path: Path) -> int:
     """A file that is not there yet, to write to. Raises OSError where one is: also a link that somebody planted."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o600)
 
@@ -52,7 +52,7 @@ def replace(path: Path, data: bytes) -> None:
     draft.replace(path)
 
 
-class explained:  # noqa: N801  (reads as a sentence: with explained(folder))
+class disk_errors:  # noqa: N801  (reads as a sentence: with explained(folder))
     """What the system refuses, in words that end in what to type."""
 
     def __init__(self, folder: Path) -> None:

@@ -15,7 +15,7 @@ from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.findings import Finding
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.model.exchange import Exchange
-from oauthtap.model.sanitize import plain
+from oauthtap.model.sanitize import escape_controls
 from oauthtap.redaction.redactor import Redactor
 from oauthtap.report.build import build
 from oauthtap.report.model import SECRETS_KEPT, Report
@@ -33,7 +33,7 @@ def redacting(arguments: Namespace) -> dict[str, Any]:
     return {"redactor": Redactor(claims=arguments.redact == "claims"), "keeps_secrets": arguments.keep_secrets}
 
 
-class Notebook:
+class SessionRecorder:
     """Writes down what a proxy hears. Making one raises SessionError when the folder cannot be had.
 
     `warn`: told, once each, what could not be written.
@@ -56,7 +56,7 @@ class Notebook:
         chosen |= {"secrets": tap.keeps_secrets and "kept", "redact": arguments.redact}
         known = upstream and tap.redactor.strike_url(upstream)
         header = {"upstream": known, "versions": versions, **{k: v for k, v in chosen.items() if v}}
-        sweep = str if tap.keeps_secrets else tap.redactor.sweep
+        sweep = str if tap.keeps_secrets else tap.redactor.redact_known
         news = (lambda: None) if tap.keeps_secrets else tap.redactor.news
         self._writer = SessionWriter(folder, header, sweep=sweep, sweep_flows=self._sweep_flows, news=news)
         if tap.keeps_secrets:
@@ -67,7 +67,7 @@ class Notebook:
 
         return flow_file.finished(data, None if self.tap.keeps_secrets else self.tap.redactor, header)
 
-    def never_in_the_way(self, work: Callable[[], None]) -> None:
+    def guarded(self, work: Callable[[], None]) -> None:
         """What we write and say must not touch the traffic: a full disk is said once, and the client goes on."""
         try:
             work()
@@ -75,17 +75,17 @@ class Notebook:
             words = str(problem) if isinstance(problem, SessionError) else f"{type(problem).__name__}: {problem}"
             if words not in self._warned:
                 self._warned.add(words)
-                self._warn(plain(words, limit=300))
+                self._warn(escape_controls(words, limit=300))
 
     def add(self, step: AnalyzedExchange) -> None:
         """One exchange, as it was judged: it is handed to the system, in one write, before this returns."""
-        self.never_in_the_way(lambda: self._writer.add((step.unredacted or step.exchange).as_json()))
+        self.guarded(lambda: self._writer.add((step.unredacted or step.exchange).as_json()))
 
     def add_flow(self, flow: Any, step: AnalyzedExchange) -> None:
         """The flow that carried it, complete."""
         from oauthtap.proxy.flow_annotations import flows_are_shown
 
-        self.never_in_the_way(lambda: self._writer.add_flow(self._record(flow, step)))
+        self.guarded(lambda: self._writer.add_flow(self._record(flow, step)))
         if flows_are_shown():
             self._flows[step.exchange.id] = (flow, step)
             self._flows.pop(step.exchange.id - FLOWS, None)
@@ -97,7 +97,7 @@ class Notebook:
             return flow_file.whole_record(flow, step.unredacted)
         return flow_file.redacted_record(flow, self.tap.redactor, step.exchange)
 
-    def take(self, exchange: Exchange, tell: Callable[[AnalyzedExchange], None]) -> None:
+    def record_own_request(self, exchange: Exchange, tell: Callable[[AnalyzedExchange], None]) -> None:
         """An exchange that did not pass the proxy: judged and written like every other. `tell` gets its step."""
         from oauthtap.proxy import flow_file
 
@@ -105,7 +105,7 @@ class Notebook:
         tell(step)
         self.add_flow(flow_file.flow_from(step.exchange), step)
 
-    def put_on_their_flows(self, news: list[Finding]) -> None:
+    def annotate_flows(self, news: list[Finding]) -> None:
         """Findings that only the whole handshake tells, shown in mitmweb where they belong."""
         from oauthtap.proxy.flow_annotations import annotate_later
 
@@ -123,11 +123,11 @@ class Notebook:
         report = build(self.tap, now=now, today=date.today())
         exchanges = tuple(step.exchange for step in self.tap.steps)
         # Swept once more: a secret may have been learned after it was said.
-        sweep = self.tap.redactor.sweep if self.tap.keeps_secrets else str  # else the writer does
+        sweep = self.tap.redactor.redact_known if self.tap.keeps_secrets else str  # else the writer does
         files = {name: sweep(FORMATS[format](report, exchanges)) for name, format in REPORTS.items()}
         self._writer.close(files, ended=now, comments=comments(report), notes=self.tap.notes)
         return report
 
-    def abandon(self) -> None:
+    def discard(self) -> None:
         """There was nothing to write down: leave no empty session behind."""
         self._writer.discard()

@@ -10,7 +10,7 @@ from typing import Any
 
 from oauthtap.formats import har
 from oauthtap.model.exchange import Exchange
-from oauthtap.session.paths import FLOWS, HAR, JSONL, explained, replace
+from oauthtap.session.paths import FLOWS, HAR, JSONL, disk_errors, replace
 from oauthtap.session.reader import read_jsonl
 
 _REPORTS = ("report.json", "report.md", "report.html", "report.sarif", "report.xml", "report.mmd")
@@ -34,9 +34,11 @@ def sweep_session(
     lines = [_line({name: value for name, value in recording.header.items() if name not in ("swept", "notes")})]
     lines += [strike(exchange).as_json() for exchange in recording.exchanges]
     if recording.until is not None:
-        lines.append(_line({"ended": recording.until, **({"notes": recording.said} if recording.said else {})}))
+        lines.append(
+            _line({"ended": recording.until, **({"notes": recording.all_notes} if recording.all_notes else {})})
+        )
     lines.append(_line({"swept": time.time()}))
-    with explained(folder):
+    with disk_errors(folder):
         replace(folder / JSONL, ("\n".join(map(sweep, lines)) + "\n").encode())
         swept = read_jsonl(folder / JSONL)
         if (folder / FLOWS).exists():

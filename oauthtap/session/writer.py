@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from oauthtap.formats import har
-from oauthtap.session.paths import FLOWS, HAR, JSONL, MARK, VERSION, SessionError, explained, private, replace
+from oauthtap.session.paths import FLOWS, HAR, JSONL, MARK, VERSION, SessionError, disk_errors, open_private, replace
 from oauthtap.session.reader import read_jsonl
 
 _MARKED = (
@@ -45,7 +45,7 @@ class SessionWriter:
         self._sweep_flows = sweep_flows
         self._news = news
         self._closed = False
-        with explained(self.folder):
+        with disk_errors(self.folder):
             self._made = not self.folder.exists()
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if any(os.path.lexists(self.folder / name) for name in (JSONL, FLOWS)):
@@ -53,8 +53,8 @@ class SessionWriter:
                     f"{self.folder} already holds a session. Try: --session {self.folder}-2, or remove the folder"
                 )
             self.folder.chmod(0o700)
-            self._lines = private(self.folder / JSONL)
-            self._flows = private(self.folder / FLOWS)
+            self._lines = open_private(self.folder / JSONL)
+            self._flows = open_private(self.folder / FLOWS)
             os.write(self._lines, (_line(self.header) + "\n").encode())
             if self.header.get("secrets") == "kept":
                 replace(self.folder / MARK, _MARKED.encode())
@@ -92,7 +92,7 @@ class SessionWriter:
         self._append(self._lines, (_line({"ended": self.header["ended"], **said}) + "\n").encode())
         os.close(self._lines)
         os.close(self._flows)
-        with explained(self.folder):
+        with disk_errors(self.folder):
             lines = (self.folder / JSONL).read_text("utf-8")
             swept = "\n".join(self._sweep(line) for line in lines.split("\n"))
             if swept != lines:
@@ -111,7 +111,7 @@ class SessionWriter:
         self._closed = True
         os.close(self._lines)
         os.close(self._flows)
-        with explained(self.folder):
+        with disk_errors(self.folder):
             for name in (JSONL, FLOWS, MARK):
                 (self.folder / name).unlink(missing_ok=True)
             if self._made:
@@ -122,21 +122,21 @@ class SessionWriter:
         strike = self._news()
         if strike is None:
             return
-        with explained(self.folder):
+        with disk_errors(self.folder):
             lines = (self.folder / JSONL).read_text("utf-8")
             if (swept := "\n".join(map(strike, lines.split("\n")))) != lines:
                 replace(self.folder / JSONL, swept.encode())
                 os.close(self._lines)
-                self._lines = private(self.folder / JSONL)
+                self._lines = open_private(self.folder / JSONL)
             flows = (self.folder / FLOWS).read_bytes()
             text = flows.decode("utf-8", "surrogateescape")
             if self._sweep_flows and strike(text) != text:
                 replace(self.folder / FLOWS, self._sweep_flows(flows, {}))
                 os.close(self._flows)
-                self._flows = private(self.folder / FLOWS)
+                self._flows = open_private(self.folder / FLOWS)
 
     def _append(self, file: int, data: bytes) -> None:
-        with explained(self.folder):
+        with disk_errors(self.folder):
             while data:
                 data = data[os.write(file, data) :]
 

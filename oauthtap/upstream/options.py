@@ -13,7 +13,7 @@ TIMEOUT = 8.0
 
 
 @dataclass(frozen=True)
-class Reach:
+class UpstreamOptions:
     """How to get to the upstream: the flags `--connect-to`, `--ca`, `--insecure`."""
 
     connect_to: Sequence[str] = ()

@@ -17,8 +17,8 @@ import httpx
 from oauthtap import __version__
 from oauthtap.model import urls
 from oauthtap.model.exchange import Exchange, Request, Response
-from oauthtap.model.sanitize import plain
-from oauthtap.upstream.options import TIMEOUT, Reach
+from oauthtap.model.sanitize import escape_controls
+from oauthtap.upstream.options import TIMEOUT, UpstreamOptions
 
 Kind = Literal["answers", "no-such-host", "refused", "tls", "timeout", "unreachable", "redirect", "not-mcp"]
 
@@ -28,7 +28,7 @@ _ACCEPT = {"User-Agent": f"oauthtap/{__version__}", "Accept": "application/json,
 
 
 @dataclass(frozen=True)
-class Look:
+class PreflightResult:
     """What the first look found."""
 
     kind: Kind
@@ -42,27 +42,27 @@ class Look:
     """Our own request and its answer, `actor` reporter: evidence, but nothing the client did."""
 
 
-async def look(url: str, reach: Reach) -> Look:
+async def preflight(url: str, reach: UpstreamOptions) -> PreflightResult:
     """Ask the MCP URL for a sign of life. Never raises for what the network does."""
     began = time.time()
     async with reach.client() as client:
         try:
             answer = await _ask(client, url)
         except httpx.HTTPError as failure:
-            return Look(*_failed(url, failure, reach))
+            return PreflightResult(*_failed(url, failure, reach))
         exchange = _exchange(url, answer, began)
         return replace(await _understood(client, url, answer), exchange=exchange)
 
 
-async def _understood(client: httpx.AsyncClient, url: str, answer: httpx.Response) -> Look:
+async def _understood(client: httpx.AsyncClient, url: str, answer: httpx.Response) -> PreflightResult:
     if answer.is_redirect:
-        full = plain(urljoin(url, answer.headers.get("location", "")))
+        full = escape_controls(urljoin(url, answer.headers.get("location", "")))
         words = f"The upstream redirects {url} to {full}. If that is the MCP endpoint: --upstream {full}"
-        return Look("redirect", words, answer.status_code)
+        return PreflightResult("redirect", words, answer.status_code)
     if speaks_mcp(answer) or await _is_legacy(client, url, answer):
-        return Look("answers", "", answer.status_code, answer.status_code == 401)
+        return PreflightResult("answers", "", answer.status_code, answer.status_code == 401)
     better = await _elsewhere(client, url)
-    return Look("not-mcp", _not_mcp(url, answer, better), answer.status_code, better=better)
+    return PreflightResult("not-mcp", _not_mcp(url, answer, better), answer.status_code, better=better)
 
 
 def _exchange(url: str, answer: httpx.Response, began: float) -> Exchange:
@@ -143,21 +143,21 @@ async def _streams(client: httpx.AsyncClient, url: str) -> bool:
 
 def _not_mcp(url: str, answer: httpx.Response, better: str | None) -> str:
     kind = answer.headers.get("content-type", "no Content-Type").partition(";")[0]
-    said = f"{url} answers a POST with {answer.status_code} {plain(kind)}: that is no MCP endpoint."
+    said = f"{url} answers a POST with {answer.status_code} {escape_controls(kind)}: that is no MCP endpoint."
     if better:
         transport = " (legacy SSE transport)" if better.endswith("/sse") else ""
         return f"{said} {better} looks like one{transport}: --upstream {better}"
     return f"{said} Is the path right? It is often /mcp or /sse."
 
 
-def _failed(url: str, failure: httpx.HTTPError, reach: Reach) -> tuple[Kind, str]:
+def _failed(url: str, failure: httpx.HTTPError, reach: UpstreamOptions) -> tuple[Kind, str]:
     """Kind and sentence for a request that got no answer."""
     host, text = httpx.URL(url).host, str(failure)
     if isinstance(failure, httpx.TimeoutException):
         return "timeout", f"{host} did not answer within {TIMEOUT:.0f} s. A firewall, or the wrong port?"
     if "CERTIFICATE_VERIFY_FAILED" in text or "SSL" in text.upper():
         how = "its CA with --ca FILE, or --insecure to look away" if not reach.ca else "the CA file given with --ca"
-        return "tls", f"The TLS certificate of {host} is not trusted ({plain(text, limit=160)}). Check {how}."
+        return "tls", f"The TLS certificate of {host} is not trusted ({escape_controls(text, limit=160)}). Check {how}."
     if any(
         sign in text
         for sign in (
@@ -175,10 +175,10 @@ def _failed(url: str, failure: httpx.HTTPError, reach: Reach) -> tuple[Kind, str
             "refused",
             f"{host} refuses connections on port {port}. Is the server running, and is the port right?",
         )
-    return "unreachable", f"No answer from {host}: {plain(text or type(failure).__name__, limit=160)}"
+    return "unreachable", f"No answer from {host}: {escape_controls(text or type(failure).__name__, limit=160)}"
 
 
-async def document_at(url: str, reach: Reach) -> dict[str, Any]:
+async def document_at(url: str, reach: UpstreamOptions) -> dict[str, Any]:
     """The JSON object at a URL; an empty one when there is anything else, or nothing."""
     try:
         async with reach.client() as client:

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from oauthtap.diagnosis.findings import Who
+from oauthtap.diagnosis.findings import Party
 
 Subject = Literal[
     "redirect_uri",
@@ -83,7 +83,7 @@ class Phrase(_Data):
     code: str | None = None
     """The OAuth error code that it has to come with."""
     subject: Subject
-    party: Who | None = None
+    party: Party | None = None
     """Whose it is to change; None where the words alone cannot say."""
     person: bool = False
     """The person at the browser ends it: signs in again, agrees, picks another account."""

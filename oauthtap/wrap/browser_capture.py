@@ -17,7 +17,7 @@ from oauthtap.wrap import browser_shim
 _BROWSER = "browser"
 
 
-def make_commands(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
+def install_shims(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
     """Put a command of ours into `folder` for each way of opening a browser that `env` has.
 
     Gives the variables by which the child finds them: `PATH`, and `BROWSER` unless no browser
@@ -46,7 +46,7 @@ def _channel(folder: Path) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def listening(folder: Path, was: Mapping[str, str | None], on_open: Callable[[str], None]) -> AsyncIterator[None]:
+async def serve(folder: Path, was: Mapping[str, str | None], on_open: Callable[[str], None]) -> AsyncIterator[None]:
     """Take what `browser_shim.py` hands over while the block lasts.
 
     `was`: the variables that the child got from us, with the values they had before (None: not set).

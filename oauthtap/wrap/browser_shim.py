@@ -24,19 +24,19 @@ OPENERS = ("xdg-open", "open", "wslview", "sensible-browser", "x-www-browser", "
 
 def main(where: str, name: str, *arguments: str) -> int:
     """Hand over, then become the real command; 127 where there is none."""
-    was = handed_over(where, [word for word in arguments if word.startswith(("http://", "https://"))])
+    was = report_urls(where, [word for word in arguments if word.startswith(("http://", "https://"))])
     for key, value in was.items():
         if value is None:
             os.environ.pop(key, None)
         else:
             os.environ[key] = value
-    for command in real(name, arguments, os.environ):
+    for command in real_commands(name, arguments, os.environ):
         os.execv(command[0], command)
     print(f"{name}: no browser found", file=sys.stderr)
     return 127
 
 
-def handed_over(where: str, urls: Sequence[str]) -> dict[str, str | None]:
+def report_urls(where: str, urls: Sequence[str]) -> dict[str, str | None]:
     """Tell of these URLs and wait until they are written down. Gives the environment's old values."""
     with socket.socket(socket.AF_UNIX) as channel:
         channel.settimeout(5)
@@ -47,7 +47,7 @@ def handed_over(where: str, urls: Sequence[str]) -> dict[str, str | None]:
             return was
 
 
-def real(name: str, arguments: Sequence[str], env: Mapping[str, str]) -> Iterator[list[str]]:
+def real_commands(name: str, arguments: Sequence[str], env: Mapping[str, str]) -> Iterator[list[str]]:
     """Command lines to try, first to last: those of `BROWSER`, or the next command of that name."""
     path = env.get("PATH")
     if name != "BROWSER":

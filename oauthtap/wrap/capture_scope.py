@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
-from oauthtap.handshake.classify import recognize
+from oauthtap.handshake.classify import classify
 from oauthtap.handshake.state import Handshake
 from oauthtap.model import urls
 from oauthtap.model.exchange import Exchange
@@ -33,7 +33,7 @@ def place(url: str) -> Place | None:
     return parts.hostname or "", parts.port or {"http": 80}.get(parts.scheme, 443)
 
 
-class Interest:
+class CaptureScope:
     """What to open, and what of it to keep. `named`: the MCP URLs that are known beforehand."""
 
     def __init__(self, named: Iterable[str] = (), *, everything: bool = False) -> None:
@@ -49,7 +49,7 @@ class Interest:
         self.unopened: dict[Place, None] = {}
         """Where it went unseen, in the order it was met."""
 
-    def opens(self, host: str, port: int) -> bool:
+    def should_intercept(self, host: str, port: int) -> bool:
         """A connection to there is opened and looked into; else it passes as it is."""
         there = (host.lower(), port)
         opened = there not in self.distrusted and (
@@ -68,7 +68,7 @@ class Interest:
         """The place is part of the sign-in, as far as it is known by now."""
         return (host.lower(), port) in self._ours
 
-    def keeps(self, exchange: Exchange, handshakes: Sequence[Handshake]) -> bool:
+    def should_record(self, exchange: Exchange, handshakes: Sequence[Handshake]) -> bool:
         """The exchange belongs to a sign-in and is judged and written down; all others are forgotten.
 
         `handshakes`: one for each client so far.
@@ -76,7 +76,7 @@ class Interest:
         there = place(exchange.request.url)
         if there is None or self._everything or there in self._ours:
             return there is not None
-        if any(stage.slug.startswith(_TELLING) for known in handshakes for stage in recognize(exchange, known)):
+        if any(stage.slug.startswith(_TELLING) for known in handshakes for stage in classify(exchange, known)):
             self._add(exchange.request.url)
             return True
         self._strange[there] += 1
@@ -84,7 +84,7 @@ class Interest:
 
     def keeps_page(self, exchange: Exchange, handshakes: Sequence[Handshake]) -> bool:
         """The same for a page that the program opens in a browser: only a sign-in is any of our business."""
-        slugs = {stage.slug for known in handshakes for stage in recognize(exchange, known)}
+        slugs = {stage.slug for known in handshakes for stage in classify(exchange, known)}
         return self._everything or "authorization-request" in slugs
 
     def learn(self, step: AnalyzedExchange) -> None:
@@ -101,6 +101,6 @@ class Interest:
             self._ours.add(there)
             self._origins[urls.origin(url)] = None
 
-    def distrust(self, host: str, port: int) -> None:
+    def mark_untrusting(self, host: str, port: int) -> None:
         """The program did not accept our certificate there: from now on it goes through unopened."""
         self.distrusted[host.lower(), port] = None

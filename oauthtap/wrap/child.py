@@ -30,7 +30,7 @@ Changes = dict[str, str | None]
 """Variables to set; None takes one away."""
 
 
-def usual_authorities(env: Mapping[str, str], further: str | None = None) -> str:
+def system_ca_bundle(env: Mapping[str, str], further: str | None = None) -> str:
     """The CAs a program with this environment trusts, as PEM: the system's, certifi's, and those it names.
 
     `further`: one more file.
@@ -56,7 +56,7 @@ def environment(proxy: str, authority: Path, folder: Path, env: Mapping[str, str
     """
     own = authority.read_text()
     bundle, further = folder / "authorities.pem", folder / "further.pem"
-    bundle.write_text(own + usual_authorities(env, more))
+    bundle.write_text(own + system_ca_bundle(env, more))
     added = [found for file in filter(None, (env.get(FURTHER), more)) for found in _certificates(Path(file))]
     further.write_text("\n".join([own.strip(), *added]) + "\n")
     changes: Changes = dict.fromkeys(PROXY, proxy)
@@ -65,7 +65,7 @@ def environment(proxy: str, authority: Path, folder: Path, env: Mapping[str, str
     return changes | {FURTHER: str(further), "NODE_USE_ENV_PROXY": "1"}
 
 
-def changed(env: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
+def apply_env_changes(env: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
     """The environment with these changes."""
     kept = {name: value for name, value in env.items() if name not in changes}
     return kept | {name: value for name, value in changes.items() if value is not None}

@@ -13,7 +13,7 @@ _URL = re.compile(r"https?://[^\s'\"<>]+")
 
 
 @dataclass(frozen=True)
-class Named:
+class ConfiguredServers:
     """What is known of the server before the first request."""
 
     configured: tuple[str, ...]
@@ -26,7 +26,7 @@ class Named:
         return (*self.configured, *self.mentioned)
 
 
-def named(command: Sequence[str], env: Mapping[str, str], folder: Path) -> Named:
+def find_servers(command: Sequence[str], env: Mapping[str, str], folder: Path) -> ConfiguredServers:
     """`claude mcp login NAME` and its like, looked up where the client would. `folder`: the current one."""
     words = command[1:]
     found = [
@@ -36,7 +36,7 @@ def named(command: Sequence[str], env: Mapping[str, str], folder: Path) -> Named
         if name in words and isinstance(server.get("url"), str) and _URL.fullmatch(server["url"])
     ]
     mentioned = [url for word in words for url in _URL.findall(word)]
-    return Named(tuple(dict.fromkeys(found)), tuple(dict.fromkeys(mentioned)))
+    return ConfiguredServers(tuple(dict.fromkeys(found)), tuple(dict.fromkeys(mentioned)))
 
 
 def _configurations(words: Sequence[str], env: Mapping[str, str], folder: Path) -> Iterator[Path]:

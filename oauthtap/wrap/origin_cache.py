@@ -20,14 +20,14 @@ _MOST = 50
 """Servers that are remembered; the oldest is forgotten first."""
 
 
-def recalled(named: Iterable[str]) -> list[str]:
+def load(named: Iterable[str]) -> list[str]:
     """The origins that belong to the servers with these URLs, as far as earlier runs learned them."""
     kept = _read(_file())
     lists = [kept.get(urls.origin(url)) for url in named]
     return [origin for found in lists if isinstance(found, list) for origin in found if isinstance(origin, str)]
 
 
-def remember(url: str, origins: Iterable[str]) -> None:
+def save(url: str, origins: Iterable[str]) -> None:
     """Keep what this run learned of the server with that URL. A folder that cannot be written is no reason to stop."""
     own, file = urls.origin(url), _file()
     kept = _read(file)

@@ -22,7 +22,7 @@ _LEFT_TO_NODE = {
 _SECONDS = 5.0
 
 
-def deaf(command: Sequence[str], env: Mapping[str, str]) -> str | None:
+def proxy_warning(command: Sequence[str], env: Mapping[str, str]) -> str | None:
     """One sentence and what to type, when the child will most likely go past us; None when it should not."""
     program = _program(command)
     if program == "mcp-remote":
@@ -33,7 +33,7 @@ def deaf(command: Sequence[str], env: Mapping[str, str]) -> str | None:
     script = command[0].rpartition("/")[2] == "node" and program is not None
     name = _LEFT_TO_NODE.get(program or "") or (f"{program}, if built on the TypeScript SDK," if script else None)
     version = node_version(env) if name else None
-    if version is None or heeds(version):
+    if version is None or node_honours_proxy_env(version):
         return None
     return (
         f"{name} leaves the proxy to Node, and Node {'.'.join(map(str, version))} heeds none: nothing of it will be "
@@ -41,7 +41,7 @@ def deaf(command: Sequence[str], env: Mapping[str, str]) -> str | None:
     )
 
 
-def heeds(version: tuple[int, ...]) -> bool:
+def node_honours_proxy_env(version: tuple[int, ...]) -> bool:
     """This Node goes through a proxy when NODE_USE_ENV_PROXY is set (its change log: 22.21.0 and 24.5.0)."""
     return version >= (24, 5) or (22, 21) <= version < (23,)
 

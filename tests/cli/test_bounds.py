@@ -227,19 +227,19 @@ def coded(data: bytes, coding: str) -> http.Response:
 @pytest.mark.parametrize("coding", PACKED)
 def test_what_unpacks_to_too_much_is_not_unpacked(coding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     small = coded(PACKED[coding](b'{"a": 1}'), coding)
-    assert flow_convert.answered(flow_of(small), ()).body == '{"a": 1}'
+    assert flow_convert.response_from_flow(flow_of(small), ()).body == '{"a": 1}'
     large = coded(PACKED[coding](b"0" * (200 * MB)), coding)
     monkeypatch.setattr(http.Message, "get_content", None)
     assert content_coding.is_too_large(large)
     assert flow_convert.unreadable(large) is None
-    assert flow_convert.answered(flow_of(large), ()).body is None
+    assert flow_convert.response_from_flow(flow_of(large), ()).body is None
 
 
 @pytest.mark.parametrize("coding", ["bz2", "zlib", "hex", "punycode", "rot13"])
 def test_no_codec_of_python_is_a_content_coding(coding: str) -> None:
     answer = coded(b"BZh91AY", coding)
     assert "no content coding" in (flow_convert.unreadable(answer) or "")
-    assert flow_convert.answered(flow_of(answer), ()).body is None
+    assert flow_convert.response_from_flow(flow_of(answer), ()).body is None
 
 
 @pytest.mark.parametrize("charset", ["bz2", "zlib", "punycode", "idna"])
@@ -247,7 +247,7 @@ def test_no_codec_of_python_is_a_charset(charset: str) -> None:
     answer = http.Response.make(200, b"", {"Content-Type": f"text/plain; charset={charset}"})
     answer.raw_content = zlib.compress(b"0" * 1000) + "é".encode()
     began = time.monotonic()
-    assert "é" in (flow_convert.answered(flow_of(answer), ()).body or "")
+    assert "é" in (flow_convert.response_from_flow(flow_of(answer), ()).body or "")
     assert time.monotonic() - began < 1
 
 

@@ -17,7 +17,7 @@ import pytest
 from pydantic import ValidationError
 
 from oauthtap.cli import main
-from oauthtap.cli.errors import Usage
+from oauthtap.cli.errors import UsageError
 from oauthtap.drive import install as installed
 from oauthtap.drive.drivers import BROWSER, PROGRAMS, Driver, drivers
 from tests.cli.test_watch import serving
@@ -298,8 +298,8 @@ def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return programs
 
 
-def found(version: str | None = None, *, install: bool = False) -> installed.Client:
-    return installed.client(drivers()["claude-code"], version, install=install, say=lambda words: None)
+def found(version: str | None = None, *, install: bool = False) -> installed.InstalledClient:
+    return installed.locate_client(drivers()["claude-code"], version, install=install, say=lambda words: None)
 
 
 def test_install_fetches_once_and_then_takes_what_is_there(npm: Path) -> None:
@@ -322,7 +322,7 @@ def test_install_fetches_once_and_then_takes_what_is_there(npm: Path) -> None:
 
 def test_an_install_that_fails_says_why_and_leaves_nothing(npm: Path, tmp_path: Path) -> None:
     (npm / "down").touch()
-    with pytest.raises(Usage, match=r"(?s)could not be installed\. Try by hand: npm install .*no network"):
+    with pytest.raises(UsageError, match=r"(?s)could not be installed\. Try by hand: npm install .*no network"):
         found(install=True)
     assert list((tmp_path / "cache" / "claude-code").iterdir()) == []
 
@@ -332,7 +332,7 @@ def test_another_version_than_the_one_on_the_path_is_asked_for_by_name(npm: Path
     (npm / "claude").chmod(0o755)
     assert found().version == "1.2.3"
     assert found("1.2.3").source.endswith("from the PATH")
-    with pytest.raises(Usage, match=r"Claude Code 9\.9 is neither .* --install --client-version 9\.9"):
+    with pytest.raises(UsageError, match=r"Claude Code 9\.9 is neither .* --install --client-version 9\.9"):
         found("9.9")
 
 
@@ -340,8 +340,8 @@ def test_a_node_that_is_too_old_is_said(npm: Path) -> None:
     (npm / "mcp-remote").touch(mode=0o755)
     (npm / "node").write_text("#!/bin/sh\necho v18.1.0\n")
     (npm / "node").chmod(0o755)
-    with pytest.raises(Usage, match=r"mcp-remote needs Node 22, and this one is 18\. Try: .*--install"):
-        installed.client(drivers()["mcp-remote"], None, install=False, say=print)
+    with pytest.raises(UsageError, match=r"mcp-remote needs Node 22, and this one is 18\. Try: .*--install"):
+        installed.locate_client(drivers()["mcp-remote"], None, install=False, say=print)
 
 
 # --- the data

@@ -11,7 +11,7 @@ import jwt
 import pytest
 
 from oauthtap.cli import main
-from oauthtap.cli.verify import look
+from oauthtap.cli.verify import scan_files
 from oauthtap.session import MARK
 from tests.cli.test_run import SIGN_IN
 from tests.support.bed import Bed
@@ -82,7 +82,11 @@ def test_verify_says_that_somebody_asked_for_them(
     said = capsys.readouterr().out
     assert "recorded with --keep-secrets" in said
     assert not left_in(said, known)
-    assert {one.path.name for one in look(tap.session) if one.leaks} == {"session.jsonl", "flows.mitm", "session.har"}
+    assert {one.path.name for one in scan_files(tap.session) if one.leaks} == {
+        "session.jsonl",
+        "flows.mitm",
+        "session.har",
+    }
     listed = call("sessions", home=tap.home)
     assert "SECRETS INSIDE" not in listed.stdout  # it lies where we said, and not among the others
 

@@ -19,14 +19,14 @@ from typing import Any
 import httpx
 import pytest
 
-from oauthtap.cli.live_fixes import Switches
-from oauthtap.cli.options.fixes import DOOR, FixFlags
+from oauthtap.cli.live_fixes import LiveFixController
+from oauthtap.cli.options.fixes import LIVE_FIX_FILE, FixOptions
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.fixes import toml_io
-from oauthtap.fixes.applier import Fixes
+from oauthtap.fixes.applier import ActiveFixes
 from oauthtap.proxy.contentview import page
 from oauthtap.report.build import build
-from oauthtap.upstream.options import Reach
+from oauthtap.upstream.options import UpstreamOptions
 from tests.support.bed import Bed
 from tests.support.running import COMMAND, LIMIT, Started, call, environment, started, to_the_bed
 from tests.support.tapped import document, free_port, said, tapped, upstream
@@ -216,15 +216,15 @@ def test_a_session_that_has_ended_takes_no_fix(bed: Bed, tap: Started, tmp_path:
     ran = call("fix", "--apply", tap.session, "--offline", home=tmp_path)
     assert ran.returncode == 2
     assert "has ended" in ran.stderr
-    assert not (tap.session / DOOR).exists()
+    assert not (tap.session / LIVE_FIX_FILE).exists()
 
 
 # --- the command of mitmweb
 
 
-def switches(folder: Path, tap: SessionAnalyzer) -> tuple[Switches, FixFlags]:
-    fixing = FixFlags(Namespace(fix=[], fix_header=[], client_id=None))
-    return Switches(tap, fixing, folder, Reach(), lambda lines: None), fixing
+def switches(folder: Path, tap: SessionAnalyzer) -> tuple[LiveFixController, FixOptions]:
+    fixing = FixOptions(Namespace(fix=[], fix_header=[], client_id=None))
+    return LiveFixController(tap, fixing, folder, UpstreamOptions(), lambda lines: None), fixing
 
 
 def test_the_command_lists_switches_and_switches_all_off(tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ async def test_mitmproxy_knows_the_command() -> None:
 async def test_mitmweb_its_view_and_the_live_page_tell_both_sides_of_answer_and_request() -> None:
     wrong = {"resource": "https://other.test/mcp", "authorization_servers": ["http://mcp.test"]}
     pages = {f"{PRM}/mcp": document(wrong), "/token": said(400, "{}", content_type="application/json")}
-    on = Fixes(fixes=(*toml_io.chosen("prm-resource"), *toml_io.chosen("drop-resource")))
+    on = ActiveFixes(fixes=(*toml_io.presets_for("prm-resource"), *toml_io.presets_for("drop-resource")))
     async with upstream(pages) as server, tapped(server, web=True, web_port=free_port(), fixes=on) as tap:
         await tap.client.get(f"{tap.origin}{PRM}/mcp")
         form = {"grant_type": "refresh_token", "refresh_token": "r", "resource": "https://other.test/mcp"}

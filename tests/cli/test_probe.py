@@ -23,7 +23,7 @@ from oauthtap.probe.discovery import Plan
 from oauthtap.probe.runner import Browser, probe
 from oauthtap.report.build import build
 from oauthtap.report.model import Report
-from oauthtap.upstream.options import Reach
+from oauthtap.upstream.options import UpstreamOptions
 from tests.support.bed import TARGETS, Bed
 from tests.support.tapped import Came, said, upstream
 
@@ -56,7 +56,7 @@ READABLE = {"seed2", "f02", "f03", "f04", "f07", "f11", "f12"}
 """Targets whose fault shows without registering or signing in."""
 
 
-async def walked(plan: Plan, reach: Reach, browser: Browser | None = None) -> tuple[Report, list[Exchange]]:
+async def walked(plan: Plan, reach: UpstreamOptions, browser: Browser | None = None) -> tuple[Report, list[Exchange]]:
     """The report, and the exchanges as they were."""
     tap, came = SessionAnalyzer(plan.url, profiles=profiles(), probe_goal=plan.goal), []
     async for exchange in probe(plan, reach, browser or Browser()):
@@ -65,8 +65,8 @@ async def walked(plan: Plan, reach: Reach, browser: Browser | None = None) -> tu
     return build(tap, now=time.time()), came
 
 
-def reach(bed: Bed) -> Reach:
-    return Reach(tuple(bed.connect_to), str(bed.ca_file))
+def reach(bed: Bed) -> UpstreamOptions:
+    return UpstreamOptions(tuple(bed.connect_to), str(bed.ca_file))
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -168,7 +168,7 @@ async def one(answer: Callable[..., Any]) -> Exchange:
     """The first exchange with a server that answers its MCP path in one way."""
     async with upstream({"/mcp": answer}) as server:
         plan = Plan("http://mcp.test/mcp", "1.0")
-        _, came = await walked(plan, Reach((f"mcp.test::127.0.0.1:{server.port}",)))
+        _, came = await walked(plan, UpstreamOptions((f"mcp.test::127.0.0.1:{server.port}",)))
         return came[0]
 
 
@@ -216,10 +216,12 @@ async def test_a_body_that_cannot_be_decoded_says_so() -> None:
 
 
 async def test_nobody_there_and_no_certificate_are_told_apart(bed: Bed) -> None:
-    refused, _ = await walked(Plan(bed.url("good"), "1.0"), Reach((":443:" + bed.connect_to[1].split(":", 2)[2],)))
+    refused, _ = await walked(
+        Plan(bed.url("good"), "1.0"), UpstreamOptions((":443:" + bed.connect_to[1].split(":", 2)[2],))
+    )
     assert refused.cause
     assert refused.cause.rule == "connection-failed"
-    unknown, _ = await walked(Plan(bed.url("good"), "1.0"), Reach(tuple(bed.connect_to)))
+    unknown, _ = await walked(Plan(bed.url("good"), "1.0"), UpstreamOptions(tuple(bed.connect_to)))
     assert unknown.cause
     assert unknown.cause.rule == "tls-certificate-not-trusted"
 

@@ -19,12 +19,12 @@ from mitmproxy import ctx
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.proxy import forward_addon, origin_discovery, upstream_connections
-from oauthtap.proxy.forward import Standing, wrap
-from oauthtap.proxy.observer import Ears
+from oauthtap.proxy.forward import ForwardProxyInfo, run_forward_proxy
+from oauthtap.proxy.observer import ProxyCallbacks
 from oauthtap.proxy.settings import Settings
 from oauthtap.rewriting import public_url, ssrf_guard
 from oauthtap.rewriting.callback_relay import PUBLIC_PATH, Relay
-from oauthtap.wrap.capture_scope import Interest
+from oauthtap.wrap.capture_scope import CaptureScope
 from tests.proxy.test_doors import PRM, naming
 from tests.support.tapped import Upstream, document, free_port, said, tapped, upstream
 
@@ -42,16 +42,16 @@ def broken(*_: Any, **__: Any) -> Any:
 async def forwarded(server: Upstream) -> AsyncIterator[tuple[int, str, list[AnalyzedExchange]]]:
     """The proxy of `oauthtap run` in front of the server: its port, its password, and what it kept."""
     with tempfile.TemporaryDirectory(prefix="oauthtap-test-") as folder:
-        ready: asyncio.Future[Standing] = asyncio.get_running_loop().create_future()
+        ready: asyncio.Future[ForwardProxyInfo] = asyncio.get_running_loop().create_future()
         stop = asyncio.Event()
         settings = Settings(
             upstream="", port=0, web=False, state=Path(folder), connect_to=(f"::127.0.0.1:{server.port}",)
         )
-        interest = Interest(["http://mcp.test/mcp"])
+        interest = CaptureScope(["http://mcp.test/mcp"])
         steps: list[AnalyzedExchange] = []
-        ears = Ears(steps.append)
+        ears = ProxyCallbacks(steps.append)
         running = asyncio.ensure_future(
-            wrap(settings, SessionAnalyzer(), ears, interest, on_ready=ready.set_result, stop=stop)
+            run_forward_proxy(settings, SessionAnalyzer(), ears, interest, on_ready=ready.set_result, stop=stop)
         )
         await asyncio.wait([running, ready], return_when=asyncio.FIRST_COMPLETED)
         if running.done():
@@ -116,7 +116,7 @@ async def test_the_proxy_of_run_stays_shut_where_the_comparison_breaks(
 
 async def test_what_nobody_may_look_into_passes_unseen_where_the_choice_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
     async with upstream({"/mcp": said(200, "hi")}) as server, forwarded(server) as (port, password, steps):
-        monkeypatch.setattr(Interest, "opens", broken)
+        monkeypatch.setattr(CaptureScope, "should_intercept", broken)
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         right = b"Proxy-Authorization: Basic " + basic(b"oauthtap:" + password.encode())
         writer.write(b"\r\n".join([b"CONNECT mcp.test:80 HTTP/1.1", b"Host: mcp.test:80", right, b"", b""]))
@@ -144,7 +144,7 @@ async def test_no_host_is_answered_where_the_look_at_it_breaks(check: str, monke
 
 async def test_a_request_that_cannot_be_put_into_upstream_names_goes_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     async with upstream({"/mcp": said(200, "secret")}) as server, tapped(server) as tap:
-        monkeypatch.setattr(origin_discovery.Opening, "without_foreign_token", broken)
+        monkeypatch.setattr(origin_discovery.OriginDiscovery, "without_foreign_token", broken)
         answer = await tap.client.get(tap.url, headers={"Authorization": "Bearer of-another-server"})
         assert answer.status_code == 500
         assert "oauthtap" in answer.json()["error_description"]
@@ -165,7 +165,7 @@ async def test_what_a_tunnel_lets_through_is_nothing_where_the_check_breaks(monk
 async def test_a_code_goes_nowhere_where_the_relay_breaks(public: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port()
     async with upstream({}) as server, tapped(server, port=port, public={port: NAME} if public else {}) as tap:
-        monkeypatch.setattr(Relay, "arrived", broken)
+        monkeypatch.setattr(Relay, "match_callback", broken)
         if public:
             url, headers = f"{tap.origin}{PUBLIC_PATH}?code=c&state=s", {"Host": "tap.tunnel.test"}
         else:
@@ -211,7 +211,7 @@ async def test_an_upstream_that_moves_into_this_network_does_not_open_it(monkeyp
     monkeypatch.setattr(socket, "getaddrinfo", resolver)
     async with tapped(upstream=f"http://mcp.example.com:{port}/mcp") as tap:
         # As if the first connection had found the server where it was looked up: on the internet.
-        tap.addon.hops.found_upstream_at(ssrf_guard.literal("93.184.215.14"))
+        tap.addon.hops.found_upstream_at(ssrf_guard.parse_ip("93.184.215.14"))
         answer = await tap.client.get(tap.url)
         assert answer.status_code == 502
         assert not tap.addon.hops.private

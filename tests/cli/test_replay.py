@@ -25,9 +25,9 @@ from oauthtap.cli.replay import as_file
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.model import urls
 from oauthtap.model.exchange import Exchange, Request, Response
-from oauthtap.model.www_authenticate import as_sdks_read
+from oauthtap.model.www_authenticate import parse_like_sdks
 from oauthtap.replay import server as replay_server
-from oauthtap.replay.script import script
+from oauthtap.replay.script import build_script
 from oauthtap.replay.server import address, opened
 from tests.support.bed import Bed
 from tests.support.bed.walk import ACCEPT, CALLBACK, Walk, answered
@@ -48,11 +48,11 @@ def follow(http: httpx.Client, url: str) -> list[Step]:
         return answer
 
     refused = noted(walk.initialize())
-    named = as_sdks_read(refused.headers.get_list("www-authenticate"), "resource_metadata") or ""
+    named = parse_like_sdks(refused.headers.get_list("www-authenticate"), "resource_metadata") or ""
     prm = noted(http.get(str(httpx.URL(url).join(named)))) if named else noted(walk.well_known(PRM, inserted=True))
     issuer = prm.json()["authorization_servers"][0] if prm.is_success else walk.origin
     metadata: dict[str, Any] = {}
-    for place in urls.as_locations(issuer):
+    for place in urls.as_metadata_locations(issuer):
         found = noted(http.get(place.url))
         if found.is_success and "json" in found.headers["content-type"]:
             metadata = found.json()
@@ -112,7 +112,7 @@ def played(exchanges: list[Exchange], resource: str) -> dict[str, Any]:
     tap = SessionAnalyzer(resource)
     for exchange in exchanges:
         tap.add(exchange)
-    return script(tap.handshake)
+    return build_script(tap.handshake)
 
 
 @contextlib.contextmanager
@@ -304,10 +304,10 @@ def test_a_legacy_stream_stays_open_and_answers_come_down_it() -> None:
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in LIVE.glob("*.har")))
 def test_every_recorded_handshake_can_be_played(name: str) -> None:
-    from oauthtap.cli.analyze_file import heard
+    from oauthtap.cli.analyze_file import analyze_recording
 
-    tap, report = heard(str(LIVE / f"{name}.har"))
-    recorded = script(tap.handshake)
+    tap, report = analyze_recording(str(LIVE / f"{name}.har"))
+    recorded = build_script(tap.handshake)
     assert recorded["upstream"] == report.upstream
     assert json.loads(json.dumps(recorded)) == recorded
 
@@ -438,10 +438,10 @@ def alone(file: Path, folder: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def played_session(session: Path) -> dict[str, Any]:
-    from oauthtap.cli.analyze_file import heard
+    from oauthtap.cli.analyze_file import analyze_recording
     from oauthtap.cli.replay import streams_of
 
-    return script(heard(str(session))[0].handshake, streams_of(session))
+    return build_script(analyze_recording(str(session))[0].handshake, streams_of(session))
 
 
 def complaint(said: str) -> str:

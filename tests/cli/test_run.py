@@ -16,11 +16,11 @@ import pytest
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.handshake.state import Handshake
 from oauthtap.model.exchange import Exchange, Request, Response
-from oauthtap.wrap.browser_shim import real
-from oauthtap.wrap.capture_scope import Interest
-from oauthtap.wrap.mcp_config import named
-from oauthtap.wrap.origin_cache import recalled, remember
-from oauthtap.wrap.proxy_support import deaf, heeds
+from oauthtap.wrap.browser_shim import real_commands
+from oauthtap.wrap.capture_scope import CaptureScope
+from oauthtap.wrap.mcp_config import find_servers
+from oauthtap.wrap.origin_cache import load, save
+from oauthtap.wrap.proxy_support import node_honours_proxy_env, proxy_warning
 from tests.support.bed import Bed
 from tests.support.running import COMMAND, LIMIT, call, to_the_bed
 from tests.support.wrapping import python, surroundings, wrapped
@@ -378,7 +378,7 @@ def test_a_page_that_is_no_sign_in_is_opened_and_forgotten(tmp_path: Path) -> No
 def test_a_browser_line_may_have_words_and_a_place_for_the_url(tmp_path: Path) -> None:
     fake = fake_browser(tmp_path / "programs", "firefox")
     env = {"BROWSER": "no-such-browser:firefox --new-tab=%s", "PATH": str(fake.parent)}
-    assert list(real("BROWSER", ["https://a.example/"], env)) == [[str(fake), "--new-tab=https://a.example/"]]
+    assert list(real_commands("BROWSER", ["https://a.example/"], env)) == [[str(fake), "--new-tab=https://a.example/"]]
 
 
 # --- what is known beforehand
@@ -387,13 +387,13 @@ def test_a_browser_line_may_have_words_and_a_place_for_the_url(tmp_path: Path) -
 def test_the_configured_url_is_found_by_the_name_on_the_command_line(tmp_path: Path) -> None:
     servers = {"notes": {"url": "https://a.example/mcp"}, "other": {"url": "https://b.example/mcp"}}
     (tmp_path / ".claude.json").write_text(json.dumps({"projects": {str(tmp_path): {"mcpServers": servers}}}))
-    known = named(["claude", "mcp", "login", "notes"], {"HOME": str(tmp_path)}, tmp_path)
+    known = find_servers(["claude", "mcp", "login", "notes"], {"HOME": str(tmp_path)}, tmp_path)
     assert known.configured == ("https://a.example/mcp",)
-    assert named(["claude", "mcp", "list"], {"HOME": str(tmp_path)}, tmp_path).all == ()
+    assert find_servers(["claude", "mcp", "list"], {"HOME": str(tmp_path)}, tmp_path).all == ()
 
 
 def test_a_url_on_the_command_line_is_found_wherever_it_stands(tmp_path: Path) -> None:
-    known = named(["npx", "mcp-remote", "--server=https://a.example/mcp"], {}, tmp_path)
+    known = find_servers(["npx", "mcp-remote", "--server=https://a.example/mcp"], {}, tmp_path)
     assert known.mentioned == ("https://a.example/mcp",)
 
 
@@ -408,24 +408,31 @@ def test_clients_that_heed_no_proxy_are_named_with_the_command_that_works(tmp_pa
     old = node(tmp_path, "v20.20.2")
     remote = ["npx", "-y", "mcp-remote@latest", "https://a.example/mcp"]
     assert "Try: oauthtap run -- npx -y mcp-remote@latest https://a.example/mcp --enable-proxy" in (
-        deaf(remote, old) or ""
+        proxy_warning(remote, old) or ""
     )
     for command in (
         ["npx", "mcporter@1", "list"],
         ["npx", "@modelcontextprotocol/inspector", "--cli"],
         ["node", "a.mjs"],
     ):
-        assert "Node 20.20.2 heeds none" in (deaf(command, old) or ""), command
+        assert "Node 20.20.2 heeds none" in (proxy_warning(command, old) or ""), command
 
 
 def test_clients_that_heed_a_proxy_are_not_named(tmp_path: Path) -> None:
-    assert deaf(["npx", "mcp-remote", "https://a.example/mcp", "--enable-proxy"], node(tmp_path, "v18.0.0")) is None
-    assert deaf(["claude", "mcp", "login", "a"], node(tmp_path, "v18.0.0")) is None
-    assert deaf(["node", "client.mjs"], node(tmp_path, "v22.21.0")) is None
+    assert (
+        proxy_warning(["npx", "mcp-remote", "https://a.example/mcp", "--enable-proxy"], node(tmp_path, "v18.0.0"))
+        is None
+    )
+    assert proxy_warning(["claude", "mcp", "login", "a"], node(tmp_path, "v18.0.0")) is None
+    assert proxy_warning(["node", "client.mjs"], node(tmp_path, "v22.21.0")) is None
 
 
 def test_node_heeds_a_proxy_from_its_backport_on() -> None:
-    heeding = [version for version in ((20, 20, 2), (22, 20, 0), (22, 21, 0), (23, 9, 0), (24, 5, 0)) if heeds(version)]
+    heeding = [
+        version
+        for version in ((20, 20, 2), (22, 20, 0), (22, 21, 0), (23, 9, 0), (24, 5, 0))
+        if node_honours_proxy_env(version)
+    ]
     assert heeding == [(22, 21, 0), (24, 5, 0)]
 
 
@@ -441,9 +448,9 @@ def test_a_deaf_client_is_named_before_it_starts(tmp_path: Path) -> None:
 def test_origins_of_an_earlier_run_are_known_in_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
-    remember("https://mcp.example.com/mcp", ["https://mcp.example.com", "https://as.example.com"])
-    assert recalled(["https://mcp.example.com/mcp"]) == ["https://as.example.com"]
-    assert recalled(["https://other.example.com/mcp"]) == []
+    save("https://mcp.example.com/mcp", ["https://mcp.example.com", "https://as.example.com"])
+    assert load(["https://mcp.example.com/mcp"]) == ["https://as.example.com"]
+    assert load(["https://other.example.com/mcp"]) == []
 
 
 # --- what is opened
@@ -455,16 +462,16 @@ def exchange(url: str, method: str = "GET", body: str = "", **answer: str) -> Ex
 
 
 def test_a_known_server_is_opened_and_no_other() -> None:
-    interest = Interest(["https://mcp.example.com/mcp"])
-    assert interest.opens("MCP.example.com", 443)
-    assert not interest.opens("mcp.example.com", 8443)
-    assert not interest.opens("api.example.com", 443)
+    interest = CaptureScope(["https://mcp.example.com/mcp"])
+    assert interest.should_intercept("MCP.example.com", 443)
+    assert not interest.should_intercept("mcp.example.com", 8443)
+    assert not interest.should_intercept("api.example.com", 443)
     assert list(interest.unopened) == [("mcp.example.com", 8443), ("api.example.com", 443)]
 
 
 def test_an_authorization_server_is_opened_once_a_document_named_it() -> None:
-    interest, tap = Interest(["https://mcp.example.com/mcp"]), SessionAnalyzer("https://mcp.example.com/mcp")
-    assert not interest.opens("as.example.com", 443)
+    interest, tap = CaptureScope(["https://mcp.example.com/mcp"]), SessionAnalyzer("https://mcp.example.com/mcp")
+    assert not interest.should_intercept("as.example.com", 443)
     document = json.dumps(
         {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://as.example.com"]}
     )
@@ -473,23 +480,25 @@ def test_an_authorization_server_is_opened_once_a_document_named_it() -> None:
         response=Response(status=200, headers=(("Content-Type", "application/json"),), body=document),
     )
     interest.learn(tap.add(found))
-    assert interest.opens("as.example.com", 443)
+    assert interest.should_intercept("as.example.com", 443)
 
 
 def test_a_host_without_oauth_is_left_alone_after_three_requests() -> None:
-    interest, so_far = Interest(), Handshake()
+    interest, so_far = CaptureScope(), Handshake()
     for _ in range(3):
-        assert interest.opens("api.example.com", 443)
-        assert not interest.keeps(exchange("https://api.example.com/v1/messages", "POST", "{}"), [so_far])
-    assert not interest.opens("api.example.com", 443)
+        assert interest.should_intercept("api.example.com", 443)
+        assert not interest.should_record(exchange("https://api.example.com/v1/messages", "POST", "{}"), [so_far])
+    assert not interest.should_intercept("api.example.com", 443)
 
 
 def test_the_programs_own_account_is_not_taken_for_the_sign_in() -> None:
     form = "grant_type=refresh_token&refresh_token=made-up&client_id=c1"
-    assert not Interest().keeps(exchange("https://console.example.com/oauth/token", "POST", form), [Handshake()])
+    assert not CaptureScope().should_record(
+        exchange("https://console.example.com/oauth/token", "POST", form), [Handshake()]
+    )
 
 
 def test_where_our_certificate_was_refused_the_next_try_passes_unopened() -> None:
-    interest = Interest(["https://mcp.example.com/mcp"])
-    interest.distrust("mcp.example.com", 443)
-    assert not interest.opens("mcp.example.com", 443)
+    interest = CaptureScope(["https://mcp.example.com/mcp"])
+    interest.mark_untrusting("mcp.example.com", 443)
+    assert not interest.should_intercept("mcp.example.com", 443)

@@ -177,12 +177,12 @@ def replay_of(folder: Path) -> int:
     """Start to play a session."""
     from argparse import Namespace
 
-    from oauthtap.cli.errors import Usage
+    from oauthtap.cli.errors import UsageError
     from oauthtap.cli.replay import replay
 
     try:
         return replay(Namespace(session=str(folder), as_file=None, port=0))
-    except Usage:
+    except UsageError:
         return 2
 
 

@@ -26,8 +26,8 @@ import pytest
 
 from benchmarks import proxy
 from oauthtap.cli import main, watch
-from oauthtap.cli.console_output import Narrator, server_name
-from oauthtap.cli.idle_timer import CONNECTED, STOPPED, WITH_A_PERSON, Patience
+from oauthtap.cli.console_output import ConsoleReporter, server_name
+from oauthtap.cli.idle_timer import CONNECTED, STOPPED, WITH_A_PERSON, IdleTimer
 from oauthtap.cli.parser import parser
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
@@ -35,9 +35,8 @@ from oauthtap.formats import notation
 from oauthtap.proxy.reverse import Ready
 from oauthtap.report.build import build
 from oauthtap.report.model import Report
-from oauthtap.upstream import preflight as upstream
-from oauthtap.upstream.options import Reach
-from oauthtap.upstream.preflight import Look, look, missing_scheme
+from oauthtap.upstream.options import UpstreamOptions
+from oauthtap.upstream.preflight import PreflightResult, missing_scheme, preflight
 from tests.support.bed import Bed
 from tests.support.bed.walk import Walk, answered
 from tests.support.running import COMMAND, Started, environment, started, to_the_bed
@@ -210,20 +209,20 @@ def test_an_upstream_that_is_no_web_address_is_refused_with_an_example(
 
 
 async def test_a_host_that_is_not_there() -> None:
-    found = await look("https://nobody.invalid/mcp", Reach())
+    found = await preflight("https://nobody.invalid/mcp", UpstreamOptions())
     assert found.kind == "no-such-host"
     assert found.words == "There is no host named nobody.invalid. Check the spelling of --upstream."
 
 
 async def test_a_port_where_nobody_listens() -> None:
     with nobody() as origin:
-        found = await look(f"{origin}/mcp", Reach())
+        found = await preflight(f"{origin}/mcp", UpstreamOptions())
     assert found.kind == "refused"
     assert f"refuses connections on port {origin.rpartition(':')[2]}" in found.words
 
 
 async def test_a_certificate_that_is_not_trusted_names_both_flags(bed: Bed) -> None:
-    found = await look(bed.url("good"), Reach(connect_to=bed.connect_to))
+    found = await preflight(bed.url("good"), UpstreamOptions(connect_to=bed.connect_to))
     assert found.kind == "tls"
     assert "--ca FILE" in found.words
     assert "--insecure" in found.words
@@ -233,21 +232,21 @@ async def test_a_certificate_that_is_not_trusted_names_both_flags(bed: Bed) -> N
 async def test_each_of_the_two_flags_helps(bed: Bed, flags: dict[str, Any]) -> None:
     if "ca" in flags:
         flags = {"ca": str(bed.ca_file)}
-    found = await look(bed.url("good"), Reach(connect_to=bed.connect_to, **flags))
+    found = await preflight(bed.url("good"), UpstreamOptions(connect_to=bed.connect_to, **flags))
     assert (found.kind, found.words, found.status, found.challenged) == ("answers", "", 401, True)
 
 
 async def test_a_server_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upstream, "TIMEOUT", 0.3)
+    monkeypatch.setattr("oauthtap.upstream.options.TIMEOUT", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        found = await look(f"http://127.0.0.1:{silent.getsockname()[1]}/mcp", Reach())
+        found = await preflight(f"http://127.0.0.1:{silent.getsockname()[1]}/mcp", UpstreamOptions())
     assert found.kind == "timeout"
     assert "did not answer within" in found.words
 
 
 async def test_an_upstream_that_redirects_is_told_with_where_to() -> None:
     with serving({("POST", "/mcp"): (307, {"Location": "/mcp/"}, "")}) as origin:
-        found = await look(f"{origin}/mcp", Reach())
+        found = await preflight(f"{origin}/mcp", UpstreamOptions())
     assert found.kind == "redirect"
     assert f"redirects {origin}/mcp to {origin}/mcp/" in found.words
     assert f"--upstream {origin}/mcp/" in found.words
@@ -255,7 +254,7 @@ async def test_an_upstream_that_redirects_is_told_with_where_to() -> None:
 
 async def test_an_upstream_that_is_no_mcp_server() -> None:
     with serving({("POST", "/shop"): (200, {"Content-Type": "text/html"}, "<h1>Buy</h1>")}) as origin:
-        found = await look(f"{origin}/shop", Reach())
+        found = await preflight(f"{origin}/shop", UpstreamOptions())
     assert (found.kind, found.better) == ("not-mcp", None)
     assert f"{origin}/shop answers a POST with 200 text/html: that is no MCP endpoint." in found.words
     assert "often /mcp or /sse" in found.words
@@ -263,13 +262,13 @@ async def test_an_upstream_that_is_no_mcp_server() -> None:
 
 async def test_a_missing_path_is_found_at_mcp() -> None:
     with serving({**OPEN, ("GET", "/"): (200, {}, "hello")}) as origin:
-        found = await look(origin, Reach())
+        found = await preflight(origin, UpstreamOptions())
     assert found.better == f"{origin}/mcp"
     assert f"{origin}/mcp looks like one: --upstream {origin}/mcp" in found.words
 
 
 async def test_a_missing_path_is_found_at_sse(bed: Bed) -> None:
-    found = await look("https://seed1.mcp.test/", Reach(bed.connect_to, str(bed.ca_file)))
+    found = await preflight("https://seed1.mcp.test/", UpstreamOptions(bed.connect_to, str(bed.ca_file)))
     assert found.better == "https://seed1.mcp.test/sse"
     assert "(legacy SSE transport)" in found.words
 
@@ -277,20 +276,20 @@ async def test_a_missing_path_is_found_at_sse(bed: Bed) -> None:
 async def test_a_server_of_2024_that_answers_get_only_is_an_mcp_server() -> None:
     stream = (200, {"Content-Type": "text/event-stream"}, "event: endpoint\ndata: /messages\n\n")
     with serving({("GET", "/sse"): stream, ("POST", "/sse"): (405, {"Allow": "GET"}, "")}) as origin:
-        found = await look(f"{origin}/sse", Reach())
+        found = await preflight(f"{origin}/sse", UpstreamOptions())
     assert (found.kind, found.words) == ("answers", "")
 
 
 @pytest.mark.parametrize("body", ["", "{", "[]", "[" * 5000, "null", "\x1b[2J", '{"jsonrpc": 2}'])
 async def test_whatever_comes_back_the_first_look_ends_in_words(body: str) -> None:
     with serving({("POST", "/mcp"): (200, {"Content-Type": "application/json"}, body)}) as origin:
-        found = await look(f"{origin}/mcp", Reach())
+        found = await preflight(f"{origin}/mcp", UpstreamOptions())
     assert found.kind == "not-mcp"
     assert "\x1b" not in found.words
 
 
 async def test_our_own_look_is_evidence_and_nothing_the_client_did(bed: Bed) -> None:
-    found: Look = await look(bed.url("good"), Reach(bed.connect_to, str(bed.ca_file)))
+    found: PreflightResult = await preflight(bed.url("good"), UpstreamOptions(bed.connect_to, str(bed.ca_file)))
     assert found.exchange
     assert found.exchange.actor == "reporter"
     assert found.exchange.request.url == "https://good.mcp.test/mcp"
@@ -572,7 +571,7 @@ def test_a_ca_file_without_certificate_is_said_at_once(tmp_path: Path, capsys: p
 
 def test_silence_says_what_to_check() -> None:
     out = StringIO()
-    Narrator(out).silence("http://localhost:8080/sse", "https://mcp.example.com/sse")
+    ConsoleReporter(out).no_traffic_hint("http://localhost:8080/sse", "https://mcp.example.com/sse")
     for word in ("http://localhost:8080/sse", "http:// in front", "path /sse", "sse for a URL", "claude mcp login"):
         assert word in out.getvalue()
     assert "No request after 20 seconds" in out.getvalue()
@@ -585,7 +584,7 @@ async def test_our_own_look_does_not_break_the_silence(
     heard = ""
     with serving(OPEN) as origin:
         arguments = parser().parse_args(["--upstream", f"{origin}/mcp", "--session", str(tmp_path / "s")])
-        sitting = watch.Sitting(arguments)
+        sitting = watch.WatchSession(arguments)
         sitting.on_ready(Ready("http://localhost:8080/mcp", None, None))  # type: ignore[arg-type]
         deadline = time.monotonic() + 10
         while "No request after" not in heard and time.monotonic() < deadline:
@@ -619,7 +618,7 @@ AT_THE_LOGIN = (
 )
 def test_it_is_over_after_a_quiet_that_fits_the_last_step(text: str, patience: float) -> None:
     tap, last = heard_by(text)
-    watcher = Patience()
+    watcher = IdleTimer()
     watcher.heard(last, 100.0)
     report = build(tap)
     assert not watcher.is_over(report, 100.0 + patience - 0.1)
@@ -628,7 +627,7 @@ def test_it_is_over_after_a_quiet_that_fits_the_last_step(text: str, patience: f
 
 def test_another_exchange_starts_the_wait_anew() -> None:
     tap, last = heard_by(GOES_THROUGH)
-    watcher = Patience()
+    watcher = IdleTimer()
     watcher.heard(last, 100.0)
     watcher.heard(last, 102.0)
     assert not watcher.is_over(build(tap), 104.0)
@@ -637,9 +636,9 @@ def test_another_exchange_starts_the_wait_anew() -> None:
 
 def test_a_look_is_wanted_a_few_times_and_not_with_every_tick() -> None:
     _, last = heard_by(GOES_THROUGH)
-    watcher = Patience()
+    watcher = IdleTimer()
     watcher.heard(last, 0.0)
-    looks = [tick / 4 for tick in range(4 * 400) if watcher.wants_a_look(tick / 4)]
+    looks = [tick / 4 for tick in range(4 * 400) if watcher.due_for_check(tick / 4)]
     assert looks == [2.0, CONNECTED, STOPPED, 60.0, WITH_A_PERSON]
 
 

@@ -38,7 +38,7 @@ FLOWS = {
 def test_a_record_without_secrets_reads_back_as_a_flow(name: str) -> None:
     flow, redactor = FLOWS[name](), Redactor()
     flow.request.headers["authorization"] = "Bearer quite-a-secret-token-4711"
-    exchange = redactor.strike(flow_state.exchange_from(flow, 1))
+    exchange = redactor.redact(flow_state.exchange_from(flow, 1))
     record = flow_state.redacted_record(flow, redactor, exchange)
     assert b"quite-a-secret" not in record
     (back,) = FlowReader(io.BytesIO(record)).stream()
@@ -63,10 +63,10 @@ def test_a_secret_learned_later_is_in_no_record_of_its_connection() -> None:
     flow, redactor = tflow.tflow(resp=True), Redactor()
     flow.client_conn.sni = "quite-a-secret-token-4711.example.com"
     flow.comment = "quite-a-secret-token-4711"
-    exchange = redactor.strike(flow_state.exchange_from(flow, 1))
+    exchange = redactor.redact(flow_state.exchange_from(flow, 1))
     assert b"quite-a-secret" in flow_state.redacted_record(flow, redactor, exchange)
     flow.request.headers["authorization"] = "Bearer quite-a-secret-token-4711"
-    exchange = redactor.strike(flow_state.exchange_from(flow, 2))
+    exchange = redactor.redact(flow_state.exchange_from(flow, 2))
     assert b"quite-a-secret" not in flow_state.redacted_record(flow, redactor, exchange)
 
 

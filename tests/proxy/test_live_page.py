@@ -19,7 +19,7 @@ from tornado.websocket import websocket_connect
 from oauthtap.clients import profiles
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.model.exchange import Exchange, Request, Response
-from oauthtap.proxy.live_page import Live
+from oauthtap.proxy.live_page import LivePageServer
 from oauthtap.render.html import live as drawing
 from oauthtap.report.build import build
 from tests.support.clients import installed
@@ -148,7 +148,7 @@ async def test_many_requests_at_once_are_few_updates() -> None:
 
 async def test_nothing_is_computed_while_nobody_looks() -> None:
     async with watched() as (tap, page, query):
-        live: Live = ctx.master.addons.get("oauthtap_live")
+        live: LivePageServer = ctx.master.addons.get("oauthtap_live")
         await visit(tap, "/mcp", "/token")
         assert live.looks == 0
         async with opened(page, query, {}) as browser:

@@ -365,7 +365,7 @@ def test_what_the_flag_means(given: list[str], found: dict[int, str]) -> None:
     ],
 )
 def test_what_cannot_be_is_one_sentence_that_ends_in_what_to_type(given: list[str], words: str) -> None:
-    with pytest.raises(public_url.NoName, match=r"Try: ") as problem:
+    with pytest.raises(public_url.PublicUrlError, match=r"Try: ") as problem:
         public_url.names(given, 8080, "https://mcp.example.com/mcp")
     assert words in str(problem.value)
 

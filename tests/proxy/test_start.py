@@ -13,7 +13,7 @@ import pytest
 from mitmproxy import ctx
 from mitmproxy.addons import default_addons
 
-from oauthtap.cli.console_output import Narrator
+from oauthtap.cli.console_output import ConsoleReporter
 from oauthtap.proxy import master
 from oauthtap.proxy.settings import StartupError
 from tests.support.tapped import document, free_port, said, tapped, upstream
@@ -86,7 +86,7 @@ async def test_a_web_port_that_is_taken_meanwhile_is_said(monkeypatch: pytest.Mo
 
 def test_the_banner_comes_before_what_was_said_meanwhile(tmp_path: Path) -> None:
     out = StringIO()
-    narrator = Narrator(out)
+    narrator = ConsoleReporter(out)
     narrator.warn("before")
     narrator.hold()
     narrator.warn("meanwhile")

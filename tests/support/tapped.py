@@ -23,8 +23,8 @@ from mitmproxy import http
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.model.exchange import Exchange
-from oauthtap.proxy.observer import Ears
-from oauthtap.proxy.reverse import Ready, serve
+from oauthtap.proxy.observer import ProxyCallbacks
+from oauthtap.proxy.reverse import Ready, run_reverse_proxy
 from oauthtap.proxy.reverse_addon import TapAddon
 from oauthtap.proxy.settings import Settings
 
@@ -159,7 +159,7 @@ async def tapped(
         flows: list[http.HTTPFlow] = []
         notes: list[str] = []
         listeners: dict[str, str] = {}
-        ears = Ears(
+        ears = ProxyCallbacks(
             steps.append,
             lambda flow, step: flows.append(flow),
             lambda local, origin: listeners.__setitem__(origin, local),
@@ -167,7 +167,9 @@ async def tapped(
         )
         stop, tap = asyncio.Event(), SessionAnalyzer(settings.upstream, keeps_secrets=keeps_secrets)
         ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
-        running = asyncio.ensure_future(serve(settings, tap, ears, on_ready=ready.set_result, stop=stop, signals=False))
+        running = asyncio.ensure_future(
+            run_reverse_proxy(settings, tap, ears, on_ready=ready.set_result, stop=stop, signals=False)
+        )
         await asyncio.wait([running, ready], return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             running.result()

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from oauthtap import rules
-from oauthtap.cli.errors import Usage
+from oauthtap.cli.errors import UsageError
 from oauthtap.fixes import toml_io
-from oauthtap.fixes.actions import Answer
-from oauthtap.fixes.applier import Fixes
+from oauthtap.fixes.actions import ResponseChange
+from oauthtap.fixes.applier import ActiveFixes
 from oauthtap.fixes.model import Fix
 from oauthtap.fixes.presets import presets
 from oauthtap.fixes.toml_io import FixError
@@ -20,13 +20,13 @@ from oauthtap.formats.untrusted_file import read_bytes
 from oauthtap.model.recording import SourceError
 
 _LARGEST = 10_000_000
-DOOR = "fixes.live.toml"
+LIVE_FIX_FILE = "fixes.live.toml"
 """The file in a session's folder that another terminal puts fixes into while the tap runs."""
 SECRET = "OAUTHTAP_CLIENT_SECRET"
 """The variable that the secret of `--client-id` comes from: a command line is no place for it."""
 
 
-class FixFlags:
+class FixOptions:
     """What the flags ask for. Raises Usage for what cannot be."""
 
     def __init__(self, arguments: Namespace) -> None:
@@ -47,8 +47,8 @@ class FixFlags:
             self._fixed.append(_header(line))
         if client_id:
             names = ("client-id-endpoint", "client-id", *(["client-secret"] if secret else []))
-            self._fixed += [fix for name in names for fix in toml_io.chosen(name)]
-        self.fixes = Fixes(values={"client_id": client_id or "", "client_secret": secret})
+            self._fixed += [fix for name in names for fix in toml_io.presets_for(name)]
+        self.fixes = ActiveFixes(values={"client_id": client_id or "", "client_secret": secret})
         """The same object for good; it changes when a file does."""
         self._put()
 
@@ -61,36 +61,36 @@ class FixFlags:
         elif not _is_known(name):
             near = difflib.get_close_matches(name, [*rules.RULES, *(fix.name for fix in presets())], n=1)
             try_this = f"--fix {near[0]}" if near else "oauthtap explain"
-            raise Usage(f"--fix {name}: there is no such rule, preset or file. Try: {try_this}")
+            raise UsageError(f"--fix {name}: there is no such rule, preset or file. Try: {try_this}")
         else:
             self._by_rule(name, value, given=bool(equals))
 
     def _by_rule(self, name: str, value: str, *, given: bool) -> None:
         if given and not value:
-            raise Usage(f"--fix {name}= has no value. Try: --fix {name}=https://…")
+            raise UsageError(f"--fix {name}= has no value. Try: --fix {name}=https://…")
         if name in rules.RULES and not given:
             self._rules.add(name)
         try:
-            self._fixed += toml_io.chosen(name, value)
+            self._fixed += toml_io.presets_for(name, value)
         except FixError as problem:
             if name not in rules.RULES or given or "needs a value" in str(problem):
-                raise Usage(f"--fix {name}: {problem}") from None
+                raise UsageError(f"--fix {name}: {problem}") from None
 
     def _load(self, path: Path) -> None:
         try:
             stamp, text = _stamp(path), read_bytes(path, largest=_LARGEST, advice="oauthtap fix").decode()
         except SourceError as problem:
-            raise Usage(f"--fix {problem}") from None
+            raise UsageError(f"--fix {problem}") from None
         except (OSError, ValueError) as problem:
             reason = getattr(problem, "strerror", None) or "no UTF-8 text"
-            raise Usage(f"--fix {path}: {reason}. Try: oauthtap fix") from None
+            raise UsageError(f"--fix {path}: {reason}. Try: oauthtap fix") from None
         self._files[path] = stamp
         try:
             self._read[path] = toml_io.read(text)
         except FixError as problem:
-            raise Usage(f"--fix {path}, {problem}") from None
+            raise UsageError(f"--fix {path}, {problem}") from None
 
-    def again(self) -> Iterator[str]:
+    def reload_changed_files(self) -> Iterator[str]:
         """Look at the files once more, and say what changed. A file that does not read leaves all as it was."""
         for path, stamp in list(self._files.items()):
             try:
@@ -106,7 +106,7 @@ class FixFlags:
                 continue
             try:
                 self._load(path)
-            except Usage as problem:
+            except UsageError as problem:
                 yield f"{problem} (the fixes of before stay on)"
                 continue
             self._off = [fix for fix in self._off if fix not in self._read[path]]
@@ -115,7 +115,7 @@ class FixFlags:
 
     # --- while it runs
 
-    def open_door(self, path: Path) -> None:
+    def watch_live_file(self, path: Path) -> None:
         """A file that need not be there yet: another terminal puts fixes into it."""
         self._door = path
         self._files[path] = None
@@ -154,9 +154,9 @@ def _is_known(name: str) -> bool:
 def _header(line: str) -> Fix:
     name, colon, value = line.partition(":")
     if not colon or not name.strip():
-        raise Usage(f"--fix-header {line!r} is no header. Try: --fix-header 'Cache-Control: no-store'")
+        raise UsageError(f"--fix-header {line!r} is no header. Try: --fix-header 'Cache-Control: no-store'")
     value = value.strip()
     if not name.strip().isascii() or any(sign in line for sign in "\r\n\0"):
-        raise Usage(f"--fix-header {line!r} cannot be sent")
-    answer = Answer(headers={name.strip(): value}) if value else Answer(drop_headers=(name.strip(),))
+        raise UsageError(f"--fix-header {line!r} cannot be sent")
+    answer = ResponseChange(headers={name.strip(): value}) if value else ResponseChange(drop_headers=(name.strip(),))
     return Fix(name=f"header {name.strip()}", answer=answer, assumes="it was asked for on the command line")

@@ -9,20 +9,20 @@ from collections.abc import Iterator
 from textwrap import wrap
 from typing import Any
 
-from oauthtap.faults.injector import Injecting
-from oauthtap.faults.model import Injection, injections, named
-from oauthtap.model.sanitize import plain
+from oauthtap.faults.injector import FaultInjector
+from oauthtap.faults.model import Fault, injections, named
+from oauthtap.model.sanitize import escape_controls
 
 _WIDTH = 100
 LIST = "list"
 
 
 def inject_flag(group: Any) -> None:
-    """Put `--inject` into a group of flags. The parsed value is an `Injecting`, also without the flag."""
+    """Put `--inject` into a group of flags. The parsed value is an `FaultInjector`, also without the flag."""
     group.add_argument(
         "--inject",
         action=_Inject,
-        default=Injecting(),
+        default=FaultInjector(),
         metavar="FAULT[=VALUE]",
         help="make this fault, exactly once, and see what the client does; repeatable; `--inject list` explains them",
     )
@@ -36,30 +36,30 @@ class _Inject(argparse.Action):
             width = min(shutil.get_terminal_size((_WIDTH, 24)).columns, _WIDTH)
             print("\n".join(explained(width)))
             parser.exit(0)
-        before: Injecting = getattr(arguments, self.dest)
+        before: FaultInjector = getattr(arguments, self.dest)
         try:
-            setattr(arguments, self.dest, Injecting([*before.pending, chosen(word)]))
+            setattr(arguments, self.dest, FaultInjector([*before.pending, parse_fault(word)]))
         except ValueError as problem:
             parser.exit(2, f"oauthtap: --inject {problem}\n")
 
 
-def chosen(word: str) -> Injection:
+def parse_fault(word: str) -> Fault:
     """The fault of `NAME` or `NAME=VALUE`. Raises ValueError, in words that end in what to type next."""
     name, equals, value = word.partition("=")
     found = named(name)
     if found is None:
         near = difflib.get_close_matches(name, [one.name for one in injections()], n=1)
-        raise ValueError(f"{plain(name)}: there is no such fault. Try: --inject {near[0] if near else LIST}")
+        raise ValueError(f"{escape_controls(name)}: there is no such fault. Try: --inject {near[0] if near else LIST}")
     if not equals:
         return found
     if not found.takes or not value or not value.isprintable():
         example = f"{name}={found.value or '…'}" if found.takes else name
-        raise ValueError(f"{plain(word)}: that is no value for it. Try: --inject {example}")
+        raise ValueError(f"{escape_controls(word)}: that is no value for it. Try: --inject {example}")
     filled = found.model_copy(update={"value": value})
     try:
         _ = filled.seconds
     except ValueError as problem:
-        raise ValueError(f"{name}: {plain(str(problem))}. Try: --inject {name}={found.value}") from None
+        raise ValueError(f"{name}: {escape_controls(str(problem))}. Try: --inject {name}={found.value}") from None
     return filled
 
 
@@ -77,12 +77,12 @@ def explained(width: int = _WIDTH) -> Iterator[str]:
             yield from wrap(f"To come there at once: {also(one)}", width, initial_indent="  ", subsequent_indent="  ")
 
 
-def also(injection: Injection) -> str:
+def also(injection: Fault) -> str:
     """The flags that lead to it at once."""
     return " ".join(f"--inject {name}" for name in (*injection.leads, injection.name))
 
 
-def never_met(injecting: Injecting) -> Iterator[str]:
+def unused_faults_notice(injecting: FaultInjector) -> Iterator[str]:
     """A sentence for every fault that was asked for and found no place."""
     for one in injecting.pending:
         hint = f" Try: {also(one)}" if one.leads else ""

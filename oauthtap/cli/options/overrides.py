@@ -6,13 +6,13 @@ import difflib
 import re
 from argparse import Namespace
 
-from oauthtap.cli.errors import Usage
+from oauthtap.cli.errors import UsageError
 from oauthtap.clients import profiles
 from oauthtap.model.requirements import REVISIONS
-from oauthtap.model.sanitize import plain
+from oauthtap.model.sanitize import escape_controls
 
 
-def check_choices(arguments: Namespace) -> None:
+def validate_overrides(arguments: Namespace) -> None:
     """Raises Usage for a client without profile, and for a revision that is no date. Unknown dates are judged."""
     for flag in ("client", "client_a", "client_b"):
         if name := getattr(arguments, flag, None):
@@ -20,7 +20,9 @@ def check_choices(arguments: Namespace) -> None:
     revision = getattr(arguments, "revision", None)
     if revision and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", revision):
         known = ", ".join(REVISIONS)
-        raise Usage(f"--revision {plain(revision)} is no date; known are {known}. Try: --revision {REVISIONS[-2]}")
+        raise UsageError(
+            f"--revision {escape_controls(revision)} is no date; known are {known}. Try: --revision {REVISIONS[-2]}"
+        )
 
 
 def _check_client(name: str, flag: str) -> None:
@@ -28,4 +30,4 @@ def _check_client(name: str, flag: str) -> None:
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"Try: {flag} {near[0]}" if near else f"Known are {', '.join(known)}"
-        raise Usage(f"{flag} {plain(name)}: there is no profile of that name. {hint}")
+        raise UsageError(f"{flag} {escape_controls(name)}: there is no profile of that name. {hint}")

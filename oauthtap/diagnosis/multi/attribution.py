@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from oauthtap.diagnosis.multi.correlation import Thread, Threads
+from oauthtap.diagnosis.multi.correlation import ExchangeGroup, ExchangeGroups
 from oauthtap.handshake.stages import Stage
 from oauthtap.model.exchange import Exchange
 
@@ -37,16 +37,16 @@ _MOST = 16
 """How many clients at once are told apart; more than these means that somebody is measuring."""
 
 
-class Callers:
+class ClientAttributor:
     """Gives every exchange to a client, by number from 0. There is one until the opposite shows."""
 
     def __init__(self) -> None:
-        self._threads = Threads(apart)
+        self._threads = ExchangeGroups(are_distinct_clients)
         self._several = False
         self._epoch = 0
-        self._looked: dict[Thread, tuple[int, float]] = {}
+        self._looked: dict[ExchangeGroup, tuple[int, float]] = {}
         """When a thread was last held against the others: how much was known then, and the time."""
-        self._newest: Thread | None = None
+        self._newest: ExchangeGroup | None = None
         self._joined = False
         """By the newest exchange two threads turned out to be one."""
 
@@ -64,7 +64,7 @@ class Callers:
             return known.client
         agent = exchange.request.header("user-agent")
         now = self._threads.time_of(exchange)
-        thread = Thread(now, now, {agent} if agent and exchange.actor == "client" else set())
+        thread = ExchangeGroup(now, now, {agent} if agent and exchange.actor == "client" else set())
         self._newest = None
         return _given(thread, self._clients())
 
@@ -101,19 +101,19 @@ class Callers:
         since = thread.begun if better or joined else since
         self._looked[thread] = self._epoch, thread.seen
         others = self._threads.meanwhile(thread, since)
-        self._several = self._several or any(apart(thread, other) for other in others)
+        self._several = self._several or any(are_distinct_clients(thread, other) for other in others)
         return self._several and self._given_anew()
 
     def _given_anew(self) -> bool:
         """Give every thread to a client. True when one of them changed hands."""
         before = [thread.client for thread in self._threads.all]
-        clients: list[list[Thread]] = []
+        clients: list[list[ExchangeGroup]] = []
         sure = sorted(filter(_is_anchor, self._threads.all), key=lambda thread: (not thread.redirects, thread.begun))
         for thread in sure:
             fit = [
                 number
                 for number, own in enumerate(clients)
-                if not any(_other_program(thread, other) or apart(thread, other) for other in own)
+                if not any(_other_program(thread, other) or are_distinct_clients(thread, other) for other in own)
             ]
             if fit or len(clients) >= _MOST:
                 clients[_likeliest(thread, clients, fit or None)].append(thread)
@@ -131,8 +131,8 @@ class Callers:
                 thread.client = number
         return before != [thread.client for thread in self._threads.all]
 
-    def _clients(self) -> list[list[Thread]]:
-        clients: list[list[Thread]] = []
+    def _clients(self) -> list[list[ExchangeGroup]]:
+        clients: list[list[ExchangeGroup]] = []
         for thread in self._threads.all:
             clients += [[] for _ in range(thread.client + 1 - len(clients))]
             if thread is not self._newest:
@@ -140,7 +140,7 @@ class Callers:
         return clients
 
 
-def apart(one: Thread, other: Thread) -> bool:
+def are_distinct_clients(one: ExchangeGroup, other: ExchangeGroup) -> bool:
     """Both were there at the same time, and cannot be one client."""
     if one.begun > other.seen or other.begun > one.seen:
         return False
@@ -149,12 +149,12 @@ def apart(one: Thread, other: Thread) -> bool:
     return _is_anchor(one) and _is_anchor(other) and _other_program(one, other)
 
 
-def _is_anchor(thread: Thread) -> bool:
+def _is_anchor(thread: ExchangeGroup) -> bool:
     """It signs in, and does so under a name or at a port: enough to be a client of its own."""
     return bool(thread.redirects) or bool(thread.agents and _SIGNS_IN & thread.did.keys())
 
 
-def _other_program(one: Thread, other: Thread) -> bool:
+def _other_program(one: ExchangeGroup, other: ExchangeGroup) -> bool:
     """No program calls itself by such different names.
 
     At the MCP endpoint a program uses its own name; elsewhere many let the library speak that
@@ -171,13 +171,15 @@ def _programs(agents: set[str]) -> set[str]:
     return {_ANY_SCRIPT if _SCRIPTS.fullmatch(name) else name for name in names}
 
 
-def _given(thread: Thread, clients: Sequence[Sequence[Thread]]) -> int:
+def _given(thread: ExchangeGroup, clients: Sequence[Sequence[ExchangeGroup]]) -> int:
     """Whose a thread is that nothing ties to a client: a new one's, where it is another program than all of them."""
     foreign = all(any(_other_program(thread, other) for other in own) for own in clients)
     return len(clients) if foreign and len(clients) < _MOST else _likeliest(thread, clients)
 
 
-def _likeliest(thread: Thread, clients: Sequence[Sequence[Thread]], among: Sequence[int] | None = None) -> int:
+def _likeliest(
+    thread: ExchangeGroup, clients: Sequence[Sequence[ExchangeGroup]], among: Sequence[int] | None = None
+) -> int:
     """Whose it most likely is: who calls itself so, whose turn it was, who was there last."""
 
     def weight(number: int) -> tuple[int, float]:
@@ -191,7 +193,7 @@ def _likeliest(thread: Thread, clients: Sequence[Sequence[Thread]], among: Seque
     return max(range(len(clients)) if among is None else among, key=weight, default=0)
 
 
-def _is_next(thread: Thread, own: Sequence[Thread]) -> bool:
+def _is_next(thread: ExchangeGroup, own: Sequence[ExchangeGroup]) -> bool:
     """This client had come to just before what the thread began with, and not yet to that itself."""
     first = min(thread.did, key=lambda stage: thread.did[stage], default="")
     did = {stage for other in own for stage, when in other.did.items() if when <= thread.begun}

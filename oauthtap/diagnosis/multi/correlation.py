@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from oauthtap.handshake.stages import Mcp, Stage, text, texts
 from oauthtap.model import urls
 from oauthtap.model.exchange import Exchange, Pairs, Request
-from oauthtap.redaction.alias_format import alias_facts
+from oauthtap.redaction.alias_format import parse_alias
 
-Mark = tuple[str, str]
+CorrelationKey = tuple[str, str]
 """What kind of thing was carried, and which one."""
 
 _PASSING = {"connection", "exchange"}
@@ -25,7 +25,7 @@ _SESSION = re.compile(r"[?&]session_?id=([\w.~-]+)", re.I)
 
 
 @dataclass(eq=False)
-class Thread:
+class ExchangeGroup:
     """Exchanges that one client made, and perhaps not all of them."""
 
     begun: float
@@ -40,7 +40,7 @@ class Thread:
     """Redirect URIs that only one running program can listen on."""
     did: dict[str, float] = field(default_factory=dict)
     """Stage to when it was first come to."""
-    marks: set[Mark] = field(default_factory=set)
+    marks: set[CorrelationKey] = field(default_factory=set)
     client: int = 0
     """Which client it was given to, by number from 0, once there are several (`attribution.py`)."""
 
@@ -49,7 +49,7 @@ class Thread:
         """How much is known of the client."""
         return len(self.agents), len(self.mcp_agents), len(self.redirects), len(self.did)
 
-    def takes(self, other: Thread) -> None:
+    def takes(self, other: ExchangeGroup) -> None:
         """It turns out that both are one."""
         self.begun, self.seen = min(self.begun, other.begun), max(self.seen, other.seen)
         self.agents |= other.agents
@@ -60,30 +60,30 @@ class Thread:
             self.did[stage] = min(when, self.did.get(stage, when))
 
 
-class Threads:
+class ExchangeGroups:
     """Every thread of a session, oldest first. `apart`: these two can never be one."""
 
-    def __init__(self, apart: Callable[[Thread, Thread], bool]) -> None:
-        self.all: list[Thread] = []
-        self._latest: OrderedDict[Thread, None] = OrderedDict()
+    def __init__(self, apart: Callable[[ExchangeGroup, ExchangeGroup], bool]) -> None:
+        self.all: list[ExchangeGroup] = []
+        self._latest: OrderedDict[ExchangeGroup, None] = OrderedDict()
         """The same, in the order in which they were last heard of."""
         self.joined = 0
         """How often two of them turned out to be one."""
         self._apart = apart
-        self._of: dict[Mark, Thread] = {}
-        self._passing: OrderedDict[Mark, None] = OrderedDict()
-        self._common: set[Mark] = set()
+        self._of: dict[CorrelationKey, ExchangeGroup] = {}
+        self._passing: OrderedDict[CorrelationKey, None] = OrderedDict()
+        self._common: set[CorrelationKey] = set()
         """Marks that do not tell clients apart: a server that gives everybody the same token."""
         self._issued: set[str] = set()
         self._now = 0.0
         self._in_order = True
         """No exchange came with an earlier time than the one before."""
 
-    def of(self, exchange: Exchange) -> Thread:
+    def of(self, exchange: Exchange) -> ExchangeGroup:
         """The thread of an exchange that was seen before, or would be the next."""
-        return self.known(exchange) or (self.all[0] if self.all else Thread(0.0, 0.0))
+        return self.known(exchange) or (self.all[0] if self.all else ExchangeGroup(0.0, 0.0))
 
-    def known(self, exchange: Exchange) -> Thread | None:
+    def known(self, exchange: Exchange) -> ExchangeGroup | None:
         """The thread that an exchange belongs to by what it carries; None where nothing ties it to one."""
         return next((self._of[mark] for mark in self._marks(exchange) if mark in self._of), None)
 
@@ -91,11 +91,11 @@ class Threads:
         """When the exchange began; where a recording has no times, after those before it."""
         return exchange.at if exchange.at is not None else self._now + 1.0
 
-    def add(self, exchange: Exchange) -> Thread:
+    def add(self, exchange: Exchange) -> ExchangeGroup:
         """Take one more exchange of a client or its browser; gives its thread."""
         now = self.time_of(exchange)
         self._in_order, self._now = self._in_order and now >= self._now, now
-        found: Thread | None = None
+        found: ExchangeGroup | None = None
         marks = list(self._marks(exchange))
         for mark in marks:
             known = self._of.get(mark)
@@ -108,7 +108,7 @@ class Threads:
             else:
                 found = self._united(found, known)
         if found is None:
-            found = Thread(self._now, self._now)
+            found = ExchangeGroup(self._now, self._now)
             self.all.append(found)
         found.seen = max(found.seen, self._now)
         self._latest[found] = None
@@ -118,7 +118,7 @@ class Threads:
                 self._keep(mark, found)
         return found
 
-    def note(self, thread: Thread, exchange: Exchange, stages: tuple[Stage, ...]) -> bool:
+    def note(self, thread: ExchangeGroup, exchange: Exchange, stages: tuple[Stage, ...]) -> bool:
         """What the exchange turned out to be. True when the thread is known better by it."""
         agent = exchange.request.header("user-agent") or ""
         at_mcp = isinstance(stages[0], Mcp)
@@ -133,7 +133,7 @@ class Threads:
             thread.redirects.update(uri for kind, uri in _marks(exchange, self._issued) if kind == "redirect")
         return before != thread.known
 
-    def meanwhile(self, thread: Thread, since: float) -> Iterator[Thread]:
+    def meanwhile(self, thread: ExchangeGroup, since: float) -> Iterator[ExchangeGroup]:
         """Every other thread that was still heard of at that time."""
         for other in reversed(self._latest):
             if other.seen < since and self._in_order:
@@ -141,7 +141,7 @@ class Threads:
             if other is not thread:
                 yield other
 
-    def _united(self, one: Thread, other: Thread) -> Thread:
+    def _united(self, one: ExchangeGroup, other: ExchangeGroup) -> ExchangeGroup:
         older, younger = (one, other) if one.begun <= other.begun else (other, one)
         older.takes(younger)
         for mark in younger.marks:
@@ -152,7 +152,7 @@ class Threads:
         self.joined += 1
         return older
 
-    def _keep(self, mark: Mark, thread: Thread) -> None:
+    def _keep(self, mark: CorrelationKey, thread: ExchangeGroup) -> None:
         self._of[mark] = thread
         thread.marks.add(mark)
         if mark[0] in _PASSING:
@@ -160,18 +160,18 @@ class Threads:
             if len(self._passing) > _KEPT:
                 self._drop(self._passing.popitem(last=False)[0], common=False)
 
-    def _drop(self, mark: Mark, *, common: bool = True) -> None:
+    def _drop(self, mark: CorrelationKey, *, common: bool = True) -> None:
         if common:
             self._common.add(mark)
         if thread := self._of.pop(mark, None):
             thread.marks.discard(mark)
 
-    def _marks(self, exchange: Exchange) -> Iterator[Mark]:
+    def _marks(self, exchange: Exchange) -> Iterator[CorrelationKey]:
         marks = [mark for mark in _marks(exchange, self._issued) if mark not in self._common]
         yield from marks or [("exchange", str(exchange.id))]
 
 
-def _marks(exchange: Exchange, issued: set[str]) -> Iterator[Mark]:
+def _marks(exchange: Exchange, issued: set[str]) -> Iterator[CorrelationKey]:
     """What an exchange carries that only one client can have, the surest first."""
     request = exchange.request
     if '"jsonrpc"' not in (request.body or ""):
@@ -187,7 +187,7 @@ def _marks(exchange: Exchange, issued: set[str]) -> Iterator[Mark]:
         yield "connection", exchange.connection
 
 
-def _of_sign_in(exchange: Exchange, issued: set[str]) -> Iterator[Mark]:
+def _of_sign_in(exchange: Exchange, issued: set[str]) -> Iterator[CorrelationKey]:
     request, response = exchange.request, exchange.response
     given: Pairs = (*request.query, *request.form)
     if response is not None and 300 <= response.status < 400 and (there := response.header("location")):
@@ -210,7 +210,7 @@ def _of_sign_in(exchange: Exchange, issued: set[str]) -> Iterator[Mark]:
         yield "client", client_id
 
 
-def _parameter(name: str, value: str, issued: set[str]) -> Iterator[Mark]:
+def _parameter(name: str, value: str, issued: set[str]) -> Iterator[CorrelationKey]:
     if not value:
         return
     match name:
@@ -219,7 +219,7 @@ def _parameter(name: str, value: str, issued: set[str]) -> Iterator[Mark]:
         case "code_challenge":
             yield "pkce", value
         case "code_verifier":
-            yield "pkce", alias_facts(value).get("s256") or value
+            yield "pkce", parse_alias(value).get("s256") or value
         case "refresh_token" | "token":
             yield "token", value
         case "request_uri":
@@ -230,14 +230,14 @@ def _parameter(name: str, value: str, issued: set[str]) -> Iterator[Mark]:
             yield "client", value
 
 
-def _listened_on(uri: str) -> Iterator[Mark]:
+def _listened_on(uri: str) -> Iterator[CorrelationKey]:
     """On a loopback port one program listens; the address of a hosted client is everybody's."""
     parts = urls.split(uri)
     if parts is not None and parts.port and urls.is_loopback(uri):
         yield "redirect", f"{parts.hostname}:{parts.port}"
 
 
-def _legacy_session(exchange: Exchange) -> Iterator[Mark]:
+def _legacy_session(exchange: Exchange) -> Iterator[CorrelationKey]:
     """The session of the 2024-11-05 transport: in the URL that its first event names."""
     response = exchange.response
     places = [exchange.request.parts.query and "?" + exchange.request.parts.query]

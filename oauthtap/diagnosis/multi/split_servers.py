@@ -23,20 +23,20 @@ _GRANTED = ("client_id", "access_token", "refresh_token", "request_uri")
 
 
 @dataclass(eq=False)
-class _Knot:
+class _UnionNode:
     """Exchanges tied together by a value that they share, and the servers they speak of."""
 
     servers: set[str] = field(default_factory=set)
-    into: _Knot | None = None
+    into: _UnionNode | None = None
 
-    def end(self) -> _Knot:
+    def end(self) -> _UnionNode:
         last = self
         while last.into is not None:
             last = last.into
         return last
 
 
-def stories(recording: Recording) -> tuple[Recording, ...]:
+def split_by_server(recording: Recording) -> tuple[Recording, ...]:
     """The recording once for each MCP server in it, in the order they came; itself where there is only one."""
     servers = list(_servers(recording.exchanges))
     if len(servers) < 2:
@@ -81,10 +81,10 @@ def _sent_on(exchange: Exchange) -> Iterator[str]:
 def _owners(exchanges: Sequence[Exchange], servers: Sequence[str]) -> list[set[str]]:
     """For each exchange the servers it belongs to; none where that cannot be told."""
     places = _places(exchanges, servers)
-    knots: dict[tuple[str, str], _Knot] = {}
+    knots: dict[tuple[str, str], _UnionNode] = {}
     tied = []
     for exchange in exchanges:
-        knot = _Knot(_spoken_of(exchange, servers))
+        knot = _UnionNode(_spoken_of(exchange, servers))
         for mark in _marks(exchange):
             other = knots.setdefault(mark, knot).end()
             if other is not knot.end():

@@ -61,7 +61,7 @@ class Callback:
         return answer
 
 
-class Memory:
+class MemoryTokenStorage:
     """The SDK's token storage, for one run."""
 
     def __init__(self) -> None:

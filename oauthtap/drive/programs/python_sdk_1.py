@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from callback import Callback, Memory, run
+from callback import Callback, MemoryTokenStorage, run
 from mcp import ClientSession
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.sse import sse_client
@@ -22,7 +22,7 @@ async def main(url: str, transport: str, *call: str) -> None:
         return answer["code"], answer.get("state")
 
     described = OAuthClientMetadata(client_name="oauthtap drive, Python SDK 1", redirect_uris=[callback.uri])
-    auth = OAuthClientProvider(url, described, Memory(), callback.open_browser, response)
+    auth = OAuthClientProvider(url, described, MemoryTokenStorage(), callback.open_browser, response)
     opened = sse_client(url, auth=auth) if transport == "sse" else streamablehttp_client(url, auth=auth)
     async with opened as streams, ClientSession(streams[0], streams[1]) as session:
         await session.initialize()

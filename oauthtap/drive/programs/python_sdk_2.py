@@ -6,7 +6,7 @@ import json
 import sys
 
 import httpx2
-from callback import Callback, Memory, run
+from callback import Callback, MemoryTokenStorage, run
 from mcp.client import Client
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.sse import sse_client
@@ -23,7 +23,7 @@ async def main(url: str, transport: str, *call: str) -> None:
         return AuthorizationCodeResult(code=answer["code"], state=answer.get("state"), iss=answer.get("iss"))
 
     described = OAuthClientMetadata(client_name="oauthtap drive, Python SDK 2", redirect_uris=[callback.uri])
-    auth = OAuthClientProvider(url, described, Memory(), callback.open_browser, response)
+    auth = OAuthClientProvider(url, described, MemoryTokenStorage(), callback.open_browser, response)
     async with httpx2.AsyncClient(auth=auth, follow_redirects=True, timeout=30) as http:
         opened = sse_client(url, auth=auth) if transport == "sse" else streamable_http_client(url, http_client=http)
         async with Client(opened, mode="auto") as client:

@@ -19,7 +19,7 @@ class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
 
-class Sign(_Table):
+class Fingerprint(_Table):
     """Something by which a stack gives itself away in one exchange. All that is named has to be there."""
 
     says: str
@@ -51,7 +51,7 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-class Lines(_Table):
+class Snippet(_Table):
     """What to write where."""
 
     for_: tuple[str, ...]
@@ -83,8 +83,8 @@ class Stack(_Table):
     """Where it can be installed from: `npm:NAME` or `pypi:NAME`."""
     names: tuple[str, ...] = ()
     """Names in the lines that have to be in that package."""
-    sign: tuple[Sign, ...]
-    lines: tuple[Lines, ...]
+    sign: tuple[Fingerprint, ...]
+    lines: tuple[Snippet, ...]
 
 
 @cache

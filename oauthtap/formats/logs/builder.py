@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from oauthtap.formats.logs.node_inspect import read_object
 from oauthtap.formats.logs.outcome import Outcome
 from oauthtap.model import urls
-from oauthtap.model.exchange import Exchange, Pairs, Request, Response, first
+from oauthtap.model.exchange import Exchange, Pairs, Request, Response, first_value
 from oauthtap.model.recording import Recording
 
 JSON = (("Content-Type", "application/json"),)
@@ -56,7 +56,7 @@ def changed(exchange: Exchange, **changes: Any) -> Exchange:
 
 
 @dataclass
-class Story:
+class RecordingBuilder:
     """Begin a request, and answer it when the log says how it ended. What the log leaves out stays unseen."""
 
     client: str
@@ -203,5 +203,5 @@ class Story:
         if not (self.exchanges and self.exchanges[-1].request.url == shown):
             self.add(event, "GET", shown, actor="browser")
         self.authorize = shown
-        if self.mcp_url is None and (resource := first(self.exchanges[-1].request.query, "resource")):
+        if self.mcp_url is None and (resource := first_value(self.exchanges[-1].request.query, "resource")):
             self.mcp_url = resource

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from oauthtap.formats.logs.builder import JSON, NOT_RECORDED, Event, Story, object_in
+from oauthtap.formats.logs.builder import JSON, NOT_RECORDED, Event, RecordingBuilder, object_in
 from oauthtap.formats.logs.outcome import outcome, refused
 from oauthtap.model.exchange import Pairs, Response
 from oauthtap.model.recording import Recording
@@ -21,7 +21,7 @@ class ClaudeCode:
     """Claude Code tells of connections and their outcome, of the authorization URL, and of how the sign-in ended."""
 
     def __init__(self) -> None:
-        self.story = Story("claude-code")
+        self.story = RecordingBuilder("claude-code")
         self.headers: Pairs = ()
         self.began: float | None = None
         self.authorize: str | None = None

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from oauthtap.formats.logs.builder import JSON, Event, Story, changed, object_in
+from oauthtap.formats.logs.builder import JSON, Event, RecordingBuilder, changed, object_in
 from oauthtap.formats.logs.outcome import outcome
 from oauthtap.model.exchange import Response
 from oauthtap.model.recording import Recording
@@ -23,7 +23,7 @@ class McpRemote:
     """mcp-remote tells of its own discovery in detail, and of messages in both directions."""
 
     def __init__(self) -> None:
-        self.story = Story("mcp-remote")
+        self.story = RecordingBuilder("mcp-remote")
         self.open: tuple[str, str, Event] | None = None
         """Kind, URL and beginning of the fetch that is under way."""
         self.candidates: list[str] = []

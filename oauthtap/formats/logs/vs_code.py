@@ -108,7 +108,7 @@ class _Story:
         ):
             self.drafts += [Draft("GET", place.url, at=at) for place in urls.prm_locations(home)[:1]]
         elif (match := _POPULATING.search(text)) and "AggregateError" in text:
-            self.drafts += [Draft("GET", place.url, at=at) for place in urls.as_locations(match[1])[:1]]
+            self.drafts += [Draft("GET", place.url, at=at) for place in urls.as_metadata_locations(match[1])[:1]]
         elif found := (outcome(text) if re.search(r"[Rr]egistration|[Tt]oken|[Aa]uth", text) else None):
             if found.step in ("client-registration", "token-request", "token-refresh"):
                 place = "registration" if found.step == "client-registration" else "token"

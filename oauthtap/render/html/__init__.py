@@ -19,7 +19,7 @@ from oauthtap.render.html.exchange import Part, Row, row
 from oauthtap.render.html.sections import below
 from oauthtap.render.html.tags import Child, tag, words
 from oauthtap.render.labels import STAGE, WHO, attempts, client, cured, faults, no_cause, outcome
-from oauthtap.render.sequence import Legs, legs
+from oauthtap.render.sequence import Layout, lay_out
 from oauthtap.report.model import SECRETS_KEPT, Report
 
 MILESTONES = {
@@ -39,7 +39,7 @@ _MANY = 150
 
 def html(report: Report, exchanges: Sequence[Exchange] = (), /) -> str:
     """A whole document. `exchanges`: those the report is about, secrets struck out; without them rows say less."""
-    drawn = legs(report)
+    drawn = lay_out(report)
     style, script = f"{part_of_page('page.css')}{lanes_style(len(drawn.lanes))}", part_of_page("page.js")
     policy = tag("meta", http_equiv="Content-Security-Policy", content=_policy(style, script))
     top = tag("head", policy, *about(title(report)), tag("style", Markup(style)))
@@ -174,7 +174,7 @@ def _answer(name: str, *text: Child) -> Markup:
 # --- the sequence
 
 
-def _main(report: Report, exchanges: Sequence[Exchange], drawn: Legs) -> Iterator[Child]:
+def _main(report: Report, exchanges: Sequence[Exchange], drawn: Layout) -> Iterator[Child]:
     start = began(report)
     drawn_rows = [row(one, drawn, start) for one in rows(report, exchanges)]
     many = " many" if len(drawn_rows) > _MANY else ""
@@ -219,7 +219,7 @@ def tools() -> Markup:
     )  # fmt: skip
 
 
-def lanes(drawn: Legs) -> Iterator[Markup]:
+def lanes(drawn: Layout) -> Iterator[Markup]:
     """The names above the lanes."""
     for lane in drawn.lanes:
         yield tag("span", tag("b", lane.name), tag("small", lane.origin.partition("://")[2]) if lane.origin else None)

@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 from markupsafe import Markup
 
 from oauthtap.diagnosis.findings import RANK, Finding
-from oauthtap.handshake.stages import Because
+from oauthtap.handshake.stages import Initiator
 from oauthtap.model.exchange import Exchange
 from oauthtap.render.html.message import Line, differing, note, request_lines, response_lines, sheet
 from oauthtap.render.html.tags import Child, tag, words
 from oauthtap.render.labels import STAGE, patched
-from oauthtap.render.sequence import Legs
-from oauthtap.report.model import Step
+from oauthtap.render.sequence import Layout
+from oauthtap.report.model import ExchangeRow
 
 Part = Literal["broken", "after", ""]
 """`broken`: here it went wrong; `after`: it only follows from that."""
@@ -26,7 +26,7 @@ Part = Literal["broken", "after", ""]
 class Row:
     """All that is known about one exchange."""
 
-    step: Step
+    step: ExchangeRow
     exchange: Exchange | None
     findings: Sequence[Finding]
     part: Part
@@ -34,7 +34,7 @@ class Row:
     """The letter of its client, where there were several."""
 
 
-def row(one: Row, drawn: Legs, start: float | None) -> Markup:
+def row(one: Row, drawn: Layout, start: float | None) -> Markup:
     """A `details` element: closed it is one line of the sequence, open it is the whole exchange."""
     step = one.step
     told_by = step.because.exchange if step.because else None
@@ -57,7 +57,7 @@ def row(one: Row, drawn: Legs, start: float | None) -> Markup:
     )
 
 
-def _clock(step: Step, start: float | None) -> str:
+def _clock(step: ExchangeRow, start: float | None) -> str:
     return f"{step.at - start:+.2f} s" if step.at is not None and start is not None else ""
 
 
@@ -74,7 +74,7 @@ def _counted(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 
-def _short(because: Because | None) -> str:
+def _short(because: Initiator | None) -> str:
     if because is None:
         return ""
     if because.guess:
@@ -82,7 +82,7 @@ def _short(because: Because | None) -> str:
     return f"because of {because.exchange}: {because.at.rpartition('.')[2]}"
 
 
-def _wire(step: Step, drawn: Legs) -> Markup:
+def _wire(step: ExchangeRow, drawn: Layout) -> Markup:
     """The arrow. The lanes are columns; which ones it spans is a class, because the page allows no inline style."""
     sender, receiver = drawn.ends[step.id]
     left, right = sorted((sender, receiver))
@@ -167,7 +167,7 @@ def _column(title: str, content: Child, kind: str = "") -> Markup:
     return tag("section", tag("h3", title), content, class_=f"column {kind}".strip())
 
 
-def _told(step: Step) -> Markup:
+def _told(step: ExchangeRow) -> Markup:
     """Why the client sent it, with the way there."""
     where = tag("code", step.url)
     if step.because is None:

@@ -14,7 +14,7 @@ from oauthtap.render.html import about, began, head, lanes, lanes_style, part_of
 from oauthtap.render.html.exchange import row
 from oauthtap.render.html.sections import below
 from oauthtap.render.html.tags import join, tag
-from oauthtap.render.sequence import legs
+from oauthtap.render.sequence import lay_out
 from oauthtap.report.model import Report
 
 NEWEST = 500
@@ -50,7 +50,7 @@ class LivePage:
         waits = all(step.actor == "reporter" for step in report.exchanges)
         if waits:
             report = report.model_copy(update={"cause": None})
-        drawn, start = legs(report), began(report)
+        drawn, start = lay_out(report), began(report)
         shown = newest(report)
         kept: dict[int, tuple[object, Markup]] = {}
         for one in rows(shown, exchanges):

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from oauthtap.diagnosis.findings import Finding
 from oauthtap.model.exchange import Message, Request, Response
 from oauthtap.redaction.alias_format import ALIAS, claims, jose_header
-from oauthtap.render.html.tags import Child, away, tag, words
+from oauthtap.render.html.tags import Child, external_link, tag, words
 from oauthtap.render.labels import MARK
 
 _LONGEST = 30_000
@@ -152,7 +152,7 @@ def note(finding: Finding) -> Markup:
         tag("p", "The client did not meet it: fixes were at work.") if finding.cured_by else None,
         tag("p", "Change: ", words(finding.fix)) if finding.fix else None,
         tag("p", tag("code", finding.rule), " · ", tag("code", finding.at), " · ",
-            away(finding.source_url, f"{finding.source} ({finding.level})"), class_="fine"),
+            external_link(finding.source_url, f"{finding.source} ({finding.level})"), class_="fine"),
         class_=f"note {finding.severity}",
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from oauthtap.diagnosis.findings import RANK, Finding
 from oauthtap.render import deploy_plan
-from oauthtap.render.html.tags import Child, away, join, tag, words
+from oauthtap.render.html.tags import Child, external_link, join, tag, words
 from oauthtap.render.labels import MARK, others
 from oauthtap.report.model import Report
 
@@ -60,10 +60,18 @@ def _told(same: list[Finding]) -> Markup:
         " ",
         words(finding.message),
         " ",
-        tag("span", *where, " · ", tag("code", finding.rule), " · ", away(finding.source_url, finding.source), follows,
-            class_="fine"),
+        tag(
+            "span",
+            *where,
+            " · ",
+            tag("code", finding.rule),
+            " · ",
+            external_link(finding.source_url, finding.source),
+            follows,
+            class_="fine",
+        ),
         class_=finding.severity if not finding.consequence_of else f"{finding.severity} after",
-    )  # fmt: skip
+    )
 
 
 def _ids(rows: Iterator[object]) -> Iterator[Child]:

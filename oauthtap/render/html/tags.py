@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from markupsafe import Markup, escape
 
-from oauthtap.model.sanitize import plain
+from oauthtap.model.sanitize import escape_controls
 
 Child = str | Markup | None | Iterable["Child"]
 _VOID = {"meta", "link", "br", "hr"}
@@ -30,7 +30,7 @@ def join(children: Child) -> Markup:
     if isinstance(children, Markup):
         return children
     if isinstance(children, str):
-        return escape(plain(children, lines=True))
+        return escape(escape_controls(children, lines=True))
     return Markup("").join(join(child) for child in children)
 
 
@@ -38,7 +38,7 @@ def _attribute(key: str, value: str | int | bool | None) -> str:
     if value is None or value is False:
         return ""
     name = key.rstrip("_").replace("_", "-")
-    return f" {name}" if value is True else f' {name}="{escape(plain(str(value)))}"'
+    return f" {name}" if value is True else f' {name}="{escape(escape_controls(str(value)))}"'
 
 
 def words(text: str) -> Markup:
@@ -49,6 +49,6 @@ def words(text: str) -> Markup:
     return join(tag("code", piece) if number % 2 else piece for number, piece in enumerate(pieces))
 
 
-def away(url: str, text: str) -> Markup:
+def external_link(url: str, text: str) -> Markup:
     """A link to a document on the web; only its text where the URL is no https one."""
     return tag("a", text, href=url, rel="noreferrer") if url.startswith("https://") else join(text)

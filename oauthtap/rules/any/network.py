@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from oauthtap.diagnosis.findings import Patch, Problem, Problems, Who
+from oauthtap.diagnosis.findings import Party, Patch, Problem, Problems
 from oauthtap.handshake.stages import (
     AuthorizationRequest,
     AuthorizationResponse,
@@ -57,7 +57,7 @@ _LONG = 10.0
 """Seconds after which impatient clients have given up."""
 
 
-def _whose(stage: Stage, so_far: Handshake) -> Who:
+def _whose(stage: Stage, so_far: Handshake) -> Party:
     mcp = isinstance(stage, Mcp | ResourceMetadata)
     own = urls.origin(stage.url) == urls.origin(so_far.resource or stage.url)
     return "resource-server" if mcp or own else "authorization-server"

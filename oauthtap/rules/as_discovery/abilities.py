@@ -170,7 +170,7 @@ def grants_without_code(handshake: Handshake) -> Problems:
         return
     listed = metadata.list("grant_types_supported")
     interactive = handshake.authorization is not None or any(
-        asked.asked.get("redirect_uris") for asked in handshake.all(Registration)
+        asked.requested.get("redirect_uris") for asked in handshake.all(Registration)
     )
     if listed and "authorization_code" not in listed and interactive:
         yield Problem(

@@ -195,7 +195,7 @@ def discovery_order(handshake: Handshake) -> Problems:
     """
     listed = _listed(handshake)
     entry = listed[0] if listed else ""
-    places = [place.url for place in urls.as_locations(entry)]
+    places = [place.url for place in urls.as_metadata_locations(entry)]
     tried = [d for d in _own(handshake.all(ServerMetadata)) if urls.origin(d.url) == urls.origin(entry)]
     if not tried or not places:
         return
@@ -264,9 +264,9 @@ def probed_root(document: ServerMetadata, so_far: Handshake) -> Problems:
     same = [entry for entry in _listed(so_far) if urls.origin(entry) == urls.origin(document.url)]
     if same and all(urls.path_of(entry).strip("/") for entry in same):
         yield Problem(
-            message=f"the client asks {document.url}; the metadata of {same[0]} is at {urls.as_locations(same[0])[0].url}",
+            message=f"the client asks {document.url}; the metadata of {same[0]} is at {urls.as_metadata_locations(same[0])[0].url}",
             at="request.url",
-            expected=urls.as_locations(same[0])[0].url,
+            expected=urls.as_metadata_locations(same[0])[0].url,
             actual=document.url,
             severity="error" if _of_another(document, same) else None,
         )
@@ -456,7 +456,7 @@ def metadata_unused(handshake: Handshake) -> Problems:
     )
     if good is None or any(handshake.all(kind) for kind in (Registration, AuthorizationRequest, TokenEndpoint)):
         return
-    places = {place.url for entry in _listed(handshake) for place in urls.as_locations(entry)}
+    places = {place.url for entry in _listed(handshake) for place in urls.as_metadata_locations(entry)}
     later = [one for one in documents if one.exchange.id > good.exchange.id]
     astray = [one for one in later if urls.without_query(one.url) not in places and not one.found]
     if len(astray) < 2:

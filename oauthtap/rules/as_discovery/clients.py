@@ -15,7 +15,7 @@ _METHODS = "token_endpoint_auth_methods_supported"
 def _public_client(handshake: Handshake) -> str | None:
     """How we know that the client has no secret; None when it may have one."""
     registration = handshake.registration
-    granted = registration.granted if registration else {}
+    granted = registration.issued if registration else {}
     if registration and granted.get("token_endpoint_auth_method") == "none":
         return f"the registration in exchange {registration.exchange.id} is for a public client"
     asked = handshake.authorization

@@ -49,7 +49,7 @@ def _mismatch(document: ServerMetadata, so_far: Handshake) -> tuple[str, str] | 
     stated, expected = document.issuer, _expected(document, so_far)
     if stated is None or expected is None or not document.published:
         return None
-    if stated in _entries(so_far) or urls.grade(stated, expected) in ("identical", "slash"):
+    if stated in _entries(so_far) or urls.similarity(stated, expected) in ("identical", "slash"):
         return None
     return expected, stated
 
@@ -161,7 +161,7 @@ def issuer_trailing_slash(document: ServerMetadata, so_far: Handshake) -> Proble
     stated, expected, entries = document.issuer, _expected(document, so_far), _entries(so_far)
     if stated is None or expected not in entries or stated in entries or not document.published:
         return
-    if urls.grade(stated, expected or "") == "slash":
+    if urls.similarity(stated, expected or "") == "slash":
         yield Problem(
             message=f"`issuer` is {stated}, and `authorization_servers` has {expected}: one slash apart",
             at="response.json.issuer",

@@ -73,7 +73,7 @@ def metadata_not_found(document: ServerMetadata, so_far: Handshake) -> Problems:
     entry = document.expected_issuer
     if entry not in _entries(so_far):
         return
-    wanted = {place.url for place in urls.as_locations(entry or "")}
+    wanted = {place.url for place in urls.as_metadata_locations(entry or "")}
     before = list(_tries(so_far))
     tried = [*before, document]
     if any(other.url == document.url for other in before):

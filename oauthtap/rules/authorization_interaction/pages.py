@@ -9,7 +9,7 @@ from oauthtap.diagnosis.findings import Patch, Problem, Problems
 from oauthtap.handshake.stages import AuthorizationRequest, AuthorizationResponse, Interaction, Stage, TokenRequest
 from oauthtap.handshake.state import Handshake, absolute
 from oauthtap.model import urls
-from oauthtap.model.exchange import Request, Response, first
+from oauthtap.model.exchange import Request, Response, first_value
 from oauthtap.model.requirements import must, practice
 from oauthtap.rules import rule
 from oauthtap.rules.authorization_interaction import csp
@@ -278,8 +278,10 @@ def _sent_on(stage: Stage, own: str, client_id: str) -> str | None:
     if not location or urls.origin(location) in ("", own):
         return None
     pairs = Request(method="GET", url=location).query
-    theirs = first(pairs, "client_id")
-    return urls.without_query(location) if theirs and theirs != client_id and first(pairs, "response_type") else None
+    theirs = first_value(pairs, "client_id")
+    return (
+        urls.without_query(location) if theirs and theirs != client_id and first_value(pairs, "response_type") else None
+    )
 
 
 @rule(

@@ -99,11 +99,11 @@ def client_id_differs(request: AuthorizationRequest, so_far: Handshake) -> Probl
         302
     """
     registration, client_id = so_far.registration, request.get("client_id")
-    fresh = text(registration.granted.get("client_id")) if registration else None
+    fresh = text(registration.issued.get("client_id")) if registration else None
     if registration is None or not fresh or not client_id or not own_request(request) or fresh == client_id:
         return
     earlier = so_far.authorization
-    issued = [text(r.granted.get("client_id")) for r in so_far.all(Registration) if r.ok and r.exchange.response and r.exchange.response.body is not None]  # fmt: skip
+    issued = [text(r.issued.get("client_id")) for r in so_far.all(Registration) if r.ok and r.exchange.response and r.exchange.response.body is not None]  # fmt: skip
     if client_id in issued or (earlier and earlier.exchange.id > registration.exchange.id):
         return
     if registration.exchange.actor == "client" and urls.origin(registration.url) == urls.origin(request.url):

@@ -17,7 +17,7 @@ from oauthtap.handshake.stages import (
 from oauthtap.handshake.stages import text as as_text
 from oauthtap.handshake.state import Handshake, absolute
 from oauthtap.model import urls
-from oauthtap.model.exchange import Exchange, Request, first
+from oauthtap.model.exchange import Exchange, Request, first_value
 
 Asked = AuthorizationRequest | Interaction | AuthorizationResponse
 """Where a refusal may show: at once, after some pages, or at the callback."""
@@ -129,8 +129,8 @@ def _said(exchange: Exchange) -> tuple[str, str | None, str] | None:
     if 300 <= response.status < 400:
         location = response.header("location") or ""
         pairs = Request(method="GET", url=location.replace("#", "&" if "?" in location else "?", 1)).query
-        error = first(pairs, "error")
-        words = f"{error} {first(pairs, 'error_description') or ''}"
+        error = first_value(pairs, "error")
+        words = f"{error} {first_value(pairs, 'error_description') or ''}"
         return (words, error, "response.header.location") if error else None
     error = as_text(response.json_object.get("error"))
     page = response.body or ""
@@ -179,9 +179,9 @@ def registered_uris(request: AuthorizationRequest, so_far: Handshake) -> tuple[s
     client_id = request.get("client_id")
     for stage in reversed(so_far.stages):
         if isinstance(stage, Registration) and stage.ok and stage.exchange.response:
-            if stage.exchange.response.body is None or stage.granted.get("client_id") != client_id:
+            if stage.exchange.response.body is None or stage.issued.get("client_id") != client_id:
                 continue
-            return texts(stage.granted.get("redirect_uris")) or texts(stage.asked.get("redirect_uris"))
+            return texts(stage.issued.get("redirect_uris")) or texts(stage.requested.get("redirect_uris"))
         if isinstance(stage, ClientMetadata) and stage.ok and stage.url == client_id:
             return stage.list("redirect_uris")
     return None

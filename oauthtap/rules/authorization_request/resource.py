@@ -140,7 +140,7 @@ def resource_mismatch(request: AuthorizationRequest, so_far: Handshake) -> Probl
     if prm is None or not prm.resource or not asked or not own_request(request):
         return
     meant = [prm.resource, *([so_far.resource] if so_far.resource else [])]
-    if not any(urls.grade(value, other) != "different" for value in asked for other in meant):
+    if not any(urls.similarity(value, other) != "different" for value in asked for other in meant):
         elsewhere = urls.origin(prm.resource) not in map(urls.origin, asked)
         yield Problem(
             message=f"`resource` is {asked[0][:200]}; the metadata of this server says {prm.resource}",
@@ -192,7 +192,7 @@ def resource_trailing_slash(request: AuthorizationRequest, so_far: Handshake) ->
     if prm is None or not prm.resource or not own_request(request):
         return
     asked = request.all("resource")
-    slashed = next((value for value in asked if urls.grade(value, prm.resource or "") == "slash"), None)
+    slashed = next((value for value in asked if urls.similarity(value, prm.resource or "") == "slash"), None)
     if slashed and prm.resource not in asked:
         no = refusal(request, so_far)
         yield Problem(

@@ -137,8 +137,10 @@ def open_redirect(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     if stage.asked is None or not asked or stage.callback:
         return
     client_id = stage.asked.get("client_id")
-    owner = next((r for r in reversed(so_far.all(Registration)) if r.granted.get("client_id") == client_id), None)
-    registered = (*texts(owner.granted.get("redirect_uris")), *texts(owner.asked.get("redirect_uris"))) if owner else ()
+    owner = next((r for r in reversed(so_far.all(Registration)) if r.issued.get("client_id") == client_id), None)
+    registered = (
+        (*texts(owner.issued.get("redirect_uris")), *texts(owner.requested.get("redirect_uris"))) if owner else ()
+    )
     target = urls.without_query(stage.target)
     if not registered or target != urls.without_query(asked):
         return

@@ -8,7 +8,7 @@ from oauthtap.diagnosis.findings import Problem, Problems
 from oauthtap.handshake.stages import AuthorizationRequest, AuthorizationResponse, Interaction, Stage, TokenEndpoint
 from oauthtap.handshake.state import Handshake
 from oauthtap.model import urls
-from oauthtap.model.exchange import Request, first
+from oauthtap.model.exchange import Request, first_value
 from oauthtap.model.requirements import practice
 from oauthtap.rules import rule
 
@@ -221,9 +221,9 @@ def _refusal(stage: Stage) -> tuple[str, str | None, str]:
     location = response.header("location") or ""
     target = location if 300 <= response.status < 400 else ""
     pairs = Request(method="GET", url=target.replace("#", "?", 1) if "?" not in target else target).query
-    if first(pairs, "error") is not None:
+    if first_value(pairs, "error") is not None:
         at = "response.header.location.error" if target is location else "request.query.error"
-        return at, first(pairs, "error"), first(pairs, "error_description") or ""
+        return at, first_value(pairs, "error"), first_value(pairs, "error_description") or ""
     body = response.json_object
     if body and response.status >= 400:
         error, described = body.get("error"), body.get("error_description")

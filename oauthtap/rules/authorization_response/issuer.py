@@ -36,7 +36,7 @@ def _place(stage: AuthorizationResponse) -> str:
 
 
 def _difference(iss: str, issuer: str) -> str:
-    grade = urls.grade(iss, issuer)
+    grade = urls.similarity(iss, issuer)
     if grade == "slash":
         return "they differ by one trailing slash"
     if grade == "case":

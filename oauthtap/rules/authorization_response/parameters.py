@@ -8,7 +8,7 @@ from oauthtap.diagnosis.findings import Problem, Problems
 from oauthtap.handshake.stages import AuthorizationRequest, AuthorizationResponse
 from oauthtap.handshake.state import Handshake
 from oauthtap.model import urls
-from oauthtap.model.exchange import Request, every, first
+from oauthtap.model.exchange import Request, all_values, first_value
 from oauthtap.model.requirements import must
 from oauthtap.rules import rule
 
@@ -137,7 +137,7 @@ def token_in_url(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
         Location: http://127.0.0.1:4711/cb?code=made-up&state=s1
     """
     for name in ("access_token", "id_token"):
-        if first(stage.params, name) is not None and _sight(stage, so_far):
+        if first_value(stage.params, name) is not None and _sight(stage, so_far):
             yield Problem(
                 message=f"`{name}` is in the URL of the redirect; only a code may be",
                 at=_place(stage, name),
@@ -277,7 +277,7 @@ def duplicate_params(stage: AuthorizationResponse, so_far: Handshake) -> Problem
     # A 307 makes the browser post its login form to the callback, on top of the query.
     pairs = Request(method="GET", url=stage.target).query or stage.params
     for name in ("code", "state", "iss", "error"):
-        values = every(pairs, name)
+        values = all_values(pairs, name)
         if len(values) > 1 and _sight(stage, so_far):
             alike = "with the same value" if len(set(values)) == 1 else "with different values"
             yield Problem(

@@ -8,7 +8,7 @@ from oauthtap.diagnosis.findings import Problem, Problems
 from oauthtap.handshake.stages import AuthorizationRequest, ClientMetadata, PushedAuthorization, Stage, text
 from oauthtap.handshake.state import Handshake
 from oauthtap.model import urls
-from oauthtap.model.exchange import first
+from oauthtap.model.exchange import first_value
 from oauthtap.model.requirements import must, should
 from oauthtap.rules import rule
 
@@ -51,7 +51,7 @@ def client_id_format(stage: AuthorizationRequest | PushedAuthorization, so_far: 
         Location: http://localhost:3000/callback?code=made-up-code-1&state=s1
     """
     pushed = stage if isinstance(stage, PushedAuthorization) else None
-    client_id = first(pushed.form, "client_id") if pushed else first(stage.request.query, "client_id")
+    client_id = first_value(pushed.form, "client_id") if pushed else first_value(stage.request.query, "client_id")
     if not client_id or not client_id.lower().startswith(("https://", "http://")):
         return
     if client_id in so_far.client_ids and _was_registered(client_id, so_far):

@@ -10,7 +10,7 @@ from oauthtap.rules import rule
 
 
 def _has_secret(stage: Registration) -> bool:
-    return bool(text(stage.granted.get("client_secret")))
+    return bool(text(stage.issued.get("client_secret")))
 
 
 @rule(
@@ -39,7 +39,7 @@ def status(stage: Registration, so_far: Handshake) -> Problems:
         POST https://as.example.com/register {"redirect_uris": ["http://127.0.0.1:4711/cb"]}
         201 {"client_id": "c1", "redirect_uris": ["http://127.0.0.1:4711/cb"]}
     """
-    if not stage.managing and text(stage.granted.get("client_id")) and stage.status != 201:
+    if not stage.managing and text(stage.issued.get("client_id")) and stage.status != 201:
         yield Problem(
             message=f"the registration succeeded with status {stage.status}; it has to be 201",
             at="response.status",
@@ -124,9 +124,9 @@ def client_id_missing(stage: Registration, so_far: Handshake) -> Problems:
     """
     if stage.managing or not stage.ok or not isinstance(stage.answer, dict):
         return
-    client_id = stage.granted.get("client_id")
+    client_id = stage.issued.get("client_id")
     if not text(client_id):
-        there = ", ".join(sorted(stage.granted)[:8])
+        there = ", ".join(sorted(stage.issued)[:8])
         is_ = "missing" if client_id is None else f"{str(client_id)[:40]!r}"
         yield Problem(
             message=f"`client_id` is {is_}, where a string is needed; the answer holds {there or 'nothing'}",
@@ -164,7 +164,7 @@ def null_members(stage: Registration, so_far: Handshake) -> Problems:
         POST https://as.example.com/register {"redirect_uris": ["http://127.0.0.1:4711/cb"]}
         201 {"client_id": "c1", "redirect_uris": ["http://127.0.0.1:4711/cb"]}
     """
-    empty = sorted(name for name, value in stage.granted.items() if value is None)
+    empty = sorted(name for name, value in stage.issued.items() if value is None)
     if empty:
         names = ", ".join(f"`{name}`" for name in empty[:8])
         yield Problem(
@@ -201,13 +201,13 @@ def secret_expiry_missing(stage: Registration, so_far: Handshake) -> Problems:
         201 {"client_id": "c1", "client_secret": "made-up", "client_secret_expires_at": 0,
              "redirect_uris": ["http://127.0.0.1:4711/cb"]}
     """
-    expires = stage.granted.get("client_secret_expires_at")
+    expires = stage.issued.get("client_secret_expires_at")
     if (
         not stage.managing
         and _has_secret(stage)
         and (not isinstance(expires, int | float) or isinstance(expires, bool))
     ):
-        there = "missing" if "client_secret_expires_at" not in stage.granted else f"{str(expires)[:40]!r}"
+        there = "missing" if "client_secret_expires_at" not in stage.issued else f"{str(expires)[:40]!r}"
         yield Problem(
             message=f"`client_secret` is given and `client_secret_expires_at` is {there}; it has to be a number",
             at="response.json.client_secret_expires_at",
@@ -283,7 +283,7 @@ def management_pair(stage: Registration, so_far: Handshake) -> Problems:
              "registration_access_token": "made-up"}
     """
     pair = ("registration_client_uri", "registration_access_token")
-    there = [name for name in pair if stage.granted.get(name) is not None]
+    there = [name for name in pair if stage.issued.get(name) is not None]
     if not stage.managing and len(there) == 1:
         gone = pair[1 - pair.index(there[0])]
         yield Problem(
@@ -322,7 +322,7 @@ def url_like_client_id(stage: Registration, so_far: Handshake) -> Problems:
         POST https://as.example.com/register {"redirect_uris": ["http://127.0.0.1:4711/cb"]}
         201 {"client_id": "client-17"}
     """
-    client_id = text(stage.granted.get("client_id")) or ""
+    client_id = text(stage.issued.get("client_id")) or ""
     if not stage.managing and client_id.lower().startswith("https://"):
         yield Problem(
             message=f"`client_id` is {client_id}; a URL there means a client metadata document",

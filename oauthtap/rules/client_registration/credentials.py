@@ -15,14 +15,14 @@ from oauthtap.handshake.stages import (
 )
 from oauthtap.handshake.state import Handshake
 from oauthtap.model import urls
-from oauthtap.model.exchange import first
+from oauthtap.model.exchange import first_value
 from oauthtap.model.requirements import must, practice, should
 from oauthtap.rules import rule
 
 
 def _made(stage: Registration) -> bool:
     """A registration that the client itself made, and that succeeded."""
-    return not stage.managing and stage.exchange.actor == "client" and bool(text(stage.granted.get("client_id")))
+    return not stage.managing and stage.exchange.actor == "client" and bool(text(stage.issued.get("client_id")))
 
 
 @rule(
@@ -96,7 +96,7 @@ def repeated(stage: Registration, so_far: Handshake) -> Problems:
     for earlier in so_far.all(Registration):
         if _made(earlier) and urls.endpoint(earlier.url) == urls.endpoint(stage.url) and _same_client(earlier, stage):
             yield Problem(
-                message=f"{text(stage.asked.get('client_name')) or 'the client'} registered in exchange "
+                message=f"{text(stage.requested.get('client_name')) or 'the client'} registered in exchange "
                 f"{earlier.exchange.id} already, and nobody refused that id",
                 at="request.body",
                 expected="the client_id of the first registration",
@@ -105,9 +105,9 @@ def repeated(stage: Registration, so_far: Handshake) -> Problems:
 
 
 def _same_client(one: Registration, other: Registration) -> bool:
-    left, right = texts(one.asked.get("redirect_uris")), texts(other.asked.get("redirect_uris"))
+    left, right = texts(one.requested.get("redirect_uris")), texts(other.requested.get("redirect_uris"))
     return (
-        one.asked.get("client_name") == other.asked.get("client_name")
+        one.requested.get("client_name") == other.requested.get("client_name")
         and len(left) == len(right)
         and all(urls.redirect_matches(a, b) for a, b in zip(left, right, strict=True))
     )
@@ -165,10 +165,10 @@ def reused_across_servers(
     if stage.exchange.actor not in ("client", "browser"):
         return
     pairs = stage.form if isinstance(stage, PushedAuthorization) else stage.params
-    client_id = first(pairs, "client_id")
+    client_id = first_value(pairs, "client_id")
     if not client_id or client_id.startswith("https://"):
         return
-    issued_by = next((r for r in reversed(so_far.all(Registration)) if r.granted.get("client_id") == client_id), None)
+    issued_by = next((r for r in reversed(so_far.all(Registration)) if r.issued.get("client_id") == client_id), None)
     home = _issuers(issued_by.url, so_far) if issued_by else set()
     here = _issuers(stage.url, so_far)
     if issued_by and home and here and not home & here:

@@ -23,7 +23,7 @@ def _named(stage: Names, so_far: Handshake) -> Iterator[tuple[str, str]]:
     """Place and value of every redirect URI that this exchange is the first to name."""
     if isinstance(stage, Registration):
         if stage.exchange.actor == "client":
-            uris = texts(stage.asked.get("redirect_uris"))
+            uris = texts(stage.requested.get("redirect_uris"))
             yield from ((f"request.json.redirect_uris[{number}]", uri) for number, uri in enumerate(uris))
     elif isinstance(stage, ClientMetadata):
         uris = stage.list("redirect_uris")

@@ -60,7 +60,7 @@ def _blamed(stage: Registration) -> str | None:
     """The member of the client's metadata that the refusal names first; None when it names none."""
     said = words(stage)
     places = {name: match.start() for name, pattern in _VALUES if (match := pattern.search(said))}
-    for name in stage.asked:
+    for name in stage.requested:
         if name not in places and "_" in name and name in said:
             places[name] = said.index(name)
     return min(places, key=lambda name: places[name], default=None)
@@ -142,7 +142,7 @@ def rejects_unknown_metadata(stage: Registration, so_far: Handshake) -> Problems
         201 {"client_id": "c1", "redirect_uris": ["http://127.0.0.1:4711/cb"]}
     """
     if reached(stage) and stage.status in (400, 422) and _unwanted(stage) and not _of_policy(stage):
-        named = next((name for name in stage.asked if re.search(rf"\b{re.escape(name)}\b", words(stage))), None)
+        named = next((name for name in stage.requested if re.search(rf"\b{re.escape(name)}\b", words(stage))), None)
         yield Problem(
             message=f"the registration is refused with {quote(stage)}; "
             f"{f'`{named}`' if named else 'an unknown member'} has to be ignored",
@@ -185,7 +185,7 @@ def rejects_loopback_redirect(stage: Registration, so_far: Handshake) -> Problem
     code = stage.status or 0
     if not reached(stage) or not 400 <= code < 500 or code in (401, 404, 405, 429) or not _about_redirect(stage):
         return
-    asked = texts(stage.asked.get("redirect_uris"))
+    asked = texts(stage.requested.get("redirect_uris"))
     known = [uri for uri in asked if urls.is_loopback(uri) or _KNOWN_HOSTS.match(uri) or not uri.startswith("http")]
     if known:
         blamed = next((uri for uri in known if uri.rstrip("/") in stage.answer_text), known[0])
@@ -229,7 +229,7 @@ def rejects_metadata_value(stage: Registration, so_far: Handshake) -> Problems:
     member = None if _unwanted(stage) or _of_policy(stage) else _blamed(stage)
     if member is None or (member == "token_endpoint_auth_method" and _unlisted(stage, so_far)):
         return
-    sent = stage.asked.get(member)
+    sent = stage.requested.get(member)
     yield Problem(
         message=f"`{member}` is {'left out' if sent is None else f'{str(sent)[:80]!r}'}, and the server refuses it with {quote(stage)}",
         at=f"request.json.{member}",
@@ -243,7 +243,7 @@ def _unlisted(stage: Registration, so_far: Handshake) -> bool:
     if so_far.metadata is None:
         return False
     listed = so_far.metadata.list("token_endpoint_auth_methods_supported") or ("client_secret_basic",)
-    return stage.asked.get("token_endpoint_auth_method") not in (None, *listed)
+    return stage.requested.get("token_endpoint_auth_method") not in (None, *listed)
 
 
 @rule(

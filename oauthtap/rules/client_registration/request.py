@@ -19,7 +19,7 @@ _DEFAULT_METHODS = ("client_secret_basic",)
 
 def _sent(stage: Registration) -> dict[str, Any]:
     """The metadata of a new registration by the client itself; empty for any other exchange."""
-    return {} if stage.managing or stage.exchange.actor != "client" else stage.asked
+    return {} if stage.managing or stage.exchange.actor != "client" else stage.requested
 
 
 def _lives_on_device(uri: str) -> bool:
@@ -65,7 +65,7 @@ def content_type(stage: Registration, so_far: Handshake) -> Problems:
     if stage.managing or stage.exchange.actor != "client" or stage.request.truncated:
         return
     kind = stage.request.media_type
-    if not stage.asked:
+    if not stage.requested:
         yield Problem(
             message=f"the registration is sent as {kind or 'nothing at all'}, and no JSON object can be read from it",
             at="request.body",
@@ -201,7 +201,7 @@ def application_type_conflict(stage: Registration, so_far: Handshake) -> Problem
     """
     sent = _sent(stage)
     uris = texts(sent.get("redirect_uris"))
-    kind = sent.get("application_type") or (stage.granted.get("application_type") if stage.ok else None)
+    kind = sent.get("application_type") or (stage.issued.get("application_type") if stage.ok else None)
     on_device = [uri for uri in uris if _lives_on_device(uri)]
     if kind == "web" and on_device:
         stated = "application_type" in sent
@@ -315,11 +315,13 @@ def no_refresh_grant(stage: Registration | TokenRefresh, so_far: Handshake) -> P
     registration = so_far.registration
     if stage.ok or registration is None or stage.oauth_error != "unauthorized_client":
         return
-    granted = registration.granted.get("grant_types", registration.asked.get("grant_types"))
-    if stage.get("client_id") not in (None, registration.granted.get("client_id")):
+    granted = registration.issued.get("grant_types", registration.requested.get("grant_types"))
+    if stage.get("client_id") not in (None, registration.issued.get("client_id")):
         return
-    if "refresh_token" not in texts(registration.asked.get("grant_types")) and "refresh_token" not in texts(granted):
-        yield _without_refresh(registration.asked, registration.exchange.id, "error")
+    if "refresh_token" not in texts(registration.requested.get("grant_types")) and "refresh_token" not in texts(
+        granted
+    ):
+        yield _without_refresh(registration.requested, registration.exchange.id, "error")
 
 
 def _without_refresh(sent: dict[str, Any], exchange: int, severity: Severity) -> Problem:

@@ -14,12 +14,12 @@ _METHOD = "token_endpoint_auth_method"
 
 
 def _registered(stage: Registration) -> bool:
-    return not stage.managing and bool(text(stage.granted.get("client_id")))
+    return not stage.managing and bool(text(stage.issued.get("client_id")))
 
 
 def _method(stage: Registration) -> str | None:
     """The method both sides will go by: the answer's, or the asked one where it names none."""
-    return text(stage.granted.get(_METHOD)) or text(stage.asked.get(_METHOD))
+    return text(stage.issued.get(_METHOD)) or text(stage.requested.get(_METHOD))
 
 
 @rule(
@@ -46,10 +46,10 @@ def redirect_uris_missing(stage: Registration, so_far: Handshake) -> Problems:
         POST https://as.example.com/register {"redirect_uris": ["http://127.0.0.1:4711/cb"]}
         201 {"client_id": "c1", "redirect_uris": ["http://127.0.0.1:4711/cb"]}
     """
-    asked = texts(stage.asked.get("redirect_uris"))
-    if _registered(stage) and asked and not texts(stage.granted.get("redirect_uris")):
+    asked = texts(stage.requested.get("redirect_uris"))
+    if _registered(stage) and asked and not texts(stage.issued.get("redirect_uris")):
         yield Problem(
-            message=f"`redirect_uris` is {'missing' if 'redirect_uris' not in stage.granted else 'no list of URLs'}; "
+            message=f"`redirect_uris` is {'missing' if 'redirect_uris' not in stage.issued else 'no list of URLs'}; "
             f"the client asked for {asked[0]}",
             at="response.json.redirect_uris",
             expected=", ".join(asked),
@@ -87,10 +87,10 @@ def redirect_uris_changed(stage: Registration, so_far: Handshake) -> Problems:
         POST https://as.example.com/register {"redirect_uris": ["http://127.0.0.1:4711/cb"]}
         201 {"client_id": "c1", "redirect_uris": ["http://127.0.0.1:4711/cb"]}
     """
-    kept = texts(stage.granted.get("redirect_uris"))
+    kept = texts(stage.issued.get("redirect_uris"))
     if not _registered(stage) or not kept:
         return
-    for number, uri in enumerate(texts(stage.asked.get("redirect_uris"))):
+    for number, uri in enumerate(texts(stage.requested.get("redirect_uris"))):
         if not any(urls.redirect_matches(uri, other) for other in kept):
             yield Problem(
                 message=f"the client asked for {uri}, and what is registered is {', '.join(kept[:4])}",
@@ -130,7 +130,7 @@ def secret_method_without_secret(stage: Registration, so_far: Handshake) -> Prob
         201 {"client_id": "c1", "redirect_uris": ["http://127.0.0.1:4711/cb"], "token_endpoint_auth_method": "none"}
     """
     method = _method(stage)
-    if _registered(stage) and method in _WITH_SECRET and not stage.granted.get("client_secret"):
+    if _registered(stage) and method in _WITH_SECRET and not stage.issued.get("client_secret"):
         yield Problem(
             message=f"`{_METHOD}` is {method!r} and no `client_secret` comes with it; without one it has to be 'none'",
             at=f"response.json.{_METHOD}",
@@ -166,7 +166,7 @@ def auth_method_changed(stage: Registration, so_far: Handshake) -> Problems:
           {"redirect_uris": ["http://127.0.0.1:4711/cb"], "token_endpoint_auth_method": "none"}
         201 {"client_id": "c1", "token_endpoint_auth_method": "none"}
     """
-    asked, granted = text(stage.asked.get(_METHOD)), text(stage.granted.get(_METHOD))
+    asked, granted = text(stage.requested.get(_METHOD)), text(stage.issued.get(_METHOD))
     if _registered(stage) and asked and granted and asked != granted:
         yield Problem(
             message=f"`{_METHOD}` is {granted!r}; the client asked for {asked!r}",
@@ -206,8 +206,8 @@ def public_client_with_secret(stage: Registration, so_far: Handshake) -> Problem
           {"redirect_uris": ["http://127.0.0.1:4711/cb"], "token_endpoint_auth_method": "none"}
         201 {"client_id": "c1", "token_endpoint_auth_method": "none"}
     """
-    if _registered(stage) and _method(stage) == "none" and text(stage.granted.get("client_secret")):
-        whose = "the answer says" if text(stage.granted.get(_METHOD)) else "the client asked for"
+    if _registered(stage) and _method(stage) == "none" and text(stage.issued.get("client_secret")):
+        whose = "the answer says" if text(stage.issued.get(_METHOD)) else "the client asked for"
         yield Problem(
             message=f"{whose} the method 'none', and a `client_secret` is returned; a public client gets none",
             at="response.json.client_secret",
@@ -252,8 +252,8 @@ def grants_dropped(stage: Registration, so_far: Handshake) -> Problems:
     if not _registered(stage):
         return
     for member, needed in (("grant_types", "authorization_code"), ("response_types", "code")):
-        kept = stage.granted.get(member)
-        asked = texts(stage.asked.get(member, [needed]))
+        kept = stage.issued.get(member)
+        asked = texts(stage.requested.get(member, [needed]))
         if not isinstance(kept, list):
             continue
         gone = [value for value in asked if value not in kept and value in (needed, "refresh_token")]
@@ -293,10 +293,10 @@ def scope_reduced(stage: Registration, so_far: Handshake) -> Problems:
         POST https://as.example.com/register {"redirect_uris": ["http://127.0.0.1:4711/cb"], "scope": "read write"}
         201 {"client_id": "c1", "scope": "read write"}
     """
-    kept = stage.granted.get("scope")
+    kept = stage.issued.get("scope")
     if not _registered(stage) or text(kept) is None:
         return
-    wanted = scopes(stage.asked.get("scope"))
+    wanted = scopes(stage.requested.get("scope"))
     challenged = scopes(so_far.challenge.scope) if so_far.challenge else ()
     gone = [scope for scope in dict.fromkeys((*wanted, *challenged)) if scope not in scopes(kept)]
     if gone:

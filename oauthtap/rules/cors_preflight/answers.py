@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oauthtap.diagnosis.findings import Patch, Problem, Problems, Who
+from oauthtap.diagnosis.findings import Party, Patch, Problem, Problems
 from oauthtap.handshake.stages import Preflight, Stage
 from oauthtap.handshake.state import Handshake
 from oauthtap.model import urls
@@ -22,7 +22,7 @@ _EVERYWHERE = (
 _USUAL = "Authorization, Content-Type, MCP-Protocol-Version, Mcp-Session-Id, Last-Event-ID"
 
 
-def _whose(stage: Stage, so_far: Handshake) -> Who | None:
+def _whose(stage: Stage, so_far: Handshake) -> Party | None:
     own = urls.origin(stage.url) == urls.origin(so_far.resource or stage.url)
     return None if own else "authorization-server"
 

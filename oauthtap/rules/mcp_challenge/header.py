@@ -9,7 +9,7 @@ from oauthtap.handshake.stages import Challenge, Mcp, StepUp, TokenRejected
 from oauthtap.handshake.state import Handshake
 from oauthtap.model.requirements import must, practice
 from oauthtap.model.www_authenticate import Challenge as Parsed
-from oauthtap.model.www_authenticate import without_quoted, write
+from oauthtap.model.www_authenticate import format_challenges, without_quoted
 from oauthtap.rules import rule
 from oauthtap.rules.mcp_challenge.repair import metadata_place
 
@@ -18,7 +18,7 @@ _REMAPPED = "x-amzn-remapped-www-authenticate"
 
 
 def _rewritten(challenges: list[Parsed]) -> Patch:
-    return Patch(headers={"WWW-Authenticate": write(challenges)})
+    return Patch(headers={"WWW-Authenticate": format_challenges(challenges)})
 
 
 def _bearer_for(stage: Mcp, so_far: Handshake) -> Patch:

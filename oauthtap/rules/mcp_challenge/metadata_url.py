@@ -19,7 +19,7 @@ from oauthtap.handshake.state import Handshake
 from oauthtap.model import urls
 from oauthtap.model.requirements import must, practice
 from oauthtap.model.www_authenticate import Challenge as Parsed
-from oauthtap.model.www_authenticate import with_params, write
+from oauthtap.model.www_authenticate import format_challenges, with_params
 from oauthtap.rules import rule
 from oauthtap.rules.mcp_challenge.repair import metadata_place
 
@@ -31,7 +31,7 @@ def _naming(stage: Mcp, url: str, assumes: str | None = None) -> Patch:
     """The same header, with another metadata URL."""
     challenges = stage.challenged.challenges or (Parsed("Bearer"),)
     changed = [with_params(c, resource_metadata=url) if _carries(c, stage) else c for c in challenges]
-    return Patch(headers={"WWW-Authenticate": write(changed)}, assumes=assumes)
+    return Patch(headers={"WWW-Authenticate": format_challenges(changed)}, assumes=assumes)
 
 
 def _carries(challenge: Parsed, stage: Mcp) -> bool:

@@ -182,7 +182,7 @@ def validated_before_token(stage: Mcp, so_far: Handshake) -> Problems:
     for refused in reversed(so_far.all(Mcp)):
         bare = (
             not refused.request.carries_token
-            and refused.modern
+            and refused.is_stateless_revision
             and urls.endpoint(refused.url) == urls.endpoint(stage.url)
         )
         if bare and refused.status in (400, 404) and not isinstance(refused, Challenge):
@@ -234,9 +234,9 @@ def fallback_after_refusal(stage: Initialize | McpStream | LegacySse, so_far: Ha
         Authorization: Bearer made-up-token
         200 {"jsonrpc": "2.0", "id": 2, "result": {}}
     """
-    if stage.exchange.actor != "client" or stage.request.carries_token or stage.modern:
+    if stage.exchange.actor != "client" or stage.request.carries_token or stage.is_stateless_revision:
         return
-    modern = [s for s in so_far.all(Mcp) if s.modern and s.exchange.actor == "client"]
+    modern = [s for s in so_far.all(Mcp) if s.is_stateless_revision and s.exchange.actor == "client"]
     if not modern or modern[-1].status not in (401, 403) or modern[-1].request.carries_token:
         return
     since = modern[-1].exchange.id

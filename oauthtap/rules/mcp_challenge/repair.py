@@ -6,7 +6,7 @@ from oauthtap.diagnosis.findings import Patch
 from oauthtap.handshake.stages import Mcp
 from oauthtap.handshake.state import Handshake
 from oauthtap.model import urls
-from oauthtap.model.www_authenticate import Challenge, Param, write
+from oauthtap.model.www_authenticate import Challenge, Param, format_challenges
 
 
 def metadata_place(stage: Mcp, so_far: Handshake) -> tuple[str, str | None]:
@@ -27,5 +27,5 @@ def as_challenge(stage: Mcp, so_far: Handshake, status: int = 401, **params: str
     place, assumes = metadata_place(stage, so_far)
     pairs = {"resource_metadata": place, **params}
     challenge = Challenge("Bearer", tuple(Param(name, value, True, False) for name, value in pairs.items()))
-    headers = {"WWW-Authenticate": write([challenge]), "Location": None, "Content-Type": None}
+    headers = {"WWW-Authenticate": format_challenges([challenge]), "Location": None, "Content-Type": None}
     return Patch(status=status, headers=headers, body="", assumes=assumes)

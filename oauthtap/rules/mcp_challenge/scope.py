@@ -17,7 +17,7 @@ from oauthtap.handshake.stages import (
 )
 from oauthtap.handshake.state import Handshake
 from oauthtap.model.requirements import must, practice, should
-from oauthtap.model.www_authenticate import with_params, write
+from oauthtap.model.www_authenticate import format_challenges, with_params
 from oauthtap.rules import rule
 
 _AT = "response.header.www-authenticate"
@@ -30,7 +30,7 @@ _SELECTION = "https://modelcontextprotocol.io/specification/2026-07-28/basic/aut
 def _changed(stage: Mcp, **changes: str | None) -> Patch:
     """The same header with other parameters in its Bearer challenges."""
     changed = [with_params(c, **changes) if c.is_bearer() else c for c in stage.challenged.challenges]
-    return Patch(headers={"WWW-Authenticate": write(changed)})
+    return Patch(headers={"WWW-Authenticate": format_challenges(changed)})
 
 
 @rule(

@@ -10,7 +10,7 @@ from oauthtap.handshake.stages import Challenge, Mcp, StepUp, TokenRejected
 from oauthtap.handshake.state import Handshake
 from oauthtap.model.requirements import must, practice
 from oauthtap.model.www_authenticate import Challenge as Parsed
-from oauthtap.model.www_authenticate import Param, as_sdks_read, without_quoted, write
+from oauthtap.model.www_authenticate import Param, format_challenges, parse_like_sdks, without_quoted
 from oauthtap.rules import rule
 
 _AT = "response.header.www-authenticate"
@@ -21,7 +21,7 @@ _CURLY = "'‘’“”«»"
 
 def _tidied(stage: Mcp) -> Patch:
     """The header as the tolerant reader understood it, written by the book."""
-    return Patch(headers={"WWW-Authenticate": write(stage.challenged.challenges)})
+    return Patch(headers={"WWW-Authenticate": format_challenges(stage.challenged.challenges)})
 
 
 @rule(
@@ -232,7 +232,7 @@ def duplicate_param(stage: Challenge | TokenRejected | StepUp, so_far: Handshake
                 at=f"{_AT}.{twice[0]}",
                 expected="once",
                 actual=f"{names.count(twice[0])} times",
-                patch=Patch(headers={"WWW-Authenticate": write(kept)}),
+                patch=Patch(headers={"WWW-Authenticate": format_challenges(kept)}),
             )
 
 
@@ -283,7 +283,7 @@ def param_charset(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) 
                 at=f"{_AT}.{param.name.lower()}",
                 expected="printable ASCII",
                 actual=repr(odd[0]),
-                patch=Patch(headers={"WWW-Authenticate": write(cleaned)}),
+                patch=Patch(headers={"WWW-Authenticate": format_challenges(cleaned)}),
             )
             return
 
@@ -330,7 +330,7 @@ def param_spelling(stage: Challenge | TokenRejected | StepUp, so_far: Handshake)
                 at=f"{_AT}.{param.name.lower()}",
                 expected=f"{param.name.lower()}=",
                 actual=f"{param.name} =" if param.spaced else f"{param.name}=",
-                patch=Patch(headers={"WWW-Authenticate": write(proper)}),
+                patch=Patch(headers={"WWW-Authenticate": format_challenges(proper)}),
             )
 
 
@@ -366,7 +366,7 @@ def text_confuses_readers(stage: Challenge | TokenRejected | StepUp, so_far: Han
         return
     masked = without_quoted(parsed.raw)
     for name in _READ:
-        meant, read = bearers[0].get(name), as_sdks_read([parsed.raw], name)
+        meant, read = bearers[0].get(name), parse_like_sdks([parsed.raw], name)
         place = parsed.raw.find(f"{name}=")
         inside = place >= 0 and masked[place : place + len(name)] != name
         elsewhere = len(parsed.challenges) > 1 and meant != read and not _misspelt(bearers[0], name)
@@ -395,4 +395,4 @@ def _real_first(challenges: tuple[Parsed, ...]) -> str:
         ]
         plain.sort(key=lambda p: p.name.lower() not in _READ)
         ordered.append(replace(challenge, params=tuple(plain)))
-    return write([c for c in ordered if c.is_bearer()] or ordered)
+    return format_challenges([c for c in ordered if c.is_bearer()] or ordered)

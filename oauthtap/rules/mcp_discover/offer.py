@@ -47,7 +47,7 @@ def discover_missing(handshake: Handshake) -> Problems:
         MCP-Protocol-Version: 2026-07-28
         200 {"jsonrpc": "2.0", "id": 1, "result": {"supportedVersions": ["2026-07-28"]}}
     """
-    served = [m for m in handshake.all(Mcp) if m.modern and m.version == "2026-07-28" and _served(m)]
+    served = [m for m in handshake.all(Mcp) if m.is_stateless_revision and m.version == "2026-07-28" and _served(m)]
     for asked in handshake.all(Discover):
         if asked.exchange.response is None or asked.rpc_error.get("code") != _UNKNOWN_METHOD:
             continue

@@ -28,7 +28,7 @@ def _era(stage: Initialize, so_far: Handshake) -> bool:
     """The refusal is one that only a server of 2026-07-28 gives."""
     code = stage.rpc_error.get("code")
     said = f"{stage.rpc_error.get('message')} {json.dumps(stage.rpc_error.get('data'))}"
-    served = any(mcp.ok and mcp.modern for mcp in so_far.all(Mcp))
+    served = any(mcp.ok and mcp.is_stateless_revision for mcp in so_far.all(Mcp))
     return code in _MODERN_CODES or (code == -32602 and (served or bool(_MODERN_WORDS.search(said))))
 
 

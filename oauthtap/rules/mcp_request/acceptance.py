@@ -6,7 +6,7 @@ from oauthtap.diagnosis.findings import Problem, Problems
 from oauthtap.handshake.stages import Challenge, Initialize, Mcp, TokenRejected, texts
 from oauthtap.handshake.state import Handshake
 from oauthtap.model import urls
-from oauthtap.model.exchange import first
+from oauthtap.model.exchange import first_value
 from oauthtap.model.requirements import must
 from oauthtap.redaction.redactor import claims
 from oauthtap.rules import rule
@@ -48,7 +48,7 @@ def query_token(mcp: Mcp, so_far: Handshake) -> Problems:
         401
         WWW-Authenticate: Bearer
     """
-    only_there = mcp.authorization is None and bool(first(mcp.request.query, "access_token"))
+    only_there = mcp.authorization is None and bool(first_value(mcp.request.query, "access_token"))
     if only_there and _served(mcp) and _asks_for_tokens(so_far):
         yield Problem(
             message=f"a request whose token stands only in the URL was answered {mcp.status}; it has to be refused",
@@ -104,7 +104,7 @@ def session_instead(mcp: Mcp, so_far: Handshake) -> Problems:
         WWW-Authenticate: Bearer
     """
     session = mcp.request.header("mcp-session-id")
-    if session is None or mcp.authorization is not None or first(mcp.request.query, "access_token"):
+    if session is None or mcp.authorization is not None or first_value(mcp.request.query, "access_token"):
         return
     opened = next((i for i in so_far.all(Initialize) if i.ok and i.response.header("mcp-session-id") == session), None)
     if opened and opened.bearer and _served(mcp) and _asks_for_tokens(so_far):

@@ -20,7 +20,7 @@ from oauthtap.handshake.stages import (
 from oauthtap.handshake.state import Handshake
 from oauthtap.handshake.token_request import by_client, metadata_of
 from oauthtap.model import urls
-from oauthtap.model.exchange import first
+from oauthtap.model.exchange import first_value
 from oauthtap.model.requirements import must
 from oauthtap.rules import rule
 
@@ -171,7 +171,7 @@ def several_ways(mcp: Mcp, so_far: Handshake) -> Problems:
         Authorization: Bearer made-up-token-1
         200 {"jsonrpc": "2.0", "id": 1, "result": {}}
     """
-    in_url = bool(first(mcp.request.query, "access_token"))
+    in_url = bool(first_value(mcp.request.query, "access_token"))
     if mcp.exchange.actor == "client" and mcp.bearer is not None and (in_url or _in_form(mcp)):
         yield Problem(
             message=f"a token is sent in the header and in the {'URL' if in_url else 'body'} too; one way is allowed",
@@ -277,11 +277,11 @@ def sent_elsewhere(stage: Stage, so_far: Handshake) -> Problems:
 
 def _carried(mcp: Mcp) -> bool:
     """The request has credentials of whatever kind, wherever."""
-    return mcp.authorization is not None or first(mcp.request.query, "access_token") is not None or _in_form(mcp)
+    return mcp.authorization is not None or first_value(mcp.request.query, "access_token") is not None or _in_form(mcp)
 
 
 def _in_form(mcp: Mcp) -> bool:
-    return mcp.request.body is not None and bool(first(mcp.form, "access_token"))
+    return mcp.request.body is not None and bool(first_value(mcp.form, "access_token"))
 
 
 def _never_used(token: str, so_far: Handshake) -> bool:

@@ -9,7 +9,7 @@ from oauthtap.diagnosis.findings import Problem, Problems, Severity
 from oauthtap.handshake.stages import Challenge, Mcp
 from oauthtap.handshake.state import Handshake
 from oauthtap.model.requirements import must, practice
-from oauthtap.redaction.redactor import alias_facts
+from oauthtap.redaction.redactor import parse_alias
 from oauthtap.rules import rule
 
 _WELL_FORMED = re.compile(r"(?:bearer|dpop) (?P<core>\S.*)", re.I | re.S)
@@ -105,7 +105,7 @@ def too_large(mcp: Mcp, so_far: Handshake) -> Problems:
         Authorization: Bearer made-up-token-1
         200 {"jsonrpc": "2.0", "id": 1, "result": {}}
     """
-    length = alias_facts(mcp.bearer or "").get("length", "")
+    length = parse_alias(mcp.bearer or "").get("length", "")
     size = int(length) if length.isdecimal() else 0
     refused = size > _BIG and (
         mcp.status == 431 or (mcp.status in (400, 413) and bool(_HEADER_SIZE.search(mcp.answer_text[:4000])))
@@ -178,4 +178,4 @@ def _fault(value: str) -> str | None:
         return "the word Bearer stands twice"
     if core != core.strip() or core[0] in "\"'" or core[-1] in "\"'":
         return "blanks or quotes around the token"
-    return _CHARACTERS if alias_facts(core).get("charset") == "bad" else None
+    return _CHARACTERS if parse_alias(core).get("charset") == "bad" else None

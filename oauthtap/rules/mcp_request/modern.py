@@ -90,7 +90,12 @@ def method_header_missing(mcp: Mcp, so_far: Handshake) -> Problems:
         MCP-Protocol-Version: 2026-07-28
         200 {"jsonrpc": "2.0", "id": 1, "result": {}}
     """
-    if not mcp.modern or mcp.method is None or mcp.exchange.actor != "client" or over_two_urls(mcp, so_far):
+    if (
+        not mcp.is_stateless_revision
+        or mcp.method is None
+        or mcp.exchange.actor != "client"
+        or over_two_urls(mcp, so_far)
+    ):
         return
     needed = {"Mcp-Method": mcp.method}
     if name := text(mcp.params.get(_NAMED.get(mcp.method, ""))):
@@ -133,7 +138,7 @@ def header_body_mismatch(mcp: Mcp, so_far: Handshake) -> Problems:
         MCP-Protocol-Version: 2026-07-28
         200 {"jsonrpc": "2.0", "id": 1, "result": {}}
     """
-    if not mcp.modern or mcp.exchange.actor != "client":
+    if not mcp.is_stateless_revision or mcp.exchange.actor != "client":
         return
     inside = {
         "mcp-protocol-version": text(mcp.meta.get(_VERSION)),
@@ -226,7 +231,7 @@ def prerelease_codes(mcp: Mcp, so_far: Handshake) -> Problems:
         Mcp-Method: tools/list
         400 {"jsonrpc": "2.0", "id": 1, "error": {"code": -32022, "message": "Unsupported protocol version"}}
     """
-    code = mcp.rpc_error.get("code") if mcp.modern else None
+    code = mcp.rpc_error.get("code") if mcp.is_stateless_revision else None
     said = text(mcp.rpc_error.get("message")) or "" if code is not None else ""
     if isinstance(code, int) and code in _EARLIER and _MEANING.search(said):
         yield Problem(
@@ -269,7 +274,7 @@ def session_minted(mcp: Mcp, so_far: Handshake) -> Problems:
         Mcp-Method: tools/list
         200 {"jsonrpc": "2.0", "id": 1, "result": {}}
     """
-    if not mcp.modern or isinstance(mcp, Initialize) or not mcp.ok:
+    if not mcp.is_stateless_revision or isinstance(mcp, Initialize) or not mcp.ok:
         return  # a server that refuses a modern request is likely an older one, where sessions are right
     given = mcp.response.header("mcp-session-id")
     if given is not None:

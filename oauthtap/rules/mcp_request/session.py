@@ -200,12 +200,17 @@ def not_issued(mcp: Mcp, so_far: Handshake) -> Problems:
 
 def opened_by(mcp: Mcp, so_far: Handshake) -> Initialize | None:
     """The successful `initialize` of the session this request belongs to, if it began after that answer."""
-    if mcp.method == "initialize" or isinstance(mcp, Discover) or mcp.modern or mcp.request.method == "OPTIONS":
+    if (
+        mcp.method == "initialize"
+        or isinstance(mcp, Discover)
+        or mcp.is_stateless_revision
+        or mcp.request.method == "OPTIONS"
+    ):
         return None
     opened = next((i for i in reversed(so_far.all(Initialize)) if i.ok and i.method == "initialize"), None)
     if opened is None or opened.exchange.ended is None or mcp.exchange.at is None or opened.url != mcp.url:
         return None
-    known = opened.exchange.actor == "client" and not any(s.modern for s in so_far.all(Mcp)[-20:])
+    known = opened.exchange.actor == "client" and not any(s.is_stateless_revision for s in so_far.all(Mcp)[-20:])
     return opened if known and mcp.exchange.at >= opened.exchange.ended else None
 
 

@@ -145,7 +145,7 @@ def version_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
         MCP-Protocol-Version: 2025-11-25
         200 {"jsonrpc": "2.0", "id": 1, "result": {"protocolVersion": "2025-06-18"}}
     """
-    if mcp.modern:
+    if mcp.is_stateless_revision:
         return  # a client that begins without `initialize` takes this as a sign to go back to it
     if mcp.status == 400 and mcp.version in REVISIONS and _VERSION.search(mcp.answer_text[:4000]):
         yield Problem(

@@ -8,7 +8,7 @@ from oauthtap.diagnosis.findings import Patch, Problem, Problems
 from oauthtap.handshake.stages import Mcp, StepUp, TokenEndpoint, scopes, texts
 from oauthtap.handshake.state import Handshake
 from oauthtap.model.requirements import practice, should
-from oauthtap.model.www_authenticate import with_params, write
+from oauthtap.model.www_authenticate import format_challenges, with_params
 from oauthtap.redaction.redactor import claims
 from oauthtap.rules import rule
 from oauthtap.rules.mcp_challenge.repair import as_challenge, metadata_place
@@ -66,7 +66,7 @@ def no_challenge(stage: Mcp, so_far: Handshake) -> Problems:
 
 def _with_changes(stage: Mcp, **changes: str | None) -> dict[str, str | None]:
     changed = [with_params(c, **changes) if c.is_bearer() else c for c in stage.challenged.challenges]
-    return {"WWW-Authenticate": write(changed)}
+    return {"WWW-Authenticate": format_challenges(changed)}
 
 
 @rule(

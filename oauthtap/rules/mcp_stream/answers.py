@@ -203,7 +203,7 @@ def modern_answer(stage: McpStream | SessionEnd, so_far: Handshake) -> Problems:
         405
         Allow: POST
     """
-    modern = any(mcp.ok and mcp.modern for mcp in so_far.all(Mcp))
+    modern = any(mcp.ok and mcp.is_stateless_revision for mcp in so_far.all(Mcp))
     both = any(hello.ok and hello.method == "initialize" for hello in so_far.all(Initialize))
     if stage.request.method not in ("GET", "DELETE") or stage.status in (None, 401, 403, 405) or not modern or both:
         return

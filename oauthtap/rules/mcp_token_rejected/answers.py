@@ -8,7 +8,7 @@ from oauthtap.diagnosis.findings import Patch, Problem, Problems
 from oauthtap.handshake.stages import Mcp, StepUp, TokenRejected
 from oauthtap.handshake.state import Handshake
 from oauthtap.model.requirements import must, practice, should
-from oauthtap.model.www_authenticate import with_params, write
+from oauthtap.model.www_authenticate import format_challenges, with_params
 from oauthtap.redaction.redactor import claims
 from oauthtap.rules import rule
 from oauthtap.rules.mcp_challenge.repair import as_challenge
@@ -162,7 +162,7 @@ def no_code(stage: TokenRejected, so_far: Handshake) -> Problems:
             at="response.header.www-authenticate.error",
             expected="invalid_token",
             actual="no error",
-            patch=Patch(headers={"WWW-Authenticate": write(told)}),
+            patch=Patch(headers={"WWW-Authenticate": format_challenges(told)}),
         )
 
 

@@ -186,7 +186,7 @@ def entry_is_metadata_url(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     entries = prm.authorization_servers
     for number, entry in enumerate(entries):
         if "/.well-known/" in entry:
-            built = [issuer for issuer, _ in urls.issuers_behind(entry)]
+            built = [issuer for issuer, _ in urls.issuers_for_metadata_url(entry)]
             issuer = built[0] if built else entry.partition("/.well-known/")[0]
             mended = [*entries[:number], issuer, *entries[number + 1 :]]
             yield Problem(

@@ -31,13 +31,13 @@ def _entries(handshake: Handshake) -> list[tuple[ResourceMetadata, int, str]]:
 
 def _asked_for(handshake: Handshake, entry: str) -> list[ServerMetadata]:
     """Every request for the metadata of this issuer, wherever it was looked for."""
-    places = {place.url for place in urls.as_locations(entry)}
+    places = {place.url for place in urls.as_metadata_locations(entry)}
     wanted = entry.rstrip("/")
 
     def about(document: ServerMetadata) -> bool:
         url = urls.without_query(document.url)
         return url in places or any(
-            issuer.rstrip("/") == wanted and how != "root" for issuer, how in urls.issuers_behind(url)
+            issuer.rstrip("/") == wanted and how != "root" for issuer, how in urls.issuers_for_metadata_url(url)
         )
 
     return [document for document in handshake.all(ServerMetadata) if about(document)]

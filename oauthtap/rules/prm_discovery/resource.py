@@ -250,7 +250,7 @@ def trailing_slash(prm: ResourceMetadata, so_far: Handshake) -> Problems:
             severity="note",
             patch=Patch(merge={"resource": stated[:-1]}),
         )
-    elif used and not bare and urls.origin(stated) and urls.grade(stated, used) == "slash":
+    elif used and not bare and urls.origin(stated) and urls.similarity(stated, used) == "slash":
         yield Problem(
             message=f"`resource` is {stated}; the client uses {used}",
             at=_AT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from oauthtap.diagnosis.findings import Patch, Problem, Problems
 from oauthtap.handshake.stages import Stage, TokenEndpoint, TokenMaintenance
 from oauthtap.handshake.state import Handshake
-from oauthtap.model.exchange import first
+from oauthtap.model.exchange import first_value
 from oauthtap.model.requirements import must, practice
 from oauthtap.rules import rule
 
@@ -56,7 +56,7 @@ def inactive(asked: TokenMaintenance, so_far: Handshake) -> Problems:
         POST https://as.example.com/introspect token=made-up-token-1
         200 {"active": true}
     """
-    token = first(asked.form, "token")
+    token = first_value(asked.form, "token")
     if token is None or _revoking(asked, so_far):
         return
     if asked.status in (401, 403) and so_far.learned("introspection_endpoint", asked.url):
@@ -84,7 +84,9 @@ def _fresh(token: str, asked: Stage, so_far: Handshake) -> bool:
     lifetime = issued.granted.get("expires_in")
     seconds = lifetime if isinstance(lifetime, int | float) else 60
     now, then = asked.exchange.at, issued.exchange.at
-    back = [one for one in so_far.all(TokenMaintenance) if _revoking(one, so_far) and first(one.request.form, "token")]
+    back = [
+        one for one in so_far.all(TokenMaintenance) if _revoking(one, so_far) and first_value(one.request.form, "token")
+    ]
     return now is not None and then is not None and now - then < seconds and not back
 
 
@@ -119,7 +121,7 @@ def revocation_status(asked: TokenMaintenance, so_far: Handshake) -> Problems:
         POST https://as.example.com/revoke token=made-up-token-1&client_id=c1
         200
     """
-    if not _revoking(asked, so_far) or asked.request.method != "POST" or not first(asked.form, "token"):
+    if not _revoking(asked, so_far) or asked.request.method != "POST" or not first_value(asked.form, "token"):
         return
     told = asked.oauth_error in ("invalid_token", "invalid_grant") or asked.status in (404, 410)
     if told and asked.status is not None and 400 <= asked.status < 500:

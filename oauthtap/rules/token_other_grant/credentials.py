@@ -8,7 +8,7 @@ from oauthtap.diagnosis.findings import Patch, Problem, Problems
 from oauthtap.handshake.stages import ServerMetadata, TokenEndpoint, TokenOther, texts
 from oauthtap.handshake.state import Handshake
 from oauthtap.model.requirements import must, should
-from oauthtap.redaction.redactor import alias_facts, claims
+from oauthtap.redaction.redactor import claims, parse_alias
 from oauthtap.rules import rule
 
 _NEEDED_CLAIMS = ("iss", "sub", "aud", "exp")
@@ -47,7 +47,7 @@ def public_client(stage: TokenOther, so_far: Handshake) -> Problems:
     if stage.grant != "client_credentials" or stage.exchange.actor != "client" or stage.ok:
         return
     scheme, credentials = stage.authorization or ("", "")
-    empty = scheme.lower() == "basic" and alias_facts(credentials).get("secret") == "empty"
+    empty = scheme.lower() == "basic" and parse_alias(credentials).get("secret") == "empty"
     proven = stage.get("client_secret") or stage.get("client_assertion") or (stage.authorization and not empty)
     if not proven and not stage.request.header("dpop"):
         yield Problem(

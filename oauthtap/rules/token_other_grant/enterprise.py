@@ -8,7 +8,7 @@ from oauthtap.diagnosis.findings import Patch, Problem, Problems
 from oauthtap.handshake.stages import ServerMetadata, TokenEndpoint, TokenOther, text, texts
 from oauthtap.handshake.state import Handshake
 from oauthtap.model.requirements import must
-from oauthtap.redaction.redactor import alias_facts, claims, jose_header
+from oauthtap.redaction.redactor import claims, jose_header, parse_alias
 from oauthtap.rules import rule
 
 _EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -209,4 +209,4 @@ def _in_grant(name: str, expected: str, said: dict[str, Any]) -> Problem:
 
 def _basic_client(stage: TokenEndpoint) -> str | None:
     scheme, credentials = stage.authorization or ("", "")
-    return alias_facts(credentials).get("client_id") if scheme.lower() == "basic" else None
+    return parse_alias(credentials).get("client_id") if scheme.lower() == "basic" else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from oauthtap.diagnosis.findings import Problem, Problems
 from oauthtap.handshake.stages import AuthorizationRequest, Stage, TokenMaintenance, TokenRefresh, TokenRejected, text
 from oauthtap.handshake.state import Handshake
-from oauthtap.model.exchange import first
+from oauthtap.model.exchange import first_value
 from oauthtap.model.requirements import must, practice
 from oauthtap.rules import rule
 from oauthtap.rules.token_refresh.history import error_of, granted_in, token_of
@@ -226,7 +226,7 @@ def not_attempted(asked: AuthorizationRequest, so_far: Handshake) -> Problems:
         for one in so_far.all(kind)
         if one.exchange.id > issued.exchange.id
     ]
-    same = first(asked.request.query, "client_id") in (None, issued.get("client_id"))
+    same = first_value(asked.request.query, "client_id") in (None, issued.get("client_id"))
     if rejected.exchange.id > issued.exchange.id and not later and same:
         yield Problem(
             message="the user is sent to sign in; the client holds a refresh token and has not tried it",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from oauthtap.diagnosis.findings import Patch, Problem, Problems
 from oauthtap.handshake.stages import Preflight, Registration, TokenEndpoint, TokenMaintenance, text
 from oauthtap.handshake.state import Handshake, absolute
-from oauthtap.model.exchange import Request, first
+from oauthtap.model.exchange import Request, first_value
 from oauthtap.model.requirements import must, practice
 from oauthtap.rules import rule
 
@@ -239,4 +239,4 @@ def cors(stage: TokenEndpoint | Registration | TokenMaintenance, so_far: Handsha
 
 def _form_token(token: TokenEndpoint) -> bool:
     """The body is a form with an access token in it."""
-    return first(Request(method="", url="", body=token.answer_text).form, "access_token") is not None
+    return first_value(Request(method="", url="", body=token.answer_text).form, "access_token") is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from oauthtap.diagnosis.findings import Problem, Problems
 from oauthtap.handshake.stages import AuthorizationRequest, ServerMetadata, TokenRequest
 from oauthtap.handshake.state import Handshake
-from oauthtap.handshake.token_request import answer_with, by_client
+from oauthtap.handshake.token_request import authorization_response_for, by_client
 from oauthtap.model.requirements import must, should
 from oauthtap.rules import rule
 
@@ -53,7 +53,7 @@ def ignored_iss(token: TokenRequest, so_far: Handshake) -> Problems:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1&code=made-up-code-1
         200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
     """
-    answer = answer_with(token, so_far) if by_client(token) else None
+    answer = authorization_response_for(token, so_far) if by_client(token) else None
     metadata = _metadata_behind(answer.asked, so_far) if answer and answer.asked else None
     if answer is None or metadata is None or metadata.issuer is None:
         return
@@ -104,7 +104,7 @@ def ignored_state(token: TokenRequest, so_far: Handshake) -> Problems:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1&code=made-up-code-1
         200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
     """
-    answer = answer_with(token, so_far) if by_client(token) else None
+    answer = authorization_response_for(token, so_far) if by_client(token) else None
     sent = [request.get("state") for request in so_far.all(AuthorizationRequest)]
     if answer is None or not sent or None in sent or answer.asked is None:
         return

@@ -11,16 +11,16 @@ from oauthtap.handshake.token_request import (
     BASIC,
     JWT,
     NONE,
-    Credentials,
-    asked_for,
+    ClientAuthentication,
+    authorization_request_for,
     by_client,
     credentials,
     metadata_of,
     registered,
 )
-from oauthtap.model.exchange import first
+from oauthtap.model.exchange import first_value
 from oauthtap.model.requirements import must, practice
-from oauthtap.redaction.redactor import alias_facts
+from oauthtap.redaction.redactor import parse_alias
 from oauthtap.rules import rule
 
 _EXCHANGE = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-4.1.3"
@@ -55,7 +55,7 @@ def id_missing(token: TokenRequest, so_far: Handshake) -> Problems:
     """
     if not by_client(token) or not token.get("code") or token.authorization or token.get("client_id"):
         return
-    if not token.get("client_assertion") and first(token.request.query, "client_id") is None:
+    if not token.get("client_assertion") and first_value(token.request.query, "client_id") is None:
         yield Problem(
             message="the token request has no `client_id` and no client authentication; it needs one of them",
             at="request.form.client_id",
@@ -90,7 +90,7 @@ def id_mismatch(token: TokenRequest, so_far: Handshake) -> Problems:
         POST https://as.example.com/token grant_type=authorization_code&code=made-up-code-1&client_id=c1
         200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
     """
-    asked = asked_for(token, so_far) if by_client(token) else None
+    asked = authorization_request_for(token, so_far) if by_client(token) else None
     wanted = asked.get("client_id") if asked else None
     if asked is None or wanted is None:
         return
@@ -242,7 +242,7 @@ def advertised_refused(token: TokenEndpoint, so_far: Handshake) -> Problems:
     if not by_client(token) or own.methods[0] not in methods or len(own.methods) > 1 or token.ok:
         return
     confirmed = registered(own.client_id, so_far)
-    agreed = text(confirmed.granted.get("token_endpoint_auth_method")) if confirmed else None
+    agreed = text(confirmed.issued.get("token_endpoint_auth_method")) if confirmed else None
     said = _words(token)
     says_missing = bool(_MISSING.search(said)) and own.client_id is not None
     refused = agreed == own.methods[0] and token.oauth_error == "invalid_client" and not _UNKNOWN.search(said)
@@ -283,7 +283,7 @@ def basic_encoding(token: TokenEndpoint, so_far: Handshake) -> Problems:
         Authorization: Basic YXBwJTJGMTptYWRlJTJCdXAlMkZzZWNyZXQtMQ==
         200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
     """
-    facts = alias_facts(token.authorization[1]) if token.authorization else {}
+    facts = parse_alias(token.authorization[1]) if token.authorization else {}
     if not by_client(token) or (token.authorization and token.authorization[0].lower() != "basic"):
         return
     encoded = facts.get("encoded")
@@ -326,7 +326,7 @@ def empty_secret(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """
     if not by_client(token):
         return
-    basic = token.authorization is not None and alias_facts(token.authorization[1]).get("secret") == "empty"
+    basic = token.authorization is not None and parse_alias(token.authorization[1]).get("secret") == "empty"
     if basic or token.get("client_secret") == "":
         yield Problem(
             message="the client secret is sent and empty; a client without a secret leaves it out",
@@ -380,12 +380,12 @@ def no_challenge(token: TokenEndpoint, so_far: Handshake) -> Problems:
         )
 
 
-def _wanted(token: TokenEndpoint, own: Credentials, so_far: Handshake) -> tuple[tuple[str, ...], str]:
+def _wanted(token: TokenEndpoint, own: ClientAuthentication, so_far: Handshake) -> tuple[tuple[str, ...], str]:
     """The methods the client may use, and where that is written."""
     if registration := registered(own.client_id, so_far):
-        if named := text(registration.granted.get("token_endpoint_auth_method")):
+        if named := text(registration.issued.get("token_endpoint_auth_method")):
             return (named,), f"its registration (exchange {registration.exchange.id}) says"
-        if text(registration.granted.get("client_secret")):
+        if text(registration.issued.get("client_secret")):
             return (BASIC,), f"its registration (exchange {registration.exchange.id}) names none, which means"
         return (), ""
     metadata = metadata_of(token, so_far)

@@ -5,7 +5,12 @@ from __future__ import annotations
 from oauthtap.diagnosis.findings import Problem, Problems
 from oauthtap.handshake.stages import AuthorizationRequest, AuthorizationResponse, TokenRequest
 from oauthtap.handshake.state import Handshake
-from oauthtap.handshake.token_request import answer_with, asked_for, by_client, metadata_of
+from oauthtap.handshake.token_request import (
+    authorization_request_for,
+    authorization_response_for,
+    by_client,
+    metadata_of,
+)
 from oauthtap.model.requirements import must, practice
 from oauthtap.rules import rule
 
@@ -45,9 +50,14 @@ def altered(token: TokenRequest, so_far: Handshake) -> Problems:
         200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
     """
     code = token.get("code")
-    if not by_client(token) or not code or answer_with(token, so_far) or token.get("code_verifier") is None:
+    if (
+        not by_client(token)
+        or not code
+        or authorization_response_for(token, so_far)
+        or token.get("code_verifier") is None
+    ):
         return
-    asked = asked_for(token, so_far)
+    asked = authorization_request_for(token, so_far)
     for answer in reversed(so_far.all(AuthorizationResponse)):
         if asked and answer.asked is asked and answer.code and answer.get("state") == asked.get("state"):
             yield Problem(
@@ -254,7 +264,7 @@ def redirect_uri_mismatch(token: TokenRequest, so_far: Handshake) -> Problems:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1&redirect_uri=http://127.0.0.1:7777/cb
         200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
     """
-    asked = asked_for(token, so_far) if by_client(token) else None
+    asked = authorization_request_for(token, so_far) if by_client(token) else None
     sent = token.get("redirect_uri")
     if asked and asked.redirect_uri and sent and sent != asked.redirect_uri:
         yield Problem(
@@ -297,7 +307,7 @@ def redirect_uri_missing(token: TokenRequest, so_far: Handshake) -> Problems:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1&redirect_uri=http://127.0.0.1:7777/cb
         200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
     """
-    asked = asked_for(token, so_far) if by_client(token) else None
+    asked = authorization_request_for(token, so_far) if by_client(token) else None
     if asked and asked.redirect_uri and token.get("redirect_uri") is None and token.grant == "authorization_code":
         yield Problem(
             severity="warning" if (token.status or 0) >= 400 and _minds_redirect(token) else None,

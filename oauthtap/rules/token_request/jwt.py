@@ -17,9 +17,9 @@ from oauthtap.handshake.stages import (
     texts,
 )
 from oauthtap.handshake.state import Handshake
-from oauthtap.handshake.token_request import asked_for, metadata_of
+from oauthtap.handshake.token_request import authorization_request_for, metadata_of
 from oauthtap.model import urls
-from oauthtap.model.exchange import every
+from oauthtap.model.exchange import all_values
 from oauthtap.model.requirements import practice, should
 from oauthtap.redaction.redactor import claims
 from oauthtap.rules import rule
@@ -307,8 +307,8 @@ def _resources(stage: TokenEndpoint | TokenRejected, so_far: Handshake) -> tuple
     named: list[str | None] = [described, so_far.resource]
     issued = stage if isinstance(stage, TokenEndpoint) else _issue_of(stage, so_far)
     if issued:
-        asked = asked_for(issued, so_far)
-        named = [*every(issued.params, "resource"), *(asked.all("resource") if asked else ()), *named]
+        asked = authorization_request_for(issued, so_far)
+        named = [*all_values(issued.params, "resource"), *(asked.all("resource") if asked else ()), *named]
     if isinstance(stage, TokenRejected):
         named.append(stage.request.bare_url)
     return tuple(dict.fromkeys(name for name in named if name))

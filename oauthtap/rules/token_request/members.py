@@ -8,7 +8,7 @@ from typing import Any
 from oauthtap.diagnosis.findings import Patch, Problem, Problems
 from oauthtap.handshake.stages import TokenEndpoint, TokenRejected, TokenRequest, scopes, text, texts
 from oauthtap.handshake.state import Handshake
-from oauthtap.handshake.token_request import asked_for, credentials, expired, registered
+from oauthtap.handshake.token_request import authorization_request_for, credentials, expired, registered
 from oauthtap.model.requirements import must, practice, should
 from oauthtap.redaction.redactor import claims
 from oauthtap.rules import rule
@@ -298,7 +298,7 @@ def scope_narrowed(token: TokenRequest, so_far: Handshake) -> Problems:
         200 {"access_token": "made-up-token-1", "token_type": "Bearer", "scope": "write read"}
     """
     granted = text(token.granted.get("scope")) if token.access_token else None
-    asked = asked_for(token, so_far) if granted is not None else None
+    asked = authorization_request_for(token, so_far) if granted is not None else None
     lost = [s for s in scopes(asked.get("scope")) if s not in scopes(granted) and s not in _NO_API] if asked else []
     if asked and lost:
         yield Problem(
@@ -342,7 +342,7 @@ def scope_not_reported(token: TokenRequest, so_far: Handshake) -> Problems:
     inside = claims(token.access_token) if token.access_token and "scope" not in token.granted else None
     own = next((inside[name] for name in ("scope", "scp", "scopes") if inside.get(name)), None) if inside else None
     carried = set(scopes(own)) | set(texts(own))
-    asked = asked_for(token, so_far) if carried else None
+    asked = authorization_request_for(token, so_far) if carried else None
     wanted = set(scopes(asked.get("scope"))) if asked else set()
     if wanted and wanted - _NO_API != carried - _NO_API:
         real = " ".join(sorted(carried))
@@ -428,10 +428,10 @@ def no_refresh_token(handshake: Handshake) -> Problems:
             continue
         if not token.access_token or token.granted.get("refresh_token"):
             continue
-        asked = asked_for(token, handshake)
+        asked = authorization_request_for(token, handshake)
         own = registered(credentials(token).client_id, handshake)
         by_scope = asked is not None and "offline_access" in scopes(asked.get("scope"))
-        by_grant = own is not None and "refresh_token" in texts(own.granted.get("grant_types"))
+        by_grant = own is not None and "refresh_token" in texts(own.issued.get("grant_types"))
         refused = [r for r in handshake.all(TokenRejected) if r.bearer == token.access_token and expired(r, token)]
         why = "`offline_access` was asked for" if by_scope else "the client is registered for `refresh_token`"
         over = f"the token had run out by exchange {refused[0].exchange.id}" if refused else why

@@ -5,10 +5,10 @@ from __future__ import annotations
 from oauthtap.diagnosis.findings import Problem, Problems
 from oauthtap.handshake.stages import TokenRequest
 from oauthtap.handshake.state import Handshake
-from oauthtap.handshake.token_request import asked_for, by_client, proves
-from oauthtap.model.exchange import first
+from oauthtap.handshake.token_request import authorization_request_for, by_client, verifier_matches
+from oauthtap.model.exchange import first_value
 from oauthtap.model.requirements import must
-from oauthtap.redaction.redactor import alias_facts
+from oauthtap.redaction.redactor import parse_alias
 from oauthtap.rules import rule
 
 _EXCHANGE = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-4.1.3"
@@ -43,7 +43,7 @@ def missing(token: TokenRequest, so_far: Handshake) -> Problems:
     """
     if not by_client(token) or token.grant != "authorization_code" or token.get("code_verifier"):
         return
-    asked = asked_for(token, so_far)
+    asked = authorization_request_for(token, so_far)
     if asked and asked.get("code_challenge"):
         yield Problem(
             message=f"`code_verifier` is absent, but exchange {asked.exchange.id} sent a `code_challenge`",
@@ -87,9 +87,9 @@ def mismatch(token: TokenRequest, so_far: Handshake) -> Problems:
           grant_type=authorization_code&client_id=c1&code=made-up-code-1&code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk
         200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
     """
-    asked = asked_for(token, so_far) if by_client(token) else None
-    if asked and proves(token.get("code_verifier"), asked) is False:
-        digest = alias_facts(token.get("code_verifier") or "").get("s256")
+    asked = authorization_request_for(token, so_far) if by_client(token) else None
+    if asked and verifier_matches(token.get("code_verifier"), asked) is False:
+        digest = parse_alias(token.get("code_verifier") or "").get("s256")
         yield Problem(
             message=f"the verifier hashes to {digest}, but exchange {asked.exchange.id} promised "
             f"{asked.get('code_challenge')}",
@@ -125,7 +125,7 @@ def malformed(token: TokenRequest, so_far: Handshake) -> Problems:
           grant_type=authorization_code&client_id=c1&code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk
         200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
     """
-    facts = alias_facts(token.get("code_verifier") or "") if by_client(token) else {}
+    facts = parse_alias(token.get("code_verifier") or "") if by_client(token) else {}
     length = facts.get("length", "")
     short = length.isdecimal() and not 43 <= int(length) <= 128
     if short or facts.get("charset") == "bad":
@@ -173,10 +173,10 @@ def unexpected(token: TokenRequest, so_far: Handshake) -> Problems:
     """
     if not by_client(token) or not token.get("code_verifier"):
         return
-    asked = asked_for(token, so_far)
+    asked = authorization_request_for(token, so_far)
     if asked is None or asked.get("code_challenge") or asked.get("request"):
         return
-    if first(asked.request.query, "request_uri") is None or asked.pushed:
+    if first_value(asked.request.query, "request_uri") is None or asked.pushed:
         yield Problem(
             message=f"`code_verifier` is sent, but exchange {asked.exchange.id} had no `code_challenge`",
             at="request.form.code_verifier",
@@ -217,11 +217,11 @@ def not_enforced(token: TokenRequest, so_far: Handshake) -> Problems:
     """
     if token.grant != "authorization_code" or not token.get("code") or not token.access_token:
         return
-    asked = asked_for(token, so_far)
+    asked = authorization_request_for(token, so_far)
     if asked is None or not asked.get("code_challenge"):
         return
     verifier = token.get("code_verifier")
-    if not verifier or proves(verifier, asked) is False:
+    if not verifier or verifier_matches(verifier, asked) is False:
         yield Problem(
             message=f"a token was given for a verifier that is {'wrong' if verifier else 'absent'}; exchange "
             f"{asked.exchange.id} had a `code_challenge`",

@@ -7,7 +7,7 @@ import re
 from oauthtap.diagnosis.findings import Patch, Problem, Problems
 from oauthtap.handshake.stages import TokenEndpoint, text
 from oauthtap.handshake.state import Handshake
-from oauthtap.model.exchange import Request, first
+from oauthtap.model.exchange import Request, first_value
 from oauthtap.model.requirements import must, practice
 from oauthtap.rules import rule
 
@@ -83,7 +83,7 @@ def with_200(token: TokenEndpoint, so_far: Handshake) -> Problems:
     if not token.ok or token.access_token:
         return
     answer = token.answer_object
-    posted = first(Request(method="", url="", body=token.answer_text).form, "error") if not answer else None
+    posted = first_value(Request(method="", url="", body=token.answer_text).form, "error") if not answer else None
     said = answer.get("error") or posted
     if said or answer.get("ok") is False or answer.get("success") is False:
         words = text(said) or "a failure"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from oauthtap.diagnosis.findings import Problem, Problems
 from oauthtap.handshake.stages import ResourceMetadata, TokenEndpoint, TokenRequest
 from oauthtap.handshake.state import Handshake
-from oauthtap.handshake.token_request import asked_for, by_client
-from oauthtap.model.exchange import every
+from oauthtap.handshake.token_request import authorization_request_for, by_client
+from oauthtap.model.exchange import all_values
 from oauthtap.model.requirements import must
 from oauthtap.rules import rule
 
@@ -92,9 +92,9 @@ def differs(token: TokenRequest, so_far: Handshake) -> Problems:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1&resource=https://mcp.example.com/mcp
         200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
     """
-    asked = asked_for(token, so_far) if by_client(token) else None
+    asked = authorization_request_for(token, so_far) if by_client(token) else None
     wanted = asked.all("resource") if asked else ()
-    for sent in every(token.params, "resource"):
+    for sent in all_values(token.params, "resource"):
         if asked and wanted and sent and sent not in wanted:
             yield Problem(
                 message=f"`resource` is {sent}, but exchange {asked.exchange.id} asked for {wanted[0]}",

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from oauthtap.drive.process import Ran, run_command
+from oauthtap.drive.process import ProcessResult, run_command
 from tests.support.clients.installed import versions
 
 Transport = Literal["http", "sse"]
@@ -60,7 +60,7 @@ class Sandbox:
         typed: str = "",
         path: Path | None = None,
         at_home: bool = False,
-    ) -> Ran:
+    ) -> ProcessResult:
         """Run one command of the client in it; what it says is kept. `path` comes first on the PATH.
 
         `by`: a program that sits before it as a person would, and starts it with what it is put behind.

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from oauthtap.drive.process import ESCAPES, end
+from oauthtap.drive.process import ESCAPES, terminate_tree
 from tests.support.servers.heard import Heard, heard
 
 PATIENCE = 90.0
@@ -78,7 +78,7 @@ def serving(
             process.wait_for(ready)
             yield process
         finally:
-            end(started)
+            terminate_tree(started)
             process._listener.join(timeout=5)
             if started.stdout:
                 started.stdout.close()

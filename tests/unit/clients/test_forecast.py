@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from oauthtap.clients import profiles
-from oauthtap.clients.forecast import STALE, Outlook
+from oauthtap.clients.forecast import STALE, ClientForecast
 from oauthtap.clients.profile import Profile
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.formats import loader
@@ -25,7 +25,7 @@ WANTED = {
 SEEN = max(profile.seen for profile in profiles())
 
 
-def outlooks(name: str, today: date = SEEN) -> dict[str, Outlook]:
+def outlooks(name: str, today: date = SEEN) -> dict[str, ClientForecast]:
     return {outlook.slug: outlook for outlook in judged(name, today).clients}
 
 

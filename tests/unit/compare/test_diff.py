@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from oauthtap.cli import main
-from oauthtap.cli.analyze_file import heard
+from oauthtap.cli.analyze_file import analyze_recording
 from oauthtap.clients import profiles
-from oauthtap.compare.compared_run import Seen
+from oauthtap.compare.compared_run import ComparedRun
 from oauthtap.compare.diff import Comparison, compare
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.formats import loader
@@ -25,20 +25,20 @@ NAMES = sorted(path.stem for path in LIVE.glob("*.har"))
 
 
 @cache
-def seen(name: str) -> Seen:
-    tap, report = heard(str(LIVE / f"{name}.har"))
+def seen(name: str) -> ComparedRun:
+    tap, report = analyze_recording(str(LIVE / f"{name}.har"))
     known = next((profile for profile in profiles() if report.client and profile.slug == report.client.name), None)
-    return Seen(tap.handshake, report, known)
+    return ComparedRun(tap.handshake, report, known)
 
 
-def judged(exchanges: list[Exchange], resource: str) -> Seen:
+def judged(exchanges: list[Exchange], resource: str) -> ComparedRun:
     tap = SessionAnalyzer(resource)
     for exchange in exchanges:
         tap.add(exchange)
-    return Seen(tap.handshake, build(tap))
+    return ComparedRun(tap.handshake, build(tap))
 
 
-def run_again(name: str, seed: int) -> Seen:
+def run_again(name: str, seed: int) -> ComparedRun:
     """What the same client would have recorded on another day: other ids, ports and times, another order of streams."""
     chance = random.Random(seed)
     recording = loader.read(LIVE / f"{name}.har")
@@ -140,7 +140,7 @@ GET https://as.{host}/.well-known/oauth-authorization-server
 """  # noqa: E501
 
 
-def served(host: str, token: str = "token") -> Seen:
+def served(host: str, token: str = "token") -> ComparedRun:
     from oauthtap.formats import notation
 
     return judged(list(notation.parse(SERVER.format(host=host, token=token))), f"https://{host}/mcp")

@@ -309,8 +309,8 @@ def test_no_lock_is_told_with_what_to_type_next(tmp_path: Path, capsys: pytest.C
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in LIVE.glob("*.har")))
 def test_every_recorded_handshake_keeps_its_own_lock(name: str) -> None:
-    from oauthtap.cli.analyze_file import heard
+    from oauthtap.cli.analyze_file import analyze_recording
 
-    tap, _ = heard(str(LIVE / f"{name}.har"))
+    tap, _ = analyze_recording(str(LIVE / f"{name}.har"))
     held = against(lock(tap.handshake), tap.handshake)
     assert (held.broken, held.unasked) == ([], [])

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import httpx
 
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
-from oauthtap.faults.injector import Injecting
-from oauthtap.fixes.actions import Answer
-from oauthtap.fixes.applier import Fixes
+from oauthtap.faults.injector import FaultInjector
+from oauthtap.fixes.actions import ResponseChange
+from oauthtap.fixes.applier import ActiveFixes
 from oauthtap.fixes.model import Fix, When
 from oauthtap.handshake.stages import Registration
 from oauthtap.handshake.state import Handshake
@@ -23,10 +23,10 @@ from tests.unit.faults.test_faults import fault
 FIX = Fix(
     name="tells-issuer",
     when=When(stage=("mcp-*",), status=(200,)),
-    answer=Answer(merge={"is": "${issuer}"}),
+    answer=ResponseChange(merge={"is": "${issuer}"}),
     assumes="${issuer} is the issuer of this client",
 )
-TELLS_ISSUER = Fixes(fixes=(FIX,))
+TELLS_ISSUER = ActiveFixes(fixes=(FIX,))
 
 
 def issuer_of(name: str) -> str:
@@ -54,7 +54,7 @@ def two_at_once() -> Iterator[tuple[str, Exchange]]:
 
 
 def registered(handshake: Handshake) -> set[str]:
-    return {str(stage.asked.get("client_name")) for stage in handshake.all(Registration)}
+    return {str(stage.requested.get("client_name")) for stage in handshake.all(Registration)}
 
 
 def test_what_a_fix_sees_is_the_handshake_of_its_own_client() -> None:
@@ -92,10 +92,10 @@ def test_a_fault_asks_its_own_client_whether_the_token_has_worked() -> None:
     """A token that was just issued has to work once before it is refused, whoever else has one that worked."""
     clients = [Client(name, 40001 + number) for number, name in enumerate("ab")]
     first, second = clients[0].whole(), clients[1].whole()
-    analyzer, injecting = SessionAnalyzer(MCP), Injecting([fault("expired-token")])
+    analyzer, injecting = SessionAnalyzer(MCP), FaultInjector([fault("expired-token")])
     for number, exchange in enumerate([*in_turns(first[:7], second[:7]), *first[7:]]):
-        analyzer.add(exchange.with_(at=1000.0 + number, took=0.01))
-    fresh, worked = second[8].with_(at=1100.0, response=None), first[8].with_(at=1101.0, response=None)
+        analyzer.add(exchange.replace(at=1000.0 + number, took=0.01))
+    fresh, worked = second[8].replace(at=1100.0, response=None), first[8].replace(at=1101.0, response=None)
     assert injecting.instead(fresh, analyzer) is None
     assert injecting.instead(worked, analyzer) == fault("expired-token")
 
@@ -104,7 +104,7 @@ def test_what_was_delivered_is_redacted_like_everything_else() -> None:
     analyzer = SessionAnalyzer(MCP, keeps_secrets=True)
     asked = Client("a", 40001).whole()[6]
     assert asked.response is not None
-    analyzed = analyzer.analyze(asked.with_(at=1.0, took=0.1))
+    analyzed = analyzer.analyze(asked.replace(at=1.0, took=0.1))
     recorded = analyzer.record_delivery(analyzed, asked.response, ("x",))
     assert "at_a_0123456789abcdef" not in recorded.exchange.as_json()
     assert recorded.unredacted is not None

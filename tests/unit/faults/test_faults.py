@@ -20,10 +20,10 @@ from pydantic import ValidationError
 
 from oauthtap import session
 from oauthtap.cli import main
-from oauthtap.cli.options.inject import chosen, explained, never_met
+from oauthtap.cli.options.inject import explained, parse_fault, unused_faults_notice
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
-from oauthtap.faults.injector import Injecting, answered, brought
-from oauthtap.faults.model import Injection, injections, named
+from oauthtap.faults.injector import FaultInjector, altered_callback_url, answered
+from oauthtap.faults.model import Fault, injections, named
 from oauthtap.formats import loader
 from oauthtap.model.exchange import Exchange, Request, Response
 from oauthtap.report.build import build
@@ -39,7 +39,7 @@ one_loop = pytest.mark.asyncio(loop_scope="module")
 LINES = st.text(string.ascii_letters + string.digits + " ;=/.", max_size=20).map(str.strip)
 
 
-def fault(name: str) -> Injection:
+def fault(name: str) -> Fault:
     found = named(name)
     assert found
     return found
@@ -159,9 +159,9 @@ class Walked:
     left: tuple[str, ...]
 
 
-async def twice(server: Upstream, port: int, state: Path, *faults: Injection) -> Walked:
+async def twice(server: Upstream, port: int, state: Path, *faults: Fault) -> Walked:
     server.came.clear()
-    injecting = Injecting(list(faults))
+    injecting = FaultInjector(list(faults))
     async with tapped(server, port=port, state=state, injecting=injecting) as tap:
         one = await walked(tap.client, tap.url)
         two = await walked(tap.client, tap.url)
@@ -359,7 +359,7 @@ def test_of_a_callback_only_the_named_parameters_change(code: str, more: dict[st
     pairs = Request(method="GET", url=url).query
 
     def after(name: str) -> tuple[tuple[str, str], ...]:
-        return Request(method="GET", url=brought(fault(name), url)).query
+        return Request(method="GET", url=altered_callback_url(fault(name), url)).query
 
     assert after("drop-state") == tuple(pair for pair in pairs if pair[0] != "state")
     assert after("wrong-iss") == tuple((k, "https://other-issuer.example" if k == "iss" else v) for k, v in pairs)
@@ -374,10 +374,14 @@ RECORDINGS = sorted((Path(__file__).parents[2] / "recordings" / "live").glob("*.
 def test_a_fault_meets_no_exchange_but_of_the_stages_it_names(name: str) -> None:
     met = 0
     for path in RECORDINGS:
-        tap, injecting = SessionAnalyzer(), Injecting([fault(name)])
+        tap, injecting = SessionAnalyzer(), FaultInjector([fault(name)])
         for exchange in loader.read(path).exchanges:
             bare = exchange.model_copy(update={"response": None, "error": None})
-            taken = injecting.instead(bare, tap) or injecting.over(exchange, tap) or injecting.cutting(exchange, tap)
+            taken = (
+                injecting.instead(bare, tap)
+                or injecting.match_response(exchange, tap)
+                or injecting.cutting(exchange, tap)
+            )
             step = tap.add(exchange if not (taken and taken.instead) else bare)
             if taken:
                 met += 1
@@ -389,7 +393,7 @@ def test_a_fault_meets_no_exchange_but_of_the_stages_it_names(name: str) -> None
 
 
 def test_a_token_just_issued_is_not_refused_before_it_worked_once() -> None:
-    tap, injecting = SessionAnalyzer("https://mcp.example/mcp"), Injecting([fault("expired-token")])
+    tap, injecting = SessionAnalyzer("https://mcp.example/mcp"), FaultInjector([fault("expired-token")])
 
     def asked(token: str, number: int = 1) -> Exchange:
         headers = (("Authorization", f"Bearer {token}"), ("Content-Type", "application/json"))
@@ -405,7 +409,7 @@ def test_a_token_just_issued_is_not_refused_before_it_worked_once() -> None:
 
 def test_a_fault_does_one_thing() -> None:
     with pytest.raises(ValidationError, match="give it one of"):
-        Injection.model_validate({"name": "x", "says": "", "teaches": "", "when": {}, "holds": True, "cuts": True})
+        Fault.model_validate({"name": "x", "says": "", "teaches": "", "when": {}, "holds": True, "cuts": True})
 
 
 # --- said
@@ -454,14 +458,17 @@ def test_the_list_teaches_every_fault(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_a_value_takes_the_place_of_the_default() -> None:
-    assert chosen("slow-token=2").seconds == 2.0
-    assert brought(chosen("wrong-iss=https://evil.example"), CALLBACK) == f"{CALLBACK}?iss=https%3A%2F%2Fevil.example"
-    scope = answered(chosen("step-up=a b"), Request(method="POST", url=""), None, SessionAnalyzer().handshake)
+    assert parse_fault("slow-token=2").seconds == 2.0
+    assert (
+        altered_callback_url(parse_fault("wrong-iss=https://evil.example"), CALLBACK)
+        == f"{CALLBACK}?iss=https%3A%2F%2Fevil.example"
+    )
+    scope = answered(parse_fault("step-up=a b"), Request(method="POST", url=""), None, SessionAnalyzer().handshake)
     assert 'scope="a b"' in (scope.header("www-authenticate") or "")
 
 
 def test_what_found_no_place_is_said_with_what_would_lead_there() -> None:
-    words = list(never_met(Injecting([fault("revoke-refresh")])))
+    words = list(unused_faults_notice(FaultInjector([fault("revoke-refresh")])))
     assert words == [
         "revoke-refresh was not injected: its place never came (token-refresh). "
         "Try: --inject expired-token --inject revoke-refresh"

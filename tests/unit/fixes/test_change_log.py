@@ -13,7 +13,7 @@ import pytest
 from oauthtap import rules
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.fixes import toml_io
-from oauthtap.fixes.applier import Fixes
+from oauthtap.fixes.applier import ActiveFixes
 from oauthtap.fixes.attempts import attempts
 from oauthtap.fixes.change_log import changes, phrase
 from oauthtap.fixes.deploy_plan import change, deploy, recognized
@@ -69,21 +69,21 @@ GET {TENANT}/.well-known/oauth-authorization-server
 """
 
 
-def on(*fixes: Fix) -> Fixes:
-    return Fixes(fixes=fixes)
+def on(*fixes: Fix) -> ActiveFixes:
+    return ActiveFixes(fixes=fixes)
 
 
-def heard(*parts: tuple[str, Fixes]) -> SessionAnalyzer:
+def heard(*parts: tuple[str, ActiveFixes]) -> SessionAnalyzer:
     """A tap that hears these exchanges, each part with its fixes on: what the proxy does, without the proxy."""
     tap = SessionAnalyzer(MCP)
     number, were = 0, ()
     for text, fixes in parts:
         for exchange in notation.parse(text):
             number += 1
-            exchange = exchange.with_(id=number, at=1000.0 + number, took=0.1)
+            exchange = exchange.replace(id=number, at=1000.0 + number, took=0.1)
             if fixes.names != were:
                 were = fixes.names
-                exchange = exchange.with_(fixes=were)
+                exchange = exchange.replace(fixes=were)
             analyzed = tap.analyze(exchange)
             assert exchange.response is not None
             delivered, applied = fixes.apply(analyzed, exchange.request, exchange.response)
@@ -91,7 +91,7 @@ def heard(*parts: tuple[str, Fixes]) -> SessionAnalyzer:
     return tap
 
 
-ISSUER = toml_io.chosen("prm-as-entry-is-endpoint", TENANT)
+ISSUER = toml_io.presets_for("prm-as-entry-is-endpoint", TENANT)
 
 
 def live() -> SessionAnalyzer:
@@ -141,7 +141,7 @@ def test_sign_ins_are_told_apart_and_judged_by_the_upstreams_own_words() -> None
 
 
 def test_what_a_fix_took_away_is_no_cause_and_keeps_its_weight() -> None:
-    missing = toml_io.chosen("prm-resource-origin-mismatch")
+    missing = toml_io.presets_for("prm-resource-origin-mismatch")
     wrong = GOES_ON.replace(f'"resource": "{MCP}"', '"resource": "https://other.example/mcp"')
     report = build(heard((wrong, on(*ISSUER, *missing))))
     (found,) = [one for one in report.findings if one.rule == "prm-resource-origin-mismatch"]
@@ -181,7 +181,7 @@ def test_each_format_tells_both_sides_and_what_to_deploy(format: str) -> None:
 def patched_by(fix: Fix, exchange: Exchange) -> Exchange:
     assert fix.answer is not None
     assert exchange.response is not None
-    return exchange.with_(shown=fix.answer(exchange.request, exchange.response), patched_by=(fix.name,))
+    return exchange.replace(shown=fix.answer(exchange.request, exchange.response), patched_by=(fix.name,))
 
 
 def preset(name: str) -> Fix:
@@ -229,7 +229,7 @@ def test_a_page_is_replaced_as_a_whole_and_hostile_text_ends_no_fence() -> None:
     page = Response(status=200, headers=(("Content-Type", "text/html"),), body="```\n<script>alert(1)</script>\x1b[31m")
     exchange = Exchange(id=1, request=Request(method="GET", url=PRM), response=page)
     shown = Response(status=200, headers=(JSON,), body='{"resource": "a"}')
-    exchange = exchange.with_(shown=shown, patched_by=("x",))
+    exchange = exchange.replace(shown=shown, patched_by=("x",))
     made = deploy([exchange], SessionAnalyzer(MCP).handshake, proved=True)
     assert made is not None
     assert made.changes[0].json_patch == ({"op": "add", "path": "", "value": {"resource": "a"}},)
@@ -335,6 +335,6 @@ def test_fixes_are_on_for_every_client_when_there_are_several() -> None:
     walks = [*in_turns(first[:7], second[:7]), *in_turns(first[7:], second[7:], third)]
     for number, exchange in enumerate(walks, 1):
         fixes = ("x",) if number == 10 else None
-        tap.add(exchange.with_(id=number, at=1000.0 + number, took=0.1, fixes=fixes))
+        tap.add(exchange.replace(id=number, at=1000.0 + number, took=0.1, fixes=fixes))
     made = [attempts(client, tap.fix_periods(client), client.findings_until(None)) for client in tap.clients]
     assert [[one.fixes for one in each] for each in made] == [[(), ("x",)], [(), ("x",)], [("x",)]]

@@ -17,17 +17,17 @@ import pytest
 
 from benchmarks.score import RECORDINGS
 from oauthtap import rules
-from oauthtap.cli.errors import Usage
-from oauthtap.cli.options.fixes import FixFlags
+from oauthtap.cli.errors import UsageError
+from oauthtap.cli.options.fixes import FixOptions
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.findings import Finding, Patch
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.fixes import toml_io
-from oauthtap.fixes.actions import Answer, Asked
-from oauthtap.fixes.applier import Fixes
-from oauthtap.fixes.dry_run import lay_over, smallest
+from oauthtap.fixes.actions import RequestChange, ResponseChange
+from oauthtap.fixes.applier import ActiveFixes
+from oauthtap.fixes.dry_run import minimal_fixes, simulate
 from oauthtap.fixes.issuer_candidates import candidates, states, vendor_of
-from oauthtap.fixes.model import Fix, When, holds_alias, of_patch, stages_of
+from oauthtap.fixes.model import Fix, When, from_patch, holds_alias, stages_of
 from oauthtap.fixes.presets import presets
 from oauthtap.formats import loader, notation
 from oauthtap.model.exchange import Request, Response
@@ -90,7 +90,7 @@ def test_no_preset_touches_an_exchange_that_its_condition_does_not_name(path: Pa
     for step, response in answered(tap):
         asked, slugs = step.exchange.request, [stage.slug for stage in step.stages]
         for fix in presets():
-            on = Fixes(fixes=(fix,), values=VALUES)
+            on = ActiveFixes(fixes=(fix,), values=VALUES)
             after, names = on.apply(step, asked, response)
             assert (after == response) is (not names)
             if names:
@@ -110,7 +110,7 @@ def test_no_preset_changes_a_request_that_its_condition_does_not_name(path: Path
         asked = step.exchange.request
         known = stages_of(asked)
         for fix in changing:
-            after, names = Fixes(fixes=(fix,), values=VALUES).request(asked, tap.handshake)
+            after, names = ActiveFixes(fixes=(fix,), values=VALUES).request(asked, tap.handshake)
             assert (after == asked) is (not names)
             if names:
                 assert set(known) & set(fix.when.stage), (fix.name, known)
@@ -125,9 +125,9 @@ def test_a_patch_that_a_rule_proposes_touches_its_own_place_and_brings_no_stand_
             if finding.patch is None or holds_alias(finding.patch):
                 continue
             asked = step.exchange.request
-            fix = of_patch(finding.rule, finding.patch, When(method=asked.method, url=asked.bare_url))
+            fix = from_patch(finding.rule, finding.patch, When(method=asked.method, url=asked.bare_url))
             for other, response in answered(tap):
-                _, names = Fixes(fixes=(fix,)).apply(other, other.exchange.request, response)
+                _, names = ActiveFixes(fixes=(fix,)).apply(other, other.exchange.request, response)
                 there = (other.exchange.request.method, other.exchange.request.bare_url)
                 assert not names or there == (asked.method, asked.bare_url)
 
@@ -137,11 +137,11 @@ def test_a_patch_with_a_stand_in_for_a_secret_reaches_nobody() -> None:
     step = tap.steps[1]
     response = step.exchange.response
     assert response is not None
-    secret = Fix(name="x", safe=True, answer=Answer(merge={"access_token": "‹token 1›"}))
-    assert Fixes(fixes=(secret,)).apply(step, step.exchange.request, response) == (response, ())
+    secret = Fix(name="x", safe=True, answer=ResponseChange(merge={"access_token": "‹token 1›"}))
+    assert ActiveFixes(fixes=(secret,)).apply(step, step.exchange.request, response) == (response, ())
     proposed = Finding.model_construct(rule="x", patch=Patch(merge={"access_token": "‹token 1›"}))
     found = dataclasses.replace(step, findings=(proposed,))
-    on = Fixes(rules=frozenset({"x"}))
+    on = ActiveFixes(rules=frozenset({"x"}))
     assert on.apply(found, step.exchange.request, response) == (response, ())
     assert holds_alias(Patch(merge={"access_token": "‹token 1›"}))
 
@@ -151,7 +151,7 @@ def test_a_fix_without_its_value_changes_nothing() -> None:
     fix = next(one for one in presets() if one.name == "prm-authorization-servers")
     step = tap.steps[1]
     assert step.exchange.response is not None
-    after, names = Fixes(fixes=(fix,)).apply(step, step.exchange.request, step.exchange.response)
+    after, names = ActiveFixes(fixes=(fix,)).apply(step, step.exchange.request, step.exchange.response)
     assert (after, names) == (step.exchange.response, ())
 
 
@@ -177,7 +177,7 @@ def test_metadata_is_copied_from_where_it_lies_and_from_nowhere_when_it_was_not_
     name: str, member: str, place: int
 ) -> None:
     tap = heard(ELSEWHERE)
-    on = Fixes(fixes=tuple(fix for fix in presets() if fix.name == name))
+    on = ActiveFixes(fixes=tuple(fix for fix in presets() if fix.name == name))
     step = tap.steps[place]
     assert step.exchange.response is not None
     after, names = on.apply(step, step.exchange.request, step.exchange.response)
@@ -199,7 +199,7 @@ def test_a_form_becomes_the_json_it_should_have_been() -> None:
         headers=(("Content-Type", "application/x-www-form-urlencoded"), ("Cache-Control", "no-store")),
         body="access_token=a%2Fb&expires_in=3600&token_type=Bearer",
     )
-    made = Answer(form_to_json=True)(ASK, came)
+    made = ResponseChange(form_to_json=True)(ASK, came)
     assert made.json_object == {"access_token": "a/b", "expires_in": 3600, "token_type": "Bearer"}
     assert made.header_lines("content-type") == ("application/json",)
     assert made.header("cache-control") == "no-store"
@@ -208,14 +208,14 @@ def test_a_form_becomes_the_json_it_should_have_been() -> None:
 def test_operations_of_rfc_6902_change_a_body_and_one_that_does_not_fit_changes_nothing() -> None:
     came = Response(status=200, headers=(("Content-Type", "application/json"),), body='{"issuer": "a", "b": [1]}')
     operations = '[{"op": "replace", "path": "/issuer", "value": "c"}, {"op": "add", "path": "/b/-", "value": 2}]'
-    assert Answer.model_validate({"patch": operations})(ASK, came).json_object == {"issuer": "c", "b": [1, 2]}
-    assert Answer.model_validate({"patch": '[{"op": "remove", "path": "/nowhere"}]'})(ASK, came) == came
+    assert ResponseChange.model_validate({"patch": operations})(ASK, came).json_object == {"issuer": "c", "b": [1, 2]}
+    assert ResponseChange.model_validate({"patch": '[{"op": "remove", "path": "/nowhere"}]'})(ASK, came) == came
 
 
 def test_a_challenge_keeps_what_it_says_besides() -> None:
     header = ("WWW-Authenticate", 'Basic realm="x", Bearer error="invalid_token", scope="a b"')
     came = Response(status=401, headers=(header,))
-    answer = Answer(challenge={"resource_metadata": PRM}, drop_challenge=("error",))
+    answer = ResponseChange(challenge={"resource_metadata": PRM}, drop_challenge=("error",))
     assert (
         answer(ASK, came).header("www-authenticate")
         == f'Basic realm="x", Bearer scope="a b", resource_metadata="{PRM}"'
@@ -225,21 +225,21 @@ def test_a_challenge_keeps_what_it_says_besides() -> None:
 
 def test_only_the_named_host_becomes_https() -> None:
     body = '{"resource": "http://mcp.example.com/mcp", "other": "http://mcp.example.com.evil.test/"}'
-    made = Answer(https=True)(Request(method="GET", url=PRM), Response(status=200, body=body))
+    made = ResponseChange(https=True)(Request(method="GET", url=PRM), Response(status=200, body=body))
     assert made.json_object == {"resource": MCP, "other": "http://mcp.example.com.evil.test/"}
 
 
 def test_parameters_are_forced_added_and_dropped_and_every_other_byte_stays() -> None:
     url = "https://as.example.com/authorize?client_id=a%2Db&response_type=code&resource=x&resource=y&state=%7E"
     asked = Request(method="GET", url=url)
-    forced = Asked(set={"resource": MCP})(asked)
+    forced = RequestChange(set={"resource": MCP})(asked)
     assert forced.url == (
         "https://as.example.com/authorize?client_id=a%2Db&response_type=code"
         "&resource=https%3A%2F%2Fmcp.example.com%2Fmcp&state=%7E"
     )
-    assert Asked(drop=("resource",))(asked).url.endswith("response_type=code&state=%7E")
-    assert Asked(add={"resource": MCP})(asked) is asked
-    assert Asked(add={"scope": "a b"})(ASK).body == "grant_type=authorization_code&code=1&scope=a%20b"
+    assert RequestChange(drop=("resource",))(asked).url.endswith("response_type=code&state=%7E")
+    assert RequestChange(add={"resource": MCP})(asked) is asked
+    assert RequestChange(add={"scope": "a b"})(ASK).body == "grant_type=authorization_code&code=1&scope=a%20b"
 
 
 def test_a_request_is_recognized_by_its_parameters() -> None:
@@ -265,11 +265,11 @@ def test_every_preset_cures_rules_that_exist_and_names_stages_that_exist() -> No
 
 
 def test_what_is_written_reads_back_as_the_same_fixes() -> None:
-    own = of_patch(
+    own = from_patch(
         "as-issuer-mismatch", Patch(merge={"issuer": "a\"'b", "x": None}, headers={"A": "1", "B": None}), When(url=PRM)
     )
     whole = (fix for fix in presets() if "value" not in fix.needs)
-    fixes = (*whole, own, *toml_io.chosen("prm-as-entry-is-endpoint", "https://issuer.example"))
+    fixes = (*whole, own, *toml_io.presets_for("prm-as-entry-is-endpoint", "https://issuer.example"))
     assert toml_io.read(toml_io.write(fixes, "one\ntwo")) == fixes
 
 
@@ -291,14 +291,14 @@ def test_a_file_that_is_wrong_is_told_by_line_and_key(text: str, words: str) -> 
     assert words in str(caught.value)
 
 
-def flags(*fix: str, **others: object) -> FixFlags:
-    return FixFlags(Namespace(**{"fix": list(fix), "fix_header": [], "client_id": None, **others}))
+def flags(*fix: str, **others: object) -> FixOptions:
+    return FixOptions(Namespace(**{"fix": list(fix), "fix_header": [], "client_id": None, **others}))
 
 
 def test_a_rule_that_needs_a_value_says_so_and_none_is_guessed() -> None:
-    with pytest.raises(Usage, match="needs a value, and oauthtap does not guess one"):
+    with pytest.raises(UsageError, match="needs a value, and oauthtap does not guess one"):
         flags("prm-as-entry-is-endpoint")
-    with pytest.raises(Usage, match="Try: --fix as-issuer-mismatch"):
+    with pytest.raises(UsageError, match="Try: --fix as-issuer-mismatch"):
         flags("as-issuer-mismatsh")
     on = flags("prm-as-entry-is-endpoint=https://issuer.example").fixes
     assert [fix.value for fix in on.fixes] == ["https://issuer.example"]
@@ -323,15 +323,15 @@ def test_a_file_is_read_again_when_it_changes_and_a_broken_one_leaves_all_as_it_
     file.write_text('[[fix]]\nuse = "no-store"\n')
     given = flags(str(file))
     assert [fix.name for fix in given.fixes.fixes] == ["no-store"]
-    assert list(given.again()) == []
+    assert list(given.reload_changed_files()) == []
     later = time.time() + 5
     file.write_text('[[fix]]\nuse = "no-store"\n[[fix]]\nuse = "https"\n')
     os.utime(file, (later, later))
-    assert "2 fixes are on" in " ".join(given.again())
+    assert "2 fixes are on" in " ".join(given.reload_changed_files())
     assert [fix.name for fix in given.fixes.fixes] == ["no-store", "https"]
     file.write_text("[[fix")
     os.utime(file, (later + 5, later + 5))
-    assert "the fixes of before stay on" in " ".join(given.again())
+    assert "the fixes of before stay on" in " ".join(given.reload_changed_files())
     assert [fix.name for fix in given.fixes.fixes] == ["no-store", "https"]
 
 
@@ -341,12 +341,12 @@ def test_a_file_is_read_again_when_it_changes_and_a_broken_one_leaves_all_as_it_
 def test_without_the_issuer_the_finding_stays_and_with_it_nothing_recorded_is_in_the_way() -> None:
     tap = heard(DEAD_ENTRY)
     new_tap = partial(SessionAnalyzer, MCP)
-    trial, stuck = smallest(new_tap, tap.steps)
+    trial, stuck = minimal_fixes(new_tap, tap.steps)
     assert not trial.enough
     assert stuck is not None
     assert stuck.rule == "prm-as-entry-is-endpoint"
-    given = toml_io.chosen("prm-as-entry-is-endpoint", "https://tenant.authkit.app")
-    trial, stuck = smallest(new_tap, tap.steps, given)
+    given = toml_io.presets_for("prm-as-entry-is-endpoint", "https://tenant.authkit.app")
+    trial, stuck = minimal_fixes(new_tap, tap.steps, given)
     assert trial.enough
     assert stuck is None
     assert [fix.name for fix in trial.fixes] == ["prm-authorization-servers"]
@@ -357,7 +357,7 @@ def test_without_the_issuer_the_finding_stays_and_with_it_nothing_recorded_is_in
 
 def test_no_fix_at_all_is_no_trial_that_says_enough() -> None:
     tap = heard(DEAD_ENTRY)
-    assert not lay_over(partial(SessionAnalyzer, MCP), tap.steps, ()).enough
+    assert not simulate(partial(SessionAnalyzer, MCP), tap.steps, ()).enough
 
 
 def test_candidates_are_prefixes_of_the_entry_and_are_checked_by_what_they_state() -> None:

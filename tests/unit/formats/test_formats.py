@@ -59,7 +59,7 @@ def shown(exchange: Exchange, line: str) -> str:
 
 @pytest.mark.parametrize(("title", "wanted", "text"), EVERY, ids=[title for title, _, _ in EVERY])
 def test_what_is_not_shown_is_unseen(title: str, wanted: list[str], text: str) -> None:
-    read = formats.read(text)
+    read = formats.load_recording(text)
     assert read is not None
     assert all(exchange.excerpt for exchange in read.exchanges) or "HAR" in title
 
@@ -96,4 +96,4 @@ def test_a_refusal_repeats_no_token(tmp_path: Path) -> None:
     st.sampled_from([text for _, _, text in EVERY]), st.integers(0, 3000), st.integers(0, 3000), st.text(max_size=20)
 )
 def test_no_text_breaks_a_reader(text: str, start: int, length: int, put: str) -> None:
-    formats.read(text[: start % (len(text) + 1)] + put + text[(start + length) % (len(text) + 1) :])
+    formats.load_recording(text[: start % (len(text) + 1)] + put + text[(start + length) % (len(text) + 1) :])

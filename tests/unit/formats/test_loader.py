@@ -47,7 +47,7 @@ def session_of(har: Path, folder: Path) -> Report:
     writer = SessionWriter(
         folder,
         {"upstream": source.upstream, "client": None, "revision": None},
-        sweep=redactor.sweep,
+        sweep=redactor.redact_known,
         sweep_flows=lambda data, header: flow_file.finished(data, redactor, header),
     )
     for exchange in source.exchanges:

@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 import pytest
 
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
-from oauthtap.model.exchange import Exchange, Request, Response, first
-from oauthtap.probe.discovery import Plan, walk
-from oauthtap.probe.requests import Ask, Visit, challenge
+from oauthtap.model.exchange import Exchange, Request, Response, first_value
+from oauthtap.probe.discovery import Plan, run_plan
+from oauthtap.probe.requests import BrowserStep, ProbeRequest, challenge
 from oauthtap.report.build import build
 from oauthtap.report.model import Report
 
@@ -57,8 +57,8 @@ def mcp(request: Request) -> Response:
 
 def consent(request: Request) -> Response:
     """Consent is given at once."""
-    pairs = {"code": "made-up-code-0123456789", "state": first(request.query, "state") or ""}
-    return answer(302, location=f"{first(request.query, 'redirect_uri')}?{urlencode(pairs)}")
+    pairs = {"code": "made-up-code-0123456789", "state": first_value(request.query, "state") or ""}
+    return answer(302, location=f"{first_value(request.query, 'redirect_uri')}?{urlencode(pairs)}")
 
 
 HEALTHY: dict[tuple[str, str], Answer] = {
@@ -91,7 +91,7 @@ def walked(plan: Plan, changed: Mapping[tuple[str, str], Answer] | None = None) 
     """The whole walk to a server that is healthy but for what is changed; None means that nobody answers there."""
     server, tap = HEALTHY | dict(changed or {}), SessionAnalyzer(plan.url, probe_goal=plan.goal)
     came: list[Exchange] = []
-    way = walk(plan)
+    way = run_plan(plan)
     step = next(way)
     try:
         while True:
@@ -103,8 +103,8 @@ def walked(plan: Plan, changed: Mapping[tuple[str, str], Answer] | None = None) 
     return Walked(build(tap), came)
 
 
-def _answered(step: Ask | Visit, server: Mapping[tuple[str, str], Answer], plan: Plan) -> Exchange:
-    if isinstance(step, Visit):
+def _answered(step: ProbeRequest | BrowserStep, server: Mapping[tuple[str, str], Answer], plan: Plan) -> Exchange:
+    if isinstance(step, BrowserStep):
         back = consent(Request(method="GET", url=step.url)).header("location") or ""
         return Exchange(request=Request(method="GET", url=back), response=answer(200), actor="browser")
     request = step.request
@@ -156,10 +156,10 @@ def test_nothing_is_asked_twice_and_the_looks_come_last() -> None:
 def test_the_token_request_is_bound_to_the_authorization_request() -> None:
     went = walked(HEADLESS)
     asked, redeemed = went.request("GET", f"{AS}/authorization").query, went.request("POST", f"{AS}/token").form
-    assert challenge(first(redeemed, "code_verifier") or "") == first(asked, "code_challenge")
-    assert first(redeemed, "resource") == first(asked, "resource") == URL
-    assert first(redeemed, "redirect_uri") == first(asked, "redirect_uri") == CALLBACK
-    assert first(asked, "scope") == "tools"
+    assert challenge(first_value(redeemed, "code_verifier") or "") == first_value(asked, "code_challenge")
+    assert first_value(redeemed, "resource") == first_value(asked, "resource") == URL
+    assert first_value(redeemed, "redirect_uri") == first_value(asked, "redirect_uri") == CALLBACK
+    assert first_value(asked, "scope") == "tools"
 
 
 def test_a_secret_goes_where_the_registration_says() -> None:
@@ -171,13 +171,13 @@ def test_a_secret_goes_where_the_registration_says() -> None:
     basic = walked(HEADLESS, {("POST", f"{AS}/registration"): given("client_secret_basic")})
     assert basic.request("POST", f"{AS}/token").header("authorization") == "Basic YyUyMDE6bWFkZS11cC1zZWNyZXQ="
     post = walked(HEADLESS, {("POST", f"{AS}/registration"): given("client_secret_post")})
-    assert first(post.request("POST", f"{AS}/token").form, "client_secret") == "made-up-secret"
+    assert first_value(post.request("POST", f"{AS}/token").form, "client_secret") == "made-up-secret"
 
 
 def test_a_client_registered_beforehand_is_not_registered_again() -> None:
     went = walked(Plan(URL, "1.0", sign_in="headless", client_id="known"))
     assert f"POST {AS}/registration" not in went.asked()
-    assert first(went.request("POST", f"{AS}/token").form, "client_id") == "known"
+    assert first_value(went.request("POST", f"{AS}/token").form, "client_id") == "known"
 
 
 def test_what_was_registered_is_taken_back() -> None:
@@ -203,7 +203,7 @@ def test_parameters_are_pushed_where_the_server_wants_it() -> None:
     went = walked(HEADLESS, {("GET", OAUTH): wants, ("POST", f"{AS}/par"): pushed})
     names = {name for name, _ in went.request("GET", f"{AS}/authorization").query}
     assert names == {"client_id", "request_uri"}
-    assert first(went.request("POST", f"{AS}/par").form, "code_challenge_method") == "S256"
+    assert first_value(went.request("POST", f"{AS}/par").form, "code_challenge_method") == "S256"
 
 
 # --- where a client has to refuse
@@ -242,7 +242,7 @@ def test_a_foreign_state_ends_the_walk() -> None:
 
 def test_a_foreign_iss_ends_the_walk() -> None:
     def another(request: Request) -> Response:
-        state = first(request.query, "state")
+        state = first_value(request.query, "state")
         return answer(302, location=f"{CALLBACK}?code=made-up-code-01&state={state}&iss=https%3A%2F%2Fx.example")
 
     assert stops({("GET", f"{AS}/authorization"): another})[0] == f"GET {AS}/authorization"

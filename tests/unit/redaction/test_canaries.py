@@ -25,12 +25,12 @@ import pytest
 from tornado.websocket import websocket_connect
 
 from oauthtap.cli import main
-from oauthtap.cli.verify import look
+from oauthtap.cli.verify import scan_files
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.model.exchange import Exchange, Request
 from oauthtap.proxy import flow_file
 from oauthtap.redaction import leak_scanner
-from oauthtap.redaction.leak_scanner import Search
+from oauthtap.redaction.leak_scanner import LeakScanner
 from oauthtap.render import FORMATS
 from oauthtap.render.issue_templates import TRACKERS
 from oauthtap.report.build import build
@@ -362,7 +362,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with contextlib.redirect_stdout(io.StringIO()) as out:
             main(["check", str(tap.session), "--format", format])
         (tap.session / name).write_text(out.getvalue())
-    assert not [one for one in look(tap.session) if one.leaks]
+    assert not [one for one in scan_files(tap.session) if one.leaks]
     return tap.session
 
 
@@ -372,7 +372,7 @@ def test_verify_finds_each_when_planted_in_each_kind_of_file(small: Path, kind: 
     planted = tmp_path / name
     shutil.copy(small / name, planted)
     PLANTED[name](planted, PLACES[kind].replace("…", canaries()[kind]))
-    assert [one for one in look(planted) if one.leaks]
+    assert [one for one in scan_files(planted) if one.leaks]
 
 
 # --- by name and by shape, of secrets that nobody has told oauthtap before
@@ -401,7 +401,7 @@ def played(
     writer = SessionWriter(
         folder,
         {"upstream": tap.resource},
-        sweep=redactor.sweep,
+        sweep=redactor.redact_known,
         sweep_flows=lambda data, header: flow_file.finished(data, redactor, header),
         news=redactor.news if at_once else lambda: None,
     )
@@ -447,11 +447,11 @@ def test_verify_finds_nearly_all_that_went_past_the_redactor() -> None:
     missed: dict[str, list[str]] = {"in an exchange": [], "in a line": []}
     canaries = [canary for canary in planted.planted() if not canary.name.startswith("echoed")]
     for canary in canaries:
-        search = Search()
+        search = LeakScanner()
         search.note_public(canary.exchanges)
         if not [leak for exchange in canary.exchanges for leak in search.in_exchange(exchange)]:
             missed["in an exchange"].append(canary.name)
-        if not list(Search().in_text("\n".join(exchange.as_json() for exchange in canary.exchanges))):
+        if not list(LeakScanner().in_text("\n".join(exchange.as_json() for exchange in canary.exchanges))):
             missed["in a line"].append(canary.name)
     for place, names in missed.items():
         print(f"\nverify {place}: {len(canaries) - len(names)} of {len(canaries)}; missed {names[:20]}")
@@ -494,7 +494,7 @@ def test_a_session_that_did_not_end_cleanly_is_swept_on_demand(
     writer = SessionWriter(folder, {"upstream": "https://mcp.example.com/mcp"})
     known = Exchange(request=Request(method="POST", url="https://as.example/token", body=f"code={secret}&grant_type=x"))
     for number, exchange in enumerate((planted._tool(f"soon: {secret}"), known), 1):
-        exchange = exchange.with_(id=number)
+        exchange = exchange.replace(id=number)
         writer.add(exchange.as_json())
         writer.add_flow(flow_file.whole_record(flow_file.flow_from(exchange), exchange))
     assert main(["verify", str(folder)]) == 3

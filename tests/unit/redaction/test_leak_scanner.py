@@ -12,13 +12,13 @@ from mitmproxy.test import tflow
 
 from oauthtap import rules
 from oauthtap.cli import main
-from oauthtap.cli.errors import Usage
-from oauthtap.cli.verify import look, verify
+from oauthtap.cli.errors import UsageError
+from oauthtap.cli.verify import scan_files, verify
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.formats import notation
 from oauthtap.model.exchange import Exchange
 from oauthtap.proxy import flow_file
-from oauthtap.redaction.leak_scanner import Search
+from oauthtap.redaction.leak_scanner import LeakScanner
 from oauthtap.redaction.redactor import Redactor
 from oauthtap.render import FORMATS
 from oauthtap.render.sarif import rule_page
@@ -37,7 +37,9 @@ JWT = ".".join(
 def folder(tmp_path: Path) -> Path:
     """A session folder as the tap leaves it, with flows and every report."""
     tap = SessionAnalyzer(resource="https://mcp.example.com/mcp")
-    writer = SessionWriter(tmp_path / "session", {"upstream": "https://mcp.example.com/mcp"}, sweep=tap.redactor.sweep)
+    writer = SessionWriter(
+        tmp_path / "session", {"upstream": "https://mcp.example.com/mcp"}, sweep=tap.redactor.redact_known
+    )
     for exchange in notation.parse(SIGN_IN):
         step = tap.add(exchange)
         writer.add(step.exchange.as_json())
@@ -61,7 +63,9 @@ def flow(redactor: Redactor, exchange: Exchange, header: tuple[str, str] | None 
 
 
 def leaks(folder: Path) -> dict[str, list[str]]:
-    return {one.path.name: [f"{leak.place}: {leak.what}" for leak in one.leaks] for one in look(folder) if one.leaks}
+    return {
+        one.path.name: [f"{leak.place}: {leak.what}" for leak in one.leaks] for one in scan_files(folder) if one.leaks
+    }
 
 
 def test_a_session_of_ours_is_clean(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,7 +103,7 @@ def changed(message: object, **members: object) -> object:
 
 def planted(folder: Path, place: str) -> Exchange:
     exchange = next(e for e in notation.parse(SIGN_IN))
-    struck = Redactor().strike(exchange)
+    struck = Redactor().redact(exchange)
     return Exchange(
         **{**{n: getattr(struck, n) for n in Exchange.model_fields}, **IN_EXCHANGES[place](struck), "id": 99}
     )
@@ -227,7 +231,7 @@ def test_a_file_alone_can_be_looked_at(folder: Path) -> None:
     ],
 )
 def test_what_only_looks_like_a_secret_is_none(text: str) -> None:
-    assert not list(Search().in_text(text))
+    assert not list(LeakScanner().in_text(text))
 
 
 @pytest.mark.parametrize(
@@ -235,13 +239,13 @@ def test_what_only_looks_like_a_secret_is_none(text: str) -> None:
     [f'["Authorization","Bearer {CANARY}"]', f"authorization: {CANARY}", f'\\"Cookie\\": \\"sid={CANARY}\\"'],
 )
 def test_headers_are_known_in_any_spelling(text: str) -> None:
-    assert list(Search().in_text(text))
+    assert list(LeakScanner().in_text(text))
 
 
 def test_the_made_up_secrets_in_the_pages_of_our_rules_are_none() -> None:
     pages = [rule_page(rule) for rule in rules.load().values()]
-    search = Search(examples="\n".join(rules.pages()))
-    assert list(Search().in_text(json.dumps({"markdown": "\n".join(pages)}, ensure_ascii=False)))
+    search = LeakScanner(examples="\n".join(rules.pages()))
+    assert list(LeakScanner().in_text(json.dumps({"markdown": "\n".join(pages)}, ensure_ascii=False)))
     assert not [leak for page in pages for leak in search.in_text(json.dumps({"markdown": page}, ensure_ascii=False))]
 
 
@@ -249,5 +253,5 @@ def test_what_cannot_be_read_is_no_pass(folder: Path, capsys: pytest.CaptureFixt
     (folder / "session.jsonl").write_text("no session\nat all\n")
     assert main(["verify", str(folder)]) == 2
     assert "cannot vouch" in capsys.readouterr().err
-    with pytest.raises(Usage):
-        look(folder / "nowhere")
+    with pytest.raises(UsageError):
+        scan_files(folder / "nowhere")

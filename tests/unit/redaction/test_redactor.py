@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from oauthtap.formats import notation
 from oauthtap.model.exchange import Exchange, Request, Response
 from oauthtap.redaction import matcher as known_secrets
-from oauthtap.redaction.matcher import Known
-from oauthtap.redaction.redactor import Redactor, alias_facts, claims, jose_header
+from oauthtap.redaction.matcher import SecretMatcher
+from oauthtap.redaction.redactor import Redactor, claims, jose_header, parse_alias
 
 CANARY = "c4nary/Tok+en-9f8e7d6c5b4a"
 """Holds characters that URLs, JSON, HTML and base64 each write in their own way."""
@@ -30,7 +30,7 @@ PLAIN = "c4naryTokenOf32Characters_abcdef"
 
 def struck(text: str, redactor: Redactor | None = None) -> list[Exchange]:
     redactor = redactor or Redactor()
-    return [redactor.strike(exchange) for exchange in notation.parse(text)]
+    return [redactor.redact(exchange) for exchange in notation.parse(text)]
 
 
 def everything(exchanges: list[Exchange]) -> str:
@@ -125,15 +125,15 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_secret_seen_once_is_found_in_every_encoding(encoding: str, secret: str) -> None:
     redactor = Redactor()
-    redactor.strike(
+    redactor.redact(
         Exchange(request=Request(method="POST", url="https://as.example/t", body=f"password={quote(secret, safe='')}"))
     )
     written = ENCODINGS[encoding](secret)
     echo = f"before {written} after"
-    assert written not in redactor.sweep(echo)
-    assert redactor.sweep(echo).startswith("before ")
-    assert redactor.sweep(echo).endswith(" after")
-    assert written.encode() not in redactor.sweep_bytes(echo.encode())
+    assert written not in redactor.redact_known(echo)
+    assert redactor.redact_known(echo).startswith("before ")
+    assert redactor.redact_known(echo).endswith(" after")
+    assert written.encode() not in redactor.redact_known_bytes(echo.encode())
 
 
 SECRETS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=12, max_size=40)
@@ -141,7 +141,7 @@ SECRETS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1
 
 @given(SECRETS, st.sampled_from(sorted(ENCODINGS)))
 def test_any_secret_is_found_in_any_encoding(secret: str, encoding: str) -> None:
-    known = Known()
+    known = SecretMatcher()
     known.add(secret, "‹token 1›")
     written = ENCODINGS[encoding](secret)
     echo = f"<{written}>"
@@ -150,7 +150,7 @@ def test_any_secret_is_found_in_any_encoding(secret: str, encoding: str) -> None
 
 @given(st.lists(SECRETS, min_size=1, max_size=4), st.sampled_from(sorted(ENCODINGS)), st.text(max_size=30))
 def test_many_secrets_are_found_as_few_are(secrets: list[str], encoding: str, around: str) -> None:
-    few, many = Known(), Known()
+    few, many = SecretMatcher(), SecretMatcher()
     for number, secret in enumerate(secrets):
         few.add(secret, f"‹{number}›")
         many.add(secret, f"‹{number}›")
@@ -183,7 +183,7 @@ def test_the_beginning_of_a_secret_at_a_cut_is_struck() -> None:
     redactor = Redactor()
     struck(f"GET https://mcp.example.com/mcp\nAuthorization: Bearer {PLAIN}", redactor)
     cut = Response(status=200, body=f"data: {PLAIN[:20]}", truncated=True)
-    exchange = redactor.strike(Exchange(request=Request(method="GET", url="https://mcp.example.com/mcp"), response=cut))
+    exchange = redactor.redact(Exchange(request=Request(method="GET", url="https://mcp.example.com/mcp"), response=cut))
     assert exchange.response is not None
     assert exchange.response.body == "data: …"
 
@@ -249,7 +249,7 @@ def test_a_path_and_the_redirect_to_it_stay_equal() -> None:
 )
 def test_what_is_no_secret_stays(text: str) -> None:
     for before in notation.parse(text):
-        assert Redactor().strike(before) is before
+        assert Redactor().redact(before) is before
 
 
 def test_short_values_are_struck_in_their_place_only() -> None:
@@ -278,7 +278,7 @@ def test_a_jwt_that_is_meant_to_be_read_stays() -> None:
         request=Request(method="GET", url=f"https://as.example/a?client_id={client_id}"),
         response=Response(status=200, body=json.dumps({"signed_metadata": document, "client_id": client_id})),
     )
-    assert Redactor().strike(before) is before
+    assert Redactor().redact(before) is before
 
 
 # --- what an alias tells
@@ -287,7 +287,7 @@ def test_a_jwt_that_is_meant_to_be_read_stays() -> None:
 def test_a_verifier_tells_its_length_and_digest() -> None:
     verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
     [exchange] = struck(f"POST https://as.example/token\n  code_verifier={verifier}")
-    facts = alias_facts(dict(exchange.request.form)["code_verifier"])
+    facts = parse_alias(dict(exchange.request.form)["code_verifier"])
     assert facts["length"] == "43"
     assert facts["s256"] == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
     assert "charset" not in facts
@@ -295,7 +295,7 @@ def test_a_verifier_tells_its_length_and_digest() -> None:
 
 def test_a_verifier_of_forbidden_characters_says_so() -> None:
     [exchange] = struck("POST https://as.example/token\n  code_verifier=" + quote("a+b/" * 12, safe=""))
-    assert alias_facts(dict(exchange.request.form)["code_verifier"])["charset"] == "bad"
+    assert parse_alias(dict(exchange.request.form)["code_verifier"])["charset"] == "bad"
 
 
 def test_a_plain_challenge_is_the_verifier() -> None:
@@ -370,7 +370,7 @@ def test_basic_tells_client_and_encoding(credentials: str, facts: dict[str, str]
     )
     scheme, _, alias = (exchange.request.header("authorization") or "").partition(" ")
     assert scheme == "Basic"
-    assert facts.items() <= alias_facts(alias).items()
+    assert facts.items() <= parse_alias(alias).items()
     assert "s3cret" not in everything([exchange])
 
 
@@ -381,8 +381,8 @@ def test_the_secret_in_basic_is_the_one_that_was_registered() -> None:
         f"POST https://as.example/token\nAuthorization: Basic {header}\n  grant_type=client_credentials"
     )
     assert registered.response is not None
-    number = alias_facts(registered.response.json_object["client_secret"])["number"]
-    assert alias_facts((used.request.header("authorization") or "").removeprefix("Basic "))["secret"] == number
+    number = parse_alias(registered.response.json_object["client_secret"])["number"]
+    assert parse_alias((used.request.header("authorization") or "").removeprefix("Basic "))["secret"] == number
 
 
 def test_a_key_as_the_user_of_basic_is_a_secret() -> None:
@@ -444,8 +444,8 @@ def test_striking_twice_changes_nothing() -> None:
     redactor = Redactor()
     once = struck(SESSION, redactor)
     for exchange in once:
-        assert Redactor().strike(exchange) is exchange
-        assert redactor.strike(exchange) is exchange
+        assert Redactor().redact(exchange) is exchange
+        assert redactor.redact(exchange) is exchange
 
 
 def test_numbers_go_on_behind_those_already_given() -> None:
@@ -460,7 +460,7 @@ def test_nothing_computed_from_the_unstruck_text_survives() -> None:
     assert before.response is not None
     assert before.response.json_object
     assert before.request.form
-    after = Redactor().strike(before)
+    after = Redactor().redact(before)
     assert after.response is not None
     assert PLAIN not in str((after.response.json_object, after.request.form, vars(after.response), vars(after.request)))
 
@@ -488,7 +488,7 @@ def test_hostile_bodies_cost_no_more_than_their_length(body: str) -> None:
     redactor = Redactor()
     struck(f"GET https://mcp.example.com/mcp\nAuthorization: Bearer {quote(CANARY)}", redactor)
     begin = time.monotonic()
-    redactor.strike(
+    redactor.redact(
         Exchange(request=Request(method="POST", url="https://x.example"), response=Response(status=200, body=body))
     )
     assert time.monotonic() - begin < 10
@@ -498,7 +498,7 @@ def test_a_digest_is_what_the_specification_says() -> None:
     verifier = "a" * 128
     [exchange] = struck(f"POST https://as.example/token\n  code_verifier={verifier}")
     digest = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
-    assert alias_facts(dict(exchange.request.form)["code_verifier"])["s256"] == digest
+    assert parse_alias(dict(exchange.request.form)["code_verifier"])["s256"] == digest
 
 
 # --- by name in any form, and what only has the word in it
@@ -525,7 +525,7 @@ def test_a_name_is_known_in_any_notation(body: str, after: str) -> None:
     exchange = Exchange(
         request=Request(method="GET", url="https://a.example/"), response=Response(status=200, body=body)
     )
-    response = Redactor().strike(exchange).response
+    response = Redactor().redact(exchange).response
     assert response is not None
     assert (response.body or "").startswith(after)
 
@@ -548,7 +548,7 @@ def test_a_name_is_known_in_any_notation(body: str, after: str) -> None:
 )
 def test_words_about_secrets_stay(body: str) -> None:
     before = Exchange(request=Request(method="GET", url="https://a.example/"), response=Response(status=200, body=body))
-    assert Redactor().strike(before) is before
+    assert Redactor().redact(before) is before
 
 
 def test_a_path_that_nobody_chose_is_one_alias_wherever_it_stands() -> None:
@@ -606,12 +606,12 @@ def test_what_was_issued_as_a_secret_is_one_though_it_equals_a_state() -> None:
 
 def test_an_ordinary_exchange_is_struck_in_a_millisecond() -> None:
     exchanges = list(notation.parse(SESSION))
-    Redactor().strike(exchanges[0])
+    Redactor().redact(exchanges[0])
     costs = []
     for _ in range(20):
         redactor = Redactor()
         begin = time.process_time()
         for exchange in exchanges:
-            redactor.strike(exchange)
+            redactor.redact(exchange)
         costs.append((time.process_time() - begin) / len(exchanges))
     assert min(costs) < 0.002

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from oauthtap.model.sanitize import plain
+from oauthtap.model.sanitize import escape_controls
 from oauthtap.render import FORMATS
 from oauthtap.render.console import Ink, console
 from oauthtap.render.markdown import code, code_words
@@ -47,9 +47,9 @@ def test_markdown_keeps_markup_inside_code() -> None:
 
 
 def test_plain_writes_out_what_steers() -> None:
-    assert plain("a\x1b[31m\u202eb") == "a\\x1b[31m\\u202eb"
-    assert plain("a\nb", lines=True) == "a\nb"
-    assert plain("x" * 20, limit=5) == "xxxx…"
+    assert escape_controls("a\x1b[31m\u202eb") == "a\\x1b[31m\\u202eb"
+    assert escape_controls("a\nb", lines=True) == "a\nb"
+    assert escape_controls("x" * 20, limit=5) == "xxxx…"
 
 
 def test_json_is_the_contract() -> None:

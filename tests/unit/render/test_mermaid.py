@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from oauthtap.render.mermaid import escaped, mermaid
-from oauthtap.render.sequence import legs
+from oauthtap.render.sequence import lay_out
 from tests.support.exchanges import judge
 from tests.unit.diagnosis.test_root_cause import SEED2
 from tests.unit.handshake.test_classify import SIGN_IN
@@ -18,7 +18,7 @@ LINE = re.compile(
 
 
 def test_a_whole_sign_in_has_its_four_parties() -> None:
-    drawn = legs(judge(SIGN_IN))
+    drawn = lay_out(judge(SIGN_IN))
     assert [(lane.key, lane.name, lane.origin) for lane in drawn.lanes] == [
         ("client", "the client", None),
         ("browser", "browser", None),
@@ -33,13 +33,13 @@ def test_a_whole_sign_in_has_its_four_parties() -> None:
 
 def test_an_origin_may_be_both_servers_and_a_guess_in_vain_makes_none() -> None:
     both = SIGN_IN.replace("https://as.example.com", "https://mcp.example.com")
-    assert [lane.name for lane in legs(judge(both)).lanes][2:] == ["MCP and authorization server"]
+    assert [lane.name for lane in lay_out(judge(both)).lanes][2:] == ["MCP and authorization server"]
     vain = "POST https://mcp.example.com/mcp\n401\n\nPOST https://mcp.example.com/register {}\n404"
-    assert [lane.name for lane in legs(judge(vain)).lanes] == ["the client", "MCP server"]
+    assert [lane.name for lane in lay_out(judge(vain)).lanes] == ["the client", "MCP server"]
 
 
 def test_a_program_that_is_its_own_browser_has_a_browser_lane() -> None:
-    drawn = legs(judge(SIGN_IN.replace("@browser\n", "")))
+    drawn = lay_out(judge(SIGN_IN.replace("@browser\n", "")))
     assert drawn.lanes[1].key == "browser"
     assert drawn.ends[5] == (1, 3)
     assert drawn.ends[8] == (1, 0)

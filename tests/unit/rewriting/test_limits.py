@@ -14,7 +14,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from oauthtap.cli.console_output import Narrator
+from oauthtap.cli.console_output import ConsoleReporter
 from oauthtap.report.build import build
 from tests.support.running import call, started
 from tests.support.tapped import document, said, tapped, upstream
@@ -168,5 +168,5 @@ async def test_a_client_that_came_with_an_id_of_its_own_is_told_of_run_too() -> 
 
 def test_a_client_whose_url_is_fixed_is_spoken_of_when_nothing_comes() -> None:
     out = io.StringIO()
-    Narrator(out).silence("http://localhost:8080/mcp", "https://mcp.example.com/mcp")
+    ConsoleReporter(out).no_traffic_hint("http://localhost:8080/mcp", "https://mcp.example.com/mcp")
     assert RUN in out.getvalue()

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from oauthtap.model import json_edit, urls
 from oauthtap.model.exchange import Request
 from oauthtap.rewriting import requests, responses
-from oauthtap.rewriting.origins import HOSTS, PUBLIC, Origins, host_used
-from oauthtap.rewriting.responses import Kind
-from oauthtap.rewriting.ssrf_guard import address_refusal, literal, refusal
+from oauthtap.rewriting.origins import HOSTS, PUBLIC, Origins, matched_host
+from oauthtap.rewriting.responses import DocumentKind
+from oauthtap.rewriting.ssrf_guard import address_refusal, blocked_reason, parse_ip
 
 ORIGINS = Origins({"https://mcp.example.com": 8080, "http://as.example.com:8443": 8081, "https://[2001:db8::1]": 8082})
 
@@ -93,7 +93,7 @@ def test_an_odd_spelling_comes_back_as_it_was(odd: str) -> None:
 
 def test_a_larger_map_remembers_the_spellings_of_the_smaller_one() -> None:
     small = Origins({"https://mcp.example.com": 8080})
-    large = small.opened("https://as.example.com", 8081)
+    large = small.with_origin("https://as.example.com", 8081)
     told = small.local("https://MCP.example.com/")
     assert large.upstream(told) == "https://MCP.example.com/"
     assert "https://as.example.com" not in small.ports
@@ -127,7 +127,7 @@ def test_whatever_goes_down_comes_back_up(rest: str, host: str) -> None:
     ],
 )
 def test_only_our_own_name_is_answered_to(header: str | None, port: int, host: str | None) -> None:
-    assert host_used(header, port) == host
+    assert matched_host(header, port) == host
 
 
 # --- what may be opened
@@ -138,7 +138,7 @@ def test_only_our_own_name_is_answered_to(header: str | None, port: int, host: s
     ["https://auth.example.com", "http://93.184.216.34:8080/x", "https://[2606:2800:220:1::1]/", "https://as.test"],
 )
 def test_a_public_origin_may_be_opened(url: str) -> None:
-    assert refusal(url, private=False) is None
+    assert blocked_reason(url, private=False) is None
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_a_public_origin_may_be_opened(url: str) -> None:
     ],
 )
 def test_some_places_are_never_opened(url: str) -> None:
-    assert refusal(url, private=True)
+    assert blocked_reason(url, private=True)
 
 
 @pytest.mark.parametrize(
@@ -185,21 +185,21 @@ def test_some_places_are_never_opened(url: str) -> None:
     ],
 )
 def test_this_network_is_opened_only_where_that_is_meant(url: str) -> None:
-    assert refusal(url, private=False)
-    assert refusal(url, private=True) is None
+    assert blocked_reason(url, private=False)
+    assert blocked_reason(url, private=True) is None
 
 
 @given(st.ip_addresses(v=4))
 def test_every_spelling_of_an_address_is_read_as_resolvers_do(address: ipaddress.IPv4Address) -> None:
     number = int(address)
     for spelled in (str(number), hex(number), f"0{number:o}", f"{number >> 24}.{number & 0xFFFFFF}", str(address)):
-        assert literal(spelled) == address
+        assert parse_ip(spelled) == address
 
 
 def test_a_host_name_is_no_address() -> None:
-    assert literal("example.com") is None
-    assert literal("1.2.3.4.5") is None
-    assert literal("1.2.3.999") is None
+    assert parse_ip("example.com") is None
+    assert parse_ip("1.2.3.4.5") is None
+    assert parse_ip("1.2.3.999") is None
 
 
 def test_what_a_name_resolves_to_is_held_to_the_same() -> None:
@@ -242,7 +242,7 @@ ASM = st.fixed_dictionaries(
     slashes=st.booleans(),
 )
 def test_a_document_mapped_back_is_byte_for_byte_what_the_server_sent(
-    document: tuple[Kind, dict[str, Any]], host: str, indent: int | None, slashes: bool
+    document: tuple[DocumentKind, dict[str, Any]], host: str, indent: int | None, slashes: bool
 ) -> None:
     kind, members = document
     origins = Origins(ORIGINS.ports, TUNNELS)
@@ -255,7 +255,7 @@ def test_a_document_mapped_back_is_byte_for_byte_what_the_server_sent(
     def back(path: json_edit.Path, value: str) -> str:
         return origins.upstream(value) if path in followed else value
 
-    assert json_edit.change(told, back) == text
+    assert json_edit.edit_strings(told, back) == text
     for path, value in strings(json.loads(told)):
         if path in followed:
             assert urls.origin(value) not in ORIGINS.ports, "the client would go past us"
@@ -268,8 +268,8 @@ def test_urls_that_differ_for_the_server_differ_for_the_client(written: list[str
     origins = Origins(ORIGINS.ports, TUNNELS)
     told = [origins.local(url, host) for url in written]
     assert [told.index(one) for one in told] == [written.index(one) for one in written]
-    assert [urls.grade(one, told[0]) == "different" for one in told] == [
-        urls.grade(one, written[0]) == "different" for one in written
+    assert [urls.similarity(one, told[0]) == "different" for one in told] == [
+        urls.similarity(one, written[0]) == "different" for one in written
     ]
 
 
@@ -285,7 +285,7 @@ def test_no_local_origin_ever_reaches_an_upstream(
 ) -> None:
     origins = Origins(ORIGINS.ports, TUNNELS)
     told = origins.local(written, host)
-    ours = origins.named(8080, host)
+    ours = origins.local_name(8080, host)
     value = quote(told, safe="" if escaped else ":/?=@[]")
     headers: tuple[tuple[str, str], ...] = (("Host", "localhost:8080"),)
     body, query = "", ""

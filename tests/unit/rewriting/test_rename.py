@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from oauthtap.model import json_edit
 from oauthtap.model.exchange import Request, Response
-from oauthtap.model.sse import KEPT, Copy, Events
+from oauthtap.model.sse import KEPT, BoundedCapture, SseRewriter
 from oauthtap.rewriting import limits, requests, responses
 from oauthtap.rewriting.callback_relay import Relay, restored
 from oauthtap.rewriting.origins import Origins
-from oauthtap.rewriting.responses import Kind
+from oauthtap.rewriting.responses import DocumentKind
 
 UP, AS = "https://mcp.example.com", "https://as.example.com"
 HERE, THERE = "http://localhost:8080", "http://localhost:8081"
@@ -23,7 +23,7 @@ ORIGINS = Origins({UP: 8080, AS: 8081})
 CLIENT = "http://127.0.0.1:33111/callback"
 
 
-def body(kind: Kind, text: str) -> str:
+def body(kind: DocumentKind, text: str) -> str:
     return responses.body(text, kind, ORIGINS, "localhost")
 
 
@@ -157,11 +157,11 @@ def test_a_tool_result_that_speaks_of_the_server_passes() -> None:
 
 def test_a_changed_document_keeps_no_validator_and_metadata_no_cache() -> None:
     lines = (("ETag", "1"), ("Cache-Control", "max-age=60"), ("Digest", "x"), ("Age", "5"), ("Vary", "Origin"))
-    assert responses.headers_of_changed(lines, metadata=True) == (
+    assert responses.drop_validators(lines, metadata=True) == (
         ("Vary", "Origin"),
         ("Cache-Control", "no-store"),
     )
-    assert responses.headers_of_changed(lines, metadata=False) == (
+    assert responses.drop_validators(lines, metadata=False) == (
         ("Cache-Control", "max-age=60"),
         ("Vary", "Origin"),
     )
@@ -188,7 +188,7 @@ json_values = st.recursive(
 @given(json_values, st.sampled_from([None, 1, "\t"]), st.booleans())
 def test_a_text_whose_strings_stay_keeps_every_byte(value: Any, indent: Any, ascii_only: bool) -> None:
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
-    assert json_edit.change(text, lambda path, string: string) == text
+    assert json_edit.edit_strings(text, lambda path, string: string) == text
 
 
 @given(json_values)
@@ -200,18 +200,20 @@ def test_changing_every_string_is_what_changing_every_value_is(value: Any) -> No
             return [everywhere(item) for item in one]
         return {name: everywhere(item) for name, item in one.items()} if isinstance(one, dict) else one
 
-    assert json.loads(json_edit.change(json.dumps(value), lambda path, string: string + "!")) == everywhere(value)
+    assert json.loads(json_edit.edit_strings(json.dumps(value), lambda path, string: string + "!")) == everywhere(value)
 
 
 @given(st.dictionaries(st.sampled_from("abcdef"), json_values), st.sampled_from("abcdef"), st.sampled_from([None, 2]))
 def test_a_dropped_member_takes_its_comma_along(document: dict[str, Any], name: str, indent: Any) -> None:
-    text = json_edit.change(json.dumps(document, indent=indent), lambda path, s: s, drop=lambda path: path == (name,))
+    text = json_edit.edit_strings(
+        json.dumps(document, indent=indent), lambda path, s: s, drop=lambda path: path == (name,)
+    )
     assert json.loads(text) == {key: value for key, value in document.items() if key != name}
 
 
 def test_paths_say_where_a_string_stands() -> None:
     seen: list[json_edit.Path] = []
-    json_edit.change('{"a": ["x", {"b": "y"}]}', lambda path, text: (seen.append(path), text)[1])
+    json_edit.edit_strings('{"a": ["x", {"b": "y"}]}', lambda path, text: (seen.append(path), text)[1])
     assert seen == [("a", 0), ("a", 1, "b")]
 
 
@@ -224,7 +226,7 @@ def test_a_member_written_twice_is_changed_twice() -> None:
 
 def test_depth_is_no_danger() -> None:
     for text in ("[" * 100_000 + "]" * 100_000, "[" * 500 + '"x"' + "]" * 500):
-        assert json_edit.change(text, lambda path, string: string) == text
+        assert json_edit.edit_strings(text, lambda path, string: string) == text
 
 
 # --- up
@@ -343,9 +345,11 @@ def test_two_clients_at_once_each_get_their_own_answer() -> None:
     for uri, state in ((CLIENT, "a"), (other, "b")):
         relay.authorization(f"client_id=x&redirect_uri={uri}&state={state}", "localhost")
     for uri, state in ((CLIENT, "a"), (other, "b")):
-        waiting = relay.arrived(Request(method="GET", url=f"http://127.0.0.1:8090/callback?state={state}&code=1"))
+        waiting = relay.match_callback(
+            Request(method="GET", url=f"http://127.0.0.1:8090/callback?state={state}&code=1")
+        )
         assert waiting is not None
-        assert relay.onward(waiting, f"state={state}&code=1", ORIGINS) == f"{uri}?state={state}&code=1"
+        assert relay.client_callback_url(waiting, f"state={state}&code=1", ORIGINS) == f"{uri}?state={state}&code=1"
 
 
 def test_a_client_metadata_document_is_relayed_only_where_the_issuer_is_sent() -> None:
@@ -359,13 +363,13 @@ def test_a_client_metadata_document_is_relayed_only_where_the_issuer_is_sent() -
 def test_a_callback_that_does_not_come_by_us_is_said() -> None:
     relay = Relay(8090)
     registered(relay, CLIENT)
-    assert relay.said_of(f"client_id=client-1&redirect_uri={CLIENT}") is None
-    before = relay.said_of(f"client_id=older&redirect_uri={CLIENT}")
+    assert relay.notice_for(f"client_id=client-1&redirect_uri={CLIENT}") is None
+    before = relay.notice_for(f"client_id=older&redirect_uri={CLIENT}")
     assert before is not None
     assert "did not register through oauthtap" in before
     relay.issuer_is_sent = True
-    assert "`iss`" in (relay.said_of(f"client_id=older&redirect_uri={CLIENT}") or "")
-    assert "not on this machine" in (relay.said_of("client_id=client-1&redirect_uri=cursor://x/cb") or "")
+    assert "`iss`" in (relay.notice_for(f"client_id=older&redirect_uri={CLIENT}") or "")
+    assert "not on this machine" in (relay.notice_for("client_id=client-1&redirect_uri=cursor://x/cb") or "")
 
 
 SPOKEN = {"2025-11-25": {}, "DRAFT-2026-v1": {}, "2026-07-28": {"http://127.0.0.1:8090/callback": CLIENT}}
@@ -377,11 +381,13 @@ def test_who_registered_elsewhere_is_relayed_only_where_nothing_else_can_work(
 ) -> None:
     relay = Relay(8090)
     query = f"client_id=older&redirect_uri={CLIENT}"
-    relay.heard(Request(method="POST", url="http://mcp.test/mcp", headers=(("MCP-Protocol-Version", revision),)))
+    relay.note_revision(
+        Request(method="POST", url="http://mcp.test/mcp", headers=(("MCP-Protocol-Version", revision),))
+    )
     assert relay.authorization(query, "localhost")[1] == {}
     relay.issuer_is_sent = True
     assert relay.authorization(query, "localhost")[1] == swap
-    said = relay.said_of(query) or ""
+    said = relay.notice_for(query) or ""
     assert ("http://127.0.0.1:8090/callback stands in" in said) == bool(swap)
     assert "oauthtap run" in said
     direct = Relay(None, "direct", issuer_is_sent=True, issuer_is_compared=True)
@@ -399,8 +405,8 @@ def test_an_error_page_that_repeats_our_callback_shows_the_clients() -> None:
 # --- streams
 
 
-def events() -> Events:
-    return Events(
+def events() -> SseRewriter:
+    return SseRewriter(
         endpoint=lambda url: ORIGINS.local(url),
         message=lambda text: responses.body(text, "mcp", ORIGINS, "localhost"),
     )
@@ -442,7 +448,7 @@ def test_an_event_without_an_end_is_not_held_for_ever() -> None:
 
 
 def test_a_copy_keeps_both_ends() -> None:
-    copy = Copy()
+    copy = BoundedCapture()
     copy.add(b"a" * KEPT)
     assert copy.whole
     for _ in range(10):
@@ -457,7 +463,7 @@ def test_a_copy_keeps_both_ends() -> None:
 
 def test_no_half_of_a_line_stands_at_the_gap_of_a_copy() -> None:
     """Half a secret would be found by nobody."""
-    copy = Copy()
+    copy = BoundedCapture()
     for line in (b"data: one\n", b"x" * (KEPT - 30) + b"\n", b"data: secret-in-two\n", b"y\n" * 4 * KEPT):
         copy.add(line)
     copy.add(b"data: another-" + b"z" * KEPT)

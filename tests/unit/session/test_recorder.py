@@ -14,7 +14,7 @@ from oauthtap.formats import notation
 from oauthtap.model.exchange import Exchange
 from oauthtap.proxy import flow_file
 from oauthtap.session import JSONL
-from oauthtap.session.recorder import Notebook
+from oauthtap.session.recorder import SessionRecorder
 
 UPSTREAM = "https://mcp.example.com/mcp"
 TEXT = f"""\
@@ -24,8 +24,8 @@ POST {UPSTREAM}
 ARGUMENTS = Namespace(client=None, revision=None, redact="tokens")
 
 
-def notebook(folder: Path, said: list[str]) -> Notebook:
-    return Notebook(SessionAnalyzer(UPSTREAM), folder, UPSTREAM, ARGUMENTS, said.append)
+def notebook(folder: Path, said: list[str]) -> SessionRecorder:
+    return SessionRecorder(SessionAnalyzer(UPSTREAM), folder, UPSTREAM, ARGUMENTS, said.append)
 
 
 def test_what_comes_close_together_is_all_there_in_the_end(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_what_comes_close_together_is_all_there_in_the_end(tmp_path: Path) -> No
     async def session() -> None:
         book = notebook(tmp_path / "s", said)
         for number in range(1, 31):
-            step = book.tap.add(next(notation.parse(TEXT)).with_(id=number))
+            step = book.tap.add(next(notation.parse(TEXT)).replace(id=number))
             book.add(step)
             book.add_flow(flow_file.flow_from(step.exchange), step)
         book.end(notation.START + 60)

@@ -47,7 +47,7 @@ GET https://as.example/nowhere
 
 def exchanges(redactor: Redactor | None = None) -> tuple[Exchange, ...]:
     redactor = redactor or Redactor()
-    return tuple(redactor.strike(exchange) for exchange in notation.parse(TEXT))
+    return tuple(redactor.redact(exchange) for exchange in notation.parse(TEXT))
 
 
 def written(folder: Path, *, ended: float = notation.START + 600) -> tuple[Exchange, ...]:
@@ -151,11 +151,11 @@ def test_a_folder_without_a_session_says_so(tmp_path: Path) -> None:
 def test_a_secret_learned_later_is_swept_from_what_was_written_before(tmp_path: Path) -> None:
     late = "l4te-secret-0123456789"
     redactor = Redactor()
-    writer = SessionWriter(tmp_path / "s", HEADER, sweep=redactor.sweep)
+    writer = SessionWriter(tmp_path / "s", HEADER, sweep=redactor.redact_known)
     first = Exchange(id=1, request=Request(method="GET", url=f"https://as.example/page/{late}"))
     second = Exchange(id=2, request=Request(method="POST", url="https://as.example/token", body=f"code={late}"))
     for exchange in (first, second):
-        writer.add(redactor.strike(exchange).as_json())
+        writer.add(redactor.redact(exchange).as_json())
     assert late in (tmp_path / "s" / session.JSONL).read_text()
     writer.close({"report.md": f"the page {late}"})
     for file in (tmp_path / "s").iterdir():
@@ -170,13 +170,13 @@ def test_flows_are_swept_and_know_their_session(tmp_path: Path) -> None:
     writer = SessionWriter(
         tmp_path / "s",
         HEADER,
-        sweep=redactor.sweep,
+        sweep=redactor.redact_known,
         sweep_flows=lambda data, head: flow_file.finished(data, redactor, head),
     )
     for path in (b"/page/l4te-secret-0123456789", b"/cb?code=l4te-secret-0123456789"):
         flow = tflow.tflow(resp=True)
         flow.request.data.path = path
-        exchange = redactor.strike(flow_file.exchange_from(flow, 1 if b"page" in path else 2))
+        exchange = redactor.redact(flow_file.exchange_from(flow, 1 if b"page" in path else 2))
         writer.add(exchange.as_json())
         writer.add_flow(flow_file.record(flow_file.redacted_state(flow, redactor, exchange)))
     writer.close(ended=5.0)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from oauthtap.cli.analyze_file import heard
-from oauthtap.diagnosis.multi.split_servers import stories
+from oauthtap.cli.analyze_file import analyze_recording
+from oauthtap.diagnosis.multi.split_servers import split_by_server
 from oauthtap.formats import loader
 from tests.unit.formats.test_loader import RECORDINGS
 
@@ -14,7 +14,7 @@ CORPUS = sorted(RECORDINGS.glob("corpus/*.har"))
 
 
 def test_the_server_that_stopped_is_told_and_the_other_is_named() -> None:
-    _, report = heard(str(HOLDOUT / "n70.har"))
+    _, report = analyze_recording(str(HOLDOUT / "n70.har"))
     assert report.upstream == "https://bad.example/v1/mcp"
     assert report.cause is not None
     assert report.cause.rule == "dcr-requires-initial-token"
@@ -22,13 +22,13 @@ def test_the_server_that_stopped_is_told_and_the_other_is_named() -> None:
 
 
 def test_each_has_its_own_exchanges_under_their_numbers() -> None:
-    good, bad = stories(loader.read(HOLDOUT / "n70.har"))
+    good, bad = split_by_server(loader.read(HOLDOUT / "n70.har"))
     assert [exchange.id for exchange in bad.exchanges] == [2, 4, 6, 12]
     assert not {exchange.id for exchange in good.exchanges} & {2, 4, 6, 12}
 
 
 def test_a_shared_authorization_server_is_in_both() -> None:
-    both = stories(loader.read(HOLDOUT / "w13.har"))
+    both = split_by_server(loader.read(HOLDOUT / "w13.har"))
     documents = [{e.id for e in one.exchanges if "oauth-authorization-server" in e.request.url} for one in both]
     assert documents[0] == documents[1]
     tokens = [{e.id for e in one.exchanges if e.request.url.endswith("/token")} for one in both]
@@ -39,9 +39,9 @@ def test_a_shared_authorization_server_is_in_both() -> None:
 def test_one_server_is_one_story() -> None:
     for path in CORPUS:
         recording = loader.read(path)
-        assert stories(recording) == (recording,), path
+        assert split_by_server(recording) == (recording,), path
 
 
 def test_a_server_that_sends_on_to_another_host_is_one(tmp_path: Path) -> None:
-    (recording,) = stories(loader.read(HOLDOUT / "n60.har"))
+    (recording,) = split_by_server(loader.read(HOLDOUT / "n60.har"))
     assert len({exchange.request.url.split("/")[2] for exchange in recording.exchanges}) > 2
