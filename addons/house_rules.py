@@ -11,11 +11,7 @@ rule's once you add your file to a test (see `tests/cli/test_house_rules.py`).
 
 from __future__ import annotations
 
-from oauthtap.diagnosis.findings import Problem, Problems
-from oauthtap.handshake.stages import TokenRequest
-from oauthtap.handshake.state import Handshake
-from oauthtap.model.requirements import practice
-from oauthtap.rules import rule
+from oauthtap.api import Handshake, Problem, Problems, TokenRequest, practice, rule
 
 LONGEST = 3600
 

@@ -1,0 +1,87 @@
+"""What rule files of users import: `--rules FILE`, see addons/house_rules.py. What stands here stays.
+
+Everything else of oauthtap may move from one release to the next.
+"""
+
+from oauthtap.diagnosis.findings import Patch, Problem, Problems
+from oauthtap.handshake.stages import (
+    AuthorizationRequest,
+    AuthorizationResponse,
+    Challenge,
+    ClientMetadata,
+    DeviceAuthorization,
+    Discover,
+    Document,
+    Initialize,
+    Initiator,
+    Interaction,
+    KeySet,
+    LegacySse,
+    Mcp,
+    McpRequest,
+    McpStream,
+    Preflight,
+    PushedAuthorization,
+    Registration,
+    ResourceMetadata,
+    ServerMetadata,
+    SessionEnd,
+    Stage,
+    StepUp,
+    TokenEndpoint,
+    TokenMaintenance,
+    TokenOther,
+    TokenRefresh,
+    TokenRejected,
+    TokenRequest,
+)
+from oauthtap.handshake.state import Handshake
+from oauthtap.model import urls
+from oauthtap.model.exchange import Exchange, Request, Response
+from oauthtap.model.requirements import may, must, practice, should
+from oauthtap.rules import rule
+
+__all__ = [
+    "AuthorizationRequest",
+    "AuthorizationResponse",
+    "Challenge",
+    "ClientMetadata",
+    "DeviceAuthorization",
+    "Discover",
+    "Document",
+    "Exchange",
+    "Handshake",
+    "Initialize",
+    "Initiator",
+    "Interaction",
+    "KeySet",
+    "LegacySse",
+    "Mcp",
+    "McpRequest",
+    "McpStream",
+    "Patch",
+    "Preflight",
+    "Problem",
+    "Problems",
+    "PushedAuthorization",
+    "Registration",
+    "Request",
+    "ResourceMetadata",
+    "Response",
+    "ServerMetadata",
+    "SessionEnd",
+    "Stage",
+    "StepUp",
+    "TokenEndpoint",
+    "TokenMaintenance",
+    "TokenOther",
+    "TokenRefresh",
+    "TokenRejected",
+    "TokenRequest",
+    "may",
+    "must",
+    "practice",
+    "rule",
+    "should",
+    "urls",
+]
