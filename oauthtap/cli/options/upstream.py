@@ -52,7 +52,8 @@ def refuse_userinfo(url: str, command: str) -> None:
     before, slashes, rest = url.partition("://")
     userinfo, at, host = (rest if slashes else before).split("/", 1)[0].split("?", 1)[0].rpartition("@")
     if at and userinfo:
+        scheme = escape_controls(before) if slashes else "https"
         raise UsageError(
             "a name and password in the URL would end up in the shell's history and in files; no MCP client sends them."
-            f" Try: {command} {escape_controls(before) if slashes else 'https'}://{escape_controls(host)}/..., and let the client send them"
+            f" Try: {command} {scheme}://{escape_controls(host)}/..., and let the client send them"
         )

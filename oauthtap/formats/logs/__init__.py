@@ -1,1 +1,1 @@
-"""Readers of clients' logs, a module each. Those of Claude Code and mcp-remote are in `oauthtap.formats.logs.client_logs`."""
+"""Readers of clients' logs, a module each; `client_logs` picks between those of Claude Code and mcp-remote."""
