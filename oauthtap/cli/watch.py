@@ -1,4 +1,4 @@
-"""`oauthtap --upstream URL`: the tap itself. Puts session, engine, proxy and narrator together."""
+"""`oauthtap --upstream URL`: the tap itself, of analyzer, recorder, proxy and console."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asks rules what they have to say, each where it has anything to say. Remembers which were asked, and no exchange."""
+"""The rule engine: each rule is asked about the stages it is for, and a rule that crashes stops no other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A flow as an exchange, and as a record of a `.mitm` file without secrets. Knows flows; opens no file."""
+"""A flow as an exchange, and as a record of a `.mitm` file without secrets."""
 
 from __future__ import annotations
 

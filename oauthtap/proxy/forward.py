@@ -1,4 +1,4 @@
-"""Runs the forward proxy of one child: starts it with a CA of its own, and stops it again. Knows no child."""
+"""Runs the forward proxy of one child: starts it with a CA of its own, and stops it again."""
 
 from __future__ import annotations
 

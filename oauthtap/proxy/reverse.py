@@ -1,4 +1,4 @@
-"""Runs the tap: puts the pieces together, starts them, and stops them again. Judges and prints nothing."""
+"""The reverse proxy of the tap: put together, started, stopped."""
 
 from __future__ import annotations
 

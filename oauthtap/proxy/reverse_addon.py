@@ -1,4 +1,4 @@
-"""The proxy's side of the tap: it observes, repairs, renames, in this order. It judges nothing itself."""
+"""The addon of the reverse proxy: it observes, repairs and renames each exchange, in this order."""
 
 from __future__ import annotations
 

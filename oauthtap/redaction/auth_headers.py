@@ -1,4 +1,4 @@
-"""Headers that carry credentials: which part of them is the secret. Knows no body and no URL."""
+"""Headers that carry credentials: which part of them is the secret."""
 
 from __future__ import annotations
 

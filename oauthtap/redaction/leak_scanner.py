@@ -1,4 +1,4 @@
-"""Looks for secrets that were left behind, in exchanges and in any text. Does no I/O and quotes no secret.
+"""Looks for secrets that were left behind, in exchanges and in any text.
 
 Shares nothing with what struck them out: names, shapes (`leak_shapes.toml`) and the measure of disorder are its own,
 so that a hole in the one is none in the other. Four ways: by *name*, by *shape*, by *disorder* (entropy), and by

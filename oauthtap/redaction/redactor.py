@@ -1,4 +1,4 @@
-"""Strikes secrets out of exchanges, before anything judges or stores them. Does no I/O.
+"""Strikes secrets out of exchanges, before anything judges or stores them.
 
 A secret is learned in its place (`secret_locations.py`, `auth_headers.py`), gets an alias
 (`alias_registry.py`, `aliases.py`), and is then replaced everywhere (`matcher.py`), in this and in

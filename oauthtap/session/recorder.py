@@ -1,4 +1,4 @@
-"""The session of a proxy as it happens: written so that nothing it does touches the traffic. Says nothing itself."""
+"""The session of a proxy as it happens: written so that nothing it does touches the traffic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The flags about reaching a server, checked. Sends nothing."""
+"""The flags about reaching a server, checked."""
 
 from __future__ import annotations
 
