@@ -19,7 +19,7 @@ from oauthtap.rules import plugins
 
 
 def check(arguments: Namespace) -> int:
-    """Print the report on a recording. Gives 1 when a finding reaches `--fail-on`."""
+    """Print the report on a recording. Gives `exit_code`."""
     if arguments.tracker and arguments.format not in ("console", "markdown"):
         raise UsageError(f"--for writes Markdown; leave --format {arguments.format} out")
     plugins.load_rule_files(arguments.rules)
@@ -40,9 +40,12 @@ def check(arguments: Namespace) -> int:
     return exit_code(report, arguments.fail_on)
 
 
-def exit_code(report: Report, fail_on: str | None) -> int:
-    """1 when the worst finding is at least as bad as `fail_on`, or the handshake stopped for a cause; else 0."""
-    if fail_on is None:
-        return 0
-    stopped = report.cause is not None
-    return int(stopped or any(RANK[finding.severity] <= RANK[fail_on] for finding in report.findings))  # type: ignore[index]
+def exit_code(report: Report, fail_on: str | None = None) -> int:
+    """The exit code of every command that judges.
+
+    0 it works (connected, or signed in); 1 it stopped, or a finding is at least as bad as `fail_on`; 3 nothing arrived.
+    """
+    if report.ending == "nothing-arrived" and not report.complete:
+        return 1 if report.cause is not None else 3
+    reached = fail_on is not None and any(RANK[finding.severity] <= RANK[fail_on] for finding in report.findings)  # type: ignore[index]
+    return int(reached or not report.works)
