@@ -37,7 +37,14 @@ def check(arguments: Namespace) -> int:
         text = FORMATS[arguments.format](report, exchanges)
     # Swept once more: in somebody else's recording a secret may stand before the place that tells it is one.
     sys.stdout.write(tap.redactor.redact_known(text))
+    if arguments.against:
+        return int(report.cause is not None or reaches(report, arguments.fail_on))
     return exit_code(report, arguments.fail_on)
+
+
+def reaches(report: Report, fail_on: str | None) -> bool:
+    """A finding is at least as bad as `fail_on`; never, where that is None."""
+    return fail_on is not None and any(RANK[finding.severity] <= RANK[fail_on] for finding in report.findings)  # type: ignore[index]
 
 
 def exit_code(report: Report, fail_on: str | None = None) -> int:
@@ -47,5 +54,4 @@ def exit_code(report: Report, fail_on: str | None = None) -> int:
     """
     if report.ending == "nothing-arrived" and not report.complete:
         return 1 if report.cause is not None else 3
-    reached = fail_on is not None and any(RANK[finding.severity] <= RANK[fail_on] for finding in report.findings)  # type: ignore[index]
-    return int(reached or not report.works)
+    return int(reaches(report, fail_on) or not report.works)
