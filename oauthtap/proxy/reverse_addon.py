@@ -12,14 +12,13 @@ from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.model import urls
 from oauthtap.model.exchange import Pairs, Request, Response, first_value
 from oauthtap.model.sanitize import escape_controls
-from oauthtap.proxy import _mitmproxy_internals as internals
 from oauthtap.proxy import flow_convert
 from oauthtap.proxy.error_layer import FAILED, failure_answer
 from oauthtap.proxy.flow_convert import RequestContext
 from oauthtap.proxy.observer import TOO_LARGE, Observer
 from oauthtap.proxy.origin_discovery import OriginDiscovery
 from oauthtap.proxy.refusal import refused
-from oauthtap.proxy.streaming import should_stream, start
+from oauthtap.proxy.streaming import Held, should_stream, start
 from oauthtap.proxy.upstream_connections import UpstreamConnections
 from oauthtap.rewriting import limits, public_url, requests, responses
 from oauthtap.rewriting.callback_relay import PUBLIC_PATH, Relay, meant, restored
@@ -92,7 +91,7 @@ class TapAddon:
             flow_convert.put_headers(flow.request, renamed)
         _drop_own_cookie(flow.request)
         self._passages[flow.id] = (RequestContext(upstream, host), flow)
-        flow.request.stream = internals.Held(partial(self._let_go_request, flow))  # type: ignore[assignment]
+        flow.request.stream = Held(partial(self._let_go_request, flow))  # type: ignore[assignment]
 
     def request(self, flow: http.HTTPFlow) -> None:
         """Put the whole request into upstream names, or answer it where the browser only passes through."""
@@ -207,7 +206,7 @@ class TapAddon:
                 return self._open_then(origins, partial(self._pass_on, flow, passage, head), passage)
             self._pass_on(flow, passage, head)
         else:
-            flow.response.stream = internals.Held(partial(self._let_go, flow, passage))  # type: ignore[assignment]
+            flow.response.stream = Held(partial(self._let_go, flow, passage))  # type: ignore[assignment]
         return None
 
     def _let_go(self, flow: http.HTTPFlow, passage: RequestContext) -> bool:

@@ -22,11 +22,6 @@ _NEXT = re.compile(r"(,\s*(?=(?:bearer|basic|dpop)\s))", re.IGNORECASE)
 _SCHEME = re.compile(rf"(?:{_SCHEMES})\s+\S", re.IGNORECASE)
 
 
-def names_a_scheme(value: str) -> bool:
-    """The value begins with a scheme of HTTP authentication, and something follows."""
-    return _SCHEME.match(value) is not None
-
-
 def strike(name: str, value: str, ledger: AliasRegistry, *, client_login: bool) -> str | None:
     """The value of a header (its name in lower case) without its secret; None when it carries none.
 

@@ -143,10 +143,6 @@ class LeakScanner:
         if exchange.error:
             yield from (Leak("error", what) for what in self._all_in(exchange.error))
 
-    def in_value(self, name: str, value: str) -> Iterator[Leak]:
-        """A value whose name is known, as HAR lists headers, parameters and cookies."""
-        yield from (Leak(name, what) for what in dict.fromkeys([*self._named(name, value), *self._all_in(value, name)]))
-
     def in_document(self, document: Any, place: str = "", name: str = "") -> Iterator[Leak]:
         """Every value of a JSON document."""
         if isinstance(document, dict):
