@@ -168,6 +168,10 @@ class Redactor:
         needles = self._known.within(text)
         return self._known.strike(text, needles) if needles else text
 
+    def knows_any_of(self, text: str) -> bool:
+        """A secret seen so far may stand in the text, in whatever encoding."""
+        return bool(self._known.within(text))
+
     def redact_known_bytes(self, data: bytes) -> bytes:
         """The same for bytes that hold text."""
         text = data.decode("utf-8", "surrogateescape")
