@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oauthtap.cli.check import exit_code
 from oauthtap.cli.console_output import SILENCE, ConsoleReporter
 from oauthtap.cli.errors import UsageError
 from oauthtap.cli.idle_timer import IdleTimer
@@ -20,6 +21,7 @@ from oauthtap.cli.options.inject import unused_faults_notice
 from oauthtap.cli.options.upstream import parse_upstream_options, refuse_userinfo
 from oauthtap.clients import profiles
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.ending import GOOD
 from oauthtap.diagnosis.findings import Finding
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.model import urls
@@ -118,8 +120,7 @@ async def _watch(arguments: Namespace) -> int:
     if not sitting.local and not sitting.tap.steps:  # stopped before the banner, and there is nothing to tell
         sitting.notebook.discard()
         return 130
-    sitting.end()
-    return 0
+    return sitting.end()
 
 
 class WatchSession:
@@ -220,14 +221,14 @@ class WatchSession:
 
     def _tell_what_never_came(self, report: Report) -> None:
         news = [finding for finding in report.findings if self._is_news(finding)]
-        if news and not report.connected:
+        if news and not report.works:
             self._told |= {(finding.rule, finding.exchange) for finding in news}
             self.narrator.findings(news)
             self.notebook.guarded(partial(self.notebook.annotate_flows, news))
 
     def _tell_what_fixes_did(self, report: Report, *, over: bool) -> None:
         """What would repair it can be tried at once; what came of trying it, once it has come to an end."""
-        if report.attempts and (report.attempts[-1].connected or over):
+        if report.attempts and (report.attempts[-1].ending in GOOD or over):
             if (sentence := attempts(report)) not in self._said:
                 self._said.add(sentence)
                 self.narrator.fix_result(sentence)
@@ -238,8 +239,10 @@ class WatchSession:
     def _is_news(self, finding: Finding) -> bool:
         return (finding.rule, finding.exchange) not in self._told
 
-    def end(self) -> None:
-        """Write what is left to write, and say what was wrong."""
+    def end(self) -> int:
+        """Write what is left to write, and say what was wrong. Gives the exit code of the verdict."""
         for words in unused_faults_notice(self.arguments.inject):
             self.narrator.warn(words)
-        self.narrator.end(self.notebook.end(time.time()), self.folder)
+        report = self.notebook.end(time.time())
+        self.narrator.end(report, self.folder)
+        return exit_code(report)

@@ -62,6 +62,10 @@ _SETTLED, _BODIES = 4000, 8
 """How many lines and how many bodies are kept in mind."""
 
 
+_ESCAPED_MARK = re.compile(r"(?<!\\)\\u20(?:39|3[aA])")
+"""What an alias stands between, as JSON escapes it."""
+
+
 def _in_url(alias: str) -> str:
     """An alias as a value of a query or form: decoded once, it is itself again."""
     if "‹path-" in alias or "‹userinfo-" in alias:
@@ -266,6 +270,8 @@ class Redactor:
         text = message.body
         if not text:
             return text
+        if "u2039" in text:  # an alias of an earlier recording, in JSON that writes ASCII only
+            text = _ESCAPED_MARK.sub(lambda mark: "‹" if mark[0].endswith("9") else "›", text)
         key = (type(message) is Request, message.media_type, text)
         learned = self._ledger.learned
         if self._settled_at == learned and key in self._bodies:
