@@ -40,7 +40,7 @@ def analyze_recording(
         print(f"oauthtap: {escape_controls(told[0][0].redactor.redact_known(note), limit=400)}", file=sys.stderr)
     if len(told) == 1:
         return told[0]
-    tap, report = next((one for one in told if not one[1].connected), told[0])
+    tap, report = next((one for one in told if not one[1].works), told[0])
     return tap, report.model_copy(update={"notes": (*report.notes, _of_several(report, [one for _, one in told]))})
 
 

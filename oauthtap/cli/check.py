@@ -19,7 +19,7 @@ from oauthtap.rules import plugins
 
 
 def check(arguments: Namespace) -> int:
-    """Print the report on a recording. Gives 1 when a finding reaches `--fail-on`."""
+    """Print the report on a recording. Gives `exit_code`."""
     if arguments.tracker and arguments.format not in ("console", "markdown"):
         raise UsageError(f"--for writes Markdown; leave --format {arguments.format} out")
     plugins.load_rule_files(arguments.rules)
@@ -37,12 +37,21 @@ def check(arguments: Namespace) -> int:
         text = FORMATS[arguments.format](report, exchanges)
     # Swept once more: in somebody else's recording a secret may stand before the place that tells it is one.
     sys.stdout.write(tap.redactor.redact_known(text))
+    if arguments.against:
+        return int(report.cause is not None or reaches(report, arguments.fail_on))
     return exit_code(report, arguments.fail_on)
 
 
-def exit_code(report: Report, fail_on: str | None) -> int:
-    """1 when the worst finding is at least as bad as `fail_on`, or the handshake stopped for a cause; else 0."""
-    if fail_on is None:
-        return 0
-    stopped = report.cause is not None
-    return int(stopped or any(RANK[finding.severity] <= RANK[fail_on] for finding in report.findings))  # type: ignore[index]
+def reaches(report: Report, fail_on: str | None) -> bool:
+    """A finding is at least as bad as `fail_on`; never, where that is None."""
+    return fail_on is not None and any(RANK[finding.severity] <= RANK[fail_on] for finding in report.findings)  # type: ignore[index]
+
+
+def exit_code(report: Report, fail_on: str | None = None) -> int:
+    """The exit code of every command that judges.
+
+    0 it works (connected, or signed in); 1 it stopped, or a finding is at least as bad as `fail_on`; 3 nothing arrived.
+    """
+    if report.ending == "nothing-arrived" and not report.complete:
+        return 1 if report.cause is not None else 3
+    return int(reaches(report, fail_on) or not report.works)

@@ -69,6 +69,7 @@ class ConsoleReporter:
             "  Claude Code:",
             f"    claude mcp add --transport {transport} {name} {shlex.quote(local)}",
             f"    claude mcp login {name}",
+            "    claude mcp list",
             "  Any other client: give it the localhost URL, path and all.",
             "",
             *addresses(web),

@@ -11,6 +11,7 @@ from itertools import groupby
 from oauthtap import rules
 from oauthtap.cli.errors import UsageError
 from oauthtap.compare import lock_check
+from oauthtap.diagnosis.evidence import REFUSED
 from oauthtap.diagnosis.meanings import TextMeaning, meanings_of
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.rules import Rule
@@ -21,12 +22,27 @@ _RULE_ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+$")
 RECORD = "oauthtap --upstream https://mcp.example.com/mcp"
 
 
+_REFUSED = """refused
+
+Somebody answered no, and no rule explains it better than the answer itself.
+
+The cause is then told in the words of whoever refused: `It said` has status, code and words, the message what
+such words mean where that is known (`oauthtap explain "THE WORDS"` looks them up again), `Whose` the party
+that answered. `How sure: certain` means that this very wording is known of this vendor.
+
+Change: what the words name. Where they name nothing, look into the log of that server at the time of the exchange.
+Several changes of answers can be tried without a deployment: oauthtap fix."""
+
+
 def explain(arguments: Namespace) -> int:
     """Print one rule's page, what a text may mean, or the list of all rules by stage. 1 when a text means nothing."""
     known = rules.load()
     asked = " ".join(arguments.rule)
     if not asked:
         print(_index(list(known.values())))
+        return 0
+    if asked == REFUSED:
+        print(_REFUSED)
         return 0
     known = known | {lock_check.RULE: lock_check.PAGE}
     rule = known.get(asked)

@@ -38,8 +38,10 @@ from oauthtap.model.exchange import Exchange
 from oauthtap.model.recording import SourceError
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.render import deploy_plan
-from oauthtap.render.labels import attempts
+from oauthtap.render.labels import attempts, next_step, outcome
+from oauthtap.render.labels import said as said_in_words
 from oauthtap.report.build import build
+from oauthtap.report.model import Report
 from oauthtap.session import read_session, sessions
 from oauthtap.upstream.options import UpstreamOptions
 
@@ -88,9 +90,20 @@ def _say_what_is_behind(given: Iterable[Fix], reach: UpstreamOptions) -> None:
             print(f"{title(one)}: no metadata was found there; it is used because you named it")
 
 
+def _why_nothing(report: Report, session: str) -> str:
+    """Why there is no fix to propose; that nothing stands in the way is said of a connection only."""
+    if report.connected:
+        return f"Nothing in {session} stands in the way: the client connected."
+    if report.works or report.ending in ("waiting", "nothing-arrived"):
+        return outcome(report)
+    said = f" {said_in_words(report.refusal)}." if report.refusal else ""
+    change = f"\n  Change: {escape_controls(report.cause.fix)}" if report.cause else ""
+    return f"No change of an answer is known that would help {session}.{said}{change}"
+
+
 def _nothing_to_do(tap: SessionAnalyzer, session: str, arguments: Namespace) -> int:
     report = build(tap)
-    print(f"Nothing in {escape_controls(session)} stands in the way{', and it connected' if report.connected else ''}.")
+    print(_why_nothing(report, escape_controls(session)))
     if report.attempts:
         print(f"  {escape_controls(attempts(report), limit=900)}")
     elif any(one.outcome == "stops" for one in report.clients):
@@ -230,7 +243,9 @@ def _say(trial: Trial, before: SessionAnalyzer, path: Path, *, live: bool) -> No
         print(f"    {'safe' if one.safe else 'assumes that ' + spoken(one.assumes or '', known)}")
     changed = ", ".join(map(str, trial.touched)) or "none"
     print(f"\nWould it be enough? Laid over the recording (changed: exchange {changed}):")
-    if trial.report.connected:
+    if trial.report.works and not trial.report.connected:
+        print(f"  The client signed in in the recording. Next: {next_step(trial.report)}")
+    elif trial.report.connected:
         print("  The client connected in the recording, and nothing is in the way now either.")
     elif trial.enough:
         print(f"  Nothing that was recorded stands in the way any more, up to {trial.report.reached}.")

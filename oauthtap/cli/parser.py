@@ -33,7 +33,8 @@ examples:
   oauthtap explain "any error text"                      what a message of a client or server means
   oauthtap sessions                                      what was recorded so far
 
-exit codes: 0; 1 when findings reach --fail-on, or it stopped for a cause; 2 for wrong usage or an unreadable file
+exit codes: 0 it works (connected, or signed in); 1 it stopped, or a finding reaches --fail-on; 2 wrong usage, or a file
+that cannot be read; 3 nothing arrived
 """
 
 

@@ -34,7 +34,7 @@ _FURTHER = "To go on from here: --register tries registration, --login signs you
 
 
 def run(arguments: Namespace) -> int:
-    """Print the report on what a server answers. Gives 1 when a finding reaches `--fail-on`, 130 after Ctrl-C."""
+    """Print the report on what a server answers. Gives `exit_code`, or 130 after Ctrl-C."""
     plan, way = _plan(arguments), parse_upstream_options(arguments)
     plugins.load_rule_files(arguments.rules)
     try:

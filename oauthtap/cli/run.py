@@ -199,7 +199,7 @@ class WrappedRun:
 
     def _stopped(self, report: Report) -> bool:
         """The sign-in did not come to its end: no MCP answer, and no token either."""
-        return report.cause is not None or not (report.connected or report.reached.startswith("token-"))
+        return not report.works
 
     def _nothing(self) -> list[str]:
         """What to say when there was nothing to judge."""

@@ -23,7 +23,8 @@ def list_sessions(_: Namespace) -> int:
 
 def _line(one: Listed) -> str:
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.started)) if one.started else "unknown time   "
-    outcome = "probed" if one.complete else {True: "connected", False: "stopped", None: "cut off"}[one.connected]
+    ended = {True: "connected", False: "stopped", None: "cut off"}[one.connected]
+    outcome = "probed" if one.complete else (one.ending or ended)
     cause = f"  {escape_controls(one.cause)}" if one.cause else ""
     secrets = "  SECRETS INSIDE" if one.secrets else ""
-    return f"{when}  {outcome:<9}  {escape_controls(one.upstream or '?', limit=60)}  {one.folder.name}{cause}{secrets}"
+    return f"{when}  {outcome:<15}  {escape_controls(one.upstream or '?', limit=60)}  {one.folder.name}{cause}{secrets}"

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oauthtap.cli.check import exit_code
 from oauthtap.cli.console_output import SILENCE, ConsoleReporter
 from oauthtap.cli.errors import UsageError
 from oauthtap.cli.idle_timer import IdleTimer
@@ -20,6 +21,7 @@ from oauthtap.cli.options.inject import unused_faults_notice
 from oauthtap.cli.options.upstream import parse_upstream_options, refuse_userinfo
 from oauthtap.clients import profiles
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.diagnosis.ending import GOOD
 from oauthtap.diagnosis.findings import Finding
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.model import urls
@@ -31,7 +33,7 @@ from oauthtap.rewriting import public_url
 from oauthtap.rules import plugins
 from oauthtap.session import SessionError, default_folder
 from oauthtap.session.recorder import SessionRecorder, redacting
-from oauthtap.upstream.preflight import missing_scheme, preflight
+from oauthtap.upstream.options import missing_scheme
 
 if TYPE_CHECKING:
     from oauthtap.proxy.reverse import Ready
@@ -73,6 +75,8 @@ def _public(arguments: Namespace) -> Mapping[int, str]:
 
 async def _with_scheme(arguments: Namespace, candidate: str) -> str:
     """The first field report began so: a client takes such a URL, and never sends a packet."""
+    from oauthtap.upstream.preflight import preflight  # the HTTP client takes long to import: only when needed
+
     found = await preflight(candidate, parse_upstream_options(arguments))
     state = f"it answers ({found.status})" if found.status else f"but: {found.words}"
     return (
@@ -118,8 +122,7 @@ async def _watch(arguments: Namespace) -> int:
     if not sitting.local and not sitting.tap.steps:  # stopped before the banner, and there is nothing to tell
         sitting.notebook.discard()
         return 130
-    sitting.end()
-    return 0
+    return sitting.end()
 
 
 class WatchSession:
@@ -191,6 +194,8 @@ class WatchSession:
         self.notebook.add_flow(flow, step)
 
     async def _look(self) -> None:
+        from oauthtap.upstream.preflight import preflight  # the HTTP client takes long to import: only when needed
+
         found = await preflight(self.arguments.upstream, parse_upstream_options(self.arguments))
         if found.words:
             self.narrator.warn(found.words if self.tap.keeps_secrets else self.tap.redactor.redact_known(found.words))
@@ -220,14 +225,14 @@ class WatchSession:
 
     def _tell_what_never_came(self, report: Report) -> None:
         news = [finding for finding in report.findings if self._is_news(finding)]
-        if news and not report.connected:
+        if news and not report.works:
             self._told |= {(finding.rule, finding.exchange) for finding in news}
             self.narrator.findings(news)
             self.notebook.guarded(partial(self.notebook.annotate_flows, news))
 
     def _tell_what_fixes_did(self, report: Report, *, over: bool) -> None:
         """What would repair it can be tried at once; what came of trying it, once it has come to an end."""
-        if report.attempts and (report.attempts[-1].connected or over):
+        if report.attempts and (report.attempts[-1].ending in GOOD or over):
             if (sentence := attempts(report)) not in self._said:
                 self._said.add(sentence)
                 self.narrator.fix_result(sentence)
@@ -238,8 +243,10 @@ class WatchSession:
     def _is_news(self, finding: Finding) -> bool:
         return (finding.rule, finding.exchange) not in self._told
 
-    def end(self) -> None:
-        """Write what is left to write, and say what was wrong."""
+    def end(self) -> int:
+        """Write what is left to write, and say what was wrong. Gives the exit code of the verdict."""
         for words in unused_faults_notice(self.arguments.inject):
             self.narrator.warn(words)
-        self.narrator.end(self.notebook.end(time.time()), self.folder)
+        report = self.notebook.end(time.time())
+        self.narrator.end(report, self.folder)
+        return exit_code(report)

@@ -17,6 +17,7 @@ from oauthtap.compare.divergence import Divergence, divergence, place
 from oauthtap.compare.json_diff import Deviation, deviations
 from oauthtap.compare.lock_check import format_value
 from oauthtap.compare.request_kinds import Key, Names, RequestKind, request_kinds
+from oauthtap.diagnosis.ending import EndingId
 from oauthtap.diagnosis.progress import STAGE_ORDER
 from oauthtap.handshake.stages import Initiator, ResourceMetadata, ServerMetadata, Unseen
 from oauthtap.handshake.state import Handshake
@@ -35,6 +36,7 @@ class Side(_Row):
     client: str
     upstream: str | None
     connected: bool
+    ending: EndingId = "nothing-arrived"
     reached: str
     cause: str | None
     """The rule that is named as the cause."""
@@ -96,9 +98,7 @@ def compare(a: ComparedRun, b: ComparedRun) -> Comparison:
     names_a, names_b = _names(a.handshake, b.handshake)
     pairs = _aligned(request_kinds(a.handshake, names_a), request_kinds(b.handshake, names_b))
     rows = [_row(pair) for pair in pairs]
-    ends_alike = a.report.connected == b.report.connected and (
-        a.report.connected or a.report.reached == b.report.reached
-    )
+    ends_alike = a.report.works == b.report.works and (a.report.works or a.report.reached == b.report.reached)
     if ends_alike:
         rows = [row.model_copy(update={"matters": _answered_otherwise(row)}) for row in rows]
         found = _between_servers(rows, a.report)
@@ -118,7 +118,7 @@ def compare(a: ComparedRun, b: ComparedRun) -> Comparison:
 
 def _between_servers(rows: Sequence[Row], report: Report) -> Divergence:
     """Both came equally far: has either been answered otherwise?"""
-    end = "both connect" if report.connected else f"both stop at {report.reached}"
+    end = "both connect" if report.connected else "both sign in" if report.works else f"both stop at {report.reached}"
     for row in rows:
         if row.matters:
             first = next((d for d in row.differences if d.at.startswith("response.")), None)
@@ -151,6 +151,7 @@ def _side(name: Literal["A", "B"], report: Report) -> Side:
         client=client,
         upstream=report.upstream,
         connected=report.connected,
+        ending=report.ending,
         reached=report.reached,
         cause=report.cause.rule if report.cause else None,
         exchanges=len(report.exchanges),

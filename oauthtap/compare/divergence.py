@@ -52,7 +52,7 @@ class _Sides:
 def divergence(pairs: Sequence[Pair], seen: tuple[ComparedRun, ComparedRun]) -> Divergence:
     """Where the one that came less far left the other's way. `pairs`: A's and B's moves, aligned."""
     a, b = seen
-    a_stops = (a.report.connected, _far(a)) < (b.report.connected, _far(b))
+    a_stops = (a.report.works, _far(a)) < (b.report.works, _far(b))
     if a_stops:
         sides = _Sides(a, b, "A", "B", list(pairs))
     else:

@@ -43,7 +43,7 @@ _NEW_EVERY_TIME = {
     *("correlation_id", "timestamp", "session_state", "sid"),
 }
 _FIXED_CLAIMS = {"iss", "aud", "typ", "alg", "token_type", "token_use"}
-_ALIAS = re.compile(r"‹([a-z]+(?:-[a-z]+)?)[ +]\d+[^‹›]*›")
+_ALIAS = re.compile(r"‹([a-z]+(?:-[a-z]+)?)[ +-]\d+[^‹›]*›")
 
 
 class Entry(BaseModel):

@@ -40,7 +40,7 @@ _ABOUT_THE_CLIENT = {
     *("tos_uri", "jwks", "jwks_uri"),
 }
 _NEW_EVERY_TIME = {"state", "nonce", "code_challenge", "code", "code_verifier", "refresh_token", "client_secret"}
-_ALIAS = re.compile(r"‹([a-z]+(?:-[a-z]+)?)[ +]\d+[^‹›]*›")
+_ALIAS = re.compile(r"‹([a-z]+(?:-[a-z]+)?)[ +-]\d+[^‹›]*›")
 _LOOPBACK = re.compile(r"(http://(?:localhost|127\.0\.0\.1|\[::1\])):\d+")
 
 Names = Callable[[str], str]

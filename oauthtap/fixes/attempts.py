@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pydantic import BaseModel, ConfigDict
 
 from oauthtap.diagnosis.analyzer import ClientAnalysis, FixPeriod
+from oauthtap.diagnosis.ending import EndingId
 from oauthtap.diagnosis.findings import Finding
 from oauthtap.diagnosis.progress import SIDE_STAGES, furthest_stage
 from oauthtap.fixes.change_log import AppliedChange, changes
@@ -28,6 +29,7 @@ class Attempt(BaseModel):
     """The exchanges it is made of, and those between."""
     reached: str
     connected: bool
+    ending: EndingId = "nothing-arrived"
     cause: str | None = None
     """The rule of its cause; None when it connected, or when none stands out."""
     steps: int = 0
@@ -67,6 +69,7 @@ def _attempt(client: ClientAnalysis, period: FixPeriod, found: Sequence[Finding]
         last=own[-1].exchange.id,
         reached=furthest_stage(handshake, period.since),
         connected=verdict.connected,
+        ending=verdict.ending,
         cause=verdict.cause.rule if verdict.cause else None,
         steps=len(counted),
         good=sum(map(_went_well, counted)),

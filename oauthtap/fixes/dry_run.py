@@ -42,7 +42,7 @@ class Trial:
     @property
     def enough(self) -> bool:
         """Nothing that was recorded stands in the way any more."""
-        return self.report.connected or (cause_of(self) is None and bool(self.touched))
+        return self.report.works or (cause_of(self) is None and bool(self.touched))
 
 
 def simulate(new_tap: NewTap, steps: Sequence[AnalyzedExchange], fixes: Sequence[Fix]) -> Trial:

@@ -27,6 +27,8 @@ from oauthtap.rewriting.responses import DocumentKind
 
 _STRAY = "It went no further: no answer of this sign-in has named such a path."
 _UNCHECKED = "oauthtap failed to check this request, so it went no further."
+_MISDIRECTED = failure_answer("misdirected", _UNCHECKED, 421)
+_UNREAD = failure_answer("unchecked", _UNCHECKED, 500)
 _OWN_COOKIE = b"mitmproxy-auth-"
 _LEFT = ("client disconnect", "killed")
 
@@ -63,7 +65,7 @@ class TapAddon:
         """Is it for us, and who is it for?"""
         if flow.is_replay or not flow.client_conn.sockname:
             return
-        with refused(flow, failure_answer("misdirected", _UNCHECKED, 421)):
+        with refused(flow, _MISDIRECTED):
             self._let_in(flow, flow.client_conn.sockname[1])
 
     def _let_in(self, flow: http.HTTPFlow, port: int) -> None:
@@ -98,7 +100,7 @@ class TapAddon:
         if flow.id not in self._passages or self._passages[flow.id][0].client_request is not None:
             return
         passage, _ = self._passages.pop(flow.id)
-        with refused(flow, failure_answer("unchecked", _UNCHECKED, 500)):
+        with refused(flow, _UNREAD):
             if self._lead_on(flow, passage):
                 self._passages[flow.id] = passage, flow
 

@@ -52,7 +52,13 @@ def markdown(comparison: Comparison) -> str:
 
 
 def _who(side: Side) -> str:
-    end = "connected" if side.connected else f"stopped at {side.reached}{f', {side.cause}' if side.cause else ''}"
+    end = (
+        "connected"
+        if side.connected
+        else "signed in"
+        if side.ending == "signed-in"
+        else f"stopped at {side.reached}{f', {side.cause}' if side.cause else ''}"
+    )
     return escape_controls(
         f"{side.client} at {side.upstream or 'an unknown server'}: {end}, {side.exchanges} exchanges"
     )

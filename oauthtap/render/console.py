@@ -14,7 +14,6 @@ from oauthtap.model.sanitize import escape_controls
 from oauthtap.render.labels import (  # fmt: skip
     MARK,
     STAGE,
-    WHO,
     attempts,
     client,
     cured,
@@ -23,7 +22,9 @@ from oauthtap.render.labels import (  # fmt: skip
     others,
     outcome,
     patched,
+    runners_up,
     said,
+    whose,
 )
 from oauthtap.report.model import SECRETS_KEPT, ExchangeRow, Report
 
@@ -81,7 +82,7 @@ def summary(report: Report, ink: Ink = PLAIN) -> Iterator[str]:
     if report.secrets_kept:
         yield from (ink("error", line) for line in _wrapped(f"RECORDED WITH SECRETS: {SECRETS_KEPT}", ""))
         yield ""
-    yield ink("good" if report.connected or report.complete else "bold", outcome(report))
+    yield ink("good" if report.works else "bold", outcome(report))
     if report.attempts:
         yield from _wrapped(_sentence(escape_controls(attempts(report), limit=900)), "", "  ")
     for finding in cured(report):
@@ -108,8 +109,14 @@ def _answers(report: Report, ink: Ink) -> Iterator[str]:
         yield ""
         yield ink("error", f"Cause: {escape_controls(cause.title)}{where}")
         yield from _wrapped(escape_controls(cause.message), "  ")
-        yield f"Whose: {WHO[cause.who]}"
-        yield from _wrapped(cause.fix, "Change: ", "        ")
+        if report.causes:
+            yield f"How sure: {report.causes[0].confidence}"
+        yield f"Whose: {whose(report, cause.who)}"
+        yield from _wrapped(escape_controls(cause.fix), "Change: ", "        ")
+        for other in runners_up(report):
+            yield from _wrapped(f"Or: {escape_controls(other, limit=300)}", "", "    ")
+        if report.causes and report.causes[0].experiment:
+            yield f"Try it: {escape_controls(report.causes[0].experiment)}"
         yield f"More: oauthtap explain {cause.rule}"
         for finding in report.findings:
             if finding.consequence_of == cause.rule:
@@ -125,7 +132,7 @@ def _answers(report: Report, ink: Ink) -> Iterator[str]:
         yield from _wrapped(f"Look at: {still.look}.", "", "  ")
     away = {finding.rule for finding in cured(report)}
     remaining = Counter[Severity](f.severity for f in report.findings if f.severity != "note" and f.rule not in away)
-    if (report.connected or report.complete) and remaining:
+    if report.works and remaining:
         yield f"Other clients may be stricter: {_counted(remaining)}, below."
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from oauthtap.render.console import line
-from oauthtap.render.labels import WHO, outcome
+from oauthtap.render.labels import WHO, outcome, said
 from oauthtap.render.markdown import code, code_words, findings, walk
 from oauthtap.report.model import Report
 
@@ -40,6 +40,8 @@ def _ask(words: str) -> Answer:
 
 def _wrong(report: Report) -> str:
     lines = [f"Connecting to {code(report.upstream or 'the server')}: {outcome(report)}"]
+    if report.refusal:
+        lines += ["", code_words(said(report.refusal))]
     if report.cause:
         where = f" (exchange {report.cause.exchange} below)" if report.cause.exchange else ""
         lines += ["", f"{code_words(report.cause.message)}{where}."]

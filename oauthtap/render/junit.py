@@ -17,7 +17,7 @@ from oauthtap import rules
 from oauthtap.diagnosis.findings import Finding
 from oauthtap.model.exchange import Exchange
 from oauthtap.model.sanitize import escape_controls
-from oauthtap.render.labels import MARK, STAGE, WHO, outcome
+from oauthtap.render.labels import MARK, STAGE, WHO, outcome, said
 from oauthtap.report.model import LockCheck, Report
 
 _NOT_XML = re.compile("[\ufffe\uffff\U0001fffe\U0001ffff]")
@@ -57,7 +57,13 @@ def _ran(report: Report, found: dict[str, list[Finding]]) -> Iterator[tuple[str,
 def _suite(report: Report, group: str, cases: list[ElementTree.Element]) -> ElementTree.Element:
     suite = ElementTree.Element("testsuite", name=group)
     properties = ElementTree.SubElement(suite, "properties")
-    for name, value in (("upstream", report.upstream or ""), ("outcome", outcome(report))):
+    told = said(report.refusal) if report.refusal else ""
+    for name, value in (
+        ("upstream", report.upstream or ""),
+        ("outcome", outcome(report)),
+        ("ending", report.ending),
+        *((("refusal", told),) if told else ()),
+    ):
         ElementTree.SubElement(properties, "property", name=name, value=_text(value))
     suite.extend(cases)
     suite.set("tests", str(len(cases)))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from oauthtap.clients.forecast import ClientForecast
-from oauthtap.diagnosis.findings import Finding
+from oauthtap.diagnosis.findings import Finding, Party
 from oauthtap.fixes.attempts import Attempt
 from oauthtap.fixes.change_log import AppliedChange, phrase
 from oauthtap.model.sanitize import escape_controls
@@ -70,11 +70,20 @@ def outcome(report: Report) -> str:
     if report.connected:
         return "Connected: an MCP request was answered."
     if report.ending == "signed-in":
-        return "Signed in: a token was issued. The client has sent no MCP request yet."
+        return f"Signed in: a token was issued. The client has sent no MCP request yet. Next: {next_step(report)}"
     if report.complete:
         return f"Nothing stops a client up to {STAGE[report.reached]} ({report.reached}). The probe went no further."
     far = f"It got as far as {STAGE[report.reached]} ({report.reached})."
     return f"Not connected. {_ended(report, far)}".rstrip()
+
+
+_FIRST_USE = {"claude-code": "claude mcp list", "codex": "codex, then /mcp", "opencode": "opencode mcp list"}
+"""What makes a client send its first MCP request after a login command."""
+
+
+def next_step(report: Report) -> str:
+    """What to type so that a client that is signed in sends its first MCP request."""
+    return _FIRST_USE.get(report.client.name if report.client else "", "start the client and use a tool")
 
 
 def _ended(report: Report, far: str) -> str:
@@ -93,6 +102,20 @@ def _ended(report: Report, far: str) -> str:
     if report.ending == "abandoned":
         return f"{far} Nobody refused anything: the client stopped after {at} by itself."
     return far
+
+
+def whose(report: Report, party: Party) -> str:
+    """Whose a cause is. Where MCP server and authorization server are one origin, nobody has to tell them apart."""
+    if report.same_origin and party in ("resource-server", "authorization-server"):
+        return "your server's (MCP server and authorization server are one)"
+    return WHO[party]
+
+
+def runners_up(report: Report) -> Iterator[str]:
+    """The other likely causes, a sentence each."""
+    for one in report.causes[1:]:
+        where = f", exchange {one.exchange}" if one.exchange else ""
+        yield f"{one.title} ({one.confidence}{where}): {one.message}"
 
 
 def said(refusal: Refused) -> str:
@@ -117,12 +140,14 @@ def _attempt(one: Attempt, number: int) -> str:
         head = "without fixes" if number else "before"
     if one.connected:
         return f"{head}: connected, {one.good} of {one.steps} steps"
+    if one.ending == "signed-in":
+        return f"{head}: signed in, {one.good} of {one.steps} steps"
     return f"{head}: stopped at {one.reached}"
 
 
 def cured(report: Report) -> list[Finding]:
     """What stops clients and was not met, because fixes of oauthtap were at work: each rule once."""
-    causes = {one.cause for one in report.attempts[:-1]} if report.connected else set()
+    causes = {one.cause for one in report.attempts[:-1]} if report.works else set()
     found: dict[str, Finding] = {}
     for one in report.findings:
         if one.severity == "error" and (one.cured_by or one.rule in causes) and not one.consequence_of:

@@ -11,10 +11,9 @@ from oauthtap.model.exchange import Exchange
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.render import deploy_plan
 from oauthtap.render.console import reason
-from oauthtap.render.labels import (  # fmt: skip
+from oauthtap.render.labels import (
     MARK,
     STAGE,
-    WHO,
     attempts,
     client,
     cured,
@@ -23,6 +22,9 @@ from oauthtap.render.labels import (  # fmt: skip
     outcome,
     parties,
     quoted,
+    runners_up,
+    said,
+    whose,
 )
 from oauthtap.report.model import SECRETS_KEPT, Report
 
@@ -44,6 +46,8 @@ def _head(report: Report) -> Iterator[str]:
     yield f"- MCP revision: {report.revision or 'none named'}"
     yield from (f"- {code_words(note)}" for note in (*faults(report), *report.notes))
     yield f"- Outcome: **{outcome(report)}**"
+    if report.refusal is not None:
+        yield f"- {code_words(said(report.refusal))}"
     if report.attempts:
         yield f"- Sign-ins: {code_words(attempts(report))}"
     for one in report.sign_ins:
@@ -62,8 +66,12 @@ def _cause(report: Report) -> Iterator[str]:
     yield ""
     yield code_words(cause.message)
     yield ""
-    yield f"- Whose: {WHO[cause.who]}"
-    yield f"- What to change: {cause.fix}"
+    if report.causes:
+        yield f"- How sure: {report.causes[0].confidence}"
+    yield f"- Whose: {whose(report, cause.who)}"
+    yield f"- What to change: {code_words(cause.fix)}"
+    for other in runners_up(report):
+        yield f"- Or: {code_words(other)}"
     for finding in report.findings:
         if finding.consequence_of == cause.rule:
             yield f"- Follows from it: {code_words(finding.message)}"

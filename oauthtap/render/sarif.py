@@ -19,7 +19,7 @@ from oauthtap.compare import lock_check
 from oauthtap.diagnosis.findings import Finding, Severity
 from oauthtap.model.exchange import Exchange, Message
 from oauthtap.model.sanitize import escape_controls
-from oauthtap.render.labels import STAGE, WHO
+from oauthtap.render.labels import STAGE, WHO, said
 from oauthtap.report.model import ExchangeRow, Report
 from oauthtap.rules import Rule
 
@@ -61,6 +61,8 @@ def sarif(report: Report, exchanges: Sequence[Exchange] = (), /) -> str:
 def _outcome(report: Report) -> Row:
     return {
         "connected": report.connected,
+        "ending": report.ending,
+        "refusal": said(report.refusal) if report.refusal else None,
         "reached": report.reached,
         "cause": report.cause.rule if report.cause else None,
         "revision": report.judged_by,

@@ -16,9 +16,9 @@ from oauthtap.faults.attribution import fault_records
 from oauthtap.fixes.attempts import attempts
 from oauthtap.fixes.change_log import changes
 from oauthtap.fixes.deploy_plan import Deploy, deploy
-from oauthtap.handshake.stages import Mcp, Stage
+from oauthtap.handshake.stages import AuthorizationRequest, Mcp, Registration, ServerMetadata, Stage, TokenEndpoint
 from oauthtap.handshake.state import Handshake
-from oauthtap.model import requirements
+from oauthtap.model import requirements, urls
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.report.model import (
     Cause,
@@ -77,7 +77,15 @@ def _of_client(
         clients=forecasts(analyzer.profiles, handshake, today) if handshake.stages else (),
         secrets_kept=analyzer.keeps_secrets,
         notes=tuple(_notes(handshake)),
+        same_origin=_same_origin(handshake),
     )
+
+
+def _same_origin(handshake: Handshake) -> bool:
+    """The endpoints of the sign-in are at the MCP server's own origin, all of them that were met."""
+    kinds = (ServerMetadata, Registration, AuthorizationRequest, TokenEndpoint)
+    met = {urls.origin(stage.url) for kind in kinds for stage in handshake.all(kind)}
+    return met == {urls.origin(handshake.resource or "")}
 
 
 def _deploy(handshake: Handshake, since: int, *, proved: bool) -> Deploy | None:
@@ -199,7 +207,7 @@ def _self_named(handshake: Handshake) -> Client | None:
 
 def _merged(reports: Sequence[Report]) -> Report:
     """One report over several clients: it speaks of the first that stopped, and tells of each by its letter."""
-    first = next((report for report in reports if not report.connected), reports[0])
+    first = next((report for report in reports if not report.works), reports[0])
     exchanges = {step.id: step for report in reports for step in report.exchanges}
     unchecked = set.intersection(*({row.rule for row in report.not_checked} for report in reports))
     recorded = {outlook.client for report in reports for outlook in report.clients if outlook.recorded}

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from oauthtap.clients.forecast import ClientForecast
-from oauthtap.diagnosis.ending import EndingId
+from oauthtap.diagnosis.ending import GOOD, EndingId
 from oauthtap.diagnosis.findings import Finding, Party, Severity
 from oauthtap.diagnosis.stall_hints import StallHint
 from oauthtap.faults.attribution import FaultRecord
@@ -181,6 +181,14 @@ class Report(_Row):
     sign_ins: tuple[ClientReport, ...] = ()
     """Each client by itself, where there were several at once; what stands above is about the first of
     them that stopped (else the first), `exchanges` and `findings` are those of all. Left out for one client."""
+
+    same_origin: bool = False
+    """MCP server and authorization server are one origin: one server of one owner."""
+
+    @property
+    def works(self) -> bool:
+        """Connected, signed in, or a probe that came as far as it was asked to: nothing is to be repaired."""
+        return self.ending in GOOD or self.complete
 
     @model_serializer(mode="wrap")
     def _without_needless(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:

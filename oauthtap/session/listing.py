@@ -25,6 +25,7 @@ class Listed:
     started: float | None
     upstream: str | None
     connected: bool | None
+    ending: str | None
     """None: the session has no report, so it was cut off."""
     cause: str | None
     """The rule id of the cause; None without one."""
@@ -66,6 +67,7 @@ def _listed(folder: Path, header: dict[str, Any]) -> Listed:
         started=started if isinstance(started, int | float) and 0 <= started < _LATEST else None,
         upstream=upstream if isinstance(upstream, str) else None,
         connected=bool(report["connected"]) if "connected" in report else None,
+        ending=str(report["ending"]) if "ending" in report else None,
         complete=report.get("complete") is True,
         secrets=header.get("secrets") == "kept",
         cause=str(cause["rule"]) if isinstance(cause, dict) and "rule" in cause else None,

@@ -35,8 +35,8 @@ from oauthtap.formats import notation
 from oauthtap.proxy.reverse import Ready
 from oauthtap.report.build import build
 from oauthtap.report.model import Report
-from oauthtap.upstream.options import UpstreamOptions
-from oauthtap.upstream.preflight import PreflightResult, missing_scheme, preflight
+from oauthtap.upstream.options import UpstreamOptions, missing_scheme
+from oauthtap.upstream.preflight import PreflightResult, preflight
 from tests.support.bed import Bed
 from tests.support.bed.walk import Walk, answered
 from tests.support.running import COMMAND, Started, environment, started, to_the_bed
@@ -132,7 +132,8 @@ def test_the_banner_says_what_to_paste_and_where_to_look(bed: Bed, tmp_path: Pat
     print(f"the banner took {tap.up_after:.2f} s")
     assert f"  http://localhost:{tap.port}/mcp\n  stands in for https://good.mcp.test/mcp\n" in banner
     assert f"    claude mcp add --transport http good http://localhost:{tap.port}/mcp\n" in banner
-    assert "    claude mcp login good\n" in banner
+    # The login asks for a token and no more; the list sends the first MCP request with it.
+    assert "    claude mcp login good\n    claude mcp list\n" in banner
     assert re.search(r"\?token=\w{8,}", web[1])
     assert f"  Session:  {tap.session}\n" in banner
 

@@ -97,9 +97,12 @@ class ExchangeGroups:
         self._in_order, self._now = self._in_order and now >= self._now, now
         found: ExchangeGroup | None = None
         marks = list(self._marks(exchange))
+        # A command that always listens on the same port (`claude mcp list`) registers it anew each time it is run:
+        # one program, and not there in between.
+        again = "redirect" if _registers(exchange) else ""
         for mark in marks:
             known = self._of.get(mark)
-            if known is None or known is found:
+            if known is None or known is found or mark[0] == again:
                 continue
             if found is None:
                 found = known
@@ -208,6 +211,10 @@ def _of_sign_in(exchange: Exchange, issued: set[str]) -> Iterator[CorrelationKey
     if "redirect_uris" in posted and (client_id := text(response.json_object.get("client_id"))):
         issued.add(client_id)
         yield "client", client_id
+
+
+def _registers(exchange: Exchange) -> bool:
+    return exchange.request.method == "POST" and "redirect_uris" in exchange.request.json_object
 
 
 def _parameter(name: str, value: str, issued: set[str]) -> Iterator[CorrelationKey]:

@@ -18,7 +18,18 @@ from oauthtap.model.exchange import Exchange
 from oauthtap.render.html.exchange import Part, Row, row
 from oauthtap.render.html.sections import below
 from oauthtap.render.html.tags import Child, tag, words
-from oauthtap.render.labels import STAGE, WHO, attempts, client, cured, faults, no_cause, outcome
+from oauthtap.render.labels import (
+    STAGE,
+    attempts,
+    client,
+    cured,
+    faults,
+    no_cause,
+    outcome,
+    runners_up,
+    said,
+    whose,
+)
 from oauthtap.render.sequence import Layout, lay_out
 from oauthtap.report.model import SECRETS_KEPT, Report
 
@@ -100,7 +111,7 @@ def head(report: Report) -> Iterator[Child]:
     if report.secrets_kept:
         said = f" {SECRETS_KEPT} This page has none of them."
         yield tag("p", tag("b", "Recorded with secrets."), said, class_="loud")
-    yield tag("h1", outcome(report), class_="good" if report.connected else "bad")
+    yield tag("h1", outcome(report), class_="good" if report.works else "bad")
     yield tag("ol", *_milestones(report), class_="milestones", aria_label="How far it got")
     yield tag("dl", *_answers(report), class_="answers")
     yield tag(
@@ -113,11 +124,11 @@ def head(report: Report) -> Iterator[Child]:
 def _milestones(report: Report) -> Iterator[Markup]:
     seen = {stage for step in report.exchanges for stage in step.stages}
     known = dict(MILESTONES)
-    if report.exchanges and not report.connected:
+    if report.exchanges and not report.works:
         known.setdefault(report.reached, STAGE[report.reached])
     stopped = False
     for stage, name in known.items():
-        if stage == report.reached and not report.connected:
+        if stage == report.reached and not report.works:
             stopped = True
             yield _milestone(name, "stopped", "it stopped here")
         elif stage not in seen:
@@ -149,9 +160,11 @@ def _answers(report: Report) -> Iterator[Child]:
         where = tag("a", f"exchange {finding.exchange}", href=f"#x{finding.exchange}")
         yield _answer("Only with a fix", words(f"{finding.title}. {finding.fix}"), " ", tag("span", where, " · ",
                       tag("code", finding.rule), class_="fine"))  # fmt: skip
+    if report.refusal is not None:
+        yield _answer("It said", words(said(report.refusal).removeprefix("It said: ")))
     if cause is None:
         helped = ", with these fixes on" if cured(report) else ""
-        nothing = f"Nothing stopped it{helped}." if report.connected else no_cause(report)
+        nothing = f"Nothing stopped it{helped}." if report.works else no_cause(report)
         yield _answer("Cause", nothing)
         return
     place = tag("a", f"exchange {cause.exchange}", href=f"#x{cause.exchange}") if cause.exchange else None
@@ -163,8 +176,12 @@ def _answers(report: Report) -> Iterator[Child]:
         " ",
         tag("span", place, " · ", tag("code", cause.rule), class_="fine"),
     )
-    yield _answer("Whose", WHO[cause.who])
+    if report.causes:
+        yield _answer("How sure", report.causes[0].confidence)
+    yield _answer("Whose", whose(report, cause.who))
     yield _answer("What to change", words(cause.fix))
+    for other in runners_up(report):
+        yield _answer("Or", words(other))
 
 
 def _answer(name: str, *text: Child) -> Markup:

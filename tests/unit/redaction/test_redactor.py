@@ -615,3 +615,12 @@ def test_an_ordinary_exchange_is_struck_in_a_millisecond() -> None:
             redactor.redact(exchange)
         costs.append((time.process_time() - begin) / len(exchanges))
     assert min(costs) < 0.002
+
+
+def test_an_alias_of_an_earlier_recording_stays_in_json_that_writes_ascii_only() -> None:
+    alias = '‹token 1 {"alg": "RS256"} {"iss": "https://as.example.com"}›'
+    body = json.dumps({"access_token": alias, "token_type": "Bearer"}, ensure_ascii=True)
+    request = Request(method="POST", url="https://as.example.com/token", body="grant_type=authorization_code")
+    struck = Redactor().redact(Exchange(request=request, response=Response(status=200, body=body)))
+    assert struck.response is not None
+    assert struck.response.json_object["access_token"] == alias

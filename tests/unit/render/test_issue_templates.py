@@ -78,7 +78,7 @@ def test_upstream_text_becomes_no_markup(name: str) -> None:
 def test_the_command_line_knows_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "seed.http"
     file.write_text(SEED2)
-    assert main(["check", str(file), "--for", "claude-code"]) == 0
+    assert main(["check", str(file), "--for", "claude-code"]) == 1
     assert "### What's Wrong?" in capsys.readouterr().out
     assert main(["check", str(file), "--for", "claude-code", "--format", "sarif"]) == 2
     assert "--for writes Markdown" in capsys.readouterr().err
