@@ -23,6 +23,11 @@ def test_what_rose_or_is_gone_leaves_the_list() -> None:
     assert [one.split()[0] for one in said] == ["oauthtap/good.py", "oauthtap/old.py"]
 
 
+def test_shrinking_takes_out_and_never_in() -> None:
+    assert coverage.shrunk(COVERED, {"oauthtap/good.py", "oauthtap/poor.py", "oauthtap/old.py"}) == {"oauthtap/poor.py"}
+    assert coverage.shrunk(COVERED, set()) == set()
+
+
 def test_it_reads_the_report_of_coverage_py() -> None:
     files = {path: {"summary": {"percent_covered": part}} for path, part in COVERED.items()}
     assert coverage.percentages(json.dumps({"files": files})) == COVERED
