@@ -42,6 +42,11 @@ def open_private(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o600)
 
 
+def reopen_private(path: Path) -> int:
+    """A file of ours that is there, to add to its end. Raises OSError where it is gone, or a link."""
+    return os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0))
+
+
 def replace(path: Path, data: bytes) -> None:
     """Put a file in place of another in one step, readable by the user alone."""
     draft = path.with_name(path.name + ".new")

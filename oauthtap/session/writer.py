@@ -10,7 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from oauthtap.formats import har
-from oauthtap.session.paths import FLOWS, HAR, JSONL, MARK, VERSION, SessionError, disk_errors, open_private, replace
+from oauthtap.session.paths import (
+    FLOWS,
+    HAR,
+    JSONL,
+    MARK,
+    VERSION,
+    SessionError,
+    disk_errors,
+    open_private,
+    reopen_private,
+    replace,
+)
 from oauthtap.session.reader import read_jsonl
 
 _MARKED = (
@@ -126,14 +137,14 @@ class SessionWriter:
             lines = (self.folder / JSONL).read_text("utf-8")
             if (swept := "\n".join(map(strike, lines.split("\n")))) != lines:
                 replace(self.folder / JSONL, swept.encode())
-                os.close(self._lines)
-                self._lines = open_private(self.folder / JSONL)
+                before, self._lines = self._lines, reopen_private(self.folder / JSONL)
+                os.close(before)
             flows = (self.folder / FLOWS).read_bytes()
             text = flows.decode("utf-8", "surrogateescape")
             if self._sweep_flows and strike(text) != text:
                 replace(self.folder / FLOWS, self._sweep_flows(flows, {}))
-                os.close(self._flows)
-                self._flows = open_private(self.folder / FLOWS)
+                before, self._flows = self._flows, reopen_private(self.folder / FLOWS)
+                os.close(before)
 
     def _append(self, file: int, data: bytes) -> None:
         with disk_errors(self.folder):

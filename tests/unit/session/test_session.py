@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,24 @@ def test_a_secret_learned_later_is_swept_from_what_was_written_before(tmp_path: 
     for file in (tmp_path / "s").iterdir():
         assert late not in file.read_text(), file.name
     assert read_session(tmp_path / "s").exchanges[0].request.url == "https://as.example/page/‹code 1›"
+
+
+def test_what_comes_after_a_sweep_is_written_too(tmp_path: Path) -> None:
+    fresh: list[str] = []
+
+    def news() -> Callable[[str], str] | None:
+        known, fresh[:] = list(fresh), []
+        return (lambda text: text.replace(known[0], "***")) if known else None
+
+    writer = SessionWriter(tmp_path / "s", {}, news=news, sweep_flows=lambda data, _: data.replace(b"hunter2", b"***"))
+    writer.add('{"said": "hunter2"}')
+    writer.add_flow(b"hunter2 one ")
+    fresh.append("hunter2")
+    writer.add('{"said": "the second"}')
+    writer.add_flow(b"two")
+    lines = (tmp_path / "s" / session.JSONL).read_text().splitlines()
+    assert [json.loads(line)["said"] for line in lines[1:]] == ["***", "the second"]
+    assert (tmp_path / "s" / session.FLOWS).read_bytes() == b"*** one two"
 
 
 def test_flows_are_swept_and_know_their_session(tmp_path: Path) -> None:
