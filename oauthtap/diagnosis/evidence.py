@@ -216,7 +216,8 @@ _EVIDENCE: tuple[tuple[int, str, Callable[[_Case], bool]], ...] = (
     (5, "it is about what the refusal is about", lambda case: case.agrees == 2),
     (3, "it is about something near what the refusal is about", lambda case: case.agrees == 1),
     (2, "", lambda case: case.agrees == 0),
-    (-4, "", lambda case: case.agrees == -1 and case.refusal.is_telling),
+    # What is said at a place that was only guessed is about that place, not about what made the client guess.
+    (-4, "", lambda case: case.agrees == -1 and case.refusal.is_telling and not case.guessed),
     (4, "", lambda case: case.chosen),
     (1, "", lambda case: case.is_error),
     (-2, "", lambda case: case.is_symptom),

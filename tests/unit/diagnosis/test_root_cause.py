@@ -105,3 +105,22 @@ def test_a_standstill_without_a_cause_says_what_to_look_at() -> None:
 def test_a_cause_that_explains_needs_no_further_look() -> None:
     assert judge(SEED2).standstill is None
     assert judge(SIGN_IN).standstill is None
+
+
+def test_what_a_guessed_place_says_of_itself_does_not_outweigh_what_made_the_client_guess() -> None:
+    report = judge("""
+# mcp: https://mcp.example.com/mcp
+GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+200 {"resource": "http://mcp.example.com/mcp", "authorization_servers": ["http://mcp.example.com"]}
+
+GET http://mcp.example.com/.well-known/oauth-authorization-server
+- connection refused
+
+GET https://mcp.example.com/.well-known/oauth-authorization-server/mcp
+404
+
+GET https://mcp.example.com/mcp/.well-known/openid-configuration
+401 {"error": "unauthorized", "error_description": "a bearer token is needed"}
+""")
+    assert report.cause is not None
+    assert report.cause.rule == "scheme-downgrade-behind-proxy"

@@ -228,6 +228,8 @@ def test_a_file_alone_can_be_looked_at(folder: Path) -> None:
         '["Authorization","Bearer ‹token 1 {\\"alg\\":\\"RS256\\"}›"]',
         "grant_type=authorization_code&code=‹code+1›&code_verifier=‹verifier+1+length=43›",
         '{"error": "invalid_request", "code": "invalid_redirect_uri"}',
+        "reverse:http://good.mcp.test:443@::1:45877",  # the mode of a listener, as mitmproxy writes it
+        "reverse:http://good.mcp.test:443@127.0.0.1:45877;}11:server_conn",
     ],
 )
 def test_what_only_looks_like_a_secret_is_none(text: str) -> None:
@@ -255,3 +257,9 @@ def test_what_cannot_be_read_is_no_pass(folder: Path, capsys: pytest.CaptureFixt
     assert "cannot vouch" in capsys.readouterr().err
     with pytest.raises(UsageError):
         scan_files(folder / "nowhere")
+
+
+def test_a_password_behind_the_word_reverse_is_found_all_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("reverse:http://ada:Kx93hZpQ@proxy.example.com:8080\n")
+    assert leaks(tmp_path)

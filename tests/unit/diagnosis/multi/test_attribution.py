@@ -170,6 +170,15 @@ def test_a_client_that_begins_again_at_another_port_is_one_story() -> None:
     assert report.connected
 
 
+def test_a_login_between_two_commands_that_always_register_the_same_port_is_no_second_client() -> None:
+    # `claude mcp list`, `claude mcp login`, `claude mcp list`: the lists register port 3118 and go no further.
+    first, second = (Client(name, 3118) for name in ("list", "list-again"))
+    lists = [[*client.discovery(), client.registration()] for client in (first, second)]
+    exchanges = [*lists[0], *Client("login", 54953).whole(), *lists[1]]
+    _, report = heard(exchanges)
+    assert report.sign_ins == ()
+
+
 def test_two_sign_ins_of_one_program_at_one_port_are_one_client() -> None:
     twice = [Client("a", 40001, keeps=False), Client("b", 40001, keeps=False)]
     _, report = heard(in_turns(*(client.whole() for client in twice)))
