@@ -18,7 +18,7 @@ from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.findings import RANK, Finding
 from oauthtap.model.exchange import Exchange, Message, Pairs
 from oauthtap.model.sanitize import escape_controls
-from oauthtap.proxy.flow_annotations import STEPS, because
+from oauthtap.proxy.flow_annotations import STEPS, because, keep_steps
 from oauthtap.proxy.flow_state import exchange_from
 from oauthtap.redaction.redactor import claims, jose_header
 from oauthtap.render.labels import patched
@@ -32,6 +32,7 @@ _TOKENS = ("access_token", "id_token", "assertion", "client_assertion", "subject
 def add() -> None:
     """Let mitmweb know the view."""
     contentviews.add(OAuthContentview())
+    keep_steps()
 
 
 class OAuthContentview(Contentview):

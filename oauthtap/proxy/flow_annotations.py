@@ -17,14 +17,21 @@ MARKERS = {"error": ":x:", "warning": ":warning:", "note": ""}
 STEPS: dict[str, AnalyzedExchange] = {}
 """Flow id to what it turned out to be, for the newest flows of this run."""
 _KEPT = 2500
+_looked_at = [False]
 STAGE, FINDINGS, BECAUSE = "oauthtap_stage", "oauthtap_findings", "oauthtap_because"
+
+
+def keep_steps() -> None:
+    """From now on `STEPS` is filled: a content view looks into it. Each step takes some 10 kB."""
+    _looked_at[0] = True
 
 
 def annotate(flow: http.HTTPFlow, step: AnalyzedExchange) -> None:
     """Write a step onto its flow. The exchange goes along without secrets, so that a saved flow can be judged again."""
-    STEPS[flow.id] = step
-    if len(STEPS) > _KEPT:
-        del STEPS[next(iter(STEPS))]
+    if _looked_at[0]:
+        STEPS[flow.id] = step
+        if len(STEPS) > _KEPT:
+            del STEPS[next(iter(STEPS))]
     worst = sorted(step.findings, key=lambda finding: RANK[finding.severity])
     flow.metadata[EXCHANGE] = step.exchange.as_json()
     flow.metadata[STAGE] = step.stage
