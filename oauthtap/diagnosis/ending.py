@@ -49,6 +49,9 @@ ENDINGS: tuple[str, ...] = get_args(EndingId)
 GOOD: frozenset[str] = frozenset({"connected", "signed-in"})
 """Endings after which nothing is to be repaired."""
 
+_BESIDE = frozenset({"mcp-session-end", "mcp-stream"})
+"""Requests whose success makes no refused MCP request good: a session can be ended that answers nothing else."""
+
 _OFTEN = 3
 """How many times the same refusal makes a repetition."""
 
@@ -92,9 +95,10 @@ def find_ending(handshake: Handshake, since: int = 0) -> Ending:
         return Ending("repeating" if len(same) >= _OFTEN else "refused", refusal, last, same, worked)
     if _signed_in(walk):
         return Ending("signed-in", None, last, worked=worked)
-    if last.exchange.response is None and last.exchange.error is not None:
+    if last.exchange.response is None and last.exchange.error is not None and not _is_out_of_sight(last):
         return Ending("unreachable", None, last, worked=worked)
-    return Ending("waiting" if _waits(last) else "abandoned", None, last, worked=worked)
+    waits = _waits(last) or _is_browser_away(walk)
+    return Ending("waiting" if waits else "abandoned", None, last, worked=worked)
 
 
 def _worked(stage: Stage) -> bool:
@@ -116,7 +120,7 @@ def _overcomes(later: Stage, stage: Stage) -> bool:
     if isinstance(stage, Challenge):
         return isinstance(later, Mcp) or STAGE_ORDER.index(later.slug) > STAGE_ORDER.index(Registration.slug)
     if isinstance(stage, Mcp):
-        return isinstance(later, Mcp)
+        return isinstance(later, Mcp) and later.slug not in _BESIDE
     if isinstance(stage, TokenRefresh):
         return isinstance(later, TokenEndpoint) or (isinstance(later, Mcp) and later.bearer is not None)
     if isinstance(stage, Document):
@@ -194,6 +198,17 @@ def _signed_in(walk: Sequence[Stage]) -> bool:
         if isinstance(stage, Mcp) or stage.slug not in SIDE_STAGES | {AuthorizationResponse.slug}:
             return False
     return False
+
+
+def _is_out_of_sight(stage: Stage) -> bool:
+    """Nobody says that it got no answer: the browser was sent there, and does not use the proxy (`oauthtap run`)."""
+    return stage.exchange.actor == "browser" and (stage.exchange.error or "").startswith("out of sight")
+
+
+def _is_browser_away(walk: Sequence[Stage]) -> bool:
+    """The browser is at the authorization server, and the client only looked around since (`claude mcp list`)."""
+    steps = [stage for stage in walk if not isinstance(stage, Challenge | Document)]
+    return bool(steps) and isinstance(steps[-1], AuthorizationRequest | Interaction)
 
 
 def _waits(last: Stage) -> bool:

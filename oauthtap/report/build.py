@@ -10,6 +10,7 @@ from oauthtap.clients.profile import Profile
 from oauthtap.diagnosis.analyzer import ClientAnalysis
 from oauthtap.diagnosis.evidence import Candidate, experiment
 from oauthtap.diagnosis.findings import RANK, Finding
+from oauthtap.diagnosis.multi.attribution import is_library
 from oauthtap.diagnosis.root_cause import Verdict
 from oauthtap.diagnosis.session_analyzer import LETTERS, SessionAnalyzer
 from oauthtap.faults.attribution import fault_records
@@ -184,19 +185,26 @@ def exchange_row(stages: tuple[Stage, ...]) -> ExchangeRow:
 
 def _client(handshake: Handshake, profiles: Sequence[Profile], forced: str | None) -> Client | None:
     """The profile that fits, else what the client calls itself: `clientInfo`, or its User-Agent."""
-    named = _self_named(handshake)
+    named = _of_client_info(handshake) or _of_user_agent(handshake)
+    version = named.version if named else None
+    if named and _of_client_info(handshake) is None and is_library(named.name):
+        version = None  # the library's own
     if forced:
-        return Client(name=forced, version=named.version if named else None)
+        return Client(name=forced, version=version)
     fits = next((profile for profile in profiles if profile.is_client(handshake)), None)
-    return Client(name=fits.slug, version=named.version if named else None) if fits else named
+    return Client(name=fits.slug, version=version) if fits else named
 
 
-def _self_named(handshake: Handshake) -> Client | None:
+def _of_client_info(handshake: Handshake) -> Client | None:
     for stage in handshake.all(Mcp):
         info = stage.params.get("clientInfo") or stage.meta.get("io.modelcontextprotocol/clientInfo")
         if isinstance(info, dict) and isinstance(info.get("name"), str):
             version = info.get("version")
             return Client(name=info["name"], version=version if isinstance(version, str) else None)
+    return None
+
+
+def _of_user_agent(handshake: Handshake) -> Client | None:
     for seen in handshake.stages:
         agent = seen.request.header("user-agent")
         if agent and agent.split() and seen.exchange.actor == "client":

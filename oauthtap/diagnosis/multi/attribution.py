@@ -171,6 +171,11 @@ def _programs(agents: set[str]) -> set[str]:
     return {_ANY_SCRIPT if _SCRIPTS.fullmatch(name) else name for name in names}
 
 
+def is_library(product: str) -> bool:
+    """The product of this User-Agent is what a client is made with: its version is not the client's."""
+    return bool(_SCRIPTS.fullmatch(product) or _LIBRARIES.fullmatch(product.lower()))
+
+
 def _given(thread: ExchangeGroup, clients: Sequence[Sequence[ExchangeGroup]]) -> int:
     """Whose a thread is that nothing ties to a client: a new one's, where it is another program than all of them."""
     foreign = all(any(_other_program(thread, other) for other in own) for own in clients)

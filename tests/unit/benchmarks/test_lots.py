@@ -53,8 +53,10 @@ def said(recording: Path) -> str:
     """All that the servers of a recording said, and whatever a redirect carried."""
     entries = json.loads(recording.read_text(encoding="utf-8"))["log"]["entries"]
     answers = [entry["response"] for entry in entries]
-    texts = [answer["content"]["text"] for answer in answers]
+    texts = [answer["content"].get("text", "") for answer in answers]
     texts += [header["value"] for answer in answers for header in answer["headers"]]
+    # The browser brings the client what a redirect carried, also where the redirect itself was not recorded.
+    texts += [entry["request"]["url"] for entry in entries if entry.get("_actor") == "browser"]
     plain = " ".join(texts).replace('\\"', '"')
     return f"{plain} {unquote_plus(plain)} {html.unescape(plain)}"
 

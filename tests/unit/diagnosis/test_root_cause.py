@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from tests.support.exchanges import judge
+from oauthtap.clients import profiles
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.formats import notation
+from oauthtap.report.build import build
+from tests.support.exchanges import RESOURCE, judge
 from tests.unit.handshake.test_classify import SIGN_IN
 
 SEED2 = """
@@ -124,3 +128,57 @@ GET https://mcp.example.com/mcp/.well-known/openid-configuration
 """)
     assert report.cause is not None
     assert report.cause.rule == "scheme-downgrade-behind-proxy"
+
+
+PKCE = "&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256"
+
+
+def test_a_client_that_asks_again_while_the_browser_is_away_has_given_nothing_up() -> None:
+    # `claude mcp list`, while the login page is open, or says no where nobody can see it.
+    begun = SIGN_IN[: SIGN_IN.index("@browser\nPOST")].replace("state=s1", f"state=s1{PKCE}")
+    asked = SIGN_IN[: SIGN_IN.index("POST https://as.example.com/new")]
+    assert judge(begun).ending == judge(begun + asked).ending == "waiting"
+    assert judge(asked).ending == "abandoned"
+
+
+def test_the_version_of_a_library_is_not_the_clients() -> None:
+    named = SIGN_IN[: SIGN_IN.index("@browser")].replace(
+        '{"redirect_uris"', '{"client_name": "Claude Code (logs)", "redirect_uris"', 1
+    )
+    wants = '\n201 {"client_id"'
+    assert wants in named
+    for agent, version in (("Bun/1.4.6", None), ("claude-code/2.1.332 (sdk-cli)", "2.1.332")):
+        tap = SessionAnalyzer(resource=RESOURCE, profiles=profiles())
+        for exchange in notation.parse(named.replace(wants, f"\nUser-Agent: {agent}{wants}")):
+            tap.add(exchange)
+        client = build(tap).client
+        assert client is not None
+        assert (client.name, client.version) == ("claude-code", version)
+
+
+def test_a_page_that_is_out_of_sight_is_not_one_that_got_no_answer() -> None:
+    begun = SIGN_IN[: SIGN_IN.index("302\nLocation: https://as.example.com/login")].replace(
+        "state=s1", f"state=s1{PKCE}"
+    )
+    assert judge(begun + "- out of sight: the browser does not use the proxy\n").ending == "waiting"
+    assert judge(begun + "- connection refused\n").ending == "unreachable"
+
+
+def test_a_session_that_can_be_ended_is_not_therefore_known() -> None:
+    after = (
+        SIGN_IN[: SIGN_IN.rindex("GET https://mcp.example.com/mcp")]
+        + """
+POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {}}
+Authorization: Bearer mF_9.B5f-4.1JqM
+Mcp-Session-Id: s-1
+404 {"jsonrpc": "2.0", "id": 2, "error": {"code": -32001, "message": "Session not found on this instance"}}
+
+DELETE https://mcp.example.com/mcp
+Authorization: Bearer mF_9.B5f-4.1JqM
+Mcp-Session-Id: s-1
+204
+"""
+    )
+    report = judge(after)
+    assert report.refusal is not None
+    assert report.refusal.words == "Session not found on this instance"
