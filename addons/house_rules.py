@@ -2,7 +2,7 @@
 
     oauthtap --upstream https://mcp.example.com/mcp --rules addons/house_rules.py
     oauthtap check capture.har --rules addons/house_rules.py
-    mitmweb -s addons/house_rules.py -s addons/tap.py --set oauthtap_upstream=https://mcp.example.com/mcp
+    mitmweb -s addons/house_rules.py -s addons/tap.py --set tap_upstream=https://mcp.example.com/mcp
 
 Copy it, rename the function, and let the docstring say what is wrong, why it matters
 in your house, and what to change. The examples below it are tested like any other

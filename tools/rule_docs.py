@@ -1,4 +1,4 @@
-"""The rules as documentation: one Markdown page per group. Written by `python -m tools.rule_docs DIR`."""
+"""The rules as documentation: a Markdown page per group, and their ids. Written by `python -m tools.rule_docs DIR`."""
 
 from __future__ import annotations
 
@@ -34,11 +34,12 @@ WORDS = {
 
 
 def pages() -> dict[str, str]:
-    """File name to text, of the index and of every group, for all rules that come with oauthtap."""
+    """File name to text, of the index, the list of ids and every group, for all rules that come with oauthtap."""
     known = sorted((r for r in rules.load().values() if r.group != "own"), key=_place)
     groups = {group: list(members) for group, members in groupby(known, key=lambda rule: rule.group)}
     return {
         "README.md": _index(groups),
+        "ids.tsv": _ids(known),
         **{f"{group}.md": _page(group, members) for group, members in groups.items()},
     }
 
@@ -46,6 +47,12 @@ def pages() -> dict[str, str]:
 def _place(rule: Rule) -> tuple[int, str]:
     order = list(STAGE)
     return order.index(rule.group), rule.id
+
+
+def _ids(known: list[Rule]) -> str:
+    """One line a rule. Ids are public, and level and party are what people argue about: a change shows in review."""
+    rows = sorted((rule.id, rule.group, rule.requirement.level, rule.who) for rule in known)
+    return "".join("\t".join(row) + "\n" for row in [("id", "stage", "level", "who"), *rows])
 
 
 def _index(groups: dict[str, list[Rule]]) -> str:

@@ -1,4 +1,4 @@
-"""The command line: reads arguments, picks a command, gives its exit code. No logic of its own."""
+"""The command line: reads arguments, picks a command, gives its exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recording fed to the engine: what every command begins with that works on one."""
+"""A recording read from a file and analyzed: what every command begins with that works on one."""
 
 from __future__ import annotations
 

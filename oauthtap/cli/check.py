@@ -1,4 +1,4 @@
-"""`oauthtap check FILE`: judge a recording."""
+"""`oauthtap check FILE`: the diagnosis of a recording."""
 
 from __future__ import annotations
 

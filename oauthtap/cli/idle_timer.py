@@ -1,4 +1,4 @@
-"""When is a handshake over? Knows time and the last exchange, and touches neither clock nor proxy."""
+"""The idle timer: how long after the last exchange a handshake counts as over."""
 
 from __future__ import annotations
 

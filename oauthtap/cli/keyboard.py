@@ -1,4 +1,4 @@
-"""Single keys from the terminal while something runs. Leaves the terminal as it was; knows no fix."""
+"""Single keys from the terminal while something runs."""
 
 from __future__ import annotations
 

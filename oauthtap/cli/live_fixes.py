@@ -1,4 +1,4 @@
-"""Fixes while the tap runs: what would repair it, by number, switched on and off. Knows no key and no file."""
+"""Fixes while the tap runs: what would repair it, by number, switched on and off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`oauthtap run -- COMMAND…`: one client under its real names, through a proxy that is its own. Changes nothing."""
+"""`oauthtap run -- COMMAND…`: one client under its real names, through a proxy that is its own."""
 
 from __future__ import annotations
 

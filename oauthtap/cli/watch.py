@@ -1,4 +1,4 @@
-"""`oauthtap --upstream URL`: the tap itself. Puts session, engine, proxy and narrator together."""
+"""`oauthtap --upstream URL`: the tap itself, of analyzer, recorder, proxy and console."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from oauthtap.rewriting import public_url
 from oauthtap.rules import plugins
 from oauthtap.session import SessionError, default_folder
 from oauthtap.session.recorder import SessionRecorder, redacting
-from oauthtap.upstream.preflight import missing_scheme, preflight
+from oauthtap.upstream.options import missing_scheme
 
 if TYPE_CHECKING:
     from oauthtap.proxy.reverse import Ready
@@ -75,6 +75,8 @@ def _public(arguments: Namespace) -> Mapping[int, str]:
 
 async def _with_scheme(arguments: Namespace, candidate: str) -> str:
     """The first field report began so: a client takes such a URL, and never sends a packet."""
+    from oauthtap.upstream.preflight import preflight  # the HTTP client takes long to import: only when needed
+
     found = await preflight(candidate, parse_upstream_options(arguments))
     state = f"it answers ({found.status})" if found.status else f"but: {found.words}"
     return (
@@ -192,6 +194,8 @@ class WatchSession:
         self.notebook.add_flow(flow, step)
 
     async def _look(self) -> None:
+        from oauthtap.upstream.preflight import preflight  # the HTTP client takes long to import: only when needed
+
         found = await preflight(self.arguments.upstream, parse_upstream_options(self.arguments))
         if found.words:
             self.narrator.warn(found.words if self.tap.keeps_secrets else self.tap.redactor.redact_known(found.words))

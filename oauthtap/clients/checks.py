@@ -1,4 +1,4 @@
-"""Which check makes a client stop at what it was told. Knows client profiles; guesses nothing beyond them.
+"""Which check makes a client stop at what it was told.
 
 A client that stops sends nothing, so the wire does not say why. But every check that is
 known of any client can be laid over what this one saw: where exactly one of them would

@@ -1,4 +1,4 @@
-"""One of the recordings that are compared. Compares nothing."""
+"""One of the recordings that are compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two recordings side by side: where they part, and why. Compares what was judged; judges nothing itself.
+"""Two recordings side by side: where they part, and why.
 
 What decides is the outcome: as long as both came equally far, it does not matter that two
 clients take different ways. Then only another answer to the same question does.

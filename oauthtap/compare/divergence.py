@@ -1,4 +1,4 @@
-"""Why one of two clients stops where the other goes on, in one sentence. Knows what both did and were told.
+"""Why one of two clients stops where the other goes on, in one sentence.
 
 Asked in this order: did the server refuse one of them, and what had that one asked
 otherwise? Does one make a check that the other does not? Were they told different things?

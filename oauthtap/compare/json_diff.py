@@ -1,4 +1,4 @@
-"""Where one JSON value departs from another, whatever the order. Knows JSON, and nothing of what it says.
+"""Where one JSON value departs from another, whatever the order.
 
 A document is a promise: what was promised has to be there still, in any order, and more
 than was promised does no harm. Each departure is told once, at the member it is about.

@@ -1,4 +1,4 @@
-"""What became of a lock: a later handshake held against it. Judges by no specification.
+"""What became of a lock: a later handshake held against it.
 
 Each changed member is told once, at its place. Order does not matter, and neither does what is new.
 """

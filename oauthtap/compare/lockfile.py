@@ -1,4 +1,4 @@
-"""What a server promised in a handshake, frozen. Judges by no specification.
+"""What a server promised in a handshake, frozen.
 
 A lock holds, of every answer of the walk, what a client relies on: status, documents,
 challenge, and the shape of tokens. What is new with every run (ids, secrets, dates, the

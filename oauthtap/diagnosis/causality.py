@@ -1,4 +1,4 @@
-"""What led to what in a handshake: by documents, by guesses, by the leg through the browser. Knows no rule."""
+"""What led to what in a handshake: by documents, by guesses, by the leg through the browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cause of a stop, ranked: findings weighed against how it ended and what was said. Makes no finding but one.
+"""The cause of a stop, ranked: findings weighed against how it ended and what was said.
 
 A refusal is explained by findings about its subject; where there is none, by itself, in its own words. Never by its
 form, nor by what the same client passed unharmed.

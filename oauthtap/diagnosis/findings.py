@@ -1,4 +1,4 @@
-"""What we think of an exchange: problems, patches, findings. Knows no rule and no stage."""
+"""`Problem`, `Patch` and `Finding`: what a rule says of an exchange."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a handshake got: connected, stopped where, come to which stage. Knows no finding."""
+"""How far a handshake got: connected, stopped where, come to which stage."""
 
 from __future__ import annotations
 

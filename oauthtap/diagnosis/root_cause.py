@@ -1,4 +1,4 @@
-"""The one cause of a stop, and what only follows from it. Weighs findings; makes none."""
+"""The one cause of a stop, and what only follows from it."""
 
 from __future__ import annotations
 

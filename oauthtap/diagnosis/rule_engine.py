@@ -1,4 +1,4 @@
-"""Asks rules what they have to say, each where it has anything to say. Remembers which were asked, and no exchange."""
+"""The rule engine: each rule is asked about the stages it is for, and a rule that crashes stops no other."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class RuleEngine:
         self._not_checked: dict[str, str] = {}
         """Rules that could not see what they look at, and why."""
         self._looked_at: set[str] = set()
+        self._of_absence = rules.of_absence()
 
     @cached_property
     def _rules(self) -> dict[type, list[Rule]]:
@@ -42,16 +43,18 @@ class RuleEngine:
     def check_exchange(self, stages: tuple[Stage, ...]) -> tuple[Finding, ...]:
         """What is wrong with one exchange, of which these are the stages."""
         found: list[Finding] = []
-        for rule, stage in self._asked(stages):
-            found += self._run(rule, stage)
+        with strict():
+            for rule, stage in self._asked(stages):
+                found += self._run(rule, stage)
         return tuple(found)
 
     def check_handshake(self) -> list[Finding]:
         """What is wrong with the handshake as a whole, as far as it has come."""
         found: list[Finding] = []
-        for rule in self._rules[Handshake]:
-            if rule.applies_to(self._handshake.revision):
-                found += self._run(rule, self._handshake)
+        with strict():
+            for rule in self._rules[Handshake]:
+                if rule.applies_to(self._handshake.revision):
+                    found += self._run(rule, self._handshake)
         return found
 
     def not_checked(self) -> dict[str, str]:
@@ -90,14 +93,14 @@ class RuleEngine:
             self._chosen[kind, revision] = known = tuple(found.values())
         return known
 
+    # Inside `strict`: a rule that asks for what the recording does not show has nothing to say.
     def _run(self, rule: Rule, subject: Stage | Handshake) -> Iterable[Finding]:
         stage = None if subject is self._handshake else cast(Stage, subject)
-        if rule.id in rules.of_absence() and self._among_others(stage):
+        if rule.id in self._of_absence and self._among_others(stage):
             self._not_checked.setdefault(rule.id, "the recording tells of some exchanges only")
             return ()
         try:
-            with strict():
-                problems = list(rule.check(subject, self._handshake) if stage else rule.check(subject))
+            problems = list(rule.check(subject, self._handshake) if stage else rule.check(subject))
         except Unseen as unseen:
             self._not_checked.setdefault(rule.id, str(unseen))
             return ()

@@ -1,4 +1,4 @@
-"""What a standstill means where no rule explains it: the step, what cannot be known here, where to look next.
+"""Hints for a stall that no finding explains: the step, what cannot be known here, where to look next.
 
 Said when a handshake stopped and no finding is its cause, or only one that says *that*
 a step failed. Words for a person; nothing is judged.

@@ -1,4 +1,4 @@
-"""Where a driven client comes from: the PATH, our cache, or npm and PyPI when asked to. Knows packages alone.
+"""Where a driven client comes from: the PATH, our cache, or npm and PyPI when asked to.
 
 Nothing is fetched but with `--install`. The cache is the user's cache folder `oauthtap/clients`, or what
 OAUTHTAP_CLIENTS names; a folder in it is one version of one client.

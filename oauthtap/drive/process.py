@@ -1,7 +1,4 @@
-"""One command of a foreign program, run without a person: exactly this environment, a limit in time, nothing left over.
-
-Knows processes and pseudo-terminals; knows no proxy and no OAuth.
-"""
+"""One command of a foreign program, run without a person: exactly this environment, a time limit, nothing left over."""
 
 from __future__ import annotations
 

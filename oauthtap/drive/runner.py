@@ -1,7 +1,4 @@
-"""What a driven client does: its throw-away home, its environment, its browser, its commands one after the other.
-
-Knows nothing of the tap but its URL.
-"""
+"""What a driven client does: its throw-away home, its environment, its browser, its commands one after the other."""
 
 from __future__ import annotations
 

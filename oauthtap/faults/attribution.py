@@ -1,4 +1,4 @@
-"""What follows from faults that oauthtap itself made (`--inject`): it is laid on nobody. Makes no finding."""
+"""What follows from faults that oauthtap itself made (`--inject`): it is laid on nobody."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Injections at work: which exchange each one meets, once, and what it makes of it. Knows no proxy and no file."""
+"""Injections at work: which exchange each one meets, once, and what it makes of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The faults that oauthtap makes on purpose: what each does, when, and what it teaches. Data only; makes none."""
+"""The faults that oauthtap makes on purpose: what each does, when, and what it teaches."""
 
 from __future__ import annotations
 

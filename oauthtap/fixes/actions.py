@@ -1,4 +1,4 @@
-"""What a fix makes of an answer or of a request's parameters. Knows neither rules nor conditions."""
+"""What a fix makes of an answer or of a request's parameters."""
 
 from __future__ import annotations
 

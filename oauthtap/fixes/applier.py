@@ -1,4 +1,4 @@
-"""Fixes at work: lays those that are switched on over requests and answers. Knows no proxy and no file.
+"""Fixes at work: lays those that are switched on over requests and answers.
 
 What is judged are always the upstream's own words. Rules see exchanges without secrets, so
 what they propose holds none; a stand-in for a secret must not reach anybody, and none does.

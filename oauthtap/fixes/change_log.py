@@ -1,4 +1,4 @@
-"""What fixes made of one exchange: upstream said X, client saw Y. Knows exchanges; knows no fix and no rule."""
+"""What fixes made of one exchange: upstream said X, client saw Y."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What fixes come to once they are to stay: the change of each document, and the lines for the server's stack.
-
-Knows patched exchanges and stacks; knows no proxy and applies nothing.
-"""
+"""What fixes come to once they are to stay: the change of each document, and the lines for the server's stack."""
 
 from __future__ import annotations
 

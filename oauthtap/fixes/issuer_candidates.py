@@ -1,4 +1,4 @@
-"""Which issuer could have been meant: candidates, each with where it comes from. Asks nobody itself.
+"""Which issuer could have been meant: candidates, each with where it comes from.
 
 A candidate is worth something only once its metadata was fetched and states it. What the
 recording already shows needs no fetching; the rest is checked by whoever has a network.

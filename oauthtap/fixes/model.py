@@ -1,4 +1,4 @@
-"""A fix as data: what it cures, and which exchanges it touches. Knows no file and no proxy."""
+"""A fix as data: what it cures, and which exchanges it touches."""
 
 from __future__ import annotations
 

@@ -16,7 +16,6 @@ from oauthtap.fixes.issuer_candidates import WANT_AN_ISSUER, Candidate, candidat
 from oauthtap.fixes.model import Fix
 from oauthtap.model import urls
 from oauthtap.upstream.options import UpstreamOptions
-from oauthtap.upstream.preflight import document_at
 
 
 @dataclass(frozen=True)
@@ -86,6 +85,8 @@ async def _checked(tried: Iterable[Candidate], reach: UpstreamOptions) -> list[C
 
 async def fetch_stated_issuer(issuer: str, reach: UpstreamOptions) -> str | None:
     """The issuer as its metadata writes it, fetched just now; None when there is none that states it."""
+    from oauthtap.upstream.preflight import document_at  # the HTTP client takes long to import: only when needed
+
     for place in urls.as_metadata_locations(issuer):
         document = await document_at(place.url, reach)
         written = str(document.get("issuer", ""))

@@ -1,4 +1,4 @@
-"""Drafts of exchanges, as far as a text shows them, and the recording they make. Knows no format.
+"""Drafts of exchanges, as far as a text shows them, and the recording they make.
 
 What a text does not show is unseen: a body is None, a message whose header lines it does not all show is
 `partial`, and the exchanges are an `excerpt`, since others may have happened that the text says nothing of.

@@ -1,4 +1,4 @@
-"""Reads HAR 1.2 of browsers and proxies, and our own. Knows the format; knows no rule.
+"""Reads HAR 1.2 of browsers and proxies, and our own.
 
 What a HAR leaves out is unseen, never empty. Our own HARs say in `_oauthtap` what the
 format has no place for, so that the very same exchanges come out again.

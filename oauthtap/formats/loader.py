@@ -1,4 +1,4 @@
-"""Picks a reader for a path, by what the file holds and not by its name. Knows no format itself."""
+"""Picks a reader for a path, by what the file holds and not by its name."""
 
 from __future__ import annotations
 

@@ -17,11 +17,11 @@ stands for a body nobody has seen. Lines that start with `#` are skipped.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import get_args
 
-from oauthtap.model.exchange import Actor, Exchange, Message, Pairs, Request, Response
+from oauthtap.model.exchange import Actor, Exchange, Pairs, Request, Response
 
 _REQUEST = re.compile(r"(?P<method>[A-Z]{3,7}) (?P<url>[a-z][a-z0-9+.-]*:\S+)(?: (?P<body>.+))?$")
 _RESPONSE = re.compile(r"(?P<status>\d{3}|-)(?: (?P<type>[a-z]+/[a-z0-9.+-]+)(?=\s|$))?(?: (?P<body>.+))?$")
@@ -117,30 +117,6 @@ def parse(text: str, start: float = START) -> Iterator[Exchange]:
             raise NotationError(f"line {place}: neither request, answer, header nor body: {line[:80]!r}")
     if request:
         yield finished()
-
-
-def format_transcript(exchanges: Iterable[Exchange]) -> str:
-    """The exchanges in this notation, so that `parse` reads them back (times apart)."""
-    return "\n\n".join(_one(exchange) for exchange in exchanges) + "\n"
-
-
-def _one(exchange: Exchange) -> str:
-    lines = [] if exchange.actor == "client" else [f"@{exchange.actor}"]
-    lines += [f"{exchange.request.method} {exchange.request.url}", *_rest(exchange.request)]
-    if exchange.response:
-        lines += [str(exchange.response.status), *_rest(exchange.response)]
-    elif exchange.error:
-        lines.append(f"- {exchange.error}")
-    return "\n".join(lines)
-
-
-def _rest(message: Message) -> Iterator[str]:
-    for name, value in message.headers:
-        yield f"{name}: {value}"
-    if message.body is None:
-        yield f"  {UNSEEN}"
-    else:
-        yield from (f"  {line}" for line in message.body.splitlines() if line.strip())
 
 
 def _media_type(body: str) -> str | None:

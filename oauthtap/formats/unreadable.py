@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from oauthtap.formats.logs.sentences import client_of
+from oauthtap.formats.untrusted_file import parse_json
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.model.urls import without_query
 
@@ -82,7 +83,7 @@ def of_text(text: str) -> tuple[str, str]:
 
 def _of_json(text: str) -> tuple[str, str]:
     try:
-        value = json.loads(text)
+        value = parse_json(text)
     except json.JSONDecodeError as problem:
         where = f"line {problem.lineno}, column {problem.colno}"
         if problem.pos >= len(text) - 1:

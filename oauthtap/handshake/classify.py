@@ -1,4 +1,4 @@
-"""Which stage an exchange belongs to. Looks at URL, form and what the handshake has taught.
+"""Which stage an exchange is, by its URL, its form, and what the handshake has taught.
 
 Evaluated top-down; the first match gives the stage that is shown, and some matches
 add a second one (an authorization request answered by an immediate redirect is also

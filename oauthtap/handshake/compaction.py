@@ -1,4 +1,4 @@
-"""Which exchanges of a long session are alike: MCP requests, hour after hour. Judges nothing.
+"""Which exchanges of a long session are alike: MCP requests, hour after hour.
 
 A client that is signed in sends requests of the same kind for hours, and one that is
 refused may try as long. What rules ask of the past is whether there was such a request,

@@ -1,4 +1,4 @@
-"""What the exchanges so far have taught us. Remembers and answers; judges nothing.
+"""The state of a handshake: what the exchanges so far have taught.
 
 A handshake belongs to one client and one MCP URL. Rules get it as `so_far`: the
 stages *before* the one under judgement, oldest first. Rules over the whole get all.

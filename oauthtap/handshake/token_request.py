@@ -1,4 +1,4 @@
-"""Which sign-in a token request belongs to, and who its sender says it is. Judges nothing.
+"""Which sign-in a token request belongs to, and who its sender says it is.
 
 Secrets are struck out by the time anything comes here, so everything is told by
 aliases: equal aliases are equal secrets, and a verifier's alias carries its digest.

@@ -1,4 +1,4 @@
-"""What went over the wire. Knows messages; knows nothing of OAuth, MCP or proxies.
+"""`Request`, `Response` and `Exchange`: what went over the wire.
 
 Everything here is in the upstream's own URLs. `None` always means *unseen*: the
 value may have been there, and we did not get to look at it. An empty string means

@@ -1,4 +1,4 @@
-"""Changes strings inside a JSON text and leaves every other byte of it alone. Knows no OAuth.
+"""Changes strings inside a JSON text and leaves every other byte of it alone.
 
 Parsing and writing again would tidy up what a server wrote (blanks, escapes, double
 members), and then the client would read another document than without us.

@@ -1,4 +1,4 @@
-"""A recording: exchanges, and what is known about how they were recorded. Knows no file format."""
+"""`Recording`: exchanges, and what is known about how they were recorded."""
 
 from __future__ import annotations
 

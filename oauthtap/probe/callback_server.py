@@ -1,4 +1,4 @@
-"""A loopback address where a browser comes back to after signing in (RFC 8252, 7.3). Knows HTTP, not OAuth."""
+"""A loopback address where a browser comes back to after signing in (RFC 8252, 7.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way a model client goes, as a generator: it yields what to ask, and is sent what came back. Does no I/O.
+"""The way a model client goes, as a generator: it yields what to ask, and is sent what came back.
 
 It asks what the newest specifications tell a client to ask, in their order, and stops
 where they tell a client to stop. Looks beyond that (every other place where a document

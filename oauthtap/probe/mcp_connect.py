@@ -1,4 +1,4 @@
-"""How a client greets an MCP endpoint, in whichever way the server speaks. A generator, like the walk. Does no I/O."""
+"""How a client greets an MCP endpoint, in whichever way the server speaks. A generator, like the walk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From registration to token, as a generator: what a model client sends, and where it refuses what it got. Does no I/O.
+"""From registration to token, as a generator: what a model client sends, and where it refuses what it got.
 
 Every refusal is one that the specifications demand of clients: a foreign `state`, a
 foreign `iss`, a token answer without `token_type`.

@@ -1,4 +1,4 @@
-"""Every request the probe makes, as a value. Knows how a model client words them; decides nothing and sends nothing.
+"""Every request the probe makes, as a value.
 
 Worded for MCP 2025-11-25, the newest revision that begins with `initialize`, and for
 2026-07-28 where a server speaks nothing older.

@@ -1,7 +1,6 @@
 """Drives the walk over the network: each `Ask` is sent with httpx, each `BrowserStep` is opened in the user's browser.
 
-Decides nothing about OAuth (that is `discovery.py`) and judges nothing (that is the tap). Follows
-no redirect, keeps no cookie, waits for nobody for ever and reads no answer to its end that has none.
+Follows no redirect, keeps no cookie, waits for nobody for ever and reads no answer to its end that has none.
 """
 
 from __future__ import annotations

@@ -6,8 +6,6 @@ in any release: `tests/proxy/test_mitmproxy_internals.py` looks for every name, 
 
 from __future__ import annotations
 
-import re
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,50 +14,22 @@ from mitmproxy.connection import Connection, Server
 from mitmproxy.master import Master
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http import DropStream, HttpLayer, HTTPMode, HttpStream, SendHttp
-from mitmproxy.proxy.layers.http._base import ReceiveHttp
-from mitmproxy.proxy.layers.http._events import (
-    ErrorCode,
-    RequestData,
-    RequestEndOfMessage,
-    RequestProtocolError,
-    ResponseData,
-    ResponseEndOfMessage,
-    ResponseHeaders,
-    ResponseProtocolError,
-)
-from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
-from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server, make_error_response
+from mitmproxy.proxy.layers.http import DropStream, HttpLayer, HTTPMode, HttpStream, SendHttp, _base, _hooks, _http1
+from mitmproxy.proxy.layers.http import _events as parts
+
+from oauthtap.proxy import http1_heads
+from oauthtap.proxy.streaming import Held
 
 Sent = Callable[[http.HTTPFlow], None]
 """Called with a flow whose request, or whose response, has left: the flow is from there on only looked at."""
-Answer = Callable[[str, http.Request], http.Response]
-"""Gives the response to a request that failed, for mitmproxy's error message."""
-LARGEST_HELD = 1 << 20
-"""Bytes of a message that are held back. What is larger passes as it comes."""
-LARGEST_HEAD = 128 << 10
-"""Bytes of a request line or status line and its header lines."""
-_INFORMATIONAL = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d\b")
-_BLANK_LINE = re.compile(rb"\n\r?\n")
-_read_headers, _read_requests = Http1Client.read_headers, Http1Server.read_headers
-
-
-class Held:
-    """In the place of a message's `stream`: held back to be read as a whole, as long as it is not too large.
-
-    False, so that mitmproxy waits for the end. `let_go` is called once, when more than `LARGEST_HELD` bytes have come,
-    and has to put the real `stream` in this place; False when the message may not go on at all.
-    """
-
-    def __init__(self, let_go: Callable[[], bool]) -> None:
-        self.let_go = let_go
-
-    def __bool__(self) -> bool:
-        return False
+Failed = Callable[[http.HTTPFlow, str], http.Response]
+"""Puts the response to a request that failed into its flow, for mitmproxy's error message, and returns it."""
+_Ended = parts.RequestProtocolError | parts.ResponseProtocolError
+_read_headers, _read_requests = _http1.Http1Client.read_headers, _http1.Http1Server.read_headers
 
 
 class ObservedStream(HttpStream):
-    """One request and its response, of which no more than `LARGEST_HELD` bytes are held back each.
+    """One request and its response, of which no more is held back than `Held` has room for.
 
     mitmproxy has no hook behind the sending of a request or a response. A flow that mitmweb shows may lose its
     secrets only then: before, they would not arrive.
@@ -69,7 +39,7 @@ class ObservedStream(HttpStream):
 
     def state_consume_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
         yield from super().state_consume_request_body(event)
-        if isinstance(event, RequestEndOfMessage) and not self.flow.response:
+        if isinstance(event, parts.RequestEndOfMessage) and not self.flow.response:
             self.on_sent(self.flow)
 
     def flow_done(self) -> layer.CommandGenerator[None]:
@@ -83,84 +53,67 @@ class ObservedStream(HttpStream):
         """
         buffer = self.request_body_buf if request else self.response_body_buf
         message = self.flow.request if request else self.flow.response
-        if len(buffer) <= LARGEST_HELD or message is None or not isinstance(held := message.stream, Held):
+        held = message.stream if message else None
+        if message is None or not isinstance(held, Held) or held.has_room(len(buffer)):
             return (yield from super().check_body_size(request))
         came = bytes(buffer)
         buffer.clear()
         if not held.let_go():
             self.flow.kill()
-            yield from self.check_killed(True)
-            return True
+            return (yield from self.check_killed(True))
         message.stream = message.stream or True
-        if request:
-            yield from self.start_request_stream()
-            if self.client_state == self.state_stream_request_body:
-                yield from self.handle_event(RequestData(self.stream_id, came))
-        else:
-            yield from self.start_response_stream()
-            yield from self.handle_event(ResponseData(self.stream_id, came))
+        yield from self.start_request_stream() if request else self.start_response_stream()
+        if not request:
+            yield from self.handle_event(parts.ResponseData(self.stream_id, came))
+        elif self.client_state == self.state_stream_request_body:
+            yield from self.handle_event(parts.RequestData(self.stream_id, came))
         return False
 
-    def as_it_was(
-        self, event: RequestProtocolError | ResponseProtocolError
-    ) -> RequestProtocolError | ResponseProtocolError:
-        """What ended the request.
+    def as_it_was(self, event: _Ended) -> _Ended:
+        """What ended the request: a client's leaving may still wait in the stream's queue.
 
-        When a client leaves, mitmproxy closes the connection to the upstream as well. Where that one is still being
-        made, its end is heard first, and an upstream that did nothing wrong would seem to have hung up. The client's
-        leaving waits in the stream's queue meanwhile.
+        mitmproxy then closes the connection to the upstream too, and where that one is still being made its end is
+        heard first: an upstream that did nothing wrong would seem to have hung up.
         """
-        left = next((one for one in self._paused_event_queue if isinstance(one, RequestProtocolError)), None)
-        if left is None or isinstance(event, RequestProtocolError):
+        left = next((one for one in self._paused_event_queue if isinstance(one, parts.RequestProtocolError)), None)
+        if left is None or isinstance(event, parts.RequestProtocolError):
             return event
-        return ResponseProtocolError(event.stream_id, left.message, left.code)
+        return parts.ResponseProtocolError(event.stream_id, left.message, left.code)
 
 
 class ReverseStream(ObservedStream):
     """Answers a request that failed with a response of ours: mitmproxy would send a page, and no hook changes it."""
 
-    failed: str
-    """Member of the flow's metadata for mitmproxy's error message."""
-    answer: Answer
+    failed: Failed
 
-    def handle_protocol_error(
-        self, event: RequestProtocolError | ResponseProtocolError
-    ) -> layer.CommandGenerator[None]:
+    def handle_protocol_error(self, event: _Ended) -> layer.CommandGenerator[None]:
         event = self.as_it_was(event)
         waiting = self.server_state in (
-            self.state_wait_for_response_headers,
-            self.state_uninitialized,
-            self.state_consume_response_body,
-        )
-        left = event.code is ErrorCode.CLIENT_DISCONNECTED
-        if left or isinstance(event, RequestProtocolError) or not waiting or self.client_state != self.state_done:
+            self.state_wait_for_response_headers, self.state_uninitialized, self.state_consume_response_body
+        )  # fmt: skip
+        left = event.code is parts.ErrorCode.CLIENT_DISCONNECTED
+        if left or isinstance(event, parts.RequestProtocolError) or not waiting or self.client_state != self.state_done:
             yield from super().handle_protocol_error(event)
             return
-        asked = self.flow
-        asked.error = flow.Error(event.message)
-        asked.metadata[self.failed] = event.message
-        asked.response = self.answer(event.message, asked.request)
-        asked.response.timestamp_start = asked.response.timestamp_end = time.time()
-        yield HttpErrorHook(asked)
+        response = self.failed(self.flow, event.message)
+        yield _hooks.HttpErrorHook(self.flow)
         if (yield from self.check_killed(False)):
             return
         self.server_state = self.state_done
-        asked.live = False
-        yield SendHttp(ResponseHeaders(self.stream_id, asked.response, False), self.context.client)
-        yield SendHttp(ResponseData(self.stream_id, asked.response.raw_content or b""), self.context.client)
+        self.flow.live = False
+        yield SendHttp(parts.ResponseHeaders(self.stream_id, response, False), self.context.client)
+        yield SendHttp(parts.ResponseData(self.stream_id, response.raw_content or b""), self.context.client)
         yield DropStream(self.stream_id)
-        yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
+        yield SendHttp(parts.ResponseEndOfMessage(self.stream_id), self.context.client)
 
 
 class ForwardStream(ObservedStream):
     """Closes the connection where a server gave no response, as it would be without a proxy: no page of mitmproxy's."""
 
-    def handle_protocol_error(
-        self, event: RequestProtocolError | ResponseProtocolError
-    ) -> layer.CommandGenerator[None]:
+    def handle_protocol_error(self, event: _Ended) -> layer.CommandGenerator[None]:
         event = self.as_it_was(event)
-        if isinstance(event, ResponseProtocolError) and event.code.http_status_code() is not None:
-            event = ResponseProtocolError(event.stream_id, event.message, ErrorCode.KILL)
+        if isinstance(event, parts.ResponseProtocolError) and event.code.http_status_code() is not None:
+            event = parts.ResponseProtocolError(event.stream_id, event.message, parts.ErrorCode.KILL)
         yield from super().handle_protocol_error(event)
 
 
@@ -178,25 +131,16 @@ class ObservedLayer(HttpLayer):
 
 
 def correct_heads(wanted: bool) -> None:
-    """Read heads of HTTP/1 within a bound, and skip responses that are not the final one.
-
-    mitmproxy bounds no head, and takes an upstream's 103 or 100 for the response: the client waits for ever
-    (mitmproxy #2229).
-    """
-    Http1Client.read_headers = _read_response_head if wanted else _read_headers  # type: ignore[method-assign]
-    Http1Server.read_headers = _read_request_head if wanted else _read_requests  # type: ignore[method-assign]
-
-
-def _has_no_end(self: Any, event: Any) -> bool:
-    """A head is longer than any client or server reads (Node 16 kB, Python 64 kB)."""
-    over = isinstance(event, events.DataReceived) and len(self.buf) > LARGEST_HEAD
-    return over and not _BLANK_LINE.search(bytes(self.buf), 0, LARGEST_HEAD)
+    """Read heads of HTTP/1 within a bound, and skip 1xx responses: mitmproxy bounds no head, and takes an upstream's
+    103 or 100 for the response, so that the client waits for ever (mitmproxy #2229)."""
+    _http1.Http1Client.read_headers = _read_response_head if wanted else _read_headers  # type: ignore[method-assign]
+    _http1.Http1Server.read_headers = _read_request_head if wanted else _read_requests  # type: ignore[method-assign]
 
 
 def _read_request_head(self: Any, event: Any) -> Any:
     """A request whose head is too large is refused (RFC 6585, 5)."""
-    if _has_no_end(self, event):
-        yield commands.SendData(self.conn, make_error_response(431, "The head of this request is too large."))
+    if isinstance(event, events.DataReceived) and http1_heads.is_too_large(self.buf):
+        yield commands.SendData(self.conn, _http1.make_error_response(431, "The head of this request is too large."))
         yield commands.CloseConnection(self.conn)
         self.state = self.done
         return
@@ -204,17 +148,17 @@ def _read_request_head(self: Any, event: Any) -> Any:
 
 
 def _read_response_head(self: Any, event: Any) -> Any:
-    if self.request and _has_no_end(self, event):
-        words = f"the head of the answer is larger than {LARGEST_HEAD >> 10} kB"
-        yield commands.CloseConnection(self.conn)
-        yield ReceiveHttp(ResponseProtocolError(self.stream_id, words, ErrorCode.GENERIC_SERVER_ERROR))
-        return
-    if isinstance(event, events.DataReceived) and self.request:
-        while self.buf and _INFORMATIONAL.match(head := bytes(self.buf)):
-            end = head.find(b"\r\n\r\n")
-            if end < 0:
+    """Too large a head ends the request; what is not the final response is dropped."""
+    if self.request and isinstance(event, events.DataReceived):
+        if http1_heads.is_too_large(self.buf):
+            yield commands.CloseConnection(self.conn)
+            code = parts.ErrorCode.GENERIC_SERVER_ERROR
+            yield _base.ReceiveHttp(parts.ResponseProtocolError(self.stream_id, http1_heads.TOO_LARGE, code))
+            return
+        while length := http1_heads.informational(self.buf):
+            if length < 0:
                 return
-            self.buf.maybe_extract_at_most(end + 4)
+            self.buf.maybe_extract_at_most(length)
     yield from _read_headers(self, event)
 
 
@@ -226,18 +170,15 @@ def rename_open(server: Server, address: tuple[str, int]) -> None:
 
 def hang_up(master: Master, client_id: str, connection: Connection) -> None:
     """Close one connection of a client, once what was sent on it has left. No command of mitmproxy's closes one."""
-    proxies: Any = master.addons.get("proxyserver")
-    handler = proxies.connections.get(client_id)
+    handler = master.addons.get("proxyserver").connections.get(client_id)
     transport = handler.transports.get(connection) if handler else None
     if transport and transport.writer:
         transport.writer.close()
 
 
 def end_connections(master: Master) -> Callable[[], bool]:
-    """End every open connection, so that each tells its flow. Gives what tells whether there are still some.
-
-    mitmproxy's own end waits for its clients, and for as long as a stream is open.
-    """
+    """End every open connection, so that each tells its flow; returns what tells whether there are still some.
+    mitmproxy's own end waits for its clients, and for as long as a stream is open."""
     proxies: Any = master.addons.get("proxyserver")
     for handler in list(proxies.connections.values()):
         for transport in list(handler.transports.values()):
@@ -252,10 +193,8 @@ def forget_original(flow: flow.Flow) -> None:
 
 
 def put_first(master: Master, addons: Iterable[Any]) -> None:
-    """Add addons before all others, so that what mitmproxy's own save and show is what ours have made of it.
-
-    `WebMaster` adds its own when it is made, and `AddonManager.add` adds at the end.
-    """
+    """Add addons before all others: mitmproxy's own save and show what ours have made of a flow. `WebMaster` adds
+    its own when it is made, and `AddonManager.add` adds at the end."""
     for place, addon in enumerate(addons):
         master.addons.register(addon)
         master.addons.chain.insert(place, addon)

@@ -1,4 +1,4 @@
-"""Commands that mitmweb and mitmproxy offer while the tap runs. Decides nothing itself."""
+"""Commands that mitmweb and mitmproxy offer while the tap runs."""
 
 from __future__ import annotations
 

@@ -1,14 +1,13 @@
-"""HTTP as we speak it: an upstream that fails is answered with a sentence, and 1xx answers are skipped.
-
-Both are places where mitmproxy has no hook. Knows mitmproxy's layers; knows nothing of OAuth.
-"""
+"""The response to a request that found none, and the layer that sends it: mitmproxy has no hook there."""
 
 from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any
 
+from mitmproxy import flow as mitmproxy_flow
 from mitmproxy import http
 from mitmproxy.addons.next_layer import stack_match
 from mitmproxy.net.tls import starts_like_tls_record
@@ -61,8 +60,13 @@ def _status_for(request: http.Request) -> int:
     return 504 if "/.well-known/" in request.path else 502
 
 
-def _answer(message: str, request: http.Request) -> http.Response:
-    return failure_answer(*failure(message, request), _status_for(request))
+def _fail(flow: http.HTTPFlow, message: str) -> http.Response:
+    """The flow is answered by oauthtap, and tells why."""
+    flow.error = mitmproxy_flow.Error(message)
+    flow.metadata[FAILED] = message
+    flow.response = failure_answer(*failure(message, flow.request), _status_for(flow.request))
+    flow.response.timestamp_start = flow.response.timestamp_end = time.time()
+    return flow.response
 
 
 class ErrorLayerAddon:
@@ -91,7 +95,6 @@ class ErrorLayerAddon:
         if starts_like_tls_record(asked.data_client()):
             stack /= ClientTLSLayer(context)
         stack /= internals.ObservedLayer(
-            context, HTTPMode.transparent, internals.ReverseStream,
-            failed=FAILED, answer=_answer, on_sent=self._on_sent,
-        )  # fmt: skip
+            context, HTTPMode.transparent, internals.ReverseStream, failed=_fail, on_sent=self._on_sent
+        )
         asked.layer = stack[0]

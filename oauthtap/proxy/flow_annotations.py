@@ -16,7 +16,7 @@ from oauthtap.report.build import exchange_row
 MARKERS = {"error": ":x:", "warning": ":warning:", "note": ""}
 STEPS: dict[str, AnalyzedExchange] = {}
 """Flow id to what it turned out to be, for the newest flows of this run."""
-_KEPT = 4000
+_KEPT = 2500
 STAGE, FINDINGS, BECAUSE = "oauthtap_stage", "oauthtap_findings", "oauthtap_because"
 
 

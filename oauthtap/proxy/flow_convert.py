@@ -1,4 +1,4 @@
-"""Flows to exchanges and back. Knows mitmproxy's messages; judges and renames nothing."""
+"""Flows to exchanges and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""mitmproxy's own files, read and finished. Knows the format; judges nothing.
+"""mitmproxy's own files, read and finished.
 
 A flow of ours carries the true exchange, in upstream names, in its metadata: the flow
 itself shows local names. A flow recorded by a mitmproxy of somebody else is read as it is.

@@ -1,8 +1,8 @@
-"""A flow as an exchange, and as a record of a `.mitm` file without secrets. Knows flows; opens no file."""
+"""A flow as an exchange, and as a record of a `.mitm` file without secrets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mitmproxy import connection, http
@@ -104,15 +104,20 @@ def redact(flow: http.HTTPFlow, redactor: Redactor) -> None:
     """Take the secrets out of a flow whose messages have been sent. What of it is still to be sent must not be there
     yet: a request loses them when it has left, a response when it has."""
     internals.forget_original(flow)
-    _put_back(flow, redacted_state(flow, redactor))
+    shown: State = {
+        "request": flow.request.get_state(),
+        "response": flow.response.get_state() if flow.response else None,
+        "comment": flow.comment,
+        "metadata": flow.metadata,
+    }
+    _put_back(flow, _redacted(shown, flow, redactor))
 
 
 def redact_known(flow: http.HTTPFlow, redactor: Redactor) -> None:
     """The same for a flow that was redacted before: what was learned since may stand in it."""
     state: State = flow.get_state()
-    data = record(state)
-    if redactor.redact_known_bytes(data) is not data:
-        _put_back(flow, everywhere(state, redactor.redact_known_bytes, redactor.redact_known))
+    if (swept := _without_known(state, redactor)) is not state:
+        _put_back(flow, swept)
 
 
 def _put_back(flow: http.HTTPFlow, state: State) -> None:
@@ -125,7 +130,7 @@ def _put_back(flow: http.HTTPFlow, state: State) -> None:
 def redacted_state(flow: http.HTTPFlow, redactor: Redactor, exchange: Exchange | None = None) -> State:
     """The state of a flow without secrets, ready for `record`. The flow itself is left alone.
 
-    `exchange`: the struck exchange to store with it, where the flow's metadata has none yet.
+    `exchange`: the struck exchange to store with it; None where its metadata has it already.
     """
     state: State = flow.get_state()
     # A flow that was edited in mitmweb keeps its original here, secrets and all.
@@ -133,6 +138,13 @@ def redacted_state(flow: http.HTTPFlow, redactor: Redactor, exchange: Exchange |
     if state.get("websocket"):
         # Nobody has read its messages, so nobody knows what is secret in them.
         state["websocket"] = {**state["websocket"], "messages": []}
+    if exchange is not None:
+        state["metadata"] = {**state["metadata"], EXCHANGE: exchange.as_json()}
+    return _redacted(state, flow, redactor)
+
+
+def _redacted(state: State, flow: http.HTTPFlow, redactor: Redactor) -> State:
+    """The state of a flow, or of what of it is shown, without secrets: its messages' own, and those known by now."""
     shown = exchange_from(flow)
     struck = redactor.redact(shown)
     asked, asked_struck, answered, answered_struck = shown.request, struck.request, shown.response, struck.response
@@ -142,13 +154,29 @@ def redacted_state(flow: http.HTTPFlow, redactor: Redactor, exchange: Exchange |
         state["request"]["path"] = asked_struck.url[len(asked.url.removesuffix(path)) :].encode()
     if answered and answered_struck:
         _put(state["response"], answered.headers, answered.body, answered_struck.headers, answered_struck.body)
-    if exchange is not None:
-        state["metadata"] = {**state["metadata"], EXCHANGE: exchange.as_json()}
-    data = record(state)
-    if redactor.redact_known_bytes(data) is data:
+    return _without_known(state, redactor)
+
+
+def _without_known(state: State, redactor: Redactor) -> State:
+    """The state without the secrets known by now; the same object when it has none."""
+    if not redactor.knows_any_of("\n".join(_texts(state))):
         return state
     swept: State = everywhere(state, redactor.redact_known_bytes, redactor.redact_known)
     return swept
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a state, bytes as text."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, bytes):
+        yield value.decode("utf-8", "surrogateescape")
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts(inner)
 
 
 def _put(state: State, came: Pairs, body: str | None, headers: Pairs, struck: str | None) -> None:

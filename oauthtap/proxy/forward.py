@@ -1,4 +1,4 @@
-"""Runs the forward proxy of one child: starts it with a CA of its own, and stops it again. Knows no child."""
+"""Runs the forward proxy of one child: starts it with a CA of its own, and stops it again."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import dataclasses
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from oauthtap.proxy import port_store
 from oauthtap.proxy.error_layer import ErrorLayerAddon
 from oauthtap.proxy.forward_addon import USER, ForwardAddon
 from oauthtap.proxy.observer import Observer, ProxyCallbacks
-from oauthtap.proxy.reverse import prepare, until_stopped
+from oauthtap.proxy.reverse import begin, prepare, until_stopped
 from oauthtap.proxy.settings import Settings
 from oauthtap.proxy.upstream_connections import UpstreamConnections
 from oauthtap.wrap.capture_scope import CaptureScope
@@ -90,7 +91,7 @@ async def run_forward_proxy(
         master.addons.add(ServerFirst())  # behind mitmproxy's own, which would decide otherwise
         embed.configure(master, settings, ["regular@127.0.0.1:0"])
         watched = prepare(master, settings, tap)
-        master.addons.add(embed.Ready(lambda: on_ready(_standing(settings, master, password, watched))))
+        master.addons.add(embed.Ready(lambda: begin(partial(on_ready, _standing(settings, master, password, watched)))))
         await until_stopped(master, stop, signals=False)
     embed.forget_bundle(settings)
 

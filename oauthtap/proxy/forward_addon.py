@@ -25,7 +25,7 @@ from oauthtap.proxy import flow_convert
 from oauthtap.proxy.flow_convert import RequestContext
 from oauthtap.proxy.observer import TOO_LARGE, Observer
 from oauthtap.proxy.refusal import refused
-from oauthtap.proxy.streaming import should_stream, start
+from oauthtap.proxy.streaming import Held, should_stream, start
 from oauthtap.wrap.capture_scope import CaptureScope
 
 USER = "oauthtap"
@@ -117,7 +117,7 @@ class ForwardAddon:
             return
         if flow.client_conn.id in self._tunnels or self._may(flow):
             self._passages[flow.id] = (RequestContext(urls.origin(flow.request.url), ""), flow)
-            flow.request.stream = internals.Held(self._too_large)  # type: ignore[assignment]
+            flow.request.stream = Held(self._too_large)  # type: ignore[assignment]
 
     def _too_large(self) -> bool:
         self._observer.note(TOO_LARGE, kind="too-large")
@@ -145,7 +145,7 @@ class ForwardAddon:
         if should_stream(flow, repairing=self._repairing):
             start(flow, passage, None, at_endpoint, self._observer.without_secrets)
         else:
-            flow.response.stream = internals.Held(let_go)  # type: ignore[assignment]
+            flow.response.stream = Held(let_go)  # type: ignore[assignment]
 
     def response(self, flow: http.HTTPFlow) -> None:
         """Observe, and repair where that was asked for."""

@@ -1,4 +1,4 @@
-"""Opens a local port for an upstream origin while the proxy runs. Knows mitmproxy's modes; decides nothing."""
+"""Opens a local port for an upstream origin while the proxy runs."""
 
 from __future__ import annotations
 

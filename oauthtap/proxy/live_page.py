@@ -149,7 +149,7 @@ class Served(Guarded, app.RequestHandler):
 class Page(Served):
     async def get(self) -> None:
         """The session so far."""
-        state = await self.application.settings[_LIVE].pieces()
+        state = await self.application.settings[_LIVE].render_fragments()
         self.write(drawing.document(state, PATH))
 
 

@@ -1,4 +1,4 @@
-"""mitmproxy inside our own process: its options, its master, its start and its stop. Knows no OAuth."""
+"""mitmproxy inside our own process: its options, its master, its start and its stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opens a way to every origin an answer sends the client to, before the answer goes out. Judges nothing."""
+"""Opens a way to every origin an answer sends the client to, before the answer goes out."""
 
 from __future__ import annotations
 

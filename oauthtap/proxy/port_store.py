@@ -1,4 +1,4 @@
-"""Which local port each origin of an upstream gets, the same in every run. Knows sockets; opens no listener.
+"""The local port of each upstream origin, the same in every run.
 
 Clients stamp what they store with the issuer they were told, which is a local URL. With
 another port in the next run they would think that they face another server.

@@ -13,11 +13,16 @@ from mitmproxy import http
 
 @contextmanager
 def refused(flow: http.HTTPFlow, answer: http.Response) -> Iterator[None]:
-    """Answer the flow with `answer` unless the block ends without an exception.
+    """Answer the flow as `answer` says unless the block ends without an exception.
 
-    The block may set another answer. Whatever it raises goes on, and `answer` stays.
+    The block may set another answer. Whatever it raises goes on, and the flow has a copy of `answer`.
     """
     flow.response = answer
-    yield
+    try:
+        yield
+    except BaseException:
+        if flow.response is answer:  # many flows are refused with the same one
+            flow.response = answer.copy()
+        raise
     if flow.response is answer:
         flow.response = None

@@ -1,4 +1,4 @@
-"""Runs the tap: puts the pieces together, starts them, and stops them again. Judges and prints nothing."""
+"""The reverse proxy of the tap: put together, started, stopped."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from mitmproxy.master import Master
 
@@ -66,7 +67,7 @@ async def run_reverse_proxy(
         embed.configure(master, settings, pieces.modes)
         watched = prepare(master, settings, tap)
         told = Ready(local_url(settings), watched, addon)
-        master.addons.add(embed.Ready(lambda: on_ready(told)))
+        master.addons.add(embed.Ready(lambda: begin(partial(on_ready, told))))
         pieces.ports.remember()
         await until_stopped(master, stop, signals)
     embed.forget_bundle(settings)
@@ -116,13 +117,19 @@ def _ports(settings: Settings, origin: str) -> tuple[Ports, Relay]:
 
 
 def prepare(master: Master, settings: Settings, tap: SessionAnalyzer) -> str | None:
-    """Load the rules, and give mitmweb what is ours. Gives its address with its token; None without it."""
-    rules.load()
+    """Give mitmweb what is ours. Gives its address with its token; None without it."""
     if not settings.web:
         return None
     from oauthtap.proxy.web import set_up
 
     return set_up(master, settings, tap)
+
+
+def begin(on_ready: Callable[[], None]) -> None:
+    """The ports are open: say so, and then load the rules, while nobody has asked yet. Who asks earlier waits for them:
+    no answer goes on before it was judged."""
+    on_ready()
+    asyncio.get_running_loop().call_soon(rules.load)
 
 
 def local_url(settings: Settings) -> str:

@@ -1,4 +1,4 @@
-"""The proxy's side of the tap: it observes, repairs, renames, in this order. It judges nothing itself."""
+"""The addon of the reverse proxy: it observes, repairs and renames each exchange, in this order."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.model import urls
 from oauthtap.model.exchange import Pairs, Request, Response, first_value
 from oauthtap.model.sanitize import escape_controls
-from oauthtap.proxy import _mitmproxy_internals as internals
 from oauthtap.proxy import flow_convert
 from oauthtap.proxy.error_layer import FAILED, failure_answer
 from oauthtap.proxy.flow_convert import RequestContext
 from oauthtap.proxy.observer import TOO_LARGE, Observer
 from oauthtap.proxy.origin_discovery import OriginDiscovery
 from oauthtap.proxy.refusal import refused
-from oauthtap.proxy.streaming import should_stream, start
+from oauthtap.proxy.streaming import Held, should_stream, start
 from oauthtap.proxy.upstream_connections import UpstreamConnections
 from oauthtap.rewriting import limits, public_url, requests, responses
 from oauthtap.rewriting.callback_relay import PUBLIC_PATH, Relay, meant, restored
@@ -28,6 +27,8 @@ from oauthtap.rewriting.responses import DocumentKind
 
 _STRAY = "It went no further: no answer of this sign-in has named such a path."
 _UNCHECKED = "oauthtap failed to check this request, so it went no further."
+_MISDIRECTED = failure_answer("misdirected", _UNCHECKED, 421)
+_UNREAD = failure_answer("unchecked", _UNCHECKED, 500)
 _OWN_COOKIE = b"mitmproxy-auth-"
 _LEFT = ("client disconnect", "killed")
 
@@ -64,7 +65,7 @@ class TapAddon:
         """Is it for us, and who is it for?"""
         if flow.is_replay or not flow.client_conn.sockname:
             return
-        with refused(flow, failure_answer("misdirected", _UNCHECKED, 421)):
+        with refused(flow, _MISDIRECTED):
             self._let_in(flow, flow.client_conn.sockname[1])
 
     def _let_in(self, flow: http.HTTPFlow, port: int) -> None:
@@ -92,14 +93,14 @@ class TapAddon:
             flow_convert.put_headers(flow.request, renamed)
         _drop_own_cookie(flow.request)
         self._passages[flow.id] = (RequestContext(upstream, host), flow)
-        flow.request.stream = internals.Held(partial(self._let_go_request, flow))  # type: ignore[assignment]
+        flow.request.stream = Held(partial(self._let_go_request, flow))  # type: ignore[assignment]
 
     def request(self, flow: http.HTTPFlow) -> None:
         """Put the whole request into upstream names, or answer it where the browser only passes through."""
         if flow.id not in self._passages or self._passages[flow.id][0].client_request is not None:
             return
         passage, _ = self._passages.pop(flow.id)
-        with refused(flow, failure_answer("unchecked", _UNCHECKED, 500)):
+        with refused(flow, _UNREAD):
             if self._lead_on(flow, passage):
                 self._passages[flow.id] = passage, flow
 
@@ -207,7 +208,7 @@ class TapAddon:
                 return self._open_then(origins, partial(self._pass_on, flow, passage, head), passage)
             self._pass_on(flow, passage, head)
         else:
-            flow.response.stream = internals.Held(partial(self._let_go, flow, passage))  # type: ignore[assignment]
+            flow.response.stream = Held(partial(self._let_go, flow, passage))  # type: ignore[assignment]
         return None
 
     def _let_go(self, flow: http.HTTPFlow, passage: RequestContext) -> bool:

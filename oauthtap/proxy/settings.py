@@ -1,4 +1,4 @@
-"""What the person asked for on the command line, as one value. Knows flags; imports no mitmproxy."""
+"""What the person asked for on the command line, as one value."""
 
 from __future__ import annotations
 

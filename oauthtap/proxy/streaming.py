@@ -1,4 +1,4 @@
-"""Answers that pass as they come. Knows mitmproxy's stream hook; judges nothing."""
+"""Which messages are held back to be read as a whole, and the responses that pass as they come."""
 
 from __future__ import annotations
 
@@ -9,15 +9,34 @@ from typing import Any
 from mitmproxy import ctx, http
 
 from oauthtap.model.sse import BoundedCapture, SseRewriter
-from oauthtap.proxy._mitmproxy_internals import LARGEST_HELD
 from oauthtap.proxy.flow_convert import RequestContext
 from oauthtap.rewriting import responses
 from oauthtap.rewriting.origins import Origins
 
+LARGEST_HELD = 1 << 20
+"""Bytes of a message that are held back. What is larger passes as it comes."""
 _DIGITS = 18
 _REPAIRABLE = ("text/html", "text/plain", "application/x-www-form-urlencoded")
 _LIVE_EVERY = 0.25
 """Seconds between two looks that mitmweb gets at an open stream."""
+
+
+class Held:
+    """In the place of a message's `stream`: held back to be read as a whole, as long as it is not too large.
+
+    False, so that mitmproxy waits for the end. `let_go` is called once, when there is no more room for what has come,
+    and has to put the real `stream` in this place; False when the message may not go on at all.
+    """
+
+    def __init__(self, let_go: Callable[[], bool]) -> None:
+        self.let_go = let_go
+
+    def __bool__(self) -> bool:
+        return False
+
+    def has_room(self, length: int) -> bool:
+        """Whether so many bytes of a message may be held back."""
+        return length <= LARGEST_HELD
 
 
 def should_stream(flow: http.HTTPFlow, *, repairing: bool) -> bool:

@@ -1,5 +1,6 @@
-"""How connections to an upstream are made: elsewhere on request, in HTTP/2 where it is spoken, and never to
-an address that a document must not lead us to. Knows mitmproxy's connections; knows no HTTP."""
+"""How connections to an upstream are made: elsewhere on request, in HTTP/2 where it is spoken, and never to an
+address that a document must not lead us to.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in for a secret, and how to read it. Keeps no secret and knows no place.
+"""Aliases, which stand in for secrets: how they are written and read.
 
     ‹code 1›
     ‹verifier 1 length=43 s256=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM›

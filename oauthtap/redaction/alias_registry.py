@@ -1,4 +1,4 @@
-"""Which secret has which alias. Keeps the secrets of one session in memory; knows no place."""
+"""The secrets of one session and their aliases, in memory only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Headers that carry credentials: which part of them is the secret. Knows no body and no URL."""
+"""Headers that carry credentials: which part of them is the secret."""
 
 from __future__ import annotations
 
@@ -20,11 +20,6 @@ _NEXT = re.compile(r"(,\s*(?=(?:bearer|basic|dpop)\s))", re.IGNORECASE)
 
 
 _SCHEME = re.compile(rf"(?:{_SCHEMES})\s+\S", re.IGNORECASE)
-
-
-def names_a_scheme(value: str) -> bool:
-    """The value begins with a scheme of HTTP authentication, and something follows."""
-    return _SCHEME.match(value) is not None
 
 
 def strike(name: str, value: str, ledger: AliasRegistry, *, client_login: bool) -> str | None:

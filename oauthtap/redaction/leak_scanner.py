@@ -1,4 +1,4 @@
-"""Looks for secrets that were left behind, in exchanges and in any text. Does no I/O and quotes no secret.
+"""Looks for secrets that were left behind, in exchanges and in any text.
 
 Shares nothing with what struck them out: names, shapes (`leak_shapes.toml`) and the measure of disorder are its own,
 so that a hole in the one is none in the other. Four ways: by *name*, by *shape*, by *disorder* (entropy), and by
@@ -142,10 +142,6 @@ class LeakScanner:
                 yield from self._in_message(place, message)
         if exchange.error:
             yield from (Leak("error", what) for what in self._all_in(exchange.error))
-
-    def in_value(self, name: str, value: str) -> Iterator[Leak]:
-        """A value whose name is known, as HAR lists headers, parameters and cookies."""
-        yield from (Leak(name, what) for what in dict.fromkeys([*self._named(name, value), *self._all_in(value, name)]))
 
     def in_document(self, document: Any, place: str = "", name: str = "") -> Iterator[Leak]:
         """Every value of a JSON document."""

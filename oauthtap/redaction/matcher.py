@@ -1,8 +1,7 @@
-"""Secrets seen so far, and finding them again in any text, however it is encoded.
+"""`SecretMatcher`: finds secrets seen so far again in any text, however it is encoded.
 
-Knows no place and no message. Cost does not grow with the number of secrets: where there
-are many, a text is cut into runs of token characters, and only an eight-character window
-that belongs to a secret leads to a closer look.
+Cost does not grow with the number of secrets: where there are many, a text is cut into runs of token characters,
+and only an eight-character window that belongs to a secret leads to a closer look.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Strikes secrets out of exchanges, before anything judges or stores them. Does no I/O.
+"""Strikes secrets out of exchanges, before anything judges or stores them.
 
 A secret is learned in its place (`secret_locations.py`, `auth_headers.py`), gets an alias
 (`alias_registry.py`, `aliases.py`), and is then replaced everywhere (`matcher.py`), in this and in
@@ -109,9 +109,6 @@ class Redactor:
         self._settled_at = 0
         self._fresh: list[str] = []
         """What of the exchange in hand is not settled."""
-        self._came: Exchange | None = None
-        self._last: Exchange | None = None
-        self._last_at = 0
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -141,12 +138,10 @@ class Redactor:
             shown = self._swept(shown, needles) if shown else None
             sent = self._swept(sent, needles) if sent else None
             error = self._known.strike(error, needles) if error else error
-        self._came = self._last = exchange
         messages = (request, response, shown, sent)
         if error != exchange.error or any(new is not old for new, old in zip(messages, before, strict=False)):
-            self._last = exchange.replace(request=request, response=response, shown=shown, sent=sent, error=error)
-        self._last_at = self._ledger.learned
-        return self._last
+            return exchange.replace(request=request, response=response, shown=shown, sent=sent, error=error)
+        return exchange
 
     def news(self) -> Write | None:
         """Sweeps texts of the secrets learned since this was asked last; None when there are none."""
@@ -164,15 +159,6 @@ class Redactor:
         """How much was learned so far."""
         return self._ledger.learned
 
-    def came(self, exchange: Exchange) -> Exchange | None:
-        """What this exchange was before it was struck, where it was the last one, and nothing was learned since: no
-        secret known now can stand in it. None for any other."""
-        return self._came if exchange is self._last and self._last_at == self._ledger.learned else None
-
-    def settled(self, headers: Pairs) -> Pairs | None:
-        """These header lines as they are struck, where that was found out since something was learned; else None."""
-        return self._settled.get(headers) if self._settled_at == self._ledger.learned else None
-
     def strike_url(self, url: str) -> str:
         """A URL by itself, as it looks in struck exchanges: one the user typed may hold an API key."""
         return self.redact_known(self._url(url))
@@ -181,6 +167,10 @@ class Redactor:
         """Any text without the secrets seen so far, in whatever encoding. Places are not looked at."""
         needles = self._known.within(text)
         return self._known.strike(text, needles) if needles else text
+
+    def knows_any_of(self, text: str) -> bool:
+        """A secret seen so far may stand in the text, in whatever encoding."""
+        return bool(self._known.within(text))
 
     def redact_known_bytes(self, data: bytes) -> bytes:
         """The same for bytes that hold text."""

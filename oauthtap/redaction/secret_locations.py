@@ -1,4 +1,4 @@
-"""Where secrets stand in messages: names of headers, parameters and members. Keeps no secret.
+"""Where secrets stand in messages: names of headers, parameters and members.
 
 Patterns find places in raw text instead of parsing it, because a broken, cut off or
 doubly wrapped document holds the same secrets, and striking one out must not mend it.

@@ -1,4 +1,4 @@
-"""Two recordings side by side, for a terminal, a script, an issue or a browser. Knows formats and decides nothing."""
+"""Two recordings side by side, for a terminal, a script, an issue or a browser."""
 
 from __future__ import annotations
 

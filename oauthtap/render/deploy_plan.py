@@ -1,4 +1,4 @@
-"""What to deploy, in words: for a terminal, for Markdown and for the page. Decides nothing."""
+"""What to deploy, in words: for a terminal, for Markdown and for the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report in the shape that one client's issue tracker asks for. Knows those forms; the words are the report's.
+"""The report in the shape that one client's issue tracker asks for.
 
 The headings are those of the forms as they stood in November 2026. What only the person at the
 keyboard knows is asked for in italics; it is never guessed.

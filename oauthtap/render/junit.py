@@ -1,4 +1,4 @@
-"""The report as JUnit XML: a suite per stage, a case per rule that had something to look at. Knows that format alone.
+"""The report as JUnit XML: a suite per stage, a case per rule that had something to look at.
 
 Held against a lock, the cases are the answers that the lock holds: what nobody asked for this time is skipped.
 

@@ -1,4 +1,4 @@
-"""The handshake as a Mermaid sequence diagram, for issues and wikis that draw them. Knows that notation alone."""
+"""The handshake as a Mermaid sequence diagram, for issues and wikis that draw them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report as SARIF 2.1.0, for code scanning services and editors. Knows that format and no rule.
+"""The report as SARIF 2.1.0, for code scanning services and editors.
 
 Code scanning refuses a file whose locations are `https:` URLs, so a location is host and path
 without the scheme; the whole URL stands in the web request. Fingerprints hold what stays the

@@ -1,4 +1,4 @@
-"""Who talked to whom: one lane for each party of a handshake. Knows reports, and no format."""
+"""Who talked to whom: one lane for each party of a handshake."""
 
 from __future__ import annotations
 

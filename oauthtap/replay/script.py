@@ -1,4 +1,4 @@
-"""A recording turned into a script that a small server can play. Knows what was answered; opens nothing.
+"""A recording turned into a script that a small server can play.
 
 Names are mapped here: every origin of the recording is `http://oauthtap-origin:1`, `:2`, …, until
 the server that plays it knows its ports. Secrets are marks such as `‹token 1›`, until it makes

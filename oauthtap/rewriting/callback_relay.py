@@ -1,4 +1,4 @@
-"""The callback relay: our own redirect URI in place of the client's, and back. Does no I/O.
+"""The callback relay: our own redirect URI in place of the client's, and back.
 
 Authorization servers send `iss` with the code (RFC 9207), and clients compare it with the
 issuer they were told, which is a local name. So the browser has to come by us on its way

@@ -1,4 +1,4 @@
-"""What cannot pass under local names, each in one sentence that ends in the command that works. Changes nothing.
+"""What cannot pass under local names, each in one sentence that ends in the command that works.
 
 Names are signed over, or a certificate ends at us: then no local origin can stand in, and
 only the client under its real names tells something (`oauthtap run`).

@@ -1,4 +1,4 @@
-"""Which local origin stands for which upstream origin. Knows names and ports; opens nothing.
+"""Which local origin stands for which upstream origin.
 
 Whole origins only: `https://example.com` is a prefix of `https://example.com.evil.org`, and
 `localhost:8080` one of `localhost:80801`. Whatever follows the origin is never touched.

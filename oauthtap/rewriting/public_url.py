@@ -1,4 +1,4 @@
-"""What may come to us from outside, by the name of a tunnel: which names, and which paths. Opens nothing.
+"""What may come to us from outside, by the name of a tunnel: which names, and which paths.
 
 A public name is found and tried by everybody within minutes. So it leads only to what this
 sign-in needs: the MCP endpoint, the well-known documents, what judged answers have named.

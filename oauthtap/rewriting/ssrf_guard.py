@@ -1,4 +1,4 @@
-"""Which upstream origins a document may make us open a port for. Knows addresses; resolves none.
+"""Which upstream origins a document may make us open a port for.
 
 A document comes from somebody else's server. Without this a server could have us fetch what
 only this machine can reach: its cloud's metadata service, its router, its databases.

@@ -1,4 +1,4 @@
-"""The session folder: written as the session happens, read again later. Knows files, and no proxy.
+"""The session folder: written as the session happens, read again later.
 
     session.jsonl   the header, one exchange a line, and at last when it ended
     flows.mitm      the same as flows, for mitmweb (records made by `mitm/flowfile.py`)

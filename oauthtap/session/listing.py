@@ -1,4 +1,4 @@
-"""Lists the sessions of a folder. Reads headers and reports, and no exchange."""
+"""Lists the sessions of a folder."""
 
 from __future__ import annotations
 

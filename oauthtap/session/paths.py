@@ -1,4 +1,4 @@
-"""Where sessions lie, what their files are called, and how files come to be. Knows no content."""
+"""Where sessions lie, what their files are called, and how files come to be."""
 
 from __future__ import annotations
 

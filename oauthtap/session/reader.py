@@ -1,4 +1,4 @@
-"""Reads a session back from its lines. Knows the format; knows no rule."""
+"""Reads a session back from its lines."""
 
 from __future__ import annotations
 

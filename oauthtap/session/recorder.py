@@ -1,4 +1,4 @@
-"""The session of a proxy as it happens: written so that nothing it does touches the traffic. Says nothing itself."""
+"""The session of a proxy as it happens: written so that nothing it does touches the traffic."""
 
 from __future__ import annotations
 
@@ -95,7 +95,8 @@ class SessionRecorder:
 
         if step.unredacted is not None:
             return flow_file.whole_record(flow, step.unredacted)
-        return flow_file.redacted_record(flow, self.tap.redactor, step.exchange)
+        annotated = flow_file.EXCHANGE in flow.metadata
+        return flow_file.redacted_record(flow, self.tap.redactor, None if annotated else step.exchange)
 
     def record_own_request(self, exchange: Exchange, tell: Callable[[AnalyzedExchange], None]) -> None:
         """An exchange that did not pass the proxy: judged and written like every other. `tell` gets its step."""

@@ -1,4 +1,4 @@
-"""Writes a session folder as the session happens. Knows files, and no proxy."""
+"""Writes a session folder as the session happens."""
 
 from __future__ import annotations
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import httpx
+from oauthtap.model import urls
+
+if TYPE_CHECKING:
+    import httpx  # takes long to import: only when something is sent
 
 TIMEOUT = 8.0
 """Seconds for each of our requests."""
@@ -22,6 +26,8 @@ class UpstreamOptions:
 
     def client(self) -> httpx.AsyncClient:
         """An HTTP client that follows no redirect, uses no proxy and keeps no cookies."""
+        import httpx
+
         verify: ssl.SSLContext | bool = not self.insecure
         if verify and self.ca:
             verify = ssl.create_default_context()
@@ -39,6 +45,16 @@ class UpstreamOptions:
                 request.extensions["sni_hostname"] = host
                 request.url = request.url.copy_with(host=host2 or host, port=int(port2 or port))
                 return
+
+
+def missing_scheme(upstream: str) -> str | None:
+    """The URL that was probably meant, when an upstream was typed without its scheme: https, on this machine http."""
+    if "://" in upstream or not upstream.strip() or upstream.startswith("/"):
+        return None
+    candidate = f"https://{upstream.strip()}"
+    if urls.is_loopback(candidate):
+        candidate = f"http://{upstream.strip()}"
+    return candidate if urls.split(candidate) else None
 
 
 def split_rule(rule: str) -> tuple[str, str, str, str]:

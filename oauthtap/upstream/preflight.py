@@ -187,13 +187,3 @@ async def document_at(url: str, reach: UpstreamOptions) -> dict[str, Any]:
     except (httpx.HTTPError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def missing_scheme(upstream: str) -> str | None:
-    """The URL that was probably meant, when an upstream was typed without its scheme: https, on this machine http."""
-    if "://" in upstream or not upstream.strip() or upstream.startswith("/"):
-        return None
-    candidate = f"https://{upstream.strip()}"
-    if urls.is_loopback(candidate):
-        candidate = f"http://{upstream.strip()}"
-    return candidate if urls.split(candidate) else None

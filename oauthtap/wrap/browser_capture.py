@@ -1,4 +1,4 @@
-"""Hears which URLs a child opens in the browser, before the browser does. Knows commands and a socket, no OAuth."""
+"""Hears which URLs a child opens in the browser, before the browser does."""
 
 from __future__ import annotations
 

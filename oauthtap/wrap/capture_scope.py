@@ -1,4 +1,4 @@
-"""Which of a program's traffic is the sign-in, and which is nobody's business. Knows hosts and stages; touches no wire.
+"""Which hosts `oauthtap run` intercepts, and which of their exchanges it records.
 
 Where the MCP URL is known, only its host is opened, and what judged documents name.
 Where it is not, every host is opened for its first few requests; what is neither OAuth

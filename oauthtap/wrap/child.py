@@ -1,4 +1,4 @@
-"""One program under our eyes: its environment, its life, its signals, its exit code. Knows no proxy and no OAuth."""
+"""The child process of `oauthtap run`: its environment, signals and exit code."""
 
 from __future__ import annotations
 

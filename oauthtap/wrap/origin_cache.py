@@ -1,4 +1,4 @@
-"""Where an MCP server's documents sent its clients, kept from run to run. Knows one file, and no traffic.
+"""Where an MCP server's documents sent its clients, kept from run to run.
 
 Clients keep what they discovered: the next command goes straight to an authorization
 server that no document of this run has named.

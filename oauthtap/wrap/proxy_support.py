@@ -1,4 +1,4 @@
-"""Clients that are known to heed no proxy, told by their command line, with the command that works. Starts no client.
+"""Clients that are known to heed no proxy, told by their command line, with the command that works.
 
 Measured: the TypeScript SDK and what is built on it leave the proxy to Node, and Node heeds the
 variables from 22.21 and 24.5 on; mcp-remote heeds them only when it is told to.

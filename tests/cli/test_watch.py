@@ -35,8 +35,8 @@ from oauthtap.formats import notation
 from oauthtap.proxy.reverse import Ready
 from oauthtap.report.build import build
 from oauthtap.report.model import Report
-from oauthtap.upstream.options import UpstreamOptions
-from oauthtap.upstream.preflight import PreflightResult, missing_scheme, preflight
+from oauthtap.upstream.options import UpstreamOptions, missing_scheme
+from oauthtap.upstream.preflight import PreflightResult, preflight
 from tests.support.bed import Bed
 from tests.support.bed.walk import Walk, answered
 from tests.support.running import COMMAND, Started, environment, started, to_the_bed

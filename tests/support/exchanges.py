@@ -8,6 +8,7 @@ from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.formats import notation
 from oauthtap.report.build import build
 from oauthtap.report.model import Report
+from oauthtap.rules import Rule
 
 RESOURCE = "https://mcp.example.com/mcp"
 QUIET = 600.0
@@ -28,3 +29,10 @@ def judge(text: str, *, revision: str | None = None, resource: str | None = None
 def found(text: str, *, revision: str | None = None, resource: str | None = None) -> set[str]:
     """The ids of all rules that fire on exchanges in notation."""
     return {finding.rule for finding in judge(text, revision=revision, resource=resource).findings}
+
+
+def revision_for(rule: Rule) -> str:
+    """2025-11-25 where the rule belongs to it, else the nearest revision that it does belong to."""
+    if rule.applies_to("2025-11-25"):
+        return "2025-11-25"
+    return rule.until or rule.since or "2025-11-25"

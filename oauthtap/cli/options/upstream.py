@@ -1,4 +1,4 @@
-"""The flags about reaching a server, checked. Sends nothing."""
+"""The flags about reaching a server, checked."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from pathlib import Path
 from oauthtap.cli.errors import UsageError
 from oauthtap.model import urls
 from oauthtap.model.sanitize import escape_controls
-from oauthtap.upstream.options import UpstreamOptions, split_rule
-from oauthtap.upstream.preflight import missing_scheme
+from oauthtap.upstream.options import UpstreamOptions, missing_scheme, split_rule
 
 
 def parse_upstream_options(arguments: Namespace) -> UpstreamOptions:

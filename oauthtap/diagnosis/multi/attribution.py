@@ -1,4 +1,4 @@
-"""Are there several clients at once, and whose is an exchange? Knows threads; judges nothing.
+"""Which client an exchange is from, where several sign in at once.
 
 One after the other they are one story, as is one client in several processes. They are
 told apart only where both were there at the same time and cannot be one: each listens on

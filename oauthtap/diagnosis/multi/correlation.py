@@ -1,4 +1,4 @@
-"""Which exchanges surely belong together, by what they carry: a code, a token, a connection. Names no client.
+"""Which exchanges surely belong together, by what they carry: a code, a token, a connection.
 
 Fed with struck exchanges only, so that a session and its recording hang together the same way.
 """

@@ -1,4 +1,4 @@
-"""Several MCP servers in one recording: which exchanges are about which. Judges nothing.
+"""Several MCP servers in one recording: which exchanges are about which.
 
 A client with many servers signs in to them at once, and whoever records it has them all in
 one file. Only what surely belongs to another server is taken out of a server's story; what

@@ -1,4 +1,4 @@
-"""Real clients that `oauthtap drive` can run: a TOML file each, and the programs some need. Runs nothing."""
+"""Real clients that `oauthtap drive` can run: a TOML file each, and the programs some need."""
 
 from __future__ import annotations
 

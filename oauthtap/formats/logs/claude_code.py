@@ -1,4 +1,4 @@
-"""The log of Claude Code. Knows its wording; judges nothing."""
+"""The log of Claude Code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients' own log files, as exchanges. Knows the wording of Claude Code and mcp-remote; judges nothing.
+"""Clients' own log files, as exchanges.
 
 A log tells what its client thought worth saying: most bodies and nearly all headers are
 missing. What it does not hold stays unseen; an answer of which only the outcome is

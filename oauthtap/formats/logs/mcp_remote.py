@@ -1,4 +1,4 @@
-"""The debug log of mcp-remote, and what it prints. Knows its wording; judges nothing."""
+"""The debug log of mcp-remote, and what it prints."""
 
 from __future__ import annotations
 

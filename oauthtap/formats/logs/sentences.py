@@ -1,4 +1,4 @@
-"""Logs and outputs of clients that say how a step ended in a sentence. Knows their wording; judges nothing.
+"""Logs and outputs of clients that say how a step ended in a sentence.
 
 Most clients are built on an SDK and print its messages: `Token exchange failed (400): {…}`, `HTTP Request: POST …`,
 `Error POSTing to endpoint (HTTP 401): …`, an authorization URL to open. Each such sentence is an exchange, or completes

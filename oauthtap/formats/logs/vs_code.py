@@ -1,4 +1,4 @@
-"""The MCP output channel of VS Code, at any level. Knows its wording; judges nothing.
+"""The MCP output channel of VS Code, at any level.
 
 Read from: VS Code 1.101 to 1.115 (`extHostMcp`); at `trace` it tells every fetch with its headers, at `info` what it
 discovered and how a message was refused.

@@ -1,4 +1,4 @@
-"""The report as one page: no file beside it, nothing from outside, opens from disk. Knows reports and HTML.
+"""The report as one page: no file beside it, nothing from outside, opens from disk.
 
 Everything the upstream said is a text node, made safe in `tags.py`. The page allows only the
 style and the script that are in it, by their digests.

@@ -1,4 +1,4 @@
-"""The page while the session goes on, in pieces, so that only what changed is drawn and sent. Knows no server."""
+"""The page while the session goes on, in pieces, so that only what changed is drawn and sent."""
 
 from __future__ import annotations
 

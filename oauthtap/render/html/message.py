@@ -1,7 +1,4 @@
-"""One message as lines, each with the places a finding may name, and the findings put below the line they are about.
-
-Knows messages and places (`response.json.authorization_servers[0]`); knows nothing of lanes or reports.
-"""
+"""One message as lines, each with the places a finding may name, and the findings put below the line they are about."""
 
 from __future__ import annotations
 

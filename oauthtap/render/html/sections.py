@@ -1,4 +1,4 @@
-"""What stands below the sequence: findings, who else would get through, what was not checked. Knows reports."""
+"""What stands below the sequence: findings, who else would get through, what was not checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTML elements from Python: every text is escaped, and what would steer a reader is written out. Knows no report."""
+"""HTML elements from Python: every text is escaped, and what would steer a reader is written out."""
 
 from __future__ import annotations
 

@@ -202,10 +202,11 @@ def unknown_method(mcp: Mcp, so_far: Handshake) -> Problems:
           "params": {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}}
         404 {"jsonrpc": "2.0", "id": 2, "error": {"code": -32601, "message": "Method not found"}}
     """
-    if not is_modern(mcp) or mcp.response.body is None or not serves_modern(same_url(mcp, so_far)):
+    if not is_modern(mcp) or mcp.response.body is None:
         return
     code = error_code(mcp)
-    if (mcp.status != 404 and code == UNKNOWN_METHOD) or (mcp.status == 404 and code is None):
+    wrong = (mcp.status != 404 and code == UNKNOWN_METHOD) or (mcp.status == 404 and code is None)
+    if wrong and serves_modern(same_url(mcp, so_far)):
         yield _other_error(mcp, UNKNOWN_METHOD, f"the unknown method {mcp.method or '':.60}", status=404)
 
 

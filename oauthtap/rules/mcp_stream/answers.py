@@ -103,9 +103,11 @@ def get_status(stage: McpStream, so_far: Handshake) -> Problems:
     accepts = stage.request.header("accept") or ""
     if stage.request.method != "GET" or "text/event-stream" not in accepts or stage.exchange.response is None:
         return
-    alike = [m for m in so_far.all(Mcp) if m.ok and m.request.method == "POST" and m.bearer == stage.bearer]
     code, kind = stage.response.status, stage.response.media_type
-    if code == 405 or not alike or (code == 200 and kind == "text/event-stream"):
+    if code == 405 or (code == 200 and kind == "text/event-stream"):
+        return
+    alike = [m for m in so_far.all(Mcp) if m.ok and m.request.method == "POST" and m.bearer == stage.bearer]
+    if not alike:
         return
     if code in (400, 404) and (
         stage.request.header("mcp-session-id") or _ABOUT_SESSION.search(stage.response.body or "")

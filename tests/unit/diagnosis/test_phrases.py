@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from oauthtap import rules
 from oauthtap.diagnosis.phrases import CODES, LONGEST, fold, match_phrases, plain_subject
+from oauthtap.diagnosis.subjects import meaning
 from oauthtap.vendors import SUBJECTS, Phrase, read, vendors
 
 PHRASES = [(vendor, phrase) for vendor in vendors() for phrase in vendor.phrase]
@@ -140,6 +141,11 @@ def test_nouns_tell_the_subject(words: str, code: str | None, subject: str | Non
 
 def test_every_code_has_a_subject_of_the_list() -> None:
     assert set(CODES.values()) <= set(SUBJECTS)
+
+
+def test_every_subject_has_a_meaning_and_what_to_change() -> None:
+    bare = [subject for subject in SUBJECTS if subject != "discovery" and not all(meaning(subject))]
+    assert bare == [], "write it into oauthtap/diagnosis/subjects.toml"
 
 
 @pytest.mark.parametrize("more", ['colour = "red"', 'subject = "weather"', 'match = "(a)"', 'match = "a*"'])

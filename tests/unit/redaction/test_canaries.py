@@ -35,9 +35,9 @@ from oauthtap.render import FORMATS
 from oauthtap.render.issue_templates import TRACKERS
 from oauthtap.report.build import build
 from oauthtap.session import SessionWriter, read_session
-from tests import planted
-from tests.planted import Canary
+from tests.support import planted
 from tests.support.canaries import ENCODINGS, KINDS, Hostile, canaries, left_in
+from tests.support.planted import Canary
 from tests.support.running import Started, started
 
 

@@ -14,7 +14,7 @@ from oauthtap.model.exchange import Exchange, Message, Unseen, strict
 from oauthtap.report.build import build
 from oauthtap.rules import RULES
 
-LIVE = sorted((Path(__file__).parent / "recordings" / "live").glob("*.har"))
+LIVE = sorted((Path(__file__).parents[2] / "recordings" / "live").glob("*.har"))
 ALLOWED = {
     # What is left reads differently without what is gone, and is as true: another document takes its place, or what
     # was a step of its own is an answer of the MCP server.
@@ -43,7 +43,7 @@ def test_nothing_new_is_found_where_header_lines_and_bodies_are_unseen(path: Pat
     recording = loader.read(path)
     whole = found(recording.exchanges, recording.upstream)
     seen = found([bare(exchange) for exchange in recording.exchanges], recording.upstream)
-    assert not {rule for rule in seen - whole - ALLOWED if RULES[rule].severity != "note"}
+    assert not {rule for rule in seen - whole - ALLOWED if rule in RULES and RULES[rule].severity != "note"}
 
 
 @pytest.mark.parametrize("path", LIVE[::16], ids=lambda path: path.stem)

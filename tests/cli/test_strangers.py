@@ -27,6 +27,7 @@ from oauthtap.formats.untrusted_file import parse_json
 from oauthtap.proxy import flow_file
 from oauthtap.redaction.redactor import Redactor
 from oauthtap.render.markdown import code_words
+from oauthtap.report.build import build
 from oauthtap.session import SessionError, SessionWriter
 from tests.proxy.test_doors import PRM, naming
 from tests.support.tapped import said, tapped, upstream
@@ -217,7 +218,7 @@ async def test_a_method_that_is_no_text_ends_no_report() -> None:
         await reader.read()
         writer.close()
         await tap.client.get(tap.url)
-        assert json.loads(tap.tap.report().model_dump_json())
+        assert json.loads(build(tap.tap).model_dump_json())
 
 
 async def test_options_of_the_server_itself_are_asked_as_they_came() -> None:
@@ -283,7 +284,7 @@ def test_what_a_websocket_said_is_in_no_save() -> None:
 
 @pytest.mark.parametrize("place", ["top", "rule"])
 def test_a_rule_of_the_users_own_that_ends_ends_nothing_else(place: str, tmp_path: Path) -> None:
-    house = (Path(__file__).parent.parent / "addons" / "house_rules.py").read_text()
+    house = (Path(__file__).parents[2] / "addons" / "house_rules.py").read_text()
     path = tmp_path / "own.py"
     if place == "top":
         path.write_text("import sys\nsys.exit(0)\n")
