@@ -27,7 +27,9 @@ from oauthtap.model.exchange import Exchange, Message, Request
 _ALIAS = re.compile(
     r"(?:‹|\\u2039|%E2%80%B9|&lsaquo;)(?P<inside>.*?)(?:›|\\u203a|%E2%80%BA|&rsaquo;)", re.DOTALL | re.I
 )
-_STRUCK = re.compile(r"‹|\\u2039|%E2%80%B9|\A\(?[a-z-]+[ +-]\d+[^()]*\)?\Z", re.IGNORECASE)
+_STRUCK = re.compile(
+    r"‹|\\u2039|%E2%80%B9|\A\(?(?:[a-z]+(?:-[a-z]+)?[ +]\d{1,6}(?:[ +{][^()]*)?|path-\d{1,6})\)?\Z", re.IGNORECASE
+)
 _SECRET = re.compile(
     r"token|secret|passw|passphrase|passcode|passwd|pwd|apikey|accesskey|privatekey|secretkey|credential|cookie|jwt|bearer"
     r"|authorization\Z|assertion|saml|csrf|xsrf|xauth|session|mnemonic|devicecode|usercode|authcode|authreqid"
@@ -36,7 +38,7 @@ _SECRET = re.compile(
 _PASSWORD = re.compile(r"passw|passphrase|passcode|pwd|\A(?:pin|pass|pw|otp)\Z")
 _WORDLESS = {"signature", "hmac", "key", "sig", "auth", "code", "session", "sid", "cookie", "ticket", "verifier"}
 _NO_SECRET = re.compile(
-    r"(?:type|types|endpoint|uris?|urls?|supported|methods?|alg|algs|algorithms?|values|names?|count|limit|expires|expiry"
+    r"(?:type|types|endpoint|(?<!request)uris?|urls?|supported|methods?|alg|algs|algorithms?|values|names?|count|limit|expires|expiry"
     r"|expiresin|expiresat|at|ttl|lifetime|length|required|enabled|status|format|policy|use|used|usage|description|errors?"
     r"|challenge|challengemethod|field|label|title|version|scopes?|servers?|details|issuer|state|domain|kind|help|issued"
     r"|parameter|progresstoken|pagetoken|nexttoken|publickey|websocketkey|idempotencykey|mcpsessionid|challengemethods"
@@ -342,7 +344,7 @@ class LeakScanner:
 
     def _in_disorder(self, run: str) -> bool:
         """A string that nobody would write: letters and digits in no order, of more bits than words have."""
-        if run.startswith(("sha256-", "sha384-", "sha512-")):  # a digest, as pages name their scripts
+        if run.startswith(("sha256-", "sha384-", "sha512-", "X-", "x-")):  # digests of scripts; names of header lines
             return False
         if "/" in run.strip("/"):
             parts = run.split("/")

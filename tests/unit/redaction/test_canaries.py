@@ -267,7 +267,7 @@ def test_a_recording_of_somebody_else_gives_none_away_either(
     (tmp_path / "a.har").write_text(json.dumps({"log": {"entries": entries}}))
     in_their_place = {"access", "refresh", "id", "client-secret", "registration", "device", "user-code", "request-uri"}
     for format in ("json", "html", "sarif"):
-        assert main(["check", "--format", format, str(tmp_path / "a.har")]) == 0
+        assert main(["check", "--format", format, str(tmp_path / "a.har")]) == 1
         assert not told_too_early.left_in(capsys.readouterr().out) & in_their_place
 
 
@@ -477,7 +477,7 @@ def test_a_killed_session_holds_no_secret_that_was_named_before_it_was_known(
     folder = tmp_path / "session"
     played(folder, [planted._tool(f"soon: {secret}")])
     assert secret in (folder / "session.jsonl").read_text()
-    assert main(["check", str(folder)]) == 0
+    assert main(["check", str(folder)]) == 1
     assert "NOT SWEPT" in capsys.readouterr().err
     played(tmp_path / "other", [planted._tool(f"soon: {secret}"), known], at_once=True)
     for file in (tmp_path / "other").iterdir():
@@ -503,7 +503,7 @@ def test_a_session_that_did_not_end_cleanly_is_swept_on_demand(
     assert "NOT SWEPT" not in capsys.readouterr().out
     for file in folder.iterdir():
         assert secret.encode() not in file.read_bytes(), file.name
-    assert main(["check", str(folder)]) == 0
+    assert main(["check", str(folder)]) == 1
     assert "NOT SWEPT" not in capsys.readouterr().err
 
 
