@@ -146,7 +146,7 @@ def test_ctrl_c_ends_it_and_the_terminal_is_as_it_was(on_terminal: OnTerminal, h
         on_terminal.press("\x03")
     else:
         on_terminal.process.send_signal(signal.SIGINT)
-    assert on_terminal.process.wait(timeout=LIMIT) == 0
+    assert on_terminal.process.wait(timeout=LIMIT) == 3
     assert termios.tcgetattr(on_terminal.theirs) == on_terminal.before
 
 

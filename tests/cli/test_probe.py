@@ -235,7 +235,7 @@ def run(bed: Bed, folder: Path, name: str, *more: str) -> int:
 
 
 def test_the_session_judged_again_gives_the_same_report(bed: Bed, tmp_path: Path, capsys: Any) -> None:
-    assert run(bed, tmp_path / "s", "f11", "--format", "json") == 0
+    assert run(bed, tmp_path / "s", "f11", "--format", "json") == 1
     said_first = capsys.readouterr().out
     for file in ("", "session.jsonl", "session.har", "flows.mitm"):
         assert main(["check", str(tmp_path / "s" / file), "--format", "json"]) == 0
@@ -255,7 +255,7 @@ def test_no_secret_reaches_disk_or_console(bed: Bed, tmp_path: Path, capsys: Any
 
 def test_the_exit_code_is_for_gates(bed: Bed, tmp_path: Path) -> None:
     assert run(bed, tmp_path / "1", "f03", "--fail-on", "error") == 1
-    assert run(bed, tmp_path / "2", "f03") == 0
+    assert run(bed, tmp_path / "2", "f03") == 1
     assert run(bed, tmp_path / "3", "good", "--headless", "--fail-on", "warning") == 0
 
 

@@ -132,7 +132,7 @@ async def test_what_nobody_may_look_into_passes_unseen_where_the_choice_breaks(m
 # --- the tap
 
 
-@pytest.mark.parametrize("check", ["host_used", "translate.header"])
+@pytest.mark.parametrize("check", ["matched_host", "flow_convert.header"])
 async def test_no_host_is_answered_where_the_look_at_it_breaks(check: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with upstream({"/mcp": said(200, "secret")}) as server, tapped(server) as tap:
         monkeypatch.setattr(f"oauthtap.proxy.reverse_addon.{check}", broken)
@@ -144,7 +144,7 @@ async def test_no_host_is_answered_where_the_look_at_it_breaks(check: str, monke
 
 async def test_a_request_that_cannot_be_put_into_upstream_names_goes_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     async with upstream({"/mcp": said(200, "secret")}) as server, tapped(server) as tap:
-        monkeypatch.setattr(origin_discovery.OriginDiscovery, "without_foreign_token", broken)
+        monkeypatch.setattr(origin_discovery.OriginDiscovery, "strip_redirected_token", broken)
         answer = await tap.client.get(tap.url, headers={"Authorization": "Bearer of-another-server"})
         assert answer.status_code == 500
         assert "oauthtap" in answer.json()["error_description"]
@@ -155,7 +155,7 @@ async def test_a_request_that_cannot_be_put_into_upstream_names_goes_nowhere(mon
 async def test_what_a_tunnel_lets_through_is_nothing_where_the_check_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port()
     async with upstream({"/mcp": said(200, "secret")}) as server, tapped(server, port=port, public={port: NAME}) as tap:
-        monkeypatch.setattr(public_url, "lets_through", broken)
+        monkeypatch.setattr(public_url, "is_path_allowed", broken)
         answer = await tap.client.get(f"{tap.origin}/mcp", headers={"Host": "tap.tunnel.test"})
     assert answer.status_code >= 400
     assert server.came == []
@@ -176,11 +176,11 @@ async def test_a_code_goes_nowhere_where_the_relay_breaks(public: bool, monkeypa
     assert server.came == []
 
 
-@pytest.mark.parametrize("check", ["address_refusal", "literal"])
+@pytest.mark.parametrize("check", ["address_refusal", "parse_ip"])
 async def test_an_address_that_cannot_be_judged_gets_no_request(check: str, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = {"/mcp": said(200, "secret")}
     async with upstream(paths) as server, tapped(upstream=f"http://127.0.0.1:{server.port}/mcp") as tap:
-        monkeypatch.setattr(upstream_connections.reachable, check, broken)
+        monkeypatch.setattr(upstream_connections.ssrf_guard, check, broken)
         answer = await tap.client.get(tap.url)
     assert answer.status_code == 502
     assert server.came == []
@@ -188,7 +188,7 @@ async def test_an_address_that_cannot_be_judged_gets_no_request(check: str, monk
 
 async def test_no_port_is_opened_where_the_ban_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
     async with upstream(naming("http://127.0.0.1:6379/")) as server, tapped(server) as tap:
-        monkeypatch.setattr(ssrf_guard, "refusal", broken)
+        monkeypatch.setattr(ssrf_guard, "blocked_reason", broken)
         await tap.client.get(tap.origin + PRM)
         assert tap.listeners == {}
 
