@@ -63,7 +63,7 @@ def diagnose(handshake: Handshake, found: Sequence[Finding], goal: str | None = 
     if not connected:
         by_rules = _newest_cause(handshake, stopped, weighed, since)
         end = _settled(end, by_rules, handshake)
-        if end.id not in GOOD | {"nothing-arrived"}:
+        if end.id not in GOOD | {"nothing-arrived"} and not (faults and by_rules is None):
             met = [one for one in weighed if not one.cured_by and (one.exchange or since) >= since]
             causes = rank(handshake, end, met, by_rules)
     if end.id == "signed-in":
