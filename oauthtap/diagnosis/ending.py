@@ -118,7 +118,10 @@ def _overcomes(later: Stage, stage: Stage) -> bool:
     if not _went_well(later):
         return False
     if isinstance(stage, Challenge):
-        return isinstance(later, Mcp) or STAGE_ORDER.index(later.slug) > STAGE_ORDER.index(Registration.slug)
+        return isinstance(later, Mcp) or (
+            later.slug not in SIDE_STAGES
+            and STAGE_ORDER.index(later.slug) > STAGE_ORDER.index(Registration.slug)
+        )
     if isinstance(stage, Mcp):
         return isinstance(later, Mcp) and later.slug not in _BESIDE
     if isinstance(stage, TokenRefresh):

@@ -110,6 +110,7 @@ _RULES: dict[str, tuple[Subject, ...]] = {
     "dcr-response-auth-method-changed": ("client-auth",),
     "dcr-response-public-client-with-secret": ("client-auth",),
     "dcr-response-grants-dropped": ("grant", "client-not-allowed"),
+    "challenge-200-with-error-body": ("token", "session"),
     "challenge-html-login-page": ("discovery", "session"),
     "challenge-404-masks-auth": ("not-mcp", "method"),
     "challenge-5xx-when-unauthenticated": ("server-fault",),

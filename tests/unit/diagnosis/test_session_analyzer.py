@@ -50,7 +50,7 @@ def two_at_once() -> Iterator[tuple[str, Exchange]]:
         for number, name in enumerate("ab")
     ]
     for number, (name, exchange) in enumerate(pair for pairs in zip(*walks, strict=True) for pair in pairs):
-        yield name, exchange.with_(at=1000.0 + number, took=0.01)
+        yield name, exchange.replace(at=1000.0 + number, took=0.01)
 
 
 def registered(handshake: Handshake) -> set[str]:
