@@ -119,8 +119,7 @@ def _overcomes(later: Stage, stage: Stage) -> bool:
         return False
     if isinstance(stage, Challenge):
         return isinstance(later, Mcp) or (
-            later.slug not in SIDE_STAGES
-            and STAGE_ORDER.index(later.slug) > STAGE_ORDER.index(Registration.slug)
+            later.slug not in SIDE_STAGES and STAGE_ORDER.index(later.slug) > STAGE_ORDER.index(Registration.slug)
         )
     if isinstance(stage, Mcp):
         return isinstance(later, Mcp) and later.slug not in _BESIDE
