@@ -1,16 +1,13 @@
-"""What to deploy, in words: for a terminal, for Markdown and for the page."""
+"""What to deploy, in words: for a terminal and for Markdown; the page has a template for it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import groupby
-
-from markupsafe import Markup
 
 from oauthtap.fixes.deploy_plan import Change, Deploy, Recipe
 from oauthtap.model.sanitize import escape_controls
-from oauthtap.render.html.tags import Child, external_link, tag, words
 
 _LONGEST = 20_000
 
@@ -102,29 +99,3 @@ def _fenced(language: str, text: str) -> Iterator[str]:
     yield shown
     yield fence
     yield ""
-
-
-# --- the page
-
-
-def html(deploy: Deploy) -> Iterator[Child]:
-    """The section of the page."""
-    yield tag("h2", heading(deploy))
-    for change in deploy.changes:
-        yield tag("pre", *_marked(change.diff), class_="diff")
-        yield from (tag("p", sentence) for sentence in needs(change))
-        if patch := json_patch(change):
-            yield tag("details", tag("summary", "as JSON Patch (RFC 6902)"), tag("pre", patch))
-    yield from (tag("p", words(one)) for one in deploy.requests)
-    for recipe in deploy.recipes:
-        yield tag("h3", f"{about(recipe)}: {recipe.where}")
-        yield tag("pre", recipe.text)
-        yield tag("p", external_link(recipe.source, recipe.source), f"; {checked(recipe)}", class_="fine")
-
-
-def _marked(diff: str) -> Sequence[Markup]:
-    kinds = {"+": "come", "-": "gone"}
-    return [
-        tag("span", f"{line}\n", class_=kinds.get(line[:1], "") if not line.startswith(("+++", "---")) else "")
-        for line in diff.splitlines()
-    ]

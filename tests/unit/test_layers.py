@@ -63,6 +63,7 @@ IO_EXCEPTIONS: set[str] = {"oauthtap.rules.plugins"}
 PLACES = {
     "mitmproxy": ("oauthtap.proxy",),
     "httpx": ("oauthtap.drive", "oauthtap.probe", "oauthtap.upstream"),
+    "jinja2": ("oauthtap.render.html",),
     "rich": ("oauthtap.cli", "oauthtap.render"),
     "platformdirs": ("oauthtap.session", "oauthtap.proxy", "oauthtap.drive"),
 }

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from oauthtap.model.exchange import Exchange
-from oauthtap.render.html import about, began, head, lanes, lanes_style, part_of_page, rows, title, tools
-from oauthtap.render.html.exchange import row
-from oauthtap.render.html.sections import below
-from oauthtap.render.html.tags import join, tag
+from oauthtap.render.html import lanes_style, title
+from oauthtap.render.html.environment import asset, part, render
+from oauthtap.render.html.rows import Row, rows
 from oauthtap.render.sequence import lay_out
 from oauthtap.report.model import Report
 
@@ -43,29 +42,27 @@ class LivePage:
     """Draws a row once, and again only when something about it has changed."""
 
     def __init__(self) -> None:
-        self._drawn: dict[int, tuple[object, Markup]] = {}
+        self._drawn: dict[int, tuple[Row, Markup]] = {}
 
     def draw(self, report: Report, exchanges: Sequence[Exchange]) -> Generator[None, None, Pieces]:
         """Stops after each row that had to be drawn, so that others can work meanwhile; returns the pieces."""
         waits = all(step.actor == "reporter" for step in report.exchanges)
         if waits:
             report = report.model_copy(update={"cause": None})
-        drawn, start = lay_out(report), began(report)
-        shown = newest(report)
-        kept: dict[int, tuple[object, Markup]] = {}
-        for one in rows(shown, exchanges):
-            ends = [drawn.lanes[place] for place in drawn.ends[one.step.id]]
-            about_it = (one, drawn.ends[one.step.id], ends, start)
+        drawn, shown = lay_out(report), newest(report)
+        kept: dict[int, tuple[Row, Markup]] = {}
+        for one in rows(shown, exchanges, drawn, report.exchanges):
             known = self._drawn.get(one.step.id)
-            if known is None or known[0] != about_it:
-                known = (about_it, row(one, drawn, start))
+            if known is None or known[0] != one:
+                known = (one, part("row.html.j2", "row", one))
                 yield
             kept[one.step.id] = known
         self._drawn = kept
+        missing = len(report.exchanges) - len(shown.exchanges)
         pieces = {
-            "head": join(_waiting(report) if waits else head(report)),
-            "lanes": join(lanes(drawn)),
-            "below": join([_missing(report, shown), *below(shown)]),
+            "head": part("head.html.j2", "waiting" if waits else "head", report),
+            "lanes": part("lanes.html.j2", "lanes", drawn.lanes),
+            "below": part("below.html.j2", "below", shown, missing, NEWEST),
         }
         pieces |= {f"x{number}": text for number, (_, text) in kept.items()}
         return Pieces(title(report), len(drawn.lanes), tuple(f"x{number}" for number in kept), pieces)
@@ -81,65 +78,17 @@ def newest(report: Report) -> Report:
     return report.model_copy(update={"exchanges": old + recent, "findings": found})
 
 
-def _waiting(report: Report) -> list[Markup]:
-    """Nothing from the client yet: no verdict, whatever our own look has found."""
-    return [
-        tag("p", tag("b", "oauthtap"), " handshake report", class_="brand"),
-        tag("h1", "Waiting for the client's first request."),
-        tag("p", tag("code", report.upstream or "unknown server"), class_="fine"),
-    ]
-
-
-def _missing(report: Report, shown: Report) -> Markup | None:
-    count = len(report.exchanges)
-    if count == len(shown.exchanges):
-        return None
-    return tag(
-        "p",
-        f"Live, only the newest {NEWEST} of {count} exchanges are shown, with their findings. report.html in the "
-        "session folder has all of them.",
-        class_="fine",
-    )
-
-
 def document(state: Pieces, folder: str) -> str:
     """The whole page. `folder`: the path below which style, scripts and updates are served, with a slash at its end."""
-    page = state.pieces
-    top = tag(
-        "head",
-        *about(state.title),
-        tag("link", rel="stylesheet", href=f"{folder}page.css?lanes={state.lanes}"),
-        tag("script", src=f"{folder}page.js", defer=True),
-        tag("script", src=f"{folder}live.js", defer=True),
-    )
-    body = tag(
-        "body",
-        tag(
-            "header",
-            tag("div", page["head"], id="head"),
-            tag("p", tag("span", "Not live: this needs JavaScript.", id="live", role="status"), " ",
-                tag("a", "All requests in mitmweb", href="/"), class_="live"),
-        ),
-        tag(
-            "main",
-            tag("h2", "What was said"),
-            tools(),
-            tag("div", tag("div", page["lanes"], class_="lanes", id="lanes"), *(page[name] for name in state.order),
-                class_="sequence"),
-            tag("div", page["below"], id="below"),
-        ),
-        data_pieces=json.dumps(state.digests),
-        data_updates=f"{folder}updates",
-    )  # fmt: skip
-    return f"<!doctype html>\n{tag('html', top, body, lang='en')}\n"
+    return render("live.html.j2", title=state.title, state=state, folder=folder, digests=json.dumps(state.digests))
 
 
 def style(count: int) -> str:
     """The style sheet. It has room for lanes that are yet to come, because no style may be added later."""
     room = lanes_style(max(count, _MOST_LANES))
-    return f"{part_of_page('page.css')}{room}:root {{ --lanes: {count}; }}\n{part_of_page('live.css')}"
+    return f"{asset('page.css')}{room}:root {{ --lanes: {count}; }}\n{asset('live.css')}"
 
 
 def script(name: str) -> str:
     """The script of that name: `page.js` or `live.js`."""
-    return part_of_page(name)
+    return asset(name)

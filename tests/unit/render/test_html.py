@@ -19,7 +19,7 @@ from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.formats import notation
 from oauthtap.model.exchange import Exchange, Request, Response
 from oauthtap.render.html import html
-from oauthtap.render.html.message import request_lines, response_lines
+from oauthtap.render.html.message_lines import request_lines, response_lines
 from oauthtap.report.build import build
 from tests.support.clients import installed
 from tests.unit.diagnosis.test_root_cause import SEED2
