@@ -10,28 +10,6 @@ from oauthtap import rules
 from oauthtap.render.labels import MARK, STAGE, WHO
 from oauthtap.rules import Rule
 
-WORDS = {
-    "MCP server": "what the client wants to use. In OAuth's words it is the *resource server*.",
-    "authorization server": "where people log in and tokens come from: often another host, and another vendor.",
-    "challenge": "the 401 of the MCP server, with a `WWW-Authenticate` line that says where to read on.",
-    "protected resource metadata": "a small JSON document of the MCP server. It says what the server calls itself "
-    "(`resource`) and which authorization servers it trusts (`authorization_servers`).",
-    "issuer": "the name of an authorization server: a URL. Clients build the place of its metadata from it, and "
-    "compare it character by character. It is no page and no endpoint.",
-    "authorization server metadata": "a JSON document with the authorization server's endpoints and abilities.",
-    "registration": "the client introduces itself to the authorization server and gets a client id. A *client ID "
-    "metadata document* does without: there the client id is the URL of a document.",
-    "redirect URI, callback": "where the browser is sent when the login is over; the client listens there.",
-    "PKCE": "a secret made up for one sign-in (`code_verifier`). Its hash goes first (`code_challenge`), so that a "
-    "stolen code is worth nothing.",
-    "code, access token, refresh token": "the code comes through the browser and is changed for an access token, which "
-    "goes to the MCP server with every request; the refresh token gets the next one without a browser.",
-    "scope": "a permission, by name.",
-    "audience": "for whom a token is made out. An MCP server has to refuse tokens that are for somebody else.",
-    "leg": "one part of the way: client to MCP server, client or browser to authorization server.",
-}
-"""What somebody needs to know who has read no specification."""
-
 
 def pages() -> dict[str, str]:
     """File name to text, of the index, the list of ids and every group, for all rules that come with oauthtap."""
@@ -65,8 +43,7 @@ def _index(groups: dict[str, list[Rule]]) -> str:
         "|---|---|---|",
         *(f"| [{group}]({group}.md) | {STAGE[group]} | {len(members)} |" for group, members in groups.items()),
     ]
-    words = [f"- **{word}**: {meaning}" for word, meaning in WORDS.items()]
-    return "\n".join([*lines, "", "## Words that come up everywhere", "", *words]) + "\n"
+    return "\n".join([*lines, "", "The terms are explained in the [glossary](../glossary.md)."]) + "\n"
 
 
 def _page(group: str, members: list[Rule]) -> str:

@@ -35,7 +35,7 @@ _INTERNAL = re.compile(r"\.(?:internal|local|localdomain|lan|svc|intranet|corp|h
     stops_only_at=(),  # a client that minds does not send the request
 )
 def mcp_over_plain_http(stage: Mcp, so_far: Handshake) -> Problems:
-    """The MCP server is reached over http, and tokens travel where anyone underway can read them.
+    """The MCP endpoint is served over plain `http`, so access tokens are sent unencrypted.
 
     Hosted clients refuse such a URL from the start. It cannot be a valid `resource` either,
     for that has to be an https URL.
@@ -78,7 +78,7 @@ def mcp_over_plain_http(stage: Mcp, so_far: Handshake) -> Problems:
     stops_at=_EVERYWHERE,
 )
 def scheme_downgraded(stage: Stage, so_far: Handshake) -> Problems:
-    """The server is reached over https and calls itself http in the URLs it gives out.
+    """The server publishes an `http://` URL, although its host is reached over https.
 
     To a client `http://host/mcp` and `https://host/mcp` are two different servers. It sees
     a resource or issuer that does not fit, or follows a redirect and loses the token there.
@@ -191,7 +191,7 @@ def _swap(text: str, proper: dict[str, str]) -> str:
     stops_at=_EVERYWHERE,
 )
 def internal_host(stage: Stage, so_far: Handshake) -> Problems:
-    """A public server gives out a URL that only its own network can reach.
+    """A public server publishes a URL with a private address or an internal host name.
 
     The client cannot open it. Hardened clients refuse it outright, because an address like
     that is also how one server makes another attack its neighbours.

@@ -70,7 +70,7 @@ def _whose(stage: Stage, so_far: Handshake) -> Party:
     stops_at=("prm-discovery", "as-discovery", "mcp-initialize", "mcp-request"),
 )
 def certificate_not_trusted(stage: Stage, so_far: Handshake) -> Problems:
-    """The certificate of the server is not trusted, so no request reaches it.
+    """The server's TLS certificate is not trusted.
 
     A client has to check the certificate before it says a word. When that fails it shows a
     connection failure, and nothing of OAuth ever happens.
@@ -121,7 +121,7 @@ def _words(stage: Stage) -> str:
     stops_at=("prm-discovery", "as-discovery"),
 )
 def connection_failed(stage: Stage, so_far: Handshake) -> Problems:
-    """A request of the sign-in finds nobody at the other end.
+    """The connection to a server failed: refused, reset, or its host name did not resolve.
 
     The name is unknown, the port is closed, or the connection is cut before an answer.
     Clients like to show this as a failed authentication, and the server's log stays empty.
@@ -165,7 +165,7 @@ def connection_failed(stage: Stage, so_far: Handshake) -> Problems:
     severity="error",
 )
 def too_slow(stage: Stage, so_far: Handshake) -> Problems:
-    """An answer comes so late that clients have given up.
+    """The response takes longer than the timeout of most clients.
 
     Clients wait 5 to 30 seconds for a step of the sign-in. After that they report a failed
     authentication, although the server was only slow.
@@ -218,7 +218,7 @@ def too_slow(stage: Stage, so_far: Handshake) -> Problems:
     stops_at=("prm-discovery", "as-discovery", "client-registration", "token-request"),
 )
 def body_unreadable(stage: Stage, so_far: Handshake) -> Problems:
-    """The body of the answer is not encoded or not as long as its headers say.
+    """The response body does not match its `Content-Encoding` or `Content-Length`.
 
     The client tries to unpack what is not packed, or waits for bytes that never come. It
     shows an empty answer, or a failure far from OAuth.
@@ -261,7 +261,7 @@ def body_unreadable(stage: Stage, so_far: Handshake) -> Problems:
 def rate_limited(
     stage: Mcp | Document | Registration | PushedAuthorization | TokenEndpoint, so_far: Handshake
 ) -> Problems:
-    """The server turns a step of the sign-in away because there were too many requests.
+    """The server rate-limits a request of the sign-in (429).
 
     Hosted clients share a few addresses, and one sign-in is a handful of requests at once.
     Many clients read a 429 on metadata as "not there" and go on with a wrong guess.
@@ -301,7 +301,7 @@ def rate_limited(
     who="resource-server",
 )
 def cached_too_long(stage: Challenge | ResourceMetadata | ServerMetadata, so_far: Handshake) -> Problems:
-    """Caches may keep this answer for a long time, so that a correction does not show.
+    """`Cache-Control` lets caches keep this response for a long time, which hides a fix.
 
     That is legal, but while you repair something it makes every attempt look useless: the
     CDN or the client goes on with the old answer.

@@ -19,7 +19,7 @@ _RFC8414_2 = "https://www.rfc-editor.org/rfc/rfc8414.html#section-2"
     stops_at=("client-registration", "authorization-request"),
 )
 def response_types_missing(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The metadata has no `response_types_supported`.
+    """The authorization server metadata has no `response_types_supported`.
 
     The member is required, and the TypeScript SDK rejects a document without it: the login
     ends before it began. The Python SDK assumes the usual.
@@ -60,7 +60,7 @@ def response_types_missing(document: ServerMetadata, so_far: Handshake) -> Probl
     stops_at=("client-registration", "authorization-request"),
 )
 def response_types_without_code(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The response types in the metadata do not include `code`.
+    """`response_types_supported` does not include `code`.
 
     `code` is the only way in which MCP clients sign in. If the list lacks it, the SDKs stop
     with "does not support response type code".
@@ -104,7 +104,7 @@ def response_types_without_code(document: ServerMetadata, so_far: Handshake) -> 
     stops_at=("authorization-request", "authorization-response"),
 )
 def response_modes_without_query(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The server says it cannot send the code in the query of the callback.
+    """`response_modes_supported` does not include `query`.
 
     MCP clients read code and state from the query (`?code=…`). A fragment never reaches the
     client's little web server, and a form posted to it is often not expected.
@@ -142,7 +142,7 @@ def response_modes_without_query(document: ServerMetadata, so_far: Handshake) ->
     stops_at=("client-registration", "authorization-request", "token-request"),
 )
 def grants_without_code(handshake: Handshake) -> Problems:
-    """The server does not list the grant by which users sign in: `authorization_code`.
+    """`grant_types_supported` does not include `authorization_code`.
 
     The client is about to sign a user in, and the metadata says only machines may come. Clients
     that read the list stop; the others are refused later.
@@ -192,7 +192,7 @@ def grants_without_code(handshake: Handshake) -> Problems:
     who="authorization-server",
 )
 def grants_without_refresh(handshake: Handshake) -> Problems:
-    """The server hands out refresh tokens, but does not list the grant `refresh_token`.
+    """The server issues refresh tokens, but `grant_types_supported` does not include `refresh_token`.
 
     A client that believes the list never uses its refresh token, and its user has to sign in
     again whenever the access token expires.
@@ -242,7 +242,7 @@ def grants_without_refresh(handshake: Handshake) -> Problems:
     since="2026-07-28",
 )
 def iss_not_advertised(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The server does not promise to say who it is when it sends the user back.
+    """The metadata does not advertise `authorization_response_iss_parameter_supported` (RFC 9207).
 
     With `iss` in the redirect, a client that uses several servers can tell whose answer it
     holds. Without the promise it has to accept answers without it.
@@ -278,7 +278,7 @@ def iss_not_advertised(document: ServerMetadata, so_far: Handshake) -> Problems:
     stops_at=("authorization-request", "authorization-response"),
 )
 def par_required(stage: ServerMetadata | AuthorizationRequest, so_far: Handshake) -> Problems:
-    """The server only accepts pushed authorization requests, which MCP clients do not send.
+    """The server requires pushed authorization requests (PAR), which MCP clients do not send.
 
     With pushing, the client first posts its parameters and then opens the browser with a
     handle. The usual MCP SDKs put the parameters into the address, and this server refuses
@@ -333,7 +333,7 @@ def par_required(stage: ServerMetadata | AuthorizationRequest, so_far: Handshake
     stops_at=("authorization-request", "authorization-response"),
 )
 def signed_request_required(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The server only accepts signed authorization requests, which MCP clients do not send.
+    """The server requires signed request objects (JAR), which MCP clients do not send.
 
     The browser is to bring its parameters inside a text that the client has signed, not in
     the URL. No usual MCP client has a key to sign it with, so every login will be refused.

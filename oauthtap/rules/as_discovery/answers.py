@@ -30,7 +30,7 @@ def _is_html(document: ServerMetadata) -> bool:
     stops_at=("client-registration", "authorization-request"),
 )
 def metadata_breaks(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """A place for metadata answers with a server error, where "not here" was due.
+    """An authorization server metadata URL answers 5xx where 404 is expected.
 
     Clients try several places, and a 404 sends them to the next one. At a 500 the common
     SDKs give up at once, even if the next place would have had the document.
@@ -67,7 +67,7 @@ def metadata_breaks(document: ServerMetadata, so_far: Handshake) -> Problems:
     stops_at=("client-registration", "authorization-request"),
 )
 def metadata_guarded(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """A place for metadata asks for credentials.
+    """An authorization server metadata URL requires authentication.
 
     This document tells a client how to get credentials, so nobody has any when asking for
     it. Clients take the refusal for "not here" and go on to the next place, or give up.
@@ -107,7 +107,7 @@ def metadata_guarded(document: ServerMetadata, so_far: Handshake) -> Problems:
     stops_at=("client-registration", "authorization-request"),
 )
 def metadata_redirected(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """A place for metadata redirects instead of answering.
+    """An authorization server metadata URL redirects instead of returning the document.
 
     Careful clients do not follow redirects here, because a document about security should
     come from where it was asked for. And after a redirect the issuer in the document often
@@ -145,7 +145,7 @@ def metadata_redirected(document: ServerMetadata, so_far: Handshake) -> Problems
     stops_at=("client-registration", "authorization-request"),
 )
 def metadata_is_a_page(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """A place for metadata answers 200 with a web page.
+    """An authorization server metadata URL answers 200 with an HTML page.
 
     The client believes the 200, tries to read the page as JSON and fails ("Unexpected
     token <"). The common SDKs stop there and never try the next place.
@@ -181,7 +181,7 @@ def metadata_is_a_page(document: ServerMetadata, so_far: Handshake) -> Problems:
     severity="note",
 )
 def metadata_media_type(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The metadata is JSON, but its Content-Type says something else.
+    """The `Content-Type` of the authorization server metadata is not `application/json`.
 
     Most clients parse it all the same. Those that look at the type first take it for a
     page, and so do some gateways and browsers on the way.
@@ -216,7 +216,7 @@ def metadata_media_type(document: ServerMetadata, so_far: Handshake) -> Problems
     stops_at=("client-registration", "authorization-request"),
 )
 def metadata_is_no_json(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """A place for metadata answers 200 with something that is no JSON object.
+    """An authorization server metadata URL answers 200 with a body that is not a JSON object.
 
     The client believes the 200, cannot read what follows, and most stop right there
     instead of trying the next place.

@@ -62,7 +62,7 @@ def _points_at_metadata(so_far: Handshake) -> bool:
 def fell_back(
     stage: ServerMetadata | Registration | AuthorizationRequest | TokenEndpoint, so_far: Handshake
 ) -> Problems:
-    """The client falls back on endpoints that no document names.
+    """The client falls back to default endpoints that no metadata names.
 
     That is how clients worked in early 2025, and what some still do when they could not use
     what the server publishes today. The 404 that follows is only the echo: what went wrong
@@ -169,7 +169,7 @@ def _fell_before(so_far: Handshake, home: str) -> bool:
     stops_at=("client-registration", "authorization-request"),
 )
 def discovery_order(handshake: Handshake) -> Problems:
-    """The client does not look for the metadata at all places where it may lie.
+    """The client does not try the well-known URLs of the issuer in the required order.
 
     A client has to try two places for an issuer without path and three for one with a path,
     in a fixed order. This one skipped a place, perhaps the very one that has the document, so
@@ -238,7 +238,7 @@ def _gave_up(last: ServerMetadata, handshake: Handshake) -> bool:
     since="2025-06-18",
 )
 def probed_root(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The client looks for the metadata at the root of the host, though the issuer has a path.
+    """The client looks for metadata at the root of the host, although the issuer has a path.
 
     The root belongs to another issuer: on a host with many tenants, to another tenant. What the
     client finds there, if anything, is not what it was sent for.
@@ -289,7 +289,7 @@ def _of_another(document: ServerMetadata, entries: list[str]) -> bool:
     stops_at=("client-registration", "authorization-request"),
 )
 def metadata_not_at_origin(handshake: Handshake) -> Problems:
-    """The MCP server's host has neither metadata nor the default endpoints.
+    """The MCP server's origin has neither authorization server metadata nor the default endpoints.
 
     A client of MCP 2025-03-26 knows one place only: the host of the MCP URL, without path.
     It looks for metadata there, then tries `/register`, `/authorize` and `/token`. Nothing of
@@ -340,7 +340,7 @@ def _is_default(stage: Stage, home: str) -> bool:
     until="2025-03-26",
 )
 def default_endpoint_absent(stage: Registration | AuthorizationRequest | TokenEndpoint, so_far: Handshake) -> Problems:
-    """A default endpoint that a server without metadata has to have does not exist.
+    """There is no metadata, and a default endpoint (`/authorize`, `/token`, `/register`) does not exist.
 
     Where no metadata is published, a client of MCP 2025-03-26 uses `/authorize`, `/token` and
     `/register` of the MCP server's host. The server promised them by not publishing any.
@@ -383,7 +383,7 @@ def default_endpoint_absent(stage: Registration | AuthorizationRequest | TokenEn
     until="2025-03-26",
 )
 def discovery_without_version(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The client does not say which MCP revision it speaks when it asks for metadata.
+    """The metadata request has no `MCP-Protocol-Version` header.
 
     In MCP 2025-03-26 a server may answer by revision. Hardly any does, so the missing header
     rarely matters; in browsers it even saves a preflight.
@@ -418,7 +418,7 @@ def discovery_without_version(document: ServerMetadata, so_far: Handshake) -> Pr
     stops_at=("client-registration", "authorization-request"),
 )
 def metadata_unused(handshake: Handshake) -> Problems:
-    """The client has the authorization server metadata, and looks for other metadata instead of using it.
+    """The client does not use the authorization server metadata it fetched and looks for other metadata.
 
     The document names the endpoints. A client that goes on to places built from one of these
     endpoints takes the endpoint for an issuer, finds nothing there and gives up.

@@ -37,7 +37,7 @@ def _public_client(handshake: Handshake) -> str | None:
     stops_at=("client-registration", "authorization-request"),
 )
 def no_registration_path(handshake: Handshake) -> Problems:
-    """The server offers no way to get a client id, and the client has none.
+    """The metadata offers neither dynamic client registration nor CIMD, and the client has no client id.
 
     A server that lets strangers in either registers them (`registration_endpoint`) or reads a
     document about them (CIMD). This one offers neither, so clients stop with "does not
@@ -99,7 +99,7 @@ def _first_of(metadata: ServerMetadata, handshake: Handshake) -> int:
     since="2025-11-25",
 )
 def cimd_not_advertised(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The server does not offer to read client ID metadata documents.
+    """The metadata does not advertise client ID metadata documents (CIMD).
 
     With them a client shows an https address as its id, and nothing has to be registered or
     stored. It is the recommended way by now; dynamic registration is on its way out.
@@ -138,7 +138,7 @@ def cimd_not_advertised(document: ServerMetadata, so_far: Handshake) -> Problems
     stops_at=("client-registration", "token-request"),
 )
 def auth_methods_omitted(handshake: Handshake) -> Problems:
-    """The metadata does not say how clients prove who they are, and this client has no secret.
+    """The metadata has no `token_endpoint_auth_methods_supported`, and this client is public.
 
     A missing list stands for "with a secret in the Authorization header, nothing else". A
     strict client without secret concludes that it is not welcome.
@@ -182,7 +182,7 @@ def auth_methods_omitted(handshake: Handshake) -> Problems:
     stops_at=("client-registration", "token-request"),
 )
 def auth_methods_without_none(handshake: Handshake) -> Problems:
-    """The server lets in clients without a secret, but its metadata says it does not.
+    """`token_endpoint_auth_methods_supported` lacks `none`, but the server accepts public clients.
 
     Some clients read the list before they register as a public client, and turn away. Others
     pick a method with a secret that they do not have.
@@ -228,7 +228,7 @@ def auth_methods_without_none(handshake: Handshake) -> Problems:
     severity="warning",
 )
 def signing_algorithms_missing(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The server takes signed client assertions, but does not say signed with what.
+    """JWT client authentication is offered without signing algorithms, or with `none`.
 
     A client with a key has to choose an algorithm. Without the list it can only guess, and
     with `none` in it the signature would be optional.
@@ -274,7 +274,7 @@ def signing_algorithms_missing(document: ServerMetadata, so_far: Handshake) -> P
     since="2025-11-25",
 )
 def dpop_algorithms(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The algorithms for DPoP include one that proves nothing.
+    """The DPoP signing algorithms include `none` or a symmetric algorithm.
 
     With DPoP a client proves that it owns a key. That works with key pairs only: with `none`
     there is no key, and with an HS algorithm the server would have to know the secret.
@@ -314,7 +314,7 @@ def dpop_algorithms(document: ServerMetadata, so_far: Handshake) -> Problems:
     since="2025-11-25",
 )
 def machine_client_methods(handshake: Handshake) -> Problems:
-    """Machine clients sign in here, but the metadata lists no method that all of them know.
+    """`token_endpoint_auth_methods_supported` has neither `private_key_jwt` nor `client_secret_basic`.
 
     The extension for machine clients counts on a signed assertion or a secret in the
     Authorization header. A client that knows only these two finds nothing to use.

@@ -90,7 +90,7 @@ def _kind(value: Any) -> str:
     stops_at=("client-registration", "authorization-request"),
 )
 def wrong_types(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """A member of the metadata has the wrong JSON type, or is null.
+    """A member of the authorization server metadata has the wrong JSON type, or is `null`.
 
     Clients check the document against a schema, and one member of the wrong type makes
     them throw away all of it: a `null` where nothing was meant, or `"true"` in quotation
@@ -130,7 +130,7 @@ def wrong_types(document: ServerMetadata, so_far: Handshake) -> Problems:
     severity="note",
 )
 def empty_lists(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The metadata has an empty list, where the member should be left out.
+    """A member of the authorization server metadata is an empty list.
 
     A missing list means "the usual"; an empty one reads as "nothing at all". A client that
     finds no response type or no PKCE method in the list may well refuse to go on.
@@ -166,7 +166,7 @@ def empty_lists(document: ServerMetadata, so_far: Handshake) -> Problems:
     severity="note",
 )
 def signed_metadata_conflict(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The signed copy inside the metadata says something else than the plain members.
+    """`signed_metadata` does not agree with the plain members of the authorization server metadata.
 
     `signed_metadata` repeats the document as a signed token. A client that verifies it
     believes the copy, all others believe the plain members, so the same server works for
@@ -216,7 +216,7 @@ def signed_metadata_conflict(document: ServerMetadata, so_far: Handshake) -> Pro
     stops_at=("client-registration", "authorization-request"),
 )
 def openid_members_missing(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The OpenID configuration lacks a member that OpenID requires of it.
+    """The OpenID configuration lacks a member that OpenID Connect Discovery requires.
 
     What lies at `openid-configuration` is read by the rules of OpenID. Clients that check it
     (the TypeScript SDK does) throw, although the same document would have been fine at

@@ -28,7 +28,7 @@ def _scheme(url: str) -> str:
     stops_at=("client-registration", "authorization-request", "token-request"),
 )
 def endpoint_plain_http(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The metadata names addresses with `http://`, where passwords and codes would travel in the open.
+    """An endpoint in the authorization server metadata has the scheme `http`.
 
     Many clients refuse to send anything there; others run into a port that nobody outside
     can reach.
@@ -84,7 +84,7 @@ def _missing(document: ServerMetadata, member: str, default: str) -> Problems:
     stops_at=("client-registration", "authorization-request"),
 )
 def authorization_endpoint_missing(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The metadata does not say where to send the user: there is no `authorization_endpoint`.
+    """The authorization server metadata has no `authorization_endpoint`.
 
     Without this address there is no page to open in the browser. Most SDKs reject the
     whole document for it.
@@ -117,7 +117,7 @@ def authorization_endpoint_missing(document: ServerMetadata, so_far: Handshake) 
     stops_at=("client-registration", "authorization-request", "token-request"),
 )
 def token_endpoint_missing(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The metadata does not say where to fetch a token: there is no `token_endpoint`.
+    """The authorization server metadata has no `token_endpoint`.
 
     Even if the user signs in, the code that comes back cannot be redeemed. Most SDKs reject
     the whole document for it.
@@ -148,7 +148,7 @@ def token_endpoint_missing(document: ServerMetadata, so_far: Handshake) -> Probl
     stops_at=("client-registration", "authorization-request", "token-request"),
 )
 def endpoint_malformed(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """An endpoint in the metadata is no address that a client can open.
+    """An endpoint in the authorization server metadata is not an absolute URL, or has a fragment.
 
     A client uses these texts as they stand. From a relative path, an empty text or an address
     without host it cannot build a request, and strict ones reject the whole document.
@@ -198,7 +198,7 @@ def endpoint_malformed(document: ServerMetadata, so_far: Handshake) -> Problems:
     stops_at=("client-registration", "authorization-request"),
 )
 def endpoint_dangerous_scheme(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """An endpoint in the metadata is not a web address but something to execute or to read.
+    """An endpoint in the authorization server metadata has a dangerous scheme such as `javascript:`.
 
     Clients hand the authorization endpoint to the operating system to open it. With
     `javascript:` or `file:` in it, that is an attack on the user's machine, so a good client

@@ -61,7 +61,7 @@ def _mismatch(document: ServerMetadata, so_far: Handshake) -> tuple[str, str] | 
     stops_at=("client-registration", "authorization-request"),
 )
 def issuer_missing(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The metadata does not say whose it is: there is no `issuer`.
+    """The authorization server metadata has no `issuer`.
 
     A client compares this member with the issuer it set out for, to be sure that nobody
     slipped it a stranger's document. Without it, most refuse the whole document.
@@ -94,7 +94,7 @@ def issuer_missing(document: ServerMetadata, so_far: Handshake) -> Problems:
     who="authorization-server",
 )
 def issuer_mismatch(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The metadata belongs to another issuer than the one it was fetched for.
+    """`issuer` in the metadata is not the issuer that the client asked for.
 
     The client asked for the metadata of one issuer, and the document says it is another's.
     That is what an attack looks like, so careful clients throw the document away. Older ones
@@ -136,7 +136,7 @@ def issuer_mismatch(document: ServerMetadata, so_far: Handshake) -> Problems:
     who="authorization-server",
 )
 def issuer_trailing_slash(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The issuer in the metadata and the listed one differ by a slash at the end.
+    """`issuer` and the entry in `authorization_servers` differ by a trailing slash.
 
     Clients compare the two as plain text, and `https://host` is not `https://host/`. Those
     that compare stop here.
@@ -178,7 +178,7 @@ def issuer_trailing_slash(document: ServerMetadata, so_far: Handshake) -> Proble
     severity="warning",
 )
 def issuer_format(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The issuer is no plain https address.
+    """`issuer` is not an https URL without query and fragment.
 
     From an issuer clients build addresses and compare it with other texts. With a query,
     a fragment or without a host neither has a defined outcome.
@@ -224,7 +224,7 @@ def issuer_format(document: ServerMetadata, so_far: Handshake) -> Problems:
     stops_only_at=(),
 )
 def used_mismatched_issuer(stage: Registration | AuthorizationRequest | TokenEndpoint, so_far: Handshake) -> Problems:
-    """The client goes on with metadata that belongs to another issuer.
+    """The client uses authorization server metadata of another `issuer`.
 
     Comparing the issuer is what keeps a stranger from putting his own token endpoint in
     front of the client. This client did not compare, and hands over whatever follows.

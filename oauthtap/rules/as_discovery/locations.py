@@ -40,7 +40,7 @@ def _tries(so_far: Handshake) -> Iterator[ServerMetadata]:
     stops_at=("client-registration", "authorization-request"),
 )
 def metadata_not_found(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The authorization server has no metadata at any of the places where clients look.
+    """The authorization server has no metadata at any well-known URL.
 
     Without this document a client knows neither where to send its user nor where to
     fetch a token. Strict clients stop here; older ones try `/authorize`, `/token` and
@@ -104,7 +104,7 @@ def metadata_not_found(document: ServerMetadata, so_far: Handshake) -> Problems:
     symptom=True,
 )
 def only_openid_document(handshake: Handshake) -> Problems:
-    """The authorization server publishes OpenID configuration, but no OAuth metadata.
+    """The authorization server publishes OpenID configuration, but no OAuth metadata (RFC 8414).
 
     MCP 2025-06-18 knew one place only: the OAuth one. A client of those days gets its
     404 there and never looks at `openid-configuration`, so for it nothing is published.
@@ -156,7 +156,7 @@ def only_openid_document(handshake: Handshake) -> Problems:
     stops_at=("client-registration", "authorization-request"),
 )
 def only_appended(handshake: Handshake) -> Problems:
-    """The metadata lies behind the issuer's path; clients look between host and path.
+    """The well-known path is appended to the issuer's path instead of inserted before it.
 
     For the issuer `https://host/team` the document belongs to
     `https://host/.well-known/oauth-authorization-server/team`. This server has it only at

@@ -37,7 +37,7 @@ def _interactive(document: ServerMetadata) -> bool:
     stops_at=("client-registration", "authorization-request"),
 )
 def pkce_methods_missing(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The metadata does not say that the server supports PKCE.
+    """The authorization server metadata has no `code_challenge_methods_supported` (PKCE).
 
     PKCE ties the code in the redirect to the client that asked for it. A missing list means
     "not supported", and a client that follows the specification to the letter refuses to go
@@ -71,7 +71,7 @@ def pkce_methods_missing(document: ServerMetadata, so_far: Handshake) -> Problem
     stops_at=("client-registration", "authorization-request"),
 )
 def openid_pkce_methods_missing(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The OpenID configuration does not say that the server supports PKCE.
+    """The OpenID configuration has no `code_challenge_methods_supported` (PKCE).
 
     OpenID never asked for this member, MCP does: a client that follows the specification to
     the letter refuses to go on without it. Lenient clients do not mind.
@@ -102,7 +102,7 @@ def openid_pkce_methods_missing(document: ServerMetadata, so_far: Handshake) -> 
     stops_at=("client-registration", "authorization-request"),
 )
 def pkce_without_s256(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The PKCE methods in the metadata do not include S256.
+    """`code_challenge_methods_supported` does not include `S256`.
 
     S256 is the one method every client uses. If the list exists without it, the SDKs stop
     with "does not support code challenge method S256".
@@ -136,7 +136,7 @@ def pkce_without_s256(document: ServerMetadata, so_far: Handshake) -> Problems:
     who="authorization-server",
 )
 def pkce_plain(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The server still offers the PKCE method `plain`.
+    """`code_challenge_methods_supported` includes `plain`.
 
     With `plain` the secret itself travels through the browser, so it protects from little.
     No MCP client uses it; the offer only helps an attacker who wants to downgrade.
@@ -176,7 +176,7 @@ def pkce_plain(document: ServerMetadata, so_far: Handshake) -> Problems:
     since="2025-11-25",
 )
 def went_on_without_pkce_list(request: AuthorizationRequest, so_far: Handshake) -> Problems:
-    """The client goes on although the metadata promises no PKCE.
+    """The client continues although the metadata does not advertise PKCE.
 
     The specification tells clients to refuse here. This one is lenient, so do not conclude
     from its success that all clients get through.

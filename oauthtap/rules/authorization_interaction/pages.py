@@ -60,7 +60,7 @@ def forms_of(response: Response | None) -> list[tuple[str, set[str]]]:
     stops_at=("authorization-response", "token-request"),
 )
 def keeps_posting(stage: Interaction | AuthorizationRequest | AuthorizationResponse, so_far: Handshake) -> Problems:
-    """The form of a login or consent page is answered with 307, so the browser posts it to the client.
+    """A login or consent form is answered with a 307 redirect, so the browser POSTs it to the client.
 
     307 and 308 tell the browser to repeat the request as it was: as a POST, with all the
     form held, a password perhaps. The client's listener waits for a GET, answers 404 or
@@ -112,7 +112,7 @@ def keeps_posting(stage: Interaction | AuthorizationRequest | AuthorizationRespo
     severity="note",  # no sign-in stops at it, and big login pages defend themselves with scripts
 )
 def frameable(stage: Interaction | AuthorizationRequest, so_far: Handshake) -> Problems:
-    """A page where the user signs in or consents may be shown inside another site's page.
+    """A login or consent page has neither `X-Frame-Options` nor `frame-ancestors`.
 
     A hostile site can lay such a page, invisible, over a button of its own, and the user
     who clicks there agrees to something never seen. Browsers prevent it when the page asks
@@ -159,7 +159,7 @@ def frameable(stage: Interaction | AuthorizationRequest, so_far: Handshake) -> P
     stops_at=("authorization-response", "token-request"),
 )
 def form_post(stage: Interaction | AuthorizationRequest, so_far: Handshake) -> Problems:
-    """The code is sent to the client by a form that the browser posts.
+    """The authorization response is POSTed to the client (`response_mode=form_post`).
 
     Some servers answer with a page whose form submits itself to the callback. MCP clients
     listen for a GET with the code in the query: a POST gets 404 or 405 from them, and the
@@ -205,7 +205,7 @@ def form_post(stage: Interaction | AuthorizationRequest, so_far: Handshake) -> P
     stops_only_at=(),
 )
 def consent_skipped(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
-    """A client nobody has ever seen gets a code without the user being asked.
+    """A newly registered client gets a code without a consent page.
 
     This server hands the user on to another provider, always under the same client id. The
     user once agreed there, to this server. A client that registered itself a minute ago
@@ -292,7 +292,7 @@ def _sent_on(stage: Stage, own: str, client_id: str) -> str | None:
     stops_at=("authorization-interaction", "authorization-response"),
 )
 def form_action(handshake: Handshake) -> Problems:
-    """A page's own security policy forbids the browser to follow the redirect to the client.
+    """`form-action` in the page's `Content-Security-Policy` blocks the redirect to the client.
 
     `form-action` in a Content-Security-Policy says where the forms of a page may lead.
     Chromium applies it to every redirect that follows the form. If the client's callback

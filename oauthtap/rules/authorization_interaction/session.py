@@ -35,7 +35,7 @@ _COOKIE = re.compile(r"\s*([^=;\s]+)=")
     stops_at=("authorization-interaction", "authorization-response"),
 )
 def transaction_lost(handshake: Handshake) -> Problems:
-    """The authorization server forgets why the user came.
+    """The authorization server loses the authorization request while the user logs in.
 
     While the user signs in, the server has to keep the client's request in mind. When it
     loses it, the user ends up on the start page, signed in and puzzled, or a form answers

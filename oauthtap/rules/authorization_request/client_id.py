@@ -36,7 +36,7 @@ _FETCHING = re.compile(r"fetch|retriev|download|unreachable|timed? ?out|load", r
     stops_at=("authorization-response",),
 )
 def client_id_missing(request: AuthorizationRequest, so_far: Handshake) -> Problems:
-    """The client does not say who it is: the request has no `client_id`.
+    """The authorization request has no `client_id`.
 
     The server cannot know whom it deals with, nor where it may send the answer. It shows an error
     page, and the client waits in vain.
@@ -75,7 +75,7 @@ def client_id_missing(request: AuthorizationRequest, so_far: Handshake) -> Probl
     stops_at=_STOPS,
 )
 def client_id_differs(request: AuthorizationRequest, so_far: Handshake) -> Problems:
-    """The client signs in under another id than the one it has just been given.
+    """`client_id` of the authorization request is not the one just registered.
 
     It registered a moment ago and uses an older id nevertheless. Callback and secret belong to the
     new one, so the server refuses, if it knows the old id at all.
@@ -123,7 +123,7 @@ def client_id_differs(request: AuthorizationRequest, so_far: Handshake) -> Probl
     stops_at=_STOPS,
 )
 def client_id_unknown(stage: Asked, so_far: Handshake) -> Problems:
-    """The server does not know the client's id.
+    """The authorization server does not know the `client_id`.
 
     The id was stored from an earlier registration that the server has since forgotten, or it was
     configured and is wrong. The client sends it again and again, and the user never gets past the
@@ -182,7 +182,7 @@ def _forgotten(no: Refusal, so_far: Handshake) -> bool:
     stops_at=_STOPS,
 )
 def document_id_without_support(stage: Asked, so_far: Handshake) -> Problems:
-    """The client shows an address as its id, to a server that never offered to read it.
+    """The client uses a URL as `client_id`, but the server does not advertise CIMD.
 
     An address as client id works only with servers that fetch the document behind it. This one
     does not say that it does, and refuses the id as unknown.
@@ -232,7 +232,7 @@ def document_id_without_support(stage: Asked, so_far: Handshake) -> Problems:
     stops_at=("authorization-response",),
 )
 def redirect_not_in_document(handshake: Handshake) -> Problems:
-    """The client wants its code brought to an address that its own document does not list.
+    """`redirect_uri` is not listed in the client ID metadata document.
 
     The document behind the client id says which callbacks are the client's. A server must not send
     a code to any other; only the port of this machine's own addresses may differ.
@@ -285,7 +285,7 @@ def redirect_not_in_document(handshake: Handshake) -> Problems:
     stops_at=_STOPS,
 )
 def document_id_not_honoured(handshake: Handshake) -> Problems:
-    """The server offers to read client ID documents, and then does not know the client.
+    """The server advertises CIMD, but refuses the client ID metadata document.
 
     Because of the offer the client did not register. Now that its id, or a callback from its
     document, is refused, there is nothing it could fall back to.

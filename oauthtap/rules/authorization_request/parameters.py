@@ -29,7 +29,7 @@ _TELLABLE = re.compile(
     stops_at=("authorization-response",),
 )
 def response_type(request: AuthorizationRequest, so_far: Handshake) -> Problems:
-    """The client asks for something else than a code.
+    """`response_type` of the authorization request is not `code`.
 
     With `response_type=code` the browser brings back a short-lived code and no token ever
     stands in an address. Servers refuse other values, or send a token that this client cannot
@@ -69,7 +69,7 @@ def response_type(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     stops_at=("authorization-response",),
 )
 def duplicate_parameters(request: AuthorizationRequest, so_far: Handshake) -> Problems:
-    """A parameter stands in the request more than once.
+    """A parameter occurs more than once in the authorization request.
 
     Which of the two counts is undefined, so servers have to refuse; some take the first, some
     the last.
@@ -107,7 +107,7 @@ def duplicate_parameters(request: AuthorizationRequest, so_far: Handshake) -> Pr
     stops_at=("authorization-response", "token-request"),
 )
 def endpoint_query_lost(request: AuthorizationRequest, so_far: Handshake) -> Problems:
-    """The client breaks the query that the authorization endpoint already had.
+    """The client drops or corrupts the query of the `authorization_endpoint`.
 
     The metadata names an address with a query of its own, a tenant for example. The client's
     parameters belong behind it with `&`. With a second `?`, the first of them disappears in
@@ -158,7 +158,7 @@ def endpoint_query_lost(request: AuthorizationRequest, so_far: Handshake) -> Pro
     stops_at=("authorization-response",),
 )
 def wrong_endpoint(request: AuthorizationRequest, so_far: Handshake) -> Problems:
-    """The client opens another address than the metadata's authorization endpoint.
+    """The client opens a URL that is not the `authorization_endpoint` of the metadata.
 
     The client has read the metadata and goes elsewhere nevertheless, so what it remembers is
     older than what the server says today.
@@ -203,7 +203,7 @@ def wrong_endpoint(request: AuthorizationRequest, so_far: Handshake) -> Problems
     stops_at=("authorization-response",),
 )
 def get_not_supported(request: AuthorizationRequest, so_far: Handshake) -> Problems:
-    """The authorization endpoint does not answer to GET.
+    """The authorization endpoint does not accept GET.
 
     The client opens this address in a browser, and browsers open addresses with GET. What the
     user sees is "method not allowed" or an empty page.
@@ -254,7 +254,7 @@ def get_not_supported(request: AuthorizationRequest, so_far: Handshake) -> Probl
     symptom=True,
 )
 def error_not_redirected(stage: AuthorizationRequest | Interaction, so_far: Handshake) -> Problems:
-    """The server shows its refusal to the user, and does not tell the client.
+    """The server shows an error page instead of redirecting to `redirect_uri` with `error`.
 
     Client and callback are known here, so the refusal could have gone back to the client. As it
     is, the client waits for its callback until it gives up, and says no more than "timed out".
@@ -301,7 +301,7 @@ def error_not_redirected(stage: AuthorizationRequest | Interaction, so_far: Hand
     severity="note",
 )
 def cors_enabled(request: AuthorizationRequest, so_far: Handshake) -> Problems:
-    """The authorization endpoint lets scripts of other sites read its answers.
+    """The authorization endpoint sends `Access-Control-Allow-Origin`.
 
     Users are *sent* to this page; no script has any business reading it. The header does not
     break a login, it only opens a door that is meant to be shut.

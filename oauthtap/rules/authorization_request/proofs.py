@@ -32,7 +32,7 @@ _WEAK_STATE = re.compile(
     stops_at=("authorization-response", "token-request"),
 )
 def pkce_missing(request: AuthorizationRequest, so_far: Handshake) -> Problems:
-    """The client does not protect its code with PKCE.
+    """The authorization request has no `code_challenge` (PKCE).
 
     The client should keep a secret to itself and send only its hash (`code_challenge`), so that
     nobody else can redeem the code. Servers have to refuse clients that do not.
@@ -72,7 +72,7 @@ def pkce_missing(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     stops_at=("authorization-response", "token-request"),
 )
 def pkce_not_s256(request: AuthorizationRequest, so_far: Handshake) -> Problems:
-    """The client does not say that its code challenge is an S256 hash.
+    """`code_challenge_method` is not `S256`.
 
     Without `code_challenge_method` the value counts as the secret itself (`plain`). Servers that
     know only S256 refuse; the others compare the wrong things later.
@@ -111,7 +111,7 @@ def pkce_not_s256(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     stops_at=("authorization-response", "token-request"),
 )
 def challenge_format(request: AuthorizationRequest, so_far: Handshake) -> Problems:
-    """The code challenge is not written as one has to be.
+    """`code_challenge` does not have the length or characters that PKCE requires.
 
     An S256 challenge is 43 characters of the URL alphabet, without `=` at the end. Written in
     another way, the server cannot match it with the verifier, which shows only at the very end, as
@@ -152,7 +152,7 @@ def challenge_format(request: AuthorizationRequest, so_far: Handshake) -> Proble
     stops_only_at=(),
 )
 def pkce_reused(request: AuthorizationRequest, so_far: Handshake) -> Problems:
-    """The client uses one code challenge for two logins.
+    """The client uses the same `code_challenge` for two authorization requests.
 
     A challenge protects one login. Used again, whoever learned the first secret can redeem
     the second code too.
@@ -218,7 +218,7 @@ def _earlier(request: AuthorizationRequest, so_far: Handshake) -> list[Authoriza
     stops_at=("authorization-response",),
 )
 def state_missing(request: AuthorizationRequest, so_far: Handshake) -> Problems:
-    """The client sends no `state`.
+    """The authorization request has no `state`.
 
     The server returns `state` with its answer; by it a client knows which of its questions the
     answer belongs to, and that it asked at all. Some servers refuse requests without it.
@@ -253,7 +253,7 @@ def state_missing(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     stops_at=("authorization-response", "token-request"),
 )
 def state_reused(request: AuthorizationRequest, so_far: Handshake) -> Problems:
-    """The client uses one `state` for two logins.
+    """The client uses the same `state` for two authorization requests.
 
     When an answer comes back, the client can no longer tell which of the two it belongs to. It
     picks the wrong secret, and the code is refused.
@@ -301,7 +301,7 @@ def state_reused(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     stops_at=("authorization-request", "authorization-response"),
 )
 def state_refused(stage: Asked, so_far: Handshake) -> Problems:
-    """The server refuses the client's `state`: too short, too weak, or of the wrong characters.
+    """The server refuses the client's `state` because of its length or characters.
 
     What stands in `state` is the client's business; no specification sets a length. A server that
     demands one locks out every client that chooses otherwise.

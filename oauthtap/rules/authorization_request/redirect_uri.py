@@ -54,7 +54,7 @@ def known_client(redirect_uri: str) -> str | None:
     stops_at=("authorization-response",),
 )
 def redirect_uri_missing(request: AuthorizationRequest, so_far: Handshake) -> Problems:
-    """The client does not say where the code shall be brought.
+    """The authorization request has no `redirect_uri`.
 
     If several callbacks are registered, the server cannot choose one and shows an error page. If
     exactly one is, leaving it out is allowed.
@@ -96,7 +96,7 @@ def redirect_uri_missing(request: AuthorizationRequest, so_far: Handshake) -> Pr
     stops_at=("authorization-response",),
 )
 def redirect_uri_unregistered(request: AuthorizationRequest, so_far: Handshake) -> Problems:
-    """The client wants its code brought to an address that it did not register.
+    """`redirect_uri` of the authorization request is not registered for this client.
 
     A server must not send a code there, and shows an error page instead. It compares letter by
     letter: `localhost` is not `127.0.0.1`, and a slash at the end counts. Only the port of this
@@ -145,7 +145,7 @@ def redirect_uri_unregistered(request: AuthorizationRequest, so_far: Handshake) 
     stops_at=_STOPS,
 )
 def loopback_port_rejected(stage: Asked, so_far: Handshake) -> Problems:
-    """The server refuses a callback on the user's own machine because of its port.
+    """The server refuses a loopback redirect URI because of its port.
 
     A program on the user's machine takes whatever port is free, so the port cannot be known when
     it registers. Servers have to ignore it for `localhost`, 127.0.0.1 and ::1. This one compares
@@ -193,7 +193,7 @@ def loopback_port_rejected(stage: Asked, so_far: Handshake) -> Problems:
     stops_at=_STOPS,
 )
 def registered_redirect_refused(stage: Asked, so_far: Handshake) -> Problems:
-    """The server refuses the very callback that it has just registered.
+    """The server refuses a `redirect_uri` that it registered for this client.
 
     Registration and login seem to follow different rules. So the client learns only in front of its
     user that the callback is not welcome, too late to choose another.
@@ -240,7 +240,7 @@ def registered_redirect_refused(stage: Asked, so_far: Handshake) -> Problems:
     stops_at=_STOPS,
 )
 def known_callback_refused(stage: Asked, so_far: Handshake) -> Problems:
-    """The callback of a well-known client is not on the server's list.
+    """The authorization server does not allow the redirect URI of a well-known client.
 
     The client is in order; its callback is the one it always uses. Nobody has told the authorization
     server about it yet.

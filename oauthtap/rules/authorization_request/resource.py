@@ -29,7 +29,7 @@ _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*:\S+", re.I)
     stops_only_at=("mcp-token-rejected", "mcp-challenge"),
 )
 def resource_missing(request: AuthorizationRequest, so_far: Handshake) -> Problems:
-    """The client does not say for which server it wants the token.
+    """The authorization request has no `resource` (RFC 8707).
 
     An authorization server that guards several services cannot tell which is meant. It issues
     a token for none or for the wrong one, and the MCP server rejects it right after the login.
@@ -71,7 +71,7 @@ def resource_missing(request: AuthorizationRequest, so_far: Handshake) -> Proble
     stops_at=_LATER,
 )
 def resource_invalid(request: AuthorizationRequest, so_far: Handshake) -> Problems:
-    """The client's `resource` is no complete address, or has a fragment.
+    """`resource` of the authorization request is not an absolute URL, or has a fragment.
 
     The authorization server has to refuse such a value ("invalid target"), because it names no
     server for sure.
@@ -110,7 +110,7 @@ def resource_invalid(request: AuthorizationRequest, so_far: Handshake) -> Proble
     stops_at=_LATER,
 )
 def resource_mismatch(request: AuthorizationRequest, so_far: Handshake) -> Problems:
-    """The client asks for a token for another server than the one it talks to.
+    """`resource` of the authorization request is not the `resource` of the metadata.
 
     The token will name the other server as its audience, and this MCP server has to reject it. Or
     the authorization server refuses at once.
@@ -162,7 +162,7 @@ def resource_mismatch(request: AuthorizationRequest, so_far: Handshake) -> Probl
     stops_at=_LATER,
 )
 def resource_trailing_slash(request: AuthorizationRequest, so_far: Handshake) -> Problems:
-    """The client's `resource` and the metadata's differ by a slash at the end.
+    """`resource` of the authorization request and of the metadata differ by a trailing slash.
 
     Authorization servers often compare the two as plain text and refuse. Or they issue a token
     for the address with the slash, and the MCP server expects the one without.
@@ -213,7 +213,7 @@ def resource_trailing_slash(request: AuthorizationRequest, so_far: Handshake) ->
     stops_at=("authorization-request", "authorization-response"),
 )
 def resource_duplicated(stage: Asked, so_far: Handshake) -> Problems:
-    """The client sends the same `resource` twice, and the server refuses.
+    """The server refuses an authorization request with the same `resource` twice.
 
     Several resources are allowed, so the client is within its rights. But many servers expect one
     text, read two as a list, and refuse the request.

@@ -35,7 +35,7 @@ def _challenged(so_far: Handshake, before: int) -> Mcp | None:
     stops_at=("token-request", "mcp-token-rejected", "mcp-step-up"),
 )
 def scope_not_from_challenge(handshake: Handshake) -> Problems:
-    """The client does not ask for the scopes that the server told it to ask for.
+    """`scope` of the authorization request lacks scopes of the challenge.
 
     The MCP server's refusal named the permissions it wants to see. The client asks for others, so
     the token will lack them, and the same refusal comes again after the login.
@@ -95,7 +95,7 @@ def scope_not_from_challenge(handshake: Handshake) -> Problems:
     stops_at=("authorization-request", "authorization-response"),
 )
 def scope_unknown(stage: Asked, so_far: Handshake) -> Problems:
-    """The client asks for a scope that the authorization server does not know, and is refused.
+    """The authorization server refuses a scope that its `scopes_supported` does not list.
 
     The server publishes which scopes exist. One that is not among them makes it refuse the whole
     request, however right the others are.
@@ -147,7 +147,7 @@ def scope_unknown(stage: Asked, so_far: Handshake) -> Problems:
     stops_at=("authorization-response",),
 )
 def scope_format(request: AuthorizationRequest, so_far: Handshake) -> Problems:
-    """The scopes of the request are not separated by single blanks.
+    """The scopes in `scope` are not separated by single spaces.
 
     The server splits the text at blanks. With commas it sees one long scope that nobody has ever
     created, and refuses it.
@@ -212,7 +212,7 @@ def _joined_by_commas(scope: str, so_far: Handshake) -> bool:
     stops_at=("authorization-request", "authorization-response"),
 )
 def scope_missing(stage: Asked, so_far: Handshake) -> Problems:
-    """The client asks for no scope at all, and the server refuses.
+    """The server refuses an authorization request without `scope`.
 
     Some servers demand a scope (Entra does), others take a missing one for "no permissions", and
     deny that.
@@ -256,7 +256,7 @@ def scope_missing(stage: Asked, so_far: Handshake) -> Problems:
     who="client",
 )
 def offline_access_without_consent(request: AuthorizationRequest, so_far: Handshake) -> Problems:
-    """The client asks an OpenID provider for `offline_access`, but not for the user's consent.
+    """The client requests `offline_access` from an OpenID provider without `prompt=consent`.
 
     Strict OpenID providers hand out a refresh token only if the user was asked in this very login
     (`prompt=consent`). Otherwise they drop the wish silently, and the user signs in again every hour.
@@ -302,7 +302,7 @@ def offline_access_without_consent(request: AuthorizationRequest, so_far: Handsh
     stops_at=("token-request", "token-refresh", "mcp-token-rejected"),
 )
 def offline_access_not_requested(handshake: Handshake) -> Problems:
-    """The client never asked for `offline_access`, so it got no refresh token, and its time is up.
+    """The access token expired; no refresh token, because `offline_access` was never requested.
 
     This server gives refresh tokens only to clients that ask for `offline_access`. Without one
     the client is signed out as soon as its access token expires, and the user has to come back.

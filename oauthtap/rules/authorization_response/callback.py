@@ -36,7 +36,7 @@ _GIVEN_UP = re.compile(r"abort|cancel", re.I)
     stops_at=("token-request",),
 )
 def redirect_altered(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
-    """The browser is sent to another address than the client asked for.
+    """The authorization response is sent to a URL that is not the requested `redirect_uri`.
 
     The client listens at exactly the redirect URI of its request. `localhost` in place of
     `127.0.0.1`, another port or a lost query, and the code is delivered to nobody, or the
@@ -105,7 +105,7 @@ def _alike(target: str, asked: str) -> bool:
     stops_only_at=(),
 )
 def open_redirect(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
-    """The server sends the browser to an address that is not registered for the client.
+    """The server redirects to a `redirect_uri` that is not registered (open redirect).
 
     Registering redirect URIs has one purpose: that codes go nowhere else. A server that
     redirects to whatever the request says lets anybody collect the codes of its users with
@@ -161,7 +161,7 @@ def open_redirect(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     stops_at=("token-request",),
 )
 def unreachable(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
-    """The browser does not reach the client at its callback address.
+    """The browser cannot reach the client's redirect URI.
 
     The code was on its way in this request, and nobody answered it. The authorization
     server did its part; the client never hears of it and waits until it gives up.
@@ -211,7 +211,7 @@ def unreachable(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     symptom=True,
 )
 def callback_refused(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
-    """The client's own listener refuses the code.
+    """The client's callback listener refuses the authorization code.
 
     The right code came with the right `state`, and whoever listens at the callback answers
     with an error. Either it is not the client that asked, or the client demands something
@@ -268,7 +268,7 @@ def callback_refused(stage: AuthorizationResponse, so_far: Handshake) -> Problem
     symptom=True,
 )
 def never_used(handshake: Handshake) -> Problems:
-    """A code was issued, and nobody exchanges it for a token.
+    """The authorization code is never exchanged for a token.
 
     Everything went well up to the redirect. Then the code has to reach the client, and the
     client has to send it to the token endpoint within seconds. It did not, so it either

@@ -74,7 +74,7 @@ def _place(stage: AuthorizationResponse) -> str:
     echo=True,
 )
 def refused(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
-    """The authorization server sends the browser back with an error instead of a code.
+    """The authorization response has an `error` instead of a `code`.
 
     The sign-in ends here, because the server decided so. Its code says in which direction
     to look, its description (if it sends one) often the exact reason. `access_denied` is no
@@ -126,7 +126,7 @@ def refused(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     who="authorization-server",
 )
 def unknown_code(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
-    """The error in the redirect is none that clients know.
+    """`error` of the authorization response is not a registered error code.
 
     Clients have a sentence for each registered code. For any other they can only say that
     something went wrong.
@@ -172,7 +172,7 @@ def unknown_code(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
 def resource_rejected(
     stage: AuthorizationRequest | Interaction | AuthorizationResponse | TokenEndpoint, so_far: Handshake
 ) -> Problems:
-    """The authorization server does not know the MCP server as a resource.
+    """The authorization server does not accept the MCP server as `resource`.
 
     Clients say with `resource` for which MCP server the token shall be. A server that looks
     the value up among its own resources refuses what it does not find; Entra ID also

@@ -56,7 +56,7 @@ def _difference(iss: str, issuer: str) -> str:
     severity="error",
 )
 def missing(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
-    """The metadata promises `iss` in the redirect, and the redirect has none.
+    """The authorization response has no `iss`, although the metadata advertises it.
 
     By `iss` a client that knows several authorization servers sees which one answered. A
     server that promises it has to send it always, with errors too: clients that know the
@@ -106,7 +106,7 @@ def missing(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     severity="error",
 )
 def mismatch(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
-    """`iss` of the redirect is not the issuer of the metadata.
+    """`iss` of the authorization response is not the `issuer` of the metadata.
 
     Clients compare the two character by character, without tidying up either. A slash, a
     missing path or an upper-case letter is enough, and the code is thrown away: an answer
@@ -155,7 +155,7 @@ def mismatch(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     since="2026-07-28",
 )
 def not_advertised(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
-    """The redirect carries `iss`, and the metadata does not say so.
+    """The authorization response has `iss`, but the metadata does not advertise it.
 
     Sending it is good. But a client can rely on it only when the metadata promises it; and
     a strict one refuses an `iss` that nobody promised.
@@ -202,7 +202,7 @@ def not_advertised(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     since="2026-07-28",
 )
 def absent(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
-    """The redirect does not say which authorization server it comes from.
+    """The authorization response has no `iss` (RFC 9207).
 
     `iss` protects clients that use several servers from being handed the answer of the
     wrong one. It is recommended since 2026-07-28 and expected to become a duty; no client
@@ -246,7 +246,7 @@ def absent(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     severity="warning",
 )
 def format_of(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
-    """`iss` of the redirect is no issuer identifier.
+    """`iss` of the authorization response is not a valid issuer identifier.
 
     An issuer is an https URL without query and without fragment. Anything else cannot be
     the issuer of any metadata, so a client that compares the two can only refuse it.

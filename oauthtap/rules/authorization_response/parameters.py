@@ -31,7 +31,7 @@ def _sight(stage: AuthorizationResponse, so_far: Handshake) -> bool:
     who="authorization-server",
 )
 def no_code_no_error(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
-    """The browser comes back to the client with neither a code nor an error.
+    """The authorization response has neither `code` nor `error`.
 
     The redirect is how the server tells the client how the sign-in ended: with `code` when
     it worked, with `error` when it did not. With neither of them the client can only give
@@ -71,7 +71,7 @@ def no_code_no_error(stage: AuthorizationResponse, so_far: Handshake) -> Problem
     who="authorization-server",
 )
 def in_fragment(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
-    """The code stands behind a `#`, where no server ever sees it.
+    """The authorization response is in the URL fragment, which servers never receive.
 
     Browsers keep the part of a URL behind `#` for themselves. The client's listener gets a
     request for the bare callback, without code and without error, and cannot go on.
@@ -115,7 +115,7 @@ def in_fragment(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     who="authorization-server",
 )
 def token_in_url(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
-    """A token is handed out in the redirect URL.
+    """The authorization response contains a token (implicit flow).
 
     That is the implicit flow, which OAuth 2.1 has dropped: the URL ends up in histories,
     logs and Referer headers. MCP clients wait for a code and do not look for tokens here.
@@ -155,7 +155,7 @@ def token_in_url(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     who="authorization-server",
 )
 def state_missing(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
-    """The redirect does not bring back the `state` the client sent along.
+    """The authorization response does not return the client's `state`.
 
     By `state` the client recognizes that this answer belongs to the sign-in it started, and
     not to one that somebody else slipped in. Without it the client throws the answer away,
@@ -194,7 +194,7 @@ def state_missing(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     who="authorization-server",
 )
 def state_mismatch(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
-    """The redirect brings back another `state` than the client sent.
+    """The authorization response returns another `state` than the client sent.
 
     Clients compare it character by character and throw the answer away when it differs:
     for them this is the sign of an attack.
@@ -252,7 +252,7 @@ def _how(sent: str, got: str) -> str:
     severity="warning",
 )
 def duplicate_params(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
-    """A parameter of the redirect occurs more than once.
+    """A parameter occurs more than once in the authorization response.
 
     One client takes the first value, the next one the last, and a third reads a list.
     Where the values differ, the wrong one may win.

@@ -29,7 +29,7 @@ _SMALL = 5 * 1024
     stops_at=_REFUSED_AT,
 )  # fmt: skip
 def client_id_format(stage: AuthorizationRequest | PushedAuthorization, so_far: Handshake) -> Problems:
-    """The client id is a URL, and not one that may be a client id.
+    """The URL used as `client_id` is not valid for a client ID metadata document.
 
     An authorization server fetches this URL to learn who the client is. For safety it
     accepts plain https URLs with a path and nothing tricky in them.
@@ -100,7 +100,7 @@ def _granted(so_far: Handshake) -> dict[str, object]:
     stops_at=_REFUSED_AT,
 )  # fmt: skip
 def unavailable(handshake: Handshake) -> Problems:
-    """There is no document behind the client id.
+    """The client ID metadata document cannot be fetched.
 
     The authorization server fetches the client id to learn the client's name and its
     callback. When it gets a page, a redirect or nothing, it refuses the sign-in.
@@ -162,7 +162,7 @@ def _missing(fetch: Stage) -> str | None:
     stops_at=_REFUSED_AT,
 )
 def required_members(document: ClientMetadata, so_far: Handshake) -> Problems:
-    """The client's document lacks a member that has to be there.
+    """The client ID metadata document lacks `client_id`, `client_name` or `redirect_uris`.
 
     The id says which client it is, the name is shown to the user, and the callbacks are
     compared with the one asked for. Without one of them the document is refused.
@@ -199,7 +199,7 @@ def required_members(document: ClientMetadata, so_far: Handshake) -> Problems:
     stops_at=_REFUSED_AT,
 )  # fmt: skip
 def client_id_mismatch(document: ClientMetadata, so_far: Handshake) -> Problems:
-    """The document carries another client id than the URL it lies at.
+    """`client_id` in the client ID metadata document is not the URL of the document.
 
     The two have to be the same text. Otherwise anybody could copy the document of a
     trusted client and appear under its name, so the authorization server refuses it.
@@ -242,7 +242,7 @@ def client_id_mismatch(document: ClientMetadata, so_far: Handshake) -> Problems:
     stops_at=_REFUSED_AT,
 )
 def shared_secret(document: ClientMetadata, so_far: Handshake) -> Problems:
-    """The client's public document speaks of a shared secret.
+    """The client ID metadata document has a `client_secret` or a method that needs one.
 
     Everybody can read the document, and nobody has agreed on a secret with the
     authorization server. So there can be none, and such a document is refused.
@@ -291,7 +291,7 @@ def shared_secret(document: ClientMetadata, so_far: Handshake) -> Problems:
     severity="note",
 )
 def too_large(document: ClientMetadata, so_far: Handshake) -> Problems:
-    """The client's document is longer than authorization servers are advised to read.
+    """The client ID metadata document is larger than 5 kB.
 
     A server fetches it from a stranger, so it reads some 5 kB and stops. What is longer
     may arrive cut off, and then cannot be read at all.

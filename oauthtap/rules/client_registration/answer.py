@@ -21,7 +21,7 @@ def _has_secret(stage: Registration) -> bool:
     stops_only_at=(),
 )
 def status(stage: Registration, so_far: Handshake) -> Problems:
-    """A successful registration is answered with another status than 201.
+    """A successful client registration is not answered with status 201.
 
     A registration creates something, and the answer for that is `201 Created`. The
     common SDKs are lenient (TypeScript takes any 2xx, Python 200 and 201), but a client
@@ -56,7 +56,7 @@ def status(stage: Registration, so_far: Handshake) -> Problems:
     stops_at=("authorization-request",),
 )
 def not_json(stage: Registration, so_far: Handshake) -> Problems:
-    """A registration is answered with success, but not with a JSON object.
+    """A successful client registration is not answered with a JSON object (`application/json`).
 
     The answer is where the client learns its own id. If it is a page, a list or nothing
     at all, the client has no name to sign in with, and what its user reads is a JSON
@@ -104,7 +104,7 @@ def not_json(stage: Registration, so_far: Handshake) -> Problems:
     stops_at=("authorization-request",),
 )
 def client_id_missing(stage: Registration, so_far: Handshake) -> Problems:
-    """A successful registration does not give the client its `client_id`.
+    """The client registration response has no `client_id`.
 
     The id is what a registration is for: every later request carries it. Clients refuse
     an answer without one.
@@ -146,7 +146,7 @@ def client_id_missing(stage: Registration, so_far: Handshake) -> Problems:
     severity="error",
 )
 def null_members(stage: Registration, so_far: Handshake) -> Problems:
-    """Members of the registration are `null` instead of absent.
+    """The client registration response has members that are `null`.
 
     An optional member that is not set is left out. `null` is neither a string nor a list
     nor a number, and clients that check types (the TypeScript SDK among them) refuse the
@@ -182,7 +182,7 @@ def null_members(stage: Registration, so_far: Handshake) -> Problems:
     who="authorization-server",
 )
 def secret_expiry_missing(stage: Registration, so_far: Handshake) -> Problems:
-    """The server issues a client secret and does not say until when it is good.
+    """The client registration response has `client_secret` without `client_secret_expires_at`.
 
     Whoever returns `client_secret` has to return `client_secret_expires_at` with it: a
     time in seconds since 1970, or 0 for never. Strict clients refuse the whole
@@ -226,7 +226,7 @@ def secret_expiry_missing(stage: Registration, so_far: Handshake) -> Problems:
     who="authorization-server",
 )
 def cacheable(stage: Registration, so_far: Handshake) -> Problems:
-    """An answer with a client secret may be stored by caches.
+    """A registration response with a client secret has no `Cache-Control: no-store`.
 
     Nothing tells proxies and browsers on the way not to keep a copy of this answer, and it
     holds a credential. No client stops for it.
@@ -263,7 +263,7 @@ def cacheable(stage: Registration, so_far: Handshake) -> Problems:
     severity="note",
 )
 def management_pair(stage: Registration, so_far: Handshake) -> Problems:
-    """Only half of what a client needs to manage its registration is returned.
+    """The response has only one of `registration_client_uri` and `registration_access_token`.
 
     To read, change or delete its registration later, a client needs the address
     (`registration_client_uri`) and the token for it (`registration_access_token`). One
@@ -304,7 +304,7 @@ def management_pair(stage: Registration, so_far: Handshake) -> Problems:
     since="2025-11-25",
 )
 def url_like_client_id(stage: Registration, so_far: Handshake) -> Problems:
-    """The server gives a registered client an id that looks like a URL.
+    """The server issues a `client_id` that is a URL.
 
     Since 2025-11-25 an https URL as `client_id` means: fetch this document, it describes
     the client. An id of that shape made by the server can be taken for such a document,

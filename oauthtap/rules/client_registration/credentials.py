@@ -35,7 +35,7 @@ def _made(stage: Registration) -> bool:
     since="2026-07-28",
 )
 def deprecated(stage: Registration, so_far: Handshake) -> Problems:
-    """Clients register dynamically, which MCP is giving up.
+    """The client uses dynamic client registration, which MCP has deprecated.
 
     Since 2026-07-28 dynamic registration is deprecated; the first revision from
     2027-07-28 on may drop it. Until then it works, and nobody stops for it.
@@ -69,7 +69,7 @@ def deprecated(stage: Registration, so_far: Handshake) -> Problems:
     who="client",
 )
 def repeated(stage: Registration, so_far: Handshake) -> Problems:
-    """The client registers again although its first registration still stands.
+    """The client registers again, although its first registration is still valid.
 
     Every registration leaves a client behind in the server's database, and rate limits
     count them. A client that does it again did not keep its id, or could not tell that it
@@ -133,7 +133,7 @@ def _disowned(stage: Stage) -> bool:
 def reused_across_servers(
     stage: AuthorizationRequest | PushedAuthorization | TokenEndpoint, so_far: Handshake
 ) -> Problems:
-    """A client id that one authorization server issued is used at another.
+    """The client uses a `client_id` that another authorization server issued.
 
     An id means something only to the server that issued it. The other one answers
     `invalid_client`; and if a secret goes along, it has been told to a stranger.
@@ -201,7 +201,7 @@ def _issuers(url: str, so_far: Handshake) -> set[str]:
     since="2025-11-25",
 )
 def prefers_registration(stage: Registration, so_far: Handshake) -> Problems:
-    """The client registers although the server would read its metadata document.
+    """The client registers dynamically, although the server supports CIMD.
 
     The server offers the newer way: the client names a URL where it describes itself, and
     nothing has to be stored. A client that has such a URL should use it; many have none
@@ -241,7 +241,7 @@ def prefers_registration(stage: Registration, so_far: Handshake) -> Problems:
     who="client",
 )
 def wrong_endpoint(stage: Registration, so_far: Handshake) -> Problems:
-    """The client registers somewhere else than the metadata says.
+    """The client does not register at the `registration_endpoint` of the metadata.
 
     The metadata names the address for registrations, and the client had read it before.
     At the address it chose instead there is mostly nothing, so the sign-in fails although

@@ -52,7 +52,7 @@ def quote(stage: Registration) -> str:
     severity="note",
 )
 def error_status(stage: Registration, so_far: Handshake) -> Problems:
-    """A refused registration is answered with another status than 400.
+    """A refused client registration is not answered with status 400.
 
     Clients look for status 400 with a JSON error that says why. Another status makes some
     of them report a fault of the network or of the server instead of the reason.
@@ -89,7 +89,7 @@ def error_status(stage: Registration, so_far: Handshake) -> Problems:
     echo=True,
 )
 def error_body(stage: Registration, so_far: Handshake) -> Problems:
-    """A refused registration does not say why in the agreed form.
+    """A refused client registration does not return a registered `error` code as JSON.
 
     The reason belongs into a JSON object: `error` with one of the registered codes, and
     `error_description` for people. A client that finds something else can only show
@@ -133,7 +133,7 @@ def error_body(stage: Registration, so_far: Handshake) -> Problems:
     severity="error",
 )
 def endpoint_not_found(stage: Registration, so_far: Handshake) -> Problems:
-    """The advertised registration endpoint does not answer there.
+    """The `registration_endpoint` of the metadata answers 404, 405 or a redirect.
 
     The metadata sends the client to this URL. A 404 or 405 there ends the sign-in, and a
     redirect does too: on 301 and 302 clients repeat the request as GET, and what they
@@ -179,7 +179,7 @@ def endpoint_not_found(stage: Registration, so_far: Handshake) -> Problems:
     severity="error",
 )
 def server_error(stage: Registration, so_far: Handshake) -> Problems:
-    """The registration endpoint breaks down.
+    """The registration endpoint answers 5xx.
 
     A status of 500 or more says that the server failed at this request, not why. The
     client cannot know whether another request would pass, and gives up.

@@ -50,7 +50,7 @@ def _named(stage: Names, so_far: Handshake) -> Iterator[tuple[str, str]]:
     stops_at=("authorization-request", "authorization-interaction"),
 )
 def insecure(stage: Registration | ClientMetadata | AuthorizationRequest, so_far: Handshake) -> Problems:
-    """A redirect URI is plain http to a host that is not this machine.
+    """A redirect URI is plain `http` and not a loopback address.
 
     The authorization code travels in this URL. Over plain http everybody on the way can
     read it, so authorization servers refuse such addresses. Plain http is fine only where
@@ -91,7 +91,7 @@ def insecure(stage: Registration | ClientMetadata | AuthorizationRequest, so_far
     stops_at=("authorization-request", "authorization-interaction"),
 )
 def fragment(stage: Registration | ClientMetadata | AuthorizationRequest, so_far: Handshake) -> Problems:
-    """A redirect URI is no complete address: it has a fragment, or lacks its scheme.
+    """A redirect URI is not an absolute URL, or has a fragment.
 
     The server appends `?code=…` to this URL and sends the browser there. What stands behind
     a `#` never leaves the browser, and a path without scheme and host leads nowhere, so
@@ -136,7 +136,7 @@ def fragment(stage: Registration | ClientMetadata | AuthorizationRequest, so_far
     stops_at=("authorization-request", "authorization-interaction"),
 )
 def wildcard(stage: Registration | ClientMetadata | AuthorizationRequest, so_far: Handshake) -> Problems:
-    """A redirect URI is a pattern where a literal address belongs.
+    """A redirect URI contains a wildcard or a placeholder.
 
     Redirect URIs are compared character by character. A server that does so never finds
     a match for `*`, and one that reads it as a pattern opens a way to send codes to
@@ -172,7 +172,7 @@ def wildcard(stage: Registration | ClientMetadata | AuthorizationRequest, so_far
     who="client",
 )
 def localhost_name(stage: Registration | ClientMetadata | AuthorizationRequest, so_far: Handshake) -> Problems:
-    """A loopback redirect URI uses the name `localhost` instead of an address.
+    """A loopback redirect URI uses `localhost` instead of `127.0.0.1`.
 
     Most clients do, and it mostly works. But `localhost` may resolve to IPv6 while the
     client listens on IPv4, and some servers allow a changing port only for `127.0.0.1`, or
@@ -212,7 +212,7 @@ def localhost_name(stage: Registration | ClientMetadata | AuthorizationRequest, 
     who="client",
 )
 def custom_scheme(stage: Registration | ClientMetadata | AuthorizationRequest, so_far: Handshake) -> Problems:
-    """A redirect URI has a scheme of the client's own.
+    """A redirect URI has a custom (private-use) scheme.
 
     The operating system hands such a URL to whichever program claimed the scheme. MCP
     speaks only of localhost and https; many servers refuse other schemes, above all those

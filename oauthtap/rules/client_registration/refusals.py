@@ -76,7 +76,7 @@ def _blamed(stage: Registration) -> str | None:
     severity="error",
 )
 def requires_initial_token(stage: Registration, so_far: Handshake) -> Problems:
-    """Registration asks for a token that no MCP client has.
+    """Client registration requires an initial access token.
 
     A server may keep registration for those it gave an initial access token. MCP clients
     come without one: registering is the first thing they do at a server they have never
@@ -120,7 +120,7 @@ def requires_initial_token(stage: Registration, so_far: Handshake) -> Problems:
     who="authorization-server",
 )
 def rejects_unknown_metadata(stage: Registration, so_far: Handshake) -> Problems:
-    """The server refuses a registration because it does not know one of its members.
+    """The server refuses a client registration because of an unknown metadata member.
 
     Clients may write more into their registration than a server understands, and the
     server has to pass over what it does not know. One that refuses instead locks out every
@@ -162,7 +162,7 @@ def rejects_unknown_metadata(stage: Registration, so_far: Handshake) -> Problems
     severity="error",
 )
 def rejects_loopback_redirect(stage: Registration, so_far: Handshake) -> Problems:
-    """The server refuses the callback address of a well-known kind of client.
+    """The server refuses to register a loopback redirect URI or that of a well-known client.
 
     A program on the user's machine is called back at `http://127.0.0.1:<port>` or
     `http://localhost:<port>`; hosted clients have one https address each. A server that
@@ -204,7 +204,7 @@ def rejects_loopback_redirect(stage: Registration, so_far: Handshake) -> Problem
     severity="error",
 )
 def rejects_metadata_value(stage: Registration, so_far: Handshake) -> Problems:
-    """The server refuses a registration for a member that is the client's to choose or to leave out.
+    """The server refuses a client registration because of an optional metadata member.
 
     Scope, grants, response types and the way to authenticate are optional in a
     registration: what is missing has a default, and what is advertised has to be accepted.
@@ -256,7 +256,7 @@ def _unlisted(stage: Registration, so_far: Handshake) -> bool:
     severity="error",
 )
 def refused_by_policy(stage: Registration, so_far: Handshake) -> Problems:
-    """Registration is advertised, and a policy of the server keeps this client out.
+    """A registration policy of the server refuses this client.
 
     Nothing is wrong with the request: the server only registers clients from a list, from
     certain hosts or up to a number, or has switched registration off. Trying again, or

@@ -41,7 +41,7 @@ def _blames_redirect(stage: Registration) -> bool:
     who="client",
 )
 def content_type(stage: Registration, so_far: Handshake) -> Problems:
-    """The client does not send its registration as one JSON object.
+    """The registration request is not a JSON object (`application/json`).
 
     A registration is a JSON object with the media type `application/json`. The token
     endpoint next door takes forms, and this one does not: the server finds nothing it can
@@ -87,7 +87,7 @@ def content_type(stage: Registration, so_far: Handshake) -> Problems:
     who="client",
 )
 def redirect_uris_missing(stage: Registration, so_far: Handshake) -> Problems:
-    """The client registers for a browser sign-in without saying where the browser shall come back to.
+    """The registration request has no `redirect_uris`.
 
     After the sign-in the authorization server sends the browser only to an address that
     was registered. Without one it either refuses the registration or creates a client
@@ -130,7 +130,7 @@ def redirect_uris_missing(stage: Registration, so_far: Handshake) -> Problems:
     severity="warning",
 )
 def application_type_missing(stage: Registration, so_far: Handshake) -> Problems:
-    """The registration does not say whether the client is a native or a web application.
+    """The registration request has no `application_type`.
 
     Servers that follow OpenID Connect take every client without `application_type` for a
     web application, and web applications may not be called back at `http://localhost` or
@@ -177,7 +177,7 @@ def application_type_missing(stage: Registration, so_far: Handshake) -> Problems
     who="client",
 )
 def application_type_conflict(stage: Registration, so_far: Handshake) -> Problems:
-    """The application type and the redirect URIs of the registration do not fit together.
+    """`application_type` of the registration does not match its redirect URIs.
 
     A `web` application is called back at https addresses, a `native` one on the user's own
     machine. Servers that follow OpenID Connect enforce the pair and answer
@@ -229,7 +229,7 @@ def application_type_conflict(stage: Registration, so_far: Handshake) -> Problem
     severity="warning",
 )
 def grant_response_inconsistent(stage: Registration, so_far: Handshake) -> Problems:
-    """`grant_types` and `response_types` of the registration contradict each other.
+    """`grant_types` and `response_types` of the registration do not match.
 
     The response type `code` and the grant `authorization_code` are two halves of one flow.
     A registration with only one of them describes a client that can ask for a code and not
@@ -279,7 +279,7 @@ def grant_response_inconsistent(stage: Registration, so_far: Handshake) -> Probl
     stops_at=("token-refresh", "mcp-token-rejected"),
 )
 def no_refresh_grant(stage: Registration | TokenRefresh, so_far: Handshake) -> Problems:
-    """The client does not register for refresh tokens.
+    """`grant_types` of the registration does not include `refresh_token`.
 
     Without `refresh_token` among its `grant_types` a client is registered for the code
     grant alone. Servers that take this at its word issue no refresh token, or refuse it
@@ -343,7 +343,7 @@ def _without_refresh(sent: dict[str, Any], exchange: int, severity: Severity) ->
     who="client",
 )
 def auth_method_omitted(stage: Registration, so_far: Handshake) -> Problems:
-    """The registration does not say how the client will authenticate at the token endpoint.
+    """The registration request has no `token_endpoint_auth_method`.
 
     Left out, `token_endpoint_auth_method` means `client_secret_basic`: the server hands out
     a secret and waits for it in a Basic header. A client that then sends no secret, or
@@ -378,7 +378,7 @@ def auth_method_omitted(stage: Registration, so_far: Handshake) -> Problems:
     severity="warning",
 )
 def auth_method_unsupported(stage: Registration, so_far: Handshake) -> Problems:
-    """The client registers an authentication method that the server's metadata does not list.
+    """The registered `token_endpoint_auth_method` is not one that the metadata lists.
 
     The metadata names in `token_endpoint_auth_methods_supported` how clients may prove who
     they are; without that list only `client_secret_basic` is meant. A server may refuse

@@ -28,7 +28,7 @@ def _method(stage: Registration) -> str | None:
     who="authorization-server",
 )
 def redirect_uris_missing(stage: Registration, so_far: Handshake) -> Problems:
-    """The answer to the registration does not repeat the redirect URIs.
+    """The client registration response has no `redirect_uris`.
 
     The server has to return everything it registered, because it may have changed some of
     it. The TypeScript SDK, and with it most clients, demands `redirect_uris` in the answer
@@ -67,7 +67,7 @@ def redirect_uris_missing(stage: Registration, so_far: Handshake) -> Problems:
     stops_at=("authorization-request", "authorization-interaction", "authorization-response"),
 )
 def redirect_uris_changed(stage: Registration, so_far: Handshake) -> Problems:
-    """The server registered other redirect URIs than the client asked for.
+    """The server registered other `redirect_uris` than the client requested.
 
     The client will send the browser off with its own address. If the server kept another
     one, with a slash more or `localhost` turned into `127.0.0.1`, it refuses that address
@@ -108,7 +108,7 @@ def redirect_uris_changed(stage: Registration, so_far: Handshake) -> Problems:
     stops_at=("token-request",),
 )
 def secret_method_without_secret(stage: Registration, so_far: Handshake) -> Problems:
-    """The client is registered for a method that needs a secret, and gets none.
+    """`token_endpoint_auth_method` needs a client secret, but no `client_secret` is issued.
 
     With `client_secret_basic` or `client_secret_post` the client has to show a secret at
     the token endpoint. It was given none, so it either refuses the registration (the
@@ -146,7 +146,7 @@ def secret_method_without_secret(stage: Registration, so_far: Handshake) -> Prob
     who="authorization-server",
 )
 def auth_method_changed(stage: Registration, so_far: Handshake) -> Problems:
-    """The server registered another authentication method than the client asked for.
+    """The server registered another `token_endpoint_auth_method` than the client requested.
 
     It may do so, and a careful client reads the answer. One that does not goes on to
     authenticate the way it asked for and is refused at the token endpoint.
@@ -184,7 +184,7 @@ def auth_method_changed(stage: Registration, so_far: Handshake) -> Problems:
     stops_at=("token-request", "token-refresh"),
 )
 def public_client_with_secret(stage: Registration, so_far: Handshake) -> Problems:
-    """A client that authenticates with nothing is given a secret.
+    """A client with the authentication method `none` is issued a `client_secret`.
 
     With the method `none` a client shows no secret at the token endpoint. If the answer
     holds one all the same, one client sends it and the next does not, and only one of
@@ -227,7 +227,7 @@ def public_client_with_secret(stage: Registration, so_far: Handshake) -> Problem
     stops_at=("authorization-request", "authorization-interaction", "authorization-response", "token-request"),
 )
 def grants_dropped(stage: Registration, so_far: Handshake) -> Problems:
-    """The server leaves out grants that the client asked for.
+    """The server registered fewer `grant_types` or `response_types` than the client requested.
 
     A grant is a way to get a token: by a code from the browser, by a refresh token. The server
     may register less than was asked. But a client that wants to sign in with a code and
@@ -273,7 +273,7 @@ def grants_dropped(stage: Registration, so_far: Handshake) -> Problems:
     who="authorization-server",
 )
 def scope_reduced(stage: Registration, so_far: Handshake) -> Problems:
-    """The client is registered for fewer scopes than it asked for, or than the MCP server wants.
+    """The client is registered for fewer scopes than it requested, or than the challenge names.
 
     Many servers let a client ask only for scopes it is registered with. What is missing
     here comes back as `invalid_scope` when the browser arrives, although the MCP server

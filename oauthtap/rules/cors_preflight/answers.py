@@ -52,7 +52,7 @@ def _permission(stage: Preflight) -> Patch:
     stops_at=_EVERYWHERE,
 )
 def blocked(stage: Preflight, so_far: Handshake) -> Problems:
-    """The server refuses the browser's question whether a script may send its request.
+    """The CORS preflight (`OPTIONS`) is refused.
 
     The question (`OPTIONS`) never carries a token. Anything but a 2xx makes the browser
     hold back the real request, and the script sees a network failure.
@@ -93,7 +93,7 @@ def blocked(stage: Preflight, so_far: Handshake) -> Problems:
     stops_at=_EVERYWHERE,
 )
 def headers_not_allowed(stage: Preflight, so_far: Handshake) -> Problems:
-    """The script may not send a header that it needs.
+    """`Access-Control-Allow-Headers` lacks a header that the script sends.
 
     The browser compares the headers the script wants to send with those the server allows.
     One that is missing is enough to hold the whole request back.
@@ -146,7 +146,7 @@ def headers_not_allowed(stage: Preflight, so_far: Handshake) -> Problems:
     severity="warning",
 )
 def authorization_by_wildcard(stage: Preflight, so_far: Handshake) -> Problems:
-    """The server allows all headers with `*`, and `Authorization` is not among them.
+    """`Access-Control-Allow-Headers: *` does not include `Authorization`.
 
     The wildcard never covers `Authorization`. Browsers have begun to insist on that, and
     then no request with a token leaves the page.
@@ -191,7 +191,7 @@ def authorization_by_wildcard(stage: Preflight, so_far: Handshake) -> Problems:
     severity="warning",
 )
 def method_not_allowed(stage: Preflight, so_far: Handshake) -> Problems:
-    """The script may not use the method that it needs.
+    """`Access-Control-Allow-Methods` lacks the method that the script uses.
 
     Only GET, HEAD and POST need no permission. DELETE, with which a client ends its
     session, has to be listed.
@@ -239,7 +239,7 @@ def method_not_allowed(stage: Preflight, so_far: Handshake) -> Problems:
     severity="warning",
 )
 def credentials_for_anyone(stage: Stage, so_far: Handshake) -> Problems:
-    """The server allows credentials and every origin at once, which browsers do not accept.
+    """`Access-Control-Allow-Origin: *` is sent together with `Access-Control-Allow-Credentials`.
 
     A script that sends cookies along gets nothing to read: for it the origin has to be
     named. Scripts that send a token in a header and no cookies do not notice.

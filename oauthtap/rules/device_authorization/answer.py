@@ -19,7 +19,7 @@ _REQUIRED = ("device_code", "user_code", "verification_uri", "expires_in")
     stops_at=("token-other-grant",),
 )
 def response(device: DeviceAuthorization, so_far: Handshake) -> Problems:
-    """The answer that starts a sign-in on another device lacks something.
+    """The device authorization response lacks a required member.
 
     The client shows the user a code and an address, and then asks again and again with
     the device code. With one of these missing there is nothing to show, or nothing to ask

@@ -28,7 +28,7 @@ def _keys(jwks: KeySet) -> list[dict[str, Any]]:
     stops_at=("mcp-token-rejected", "token-request", "mcp-initialize", "mcp-request"),
 )
 def unavailable(jwks: KeySet, so_far: Handshake) -> Problems:
-    """The keys for checking tokens cannot be had.
+    """The JSON Web Key Set (`jwks_uri`) cannot be fetched.
 
     An MCP server that checks tokens by itself fetches these keys first. Without them it
     can trust no token and turns every client away, whatever it brings.
@@ -77,7 +77,7 @@ def unavailable(jwks: KeySet, so_far: Handshake) -> Problems:
     stops_at=("mcp-token-rejected",),
 )
 def no_matching_kid(handshake: Handshake) -> Problems:
-    """The token is signed with a key that the key set does not have.
+    """The JSON Web Key Set has no key for the token's `kid`.
 
     A token names the key it was signed with. If the published set has no such key, nobody
     can check the token, and the MCP server refuses it, however fresh it is.
@@ -163,7 +163,7 @@ def _same_server(jwks: KeySet, issued: TokenEndpoint, handshake: Handshake) -> b
     stops_only_at=(),
 )
 def private_key_exposed(jwks: KeySet, so_far: Handshake) -> Problems:
-    """The key set holds a private key.
+    """The JSON Web Key Set contains a private key.
 
     Whoever reads it can make tokens for anybody. The set is public, so everybody reads it.
 

@@ -37,7 +37,7 @@ _ABOUT_SESSION = re.compile(r"session", re.I)
     who="resource-server",
 )
 def no_endpoint_event(stage: LegacySse | McpStream, so_far: Handshake) -> Problems:
-    """The stream does not begin with the event that says where to send messages.
+    """The SSE stream does not begin with an `endpoint` event.
 
     A client of the old transport opens the stream and then waits for the event `endpoint`,
     because only that tells it where to POST. Whatever else comes first, it goes on waiting,
@@ -89,7 +89,7 @@ def no_endpoint_event(stage: LegacySse | McpStream, so_far: Handshake) -> Proble
     severity="error",
 )
 def endpoint_elsewhere(stage: LegacySse, so_far: Handshake) -> Problems:
-    """The stream sends the client to another host for its messages.
+    """The `endpoint` event of the SSE stream names a URL of another origin.
 
     The client would have to send its token there. The TypeScript and Python clients refuse
     an address whose scheme, host or port is not the stream's own.
@@ -146,7 +146,7 @@ def endpoint_elsewhere(stage: LegacySse, so_far: Handshake) -> Problems:
     stops_at=("mcp-challenge",),
 )
 def post_unauthorized(stage: LegacySse, so_far: Handshake) -> Problems:
-    """The client shows its token on one half of the transport only.
+    """The client sends its Bearer token only with GET (the SSE stream) or only with POST.
 
     The old transport has two halves, the stream and the POSTs, and each request has to
     carry the token. One of them came without and was refused, although the client has a
@@ -205,7 +205,7 @@ def post_unauthorized(stage: LegacySse, so_far: Handshake) -> Problems:
     until="2025-06-18",
 )
 def fallback_on_401(stage: LegacySse | McpStream, so_far: Handshake) -> Problems:
-    """The client takes "sign in first" for "I speak the old transport".
+    """The client falls back to HTTP+SSE after a 401 instead of signing in.
 
     The server answered 401: it knows the request and wants a token. Instead of signing in,
     the client tries the transport of 2024-11-05 and opens a stream. What its user then
@@ -259,7 +259,7 @@ def fallback_on_401(stage: LegacySse | McpStream, so_far: Handshake) -> Problems
     who="resource-server",
 )
 def deprecated(stage: LegacySse, so_far: Handshake) -> Problems:
-    """The server offers only the transport of 2024-11-05.
+    """The server supports only the deprecated HTTP+SSE transport.
 
     HTTP+SSE is deprecated since 2025-03-26. Clients still fall back to it, at the price of
     a failed request each time, and several hosts have dropped it.
@@ -309,7 +309,7 @@ def deprecated(stage: LegacySse, so_far: Handshake) -> Problems:
     severity="error",
 )
 def endpoint_unreachable(stage: LegacySse, so_far: Handshake) -> Problems:
-    """The address the stream names for messages does not answer.
+    """The URL in the `endpoint` event of the SSE stream does not answer.
 
     The client did what the `endpoint` event says, and found nothing there. It has no other
     address to try.

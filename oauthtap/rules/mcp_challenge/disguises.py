@@ -79,7 +79,7 @@ def _leads_to_login(url: str, target: str) -> bool:
     who="resource-server",
 )
 def html_login_page(stage: Mcp, so_far: Handshake) -> Problems:
-    """The server answers an MCP request with a web page and status 200.
+    """The server answers an MCP request with an HTML page and status 200 instead of 401.
 
     A client that asked for JSON or an event stream stumbles over the first `<`. To it
     this is a broken server, not one that wants a sign-in.
@@ -120,7 +120,7 @@ def html_login_page(stage: Mcp, so_far: Handshake) -> Problems:
     who="resource-server",
 )
 def ok_with_errorbody_of(stage: Challenge, so_far: Handshake) -> Problems:
-    """The server says "sign in first" inside a 200, where no client looks for it.
+    """The server reports missing credentials with status 200 instead of 401.
 
     The transport succeeded, so the client takes the text for a protocol failure and
     shows it. The sign-in starts on status 401 and on nothing else.

@@ -37,7 +37,7 @@ def _bearer_for(stage: Mcp, so_far: Handshake) -> Patch:
     stops_at=("as-discovery", "client-registration", "authorization-request"),
 )
 def header_missing(stage: Challenge | TokenRejected, so_far: Handshake) -> Problems:
-    """The server answers 401 without a `WWW-Authenticate` header.
+    """The 401 has no `WWW-Authenticate` header.
 
     The header is how a client learns where to sign in. Without it the client has to guess
     the place of the metadata, and clients of 2025-06-18 do not even guess. (A client that
@@ -82,7 +82,7 @@ def header_missing(stage: Challenge | TokenRejected, so_far: Handshake) -> Probl
     stops_at=("as-discovery", "client-registration", "authorization-request"),
 )
 def header_remapped(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
-    """AWS API Gateway renames the `WWW-Authenticate` header, so no client sees the challenge.
+    """AWS API Gateway renames `WWW-Authenticate` to `x-amzn-remapped-www-authenticate`.
 
     The server does send it. The gateway passes it on as `x-amzn-remapped-www-authenticate`,
     a name that no client reads, and so the client has to guess.
@@ -117,7 +117,7 @@ def header_remapped(stage: Challenge | TokenRejected | StepUp, so_far: Handshake
     who="resource-server",
 )
 def scheme_not_bearer(stage: Challenge, so_far: Handshake) -> Problems:
-    """The 401 asks for another scheme than Bearer.
+    """The scheme in `WWW-Authenticate` is not `Bearer`.
 
     OAuth clients look for a challenge of scheme `Bearer`. They pass over every other one,
     together with the metadata URL and the scopes that stand in it.
@@ -157,7 +157,7 @@ def scheme_not_bearer(stage: Challenge, so_far: Handshake) -> Problems:
     who="resource-server",
 )
 def scheme_missing(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
-    """The challenge begins with a parameter, without the word `Bearer` before it.
+    """The challenge in `WWW-Authenticate` has no scheme: `Bearer` is missing.
 
     Clients check that the first word is `Bearer` and throw away the whole header when it
     is not. The metadata URL in it is lost.
@@ -197,7 +197,7 @@ def scheme_missing(stage: Challenge | TokenRejected | StepUp, so_far: Handshake)
     stops_at=("as-discovery", "client-registration", "authorization-request"),
 )
 def bearer_without_params(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
-    """The challenge is the bare word `Bearer`, without any parameter.
+    """The Bearer challenge has no parameters.
 
     It says that a token is wanted, but not where to get one. The client has to guess the
     place of the metadata; some ignore such a challenge altogether.
@@ -241,7 +241,7 @@ def bearer_without_params(stage: Challenge | TokenRejected | StepUp, so_far: Han
     severity="warning",
 )
 def scheme_spacing(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
-    """More than one blank, or a tab, stands between `Bearer` and its first parameter.
+    """`Bearer` in the challenge is followed by a tab or by more than one space.
 
     Several blanks are legal, but the TypeScript SDK splits at each single one, finds an
     empty second word and drops the challenge. A tab is not legal there at all.
@@ -283,7 +283,7 @@ def scheme_spacing(stage: Challenge | TokenRejected | StepUp, so_far: Handshake)
     severity="warning",
 )
 def bearer_not_first(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
-    """Another challenge stands before the Bearer challenge.
+    """The Bearer challenge is not the first challenge in `WWW-Authenticate`.
 
     That is legal HTTP. But the TypeScript SDK looks at the first word of the joined header
     only, and when that is not `Bearer` it reads nothing of what follows.
@@ -323,7 +323,7 @@ def bearer_not_first(stage: Challenge | TokenRejected | StepUp, so_far: Handshak
     stops_at=("as-discovery", "client-registration", "authorization-request"),
 )
 def conflicting_bearer(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
-    """Two Bearer challenges in one answer say different things.
+    """The response has two Bearer challenges with different parameters.
 
     Each client takes the one its reader meets first, so the same server works with one
     client and not with the next.

@@ -50,7 +50,7 @@ def _carries(challenge: Parsed, stage: Mcp) -> bool:
     stops_at=("as-discovery", "client-registration", "authorization-request"),
 )
 def metadata_url_missing(stage: Challenge | TokenRejected, so_far: Handshake) -> Problems:
-    """The challenge does not say where the protected resource metadata is.
+    """The Bearer challenge has no `resource_metadata`.
 
     In MCP 2025-06-18 this parameter is the only pointer. Clients written for it look
     nowhere else, and take the MCP server itself for the authorization server. Later ones
@@ -97,7 +97,7 @@ def metadata_url_missing(stage: Challenge | TokenRejected, so_far: Handshake) ->
     stops_at=("as-discovery", "client-registration", "authorization-request"),
 )
 def metadata_url_not_absolute(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
-    """The metadata URL in the challenge is no complete URL.
+    """`resource_metadata` in the challenge is not an absolute URL.
 
     A client uses it as it stands. The TypeScript SDK drops a value it cannot open without
     a word, the Python SDK stops there.
@@ -144,7 +144,7 @@ def metadata_url_not_absolute(stage: Challenge | TokenRejected | StepUp, so_far:
 def metadata_url_leads_to_as(
     stage: Challenge | TokenRejected | StepUp | ResourceMetadata, so_far: Handshake
 ) -> Problems:
-    """`resource_metadata` leads to the authorization server's metadata, which is another document.
+    """`resource_metadata` names authorization server metadata, not protected resource metadata.
 
     The client expects a document about the MCP server, with its `resource` and its
     `authorization_servers`. It finds neither, and stops or falls back to guessing.
@@ -194,7 +194,7 @@ def metadata_url_leads_to_as(
     since="2025-06-18",
 )
 def metadata_url_elsewhere(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
-    """The metadata URL in the challenge is on another host than the MCP server.
+    """`resource_metadata` in the challenge names another host than the MCP server's.
 
     That is permitted. But the document still has to name the MCP URL as its `resource`,
     and clients in browsers or with strict rules may refuse to fetch it from elsewhere.
@@ -229,7 +229,7 @@ def metadata_url_elsewhere(stage: Challenge | TokenRejected | StepUp, so_far: Ha
     stops_at=("as-discovery", "client-registration", "mcp-challenge"),
 )
 def metadata_at_root_only(handshake: Handshake) -> Problems:
-    """The metadata of an MCP server with a path lies at the root of its host.
+    """The protected resource metadata is only at the root well-known URL, but the MCP URL has a path.
 
     A client that follows the challenge finds it. One that builds the URL itself puts the
     path behind the well-known part and gets 404, and some do not accept a document from

@@ -41,7 +41,7 @@ _PATIENCE = 60.0
     who="resource-server",
 )
 def deferred(stage: Challenge, so_far: Handshake) -> Problems:
-    """The server asks for a sign-in only when a tool is called, not when the client connects.
+    """The first 401 comes with a tool call, not when the client connects.
 
     That is allowed. But several clients decide while connecting whether a server needs a
     sign-in, and offer no button for it later.
@@ -85,7 +85,7 @@ def deferred(stage: Challenge, so_far: Handshake) -> Problems:
     stops_only_at=(),
 )
 def enforced_on_some_methods(stage: Mcp, so_far: Handshake) -> Problems:
-    """The server wants a token for POST, but not for the stream (GET) or the end of a session (DELETE).
+    """POST to the MCP endpoint requires a token, but GET or DELETE does not.
 
     Whoever knows or guesses a session id can then read what the server sends to another
     user, or end that user's session.
@@ -153,7 +153,7 @@ def _open(stage: Mcp) -> bool:
     since="2026-07-28",
 )
 def validated_before_token(stage: Mcp, so_far: Handshake) -> Problems:
-    """The server checks protocol headers before it checks for a token.
+    """The server validates the protocol version before it asks for a token with 401.
 
     A 400 or 404 tells a client that speaks both old and new MCP that this is an old
     server. It goes back to `initialize` although a 401 was what it should have seen.
@@ -204,7 +204,7 @@ def validated_before_token(stage: Mcp, so_far: Handshake) -> Problems:
     severity="warning",
 )
 def fallback_after_refusal(stage: Initialize | McpStream | LegacySse, so_far: Handshake) -> Problems:
-    """The client answers a 401 by trying an older protocol instead of signing in.
+    """The client falls back to an older MCP revision after a 401 instead of signing in.
 
     A 401 says nothing about the protocol a server speaks. A client that falls back here
     may treat a modern server as an old one from then on.
@@ -264,7 +264,7 @@ def fallback_after_refusal(stage: Initialize | McpStream | LegacySse, so_far: Ha
     stops_at=("mcp-token-rejected", "mcp-step-up"),
 )
 def ignored_challenge(handshake: Handshake) -> Problems:
-    """The server asks for a sign-in in the proper way, and the client does not begin one.
+    """The client does not sign in after a 401 with a valid challenge.
 
     A 401 with a metadata URL is the client's cue to fetch that URL. This one stops, or
     sends the same request again.

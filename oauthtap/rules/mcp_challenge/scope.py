@@ -40,7 +40,7 @@ def _changed(stage: Mcp, **changes: str | None) -> Patch:
     stops_at=("authorization-request", "authorization-response", "client-registration"),
 )
 def scope_empty(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
-    """The challenge has a `scope` with nothing in it.
+    """`scope` in the challenge is empty.
 
     The common SDKs then read the two quotation marks themselves as the scope, and ask the
     authorization server for exactly that. It answers `invalid_scope`.
@@ -83,7 +83,7 @@ def scope_empty(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) ->
     since="2025-11-25",
 )
 def scope_missing(stage: Challenge, so_far: Handshake) -> Problems:
-    """The challenge does not say which scopes a client needs.
+    """The challenge has no `scope`.
 
     The client then asks for every scope of the metadata's `scopes_supported`: more rights
     than it needs, and sometimes more than the authorization server gives.
@@ -120,7 +120,7 @@ def scope_missing(stage: Challenge, so_far: Handshake) -> Problems:
     since="2026-07-28",
 )
 def scope_offline_access(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
-    """The challenge asks for `offline_access`, which is no permission of the MCP server.
+    """`scope` in the challenge includes `offline_access`.
 
     The scope stands for a refresh token, a matter between client and authorization
     server. Some authorization servers refuse it to clients without a secret.
@@ -160,7 +160,7 @@ def scope_offline_access(stage: Challenge | TokenRejected | StepUp, so_far: Hand
 def scope_delimiter(
     stage: Challenge | TokenRejected | StepUp | ResourceMetadata | ServerMetadata, so_far: Handshake
 ) -> Problems:
-    """The scopes of the challenge are separated by commas instead of blanks.
+    """The scopes in the challenge are separated by commas instead of spaces.
 
     A comma may be part of a scope, so a client asks for the whole text as one scope that
     nobody knows. The authorization server answers `invalid_scope`.
@@ -212,7 +212,7 @@ def scope_delimiter(
     stops_at=("authorization-request", "authorization-response", "authorization-interaction"),
 )
 def scope_unknown_to_as(stage: ServerMetadata, so_far: Handshake) -> Problems:
-    """The challenge asks for a scope that the authorization server does not list.
+    """The challenge names a scope that the authorization server's `scopes_supported` does not list.
 
     The client copies the scope into its authorization request. Many authorization servers
     answer `invalid_scope` to one they do not know.
@@ -263,7 +263,7 @@ def scope_unknown_to_as(stage: ServerMetadata, so_far: Handshake) -> Problems:
     severity="note",
 )
 def code_without_credentials(stage: Challenge, so_far: Handshake) -> Problems:
-    """The challenge has a failure code although no token was sent.
+    """The challenge has an `error`, although the request had no token.
 
     A code such as `invalid_token` says that a token was looked at and found wanting. Clients
     hardly mind, but whoever reads the log looks for a token that never was.
@@ -299,7 +299,7 @@ def code_without_credentials(stage: Challenge, so_far: Handshake) -> Problems:
     stops_only_at=(),
 )
 def code_unknown(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
-    """The failure code of the challenge is none that clients know.
+    """`error` in the challenge is not a registered error code.
 
     Clients decide by this code whether to refresh the token or to ask for more rights. On
     a code of your own they do neither.
@@ -337,7 +337,7 @@ def code_unknown(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -
     stops_only_at=(),
 )
 def code_and_status(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
-    """The failure code and the status of the answer contradict each other.
+    """`error` in the challenge does not match the status of the response.
 
     On 401 a client gets a new token, on 403 it asks for more rights. With the wrong pair it
     signs in again for the same scopes, or does not refresh an expired token.

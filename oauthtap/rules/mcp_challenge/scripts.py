@@ -49,7 +49,7 @@ def _maybe_from_script(stage: Stage) -> bool:
     stops_at=("mcp-challenge", "prm-discovery", "as-discovery", "client-registration", "token-request"),
 )
 def allow_origin_missing(stage: Stage, so_far: Handshake) -> Problems:
-    """A script in a browser is not allowed to read this answer.
+    """`Access-Control-Allow-Origin` does not let a browser script read this response.
 
     Without a matching `Access-Control-Allow-Origin` the browser hides status, headers and
     body. The script sees a network failure and cannot tell it from a server that is down.
@@ -105,7 +105,7 @@ def allow_origin_missing(stage: Stage, so_far: Handshake) -> Problems:
     stops_at=("prm-discovery", "as-discovery", "client-registration"),
 )
 def challenge_not_exposed(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
-    """The challenge is there, but a script in a browser cannot read it.
+    """`Access-Control-Expose-Headers` does not include `WWW-Authenticate`.
 
     Browsers show scripts only a handful of headers, and `WWW-Authenticate` is none of them
     unless the server says so. The client sees a 401 without any hint where to sign in.

@@ -58,7 +58,7 @@ def body_of(stage: Stage) -> str:
     who="resource-server",
 )
 def status_403(stage: Mcp | ResourceMetadata, so_far: Handshake) -> Problems:
-    """The server answers 403 where credentials are missing, and that has to be 401.
+    """Missing credentials are answered with 403 instead of 401.
 
     Only a 401 makes a client start a sign-in. A 403 means "known, but not allowed", so
     the client reports *forbidden* and stops; older ones try the SSE transport instead.
@@ -133,7 +133,7 @@ def _proof(stage: Mcp, so_far: Handshake | None) -> str | None:
     severity="error",
 )
 def server_fails_without_token(stage: Mcp, so_far: Handshake) -> Problems:
-    """The server fails with 5xx when no token comes, instead of asking for one.
+    """A request without a token is answered with 5xx instead of 401.
 
     A client takes a 5xx for an outage: it retries or gives up. It does not begin to sign in.
 
@@ -188,7 +188,7 @@ def _failed(stage: Mcp, so_far: Handshake) -> Iterator[tuple[Mcp, str]]:
     until="2025-11-25",
 )
 def session_before_token(stage: Mcp | ResourceMetadata, so_far: Handshake) -> Problems:
-    """The server asks for a session before it asks for a token.
+    """A request without a token is answered with 400 (no session) instead of 401.
 
     A client that probes with GET, or that lost its session, gets to read about sessions
     and never sees the 401 that would start the sign-in.
@@ -254,7 +254,7 @@ def _session_wanted(stage: Mcp) -> bool:
     severity="warning",
 )
 def not_found_without_token(stage: Mcp, so_far: Handshake) -> Problems:
-    """The server answers 404 without a token and serves the same URL with one.
+    """A request without a token is answered with 404 instead of 401.
 
     Hiding what a stranger may not see is a habit of web applications. An MCP client that
     reads 404 tries the old SSE transport or reports a wrong URL; it does not sign in.

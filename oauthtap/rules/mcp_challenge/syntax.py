@@ -34,7 +34,7 @@ def _tidied(stage: Mcp) -> Patch:
     severity="warning",
 )
 def comma_after_scheme(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
-    """A comma stands between `Bearer` and its first parameter.
+    """A comma follows `Bearer` in the challenge.
 
     The comma ends the challenge. A strict reader sees an empty Bearer challenge with
     something unreadable behind it, and the metadata URL is lost.
@@ -70,7 +70,7 @@ def comma_after_scheme(stage: Challenge | TokenRejected | StepUp, so_far: Handsh
     severity="warning",
 )
 def missing_comma(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
-    """A comma is missing between two parameters of the challenge, or between two challenges.
+    """A comma is missing between two parameters or two challenges in `WWW-Authenticate`.
 
     A strict reader stops at the first parameter; readers that search by pattern often get
     along. So it works with some clients and not with others.
@@ -111,7 +111,7 @@ def missing_comma(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) 
     since="2025-06-18",
 )
 def unquoted_url(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
-    """A URL in the challenge stands there without quotation marks.
+    """A URL in the challenge is not quoted.
 
     A value without quotes may hold neither `:` nor `/`. Clients that read strictly, and
     older ones that search for the quotes, do not find the metadata URL.
@@ -151,7 +151,7 @@ def _params(stage: Mcp) -> list[Param]:
     stops_at=("as-discovery", "client-registration"),
 )
 def bad_quotes(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
-    """A value of the challenge has the wrong quotation marks, or quotes that never end.
+    """A parameter of the challenge has wrong or unclosed quotes.
 
     Only the plain double quote counts as one. Any other mark becomes part of the value, so
     the client asks for a URL that begins with an apostrophe.
@@ -204,7 +204,7 @@ def _requoted(raw: str) -> str:
     severity="warning",
 )
 def duplicate_param(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
-    """One challenge names the same parameter twice.
+    """A parameter occurs twice in one challenge.
 
     Some clients take the first value, some the last. Which metadata URL or scope they use
     is a matter of luck.
@@ -251,7 +251,7 @@ def _each_once(challenge: Parsed) -> Parsed:
     stops_only_at=(),
 )
 def param_charset(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
-    """A text in the challenge holds characters that do not belong into a header.
+    """A parameter of the challenge contains characters that are not allowed in a header.
 
     Double quotes, backslashes, line breaks and anything beyond ASCII trip simple readers,
     and proxies may cut the header off there.
@@ -301,7 +301,7 @@ def _bearer_params(stage: Mcp) -> list[Param]:
     severity="warning",
 )
 def param_spelling(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
-    """A parameter is written in a way that the common readers do not find.
+    """A parameter name in the challenge has capitals, or spaces around `=`.
 
     Both reference SDKs look for the name in lower case with the `=` right behind it.
     Capitals, and blanks around the `=`, make them overlook the parameter.
@@ -343,7 +343,7 @@ def param_spelling(stage: Challenge | TokenRejected | StepUp, so_far: Handshake)
     severity="warning",
 )
 def text_confuses_readers(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
-    """A text inside the challenge looks like a parameter, and clients read that text.
+    """A text in the challenge contains `scope=` or the like, and SDKs read it as the parameter.
 
     The SDKs do not take the header apart. They search it for `scope=` or
     `resource_metadata=` and take the first place they find, even inside a description.

@@ -21,7 +21,7 @@ _UNKNOWN_METHOD = -32601
     since="2026-07-28",
 )
 def discover_missing(handshake: Handshake) -> Problems:
-    """A server of 2026-07-28 does not know `server/discover`.
+    """A server of 2026-07-28 does not implement `server/discover`.
 
     With this method a client asks what a server speaks before it does anything else. "No
     such method" is the answer of an older server, so clients that know both take this one

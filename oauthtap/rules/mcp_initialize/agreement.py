@@ -43,7 +43,7 @@ def _era(stage: Initialize, so_far: Handshake) -> bool:
     until="2025-11-25",
 )
 def session_id_charset(stage: Initialize, so_far: Handshake) -> Problems:
-    """The session id contains characters that a header cannot carry safely.
+    """`Mcp-Session-Id` contains characters outside visible ASCII.
 
     The client has to send the id back in a header of every later request. Blanks, control
     characters and letters outside ASCII are dropped or changed on the way, and the server
@@ -83,7 +83,7 @@ def session_id_charset(stage: Initialize, so_far: Handshake) -> Problems:
     who="resource-server",
 )
 def refused_silently(stage: Initialize, so_far: Handshake) -> Problems:
-    """A server of 2026-07-28 refuses `initialize` without saying what it speaks.
+    """A server of 2026-07-28 refuses `initialize` without naming its supported versions.
 
     An older client begins with `initialize` and cannot know that this server has left that
     behind. If the refusal names the supported versions, its user learns that a newer client
@@ -127,7 +127,7 @@ def refused_silently(stage: Initialize, so_far: Handshake) -> Problems:
     severity="warning",
 )
 def legacy_client(stage: Initialize, so_far: Handshake) -> Problems:
-    """The client is older than anything this server speaks.
+    """The client's MCP revision is older than any that this server supports.
 
     The client opens with `initialize`, and the server speaks only 2026-07-28, where that
     does not exist. The two cannot come together; signing in has nothing to do with it.
@@ -168,7 +168,7 @@ def legacy_client(stage: Initialize, so_far: Handshake) -> Problems:
     stops_at=("mcp-request", "mcp-stream"),
 )
 def expose_session_id(stage: Initialize, so_far: Handshake) -> Problems:
-    """The server gives a session id that scripts in a browser are not allowed to read.
+    """`Access-Control-Expose-Headers` does not include `Mcp-Session-Id`.
 
     Browsers show a page on another site only a handful of headers, unless the answer names
     more. A client that runs in a page never gets to see its session id, sends the next

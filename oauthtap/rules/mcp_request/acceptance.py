@@ -24,7 +24,7 @@ _KNOWN_APIS = {"00000003-0000-0000-c000-000000000000", "00000002-0000-0000-c000-
     stops_only_at=(),
 )
 def query_token(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The MCP server accepts a token from the URL.
+    """The MCP server accepts an access token in the URL query.
 
     As long as it does, clients will send tokens that way, and the tokens stand in every
     access log between them and the server.
@@ -69,7 +69,7 @@ def query_token(mcp: Mcp, so_far: Handshake) -> Problems:
     stops_only_at=(),
 )
 def session_instead(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The MCP server takes a session id in place of a token.
+    """The MCP server accepts `Mcp-Session-Id` in place of an access token.
 
     The session was opened with a token, and from then on its id alone opens the door.
     Session ids are not kept like secrets; whoever reads one is signed in.
@@ -127,7 +127,7 @@ def session_instead(mcp: Mcp, so_far: Handshake) -> Problems:
     stops_only_at=(),
 )
 def foreign_audience(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The MCP server accepts a token that is made out to another API.
+    """The MCP server accepts an access token with another audience (`aud`).
 
     Then any token that a user has given to anybody for that API also opens this server.
     That is why a server has to look for itself in `aud`.
@@ -173,7 +173,7 @@ def foreign_audience(mcp: Mcp, so_far: Handshake) -> Problems:
     stops_only_at=(),
 )
 def expired_token(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The MCP server accepts a token that has expired.
+    """The MCP server accepts an expired access token.
 
     The end of a token is what limits the harm when it is stolen. And as long as expired
     ones work, clients never learn that it is time to refresh.

@@ -38,7 +38,7 @@ _FRESH = 300.0
     stops_at=("mcp-challenge",),
 )
 def missing_after_login(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The client has just been given a token and calls the MCP server without it.
+    """The client has a new access token, but calls the MCP server without `Authorization`.
 
     Every request has to carry the token, also within one session. From the server's side
     nobody has signed in, so it asks for a sign-in again, and the user sees a loop.
@@ -81,7 +81,7 @@ def missing_after_login(mcp: Mcp, so_far: Handshake) -> Problems:
 
 @rule("bearer-in-query", must("MCP 2026-07-28 'Token Requirements'; OAuth 2.1 draft-13 §5.1", _TOKENS), who="client")
 def in_query(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The client puts its access token into the URL.
+    """The client sends its access token in the URL query.
 
     URLs end up in logs and histories all along the way, and with them the token. MCP
     forbids it, and servers that keep to the rules do not look there.
@@ -118,7 +118,7 @@ def in_query(mcp: Mcp, so_far: Handshake) -> Problems:
     severity="warning",
 )
 def in_body(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The client sends its access token as a form field to the MCP server.
+    """The client sends its access token to the MCP server as a form field.
 
     MCP requests are JSON, and the token travels in a header. A server that is handed a
     form sees neither a message nor a token.
@@ -152,7 +152,7 @@ def in_body(mcp: Mcp, so_far: Handshake) -> Problems:
     severity="warning",
 )
 def several_ways(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The client sends a token in the header and another copy elsewhere.
+    """The client sends an access token in the `Authorization` header and in the URL or the body.
 
     A server need not guess which of two tokens counts. It is told to answer
     `invalid_request`, and careful ones do.
@@ -188,7 +188,7 @@ def several_ways(mcp: Mcp, so_far: Handshake) -> Problems:
     stops_at=("mcp-token-rejected",),
 )
 def not_an_access_token(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The client sends something else than the access token it was given for this server.
+    """The Bearer token is not the access token that was issued for this server.
 
     ID tokens are for the client, refresh tokens for the authorization server, and a
     token of another authorization server is nobody's business here. The MCP server has
@@ -233,7 +233,7 @@ def not_an_access_token(mcp: Mcp, so_far: Handshake) -> Problems:
     stops_only_at=(),
 )
 def sent_elsewhere(stage: Stage, so_far: Handshake) -> Problems:
-    """The client sends its access token to a server that the token is not for.
+    """The client sends its access token to another origin.
 
     A token works for whoever holds it. A redirect or a URL in an answer is enough to
     make such a client hand its token over.
@@ -326,7 +326,7 @@ def _of_another_server(sent: str, so_far: Handshake) -> str | None:
     stops_at=("mcp-challenge", "client-registration", "authorization-request", "authorization-interaction"),
 )
 def discarded(handshake: Handshake) -> Problems:
-    """The client does not use a token that is still valid and that worked.
+    """The client does not use an access token that is still valid.
 
     The person is asked again at every start, for nothing: the server would have taken the token.
 

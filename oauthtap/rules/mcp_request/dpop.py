@@ -19,7 +19,7 @@ from oauthtap.rules import rule
     stops_at=("mcp-token-rejected",),
 )
 def sent_as_bearer(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The client was given a DPoP token and sends it without its proof.
+    """The client sends a DPoP token without a DPoP proof.
 
     Such a token is tied to a key. It counts only together with a fresh proof made with
     that key; alone, the server has to refuse it, however valid it is.
@@ -70,7 +70,7 @@ def sent_as_bearer(mcp: Mcp, so_far: Handshake) -> Problems:
     stops_at=("mcp-token-rejected", "token-request"),
 )
 def htu_broken(stage: Mcp | TokenEndpoint, so_far: Handshake) -> Problems:
-    """The DPoP proof is made for another host than the request goes to.
+    """`htu` in the DPoP proof names another host than the request.
 
     A proof contains the URL that the client believes it calls. Behind a reverse proxy
     with another name that is not the URL the server sees, and no proxy can repair a

@@ -26,7 +26,7 @@ _EARLY = ("mcp-challenge", "prm-discovery", "as-discovery", "client-registration
     stops_at=("mcp-challenge", "mcp-initialize", "prm-discovery", "as-discovery", "client-registration"),
 )
 def endpoint_redirect(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The MCP URL redirects to a near copy of itself.
+    """The MCP URL redirects to a variant of itself.
 
     On the way a POST may become a GET, and the token may be dropped. And from then on
     client and server use two different URLs for one resource, which the checks of
@@ -73,7 +73,7 @@ def endpoint_redirect(mcp: Mcp, so_far: Handshake) -> Problems:
     severity="error",
 )
 def drops_authorization(challenge: Challenge, so_far: Handshake) -> Problems:
-    """A redirect to another origin costs the request its token.
+    """A redirect to another origin drops the `Authorization` header.
 
     HTTP libraries take the Authorization header off when a redirect leaves the origin.
     The second server sees no token and answers 401, and it looks as if the token were bad.
@@ -117,7 +117,7 @@ def drops_authorization(challenge: Challenge, so_far: Handshake) -> Problems:
     stops_at=_EARLY,
 )
 def not_found(handshake: Handshake) -> Problems:
-    """There is no MCP server at the configured URL.
+    """The configured MCP URL answers 404.
 
     The answer is a plain 404. Some clients then try the older transport, others start to
     sign in to something that is not there.
@@ -161,7 +161,7 @@ def not_found(handshake: Handshake) -> Problems:
     stops_at=_EARLY,
 )
 def no_post(handshake: Handshake) -> Problems:
-    """The configured URL does not take POST.
+    """The configured MCP URL answers POST with 405.
 
     MCP messages are sent with POST. A URL without it is the stream of an older server
     (HTTP+SSE), or a page for people.
@@ -202,7 +202,7 @@ def no_post(handshake: Handshake) -> Problems:
     stops_at=("mcp-challenge", "mcp-initialize", "prm-discovery"),
 )
 def variant_differs(mcp: Mcp, so_far: Handshake) -> Problems:
-    """With and without a trailing slash, different servers answer at the MCP URL.
+    """The MCP URL with and without a trailing slash is served by different servers.
 
     One form reaches the MCP server, the other a web page or nothing. Some clients take
     the slash off or change the case, so the same configuration works here and fails there.
@@ -253,7 +253,7 @@ def variant_differs(mcp: Mcp, so_far: Handshake) -> Problems:
     stops_at=_EARLY,
 )
 def web_page(handshake: Handshake) -> Problems:
-    """The configured URL belongs to a web site, not to an MCP server.
+    """The configured MCP URL belongs to a web site, not to an MCP server.
 
     Every request comes back as a page for people, and none as JSON or with a challenge.
     There is nothing to sign in to.

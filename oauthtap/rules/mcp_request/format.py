@@ -20,7 +20,7 @@ _BOTH = ("application/json", "text/event-stream")
     severity="warning",
 )
 def accept_header(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The client does not say that it takes both JSON and event streams.
+    """`Accept` does not list both `application/json` and `text/event-stream`.
 
     The server chooses between the two, so it wants to see both. Several answer 406
     otherwise, which looks like a broken endpoint.
@@ -66,7 +66,7 @@ def accept_header(mcp: Mcp, so_far: Handshake) -> Problems:
     stops_at=("mcp-challenge", "prm-discovery", "as-discovery", "client-registration", "mcp-stream", "legacy-sse"),
 )
 def not_acceptable(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The server answers 406 although the client takes everything it may send.
+    """The server answers 406, although `Accept` lists both media types of MCP.
 
     The client lists both media types; nothing more can be asked of it.
 
@@ -102,7 +102,7 @@ def not_acceptable(mcp: Mcp, so_far: Handshake) -> Problems:
     who="resource-server",
 )
 def media_type(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The server answers an MCP request in a format that clients do not read.
+    """`Content-Type` of the MCP response is neither JSON nor an event stream.
 
     There are two: JSON and an event stream. Anything else is refused as an unexpected
     content type, whatever is inside.
@@ -144,7 +144,7 @@ def media_type(mcp: Mcp, so_far: Handshake) -> Problems:
     severity="note",
 )
 def notification_status(mcp: Mcp, so_far: Handshake) -> Problems:
-    """A notification is answered with something else than an empty 202.
+    """A notification is not answered with 202 and an empty body.
 
     Notifications have no answer; 202 says that it arrived. Most clients also take 200.
 
@@ -187,7 +187,7 @@ def notification_status(mcp: Mcp, so_far: Handshake) -> Problems:
     since="2026-07-28",
 )
 def buffering(mcp: Mcp, so_far: Handshake) -> Problems:
-    """An event stream does not ask proxies not to collect it.
+    """The event stream has no `X-Accel-Buffering: no` header.
 
     nginx and others hold a stream back until a buffer is full. To the client the call
     seems to hang.
@@ -230,7 +230,7 @@ def buffering(mcp: Mcp, so_far: Handshake) -> Problems:
     until="2025-11-25",
 )
 def url_elicitation(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The server asks the user to connect an account elsewhere; the sign-in here is fine.
+    """The server asks for a URL elicitation (error -32042), not for a new sign-in.
 
     Error -32042 sends the user to a third service in the browser. The token for this
     server is good and has to be kept.

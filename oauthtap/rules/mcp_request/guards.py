@@ -44,7 +44,7 @@ _EDGE = re.compile(
     stops_at=(*_SEARCH, "cors-preflight"),
 )
 def origin_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The MCP server refuses the page this request comes from, not the user.
+    """The MCP server refuses the `Origin` header of the request.
 
     A server checks `Origin` so that no strange web page can talk to it behind its user's
     back. That is right, but it is no sign-in problem, and signing in again does not help.
@@ -84,7 +84,7 @@ def origin_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
     stops_at=(*_SEARCH, "mcp-initialize", "mcp-token-rejected", "mcp-stream"),
 )
 def host_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The MCP server refuses the host name it was called by.
+    """The MCP server refuses the `Host` header of the request.
 
     Server libraries guard against forged host names with a list of those they answer
     to. A name that is public and correct but not on the list is refused like an attack.
@@ -121,7 +121,7 @@ def host_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
     stops_at=(*_SEARCH, "mcp-initialize"),
 )
 def csrf_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The web framework's CSRF protection answers in place of the MCP server.
+    """The web framework's CSRF protection refuses the MCP request.
 
     It wants a token that only a page of the site could have. An MCP client has none, is
     refused before anybody looks at its Bearer token, and never gets to see a challenge.
@@ -158,7 +158,7 @@ def csrf_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
     severity="error",
 )
 def cdn_block(stage: Stage, so_far: Handshake) -> Problems:
-    """A bot protection answers in place of the server.
+    """A bot protection (CDN or WAF) answers instead of the server.
 
     It wants to see a browser that solves a puzzle. A client cannot, and a hosted client
     even less, so nothing behind it can be reached, however well it is set up.
@@ -199,7 +199,7 @@ def cdn_block(stage: Stage, so_far: Handshake) -> Problems:
     stops_at=_SEARCH,
 )
 def gateway_error(mcp: Mcp, so_far: Handshake) -> Problems:
-    """A gateway turns a failure of the server behind it into an error of its own.
+    """A gateway answers with a 5xx error instead of the upstream server's response.
 
     The server behind may well have said “sign in first”. What arrives is a 500, and on
     that a client cannot act.

@@ -29,7 +29,7 @@ _BIG, _TOO_BIG = 4096, 8192
     who="client",
 )
 def malformed(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The Authorization header is not of the form `Bearer token`.
+    """The `Authorization` header is not of the form `Bearer <token>`.
 
     It is the word Bearer, one blank, and the token. With the word doubled or left out,
     with quotes or a placeholder nobody filled in, the server finds no token that it
@@ -85,7 +85,7 @@ def malformed(mcp: Mcp, so_far: Handshake) -> Problems:
     stops_at=("mcp-token-rejected", "mcp-initialize"),
 )
 def too_large(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The access token is so long that servers and gateways refuse the header.
+    """The access token is longer than the header limits of servers and gateways.
 
     Many allow 8 kB for all headers together, some 4 kB for one. What comes back is 431
     or a bare 400, often from a gateway, and looks like a bad token.
@@ -128,7 +128,7 @@ def too_large(mcp: Mcp, so_far: Handshake) -> Problems:
     stops_at=("mcp-token-rejected",),
 )
 def duplicate_header(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The request has two Authorization headers.
+    """The request has two `Authorization` headers.
 
     One of them is the token. Which one the server reads, the first, the last or both
     joined, is up to the server, so a good token may never be seen.

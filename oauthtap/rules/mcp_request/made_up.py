@@ -19,7 +19,7 @@ from oauthtap.rules import rule
     stops_only_at=(),
 )
 def made_up(mcp: Initialize | McpRequest, so_far: Handshake) -> Problems:
-    """The MCP server lets in whoever sends a token, whatever it says.
+    """The MCP server accepts any access token, even a made-up one.
 
     Without a token the server refuses; with one that nobody issued it answers. It asks for
     a header and does not read it, so everybody can use it under any name.

@@ -31,7 +31,7 @@ _MEANING = re.compile(r"header|mismatch|capabilit|version", re.I)
     since="2026-07-28",
 )
 def version_header_missing(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The request names its protocol version in the body, but not in the header.
+    """The request has no `MCP-Protocol-Version` header, only a version in `_meta`.
 
     Gateways read headers only, so the server has to refuse a request whose header is
     absent, with 400 and code -32020.
@@ -70,7 +70,7 @@ def version_header_missing(mcp: Mcp, so_far: Handshake) -> Problems:
     since="2026-07-28",
 )
 def method_header_missing(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The request does not repeat its method, or the name it is about, in a header.
+    """The request has no `Mcp-Method` or no `Mcp-Name` header.
 
     Gateways route by `Mcp-Method` and `Mcp-Name` without reading bodies. A server has to
     refuse requests without them, with 400 and code -32020.
@@ -117,7 +117,7 @@ def method_header_missing(mcp: Mcp, so_far: Handshake) -> Problems:
     since="2026-07-28",
 )
 def header_body_mismatch(mcp: Mcp, so_far: Handshake) -> Problems:
-    """Header and body of the request contradict each other.
+    """`Mcp-Method`, `Mcp-Name` or `MCP-Protocol-Version` does not match the request body.
 
     The headers repeat what the body says. When they differ, a gateway and the server
     would each act on something else, so the server has to refuse (400, code -32020).
@@ -166,7 +166,7 @@ def header_body_mismatch(mcp: Mcp, so_far: Handshake) -> Problems:
     since="2026-07-28",
 )
 def meta_missing(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The request does not carry its version and the client's abilities with it.
+    """`params._meta` lacks the protocol version or the client capabilities.
 
     There is no `initialize` any more in which client and server introduce themselves.
     Every request says in `params._meta` who asks; one that does not is refused with 400
@@ -213,7 +213,7 @@ def meta_missing(mcp: Mcp, so_far: Handshake) -> Problems:
     since="2026-07-28",
 )
 def prerelease_codes(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The server uses error codes of the release candidate.
+    """The JSON-RPC error code is one of the release candidate.
 
     They were renumbered before the release, so clients do not recognize them.
 
@@ -254,7 +254,7 @@ def prerelease_codes(mcp: Mcp, so_far: Handshake) -> Problems:
     since="2026-07-28",
 )
 def session_minted(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The server gives a session id to a client that knows no sessions.
+    """The server sends `Mcp-Session-Id` to a client of 2026-07-28, which has no sessions.
 
     Sessions are gone since 2026-07-28, and clients ignore the header. Harmless, unless
     the server counts on getting it back.

@@ -46,7 +46,7 @@ _SAYS_CAPABILITY = re.compile(r"client\b.{0,40}capabilit.{0,80}|capabilit.{0,60}
     since="2026-07-28",
 )
 def mismatch_answer(mcp: Mcp, so_far: Handshake) -> Problems:
-    """Headers that do not fit the body are refused with another error than clients look for.
+    """MCP headers that do not match the body are not answered with 400 and error -32020.
 
     A client knows by status 400 and code -32020 that it talks to a server of its own
     generation and has to mend its headers. Anything else looks like an older server, and
@@ -90,7 +90,7 @@ def mismatch_answer(mcp: Mcp, so_far: Handshake) -> Problems:
     since="2026-07-28",
 )
 def unsupported_version(handshake: Handshake) -> Problems:
-    """The server refuses a protocol version without saying which ones it speaks, in the way clients read.
+    """An unsupported version is not answered with 400, error -32022 and `data.supported`.
 
     Status 400, code -32022 and the list `data.supported` tell a client which version to
     take instead. Without them it can only guess: some begin again as with an old server,
@@ -164,7 +164,7 @@ def _version_problem(mcp: Mcp, listed: tuple[str, ...]) -> Problem:
     since="2026-07-28",
 )
 def unknown_method(mcp: Mcp, so_far: Handshake) -> Problems:
-    """An unknown method is answered in another way than with 404 and code -32601.
+    """Unknown JSON-RPC methods are not answered with 404 and error -32601.
 
     The two belong together: the status is for gateways, the code tells the client that
     there is an MCP server and only this method is unknown. A bare 404 reads as a wrong URL.
@@ -220,7 +220,7 @@ def unknown_method(mcp: Mcp, so_far: Handshake) -> Problems:
     since="2026-07-28",
 )
 def capability(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The server refuses the request because the client cannot do something the server needs.
+    """The server refuses the request because the client lacks a capability.
 
     This is about abilities, such as asking the user back, and not about permission: the
     token is fine, and signing in again changes nothing. Clients recognize the case by

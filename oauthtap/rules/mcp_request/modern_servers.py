@@ -34,7 +34,7 @@ _CLOSE = 60.0
     # No `since`: by the time it shows, client and server may have agreed on an older revision.
 )
 def modern_client(handshake: Handshake) -> Problems:
-    """The client is newer than this server, and tries the new way first.
+    """The client tries the protocol version 2026-07-28 first, which this server does not support.
 
     Since 2026-07-28 there is no `initialize`; a client that knows both ways sends a modern
     request, sees that the server does not understand it, and begins as before. That is
@@ -109,7 +109,7 @@ def _is_last(stage: Mcp, handshake: Handshake) -> bool:
     stops_only_at=(),
 )
 def public_but_varies(mcp: Mcp, so_far: Handshake) -> Problems:
-    """An answer that differs from user to user is declared fit for everybody.
+    """`cacheScope` is `public`, but the response differs from user to user.
 
     `cacheScope: public` lets a gateway keep an answer and give it to the next user. When
     the answer depends on the token, that user gets somebody else's tools or data.

@@ -27,7 +27,7 @@ _NO_ID = re.compile(r"session.?id.{0,40}(missing|required|not provided|must be)|
     until="2025-11-25",
 )
 def header_missing(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The client does not send the session id that the server gave it.
+    """The client does not send the `Mcp-Session-Id` that the server issued.
 
     The server cannot tell which session the request belongs to, and answers 400.
 
@@ -72,7 +72,7 @@ def header_missing(mcp: Mcp, so_far: Handshake) -> Problems:
     until="2025-11-25",
 )
 def expired(handshake: Handshake) -> Problems:
-    """The session is gone, and the client does not open a new one.
+    """The session is unknown (404), and the client does not send a new `initialize`.
 
     404 to a request with a session id means: start again with `initialize`. A client that
     does not takes it for a wrong URL and stops.
@@ -120,7 +120,7 @@ def expired(handshake: Handshake) -> Problems:
     stops_at=("mcp-token-rejected", "mcp-stream"),
 )
 def unknown_status(handshake: Handshake) -> Problems:
-    """An unknown session is answered with another status than 404.
+    """A request with an unknown `Mcp-Session-Id` is not answered with 404.
 
     404 is the sign to open a new session. On 400 clients give up, and on 401 they send
     the user to sign in again, although the token is good.
@@ -163,7 +163,7 @@ def unknown_status(handshake: Handshake) -> Problems:
     until="2025-11-25",
 )
 def not_issued(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The server asks for a session id that the client was never given.
+    """The server requires `Mcp-Session-Id`, but its `initialize` response has none.
 
     It insists on `Mcp-Session-Id`, but the answer to `initialize` had none by the time it
     reached the client. No client can get past that.

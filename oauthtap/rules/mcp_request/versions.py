@@ -25,7 +25,7 @@ _VERSION = re.compile(r"protocol.?version|(unsupported|unknown).{0,20}version", 
     until="2025-11-25",
 )
 def version_missing(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The client does not say which protocol version was agreed on.
+    """The request has no `MCP-Protocol-Version` header.
 
     Without `MCP-Protocol-Version` a server has to assume 2025-03-26, or answers 400.
 
@@ -72,7 +72,7 @@ def version_missing(mcp: Mcp, so_far: Handshake) -> Problems:
     until="2025-11-25",
 )
 def version_differs(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The client sends another protocol version than was agreed on.
+    """`MCP-Protocol-Version` is not the version negotiated in `initialize`.
 
     The answer to `initialize` names the version to speak. A strict server refuses another
     one with 400.
@@ -126,7 +126,7 @@ def version_differs(mcp: Mcp, so_far: Handshake) -> Problems:
     ),
 )
 def version_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The server refuses a published protocol version that it does not know.
+    """The server answers a published `MCP-Protocol-Version` with 400.
 
     It would only have to answer `initialize` with the newest version it knows. Refused at
     the level of HTTP, the client sees a failure that has nothing to do with signing in.
@@ -167,7 +167,7 @@ def version_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
     since="2025-06-18",
 )
 def batch(mcp: Mcp, so_far: Handshake) -> Problems:
-    """The client sends several messages in one list.
+    """The client sends a JSON-RPC batch, which only 2025-03-26 allows.
 
     Lists of messages existed in 2025-03-26 alone. Servers of later revisions answer 400.
 

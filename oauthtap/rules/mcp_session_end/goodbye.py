@@ -19,7 +19,7 @@ from oauthtap.rules import rule
     until="2025-11-25",
 )
 def delete_answer(stage: SessionEnd, so_far: Handshake) -> Problems:
-    """The server does not let the client end its session, which is no error.
+    """The server refuses DELETE for the session, which is not an error.
 
     At the end clients send DELETE with their session id, out of politeness. A server may
     refuse with 405, or no longer know the session; it comes last in the log and looks like

@@ -32,7 +32,7 @@ _LACKS_SCOPE = re.compile(
     since="2025-06-18",
 )
 def no_challenge(stage: Mcp, so_far: Handshake) -> Problems:
-    """The server says in words that a permission is missing, and not in a form a client can read.
+    """The 403 for a missing scope has no `insufficient_scope` challenge.
 
     With a challenge the client would ask the user for just that permission and go on.
     Without one it can only report that something is forbidden.
@@ -76,7 +76,7 @@ def _with_changes(stage: Mcp, **changes: str | None) -> dict[str, str | None]:
     since="2025-06-18",
 )
 def scope_not_named(stage: StepUp, so_far: Handshake) -> Problems:
-    """The server says that a scope is missing and does not say which.
+    """The `insufficient_scope` challenge has no `scope`.
 
     The client does not know what to ask the user for, and asks for the same as before.
 
@@ -111,7 +111,7 @@ def scope_not_named(stage: StepUp, so_far: Handshake) -> Problems:
     since="2025-11-25",
 )
 def metadata_not_named(stage: StepUp, so_far: Handshake) -> Problems:
-    """The challenge for a missing permission leaves out where the metadata is.
+    """The `insufficient_scope` challenge has no `resource_metadata`.
 
     A client that kept nothing from its sign-in has to find the authorization server anew.
 
@@ -149,7 +149,7 @@ def metadata_not_named(stage: StepUp, so_far: Handshake) -> Problems:
     stops_at=("authorization-request", "authorization-response", "token-request", "mcp-token-rejected"),
 )
 def scope_granted_already(stage: StepUp, so_far: Handshake) -> Problems:
-    """The server asks for scopes that the token already has.
+    """The `insufficient_scope` challenge names scopes that the token already has.
 
     Signing in again gives the same token, which is refused again: a loop without end.
 
@@ -205,7 +205,7 @@ def _granted(stage: StepUp, so_far: Handshake) -> set[str]:
     since="2025-11-25",
 )
 def one_by_one(stage: StepUp, so_far: Handshake) -> Problems:
-    """The server names the missing scopes of one operation one after the other.
+    """The `insufficient_scope` challenges of one operation name its scopes one after the other.
 
     Each of them sends the user through another consent page, for a single call.
 

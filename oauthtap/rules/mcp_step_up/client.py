@@ -21,7 +21,7 @@ _CYCLES = 3
     stops_at=("mcp-step-up", "authorization-response", "token-request"),
 )
 def drops_scopes(stage: AuthorizationRequest, so_far: Handshake) -> Problems:
-    """The client does not ask for all the scopes it has been told it needs.
+    """The client does not request all scopes of the `insufficient_scope` challenge.
 
     It was told which scope is missing. When it asks for less, the next call is refused
     again; when it leaves out what it had before, calls fail that worked so far.
@@ -77,7 +77,7 @@ def drops_scopes(stage: AuthorizationRequest, so_far: Handshake) -> Problems:
     symptom=True,
 )
 def no_retry_limit(stage: StepUp, so_far: Handshake) -> Problems:
-    """The client asks for more rights again and again for the same call.
+    """The client repeats the step-up authorization for the same call without limit.
 
     Three new tokens did not help, a fourth will not either. The user only sees consent pages.
 
@@ -134,7 +134,7 @@ def no_retry_limit(stage: StepUp, so_far: Handshake) -> Problems:
     stops_at=("mcp-step-up", "mcp-request"),
 )
 def refreshes_instead(stage: TokenRefresh, so_far: Handshake) -> Problems:
-    """The client refreshes its token where it would have to ask for another permission.
+    """The client refreshes its token after `insufficient_scope` instead of requesting the scope.
 
     A refreshed token has the rights of the old one. The call is refused again, and the user
     is never asked.

@@ -20,7 +20,7 @@ _ABOUT_SESSION = re.compile(r"session", re.I)
     severity="note",
 )
 def without_allow(stage: Mcp, so_far: Handshake) -> Problems:
-    """A 405 does not say which methods would be right.
+    """The 405 has no `Allow` header.
 
     HTTP wants an `Allow` header with every 405. MCP clients do not read it, but strict
     gateways take an answer without it for broken and turn it into a 502.
@@ -68,7 +68,7 @@ def without_allow(stage: Mcp, so_far: Handshake) -> Problems:
     ),
 )
 def get_status(stage: McpStream, so_far: Handshake) -> Problems:
-    """The server answers the request for its stream with something that is neither yes nor no.
+    """GET on the MCP endpoint is answered with neither an event stream nor 405.
 
     After signing in, clients ask with GET for a stream of the server's own messages. The
     answer is an event stream, or 405 for "I have none". Anything else (a page, a 404, a 500)
@@ -137,7 +137,7 @@ def get_status(stage: McpStream, so_far: Handshake) -> Problems:
     until="2025-11-25",
 )
 def get_405(stage: McpStream, so_far: Handshake) -> Problems:
-    """A 405 to GET on the MCP endpoint is no error.
+    """GET on the MCP endpoint is answered with 405, which is not an error.
 
     It stands out in every log, and it is not what breaks a connection: the server says that
     it has no stream of its own messages, which it may, and clients go on without.
@@ -177,7 +177,7 @@ def get_405(stage: McpStream, so_far: Handshake) -> Problems:
     since="2026-07-28",
 )
 def modern_answer(stage: McpStream | SessionEnd, so_far: Handshake) -> Problems:
-    """A server of 2026-07-28 answers GET or DELETE with something other than 405.
+    """A server of 2026-07-28 does not answer GET or DELETE with 405.
 
     In this revision there is neither a stream to open nor a session to end. A 405 tells an
     older client so in a way it knows; a 404 or a page leaves it guessing.

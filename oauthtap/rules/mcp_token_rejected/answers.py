@@ -67,7 +67,7 @@ def _is_application(text: str) -> bool:
     who="resource-server",
 )
 def wrong_status(stage: Mcp, so_far: Handshake) -> Problems:
-    """The server refuses a bad or expired token with another status than 401.
+    """An invalid or expired access token is not answered with 401.
 
     Only a 401 makes a client refresh its token or sign in again. On anything else it
     reports a failure, and stays broken until somebody deletes the token by hand.
@@ -137,7 +137,7 @@ def _expired_for(stage: Mcp) -> float | None:
     severity="note",
 )
 def no_code(stage: TokenRejected, so_far: Handshake) -> Problems:
-    """The server refuses a token and does not say in the challenge that it was the token.
+    """The challenge for a refused token has no `error`.
 
     Client and developer cannot tell a bad token from one that never arrived.
 
@@ -177,7 +177,7 @@ def no_code(stage: TokenRejected, so_far: Handshake) -> Problems:
     stops_at=("mcp-token-rejected",),
 )
 def seen_as_missing(stage: Mcp, so_far: Handshake) -> Problems:
-    """The server says that no token came, although the client sent one.
+    """The server reports a missing token, although `Authorization` was sent.
 
     Something between the client and the application takes the header away. The client has
     done everything right and can do nothing about it.
@@ -220,7 +220,7 @@ def seen_as_missing(stage: Mcp, so_far: Handshake) -> Problems:
     symptom=True,
 )
 def unexplained_403(stage: Mcp, so_far: Handshake) -> Problems:
-    """The server answers 403 to a request with a token and gives no reason.
+    """A request with a token is answered with 403 and no `error`.
 
     A client cannot know whether the token is bad, a permission is missing, or something in
     front refused. So it neither refreshes nor asks for more rights.

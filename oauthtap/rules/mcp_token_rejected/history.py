@@ -46,7 +46,7 @@ def _with(token: str | None, so_far: Handshake) -> Iterator[Mcp]:
     symptom=True,
 )
 def rejected_at_once(stage: TokenRejected, so_far: Handshake) -> Problems:
-    """The server refuses a token that was issued a moment ago.
+    """The MCP server refuses an access token that was just issued.
 
     The sign-in worked, and its result is not accepted. So authorization server and MCP
     server disagree about what a good token is.
@@ -101,7 +101,7 @@ def rejected_at_once(stage: TokenRejected, so_far: Handshake) -> Problems:
     symptom=True,
 )
 def rejected_in_a_loop(stage: TokenRejected, so_far: Handshake) -> Problems:
-    """The client gets token after token, and the server refuses each of them.
+    """The MCP server refuses each new access token that the client gets.
 
     Signing in again cannot help while client and server disagree about something else. The
     user sees one consent page after the other.
@@ -166,7 +166,7 @@ def _apart(one: Mcp, other: Mcp) -> float:
     stops_at=("authorization-request", "authorization-interaction", "mcp-stream"),
 )
 def rejected_now_and_then(stage: Mcp, so_far: Handshake) -> Problems:
-    """The server accepts a token in one request and refuses the same token in another.
+    """The MCP server accepts an access token in one request and refuses it in another.
 
     To the client the token has expired, so it signs in again, and again. Nothing is wrong
     with the token.
@@ -261,7 +261,7 @@ def _still_good(stage: Mcp, so_far: Handshake) -> bool:
     stops_at=("client-registration", "as-discovery", "prm-discovery"),
 )
 def static_token_rejected(stage: Registration, so_far: Handshake) -> Problems:
-    """The token from the client's configuration is refused, and a hopeless sign-in hides it.
+    """The configured access token is refused, and the server does not support OAuth.
 
     This server knows no OAuth; its tokens are made elsewhere and put into the configuration.
     When one is refused, clients try OAuth all the same and report its failure instead.
@@ -311,7 +311,7 @@ def static_token_rejected(stage: Registration, so_far: Handshake) -> Problems:
     since="2025-11-25",
 )
 def dpop_nonce_left_out(stage: Mcp | TokenEndpoint, so_far: Handshake) -> Problems:
-    """The client repeats its request without the nonce that the server asked for.
+    """The DPoP proof does not contain the nonce from `DPoP-Nonce`.
 
     The server gave a nonce in `DPoP-Nonce` and wants it inside the next proof. Without it
     every further attempt is refused in the same way.

@@ -34,7 +34,7 @@ def _challenge(handshake: Handshake) -> Challenge | None:
     stops_at=_LATER,
 )  # fmt: skip
 def not_discoverable(handshake: Handshake) -> Problems:
-    """The server asks for a sign-in, and its metadata is in none of the known places.
+    """The 401 names no protected resource metadata, and no well-known URL has it.
 
     The refusal names no metadata, and neither well-known place has any. So the client
     does not know where to sign in. It stops, or takes the MCP server for the
@@ -99,7 +99,7 @@ def not_discoverable(handshake: Handshake) -> Problems:
     stops_at=_LATER,
 )  # fmt: skip
 def missing_for_0618(handshake: Handshake) -> Problems:
-    """A server of 2025-06-18 asks for a sign-in and publishes no metadata.
+    """A server of 2025-06-18 answers 401 and publishes no protected resource metadata.
 
     In this revision a client learns from the 401 where the metadata is, and from the
     metadata where to sign in. Clients that keep to it have nowhere to go.
@@ -153,7 +153,7 @@ def missing_for_0618(handshake: Handshake) -> Problems:
     stops_at=("mcp-challenge", "as-discovery"),
 )
 def well_known_appended(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """The metadata lies behind the MCP path, where clients do not look.
+    """The well-known path is appended to the MCP path instead of inserted before it.
 
     Clients build the place by putting the well-known part between host and path. Behind
     the path it is found only by those who are given its URL, and keep to it.

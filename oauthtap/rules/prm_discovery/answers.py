@@ -23,7 +23,7 @@ _NOTHING_HERE = Patch(status=404, headers={"Content-Type": "application/json", "
     stops_at=_LATER,
 )
 def requires_auth(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """The metadata that says where to sign in asks for a sign-in itself.
+    """The protected resource metadata requires authentication.
 
     A client reads this document before it has a token. Answered with 401 or 403 it never
     learns where a token could be had.
@@ -70,7 +70,7 @@ def _protected(so_far: Handshake) -> bool:
     stops_at=_LATER,
 )
 def redirected(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """The request for the metadata is answered with a redirect.
+    """The protected resource metadata URL redirects instead of returning the document.
 
     Clients guard themselves against being led into somebody's internal network, and many
     follow no redirect here. Those that do may wonder why the URL is another than the one
@@ -110,7 +110,7 @@ def redirected(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     stops_at=_LATER,
 )
 def html(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """A web page is served where the metadata should be.
+    """The protected resource metadata URL answers 200 with an HTML page.
 
     The status 200 says: here it is. The client reads HTML as JSON, fails, and either
     stops or goes on as if the server had said nothing. An open server may even be
@@ -153,7 +153,7 @@ def html(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     stops_at=_LATER,
 )
 def invalid_json(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """The metadata document is not one JSON object.
+    """The protected resource metadata is not a JSON object.
 
     The client cannot read it and goes on as if there were none, or stops right here.
 
@@ -193,7 +193,7 @@ def invalid_json(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     since="2025-06-18",
 )
 def content_type(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """The metadata is not labelled as JSON.
+    """The `Content-Type` of the protected resource metadata is not `application/json`.
 
     The common SDKs read it all the same. Strict clients look at the label first, and
     leave what is not `application/json`.
@@ -233,7 +233,7 @@ def content_type(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     stops_at=_LATER,
 )
 def answered_by_mcp_handler(document: ResourceMetadata | ServerMetadata, so_far: Handshake) -> Problems:
-    """The MCP handler answers a request for metadata.
+    """The MCP handler answers the request for protected resource metadata.
 
     The client asked for a document and gets a protocol message, or a complaint about its
     Accept header. Some read that as a broken sign-in, although the server may need none.
@@ -270,7 +270,7 @@ def answered_by_mcp_handler(document: ResourceMetadata | ServerMetadata, so_far:
     since="2025-06-18",
 )  # fmt: skip
 def head_not_supported(handshake: Handshake) -> Problems:
-    """The metadata can be had with GET, and not be looked at with HEAD.
+    """The protected resource metadata URL answers GET, but not HEAD.
 
     HEAD is GET without the body. Health checks and a few clients use it to see whether a
     document is there, and conclude from 404 or 405 that it is not.
@@ -317,7 +317,7 @@ def head_not_supported(handshake: Handshake) -> Problems:
     stops_at=("mcp-challenge", *_LATER),
 )  # fmt: skip
 def metadata_unreachable(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """The refusal names a metadata URL, and there is no metadata.
+    """There is no metadata at the URL that `resource_metadata` names.
 
     The client goes exactly where it is told. When nothing is there, some clients look no
     further and take the MCP server for its own authorization server; what users then see

@@ -38,7 +38,7 @@ def _with(prm: ResourceMetadata, so_far: Handshake, entries: list[str] | None = 
     stops_at=_LATER,
 )
 def missing(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """The document names no authorization server.
+    """The protected resource metadata has no `authorization_servers`.
 
     The client came to learn where to sign in, and is not told. Some stop here; others
     take the MCP server itself for the authorization server and fail there.
@@ -77,7 +77,7 @@ def missing(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     stops_at=_LATER,
 )
 def empty(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """The list of authorization servers is empty.
+    """`authorization_servers` is an empty list.
 
     An empty list tells a client as little as none: it does not know where to sign in.
 
@@ -114,7 +114,7 @@ def empty(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     stops_at=_LATER,
 )
 def wrong_type(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """`authorization_servers` is something else than a list of strings.
+    """`authorization_servers` is not a list of strings.
 
     This member tells clients where to sign in. They read the metadata by a fixed shape:
     with a text or an object in its place they drop all of it, and then guess.
@@ -164,7 +164,7 @@ def _urls_in(value: Any) -> list[str]:
     stops_at=("as-discovery", "client-registration", "authorization-request"),
 )
 def entry_is_metadata_url(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """`authorization_servers` names a metadata document where an issuer belongs.
+    """`authorization_servers` names a metadata URL where an issuer belongs.
 
     A client adds the well-known part to this URL by itself. When it is already in, the
     client asks for a place with the part in it twice, and gets 404.
@@ -212,7 +212,7 @@ def entry_is_metadata_url(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     stops_at=("as-discovery", "client-registration"),
 )
 def entry_not_https(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """An authorization server is named by something else than an https URL.
+    """An entry of `authorization_servers` is not an https URL.
 
     Passwords and tokens go there, so clients want https, and they need the whole URL to
     build the place of its metadata from.
@@ -259,7 +259,7 @@ def entry_not_https(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     stops_at=("as-discovery", "client-registration"),
 )
 def entry_query_fragment(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """The URL of an authorization server has a `?` or `#` part.
+    """An entry of `authorization_servers` has a query or a fragment.
 
     A client puts its own path into this URL. What stands behind `?` or `#` ends up in
     the wrong place or is lost, and the metadata is not found.

@@ -61,7 +61,7 @@ def _went_on_since(challenge: Challenge, so_far: Handshake) -> bool:
     stops_at=("as-discovery",),
 )
 def ignored_resource_metadata(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """The client does not go where the refusal tells it to look.
+    """The client does not fetch the `resource_metadata` URL of the challenge.
 
     The 401 names the metadata. A client that guesses a place instead may find nothing, or
     the document of another server on the same host.
@@ -114,7 +114,7 @@ def ignored_resource_metadata(prm: ResourceMetadata, so_far: Handshake) -> Probl
     since="2025-11-25",
 )
 def probe_order(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """The client looks at the root of the host before it looks for its own endpoint.
+    """The client tries the root well-known URL before the one with the MCP path.
 
     On a host with several MCP servers the document at the root may describe another one.
     So the place with the MCP path in it comes first.
@@ -168,7 +168,7 @@ def probe_order(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     stops_at=("client-registration", "authorization-request"),
 )  # fmt: skip
 def skipped(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The client takes the MCP server for the authorization server without asking.
+    """The client skips protected resource metadata and uses the MCP server as authorization server.
 
     Since 2025-06-18 the MCP server says who guards it. A client that does not ask can only
     sign in where both are the same server.
@@ -222,7 +222,7 @@ def skipped(document: ServerMetadata, so_far: Handshake) -> Problems:
     stops_at=("mcp-challenge", "as-discovery", "client-registration", "token-request"),
 )
 def drops_configured_headers(stage: Document | Registration | TokenEndpoint, so_far: Handshake) -> Problems:
-    """The client leaves out, on its way to sign in, the headers it was set up with.
+    """The client leaves its configured headers out of metadata and token requests.
 
     A gateway in front of the server lets in only who shows a certain header. The client
     shows it with MCP requests, and not with the requests for metadata and tokens to the
@@ -296,7 +296,7 @@ def _turned_away(stage: Stage) -> bool:
     stops_at=("as-discovery", "client-registration"),
 )
 def never_asked(handshake: Handshake) -> Problems:
-    """The client looks for metadata without ever asking the MCP endpoint, whose 401 names it.
+    """The client never asks the MCP endpoint, whose 401 names the metadata.
 
     `resource_metadata` of the 401 may point anywhere. A login command that goes straight to the
     well-known places never reads it, finds nothing, and guesses on.

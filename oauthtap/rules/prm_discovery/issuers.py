@@ -142,7 +142,7 @@ def entry_is_endpoint(handshake: Handshake) -> Problems:
     stops_at=("as-discovery", "client-registration", "authorization-request"),
 )
 def entry_wrong_issuer(handshake: Handshake) -> Problems:
-    """`authorization_servers` names an issuer that does not exist, next to one that does.
+    """`authorization_servers` names an issuer without metadata; the same host has another issuer.
 
     Every place that a client builds from the entry is empty, while the same host
     publishes metadata under another issuer. The client does not look for that one.
@@ -203,7 +203,7 @@ def entry_wrong_issuer(handshake: Handshake) -> Problems:
     stops_at=("as-discovery", "client-registration", "authorization-request"),
 )  # fmt: skip
 def first_unusable(handshake: Handshake) -> Problems:
-    """The first authorization server of the list does not answer; a later one does.
+    """The first entry of `authorization_servers` has no metadata, but a later one does.
 
     A client may choose from the list. The common SDKs never do: they try the first entry
     and stop when it leads nowhere.
@@ -259,7 +259,7 @@ def first_unusable(handshake: Handshake) -> Problems:
     since="2025-06-18",
 )
 def not_cross_listed(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The authorization server lists the resources it protects, and this one is missing.
+    """`protected_resources` of the authorization server does not list this MCP server.
 
     The two lists are there to be held against each other: the server names its
     authorization server, and that one names its servers. A client that does so stops.

@@ -36,7 +36,7 @@ _OF_THE_OTHER_DOCUMENT = ("authorization_endpoint", "token_endpoint", "registrat
     stops_at=("as-discovery", "client-registration"),
 )
 def misspelled(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """A member has almost the right name.
+    """A member of the protected resource metadata is misspelled.
 
     Clients look for exact names and pass over the rest in silence. So what stands under
     the other name is not there for them.
@@ -82,7 +82,7 @@ def misspelled(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     stops_at=("as-discovery", "client-registration", "authorization-request"),
 )
 def empty_members(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """Members without a value are written out.
+    """A member of the protected resource metadata is empty or `null`.
 
     What is not set has to be left out. The TypeScript SDK refuses `null` in a member
     that it knows, and drops the whole document with it.
@@ -129,7 +129,7 @@ def empty_members(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     since="2025-06-18",
 )
 def members_of_the_other_document(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """Endpoints of the authorization server stand in the MCP server's metadata.
+    """The protected resource metadata contains members of authorization server metadata.
 
     No client reads them there. It takes the endpoints from the authorization server's own
     document, so changing them here changes nothing, which costs many an afternoon.
@@ -168,7 +168,7 @@ def members_of_the_other_document(prm: ResourceMetadata, so_far: Handshake) -> P
     since="2025-06-18",
 )
 def signed_metadata_conflict(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """The signed copy of the metadata says something else than the plain one.
+    """`signed_metadata` does not agree with the plain members of the protected resource metadata.
 
     A client that checks the signature believes the signed copy, all others the plain
     one. The same server is two servers then, depending on who looks.
@@ -218,7 +218,7 @@ def signed_metadata_conflict(prm: ResourceMetadata, so_far: Handshake) -> Proble
     since="2025-06-18",
 )
 def bearer_methods_no_header(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """The server says that it does not take tokens from the header.
+    """`bearer_methods_supported` does not include `header`.
 
     MCP clients send a token in the `Authorization` header and nowhere else. A client that
     believes this list has no way left to sign in.
@@ -257,7 +257,7 @@ def bearer_methods_no_header(prm: ResourceMetadata, so_far: Handshake) -> Proble
     since="2025-06-18",
 )  # fmt: skip
 def bearer_methods_query(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """The server offers to take tokens from the URL.
+    """`bearer_methods_supported` includes `query`.
 
     MCP forbids tokens in URLs, because URLs end up in logs and histories. No client makes
     use of the offer; it only shows a door that should be closed.
@@ -297,7 +297,7 @@ def bearer_methods_query(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     since="2025-06-18",
 )
 def jwks_uri_not_https(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """The MCP server's `jwks_uri` is no https URL.
+    """`jwks_uri` of the protected resource metadata is not an https URL.
 
     It would hold keys of the MCP server itself, which hardly any client asks for. Often
     the authorization server's keys were meant, and those belong into its own document.
@@ -338,7 +338,7 @@ def jwks_uri_not_https(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     stops_at=("mcp-token-rejected", "token-request"),
 )
 def dpop_required(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """The server takes only tokens that are bound to a key of the client.
+    """The MCP server requires DPoP (`dpop_bound_access_tokens_required`), which few MCP clients support.
 
     Hardly any MCP client can do that yet. The others sign in, get a plain token, and are
     turned away with it after everything seemed to work.

@@ -34,7 +34,7 @@ def _path(url: str) -> str:
     stops_at=_LATER,
 )
 def missing(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """The document does not say which resource it describes.
+    """The protected resource metadata has no `resource`.
 
     `resource` is the one member that must be there. Without it a client cannot tell
     whether the document belongs to the server it is talking to, and throws it away.
@@ -78,7 +78,7 @@ def missing(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     stops_at=_LATER,
 )
 def origin_mismatch(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """`resource` names another scheme, host or port than the MCP server has.
+    """`resource` has another scheme, host or port than the MCP URL.
 
     A document about another host could be an attempt to get hold of tokens meant for
     that host. So every careful client discards it and stops before it registers.
@@ -128,7 +128,7 @@ def origin_mismatch(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     stops_at=_LATER,
 )
 def path_mismatch(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """`resource` names another path on the same host.
+    """`resource` has another path than the MCP URL.
 
     Clients accept the exact URL, and some a path above it. A path beside it means
     another server on the same host, so the document is refused.
@@ -171,7 +171,7 @@ def path_mismatch(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     stops_at=_LATER,
 )
 def not_identical(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """`resource` is only the beginning of the MCP URL.
+    """`resource` is only a prefix of the MCP URL.
 
     The standard asks for the very URL that the client uses. Most SDKs let a shorter
     one pass and then ask for a token for it; strict clients stop, and a server that
@@ -217,7 +217,7 @@ def not_identical(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     stops_at=("mcp-token-rejected",),
 )
 def trailing_slash(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """`resource` and the MCP URL differ by one slash at the end.
+    """`resource` and the MCP URL differ by a trailing slash.
 
     `resource` is the name by which the server calls itself in its metadata, and it is
     compared as text: with a slash more it is another name. Strict clients then refuse the

@@ -22,7 +22,7 @@ _LATER = ("as-discovery", "client-registration", "authorization-request", "mcp-t
     since="2025-06-18",
 )
 def not_https(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """`resource` is a plain http URL.
+    """`resource` has the scheme `http` instead of https.
 
     The name of a protected server is always an https URL. A client that came over https
     sees another server in it, and stops.
@@ -66,7 +66,7 @@ def not_https(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     stops_at=_LATER,
 )
 def not_url(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """`resource` is no web address.
+    """`resource` is not a URL with a host.
 
     A client compares `resource` with the URL it talks to. A bare host name, a URN or an
     application id such as `api://…` can never be equal to it.
@@ -108,7 +108,7 @@ def not_url(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     stops_at=("authorization-request", "authorization-response", "token-request"),
 )
 def fragment(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """`resource` has a `#` part.
+    """`resource` has a fragment.
 
     What stands behind `#` never leaves a browser, so it cannot be part of a server's
     name. Authorization servers refuse such a value when the client asks for a token.

@@ -28,7 +28,7 @@ def _challenged_scope(so_far: Handshake) -> str | None:
     stops_at=("as-discovery", "client-registration", "authorization-request"),
 )
 def wrong_type(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """`scopes_supported` is something else than a list of strings.
+    """`scopes_supported` is not a list of strings.
 
     Clients read the metadata by a fixed shape, and drop all of it when one member does
     not fit.
@@ -73,7 +73,7 @@ def wrong_type(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     since="2025-06-18",
 )
 def missing(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """Nothing tells the client which scopes to ask for.
+    """Neither `scopes_supported` nor the challenge names a scope.
 
     Then it asks for none. Some authorization servers give a token without any permission
     for that, and some refuse the request.
@@ -112,7 +112,7 @@ def missing(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     since="2026-07-28",
 )  # fmt: skip
 def offline_access(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """The MCP server lists `offline_access` among its scopes.
+    """`scopes_supported` of the MCP server includes `offline_access`.
 
     It opens nothing on the MCP server. It asks the authorization server for a refresh
     token, so a client looks for it in that server's list.
@@ -152,7 +152,7 @@ def offline_access(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     since="2025-06-18",
 )  # fmt: skip
 def catalogue(prm: ResourceMetadata, so_far: Handshake) -> Problems:
-    """`scopes_supported` lists everything there is.
+    """`scopes_supported` lists more scopes than a basic session needs.
 
     When the refusal names no scope, clients ask for the whole list. Users face a page
     full of permissions and say no, or hand out far more than is needed.
@@ -198,7 +198,7 @@ def catalogue(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     stops_at=("authorization-request", "authorization-interaction", "authorization-response"),
 )
 def unknown_to_authorization_server(handshake: Handshake) -> Problems:
-    """The MCP server names a scope that its authorization server does not list.
+    """The MCP server's `scopes_supported` names a scope that the authorization server does not list.
 
     The client asks for what the MCP server names. An authorization server that knows
     nothing of it may refuse the whole request.

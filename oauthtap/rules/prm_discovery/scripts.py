@@ -19,7 +19,7 @@ from oauthtap.rules import rule
     stops_at=("mcp-challenge", "as-discovery", "client-registration"),
 )  # fmt: skip
 def cors(document: ResourceMetadata | ServerMetadata, so_far: Handshake) -> Problems:
-    """A script in a browser may not read the metadata.
+    """`Access-Control-Allow-Origin` does not let a browser script read the metadata.
 
     The document arrives, and the browser keeps it from the script, because the answer
     does not allow its origin. For the client this looks like a dead network.

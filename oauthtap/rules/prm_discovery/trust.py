@@ -30,7 +30,7 @@ def _by_client(stage: Stage) -> bool:
     stops_only_at=(),
 )
 def used_mismatched(stage: Registration | AuthorizationRequest, so_far: Handshake) -> Problems:
-    """The client goes on although the metadata is about another server.
+    """The client uses protected resource metadata with the `resource` of another server.
 
     A hostile server could name a foreign resource and so get hold of a token that was
     made for it. The comparison is what protects users from that.
@@ -99,7 +99,7 @@ def _named_by(stage: Stage, so_far: Handshake, servers: set[str]) -> bool:
     stops_at=("authorization-interaction", "authorization-response", "mcp-token-rejected"),
 )  # fmt: skip
 def changed_authorization_server(stage: AuthorizationRequest | TokenEndpoint, so_far: Handshake) -> Problems:
-    """The MCP server has moved to another authorization server, and the client takes its old id along.
+    """The MCP server has a new authorization server, and the client uses its old `client_id` there.
 
     A client id is worth something only where it was registered. At the new server it is
     unknown, and its secret is handed to somebody it was not meant for.

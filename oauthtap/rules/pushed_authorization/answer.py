@@ -17,7 +17,7 @@ from oauthtap.rules import rule
     stops_at=("authorization-request",),
 )
 def response(par: PushedAuthorization, so_far: Handshake) -> Problems:
-    """The answer to a pushed authorization request is not the one that was agreed.
+    """The pushed authorization response lacks `request_uri` or `expires_in`, or its status is not 201.
 
     The client sends its parameters ahead and gets a `request_uri` in return, which the
     browser then shows at the authorization endpoint. Without it there is nothing to show,

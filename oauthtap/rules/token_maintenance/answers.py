@@ -24,7 +24,7 @@ def _revoking(stage: TokenMaintenance, so_far: Handshake) -> bool:
     stops_at=("mcp-token-rejected",),
 )
 def inactive(asked: TokenMaintenance, so_far: Handshake) -> Problems:
-    """A fresh token is called inactive, or the MCP server may not ask about it.
+    """Introspection reports a new token as inactive, or refuses the MCP server.
 
     The MCP server asks the authorization server whether a token is good. When it is told
     no, or is not even let in, it turns the client away, although the client has just
@@ -97,7 +97,7 @@ def _fresh(token: str, asked: Stage, so_far: Handshake) -> bool:
     severity="note",
 )
 def revocation_status(asked: TokenMaintenance, so_far: Handshake) -> Problems:
-    """Giving back a token that is no longer good is refused.
+    """Revocation of an unknown or expired token is not answered with 200.
 
     Signing out is done when the token is worth nothing, however it came to that. An answer
     that refuses makes clients report a failed sign-out where all is well.

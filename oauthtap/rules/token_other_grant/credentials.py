@@ -26,7 +26,7 @@ def _audiences(said: dict[str, Any]) -> tuple[str, ...]:
     stops_at=("mcp-challenge", "mcp-initialize"),
 )  # fmt: skip
 def public_client(stage: TokenOther, so_far: Handshake) -> Problems:
-    """The client asks for a token in its own name and does not prove who it is.
+    """The `client_credentials` request has no client authentication.
 
     With this grant there is no user who agrees; the client itself is trusted. So it has
     to prove that it is the one that is trusted.
@@ -65,7 +65,7 @@ def public_client(stage: TokenOther, so_far: Handshake) -> Problems:
     severity="note",
 )
 def refresh_token_issued(stage: TokenOther, so_far: Handshake) -> Problems:
-    """A refresh token comes with a token for client credentials.
+    """The response to `client_credentials` has a `refresh_token`.
 
     The client can have a new token whenever it likes, with its own credentials. A refresh
     token is only one more secret that can get lost.
@@ -101,7 +101,7 @@ def refresh_token_issued(stage: TokenOther, so_far: Handshake) -> Problems:
     stops_at=("mcp-challenge", "mcp-initialize"),
 )  # fmt: skip
 def assertion_claims(stage: TokenEndpoint, so_far: Handshake) -> Problems:
-    """The assertion with which the client proves who it is says too little, or something else.
+    """`iss`, `sub`, `aud` or `exp` of the client assertion is missing or wrong.
 
     It has to say who made it and for whom (both the client), for which authorization
     server, and until when. When one of these does not fit, the client is not let in.

@@ -22,7 +22,7 @@ _LENIENCE = 0.9
     severity="note",
 )
 def poll_too_fast(stage: TokenOther, so_far: Handshake) -> Problems:
-    """The client asks too often whether the user has finished.
+    """The client polls with its `device_code` more often than `interval` allows.
 
     While the user signs in on another device, the client asks again and again. The server
     says how long to wait in between, and slows down or locks out who does not.

@@ -42,7 +42,7 @@ def _server_of(stage: TokenEndpoint, so_far: Handshake) -> ServerMetadata | None
     stops_at=("mcp-challenge", "mcp-initialize"),
 )
 def exchange_params(stage: TokenOther, so_far: Handshake) -> Problems:
-    """The client asks the company's identity provider for a grant and leaves something out.
+    """The token exchange request lacks `audience`, `resource` or a valid `subject_token`.
 
     The provider has to know who the user is, which authorization server the grant is for,
     and which MCP server is meant in the end. Without one of these it refuses.
@@ -90,7 +90,7 @@ def exchange_params(stage: TokenOther, so_far: Handshake) -> Problems:
     stops_at=("mcp-challenge", "mcp-initialize"),
 )
 def exchange_response(stage: TokenOther, so_far: Handshake) -> Problems:
-    """The identity provider answers with something else than the grant that was asked for.
+    """The token exchange response does not contain an ID-JAG.
 
     The client looks for a marked kind of token and hands it on. One that is not marked so
     is not accepted: by the client, or by the authorization server after it.
@@ -146,7 +146,7 @@ def exchange_response(stage: TokenOther, so_far: Handshake) -> Problems:
     stops_at=("mcp-challenge", "mcp-initialize"),
 )
 def id_jag_audience(stage: TokenOther, so_far: Handshake) -> Problems:
-    """The grant from the identity provider is made out to somebody else.
+    """The ID-JAG names another authorization server, MCP server or client.
 
     It names the authorization server that may take it, the MCP server it is for, and the
     client that may show it. The authorization server compares all three, and refuses it

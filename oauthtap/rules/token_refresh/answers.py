@@ -27,7 +27,7 @@ _ITS_OWN = {"invalid_client", "unauthorized_client", "unsupported_grant_type", "
     severity="note",
 )  # fmt: skip
 def rotation_missing(refresh: TokenRefresh, so_far: Handshake) -> Problems:
-    """A refresh token stays good after it was used, for a client without a secret.
+    """The refresh token of a public client is not rotated.
 
     A client on a user's machine cannot keep a secret, so its refresh token is all a thief
     needs. When each use replaces it, a stolen one is noticed at its second use.
@@ -67,7 +67,7 @@ def rotation_missing(refresh: TokenRefresh, so_far: Handshake) -> Problems:
     stops_at=("mcp-token-rejected", "mcp-challenge", "mcp-initialize"),
 )
 def not_invalid_grant(refresh: TokenRefresh, so_far: Handshake) -> Problems:
-    """A dead refresh token is refused with another code than invalid_grant.
+    """An invalid refresh token is not answered with `invalid_grant`.
 
     Clients read the code, not the words. `invalid_grant` tells them to forget the token and
     let the user sign in. With any other they may try the dead token again and again.

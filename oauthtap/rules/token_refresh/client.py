@@ -23,7 +23,7 @@ _TOGETHER = 5.0
     stops_at=("mcp-token-rejected", "authorization-request"),
 )
 def old_token(refresh: TokenRefresh, so_far: Handshake) -> Problems:
-    """The client refreshes with a token that was replaced before.
+    """The client uses a refresh token that was already rotated.
 
     Each refresh may bring a new refresh token, and the old one is dead from then on. When
     the old one turns up again, the authorization server has to think of theft, and may
@@ -81,7 +81,7 @@ def _overlap(one: Stage, other: Stage) -> bool:
     stops_at=("mcp-token-rejected", "authorization-request"),
 )
 def concurrent(refresh: TokenRefresh, so_far: Handshake) -> Problems:
-    """The client sends the same refresh token twice at the same time.
+    """The client sends the same refresh token in two requests at the same time.
 
     The first request uses it up. To the authorization server the second one looks like a
     thief's, and it may end the session for both.
@@ -130,7 +130,7 @@ def concurrent(refresh: TokenRefresh, so_far: Handshake) -> Problems:
     stops_at=("mcp-token-rejected",),
 )
 def invalid_grant_loop(refresh: TokenRefresh, so_far: Handshake) -> Problems:
-    """The client keeps trying a refresh token that was refused.
+    """The client retries a refresh token that was refused with `invalid_grant`.
 
     `invalid_grant` is final: the token will not become good again. A client that holds on
     to it never sends its user to sign in, and seems broken for good.
@@ -177,7 +177,7 @@ def invalid_grant_loop(refresh: TokenRefresh, so_far: Handshake) -> Problems:
     who="client",
 )
 def not_attempted(asked: AuthorizationRequest, so_far: Handshake) -> Problems:
-    """The client has a refresh token and sends its user to sign in all the same.
+    """The client starts a new sign-in without trying its refresh token.
 
     When a token has run out, the refresh token gets a new one in silence. Users of a client
     that does not try see a browser window they did not need.

@@ -26,7 +26,7 @@ _NOT_ECHOED = ("openid", "profile", "email", "offline_access", "address", "phone
     stops_at=("mcp-token-rejected", "authorization-request"),
 )
 def scope_widened(refresh: TokenRefresh, so_far: Handshake) -> Problems:
-    """The client asks for more with a refresh than the user has agreed to.
+    """The refresh request asks for more scopes than were granted.
 
     A refresh renews what was granted. More can only come from the user, so the
     authorization server refuses, and the client may lose its session over it.
@@ -81,7 +81,7 @@ def _issued_in_before(so_far: Handshake, refresh: TokenRefresh) -> TokenEndpoint
     stops_at=("mcp-token-rejected", "authorization-request"),
 )
 def client_auth_missing(refresh: TokenRefresh, so_far: Handshake) -> Problems:
-    """The client refreshes without saying who it is.
+    """The refresh request has no client authentication.
 
     A refresh token belongs to one client. The client has to name itself, and prove it
     where it proved it when it first got the token. Otherwise the refresh is refused.
@@ -132,7 +132,7 @@ def client_auth_missing(refresh: TokenRefresh, so_far: Handshake) -> Problems:
     since="2025-06-18",
 )  # fmt: skip
 def resource_missing(refresh: TokenRefresh, so_far: Handshake) -> Problems:
-    """The client does not say for which server it refreshes.
+    """The refresh request has no `resource`.
 
     Some authorization servers make the new token for another audience then than the first
     one had. It looks fine, and the MCP server refuses it.
@@ -167,7 +167,7 @@ def resource_missing(refresh: TokenRefresh, so_far: Handshake) -> Problems:
     stops_at=("mcp-token-rejected", "authorization-request"),
 )
 def sent_to_other_server(refresh: TokenRefresh, so_far: Handshake) -> Problems:
-    """The client shows its refresh token to another authorization server.
+    """The client sends its refresh token to another authorization server.
 
     A refresh token is a long-lived key to the user's account. Whoever else gets to see it
     can use it, and the wrong server cannot do anything with it but refuse.

@@ -19,7 +19,7 @@ _ANSWER = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#sectio
     severity="warning",
 )
 def status(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """A token is given with another status than 200.
+    """A successful token response does not have status 200.
 
     Some clients take 200 for success and nothing else. They throw the token away and
     report a failure whose text is a perfectly good token answer.
@@ -53,7 +53,7 @@ def status(token: TokenEndpoint, so_far: Handshake) -> Problems:
     severity="error",
 )
 def redirect(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """The token endpoint redirects.
+    """The token endpoint answers with a redirect.
 
     After 301 or 302 most clients come back with GET and without the form, so the next
     server sees an empty request. Careful clients do not follow at all, because they
@@ -84,7 +84,7 @@ def redirect(token: TokenEndpoint, so_far: Handshake) -> Problems:
 
 @rule("token-resp-form-encoded", must("OAuth 2.1 draft-13 §3.2.3; RFC 6749 §5.1", _ANSWER), who="authorization-server")
 def form_encoded(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """The token answer is a form where clients expect JSON.
+    """The token response is form-encoded instead of JSON.
 
     Clients parse the answer as JSON, fail at the first character, and say something
     about an unexpected token `a`. The access token was in there.
@@ -114,7 +114,7 @@ def form_encoded(token: TokenEndpoint, so_far: Handshake) -> Problems:
 
 @rule("token-resp-not-json", must("OAuth 2.1 draft-13 §3.2.3", _ANSWER), who="authorization-server")
 def not_json(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """The token endpoint reports success, but its answer is no JSON.
+    """The token response has a success status, but is not `application/json`.
 
     The client has a 200 and cannot read it. What it shows is a parser's complaint, not
     what went wrong on the server.
@@ -161,7 +161,7 @@ def not_json(token: TokenEndpoint, so_far: Handshake) -> Problems:
     severity="note",
 )
 def cacheable(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """An answer with a token does not forbid caching.
+    """The token response has no `Cache-Control: no-store`.
 
     Anything between server and client may keep a copy of what it passes on, unless it is
     told not to. A copy of this answer is a copy of the token.
@@ -199,7 +199,7 @@ def cacheable(token: TokenEndpoint, so_far: Handshake) -> Problems:
     severity="warning",
 )
 def cors(stage: TokenEndpoint | Registration | TokenMaintenance, so_far: Handshake) -> Problems:
-    """A client that runs in a browser is not allowed to read this answer.
+    """The endpoint's response has no `Access-Control-Allow-Origin`, so a browser client cannot read it.
 
     The request arrives and is answered, but the browser withholds the answer from the
     page, because no header permits it. All the client learns is that fetching failed.

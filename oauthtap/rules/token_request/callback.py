@@ -21,7 +21,7 @@ from oauthtap.rules import rule
     stops_only_at=(),
 )
 def ignored_iss(token: TokenRequest, so_far: Handshake) -> Problems:
-    """The client redeems a code although the callback named another issuer, or none.
+    """The client redeems the code, although `iss` of the callback is missing or wrong.
 
     `iss` in the callback says which authorization server it comes from. A client that
     does not look can be made to carry the code of one server to another, which then owns it.
@@ -79,7 +79,7 @@ def ignored_iss(token: TokenRequest, so_far: Handshake) -> Problems:
     stops_only_at=(),
 )
 def ignored_state(token: TokenRequest, so_far: Handshake) -> Problems:
-    """The client redeems a code although the callback's `state` is not the one it sent.
+    """The client redeems the code, although `state` of the callback is not the one it sent.
 
     `state` is how a client recognizes the answer to its own question. Without that
     check, anybody's code can be slipped to it, and its user ends up in a stranger's account.

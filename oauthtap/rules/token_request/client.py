@@ -35,7 +35,7 @@ _UNKNOWN = re.compile(r"unknown|not found|not registered|does not exist|no such|
 
 @rule("token-client-id-missing", must("OAuth 2.1 draft-13 §4.1.3", _EXCHANGE), who="client")
 def id_missing(token: TokenRequest, so_far: Handshake) -> Problems:
-    """The token request does not say which client it comes from.
+    """The token request has no `client_id` and no client authentication.
 
     A client without a secret has only its `client_id` to be known by. Without it the
     server cannot tell whose code this is, and answers `invalid_client`.
@@ -66,7 +66,7 @@ def id_missing(token: TokenRequest, so_far: Handshake) -> Problems:
 
 @rule("token-client-id-mismatch", must("OAuth 2.1 draft-13 §4.1.3", _EXCHANGE), who="client")
 def id_mismatch(token: TokenRequest, so_far: Handshake) -> Problems:
-    """The code was issued to one client id and is redeemed under another.
+    """The client redeems the code with another `client_id` than it was issued for.
 
     Codes are bound to the client that asked. Under another id the server refuses it,
     with `invalid_grant` or `invalid_client`.
@@ -119,7 +119,7 @@ def id_mismatch(token: TokenRequest, so_far: Handshake) -> Problems:
     who="client",
 )
 def several_methods(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """The client authenticates in two ways at once.
+    """The token request uses more than one client authentication method.
 
     One request, one proof: with two, a server would have to decide which of them counts,
     so most refuse with `invalid_request`.
@@ -155,7 +155,7 @@ def several_methods(token: TokenEndpoint, so_far: Handshake) -> Problems:
     severity="error",
 )
 def method_mismatch(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """The client authenticates in another way than the one it is registered for.
+    """The client does not use its registered `token_endpoint_auth_method`.
 
     The registration fixes how the client proves itself; when it names no method but has
     a secret, that means HTTP Basic. Whoever does it differently is refused as
@@ -210,7 +210,7 @@ def method_mismatch(token: TokenEndpoint, so_far: Handshake) -> Problems:
     who="authorization-server",
 )
 def advertised_refused(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """The authorization server refuses a way of client authentication that it advertises.
+    """The token endpoint refuses a client authentication method that the metadata advertises.
 
     The client does what metadata and registration tell it to, and is told that its
     credentials are missing. The endpoint looks for them in one place only.
@@ -262,7 +262,7 @@ def advertised_refused(token: TokenEndpoint, so_far: Handshake) -> Problems:
     severity="warning",
 )
 def basic_encoding(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """Client and server may read these Basic credentials differently: they need form-encoding.
+    """The client authentication (Basic) has characters that need form-encoding.
 
     In OAuth the client id and secret are form-encoded before they go into HTTP Basic.
     Many clients and servers skip that. For plain letters and digits nobody notices; with
@@ -307,7 +307,7 @@ def basic_encoding(token: TokenEndpoint, so_far: Handshake) -> Problems:
     severity="warning",
 )
 def empty_secret(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """A client without a secret sends an empty one.
+    """A public client sends an empty `client_secret`.
 
     To some servers an empty secret is a wrong one: they see an attempt to authenticate,
     which fails, instead of a client that has nothing to prove.
@@ -346,7 +346,7 @@ def empty_secret(token: TokenEndpoint, so_far: Handshake) -> Problems:
     severity="note",
 )
 def no_challenge(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """Refused Basic credentials are not answered with 401 and a challenge.
+    """`invalid_client` for Basic credentials is not answered with 401 and `WWW-Authenticate`.
 
     A client that authenticated with a header is to be told so at the level of HTTP.
     Little depends on it: nearly all clients read `error` in the body.

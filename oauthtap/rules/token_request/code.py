@@ -21,7 +21,7 @@ _SHORT, _LONG = 60.0, 600.0
 
 @rule("token-code-altered", practice("OAuth 2.1 draft-13 §4.1.3", _EXCHANGE), who="client", severity="error")
 def altered(token: TokenRequest, so_far: Handshake) -> Problems:
-    """The client redeems a code that differs from the one it was sent.
+    """The client redeems another `code` than it received.
 
     The verifier shows which sign-in is meant, and that sign-in delivered another code.
     A code is opaque: one character lost or decoded twice, and the server no longer
@@ -75,7 +75,7 @@ def altered(token: TokenRequest, so_far: Handshake) -> Problems:
     who="client",
 )
 def reused(token: TokenRequest, so_far: Handshake) -> Problems:
-    """The client redeems a code a second time.
+    """The client redeems the same `code` twice.
 
     The first time worked. A server that sees the code again has to refuse, and may take
     back the tokens of the first time as well, so that a good sign-in dies silently.
@@ -113,7 +113,7 @@ def reused(token: TokenRequest, so_far: Handshake) -> Problems:
     stops_only_at=(),
 )
 def replay_accepted(token: TokenRequest, so_far: Handshake) -> Problems:
-    """The authorization server gives a second token for a code that is already used.
+    """The token endpoint accepts the same `code` twice.
 
     A code travels through the browser and is easily seen. That it works only once is
     what makes a stolen one worthless.
@@ -151,7 +151,7 @@ def replay_accepted(token: TokenRequest, so_far: Handshake) -> Problems:
     severity="warning",
 )
 def spent_by_failure(token: TokenRequest, so_far: Handshake) -> Problems:
-    """The authorization server uses a code up in an exchange that it refuses.
+    """The token endpoint invalidates the code on a request that it refuses for another reason.
 
     The first exchange failed for another reason than the code. The client corrected
     itself, and now the code is gone: nothing it does can succeed, and the answer its
@@ -194,7 +194,7 @@ def spent_by_failure(token: TokenRequest, so_far: Handshake) -> Problems:
     who="client",
 )
 def late(token: TokenRequest, so_far: Handshake) -> Problems:
-    """The client redeems the code long after it was issued.
+    """The client redeems the `code` long after it was issued.
 
     Codes are made to live for seconds: many servers forget them after one minute, and
     ten minutes is the most that is recommended. A late exchange gets `invalid_grant`.
@@ -240,7 +240,7 @@ def late(token: TokenRequest, so_far: Handshake) -> Problems:
     who="client",
 )
 def redirect_uri_mismatch(token: TokenRequest, so_far: Handshake) -> Problems:
-    """The token request names another `redirect_uri` than the authorization request did.
+    """`redirect_uri` of the token request is not that of the authorization request.
 
     The server compares the two character by character and answers `invalid_grant` when
     they differ, which says nothing about a redirect URI.
@@ -284,7 +284,7 @@ def redirect_uri_mismatch(token: TokenRequest, so_far: Handshake) -> Problems:
     who="client",
 )
 def redirect_uri_missing(token: TokenRequest, so_far: Handshake) -> Problems:
-    """The token request leaves out the `redirect_uri` that the authorization request had.
+    """The token request has no `redirect_uri`, although the authorization request had one.
 
     OAuth 2.1 no longer asks for it. Servers that still follow OAuth 2.0 do, and answer
     `invalid_grant` or `invalid_request` without it.
@@ -330,7 +330,7 @@ def _minds_redirect(token: TokenRequest) -> bool:
     severity="warning",
 )
 def wrong_endpoint(token: TokenRequest, so_far: Handshake) -> Problems:
-    """The client redeems the code at a URL that the metadata does not name.
+    """The client does not redeem the code at the `token_endpoint` of the metadata.
 
     The code is known to one authorization server only. Any other URL answers 404 or
     `invalid_grant`, and, if it belongs to somebody else, has just been given a code.

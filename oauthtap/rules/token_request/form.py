@@ -20,7 +20,7 @@ _MANY = ("resource", "audience")
 
 @rule("token-method", must("OAuth 2.1 draft-13 §3.2", _TOKEN_REQUEST), who="client")
 def method(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """The client asks for a token with another method than POST.
+    """The token request does not use POST.
 
     Token endpoints listen to POST alone and answer anything else with 405. With GET,
     the code and the secrets would also end up in the logs of every server on the way.
@@ -57,7 +57,7 @@ def method(token: TokenEndpoint, so_far: Handshake) -> Problems:
     who="client",
 )
 def content_type(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """The token request is not sent as a form.
+    """The token request is not form-encoded.
 
     A token endpoint reads a form. From a JSON body it reads nothing, and answers that
     `grant_type` is missing although it is plainly there.
@@ -94,7 +94,7 @@ def content_type(token: TokenEndpoint, so_far: Handshake) -> Problems:
     who="client",
 )
 def grant_type_missing(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """The token request does not say what it wants a token for: `grant_type` is absent.
+    """The token request has no `grant_type`.
 
     The endpoint serves several ways of getting a token, and `grant_type` chooses one.
     Without it every server answers `invalid_request`, whatever else is right.
@@ -131,7 +131,7 @@ def grant_type_missing(token: TokenEndpoint, so_far: Handshake) -> Problems:
     severity="warning",
 )
 def duplicate_params(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """The token request carries a parameter twice.
+    """A parameter occurs more than once in the token request.
 
     Each parameter may stand once. Of two values one server takes the first, another the
     last, and a careful one refuses the request as `invalid_request`.
@@ -169,7 +169,7 @@ def duplicate_params(token: TokenEndpoint, so_far: Handshake) -> Problems:
     who="client",
 )
 def secret_in_url(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """The client puts a code or a secret into the URL of the token endpoint.
+    """The client puts a code or a secret into the query of the token endpoint.
 
     URLs are written down everywhere: in access logs, in proxies, in monitoring. Whoever
     reads one of those has the credential. Servers that read only the body refuse the
@@ -208,7 +208,7 @@ def secret_in_url(token: TokenEndpoint, so_far: Handshake) -> Problems:
     severity="warning",
 )
 def stray_bearer(stage: TokenEndpoint | ServerMetadata | Registration, so_far: Handshake) -> Problems:
-    """The client sends a Bearer token to the authorization server, where none belongs.
+    """The client sends a Bearer token to the authorization server.
 
     A header configured for the MCP server goes out with every request. The
     authorization server now holds a token that is none of its business, and may take

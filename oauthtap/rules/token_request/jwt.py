@@ -44,7 +44,7 @@ _SKEW, _DRIFT = 60.0, 120.0
     stops_at=_REJECTED,
 )
 def audience(stage: TokenEndpoint | TokenRejected, so_far: Handshake) -> Problems:
-    """The access token is made out to somebody else than this MCP server.
+    """The access token's audience (`aud`) is not this MCP server.
 
     `aud` names who may accept a token. An MCP server has to refuse tokens that do not
     name it, so the first call after a perfect sign-in is answered 401, again and again.
@@ -107,7 +107,7 @@ def _is_for_the_issuer(named: tuple[str, ...], stage: TokenEndpoint | TokenRejec
     stops_at=_REJECTED,
 )
 def issuer(stage: TokenEndpoint | TokenRejected, so_far: Handshake) -> Problems:
-    """The access token names another issuer than the metadata does.
+    """The access token's issuer (`iss`) is not the `issuer` of the metadata.
 
     A server that checks tokens compares `iss` with the issuer it was configured with,
     usually the advertised one, character by character. A token that differs is refused.
@@ -153,7 +153,7 @@ def issuer(stage: TokenEndpoint | TokenRejected, so_far: Handshake) -> Problems:
     stops_at=_REJECTED,
 )
 def time(stage: TokenEndpoint | Mcp, so_far: Handshake) -> Problems:
-    """The times in the access token do not agree with the clock or with `expires_in`.
+    """`exp`, `nbf` or `iat` of the access token does not match the clock or `expires_in`.
 
     A token that is already over, or that begins only later, is refused however fresh it
     is. When `expires_in` says something else than the token, clients refresh at the wrong time.
@@ -202,7 +202,7 @@ def time(stage: TokenEndpoint | Mcp, so_far: Handshake) -> Problems:
     stops_at=_REJECTED,
 )
 def id_token(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """The access token is really an ID token.
+    """`access_token` in the token response is an ID token.
 
     An ID token tells the client who signed in; its audience is the client. An MCP server
     that looks at the audience refuses it.
@@ -244,7 +244,7 @@ def id_token(token: TokenEndpoint, so_far: Handshake) -> Problems:
     since="2025-06-18",
 )
 def opaque_then_401(rejected: TokenRejected, so_far: Handshake) -> Problems:
-    """The MCP server cannot read the token: it is no JWT, and is refused at once.
+    """The access token is opaque (not a JWT), and the MCP server refuses it at once.
 
     Some authorization servers issue an opaque or encrypted token when no API was asked
     for. A server that validates JWTs can make nothing of it and answers 401, directly

@@ -22,7 +22,7 @@ _NO_API = {"openid", "profile", "email", "address", "phone", "offline_access"}
 
 @rule("token-resp-access-token-missing", must("OAuth 2.1 draft-13 §3.2.3", _ANSWER), who="authorization-server")
 def access_token_missing(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """The token answer reports success and has no `access_token`.
+    """The token response has no `access_token`.
 
     There is nothing the client could send to the MCP server, so the sign-in ends here,
     after the user has agreed to everything.
@@ -55,7 +55,7 @@ def access_token_missing(token: TokenEndpoint, so_far: Handshake) -> Problems:
 
 @rule("token-resp-token-type-missing", must("OAuth 2.1 draft-13 §3.2.3", _ANSWER), who="authorization-server")
 def token_type_missing(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """The token answer does not say how the token is to be used: `token_type` is absent.
+    """The token response has no `token_type`.
 
     One family of clients assumes Bearer and goes on. Another holds the answer against
     its schema and refuses it, so the sign-in fails with a message about validation.
@@ -91,7 +91,7 @@ def token_type_missing(token: TokenEndpoint, so_far: Handshake) -> Problems:
     stops_at=("mcp-token-rejected",),
 )
 def token_type_unsupported(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """The token is of a type that MCP clients cannot use.
+    """`token_type` is not `Bearer`.
 
     MCP knows Bearer (and DPoP, for clients that asked with a proof). A client may not use
     a type it does not know; one that does so anyway sends the token as Bearer and is refused.
@@ -170,7 +170,7 @@ def expires_in_type(token: TokenEndpoint, so_far: Handshake) -> Problems:
     severity="note",
 )
 def expires_in_missing(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """The token answer does not say how long the token is good for.
+    """The token response has no `expires_in`.
 
     A client that knows refreshes in time. One that does not finds out by a refused
     request, in the middle of something.
@@ -205,7 +205,7 @@ def expires_in_missing(token: TokenEndpoint, so_far: Handshake) -> Problems:
     severity="warning",
 )
 def expires_in_implausible(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """`expires_in` cannot be the lifetime of a token in seconds.
+    """`expires_in` is not a plausible lifetime in seconds.
 
     Zero or less, and the client throws the token away at once or refreshes without end.
     A date in place of a duration, and it never refreshes at all.
@@ -239,7 +239,7 @@ def expires_in_implausible(token: TokenEndpoint, so_far: Handshake) -> Problems:
 
 @rule("token-resp-scope-type", must("OAuth 2.1 draft-13 §3.2.3 and §1.4.1", _ANSWER), who="authorization-server")
 def scope_type(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """`scope` in the token answer is not a string.
+    """`scope` of the token response is not a string.
 
     OAuth writes scopes as one string with blanks between. Clients that check the answer
     against a schema refuse it when a list stands there.
@@ -274,7 +274,7 @@ def scope_type(token: TokenEndpoint, so_far: Handshake) -> Problems:
     who="authorization-server",
 )
 def scope_narrowed(token: TokenRequest, so_far: Handshake) -> Problems:
-    """The token is good for less than the client asked for.
+    """The token is granted fewer scopes than the client requested.
 
     That is allowed, and the answer says so. It explains a later 403 with
     `insufficient_scope`, which otherwise looks like a fault of the MCP server.
@@ -316,7 +316,7 @@ def scope_narrowed(token: TokenRequest, so_far: Handshake) -> Problems:
     severity="note",
 )
 def scope_not_reported(token: TokenRequest, so_far: Handshake) -> Problems:
-    """The token is good for other scopes than asked for, and the answer does not say so.
+    """The granted scopes are not the requested ones, and the token response has no `scope`.
 
     Without `scope` in the answer a client takes it that it got everything. It then asks
     for things the token does not cover, and cannot tell why they are refused.
@@ -362,7 +362,7 @@ def scope_not_reported(token: TokenRequest, so_far: Handshake) -> Problems:
     severity="error",
 )
 def null_members(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """The token answer contains members that are null.
+    """The token response has members that are `null`.
 
     What is not there is simply left out. A null is a value, of the wrong type, and
     clients with a schema refuse the whole answer for it, token and all.
@@ -400,7 +400,7 @@ def null_members(token: TokenEndpoint, so_far: Handshake) -> Problems:
     stops_at=("mcp-token-rejected", "prm-discovery", "as-discovery", "authorization-request"),
 )
 def no_refresh_token(handshake: Handshake) -> Problems:
-    """The client got no refresh token, though it asked for one or would have needed one by now.
+    """The token response has no `refresh_token`, although the client asked for or needed one.
 
     It is the server's to decide. Without one the user has to sign in again whenever the
     access token ends.

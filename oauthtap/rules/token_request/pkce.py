@@ -16,7 +16,7 @@ _EXCHANGE = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#sect
 
 @rule("token-verifier-missing", must("OAuth 2.1 draft-13 §4.1.3; RFC 7636 §4.5", _EXCHANGE), who="client")
 def missing(token: TokenRequest, so_far: Handshake) -> Problems:
-    """The sign-in began with a PKCE challenge, but the token request has no verifier.
+    """The token request has no `code_verifier`, although a `code_challenge` was sent.
 
     The challenge was the promise to show the verifier later. A server that remembers it
     refuses the code without, as `invalid_grant`.
@@ -59,7 +59,7 @@ def missing(token: TokenRequest, so_far: Handshake) -> Problems:
     who="client",
 )
 def mismatch(token: TokenRequest, so_far: Handshake) -> Problems:
-    """The verifier does not belong to the challenge of the sign-in that gave this code.
+    """`code_verifier` does not match the `code_challenge`.
 
     The server hashes the verifier and compares. A verifier of another attempt does not
     fit, and the answer is `invalid_grant`, as if the code were bad.
@@ -106,7 +106,7 @@ def mismatch(token: TokenRequest, so_far: Handshake) -> Problems:
     severity="warning",
 )
 def malformed(token: TokenRequest, so_far: Handshake) -> Problems:
-    """The PKCE verifier has a length or characters that strict servers refuse.
+    """`code_verifier` does not have the length or characters that PKCE requires.
 
     A verifier is 43 to 128 characters long and made of letters, digits and `-._~`.
     Some servers check that before they compare anything.
@@ -145,7 +145,7 @@ def malformed(token: TokenRequest, so_far: Handshake) -> Problems:
     severity="warning",
 )
 def unexpected(token: TokenRequest, so_far: Handshake) -> Problems:
-    """The token request has a verifier, but the sign-in began without a challenge.
+    """The token request has a `code_verifier`, but no `code_challenge` was sent.
 
     To a server this looks as if somebody had removed the challenge on the way, to get
     around PKCE. A careful server refuses the exchange.
@@ -192,7 +192,7 @@ def unexpected(token: TokenRequest, so_far: Handshake) -> Problems:
     stops_only_at=(),
 )
 def not_enforced(token: TokenRequest, so_far: Handshake) -> Problems:
-    """The authorization server gives a token although the PKCE verifier is absent or wrong.
+    """The token endpoint does not enforce PKCE: it accepts a missing or wrong `code_verifier`.
 
     Then a stolen code is as good as a token, which is the very thing PKCE is there to
     prevent.

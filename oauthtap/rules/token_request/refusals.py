@@ -30,7 +30,7 @@ _BUSY = 429
     echo=True,
 )
 def status(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """A refusal of the token endpoint comes with the wrong status.
+    """An error of the token endpoint has a status other than 400 or 401.
 
     Refusals have status 400; only `invalid_client` may be 401. Clients go by that: on 400
     `invalid_grant` they start the sign-in anew, on 401, 403 or 500 many just give up.
@@ -62,7 +62,7 @@ def status(token: TokenEndpoint, so_far: Handshake) -> Problems:
 
 @rule("token-error-200", must("OAuth 2.1 draft-13 §3.2.4", _ERRORS), who="authorization-server")
 def with_200(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """The token endpoint refuses, but reports success.
+    """The token endpoint returns an error with status 200.
 
     The client sees 200 and looks for a token. Its complaint is about a malformed answer,
     and the reason the server gave is never shown to anybody.
@@ -104,7 +104,7 @@ def with_200(token: TokenEndpoint, so_far: Handshake) -> Problems:
     echo=True,
 )
 def body(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """The token endpoint fails without saying why in a way clients can read.
+    """The token endpoint fails without an `error` code in JSON.
 
     `error` tells a client whether to sign in again, to register again or to stop. With
     a page of HTML or a bare status it can do none of these.
@@ -140,7 +140,7 @@ def body(token: TokenEndpoint, so_far: Handshake) -> Problems:
 
 @rule("token-error-code-unknown", practice("OAuth 2.1 draft-13 §3.2.4 and §6.5", _ERRORS), who="authorization-server")
 def code_unknown(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """The token endpoint refuses with an error code of its own making.
+    """`error` of the token endpoint is not a registered error code.
 
     Clients know a dozen codes and act on them. Any other is a failure like all failures:
     shown to the user at best, never repaired.

@@ -24,7 +24,7 @@ from oauthtap.rules import rule
     stops_only_at=("mcp-token-rejected",),
 )
 def missing(token: TokenEndpoint, so_far: Handshake) -> Problems:
-    """The client asks for a token without saying for which server: `resource` is absent.
+    """The token request has no `resource` (RFC 8707).
 
     Some authorization servers take the audience from this very request. Without it they
     issue a token for somebody else, or for nobody, and the MCP server refuses it.
@@ -68,7 +68,7 @@ def missing(token: TokenEndpoint, so_far: Handshake) -> Problems:
     stops_at=("mcp-token-rejected", "mcp-challenge"),
 )
 def differs(token: TokenRequest, so_far: Handshake) -> Problems:
-    """The token is asked for another resource than the user agreed to in the browser.
+    """`resource` of the token request is not that of the authorization request.
 
     The code is good for the resources of the authorization request. Asked for any other,
     the server answers `invalid_target`, or issues a token the MCP server refuses.
