@@ -37,8 +37,8 @@ _INTERNAL = re.compile(r"\.(?:internal|local|localdomain|lan|svc|intranet|corp|h
 def mcp_over_plain_http(stage: Mcp, so_far: Handshake) -> Problems:
     """The MCP endpoint is served over plain `http`, so access tokens are sent unencrypted.
 
-    Hosted clients refuse such a URL from the start. It cannot be a valid `resource` either,
-    for that has to be an https URL.
+    Hosted clients refuse such a URL from the start. It cannot be a valid `resource` either: that
+    has to be an https URL.
 
     Repair: Serve the MCP endpoint over https and give the https URL to the client.
 
@@ -80,10 +80,10 @@ def mcp_over_plain_http(stage: Mcp, so_far: Handshake) -> Problems:
 def scheme_downgraded(stage: Stage, so_far: Handshake) -> Problems:
     """The server publishes an `http://` URL, although its host is reached over https.
 
-    To a client `http://host/mcp` and `https://host/mcp` are two different servers. It sees
-    a resource or issuer that does not fit, or follows a redirect and loses the token there.
+    To a client `http://host/mcp` and `https://host/mcp` are two different servers. It sees a
+    `resource` or `issuer` that does not match, or follows a redirect and loses the token.
 
-    Usual causes: an application behind a proxy that ends TLS, unaware of `X-Forwarded-Proto`.
+    Usual causes: an application behind a proxy that terminates TLS and ignores `X-Forwarded-Proto`.
 
     Repair: Set the public base URL in the application, or turn on its handling of forwarded
     headers (for uvicorn: `--proxy-headers --forwarded-allow-ips='*'`).
@@ -193,13 +193,14 @@ def _swap(text: str, proper: dict[str, str]) -> str:
 def internal_host(stage: Stage, so_far: Handshake) -> Problems:
     """A public server publishes a URL with a private address or an internal host name.
 
-    The client cannot open it. Hardened clients refuse it outright, because an address like
-    that is also how one server makes another attack its neighbours.
+    The client cannot open it. Hardened clients refuse it outright, because such URLs are used for
+    server-side request forgery (SSRF).
 
     Usual causes: URLs built from the inner Host header, a container name, or a setting from
     development (`localhost`).
 
-    Repair: Set the public base URL in the application, or let the proxy pass the original Host on.
+    Repair: Set the public base URL in the application, or let the proxy forward the original `Host`
+    header.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp

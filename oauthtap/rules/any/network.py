@@ -72,11 +72,11 @@ def _whose(stage: Stage, so_far: Handshake) -> Party:
 def certificate_not_trusted(stage: Stage, so_far: Handshake) -> Problems:
     """The server's TLS certificate is not trusted.
 
-    A client has to check the certificate before it says a word. When that fails it shows a
-    connection failure, and nothing of OAuth ever happens.
+    A client has to check the certificate before it sends anything. When that fails it shows a
+    connection failure, and no OAuth request is made.
 
-    Usual causes: a private or self-signed authority, a missing intermediate certificate, an
-    expired one, one for another name; a company firewall that opens TLS.
+    Usual causes: a private or self-signed certificate authority, a missing intermediate
+    certificate, an expired one, one for another name; a company firewall that intercepts TLS.
 
     Repair: Install a certificate for this host name, with its whole chain. For a private
     authority, let the client trust it (for Claude Code: `NODE_EXTRA_CA_CERTS`).
@@ -123,8 +123,8 @@ def _words(stage: Stage) -> str:
 def connection_failed(stage: Stage, so_far: Handshake) -> Problems:
     """The connection to a server failed: refused, reset, or its host name did not resolve.
 
-    The name is unknown, the port is closed, or the connection is cut before an answer.
-    Clients like to show this as a failed authentication, and the server's log stays empty.
+    The name is unknown, the port is closed, or the connection is cut before an answer. Many clients
+    show this as a failed authentication, and the server's log stays empty.
 
     Usual causes: a wrong or private host name, a firewall, a port that the client's host
     does not allow, an address range that is blocked.
@@ -170,7 +170,7 @@ def too_slow(stage: Stage, so_far: Handshake) -> Problems:
     Clients wait 5 to 30 seconds for a step of the sign-in. After that they report a failed
     authentication, although the server was only slow.
 
-    Usual causes: a server that has to wake up first; a call to another service inside the step.
+    Usual causes: a cold start; a call to another service inside the step.
 
     Repair: Make the step faster (keep an instance warm, cache what it waits for), or raise
     the client's limit (for Claude Code: `MCP_TIMEOUT`).
@@ -220,12 +220,12 @@ def too_slow(stage: Stage, so_far: Handshake) -> Problems:
 def body_unreadable(stage: Stage, so_far: Handshake) -> Problems:
     """The response body does not match its `Content-Encoding` or `Content-Length`.
 
-    The client tries to unpack what is not packed, or waits for bytes that never come. It
+    The client decompresses a body that is not compressed, or waits for bytes that never come. It
     shows an empty answer, or a failure far from OAuth.
 
-    Usual causes: a proxy that unpacked the body and passed the old headers on.
+    Usual causes: a proxy that decompressed the body and kept the old headers.
 
-    Repair: Where the body is passed on unpacked, drop `Content-Encoding` and `Content-Length`.
+    Repair: Drop `Content-Encoding` and `Content-Length` where the body is forwarded decompressed.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
@@ -263,8 +263,8 @@ def rate_limited(
 ) -> Problems:
     """The server rate-limits a request of the sign-in (429).
 
-    Hosted clients share a few addresses, and one sign-in is a handful of requests at once.
-    Many clients read a 429 on metadata as "not there" and go on with a wrong guess.
+    Hosted clients share a few IP addresses, and one sign-in sends several requests at once. Many
+    clients read a 429 on metadata as "not there" and go on with a wrong guess.
 
     Repair: Raise the limits for the well-known, registration and token paths, and send
     `Retry-After` with a 429.
@@ -303,8 +303,7 @@ def rate_limited(
 def cached_too_long(stage: Challenge | ResourceMetadata | ServerMetadata, so_far: Handshake) -> Problems:
     """`Cache-Control` lets caches keep this response for a long time, which hides a fix.
 
-    That is legal, but while you repair something it makes every attempt look useless: the
-    CDN or the client goes on with the old answer.
+    That is legal, but it hides a correction: the CDN or the client keeps using the old response.
 
     Repair: Send `Cache-Control: no-store` with a 401, and a few minutes for metadata.
 

@@ -21,10 +21,10 @@ _RFC8414_2 = "https://www.rfc-editor.org/rfc/rfc8414.html#section-2"
 def response_types_missing(document: ServerMetadata, so_far: Handshake) -> Problems:
     """The authorization server metadata has no `response_types_supported`.
 
-    The member is required, and the TypeScript SDK rejects a document without it: the login
-    ends before it began. The Python SDK assumes the usual.
+    The member is required, and the TypeScript SDK rejects a document without it, so the login does
+    not start. The Python SDK assumes `code`.
 
-    Usual causes: a document written by hand after an example that lacked it.
+    Usual causes: a hand-written document, copied from an example that lacked it.
 
     Repair: Add `"response_types_supported": ["code"]`.
 
@@ -62,8 +62,8 @@ def response_types_missing(document: ServerMetadata, so_far: Handshake) -> Probl
 def response_types_without_code(document: ServerMetadata, so_far: Handshake) -> Problems:
     """`response_types_supported` does not include `code`.
 
-    `code` is the only way in which MCP clients sign in. If the list lacks it, the SDKs stop
-    with "does not support response type code".
+    `code` is the only response type that MCP clients use. If the list lacks it, the SDKs stop with
+    "does not support response type code".
 
     Usual causes: the application is set up for the old implicit flow; `Code` in another
     spelling; an empty list.
@@ -107,7 +107,7 @@ def response_modes_without_query(document: ServerMetadata, so_far: Handshake) ->
     """`response_modes_supported` does not include `query`.
 
     MCP clients read code and state from the query (`?code=…`). A fragment never reaches the
-    client's little web server, and a form posted to it is often not expected.
+    client's callback listener, and most listeners do not accept a POST.
 
     Usual causes: the response modes are limited to `form_post` or `fragment`.
 
@@ -144,10 +144,10 @@ def response_modes_without_query(document: ServerMetadata, so_far: Handshake) ->
 def grants_without_code(handshake: Handshake) -> Problems:
     """`grant_types_supported` does not include `authorization_code`.
 
-    The client is about to sign a user in, and the metadata says only machines may come. Clients
-    that read the list stop; the others are refused later.
+    This is the grant by which users sign in. Clients that read the list stop; the others are
+    refused later.
 
-    Usual causes: the application is of the kind "machine to machine".
+    Usual causes: the application is of the type "machine to machine".
 
     Repair: Enable the authorization code grant, and list it in `grant_types_supported`.
 
@@ -194,8 +194,8 @@ def grants_without_code(handshake: Handshake) -> Problems:
 def grants_without_refresh(handshake: Handshake) -> Problems:
     """The server issues refresh tokens, but `grant_types_supported` does not include `refresh_token`.
 
-    A client that believes the list never uses its refresh token, and its user has to sign in
-    again whenever the access token expires.
+    A client that relies on the list never uses its refresh token, and its user has to sign in again
+    whenever the access token expires.
 
     Usual causes: the list was written before refresh tokens were switched on.
 
@@ -244,8 +244,8 @@ def grants_without_refresh(handshake: Handshake) -> Problems:
 def iss_not_advertised(document: ServerMetadata, so_far: Handshake) -> Problems:
     """The metadata does not advertise `authorization_response_iss_parameter_supported` (RFC 9207).
 
-    With `iss` in the redirect, a client that uses several servers can tell whose answer it
-    holds. Without the promise it has to accept answers without it.
+    With `iss` in the redirect, a client that uses several authorization servers can tell which one
+    answered. If it is not advertised, the client has to accept responses without it.
 
     Usual causes: the authorization server is older than RFC 9207.
 
@@ -280,9 +280,8 @@ def iss_not_advertised(document: ServerMetadata, so_far: Handshake) -> Problems:
 def par_required(stage: ServerMetadata | AuthorizationRequest, so_far: Handshake) -> Problems:
     """The server requires pushed authorization requests (PAR), which MCP clients do not send.
 
-    With pushing, the client first posts its parameters and then opens the browser with a
-    handle. The usual MCP SDKs put the parameters into the address, and this server refuses
-    them there.
+    With PAR the client first POSTs its parameters and then opens the browser with a `request_uri`.
+    The usual MCP SDKs put the parameters into the URL, and this server refuses them there.
 
     Usual causes: a security profile (FAPI) of the authorization server applies to all clients.
 
@@ -335,8 +334,8 @@ def par_required(stage: ServerMetadata | AuthorizationRequest, so_far: Handshake
 def signed_request_required(document: ServerMetadata, so_far: Handshake) -> Problems:
     """The server requires signed request objects (JAR), which MCP clients do not send.
 
-    The browser is to bring its parameters inside a text that the client has signed, not in
-    the URL. No usual MCP client has a key to sign it with, so every login will be refused.
+    The parameters have to come inside a JWT that the client has signed. The usual MCP clients have
+    no key to sign it with, so every login will be refused.
 
     Usual causes: a security profile of the authorization server applies to all clients.
 

@@ -32,11 +32,11 @@ def _is_html(document: ServerMetadata) -> bool:
 def metadata_breaks(document: ServerMetadata, so_far: Handshake) -> Problems:
     """An authorization server metadata URL answers 5xx where 404 is expected.
 
-    Clients try several places, and a 404 sends them to the next one. At a 500 the common
-    SDKs give up at once, even if the next place would have had the document.
+    Clients try several well-known URLs, and a 404 sends them to the next one. At a 500 the common
+    SDKs give up at once, even if the next URL has the document.
 
-    Usual causes: an unknown path runs into application code that crashes; a gateway without
-    a route for `/.well-known/`.
+    Usual causes: an unknown path reaches application code that crashes; a gateway without a route
+    for `/.well-known/`.
 
     Repair: Answer 404 for well-known paths that you do not serve, and find the crash in the
     server's log for the one that you do.
@@ -69,11 +69,11 @@ def metadata_breaks(document: ServerMetadata, so_far: Handshake) -> Problems:
 def metadata_guarded(document: ServerMetadata, so_far: Handshake) -> Problems:
     """An authorization server metadata URL requires authentication.
 
-    This document tells a client how to get credentials, so nobody has any when asking for
-    it. Clients take the refusal for "not here" and go on to the next place, or give up.
+    This document tells a client how to get credentials, so it has none when it asks. Clients treat
+    the refusal like a 404 and try the next URL, or give up.
 
-    Usual causes: a platform or gateway guards every path; middleware for tokens runs
-    before the well-known routes.
+    Usual causes: a platform or gateway protects every path; the bearer check runs before the
+    well-known routes.
 
     Repair: Let `/.well-known/` through without credentials, at the gateway too.
 
@@ -109,15 +109,14 @@ def metadata_guarded(document: ServerMetadata, so_far: Handshake) -> Problems:
 def metadata_redirected(document: ServerMetadata, so_far: Handshake) -> Problems:
     """An authorization server metadata URL redirects instead of returning the document.
 
-    Careful clients do not follow redirects here, because a document about security should
-    come from where it was asked for. And after a redirect the issuer in the document often
-    no longer fits the address that the client began with.
+    Careful clients do not follow redirects here. And after a redirect the `issuer` in the document
+    often does not match the issuer that the client asked for.
 
     Usual causes: a redirect to the identity provider's own document; `www` or slash
     canonicalization; http to https.
 
-    Repair: Answer 200 with the document right there, with the issuer that clients asked for;
-    or list the redirect's target as issuer.
+    Repair: Answer 200 with the document at this URL, with the issuer that clients asked for; or
+    list the redirect's target as issuer.
 
     Bad:
         GET https://as.example.com/.well-known/openid-configuration
@@ -147,8 +146,8 @@ def metadata_redirected(document: ServerMetadata, so_far: Handshake) -> Problems
 def metadata_is_a_page(document: ServerMetadata, so_far: Handshake) -> Problems:
     """An authorization server metadata URL answers 200 with an HTML page.
 
-    The client believes the 200, tries to read the page as JSON and fails ("Unexpected
-    token <"). The common SDKs stop there and never try the next place.
+    The client parses the page as JSON and fails ("Unexpected token <"). The common SDKs stop there
+    and never try the next URL.
 
     Usual causes: a single-page application answers every unknown path with its index
     page.
@@ -183,8 +182,8 @@ def metadata_is_a_page(document: ServerMetadata, so_far: Handshake) -> Problems:
 def metadata_media_type(document: ServerMetadata, so_far: Handshake) -> Problems:
     """The `Content-Type` of the authorization server metadata is not `application/json`.
 
-    Most clients parse it all the same. Those that look at the type first take it for a
-    page, and so do some gateways and browsers on the way.
+    Most clients parse it anyway. Strict clients, and some gateways, look at the type first and
+    reject it.
 
     Usual causes: a static file without extension, served as `text/plain` or
     `application/octet-stream`.
@@ -218,11 +217,10 @@ def metadata_media_type(document: ServerMetadata, so_far: Handshake) -> Problems
 def metadata_is_no_json(document: ServerMetadata, so_far: Handshake) -> Problems:
     """An authorization server metadata URL answers 200 with a body that is not a JSON object.
 
-    The client believes the 200, cannot read what follows, and most stop right there
-    instead of trying the next place.
+    The client cannot parse the body, and most clients stop instead of trying the next URL.
 
-    Usual causes: an empty body; a template with a trailing comma; a list or a quoted text
-    around the object; a health check that answers "ok" to everything.
+    Usual causes: an empty body; a template with a trailing comma; a JSON list or string around the
+    object; a health check that answers "ok" to everything.
 
     Repair: Answer with one JSON object, or with 404 where there is none.
 

@@ -64,9 +64,8 @@ def fell_back(
 ) -> Problems:
     """The client falls back to default endpoints that no metadata names.
 
-    That is how clients worked in early 2025, and what some still do when they could not use
-    what the server publishes today. The 404 that follows is only the echo: what went wrong
-    came before it.
+    That is how clients worked in early 2025, and what some still do when they could not use what
+    the server publishes today. The 404 that follows is a consequence; the cause came before it.
 
     Usual causes: the resource metadata was not found, not readable, or names another resource;
     or the client never asked for it.
@@ -171,15 +170,15 @@ def _fell_before(so_far: Handshake, home: str) -> bool:
 def discovery_order(handshake: Handshake) -> Problems:
     """The client does not try the well-known URLs of the issuer in the required order.
 
-    A client has to try two places for an issuer without path and three for one with a path,
-    in a fixed order. This one skipped a place, perhaps the very one that has the document, so
-    it fails with servers that are fine.
+    A client has to try two well-known URLs for an issuer without path and three for one with a
+    path, in a fixed order. This one skipped a URL, perhaps the one that has the document, so it
+    fails with correct servers.
 
-    Usual causes: the client knows OAuth metadata only, or OpenID only, or builds the address
-    from the wrong path.
+    Usual causes: the client knows OAuth metadata only, or OpenID only, or builds the URL from the
+    wrong path.
 
-    Repair: Update the client, or report it to its makers. Until then, publish the metadata at
-    the place this client looks at, too.
+    Repair: Update the client, or report it to its vendor. Until then, publish the metadata at the
+    URL this client asks for, too.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
@@ -241,11 +240,11 @@ def probed_root(document: ServerMetadata, so_far: Handshake) -> Problems:
     """The client looks for metadata at the root of the host, although the issuer has a path.
 
     The root belongs to another issuer: on a host with many tenants, to another tenant. What the
-    client finds there, if anything, is not what it was sent for.
+    client finds there, if anything, is another issuer's document.
 
     Usual causes: an older client that drops the path.
 
-    Repair: In the client: put the well-known part between host and path of the issuer.
+    Repair: In the client: insert the well-known path between host and path of the issuer.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
@@ -291,12 +290,10 @@ def _of_another(document: ServerMetadata, entries: list[str]) -> bool:
 def metadata_not_at_origin(handshake: Handshake) -> Problems:
     """The MCP server's origin has neither authorization server metadata nor the default endpoints.
 
-    A client of MCP 2025-03-26 knows one place only: the host of the MCP URL, without path.
-    It looks for metadata there, then tries `/register`, `/authorize` and `/token`. Nothing of
-    this exists, so it has nowhere to go.
+    A client of MCP 2025-03-26 uses the origin of the MCP URL only. It looks for metadata there,
+    then tries `/register`, `/authorize` and `/token`. None of them exists, so it cannot sign in.
 
-    Usual causes: the authorization server lives on another host, which these clients cannot
-    learn.
+    Usual causes: the authorization server is on another host, which these clients cannot discover.
 
     Repair: Publish the authorization server's metadata at
     `/.well-known/oauth-authorization-server` of the MCP server's host.
@@ -343,11 +340,12 @@ def default_endpoint_absent(stage: Registration | AuthorizationRequest | TokenEn
     """There is no metadata, and a default endpoint (`/authorize`, `/token`, `/register`) does not exist.
 
     Where no metadata is published, a client of MCP 2025-03-26 uses `/authorize`, `/token` and
-    `/register` of the MCP server's host. The server promised them by not publishing any.
+    `/register` of the MCP server's host. By not publishing metadata, the server implies that they
+    exist.
 
-    Usual causes: the endpoints have other paths, or lie on another host.
+    Usual causes: the endpoints have other paths, or are on another host.
 
-    Repair: Publish metadata with the real addresses, or offer the three default paths.
+    Repair: Publish metadata with the real URLs, or serve the three default paths.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-authorization-server
@@ -420,14 +418,14 @@ def discovery_without_version(document: ServerMetadata, so_far: Handshake) -> Pr
 def metadata_unused(handshake: Handshake) -> Problems:
     """The client does not use the authorization server metadata it fetched and looks for other metadata.
 
-    The document names the endpoints. A client that goes on to places built from one of these
-    endpoints takes the endpoint for an issuer, finds nothing there and gives up.
+    The document names the endpoints. A client that builds well-known URLs from one of these
+    endpoints takes the endpoint for an issuer, finds no metadata and gives up.
 
     Usual causes: `authorization_endpoint` is stored where the issuer belongs; discovery runs a
     second time with another base URL.
 
-    Repair: In the client, use `registration_endpoint` and `authorization_endpoint` of the
-    document that was found. Until then, serve the same document at the places it asks.
+    Repair: In the client, use `registration_endpoint` and `authorization_endpoint` of the document
+    that was found. Until then, serve the same document at the URLs it asks for.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp

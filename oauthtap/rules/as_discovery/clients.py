@@ -39,14 +39,14 @@ def _public_client(handshake: Handshake) -> str | None:
 def no_registration_path(handshake: Handshake) -> Problems:
     """The metadata offers neither dynamic client registration nor CIMD, and the client has no client id.
 
-    A server that lets strangers in either registers them (`registration_endpoint`) or reads a
-    document about them (CIMD). This one offers neither, so clients stop with "does not
-    support dynamic client registration" or ask their user for a client id.
+    A server that accepts unknown clients either registers them (`registration_endpoint`) or reads
+    their metadata document (CIMD). This one offers neither, so clients stop with "does not support
+    dynamic client registration" or ask their user for a client id.
 
     Usual causes: a general identity provider (GitHub, Google, Entra) is used directly.
 
-    Repair: Switch on CIMD or dynamic registration at the authorization server. Else create a
-    client there by hand, and tell users which client id to configure.
+    Repair: Enable CIMD or dynamic client registration at the authorization server. Otherwise create
+    a client there, and tell users which client id to configure.
 
     Bad:
         GET https://as.example.com/.well-known/oauth-authorization-server
@@ -101,10 +101,10 @@ def _first_of(metadata: ServerMetadata, handshake: Handshake) -> int:
 def cimd_not_advertised(document: ServerMetadata, so_far: Handshake) -> Problems:
     """The metadata does not advertise client ID metadata documents (CIMD).
 
-    With them a client shows an https address as its id, and nothing has to be registered or
-    stored. It is the recommended way by now; dynamic registration is on its way out.
+    With CIMD a client uses an https URL as its `client_id`, and nothing has to be registered or
+    stored. It is the recommended way; dynamic client registration is deprecated.
 
-    Usual causes: the authorization server is older than the proposal.
+    Usual causes: the authorization server is older than the draft.
 
     Repair: Support client ID metadata documents, and set
     `client_id_metadata_document_supported` to true.
@@ -140,10 +140,10 @@ def cimd_not_advertised(document: ServerMetadata, so_far: Handshake) -> Problems
 def auth_methods_omitted(handshake: Handshake) -> Problems:
     """The metadata has no `token_endpoint_auth_methods_supported`, and this client is public.
 
-    A missing list stands for "with a secret in the Authorization header, nothing else". A
-    strict client without secret concludes that it is not welcome.
+    A missing list means `client_secret_basic` only. A strict client without a secret concludes that
+    public clients are not supported.
 
-    Usual causes: the server accepts public clients, and nobody thought of announcing it.
+    Usual causes: the server accepts public clients, but does not advertise it.
 
     Repair: Publish `token_endpoint_auth_methods_supported` with all methods that work, `none`
     included.
@@ -184,10 +184,10 @@ def auth_methods_omitted(handshake: Handshake) -> Problems:
 def auth_methods_without_none(handshake: Handshake) -> Problems:
     """`token_endpoint_auth_methods_supported` lacks `none`, but the server accepts public clients.
 
-    Some clients read the list before they register as a public client, and turn away. Others
-    pick a method with a secret that they do not have.
+    Some clients read the list before they register as a public client, and stop. Others choose a
+    method that needs a secret they do not have.
 
-    Usual causes: the list of an SDK that names the secret methods only.
+    Usual causes: an SDK's default list, which has the secret methods only.
 
     Repair: Add `none` to `token_endpoint_auth_methods_supported`.
 
@@ -230,10 +230,11 @@ def auth_methods_without_none(handshake: Handshake) -> Problems:
 def signing_algorithms_missing(document: ServerMetadata, so_far: Handshake) -> Problems:
     """JWT client authentication is offered without signing algorithms, or with `none`.
 
-    A client with a key has to choose an algorithm. Without the list it can only guess, and
-    with `none` in it the signature would be optional.
+    A client with a key has to choose an algorithm. Without
+    `token_endpoint_auth_signing_alg_values_supported` it can only guess, and with `none` in it the
+    signature would be optional.
 
-    Usual causes: the method was switched on and the list forgotten.
+    Usual causes: the method was enabled and the list forgotten.
 
     Repair: Publish `token_endpoint_auth_signing_alg_values_supported`, for example
     `["RS256", "ES256"]`, never with `none`.
@@ -276,8 +277,8 @@ def signing_algorithms_missing(document: ServerMetadata, so_far: Handshake) -> P
 def dpop_algorithms(document: ServerMetadata, so_far: Handshake) -> Problems:
     """The DPoP signing algorithms include `none` or a symmetric algorithm.
 
-    With DPoP a client proves that it owns a key. That works with key pairs only: with `none`
-    there is no key, and with an HS algorithm the server would have to know the secret.
+    With DPoP a client proves that it has a private key. `none` has no key, and an HS algorithm
+    would share the secret with the server.
 
     Usual causes: the list of all algorithms the server's library knows.
 
@@ -316,8 +317,8 @@ def dpop_algorithms(document: ServerMetadata, so_far: Handshake) -> Problems:
 def machine_client_methods(handshake: Handshake) -> Problems:
     """`token_endpoint_auth_methods_supported` has neither `private_key_jwt` nor `client_secret_basic`.
 
-    The extension for machine clients counts on a signed assertion or a secret in the
-    Authorization header. A client that knows only these two finds nothing to use.
+    MCP's extension for client credentials requires `private_key_jwt` or `client_secret_basic`. A
+    client that supports only these two has no method to use.
 
     Usual causes: only `client_secret_post` or TLS certificates are enabled.
 

@@ -96,10 +96,10 @@ def wrong_types(document: ServerMetadata, so_far: Handshake) -> Problems:
     them throw away all of it: a `null` where nothing was meant, or `"true"` in quotation
     marks, is enough for "invalid metadata".
 
-    Usual causes: a serializer writes unset fields as null; flags come from environment
-    variables as text; a list is written as one text with blanks.
+    Usual causes: a serializer writes unset fields as null; flags come from environment variables as
+    strings; a list is written as one string with spaces.
 
-    Repair: Give the member its type, and leave out what is not set.
+    Repair: Give the member its type, and leave out unset members.
 
     Bad:
         GET https://as.example.com/.well-known/oauth-authorization-server
@@ -132,7 +132,7 @@ def wrong_types(document: ServerMetadata, so_far: Handshake) -> Problems:
 def empty_lists(document: ServerMetadata, so_far: Handshake) -> Problems:
     """A member of the authorization server metadata is an empty list.
 
-    A missing list means "the usual"; an empty one reads as "nothing at all". A client that
+    A missing list means the default; an empty one means that nothing is supported. A client that
     finds no response type or no PKCE method in the list may well refuse to go on.
 
     Usual causes: unset configuration, serialized as `[]`.
@@ -168,13 +168,13 @@ def empty_lists(document: ServerMetadata, so_far: Handshake) -> Problems:
 def signed_metadata_conflict(document: ServerMetadata, so_far: Handshake) -> Problems:
     """`signed_metadata` does not agree with the plain members of the authorization server metadata.
 
-    `signed_metadata` repeats the document as a signed token. A client that verifies it
-    believes the copy, all others believe the plain members, so the same server works for
-    the one and fails for the other.
+    `signed_metadata` repeats the document as a signed token. A client that verifies it uses the
+    signed values, all others the plain members, so the same server works for one client and fails
+    for another.
 
     Usual causes: the token was signed once and the document has changed since.
 
-    Repair: Sign the metadata anew whenever it changes, with `iss` in the token; or leave
+    Repair: Sign the metadata again whenever it changes, with `iss` in the token; or leave
     `signed_metadata` out.
 
     Bad:
@@ -218,11 +218,11 @@ def signed_metadata_conflict(document: ServerMetadata, so_far: Handshake) -> Pro
 def openid_members_missing(document: ServerMetadata, so_far: Handshake) -> Problems:
     """The OpenID configuration lacks a member that OpenID Connect Discovery requires.
 
-    What lies at `openid-configuration` is read by the rules of OpenID. Clients that check it
-    (the TypeScript SDK does) throw, although the same document would have been fine at
-    the OAuth place.
+    A document at `openid-configuration` has to follow OpenID Connect Discovery. Clients that
+    validate it (the TypeScript SDK does) throw, although the same document is valid as OAuth
+    metadata.
 
-    Usual causes: an OAuth server without OpenID serves its metadata at both places.
+    Usual causes: an OAuth server without OpenID serves its metadata at both URLs.
 
     Repair: Add the missing members, or serve the document at
     `/.well-known/oauth-authorization-server` only and answer 404 here.
@@ -265,8 +265,8 @@ def openid_members_missing(document: ServerMetadata, so_far: Handshake) -> Probl
 def documents_disagree(document: ServerMetadata, so_far: Handshake) -> Problems:
     """The OAuth metadata and the OpenID configuration of one issuer name different endpoints.
 
-    Which of the two a client takes depends on where it looks first. So it works with one
-    client, fails with the next, and nobody sees why.
+    Which of the two a client uses depends on which URL it tries first. So sign-in works with one
+    client and fails with another.
 
     Usual causes: a gateway serves one document and the identity provider the other.
 

@@ -30,14 +30,13 @@ def _scheme(url: str) -> str:
 def endpoint_plain_http(document: ServerMetadata, so_far: Handshake) -> Problems:
     """An endpoint in the authorization server metadata has the scheme `http`.
 
-    Many clients refuse to send anything there; others run into a port that nobody outside
-    can reach.
+    Many clients refuse to send anything there; for others the port is not reachable from outside.
 
-    Usual causes: TLS ends at a proxy or tunnel, and the server behind it builds its addresses
-    from what it sees: http and its own port.
+    Usual causes: TLS ends at a proxy or tunnel, and the server behind it builds its URLs from its
+    internal scheme and port.
 
-    Repair: Set the public base URL of the authorization server to its https address, or let it
-    trust `X-Forwarded-Proto` and `X-Forwarded-Host` from your proxy.
+    Repair: Set the public base URL of the authorization server to its https URL, or let it trust
+    `X-Forwarded-Proto` and `X-Forwarded-Host` from your proxy.
 
     Bad:
         GET https://as.example.com/.well-known/oauth-authorization-server
@@ -86,12 +85,11 @@ def _missing(document: ServerMetadata, member: str, default: str) -> Problems:
 def authorization_endpoint_missing(document: ServerMetadata, so_far: Handshake) -> Problems:
     """The authorization server metadata has no `authorization_endpoint`.
 
-    Without this address there is no page to open in the browser. Most SDKs reject the
-    whole document for it.
+    Without it the client has no URL to open in the browser. Most SDKs reject the whole document.
 
-    Usual causes: a document trimmed by hand; a server that only knows machine clients.
+    Usual causes: a document edited by hand; a server that only supports machine clients.
 
-    Repair: Publish the address of the page where users sign in and consent.
+    Repair: Publish the URL of the page where users log in and consent.
 
     Bad:
         GET https://as.example.com/.well-known/oauth-authorization-server
@@ -119,12 +117,10 @@ def authorization_endpoint_missing(document: ServerMetadata, so_far: Handshake) 
 def token_endpoint_missing(document: ServerMetadata, so_far: Handshake) -> Problems:
     """The authorization server metadata has no `token_endpoint`.
 
-    Even if the user signs in, the code that comes back cannot be redeemed. Most SDKs reject
-    the whole document for it.
+    Even if the user signs in, the code that comes back cannot be redeemed. Most SDKs reject the
+    whole document. Usual causes: a document edited by hand, or a misspelled member.
 
-    Usual causes: a document trimmed by hand, or a misspelt member.
-
-    Repair: Publish the address of the token endpoint.
+    Repair: Publish the URL of the token endpoint.
 
     Bad:
         GET https://as.example.com/.well-known/oauth-authorization-server
@@ -150,13 +146,13 @@ def token_endpoint_missing(document: ServerMetadata, so_far: Handshake) -> Probl
 def endpoint_malformed(document: ServerMetadata, so_far: Handshake) -> Problems:
     """An endpoint in the authorization server metadata is not an absolute URL, or has a fragment.
 
-    A client uses these texts as they stand. From a relative path, an empty text or an address
-    without host it cannot build a request, and strict ones reject the whole document.
+    A client uses these values unchanged. From a relative path, an empty string or a URL without
+    host it cannot build a request, and strict clients reject the whole document.
 
-    Usual causes: the base URL of the server is not configured; a gateway fills in what it
+    Usual causes: the base URL of the server is not configured; a gateway fills in values that it
     could not read from the identity provider.
 
-    Repair: Publish complete https addresses, without a fragment (`#…`).
+    Repair: Publish absolute https URLs without a fragment (`#…`).
 
     Bad:
         GET https://as.example.com/.well-known/oauth-authorization-server
@@ -206,7 +202,7 @@ def endpoint_dangerous_scheme(document: ServerMetadata, so_far: Handshake) -> Pr
 
     Usual causes: a hostile server, a security test, or a template gone wrong.
 
-    Repair: Publish https addresses only.
+    Repair: Publish https URLs only.
 
     Bad:
         GET https://as.example.com/.well-known/oauth-authorization-server

@@ -63,12 +63,12 @@ def _mismatch(document: ServerMetadata, so_far: Handshake) -> tuple[str, str] | 
 def issuer_missing(document: ServerMetadata, so_far: Handshake) -> Problems:
     """The authorization server metadata has no `issuer`.
 
-    A client compares this member with the issuer it set out for, to be sure that nobody
-    slipped it a stranger's document. Without it, most refuse the whole document.
+    A client compares this member with the issuer it asked for, to detect another server's document
+    (mix-up attack). Without it, most clients reject the whole document.
 
-    Usual causes: a document written by hand; an error message that came with status 200.
+    Usual causes: a hand-written document; an error message with status 200.
 
-    Repair: Add `issuer` with exactly the value that stands in `authorization_servers`.
+    Repair: Add `issuer` with exactly the value in `authorization_servers`.
 
     Bad:
         GET https://as.example.com/.well-known/oauth-authorization-server
@@ -96,15 +96,15 @@ def issuer_missing(document: ServerMetadata, so_far: Handshake) -> Problems:
 def issuer_mismatch(document: ServerMetadata, so_far: Handshake) -> Problems:
     """`issuer` in the metadata is not the issuer that the client asked for.
 
-    The client asked for the metadata of one issuer, and the document says it is another's.
-    That is what an attack looks like, so careful clients throw the document away. Older ones
-    did not look, and the login breaks with their next update.
+    The client asked for the metadata of one issuer, and the document names another. That is the
+    sign of a mix-up attack, so careful clients reject the document. Older clients do not compare,
+    and the login breaks with their next update.
 
-    Usual causes: `authorization_servers` lists a domain that only passes on the identity
-    provider's document; the base URL of the server lacks its path or its public name.
+    Usual causes: `authorization_servers` lists a domain that proxies the identity provider's
+    document; the base URL of the server lacks its path or its public name.
 
-    Repair: List the document's own `issuer` in `authorization_servers`, letter by letter; or
-    configure the authorization server's public base URL so that it states the listed one.
+    Repair: List the document's own `issuer` in `authorization_servers`, character by character; or
+    configure the authorization server's public base URL so that its `issuer` is the listed one.
 
     Bad:
         GET https://as.example.com/.well-known/oauth-authorization-server/team
@@ -138,13 +138,13 @@ def issuer_mismatch(document: ServerMetadata, so_far: Handshake) -> Problems:
 def issuer_trailing_slash(document: ServerMetadata, so_far: Handshake) -> Problems:
     """`issuer` and the entry in `authorization_servers` differ by a trailing slash.
 
-    Clients compare the two as plain text, and `https://host` is not `https://host/`. Those
-    that compare stop here.
+    Clients compare the two as plain text, and `https://host` is not `https://host/`. Clients that
+    compare stop here.
 
-    Usual causes: a URL type in the server's code adds the slash to a bare host; the issuer
-    was typed from memory (Auth0's issuers do end in a slash).
+    Usual causes: a URL type in the server's code adds the slash to a bare host; the issuer was not
+    copied from the metadata (Auth0's issuers do end in a slash).
 
-    Repair: Copy the metadata's `issuer` into `authorization_servers` letter by letter.
+    Repair: Copy the metadata's `issuer` into `authorization_servers` character by character.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
@@ -180,13 +180,13 @@ def issuer_trailing_slash(document: ServerMetadata, so_far: Handshake) -> Proble
 def issuer_format(document: ServerMetadata, so_far: Handshake) -> Problems:
     """`issuer` is not an https URL without query and fragment.
 
-    From an issuer clients build addresses and compare it with other texts. With a query,
-    a fragment or without a host neither has a defined outcome.
+    Clients build URLs from an issuer and compare it with other strings. With a query, a fragment or
+    without a host, neither is defined.
 
-    Usual causes: a tenant selector in the query; a name instead of an address; the scheme of
-    the inner server behind a TLS terminator.
+    Usual causes: a tenant selector in the query; a name instead of a URL; the internal scheme of a
+    server behind a TLS proxy.
 
-    Repair: Make the issuer an https address with a host and at most a path.
+    Repair: Make the issuer an https URL with a host and at most a path.
 
     Bad:
         GET https://as.example.com/.well-known/oauth-authorization-server
@@ -226,13 +226,13 @@ def issuer_format(document: ServerMetadata, so_far: Handshake) -> Problems:
 def used_mismatched_issuer(stage: Registration | AuthorizationRequest | TokenEndpoint, so_far: Handshake) -> Problems:
     """The client uses authorization server metadata of another `issuer`.
 
-    Comparing the issuer is what keeps a stranger from putting his own token endpoint in
-    front of the client. This client did not compare, and hands over whatever follows.
+    The comparison prevents a mix-up attack, in which a hostile server names its own token endpoint.
+    This client did not compare, and sends its code and tokens there.
 
     Usual causes: an older SDK without the comparison.
 
-    Repair: Update the client. If you write it: drop metadata whose `issuer` is not exactly the
-    issuer you asked for.
+    Repair: Update the client. In its code: reject metadata whose `issuer` is not exactly the issuer
+    that was asked for.
 
     Bad:
         GET https://as.example.com/.well-known/oauth-authorization-server/team

@@ -42,15 +42,15 @@ def _tries(so_far: Handshake) -> Iterator[ServerMetadata]:
 def metadata_not_found(document: ServerMetadata, so_far: Handshake) -> Problems:
     """The authorization server has no metadata at any well-known URL.
 
-    Without this document a client knows neither where to send its user nor where to
-    fetch a token. Strict clients stop here; older ones try `/authorize`, `/token` and
-    `/register` on luck, and what their user reads is the error of that luck.
+    Without this document a client has no authorization endpoint and no token endpoint. Strict
+    clients stop here; older ones guess `/authorize`, `/token` and `/register`, and show the error
+    of that guess.
 
     Usual causes: the authorization server is plain OAuth without discovery; the entry in
-    `authorization_servers` is not its issuer; a router swallows `/.well-known/`.
+    `authorization_servers` is not its issuer; a router intercepts `/.well-known/`.
 
-    Repair: Publish the metadata of that issuer at the first of the tried addresses (the
-    well-known part goes between host and path), or list an issuer that publishes it.
+    Repair: Publish the metadata of that issuer at the first of the tried URLs (the well-known path
+    goes between host and path), or list an issuer that publishes it.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
@@ -106,8 +106,8 @@ def metadata_not_found(document: ServerMetadata, so_far: Handshake) -> Problems:
 def only_openid_document(handshake: Handshake) -> Problems:
     """The authorization server publishes OpenID configuration, but no OAuth metadata (RFC 8414).
 
-    MCP 2025-06-18 knew one place only: the OAuth one. A client of those days gets its
-    404 there and never looks at `openid-configuration`, so for it nothing is published.
+    MCP 2025-06-18 defines the OAuth well-known URL only. A client of that revision gets a 404 there
+    and never asks for `openid-configuration`.
 
     Usual causes: an OpenID product that predates RFC 8414.
 
@@ -158,9 +158,9 @@ def only_openid_document(handshake: Handshake) -> Problems:
 def only_appended(handshake: Handshake) -> Problems:
     """The well-known path is appended to the issuer's path instead of inserted before it.
 
-    For the issuer `https://host/team` the document belongs to
+    For the issuer `https://host/team` the document belongs at
     `https://host/.well-known/oauth-authorization-server/team`. This server has it only at
-    `https://host/team/.well-known/…`, where no MCP client looks for it.
+    `https://host/team/.well-known/…`, which MCP clients do not ask for.
 
     Usual causes: the application is mounted below a path and can serve nothing above it
     (functions, subpath deployments); a framework that simply appends.

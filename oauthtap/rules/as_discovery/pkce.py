@@ -39,11 +39,11 @@ def _interactive(document: ServerMetadata) -> bool:
 def pkce_methods_missing(document: ServerMetadata, so_far: Handshake) -> Problems:
     """The authorization server metadata has no `code_challenge_methods_supported` (PKCE).
 
-    PKCE ties the code in the redirect to the client that asked for it. A missing list means
-    "not supported", and a client that follows the specification to the letter refuses to go
-    on. The common SDKs are lenient here, so it may work for you and fail for others.
+    PKCE ties the code in the redirect to the client that asked for it. A missing list means "not
+    supported", and a client that follows the specification strictly refuses to continue. The common
+    SDKs are lenient here, so it may work with one client and fail with another.
 
-    Usual causes: the server supports PKCE and nobody thought of announcing it.
+    Usual causes: the server supports PKCE, but does not advertise it.
 
     Repair: Add `"code_challenge_methods_supported": ["S256"]` to the metadata.
 
@@ -73,14 +73,14 @@ def pkce_methods_missing(document: ServerMetadata, so_far: Handshake) -> Problem
 def openid_pkce_methods_missing(document: ServerMetadata, so_far: Handshake) -> Problems:
     """The OpenID configuration has no `code_challenge_methods_supported` (PKCE).
 
-    OpenID never asked for this member, MCP does: a client that follows the specification to
-    the letter refuses to go on without it. Lenient clients do not mind.
+    OpenID Connect does not require this member, MCP does: a client that follows the specification
+    strictly refuses to continue without it. Lenient clients continue.
 
     Usual causes: a general identity provider (Entra's documents lack the member, though it
     supports PKCE).
 
-    Repair: If the provider cannot be configured to publish it, serve its document from a place
-    of your own and add `"code_challenge_methods_supported": ["S256"]`.
+    Repair: If the provider cannot be configured to publish it, serve a copy of its document at a
+    URL you control and add `"code_challenge_methods_supported": ["S256"]`.
 
     Bad:
         GET https://as.example.com/.well-known/openid-configuration
@@ -104,8 +104,8 @@ def openid_pkce_methods_missing(document: ServerMetadata, so_far: Handshake) -> 
 def pkce_without_s256(document: ServerMetadata, so_far: Handshake) -> Problems:
     """`code_challenge_methods_supported` does not include `S256`.
 
-    S256 is the one method every client uses. If the list exists without it, the SDKs stop
-    with "does not support code challenge method S256".
+    `S256` is the method that every client uses. If the list exists without it, the SDKs stop with
+    "does not support code challenge method S256".
 
     Usual causes: only `plain` is enabled; `s256` in lower case; an empty list.
 
@@ -138,12 +138,12 @@ def pkce_without_s256(document: ServerMetadata, so_far: Handshake) -> Problems:
 def pkce_plain(document: ServerMetadata, so_far: Handshake) -> Problems:
     """`code_challenge_methods_supported` includes `plain`.
 
-    With `plain` the secret itself travels through the browser, so it protects from little.
-    No MCP client uses it; the offer only helps an attacker who wants to downgrade.
+    With `plain` the verifier itself goes through the browser, so it protects little. No MCP client
+    uses it; advertising it only helps a downgrade attack.
 
     Usual causes: a default of the authorization server.
 
-    Repair: Switch `plain` off and list S256 only.
+    Repair: Disable `plain` and list `S256` only.
 
     Bad:
         GET https://as.example.com/.well-known/oauth-authorization-server
@@ -178,13 +178,13 @@ def pkce_plain(document: ServerMetadata, so_far: Handshake) -> Problems:
 def went_on_without_pkce_list(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     """The client continues although the metadata does not advertise PKCE.
 
-    The specification tells clients to refuse here. This one is lenient, so do not conclude
-    from its success that all clients get through.
+    The specification tells clients to refuse here. This client is lenient; stricter clients will
+    stop.
 
     Usual causes: the common SDKs skip the check when the list is absent.
 
-    Repair: Nothing in the client, if it is not yours. Let the authorization server publish
-    `code_challenge_methods_supported`.
+    Repair: Let the authorization server publish `code_challenge_methods_supported`. The client
+    needs no change.
 
     Bad:
         GET https://as.example.com/.well-known/oauth-authorization-server

@@ -62,9 +62,8 @@ def forms_of(response: Response | None) -> list[tuple[str, set[str]]]:
 def keeps_posting(stage: Interaction | AuthorizationRequest | AuthorizationResponse, so_far: Handshake) -> Problems:
     """A login or consent form is answered with a 307 redirect, so the browser POSTs it to the client.
 
-    307 and 308 tell the browser to repeat the request as it was: as a POST, with all the
-    form held, a password perhaps. The client's listener waits for a GET, answers 404 or
-    405, and the code is lost.
+    307 and 308 tell the browser to repeat the POST with the whole form, possibly including a
+    password. The client's listener waits for a GET, answers 404 or 405, and the code is lost.
 
     Usual causes: the framework's redirect function uses 307 by default.
 
@@ -114,9 +113,8 @@ def keeps_posting(stage: Interaction | AuthorizationRequest | AuthorizationRespo
 def frameable(stage: Interaction | AuthorizationRequest, so_far: Handshake) -> Problems:
     """A login or consent page has neither `X-Frame-Options` nor `frame-ancestors`.
 
-    A hostile site can lay such a page, invisible, over a button of its own, and the user
-    who clicks there agrees to something never seen. Browsers prevent it when the page asks
-    them to.
+    A hostile site can show such a page in an invisible frame, so that the user's click gives
+    consent (clickjacking). Browsers prevent it when the page sends one of these headers.
 
     Usual causes: the security headers of the application do not cover these pages.
 
@@ -207,16 +205,15 @@ def form_post(stage: Interaction | AuthorizationRequest, so_far: Handshake) -> P
 def consent_skipped(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     """A newly registered client gets a code without a consent page.
 
-    This server hands the user on to another provider, always under the same client id. The
-    user once agreed there, to this server. A client that registered itself a minute ago
-    now profits from that consent, and so could one of an attacker, with a callback of its
-    own.
+    This server forwards the user to another provider, always with the same client id. The user once
+    consented there, to this server. A client that was registered a minute ago now uses that
+    consent, and so could an attacker's client with its own callback (confused deputy).
 
     Usual causes: the server proxies to an identity provider and relies on the consent page
     there.
 
-    Repair: Show a consent page of your own for every newly registered client, before the
-    browser goes on to the other provider.
+    Repair: Show your own consent page for every newly registered client, before redirecting to the
+    other provider.
 
     Bad:
         POST https://as.example.com/register {"redirect_uris": ["http://127.0.0.1:4711/cb"]}
@@ -294,13 +291,13 @@ def _sent_on(stage: Stage, own: str, client_id: str) -> str | None:
 def form_action(handshake: Handshake) -> Problems:
     """`form-action` in the page's `Content-Security-Policy` blocks the redirect to the client.
 
-    `form-action` in a Content-Security-Policy says where the forms of a page may lead.
-    Chromium applies it to every redirect that follows the form. If the client's callback
-    (or an app link it leads on to) is not in the list, the browser stops there without a
-    word: the code was issued, the button seems dead.
+    `form-action` in a Content-Security-Policy says where the forms of a page may be sent. Chromium
+    applies it to every redirect that follows the form. If the client's callback (or an app link it
+    redirects to) is not in the list, the browser stops silently: the code was issued, and the
+    button seems to do nothing.
 
-    Usual causes: a policy of `form-action 'self'` from a security template; a list that has
-    https but not the callback's `http://localhost` or the app's own scheme.
+    Usual causes: a policy of `form-action 'self'` from a security template; a list that has https
+    but not the callback's `http://localhost` or the app's custom scheme.
 
     Repair: Add the redirect target of the client to `form-action` on these pages, or leave
     `form-action` out of their policy.

@@ -37,16 +37,16 @@ _COOKIE = re.compile(r"\s*([^=;\s]+)=")
 def transaction_lost(handshake: Handshake) -> Problems:
     """The authorization server loses the authorization request while the user logs in.
 
-    While the user signs in, the server has to keep the client's request in mind. When it
-    loses it, the user ends up on the start page, signed in and puzzled, or a form answers
-    that its session is gone. The client waits for a callback that never comes.
+    While the user logs in, the server has to keep the client's authorization request. When it loses
+    it, the user ends on the start page, logged in, or a form answers that its session is gone. The
+    client waits for a callback that never comes.
 
-    Usual causes: the request is kept in a session that is replaced at the login; the
-    redirect to the login page does not carry it along; a cookie is dropped (SameSite, a
-    third-party frame, an embedded browser).
+    Usual causes: the request is kept in a session that is replaced at the login; the redirect to
+    the login page does not include it; a cookie is dropped (SameSite, a third-party frame, an
+    embedded browser).
 
-    Repair: Carry the request through the login in a signed parameter, or move it to the
-    new session; set its cookie so that it survives the whole way.
+    Repair: Carry the request through the login in a signed parameter, or move it to the new
+    session; set its cookie so that it survives the whole login.
 
     Bad:
         @browser

@@ -38,8 +38,8 @@ _FETCHING = re.compile(r"fetch|retriev|download|unreachable|timed? ?out|load", r
 def client_id_missing(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     """The authorization request has no `client_id`.
 
-    The server cannot know whom it deals with, nor where it may send the answer. It shows an error
-    page, and the client waits in vain.
+    The server does not know the client or its redirect URI. It shows an error page, and the client
+    waits for a callback that never comes.
 
     Usual causes: the client lost its registration; a client id was never configured.
 
@@ -77,12 +77,12 @@ def client_id_missing(request: AuthorizationRequest, so_far: Handshake) -> Probl
 def client_id_differs(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     """`client_id` of the authorization request is not the one just registered.
 
-    It registered a moment ago and uses an older id nevertheless. Callback and secret belong to the
-    new one, so the server refuses, if it knows the old id at all.
+    It registered a moment ago and still uses an older id. Redirect URI and secret belong to the new
+    one, so the server refuses, if it knows the old id at all.
 
-    Usual causes: two parts of the client store their ids in different places.
+    Usual causes: two parts of the client keep separate stores.
 
-    Repair: Clear the stored login of this server in the client, and connect anew.
+    Repair: Clear the stored login of this server in the client, and connect again.
 
     Bad:
         POST https://as.example.com/register {"redirect_uris": ["http://localhost:8000/callback"]}
@@ -126,13 +126,13 @@ def client_id_unknown(stage: Asked, so_far: Handshake) -> Problems:
     """The authorization server does not know the `client_id`.
 
     The id was stored from an earlier registration that the server has since forgotten, or it was
-    configured and is wrong. The client sends it again and again, and the user never gets past the
-    error page.
+    configured and is wrong. The client keeps sending it, and the user never gets past the error
+    page.
 
-    Usual causes: the server's registrations were deleted, expired, or lived in memory; a typing
-    error, or the wrong tenant, for a configured id.
+    Usual causes: the server's registrations were deleted, expired, or lived in memory; a typo, or
+    the wrong tenant, for a configured id.
 
-    Repair: Clear the stored login of this server in the client, so that it registers anew. For a
+    Repair: Clear the stored login of this server in the client, so that it registers again. For a
     configured id, compare it with the authorization server's application.
 
     Bad:
@@ -184,12 +184,12 @@ def _forgotten(no: Refusal, so_far: Handshake) -> bool:
 def document_id_without_support(stage: Asked, so_far: Handshake) -> Problems:
     """The client uses a URL as `client_id`, but the server does not advertise CIMD.
 
-    An address as client id works only with servers that fetch the document behind it. This one
-    does not say that it does, and refuses the id as unknown.
+    A URL as `client_id` works only with servers that fetch the document at that URL. This one does
+    not advertise it, and refuses the id as unknown.
 
     Usual causes: the client does not look at the metadata before choosing its id.
 
-    Repair: In the client: use the address only if `client_id_metadata_document_supported` is true, and
+    Repair: In the client: use the URL only if `client_id_metadata_document_supported` is true, and
     register otherwise. Or support such ids at the authorization server.
 
     Bad:
@@ -234,8 +234,8 @@ def document_id_without_support(stage: Asked, so_far: Handshake) -> Problems:
 def redirect_not_in_document(handshake: Handshake) -> Problems:
     """`redirect_uri` is not listed in the client ID metadata document.
 
-    The document behind the client id says which callbacks are the client's. A server must not send
-    a code to any other; only the port of this machine's own addresses may differ.
+    The document lists the client's redirect URIs. A server must not send a code to any other; only
+    the port of a loopback redirect URI may differ.
 
     Usual causes: the document was not updated with the client.
 
@@ -287,14 +287,14 @@ def redirect_not_in_document(handshake: Handshake) -> Problems:
 def document_id_not_honoured(handshake: Handshake) -> Problems:
     """The server advertises CIMD, but refuses the client ID metadata document.
 
-    Because of the offer the client did not register. Now that its id, or a callback from its
-    document, is refused, there is nothing it could fall back to.
+    Because CIMD is advertised, the client did not register. Now that its id, or a redirect URI from
+    its document, is refused, it has no alternative.
 
-    Usual causes: the flag is set in the metadata, and the fetching was never built or is switched
-    off.
+    Usual causes: the flag is set in the metadata, but fetching the document is not implemented or
+    is disabled.
 
-    Repair: Fetch the document behind the client id and go by what it says; or take
-    `client_id_metadata_document_supported` out of the metadata, so that clients register.
+    Repair: Fetch the document at the client id and apply it; or remove
+    `client_id_metadata_document_supported` from the metadata, so that clients register.
 
     Bad:
         GET https://as.example.com/.well-known/oauth-authorization-server

@@ -31,9 +31,8 @@ _TELLABLE = re.compile(
 def response_type(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     """`response_type` of the authorization request is not `code`.
 
-    With `response_type=code` the browser brings back a short-lived code and no token ever
-    stands in an address. Servers refuse other values, or send a token that this client cannot
-    use.
+    With `response_type=code` the browser returns a short-lived code, and no token is ever in a URL.
+    Servers refuse other values, or send a token that this client cannot use.
 
     Usual causes: a hand-written login link; a client made for the old implicit flow.
 
@@ -71,10 +70,9 @@ def response_type(request: AuthorizationRequest, so_far: Handshake) -> Problems:
 def duplicate_parameters(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     """A parameter occurs more than once in the authorization request.
 
-    Which of the two counts is undefined, so servers have to refuse; some take the first, some
-    the last.
+    Which value counts is undefined, so servers have to refuse; some take the first, some the last.
 
-    Usual causes: parameters are appended to an address that has them already.
+    Usual causes: parameters are appended to a URL that has them already.
 
     Repair: In the client: set each parameter once, instead of appending it.
 
@@ -109,14 +107,14 @@ def duplicate_parameters(request: AuthorizationRequest, so_far: Handshake) -> Pr
 def endpoint_query_lost(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     """The client drops or corrupts the query of the `authorization_endpoint`.
 
-    The metadata names an address with a query of its own, a tenant for example. The client's
-    parameters belong behind it with `&`. With a second `?`, the first of them disappears in
-    the value before it; and where the query is dropped, the server serves the wrong tenant.
+    The metadata names a URL with a query, for a tenant for example. The client's parameters have to
+    be appended with `&`. With a second `?`, the first of them becomes part of the value before it;
+    and where the query is dropped, the server uses the wrong tenant.
 
-    Usual causes: the client glues address, `?` and parameters together as text.
+    Usual causes: the client concatenates URL, `?` and parameters as strings.
 
-    Repair: In the client: add the parameters with a URL type. On the server's side an
-    authorization endpoint without query avoids the trouble.
+    Repair: In the client: add the parameters with a URL type. On the server: an authorization
+    endpoint without query avoids the problem.
 
     Bad:
         GET https://as.example.com/.well-known/oauth-authorization-server
@@ -160,10 +158,10 @@ def endpoint_query_lost(request: AuthorizationRequest, so_far: Handshake) -> Pro
 def wrong_endpoint(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     """The client opens a URL that is not the `authorization_endpoint` of the metadata.
 
-    The client has read the metadata and goes elsewhere nevertheless, so what it remembers is
-    older than what the server says today.
+    The client has read the metadata but uses another URL, so its stored data is older than the
+    metadata.
 
-    Usual causes: stored login data from before a move; an address written into the client.
+    Usual causes: stored login data from before a move; a URL hard-coded in the client.
 
     Repair: Remove the server from the client, or clear its stored login, and connect anew.
 
@@ -205,13 +203,12 @@ def wrong_endpoint(request: AuthorizationRequest, so_far: Handshake) -> Problems
 def get_not_supported(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     """The authorization endpoint does not accept GET.
 
-    The client opens this address in a browser, and browsers open addresses with GET. What the
-    user sees is "method not allowed" or an empty page.
+    The client opens this URL in a browser, and browsers open URLs with GET. What the user sees is
+    "method not allowed" or an empty page.
 
-    Usual causes: only POST is routed; the metadata names an address that does not exist.
+    Usual causes: only POST is routed; the metadata names a URL that does not exist.
 
-    Repair: Route GET at the address the metadata calls `authorization_endpoint`, or correct the
-    address.
+    Repair: Route GET at the `authorization_endpoint` of the metadata, or correct that URL.
 
     Bad:
         GET https://as.example.com/.well-known/oauth-authorization-server
@@ -256,13 +253,13 @@ def get_not_supported(request: AuthorizationRequest, so_far: Handshake) -> Probl
 def error_not_redirected(stage: AuthorizationRequest | Interaction, so_far: Handshake) -> Problems:
     """The server shows an error page instead of redirecting to `redirect_uri` with `error`.
 
-    Client and callback are known here, so the refusal could have gone back to the client. As it
-    is, the client waits for its callback until it gives up, and says no more than "timed out".
+    Client and redirect URI are valid here, so the error has to go to the client. Instead the client
+    waits for its callback until it gives up, and shows "timed out".
 
     Usual causes: an exception handler renders every error as a page.
 
-    Repair: Redirect to the client's `redirect_uri` with `error`, `state` and `iss`. Only doubts about
-    the client or its callback belong on a page.
+    Repair: Redirect to the client's `redirect_uri` with `error`, `state` and `iss`. Show a page
+    only when the client or its redirect URI is invalid.
 
     Bad:
         POST https://as.example.com/register {"redirect_uris": ["http://localhost:8000/callback"]}
@@ -303,10 +300,10 @@ def error_not_redirected(stage: AuthorizationRequest | Interaction, so_far: Hand
 def cors_enabled(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     """The authorization endpoint sends `Access-Control-Allow-Origin`.
 
-    Users are *sent* to this page; no script has any business reading it. The header does not
-    break a login, it only opens a door that is meant to be shut.
+    Users are redirected to this page; scripts do not need to read it. The header does not break a
+    login, but it is an unnecessary permission.
 
-    Usual causes: CORS is switched on for the whole server.
+    Usual causes: CORS is enabled for the whole server.
 
     Repair: Leave the authorization endpoint out of the CORS configuration.
 

@@ -34,8 +34,8 @@ _WEAK_STATE = re.compile(
 def pkce_missing(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     """The authorization request has no `code_challenge` (PKCE).
 
-    The client should keep a secret to itself and send only its hash (`code_challenge`), so that
-    nobody else can redeem the code. Servers have to refuse clients that do not.
+    The client keeps a secret (`code_verifier`) and sends only its hash (`code_challenge`), so that
+    a stolen code cannot be redeemed. Servers have to refuse requests without it.
 
     Usual causes: a hand-written login; a client made for older servers.
 
@@ -74,8 +74,8 @@ def pkce_missing(request: AuthorizationRequest, so_far: Handshake) -> Problems:
 def pkce_not_s256(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     """`code_challenge_method` is not `S256`.
 
-    Without `code_challenge_method` the value counts as the secret itself (`plain`). Servers that
-    know only S256 refuse; the others compare the wrong things later.
+    Without `code_challenge_method` the value counts as the verifier itself (`plain`). Servers that
+    support only `S256` refuse; others compare the wrong values at the token endpoint.
 
     Usual causes: the parameter was forgotten; the method is written `s256` or `SHA256`.
 
@@ -113,9 +113,8 @@ def pkce_not_s256(request: AuthorizationRequest, so_far: Handshake) -> Problems:
 def challenge_format(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     """`code_challenge` does not have the length or characters that PKCE requires.
 
-    An S256 challenge is 43 characters of the URL alphabet, without `=` at the end. Written in
-    another way, the server cannot match it with the verifier, which shows only at the very end, as
-    "invalid grant".
+    An `S256` challenge is 43 characters of base64url without `=`. Otherwise the server cannot match
+    it with the verifier, which shows only at the token endpoint, as `invalid_grant`.
 
     Usual causes: ordinary base64 (`+`, `/`, `=`) or a hexadecimal hash.
 
@@ -154,7 +153,7 @@ def challenge_format(request: AuthorizationRequest, so_far: Handshake) -> Proble
 def pkce_reused(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     """The client uses the same `code_challenge` for two authorization requests.
 
-    A challenge protects one login. Used again, whoever learned the first secret can redeem
+    A challenge protects one login. If it is reused, whoever learned the first verifier can redeem
     the second code too.
 
     Usual causes: the client keeps its verifier between attempts.
@@ -220,8 +219,9 @@ def _earlier(request: AuthorizationRequest, so_far: Handshake) -> list[Authoriza
 def state_missing(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     """The authorization request has no `state`.
 
-    The server returns `state` with its answer; by it a client knows which of its questions the
-    answer belongs to, and that it asked at all. Some servers refuse requests without it.
+    The server returns `state` with the authorization response; by it a client knows which of its
+    requests the response belongs to, and that it sent one at all (CSRF). Some servers refuse
+    requests without it.
 
     Usual causes: the client relies on PKCE alone.
 
@@ -255,10 +255,10 @@ def state_missing(request: AuthorizationRequest, so_far: Handshake) -> Problems:
 def state_reused(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     """The client uses the same `state` for two authorization requests.
 
-    When an answer comes back, the client can no longer tell which of the two it belongs to. It
-    picks the wrong secret, and the code is refused.
+    The client can no longer tell which of the two a response belongs to. It sends the wrong
+    verifier, and the code is refused.
 
-    Usual causes: two logins started at the same time share their storage.
+    Usual causes: two logins at the same time share their storage.
 
     Repair: In the client: make a new `state` for every request, and store the verifier under it.
 
@@ -303,8 +303,8 @@ def state_reused(request: AuthorizationRequest, so_far: Handshake) -> Problems:
 def state_refused(stage: Asked, so_far: Handshake) -> Problems:
     """The server refuses the client's `state` because of its length or characters.
 
-    What stands in `state` is the client's business; no specification sets a length. A server that
-    demands one locks out every client that chooses otherwise.
+    `state` is opaque to the server; no specification sets a length. A server that demands one
+    excludes every client with a shorter value.
 
     Usual causes: a security setting of the authorization server (8 or 32 characters).
 

@@ -98,15 +98,15 @@ def redirect_uri_missing(request: AuthorizationRequest, so_far: Handshake) -> Pr
 def redirect_uri_unregistered(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     """`redirect_uri` of the authorization request is not registered for this client.
 
-    A server must not send a code there, and shows an error page instead. It compares letter by
-    letter: `localhost` is not `127.0.0.1`, and a slash at the end counts. Only the port of this
-    machine's own addresses may differ.
+    A server must not send a code there, and shows an error page instead. It compares character by
+    character: `localhost` is not `127.0.0.1`, and a trailing slash counts. Only the port of a
+    loopback redirect URI may differ.
 
-    Usual causes: the client registered with one form of its address and uses another; a stored
-    registration from before the address changed.
+    Usual causes: the client registered one form of its redirect URI and uses another; a stored
+    registration from before the redirect URI changed.
 
-    Repair: In the client: register exactly the address that is sent. As a user: clear the stored
-    login of this server.
+    Repair: In the client: register exactly the `redirect_uri` that is sent. As a user: clear the
+    stored login of this server.
 
     Bad:
         POST https://as.example.com/register {"redirect_uris": ["http://127.0.0.1:8000/callback"]}
@@ -147,11 +147,9 @@ def redirect_uri_unregistered(request: AuthorizationRequest, so_far: Handshake) 
 def loopback_port_rejected(stage: Asked, so_far: Handshake) -> Problems:
     """The server refuses a loopback redirect URI because of its port.
 
-    A program on the user's machine takes whatever port is free, so the port cannot be known when
-    it registers. Servers have to ignore it for `localhost`, 127.0.0.1 and ::1. This one compares
-    it.
-
-    Usual causes: the server compares whole texts.
+    A program on the user's machine takes whatever port is free, so the port cannot be known when it
+    registers. Servers have to ignore it for `localhost`, 127.0.0.1 and ::1. This one compares it.
+    Usual causes: the server compares whole strings.
 
     Repair: Ignore the port when comparing loopback redirect URIs. As a user, until then: fix the
     client's callback port to the registered one.
@@ -195,14 +193,14 @@ def loopback_port_rejected(stage: Asked, so_far: Handshake) -> Problems:
 def registered_redirect_refused(stage: Asked, so_far: Handshake) -> Problems:
     """The server refuses a `redirect_uri` that it registered for this client.
 
-    Registration and login seem to follow different rules. So the client learns only in front of its
-    user that the callback is not welcome, too late to choose another.
+    Registration and authorization follow different rules. So the client learns only during the
+    login that its redirect URI is not accepted, too late to choose another.
 
-    Usual causes: the login has a list of allowed patterns (no `localhost`, no custom schemes) that
-    registration does not know.
+    Usual causes: the authorization endpoint has a list of allowed patterns (no `localhost`, no
+    custom schemes) that registration does not check.
 
-    Repair: Use one rule for both at the authorization server: allow the callback at login, or refuse
-    it at registration with `invalid_redirect_uri`.
+    Repair: Use one rule for both at the authorization server: allow the redirect URI at the
+    authorization endpoint, or refuse it at registration with `invalid_redirect_uri`.
 
     Bad:
         POST https://as.example.com/register {"redirect_uris": ["http://localhost:8000/callback"]}
@@ -242,13 +240,13 @@ def registered_redirect_refused(stage: Asked, so_far: Handshake) -> Problems:
 def known_callback_refused(stage: Asked, so_far: Handshake) -> Problems:
     """The authorization server does not allow the redirect URI of a well-known client.
 
-    The client is in order; its callback is the one it always uses. Nobody has told the authorization
-    server about it yet.
+    The client is correct; this is the redirect URI it always uses. It is missing in the
+    authorization server's configuration.
 
-    Usual causes: an application created by hand, with the callback of one client only.
+    Usual causes: an application created by hand, with the redirect URI of one client only.
 
     Repair: Add the callback to the allowed redirect URIs of the application at your authorization
-    server, letter by letter.
+    server, character by character.
 
     Bad:
         @browser

@@ -31,13 +31,13 @@ _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*:\S+", re.I)
 def resource_missing(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     """The authorization request has no `resource` (RFC 8707).
 
-    An authorization server that guards several services cannot tell which is meant. It issues
-    a token for none or for the wrong one, and the MCP server rejects it right after the login.
+    An authorization server with several resources cannot tell which one is meant. It issues a token
+    with no audience or the wrong one, and the MCP server rejects it right after the login.
 
     Usual causes: the client found no protected resource metadata; an older client.
 
     Repair: In the client: send `resource` with the value from the protected resource metadata. On
-    the server's side, publish that metadata.
+    the server: publish that metadata.
 
     Bad:
         @browser
@@ -73,13 +73,12 @@ def resource_missing(request: AuthorizationRequest, so_far: Handshake) -> Proble
 def resource_invalid(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     """`resource` of the authorization request is not an absolute URL, or has a fragment.
 
-    The authorization server has to refuse such a value ("invalid target"), because it names no
-    server for sure.
+    The authorization server has to refuse such a value (`invalid_target`).
 
-    Usual causes: a name instead of an address in the protected resource metadata; an address
-    copied from a browser, with its `#…`.
+    Usual causes: a name instead of a URL in the protected resource metadata; a URL copied from a
+    browser, with its `#…`.
 
-    Repair: Use the complete https address of the MCP server, without fragment.
+    Repair: Use the absolute https URL of the MCP server, without fragment.
 
     Bad:
         @browser
@@ -118,8 +117,8 @@ def resource_mismatch(request: AuthorizationRequest, so_far: Handshake) -> Probl
     Usual causes: a `resource` written into the authorization endpoint's own query; stored data
     from before the server moved.
 
-    Repair: In the client: send the `resource` of the protected resource metadata. Take a `resource`
-    out of the `authorization_endpoint`.
+    Repair: In the client: send the `resource` of the protected resource metadata. Remove `resource`
+    from the URL in `authorization_endpoint`.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
@@ -165,12 +164,13 @@ def resource_trailing_slash(request: AuthorizationRequest, so_far: Handshake) ->
     """`resource` of the authorization request and of the metadata differ by a trailing slash.
 
     Authorization servers often compare the two as plain text and refuse. Or they issue a token
-    for the address with the slash, and the MCP server expects the one without.
+    whose audience has the slash, and the MCP server expects the one without.
 
-    Usual causes: the client turns the text into a URL object, which adds a slash to a bare host.
+    Usual causes: the client converts the string into a URL object, which adds a slash to a bare
+    host.
 
-    Repair: Let the authorization server and the MCP server accept both forms. In the client: pass
-    the value of the metadata on letter by letter.
+    Repair: Let the authorization server and the MCP server accept both forms. In the client: send
+    the value of the metadata unchanged.
 
     Bad:
         # mcp: https://mcp.example.com
@@ -215,8 +215,8 @@ def resource_trailing_slash(request: AuthorizationRequest, so_far: Handshake) ->
 def resource_duplicated(stage: Asked, so_far: Handshake) -> Problems:
     """The server refuses an authorization request with the same `resource` twice.
 
-    Several resources are allowed, so the client is within its rights. But many servers expect one
-    text, read two as a list, and refuse the request.
+    Several `resource` parameters are allowed, so the client is correct. But many servers expect one
+    string, read two as a list, and refuse the request.
 
     Usual causes: both the SDK and the program around it append the parameter.
 

@@ -37,10 +37,10 @@ def _challenged(so_far: Handshake, before: int) -> Mcp | None:
 def scope_not_from_challenge(handshake: Handshake) -> Problems:
     """`scope` of the authorization request lacks scopes of the challenge.
 
-    The MCP server's refusal named the permissions it wants to see. The client asks for others, so
-    the token will lack them, and the same refusal comes again after the login.
+    The challenge named the scopes that the MCP server requires. The client asks for others, so the
+    token will lack them, and the same refusal comes again after the login.
 
-    Usual causes: the client has scopes of its own configured, or does not read the header.
+    Usual causes: the client has configured scopes, or does not read the header.
 
     Repair: In the client: ask for the scopes of the challenge first. If scopes are configured, add
     the missing ones.
@@ -97,13 +97,13 @@ def scope_not_from_challenge(handshake: Handshake) -> Problems:
 def scope_unknown(stage: Asked, so_far: Handshake) -> Problems:
     """The authorization server refuses a scope that its `scopes_supported` does not list.
 
-    The server publishes which scopes exist. One that is not among them makes it refuse the whole
-    request, however right the others are.
+    The server lists its scopes in `scopes_supported`. One unknown scope makes it refuse the whole
+    request.
 
     Usual causes: the MCP server names scopes that were never created at the authorization server;
-    the client asks for `openid email profile` out of habit.
+    the client asks for `openid email profile` by default.
 
-    Repair: Create the scope at the authorization server, or take it out of the challenge, the
+    Repair: Create the scope at the authorization server, or remove it from the challenge, the
     protected resource metadata, and the client's configuration.
 
     Bad:
@@ -149,12 +149,12 @@ def scope_unknown(stage: Asked, so_far: Handshake) -> Problems:
 def scope_format(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     """The scopes in `scope` are not separated by single spaces.
 
-    The server splits the text at blanks. With commas it sees one long scope that nobody has ever
-    created, and refuses it.
+    The server splits the value at spaces. With commas it sees one long unknown scope, and refuses
+    it.
 
-    Usual causes: a list joined with commas; blanks at the ends of a configured value.
+    Usual causes: a list joined with commas; leading or trailing spaces in a configured value.
 
-    Repair: Write the scopes with one blank between them, where they are configured.
+    Repair: Separate the configured scopes with one space each.
 
     Bad:
         GET https://as.example.com/.well-known/oauth-authorization-server
@@ -214,8 +214,8 @@ def _joined_by_commas(scope: str, so_far: Handshake) -> bool:
 def scope_missing(stage: Asked, so_far: Handshake) -> Problems:
     """The server refuses an authorization request without `scope`.
 
-    Some servers demand a scope (Entra does), others take a missing one for "no permissions", and
-    deny that.
+    Some servers demand a scope (Entra does), others treat a missing one as an empty one, and refuse
+    it.
 
     Usual causes: neither the challenge nor the protected resource metadata names scopes, or the
     client does not read them.
@@ -258,8 +258,9 @@ def scope_missing(stage: Asked, so_far: Handshake) -> Problems:
 def offline_access_without_consent(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     """The client requests `offline_access` from an OpenID provider without `prompt=consent`.
 
-    Strict OpenID providers hand out a refresh token only if the user was asked in this very login
-    (`prompt=consent`). Otherwise they drop the wish silently, and the user signs in again every hour.
+    Strict OpenID providers issue a refresh token only if the user consents in this login
+    (`prompt=consent`). Otherwise they ignore `offline_access`, and the user signs in again at every
+    expiry.
 
     Usual causes: the client treats all servers alike.
 
@@ -304,8 +305,8 @@ def offline_access_without_consent(request: AuthorizationRequest, so_far: Handsh
 def offline_access_not_requested(handshake: Handshake) -> Problems:
     """The access token expired; no refresh token, because `offline_access` was never requested.
 
-    This server gives refresh tokens only to clients that ask for `offline_access`. Without one
-    the client is signed out as soon as its access token expires, and the user has to come back.
+    This server gives refresh tokens only to clients that ask for `offline_access`. Without one the
+    user has to sign in again as soon as the access token expires.
 
     Usual causes: the client asks for exactly the scopes of the metadata, and `offline_access` is not
     among them.

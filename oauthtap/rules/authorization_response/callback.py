@@ -38,12 +38,12 @@ _GIVEN_UP = re.compile(r"abort|cancel", re.I)
 def redirect_altered(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     """The authorization response is sent to a URL that is not the requested `redirect_uri`.
 
-    The client listens at exactly the redirect URI of its request. `localhost` in place of
-    `127.0.0.1`, another port or a lost query, and the code is delivered to nobody, or the
-    token endpoint later finds that the two addresses differ.
+    The client listens at exactly the redirect URI of its request. With `localhost` instead of
+    `127.0.0.1`, another port or a lost query, the code does not reach the client, or the token
+    endpoint later finds that the two redirect URIs differ.
 
-    Usual causes: URLs are normalized before they are used; the registered address is used
-    in place of the requested one, so that its port is wrong.
+    Usual causes: URLs are normalized before they are used; the registered redirect URI is used
+    instead of the requested one, so that its port is wrong.
 
     Repair: Redirect to the `redirect_uri` of the request, character by character, and
     append to its query.
@@ -107,12 +107,12 @@ def _alike(target: str, asked: str) -> bool:
 def open_redirect(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     """The server redirects to a `redirect_uri` that is not registered (open redirect).
 
-    Registering redirect URIs has one purpose: that codes go nowhere else. A server that
-    redirects to whatever the request says lets anybody collect the codes of its users with
-    a link. This sign-in works; the next one may be somebody else's.
+    Redirect URIs are registered so that codes go nowhere else. A server that redirects to whatever
+    the request says lets an attacker collect the codes of its users with a link. This sign-in
+    works, but it is not safe.
 
-    Usual causes: the address is checked by its beginning or by its host alone, or only when
-    the client registers.
+    Usual causes: only the prefix or the host of the redirect URI is checked, or it is checked only
+    at registration.
 
     Repair: Compare `redirect_uri` with the registered ones before anything else, exactly
     (loopback ports apart), and show an error page instead of redirecting.
@@ -163,8 +163,8 @@ def open_redirect(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
 def unreachable(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     """The browser cannot reach the client's redirect URI.
 
-    The code was on its way in this request, and nobody answered it. The authorization
-    server did its part; the client never hears of it and waits until it gives up.
+    This request carried the code, and it got no response. The authorization server did its part;
+    the client never receives the code and waits until it gives up.
 
     Usual causes: the client's listener is on another port than its redirect URI says, or
     was closed; browser and client are on different machines (a container, WSL, a remote
@@ -213,15 +213,15 @@ def unreachable(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
 def callback_refused(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     """The client's callback listener refuses the authorization code.
 
-    The right code came with the right `state`, and whoever listens at the callback answers
-    with an error. Either it is not the client that asked, or the client demands something
-    the server never promised.
+    The right code came with the right `state`, but the program that listens at the redirect URI
+    answers with an error. Either it is not this client, or the client requires something that the
+    server did not advertise.
 
-    Usual causes: another program, or an older instance of the client, owns the fixed port
-    and knows nothing of this sign-in; the client insists on `iss`.
+    Usual causes: another program, or an older instance of the client, owns the fixed port and did
+    not start this sign-in; the client insists on `iss`.
 
-    Repair: Free the port, or let the client choose one of its own for every sign-in; look
-    into the client's log for what it missed.
+    Repair: Free the port, or let the client use a random port for every sign-in; the client's log
+    says what it missed.
 
     Bad:
         @browser
@@ -270,15 +270,15 @@ def callback_refused(stage: AuthorizationResponse, so_far: Handshake) -> Problem
 def never_used(handshake: Handshake) -> Problems:
     """The authorization code is never exchanged for a token.
 
-    Everything went well up to the redirect. Then the code has to reach the client, and the
-    client has to send it to the token endpoint within seconds. It did not, so it either
-    never got the code or did not believe the answer.
+    Every step up to the redirect worked. Then the code has to reach the client, and the client has
+    to send it to the token endpoint within seconds. It did not, so it either never got the code or
+    rejected the authorization response.
 
     Usual causes: the callback port is closed or on another machine; `state` or `iss` did
     not match; the code came for a sign-in the client had already given up.
 
-    Repair: Look into the client's log at the time of the redirect; make sure that the
-    browser can reach the callback address.
+    Repair: Read the client's log at the time of the redirect; make sure that the browser can reach
+    the redirect URI.
 
     Bad:
         GET https://as.example.com/.well-known/oauth-authorization-server

@@ -76,15 +76,15 @@ def _place(stage: AuthorizationResponse) -> str:
 def refused(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     """The authorization response has an `error` instead of a `code`.
 
-    The sign-in ends here, because the server decided so. Its code says in which direction
-    to look, its description (if it sends one) often the exact reason. `access_denied` is no
-    fault: somebody said no.
+    The sign-in ends here, because the server decided so. `error` says in which direction to look,
+    `error_description` (if there is one) often the exact reason. `access_denied` is not a fault:
+    the user or a policy refused.
 
     Usual causes: a scope or a resource the server does not know; a client that is not
     allowed the flow; a user who chose "cancel".
 
-    Repair: Look at the other findings on the authorization request first; then follow the
-    code and the description of the error.
+    Repair: Read the other findings on the authorization request first; then `error` and
+    `error_description`.
 
     Bad:
         @browser
@@ -128,8 +128,7 @@ def refused(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
 def unknown_code(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     """`error` of the authorization response is not a registered error code.
 
-    Clients have a sentence for each registered code. For any other they can only say that
-    something went wrong.
+    Clients handle the registered codes. For any other they can only show that something failed.
 
     Usual causes: the server's own error names, or those of another endpoint, are passed on.
 
@@ -174,13 +173,13 @@ def resource_rejected(
 ) -> Problems:
     """The authorization server does not accept the MCP server as `resource`.
 
-    Clients say with `resource` for which MCP server the token shall be. A server that looks
-    the value up among its own resources refuses what it does not find; Entra ID also
-    compares it with the scopes of the request.
+    With `resource` clients say which MCP server the token is for. A server that looks the value up
+    among its resources refuses an unknown one; Entra ID also compares it with the scopes of the
+    request.
 
-    Usual causes: the MCP URL is not registered as an identifier (audience, application ID
-    URI) at the authorization server, or is registered with a slash more or less; `resource`
-    of the metadata names something else.
+    Usual causes: the MCP URL is not registered as an identifier (audience, application ID URI) at
+    the authorization server, or is registered with or without a trailing slash; `resource` of the
+    metadata names something else.
 
     Repair: Register the MCP URL, exactly as the client sends it, as a resource at the
     authorization server.

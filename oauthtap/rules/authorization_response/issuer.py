@@ -58,15 +58,15 @@ def _difference(iss: str, issuer: str) -> str:
 def missing(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     """The authorization response has no `iss`, although the metadata advertises it.
 
-    By `iss` a client that knows several authorization servers sees which one answered. A
-    server that promises it has to send it always, with errors too: clients that know the
-    promise refuse an answer without it, as they would refuse a forged one.
+    By `iss` a client that uses several authorization servers sees which one answered. A server that
+    advertises it has to send it always, with errors too: clients refuse a response without it, as
+    they refuse a forged one.
 
     Usual causes: the flag came with an update or a template, and the redirect is built by
     older code; only the success path sends it.
 
-    Repair: Append `iss` with the issuer of the metadata to every redirect to the callback,
-    or take the flag out of the metadata.
+    Repair: Append `iss` with the issuer of the metadata to every redirect to the callback, or
+    remove the flag from the metadata.
 
     Bad:
         GET https://as.example.com/.well-known/oauth-authorization-server
@@ -108,9 +108,9 @@ def missing(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
 def mismatch(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     """`iss` of the authorization response is not the `issuer` of the metadata.
 
-    Clients compare the two character by character, without tidying up either. A slash, a
-    missing path or an upper-case letter is enough, and the code is thrown away: an answer
-    from the wrong server is what the check is there to catch. (It may also really be one.)
+    Clients compare the two character by character, without normalization. A trailing slash, a
+    missing path or a capital letter is enough, and the code is rejected: the check detects
+    responses of another server (mix-up attack). This may also really be one.
 
     Usual causes: `iss` is built from the host while the issuer has a path; one of the two
     ends in a slash; a proxy rewrote the one and not the other.
@@ -157,10 +157,10 @@ def mismatch(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
 def not_advertised(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     """The authorization response has `iss`, but the metadata does not advertise it.
 
-    Sending it is good. But a client can rely on it only when the metadata promises it; and
-    a strict one refuses an `iss` that nobody promised.
+    Sending `iss` is good. But a client can rely on it only when the metadata advertises it, and a
+    strict client refuses an `iss` that is not advertised.
 
-    Usual causes: the library sends it by itself, and the metadata is a file written by hand.
+    Usual causes: the library sends it, and the metadata is a hand-written file.
 
     Repair: Put `"authorization_response_iss_parameter_supported": true` into the metadata.
 
@@ -204,9 +204,8 @@ def not_advertised(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
 def absent(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     """The authorization response has no `iss` (RFC 9207).
 
-    `iss` protects clients that use several servers from being handed the answer of the
-    wrong one. It is recommended since 2026-07-28 and expected to become a duty; no client
-    stops for it today.
+    `iss` protects clients that use several authorization servers from mix-up attacks. It is
+    recommended since 2026-07-28 and expected to become required; no client requires it today.
 
     Usual causes: the server is older than RFC 9207.
 
@@ -248,8 +247,8 @@ def absent(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
 def format_of(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     """`iss` of the authorization response is not a valid issuer identifier.
 
-    An issuer is an https URL without query and without fragment. Anything else cannot be
-    the issuer of any metadata, so a client that compares the two can only refuse it.
+    An issuer is an https URL without query and without fragment. Anything else cannot equal the
+    `issuer` of any metadata, so a client that compares the two refuses it.
 
     Usual causes: the name of the server, a tenant's id or the URL of the authorization
     endpoint was put there.

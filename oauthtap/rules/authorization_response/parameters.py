@@ -33,9 +33,9 @@ def _sight(stage: AuthorizationResponse, so_far: Handshake) -> bool:
 def no_code_no_error(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     """The authorization response has neither `code` nor `error`.
 
-    The redirect is how the server tells the client how the sign-in ended: with `code` when
-    it worked, with `error` when it did not. With neither of them the client can only give
-    up, or wait for ever.
+    The redirect is how the server tells the client how the sign-in ended: with `code` when it
+    worked, with `error` when it did not. With neither of them the client gives up, or waits
+    forever.
 
     Usual causes: a "back" or "cancel" link leads to the bare callback; the code went into
     the fragment or into a cookie; a proxy cut the query off.
@@ -73,8 +73,8 @@ def no_code_no_error(stage: AuthorizationResponse, so_far: Handshake) -> Problem
 def in_fragment(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     """The authorization response is in the URL fragment, which servers never receive.
 
-    Browsers keep the part of a URL behind `#` for themselves. The client's listener gets a
-    request for the bare callback, without code and without error, and cannot go on.
+    Browsers do not send the fragment (`#…`) to servers. The client's listener gets a request
+    without code and without error, and cannot continue.
 
     Usual causes: the server was asked for, or defaults to, `response_mode=fragment`; the
     client is registered as a single-page application.
@@ -117,12 +117,12 @@ def in_fragment(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
 def token_in_url(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     """The authorization response contains a token (implicit flow).
 
-    That is the implicit flow, which OAuth 2.1 has dropped: the URL ends up in histories,
-    logs and Referer headers. MCP clients wait for a code and do not look for tokens here.
+    This is the implicit flow, which OAuth 2.1 removed: the URL is kept in histories, logs and
+    `Referer` headers. MCP clients expect a code and ignore tokens here.
 
-    Usual causes: the implicit or hybrid flow is switched on for this client at the server.
+    Usual causes: the implicit or hybrid flow is enabled for this client at the server.
 
-    Repair: Answer `response_type=code` with a code alone, and switch the implicit flow off.
+    Repair: Answer `response_type=code` with a code only, and disable the implicit flow.
 
     Bad:
         @browser
@@ -157,9 +157,9 @@ def token_in_url(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
 def state_missing(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     """The authorization response does not return the client's `state`.
 
-    By `state` the client recognizes that this answer belongs to the sign-in it started, and
-    not to one that somebody else slipped in. Without it the client throws the answer away,
-    and the code with it. The same holds for answers with an error.
+    By `state` the client recognizes that this response belongs to the sign-in it started, and is
+    not forged (CSRF). Without it the client rejects the response, and the code with it. The same
+    holds for responses with an error.
 
     Usual causes: the error path builds its redirect without `state`; it was lost with the
     session during the login.
@@ -196,11 +196,11 @@ def state_missing(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
 def state_mismatch(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     """The authorization response returns another `state` than the client sent.
 
-    Clients compare it character by character and throw the answer away when it differs:
-    for them this is the sign of an attack.
+    Clients compare it character by character and reject the response when it differs: it may be
+    forged (CSRF).
 
-    Usual causes: it was encoded twice, or decoded once too often so that `+` became a
-    blank; a cookie or a column was too short for it; the server sends one of its own.
+    Usual causes: it was encoded twice, or decoded twice so that `+` became a space; a cookie or a
+    column was too short for it; the server sends its own value.
 
     Repair: Treat `state` as opaque, and send back exactly the characters that came.
 
@@ -254,8 +254,8 @@ def _how(sent: str, got: str) -> str:
 def duplicate_params(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     """A parameter occurs more than once in the authorization response.
 
-    One client takes the first value, the next one the last, and a third reads a list.
-    Where the values differ, the wrong one may win.
+    One client takes the first value, another the last, and a third reads a list. Where the values
+    differ, the wrong one may be used.
 
     Usual causes: the redirect URI had such a parameter already, and the server appended its
     own; two layers of the server each append `state` or `iss`.

@@ -31,8 +31,8 @@ _SMALL = 5 * 1024
 def client_id_format(stage: AuthorizationRequest | PushedAuthorization, so_far: Handshake) -> Problems:
     """The URL used as `client_id` is not valid for a client ID metadata document.
 
-    An authorization server fetches this URL to learn who the client is. For safety it
-    accepts plain https URLs with a path and nothing tricky in them.
+    An authorization server fetches this URL to learn who the client is. For safety it accepts only
+    https URLs with a path and without fragment, credentials or dot segments.
 
     Usual causes: the home page of the client used as its id; a local development URL.
 
@@ -102,10 +102,10 @@ def _granted(so_far: Handshake) -> dict[str, object]:
 def unavailable(handshake: Handshake) -> Problems:
     """The client ID metadata document cannot be fetched.
 
-    The authorization server fetches the client id to learn the client's name and its
-    callback. When it gets a page, a redirect or nothing, it refuses the sign-in.
+    The authorization server fetches the client id to learn the client's name and its redirect URIs.
+    When it gets a page, a redirect or nothing, it refuses the sign-in.
 
-    Usual causes: the document was not deployed, or has moved; it lies on a host that the
+    Usual causes: the document was not deployed, or has moved; it is on a host that the
     authorization server cannot reach.
 
     Repair: Serve the document at exactly that URL: status 200, `application/json`, no
@@ -164,8 +164,8 @@ def _missing(fetch: Stage) -> str | None:
 def required_members(document: ClientMetadata, so_far: Handshake) -> Problems:
     """The client ID metadata document lacks `client_id`, `client_name` or `redirect_uris`.
 
-    The id says which client it is, the name is shown to the user, and the callbacks are
-    compared with the one asked for. Without one of them the document is refused.
+    `client_id` says which client it is, `client_name` is shown to the user, and `redirect_uris` is
+    compared with the requested one. Without one of them the document is refused.
 
     Usual causes: a document written for another purpose; a member under another name.
 
@@ -201,13 +201,13 @@ def required_members(document: ClientMetadata, so_far: Handshake) -> Problems:
 def client_id_mismatch(document: ClientMetadata, so_far: Handshake) -> Problems:
     """`client_id` in the client ID metadata document is not the URL of the document.
 
-    The two have to be the same text. Otherwise anybody could copy the document of a
-    trusted client and appear under its name, so the authorization server refuses it.
+    The two have to be the same string. Otherwise an attacker could copy the document of a trusted
+    client and use its name, so the authorization server refuses it.
 
-    Usual causes: the document was moved or is served from a second host; a slash at the
-    end; capital letters.
+    Usual causes: the document was moved or is served from a second host; a trailing slash; capital
+    letters.
 
-    Repair: Write the URL of the document into `client_id`, letter by letter.
+    Repair: Write the URL of the document into `client_id`, character by character.
 
     Bad:
         @browser
@@ -244,8 +244,8 @@ def client_id_mismatch(document: ClientMetadata, so_far: Handshake) -> Problems:
 def shared_secret(document: ClientMetadata, so_far: Handshake) -> Problems:
     """The client ID metadata document has a `client_secret` or a method that needs one.
 
-    Everybody can read the document, and nobody has agreed on a secret with the
-    authorization server. So there can be none, and such a document is refused.
+    The document is public, and no secret was agreed with the authorization server. So there cannot
+    be one, and such a document is refused.
 
     Usual causes: the answer of a dynamic registration was published as the document.
 
@@ -293,8 +293,8 @@ def shared_secret(document: ClientMetadata, so_far: Handshake) -> Problems:
 def too_large(document: ClientMetadata, so_far: Handshake) -> Problems:
     """The client ID metadata document is larger than 5 kB.
 
-    A server fetches it from a stranger, so it reads some 5 kB and stops. What is longer
-    may arrive cut off, and then cannot be read at all.
+    A server fetches it from an unknown host, so it reads about 5 kB and stops. A longer document
+    may be cut off, and then cannot be parsed.
 
     Usual causes: a logo or a policy text inside the document.
 

@@ -23,9 +23,9 @@ def _has_secret(stage: Registration) -> bool:
 def status(stage: Registration, so_far: Handshake) -> Problems:
     """A successful client registration is not answered with status 201.
 
-    A registration creates something, and the answer for that is `201 Created`. The
-    common SDKs are lenient (TypeScript takes any 2xx, Python 200 and 201), but a client
-    that checks for 201 throws a perfectly good registration away.
+    A registration creates something, and the answer for that is `201 Created`. The common SDKs are
+    lenient (TypeScript takes any 2xx, Python 200 and 201), but a client that checks for 201 rejects
+    the registration.
 
     Usual causes: the framework's default status was left in place.
 
@@ -58,9 +58,8 @@ def status(stage: Registration, so_far: Handshake) -> Problems:
 def not_json(stage: Registration, so_far: Handshake) -> Problems:
     """A successful client registration is not answered with a JSON object (`application/json`).
 
-    The answer is where the client learns its own id. If it is a page, a list or nothing
-    at all, the client has no name to sign in with, and what its user reads is a JSON
-    parser's complaint.
+    The response is where the client learns its `client_id`. If it is a page, a list or empty, the
+    client cannot sign in, and its user sees a JSON parser error.
 
     Usual causes: the path is not routed, and the web application's start page or a login
     page answers it with 200.
@@ -106,8 +105,7 @@ def not_json(stage: Registration, so_far: Handshake) -> Problems:
 def client_id_missing(stage: Registration, so_far: Handshake) -> Problems:
     """The client registration response has no `client_id`.
 
-    The id is what a registration is for: every later request carries it. Clients refuse
-    an answer without one.
+    Every later request carries the `client_id`. Clients refuse a response without one.
 
     Usual causes: the data is wrapped in an envelope such as `{"data": {…}}`, the member is
     called `clientId`, or it is a number.
@@ -148,9 +146,9 @@ def client_id_missing(stage: Registration, so_far: Handshake) -> Problems:
 def null_members(stage: Registration, so_far: Handshake) -> Problems:
     """The client registration response has members that are `null`.
 
-    An optional member that is not set is left out. `null` is neither a string nor a list
-    nor a number, and clients that check types (the TypeScript SDK among them) refuse the
-    registration for it, with a wall of validation messages.
+    Unset members have to be left out. `null` is neither a string nor a list nor a number, and
+    clients that check types (the TypeScript SDK among them) refuse the registration for it, with a
+    long list of validation errors.
 
     Usual causes: the server serializes its whole client record, unset fields included.
 
@@ -184,11 +182,10 @@ def null_members(stage: Registration, so_far: Handshake) -> Problems:
 def secret_expiry_missing(stage: Registration, so_far: Handshake) -> Problems:
     """The client registration response has `client_secret` without `client_secret_expires_at`.
 
-    Whoever returns `client_secret` has to return `client_secret_expires_at` with it: a
-    time in seconds since 1970, or 0 for never. Strict clients refuse the whole
-    registration without it.
+    A server that returns `client_secret` has to return `client_secret_expires_at` with it: a time
+    in seconds since 1970, or 0 for never. Strict clients refuse the whole registration without it.
 
-    Usual causes: secrets never expire at this server, so nobody thought of the member.
+    Usual causes: secrets never expire at this server, so the member was forgotten.
 
     Repair: Return `"client_secret_expires_at": 0`, or the time at which the secret ends.
 
@@ -228,8 +225,8 @@ def secret_expiry_missing(stage: Registration, so_far: Handshake) -> Problems:
 def cacheable(stage: Registration, so_far: Handshake) -> Problems:
     """A registration response with a client secret has no `Cache-Control: no-store`.
 
-    Nothing tells proxies and browsers on the way not to keep a copy of this answer, and it
-    holds a credential. No client stops for it.
+    Without it, proxies and browsers may keep a copy of this response, and it contains a credential.
+    No client stops because of it.
 
     Usual causes: the header is set on the token endpoint and was forgotten here.
 
@@ -265,11 +262,11 @@ def cacheable(stage: Registration, so_far: Handshake) -> Problems:
 def management_pair(stage: Registration, so_far: Handshake) -> Problems:
     """The response has only one of `registration_client_uri` and `registration_access_token`.
 
-    To read, change or delete its registration later, a client needs the address
-    (`registration_client_uri`) and the token for it (`registration_access_token`). One
-    without the other is of no use.
+    To read, change or delete its registration later, a client needs the URL
+    (`registration_client_uri`) and the token for it (`registration_access_token`). One without the
+    other is useless.
 
-    Usual causes: management is half built, or one member was switched off for safety.
+    Usual causes: management is only partly implemented, or one member was disabled for safety.
 
     Repair: Return both members, or neither.
 
@@ -312,7 +309,7 @@ def url_like_client_id(stage: Registration, so_far: Handshake) -> Problems:
 
     Usual causes: ids are built from the server's own base URL.
 
-    Repair: Generate ids that are no URLs, for example random ones.
+    Repair: Generate ids that are not URLs, for example random ones.
 
     Bad:
         POST https://as.example.com/register {"redirect_uris": ["http://127.0.0.1:4711/cb"]}

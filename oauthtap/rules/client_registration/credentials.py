@@ -37,8 +37,8 @@ def _made(stage: Registration) -> bool:
 def deprecated(stage: Registration, so_far: Handshake) -> Problems:
     """The client uses dynamic client registration, which MCP has deprecated.
 
-    Since 2026-07-28 dynamic registration is deprecated; the first revision from
-    2027-07-28 on may drop it. Until then it works, and nobody stops for it.
+    Since 2026-07-28 dynamic registration is deprecated; the first revision from 2027-07-28 on may
+    drop it. Until then it works in all clients.
 
     Usual causes: the authorization server does not read client metadata documents yet.
 
@@ -71,15 +71,14 @@ def deprecated(stage: Registration, so_far: Handshake) -> Problems:
 def repeated(stage: Registration, so_far: Handshake) -> Problems:
     """The client registers again, although its first registration is still valid.
 
-    Every registration leaves a client behind in the server's database, and rate limits
-    count them. A client that does it again did not keep its id, or could not tell that it
-    belongs to this server.
+    Every registration creates a client in the server's database, and rate limits count them. A
+    client that registers again did not keep its id, or did not find it for this server.
 
-    Usual causes: the id is kept under a URL that differs from the issuer by a slash;
-    nothing is kept between two starts.
+    Usual causes: the id is stored under a URL that differs from the issuer by a slash; nothing is
+    stored between two starts.
 
-    Repair: Keep client id and secret, filed under the issuer of the metadata, and register
-    only when the server no longer knows them.
+    Repair: Store client id and secret by the issuer of the metadata, and register only when the
+    server no longer knows them.
 
     Bad:
         POST https://as.example.com/register {"client_name": "Example", "redirect_uris": ["http://127.0.0.1:4711/cb"]}
@@ -135,13 +134,13 @@ def reused_across_servers(
 ) -> Problems:
     """The client uses a `client_id` that another authorization server issued.
 
-    An id means something only to the server that issued it. The other one answers
-    `invalid_client`; and if a secret goes along, it has been told to a stranger.
+    A `client_id` is valid only at the server that issued it. The other one answers
+    `invalid_client`; and if a secret is sent with it, that secret is leaked.
 
     Usual causes: credentials are kept per MCP server, and the MCP server moved to another
     authorization server.
 
-    Repair: Keep credentials per issuer, and register anew when the issuer changes.
+    Repair: Store credentials per issuer, and register again when the issuer changes.
 
     Bad:
         GET https://old.example.com/.well-known/oauth-authorization-server
@@ -203,11 +202,11 @@ def _issuers(url: str, so_far: Handshake) -> set[str]:
 def prefers_registration(stage: Registration, so_far: Handshake) -> Problems:
     """The client registers dynamically, although the server supports CIMD.
 
-    The server offers the newer way: the client names a URL where it describes itself, and
-    nothing has to be stored. A client that has such a URL should use it; many have none
-    yet, and registering is then right.
+    The server supports CIMD: the client's `client_id` is the URL of its metadata document, and
+    nothing has to be stored. A client that has such a document should use it; for a client without
+    one, registering is correct.
 
-    Usual causes: the client has no metadata document, or does not know of the flag.
+    Usual causes: the client has no metadata document, or does not read the flag.
 
     Repair: Configure the URL of the client's metadata document as its `client_id`.
 
@@ -243,12 +242,11 @@ def prefers_registration(stage: Registration, so_far: Handshake) -> Problems:
 def wrong_endpoint(stage: Registration, so_far: Handshake) -> Problems:
     """The client does not register at the `registration_endpoint` of the metadata.
 
-    The metadata names the address for registrations, and the client had read it before.
-    At the address it chose instead there is mostly nothing, so the sign-in fails although
-    the server would have registered it.
+    The metadata names the URL for registrations, and the client had read it before. The URL it uses
+    instead often does not exist, so the sign-in fails although the server would have registered it.
 
-    Usual causes: `/register` is built into the client, as MCP 2025-03-26 had it for servers
-    without metadata.
+    Usual causes: `/register` is hard-coded in the client, as in MCP 2025-03-26 for servers without
+    metadata.
 
     Repair: Register at the `registration_endpoint` of the metadata; a server can help by
     routing `/register` there too.

@@ -54,8 +54,8 @@ def quote(stage: Registration) -> str:
 def error_status(stage: Registration, so_far: Handshake) -> Problems:
     """A refused client registration is not answered with status 400.
 
-    Clients look for status 400 with a JSON error that says why. Another status makes some
-    of them report a fault of the network or of the server instead of the reason.
+    Clients look for status 400 with a JSON error that says why. With another status some of them
+    report a network or server failure instead of the reason.
 
     Usual causes: the framework's own validation answers (422, 409) before the endpoint
     does.
@@ -91,9 +91,8 @@ def error_status(stage: Registration, so_far: Handshake) -> Problems:
 def error_body(stage: Registration, so_far: Handshake) -> Problems:
     """A refused client registration does not return a registered `error` code as JSON.
 
-    The reason belongs into a JSON object: `error` with one of the registered codes, and
-    `error_description` for people. A client that finds something else can only show
-    "HTTP 400".
+    The reason belongs in a JSON object: `error` with one of the registered codes, and
+    `error_description` for people. Otherwise a client can only show "HTTP 400".
 
     Usual causes: the framework's own error format; a gateway that answers before the
     authorization server.
@@ -135,16 +134,14 @@ def error_body(stage: Registration, so_far: Handshake) -> Problems:
 def endpoint_not_found(stage: Registration, so_far: Handshake) -> Problems:
     """The `registration_endpoint` of the metadata answers 404, 405 or a redirect.
 
-    The metadata sends the client to this URL. A 404 or 405 there ends the sign-in, and a
-    redirect does too: on 301 and 302 clients repeat the request as GET, and what they
-    wanted to register is lost.
+    The metadata sends the client to this URL. A 404 or 405 there ends the sign-in, and a redirect
+    does too: on 301 and 302 clients repeat the request as GET, without the body.
 
-    Usual causes: a path prefix is missing in the metadata; the server answers only at
-    `www.` or with a trailing slash; registration was switched off and stayed in the
+    Usual causes: a path prefix is missing in the metadata; the server answers only at `www.` or
+    with a trailing slash; registration was disabled, but is still in the metadata.
+
+    Repair: Put the working URL into `registration_endpoint`, or remove the member from the
     metadata.
-
-    Repair: Put the URL that really answers into `registration_endpoint`, or take the member
-    out of the metadata.
 
     Bad:
         GET https://as.example.com/.well-known/oauth-authorization-server
@@ -181,13 +178,13 @@ def endpoint_not_found(stage: Registration, so_far: Handshake) -> Problems:
 def server_error(stage: Registration, so_far: Handshake) -> Problems:
     """The registration endpoint answers 5xx.
 
-    A status of 500 or more says that the server failed at this request, not why. The
-    client cannot know whether another request would pass, and gives up.
+    A 5xx status says that the server failed, not why. The client cannot know whether another
+    request would work, and gives up.
 
-    Usual causes: a member the server did not expect, a database or a service behind it
-    that is not there. Its log knows.
+    Usual causes: a member the server did not expect; a database or service that is down. The
+    server's log has the reason.
 
-    Repair: Look into the log of the authorization server at the time of this exchange.
+    Repair: Read the log of the authorization server at the time of this exchange.
 
     Bad:
         POST https://as.example.com/register {"redirect_uris": ["http://127.0.0.1:4711/cb"]}

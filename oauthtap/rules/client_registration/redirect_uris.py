@@ -52,12 +52,12 @@ def _named(stage: Names, so_far: Handshake) -> Iterator[tuple[str, str]]:
 def insecure(stage: Registration | ClientMetadata | AuthorizationRequest, so_far: Handshake) -> Problems:
     """A redirect URI is plain `http` and not a loopback address.
 
-    The authorization code travels in this URL. Over plain http everybody on the way can
-    read it, so authorization servers refuse such addresses. Plain http is fine only where
-    it never leaves the machine: `localhost`, `127.0.0.1`, `[::1]`.
+    The authorization code travels in this URL. Over plain http it can be read in transit, so
+    authorization servers refuse such URIs. Plain http is allowed only for loopback: `localhost`,
+    `127.0.0.1`, `[::1]`.
 
-    Usual causes: the client's public address was configured with `http:`, or is derived
-    from a request that lost its TLS at a reverse proxy.
+    Usual causes: the client's public URL was configured with `http:`, or is derived from a request
+    that lost its TLS at a reverse proxy.
 
     Repair: Use https for the callback, or a loopback address.
 
@@ -93,9 +93,8 @@ def insecure(stage: Registration | ClientMetadata | AuthorizationRequest, so_far
 def fragment(stage: Registration | ClientMetadata | AuthorizationRequest, so_far: Handshake) -> Problems:
     """A redirect URI is not an absolute URL, or has a fragment.
 
-    The server appends `?code=…` to this URL and sends the browser there. What stands behind
-    a `#` never leaves the browser, and a path without scheme and host leads nowhere, so
-    servers have to refuse both.
+    The server appends `?code=…` to this URL and sends the browser there. A fragment never leaves
+    the browser, and a path without scheme and host is not a target, so servers have to refuse both.
 
     Usual causes: the URL of a page with client-side routing (`/#/callback`) was used, or
     only the path was configured.
@@ -138,15 +137,14 @@ def fragment(stage: Registration | ClientMetadata | AuthorizationRequest, so_far
 def wildcard(stage: Registration | ClientMetadata | AuthorizationRequest, so_far: Handshake) -> Problems:
     """A redirect URI contains a wildcard or a placeholder.
 
-    Redirect URIs are compared character by character. A server that does so never finds
-    a match for `*`, and one that reads it as a pattern opens a way to send codes to
-    somebody else's page.
+    Redirect URIs are compared character by character. A server that does so never finds a match for
+    `*`, and one that reads it as a pattern may send codes to an attacker's page.
 
-    Usual causes: a callback with a part that changes (a connector's id, a preview host) was
-    to be covered by one entry.
+    Usual causes: one entry was meant to cover redirect URIs with a variable part (a connector's id,
+    a preview host).
 
-    Repair: Register every redirect URI as it will be sent; where a part of it changes, let
-    the client register itself or publish a client metadata document.
+    Repair: Register every redirect URI as it will be sent; where a part varies, let the client
+    register dynamically or publish a client ID metadata document.
 
     Bad:
         POST https://as.example.com/register {"redirect_uris": ["https://*.example.org/callback"]}
@@ -214,14 +212,14 @@ def localhost_name(stage: Registration | ClientMetadata | AuthorizationRequest, 
 def custom_scheme(stage: Registration | ClientMetadata | AuthorizationRequest, so_far: Handshake) -> Problems:
     """A redirect URI has a custom (private-use) scheme.
 
-    The operating system hands such a URL to whichever program claimed the scheme. MCP
-    speaks only of localhost and https; many servers refuse other schemes, above all those
-    without a dot, and one refused URI makes them refuse the whole registration.
+    The operating system gives such a URL to the program that registered the scheme. MCP allows only
+    localhost and https; many servers refuse other schemes, above all those without a dot, and one
+    refused URI makes them refuse the whole registration.
 
     Usual causes: the client is a desktop application that opens deep links.
 
-    Repair: Prefer a loopback address; otherwise use a scheme made from a domain
-    (`com.example.app:`), and let the server allow it.
+    Repair: Prefer a loopback redirect URI; otherwise use a reverse-domain scheme
+    (`com.example.app:`), and allow it at the server.
 
     Bad:
         POST https://as.example.com/register {"redirect_uris": ["exampleapp://oauth/callback"]}

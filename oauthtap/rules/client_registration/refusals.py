@@ -78,16 +78,15 @@ def _blamed(stage: Registration) -> str | None:
 def requires_initial_token(stage: Registration, so_far: Handshake) -> Problems:
     """Client registration requires an initial access token.
 
-    A server may keep registration for those it gave an initial access token. MCP clients
-    come without one: registering is the first thing they do at a server they have never
-    seen. So the advertised endpoint is closed for all of them.
+    A server may restrict registration to holders of an initial access token. MCP clients have none:
+    registering is their first request to an unknown server. So the advertised endpoint does not
+    work for any of them.
 
-    Usual causes: anonymous registration is off by default and was never switched on; a
-    middleware protects every path.
+    Usual causes: anonymous registration is off by default and was not enabled; a middleware
+    protects every path.
 
-    Repair: Allow registration without a token for MCP clients; or take
-    `registration_endpoint` out of the metadata and support client metadata documents
-    or clients registered by hand.
+    Repair: Allow registration without a token for MCP clients; or remove `registration_endpoint`
+    from the metadata and support CIMD or pre-registered clients.
 
     Bad:
         POST https://as.example.com/register {"redirect_uris": ["http://127.0.0.1:4711/cb"]}
@@ -122,9 +121,8 @@ def requires_initial_token(stage: Registration, so_far: Handshake) -> Problems:
 def rejects_unknown_metadata(stage: Registration, so_far: Handshake) -> Problems:
     """The server refuses a client registration because of an unknown metadata member.
 
-    Clients may write more into their registration than a server understands, and the
-    server has to pass over what it does not know. One that refuses instead locks out every
-    client newer than itself.
+    Clients may send more members than a server knows, and the server has to ignore unknown ones. A
+    server that refuses them excludes every newer client.
 
     Usual causes: the body is checked against a closed schema (`additionalProperties:
     false`, a strict model).
@@ -164,15 +162,15 @@ def rejects_unknown_metadata(stage: Registration, so_far: Handshake) -> Problems
 def rejects_loopback_redirect(stage: Registration, so_far: Handshake) -> Problems:
     """The server refuses to register a loopback redirect URI or that of a well-known client.
 
-    A program on the user's machine is called back at `http://127.0.0.1:<port>` or
-    `http://localhost:<port>`; hosted clients have one https address each. A server that
-    refuses these refuses the client, and one refused address in a list refuses them all.
+    A native client has the redirect URI `http://127.0.0.1:<port>` or `http://localhost:<port>`;
+    hosted clients have one https URL each. A server that refuses these refuses the client, and one
+    refused URI in the list refuses the whole registration.
 
-    Usual causes: a policy of "https only", or a list of allowed callbacks that lacks this
-    client's; clients without `application_type` are taken for web applications.
+    Usual causes: a policy of "https only", or an allow-list of redirect URIs without this client's;
+    clients without `application_type` are taken for web applications.
 
-    Repair: Allow loopback addresses with any port for native clients, and add the callback
-    of the client to the list of allowed ones.
+    Repair: Allow loopback redirect URIs with any port for native clients, and add the client's
+    redirect URI to the allow-list.
 
     Bad:
         POST https://as.example.com/register {"redirect_uris": ["http://127.0.0.1:4711/callback"]}
@@ -206,15 +204,15 @@ def rejects_loopback_redirect(stage: Registration, so_far: Handshake) -> Problem
 def rejects_metadata_value(stage: Registration, so_far: Handshake) -> Problems:
     """The server refuses a client registration because of an optional metadata member.
 
-    Scope, grants, response types and the way to authenticate are optional in a
-    registration: what is missing has a default, and what is advertised has to be accepted.
-    A client has no way to find out what this server would have liked to see.
+    `scope`, `grant_types`, `response_types` and `token_endpoint_auth_method` are optional in a
+    registration: a missing one has a default, and an advertised value has to be accepted. A client
+    cannot find out what else this server requires.
 
     Usual causes: a schema that makes optional members required; metadata that lists more
     than the endpoint accepts; a client that asks for scopes of another server.
 
-    Repair: Fill in defaults for what is missing and list in the metadata only what is
-    accepted; or let the client send the value that the answer asks for.
+    Repair: Apply the defaults, and list in the metadata only accepted values; or let the client
+    send the value that the response asks for.
 
     Bad:
         POST https://as.example.com/register {"redirect_uris": ["http://127.0.0.1:4711/cb"]}
@@ -258,15 +256,14 @@ def _unlisted(stage: Registration, so_far: Handshake) -> bool:
 def refused_by_policy(stage: Registration, so_far: Handshake) -> Problems:
     """A registration policy of the server refuses this client.
 
-    Nothing is wrong with the request: the server only registers clients from a list, from
-    certain hosts or up to a number, or has switched registration off. Trying again, or
-    writing the request differently, does not help.
+    The request is correct: the server only registers clients from a list, from certain hosts or up
+    to a limit, or has disabled registration. Changing the request does not help.
 
-    Usual causes: a registration policy of the realm or tenant (trusted hosts, most clients
-    allowed); an allow-list of client names; a feature that is off.
+    Usual causes: a registration policy of the realm or tenant (trusted hosts, maximum number of
+    clients); an allow-list of client names; a disabled feature.
 
-    Repair: Extend the policy; or take `registration_endpoint` out of the metadata and give
-    users a client id that was registered by hand.
+    Repair: Extend the policy; or remove `registration_endpoint` from the metadata and give users a
+    pre-registered client id.
 
     Bad:
         POST https://as.example.com/register {"redirect_uris": ["http://127.0.0.1:4711/cb"]}

@@ -43,12 +43,12 @@ def _blames_redirect(stage: Registration) -> bool:
 def content_type(stage: Registration, so_far: Handshake) -> Problems:
     """The registration request is not a JSON object (`application/json`).
 
-    A registration is a JSON object with the media type `application/json`. The token
-    endpoint next door takes forms, and this one does not: the server finds nothing it can
-    read and answers 400 or 415, often without saying what it missed.
+    A registration is a JSON object with the media type `application/json`. Unlike the token
+    endpoint, it does not accept a form: the server cannot parse the body and answers 400 or 415,
+    often without a reason.
 
-    Usual causes: the HTTP library posts a form by default; the body was built by hand
-    and the header forgotten.
+    Usual causes: the HTTP library posts a form by default; the body was built by hand without the
+    header.
 
     Repair: Send the client metadata as a JSON object, with `Content-Type: application/json`.
 
@@ -89,14 +89,13 @@ def content_type(stage: Registration, so_far: Handshake) -> Problems:
 def redirect_uris_missing(stage: Registration, so_far: Handshake) -> Problems:
     """The registration request has no `redirect_uris`.
 
-    After the sign-in the authorization server sends the browser only to an address that
-    was registered. Without one it either refuses the registration or creates a client
-    that can never finish a sign-in.
+    After the login the authorization server redirects only to a registered redirect URI. Without
+    one it either refuses the registration or creates a client that can never finish a sign-in.
 
-    Usual causes: the listener was not up yet when the client registered, so there was no
-    port to name; the member was sent as one string, or as `redirect_uri`.
+    Usual causes: the callback listener was not started yet when the client registered, so its port
+    was unknown; the member was sent as one string, or as `redirect_uri`.
 
-    Repair: Send `redirect_uris`, a list with every callback URL the client will use.
+    Repair: Send `redirect_uris`, a list with every redirect URI that the client will use.
 
     Bad:
         POST https://as.example.com/register
@@ -132,10 +131,10 @@ def redirect_uris_missing(stage: Registration, so_far: Handshake) -> Problems:
 def application_type_missing(stage: Registration, so_far: Handshake) -> Problems:
     """The registration request has no `application_type`.
 
-    Servers that follow OpenID Connect take every client without `application_type` for a
-    web application, and web applications may not be called back at `http://localhost` or
-    at a scheme of their own. This is the classic redirect URI refusal of command line
-    clients. Clients have to send it since MCP 2026-07-28; before that it was only wise.
+    Servers that follow OpenID Connect treat every client without `application_type` as `web`, and
+    `web` clients may not have `http://localhost` or a custom scheme as redirect URI. This is the
+    usual reason why command line clients are refused. Clients have to send it since MCP 2026-07-28;
+    before that it was optional.
 
     Usual causes: the client's SDK is older than the rule.
 
@@ -179,15 +178,15 @@ def application_type_missing(stage: Registration, so_far: Handshake) -> Problems
 def application_type_conflict(stage: Registration, so_far: Handshake) -> Problems:
     """`application_type` of the registration does not match its redirect URIs.
 
-    A `web` application is called back at https addresses, a `native` one on the user's own
-    machine. Servers that follow OpenID Connect enforce the pair and answer
-    `invalid_redirect_uri`, at the registration or only when the browser comes.
+    A `web` client has https redirect URIs, a `native` one loopback addresses or a custom scheme.
+    Servers that follow OpenID Connect enforce this and answer `invalid_redirect_uri`, at the
+    registration or only at the authorization endpoint.
 
-    Usual causes: the type was left out, the server filled in its default `web`, and the
-    callback is `http://localhost`.
+    Usual causes: `application_type` was left out, the server applied its default `web`, and the
+    redirect URI is `http://localhost`.
 
-    Repair: Send the type that fits the redirect URIs: `native` for loopback addresses and
-    private schemes, `web` for https.
+    Repair: Send the type that fits the redirect URIs: `native` for loopback addresses and custom
+    schemes, `web` for https.
 
     Bad:
         POST https://as.example.com/register
@@ -231,9 +230,9 @@ def application_type_conflict(stage: Registration, so_far: Handshake) -> Problem
 def grant_response_inconsistent(stage: Registration, so_far: Handshake) -> Problems:
     """`grant_types` and `response_types` of the registration do not match.
 
-    The response type `code` and the grant `authorization_code` are two halves of one flow.
-    A registration with only one of them describes a client that can ask for a code and not
-    redeem it, or the other way round. The server has to refuse or to guess.
+    The response type `code` and the grant type `authorization_code` belong together. With only one
+    of them a client can request a code but not redeem it, or the reverse. The server has to refuse
+    or to guess.
 
     Usual causes: one of the two lists was changed for refresh tokens or for another flow,
     and the other was forgotten.
@@ -281,15 +280,15 @@ def grant_response_inconsistent(stage: Registration, so_far: Handshake) -> Probl
 def no_refresh_grant(stage: Registration | TokenRefresh, so_far: Handshake) -> Problems:
     """`grant_types` of the registration does not include `refresh_token`.
 
-    Without `refresh_token` among its `grant_types` a client is registered for the code
-    grant alone. Servers that take this at its word issue no refresh token, or refuse it
-    with `unauthorized_client` when it is used, and the user signs in again at every expiry.
+    Without `refresh_token` among its `grant_types` a client is registered for the code grant alone.
+    Servers that apply this issue no refresh token, or refuse it with `unauthorized_client` when it
+    is used, and the user signs in again at every expiry.
 
-    Usual causes: `grant_types` was left out (it then means `["authorization_code"]`), or
-    written before refreshing was built.
+    Usual causes: `grant_types` was left out (it then means `["authorization_code"]`), or written
+    before refresh was implemented.
 
-    Repair: Register with `"grant_types": ["authorization_code", "refresh_token"]`; clients
-    that are registered already have to register anew.
+    Repair: Register with `"grant_types": ["authorization_code", "refresh_token"]`; clients that are
+    already registered have to register again.
 
     Bad:
         POST https://as.example.com/register
@@ -345,11 +344,11 @@ def _without_refresh(sent: dict[str, Any], exchange: int, severity: Severity) ->
 def auth_method_omitted(stage: Registration, so_far: Handshake) -> Problems:
     """The registration request has no `token_endpoint_auth_method`.
 
-    Left out, `token_endpoint_auth_method` means `client_secret_basic`: the server hands out
-    a secret and waits for it in a Basic header. A client that then sends no secret, or
-    sends it in the form, is refused with `invalid_client`.
+    Left out, `token_endpoint_auth_method` means `client_secret_basic`: the server issues a secret
+    and expects it in a Basic header. A client that then sends no secret, or sends it in the form,
+    is refused with `invalid_client`.
 
-    Usual causes: the client is public and takes it for granted that everybody knows.
+    Usual causes: a public client that does not say so.
 
     Repair: Send `"token_endpoint_auth_method": "none"` for a client that keeps no secret.
 
@@ -380,11 +379,11 @@ def auth_method_omitted(stage: Registration, so_far: Handshake) -> Problems:
 def auth_method_unsupported(stage: Registration, so_far: Handshake) -> Problems:
     """The registered `token_endpoint_auth_method` is not one that the metadata lists.
 
-    The metadata names in `token_endpoint_auth_methods_supported` how clients may prove who
-    they are; without that list only `client_secret_basic` is meant. A server may refuse
-    a registration for any other method, and this one did.
+    The metadata names in `token_endpoint_auth_methods_supported` how clients may authenticate;
+    without that list the default is `client_secret_basic`. A server may refuse a registration for
+    any other method, and this one did.
 
-    Usual causes: the client has one method built in and never looks at the list.
+    Usual causes: the client supports one method and does not read the list.
 
     Repair: Register a method from the list; or, if the server does accept this one, add it
     to the list in its metadata.

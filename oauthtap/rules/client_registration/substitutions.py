@@ -30,9 +30,9 @@ def _method(stage: Registration) -> str | None:
 def redirect_uris_missing(stage: Registration, so_far: Handshake) -> Problems:
     """The client registration response has no `redirect_uris`.
 
-    The server has to return everything it registered, because it may have changed some of
-    it. The TypeScript SDK, and with it most clients, demands `redirect_uris` in the answer
-    and stops without it.
+    The server has to return all registered metadata, because it may have changed some of it. The
+    TypeScript SDK, and with it most clients, demands `redirect_uris` in the answer and stops
+    without it.
 
     Usual causes: the endpoint returns only id and secret.
 
@@ -69,12 +69,12 @@ def redirect_uris_missing(stage: Registration, so_far: Handshake) -> Problems:
 def redirect_uris_changed(stage: Registration, so_far: Handshake) -> Problems:
     """The server registered other `redirect_uris` than the client requested.
 
-    The client will send the browser off with its own address. If the server kept another
-    one, with a slash more or `localhost` turned into `127.0.0.1`, it refuses that address
-    later, in the middle of the sign-in.
+    The client will use its own redirect URI. If the server registered another one, with a trailing
+    slash or `127.0.0.1` instead of `localhost`, it refuses the client's later, at the authorization
+    endpoint.
 
-    Usual causes: URIs are normalized on the way into the database, or some of them are
-    dropped by a policy without a word.
+    Usual causes: URIs are normalized before they are stored, or a policy silently drops some of
+    them.
 
     Repair: Register the URIs exactly as they were sent, or refuse the registration with
     `invalid_redirect_uri`.
@@ -110,9 +110,9 @@ def redirect_uris_changed(stage: Registration, so_far: Handshake) -> Problems:
 def secret_method_without_secret(stage: Registration, so_far: Handshake) -> Problems:
     """`token_endpoint_auth_method` needs a client secret, but no `client_secret` is issued.
 
-    With `client_secret_basic` or `client_secret_post` the client has to show a secret at
-    the token endpoint. It was given none, so it either refuses the registration (the
-    Python SDK does) or fails later with `invalid_client`.
+    With `client_secret_basic` or `client_secret_post` the client has to send a secret to the token
+    endpoint. It has none, so it either refuses the registration (the Python SDK does) or fails
+    later with `invalid_client`.
 
     Usual causes: the server stores public clients and returns its default method with
     them.
@@ -148,10 +148,10 @@ def secret_method_without_secret(stage: Registration, so_far: Handshake) -> Prob
 def auth_method_changed(stage: Registration, so_far: Handshake) -> Problems:
     """The server registered another `token_endpoint_auth_method` than the client requested.
 
-    It may do so, and a careful client reads the answer. One that does not goes on to
-    authenticate the way it asked for and is refused at the token endpoint.
+    It may do so, and a careful client reads the response. A client that does not authenticates with
+    the requested method and is refused at the token endpoint.
 
-    Usual causes: the server knows one kind of client only and registers all as that.
+    Usual causes: the server supports one kind of client only.
 
     Repair: Register the method that was asked for where the server supports it.
 
@@ -186,12 +186,11 @@ def auth_method_changed(stage: Registration, so_far: Handshake) -> Problems:
 def public_client_with_secret(stage: Registration, so_far: Handshake) -> Problems:
     """A client with the authentication method `none` is issued a `client_secret`.
 
-    With the method `none` a client shows no secret at the token endpoint. If the answer
-    holds one all the same, one client sends it and the next does not, and only one of
-    them is what this server expects.
+    With the method `none` a client sends no secret to the token endpoint. If the response contains
+    one anyway, some clients send it and others do not, and the server accepts only one of these.
 
-    Usual causes: every registration gets a secret, whatever method was asked for; or the
-    server needs the secret and forgot to say so in `token_endpoint_auth_method`.
+    Usual causes: every registration gets a secret, whatever the method; or the server requires the
+    secret and returns the wrong `token_endpoint_auth_method`.
 
     Repair: Leave `client_secret` out for the method `none`; if the token endpoint demands
     the secret, return the method it expects.
@@ -229,15 +228,13 @@ def public_client_with_secret(stage: Registration, so_far: Handshake) -> Problem
 def grants_dropped(stage: Registration, so_far: Handshake) -> Problems:
     """The server registered fewer `grant_types` or `response_types` than the client requested.
 
-    A grant is a way to get a token: by a code from the browser, by a refresh token. The server
-    may register less than was asked. But a client that wants to sign in with a code and
-    is registered without `authorization_code` goes on all the same, and meets
-    `unauthorized_client` when the browser or the code arrives.
+    The server may register fewer grant types than requested. But a client that is registered
+    without `authorization_code` continues anyway, and gets `unauthorized_client` at the
+    authorization or token endpoint.
 
-    Usual causes: dynamic clients are limited to the grants of another kind of client.
+    Usual causes: dynamic clients are limited to the grant types of another kind of client.
 
-    Repair: Register the grants that were asked for, or refuse with
-    `invalid_client_metadata` so that the client knows.
+    Repair: Register the requested grant types, or refuse with `invalid_client_metadata`.
 
     Bad:
         POST https://as.example.com/register
@@ -275,12 +272,10 @@ def grants_dropped(stage: Registration, so_far: Handshake) -> Problems:
 def scope_reduced(stage: Registration, so_far: Handshake) -> Problems:
     """The client is registered for fewer scopes than it requested, or than the challenge names.
 
-    Many servers let a client ask only for scopes it is registered with. What is missing
-    here comes back as `invalid_scope` when the browser arrives, although the MCP server
-    itself demanded it.
+    Many servers let a client request only scopes it is registered with. A missing one leads to
+    `invalid_scope` at the authorization endpoint, although the MCP server requires it.
 
-    Usual causes: dynamic clients get a default set of scopes that does not know the MCP
-    server's.
+    Usual causes: dynamic clients get a default set of scopes without the MCP server's.
 
     Repair: Allow the MCP server's scopes for dynamic clients, or add them to the default
     set.

@@ -54,8 +54,8 @@ def _permission(stage: Preflight) -> Patch:
 def blocked(stage: Preflight, so_far: Handshake) -> Problems:
     """The CORS preflight (`OPTIONS`) is refused.
 
-    The question (`OPTIONS`) never carries a token. Anything but a 2xx makes the browser
-    hold back the real request, and the script sees a network failure.
+    A preflight never carries a token. If it is not answered with 2xx, the browser does not send the
+    real request, and the script sees a network failure.
 
     Usual causes: the bearer check also covers OPTIONS; no route for OPTIONS.
 
@@ -95,12 +95,12 @@ def blocked(stage: Preflight, so_far: Handshake) -> Problems:
 def headers_not_allowed(stage: Preflight, so_far: Handshake) -> Problems:
     """`Access-Control-Allow-Headers` lacks a header that the script sends.
 
-    The browser compares the headers the script wants to send with those the server allows.
-    One that is missing is enough to hold the whole request back.
+    The browser compares the headers the script wants to send with those the server allows. If one
+    is missing, it does not send the request.
 
     Usual causes: a list of headers from before MCP (`mcp-protocol-version`, `mcp-session-id`).
 
-    Repair: Add the header to `Access-Control-Allow-Headers`, or send back what was asked for.
+    Repair: Add the header to `Access-Control-Allow-Headers`, or return the requested headers.
 
     Bad:
         OPTIONS https://mcp.example.com/mcp
@@ -148,10 +148,11 @@ def headers_not_allowed(stage: Preflight, so_far: Handshake) -> Problems:
 def authorization_by_wildcard(stage: Preflight, so_far: Handshake) -> Problems:
     """`Access-Control-Allow-Headers: *` does not include `Authorization`.
 
-    The wildcard never covers `Authorization`. Browsers have begun to insist on that, and
-    then no request with a token leaves the page.
+    The wildcard does not cover `Authorization`. Browsers have begun to enforce this, and then do
+    not send any request with a token.
 
-    Repair: Name `Authorization` in `Access-Control-Allow-Headers`, beside or instead of `*`.
+    Repair: Name `Authorization` in `Access-Control-Allow-Headers`, in addition to or instead of
+    `*`.
 
     Bad:
         OPTIONS https://mcp.example.com/mcp
@@ -241,11 +242,11 @@ def method_not_allowed(stage: Preflight, so_far: Handshake) -> Problems:
 def credentials_for_anyone(stage: Stage, so_far: Handshake) -> Problems:
     """`Access-Control-Allow-Origin: *` is sent together with `Access-Control-Allow-Credentials`.
 
-    A script that sends cookies along gets nothing to read: for it the origin has to be
-    named. Scripts that send a token in a header and no cookies do not notice.
+    A script that sends cookies cannot read the response: for it the origin has to be named. Scripts
+    that send a token in a header and no cookies are not affected.
 
-    Repair: Send the script's own origin back instead of `*`, or leave
-    `Access-Control-Allow-Credentials` out.
+    Repair: Return the script's origin instead of `*`, or leave `Access-Control-Allow-Credentials`
+    out.
 
     Bad:
         OPTIONS https://mcp.example.com/mcp

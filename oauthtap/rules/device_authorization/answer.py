@@ -21,9 +21,8 @@ _REQUIRED = ("device_code", "user_code", "verification_uri", "expires_in")
 def response(device: DeviceAuthorization, so_far: Handshake) -> Problems:
     """The device authorization response lacks a required member.
 
-    The client shows the user a code and an address, and then asks again and again with
-    the device code. With one of these missing there is nothing to show, or nothing to ask
-    with, and the sign-in ends before it began.
+    The client shows the user a code and a URL, and then polls with the device code. If one of them
+    is missing, the sign-in cannot start.
 
     Usual causes: the older name `verification_url`; a server that follows an early draft.
 

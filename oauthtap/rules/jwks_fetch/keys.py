@@ -30,11 +30,11 @@ def _keys(jwks: KeySet) -> list[dict[str, Any]]:
 def unavailable(jwks: KeySet, so_far: Handshake) -> Problems:
     """The JSON Web Key Set (`jwks_uri`) cannot be fetched.
 
-    An MCP server that checks tokens by itself fetches these keys first. Without them it
-    can trust no token and turns every client away, whatever it brings.
+    An MCP server that validates tokens locally fetches these keys first. Without them it cannot
+    validate any token and refuses every client.
 
-    Usual causes: the keys lie behind a sign-in; `jwks_uri` has a typing error, or points
-    to a host that only some can reach.
+    Usual causes: the URL requires authentication; `jwks_uri` has a typo, or names a host that the
+    MCP server cannot reach.
 
     Repair: Serve the key set, a JSON object with the list `keys`, at the `jwks_uri` of the
     metadata, without authentication.
@@ -79,14 +79,14 @@ def unavailable(jwks: KeySet, so_far: Handshake) -> Problems:
 def no_matching_kid(handshake: Handshake) -> Problems:
     """The JSON Web Key Set has no key for the token's `kid`.
 
-    A token names the key it was signed with. If the published set has no such key, nobody
-    can check the token, and the MCP server refuses it, however fresh it is.
+    A token names the key it was signed with. If the published set has no such key, the token cannot
+    be validated, and the MCP server refuses it.
 
-    Usual causes: keys were changed and an old set is still kept somewhere; the token comes
-    from another tenant than the keys.
+    Usual causes: keys were rotated and an old set is still cached; the token comes from another
+    tenant than the keys.
 
-    Repair: Publish a key before signing with it, and let the MCP server fetch the set anew
-    when it meets a key it does not know.
+    Repair: Publish a key before signing with it, and let the MCP server fetch the set again when it
+    sees an unknown `kid`.
 
     Bad:
         GET https://as.example.com/.well-known/oauth-authorization-server
@@ -165,13 +165,13 @@ def _same_server(jwks: KeySet, issued: TokenEndpoint, handshake: Handshake) -> b
 def private_key_exposed(jwks: KeySet, so_far: Handshake) -> Problems:
     """The JSON Web Key Set contains a private key.
 
-    Whoever reads it can make tokens for anybody. The set is public, so everybody reads it.
+    Whoever has the private key can forge tokens for any user, and the set is public.
 
-    Usual causes: the key file of the server was published as it is, instead of its public
-    half; a shared secret was put into the set.
+    Usual causes: the server's key file was published instead of its public part; a shared secret
+    was put into the set.
 
-    Repair: Take the key out at once, make a new one, and treat every token signed with the
-    old one as forged. Publish only the public members (`n` and `e`, or `x` and `y`).
+    Repair: Remove the key at once, create a new one, and treat every token signed with the old one
+    as forged. Publish only the public members (`n` and `e`, or `x` and `y`).
 
     Bad:
         GET https://as.example.com/jwks

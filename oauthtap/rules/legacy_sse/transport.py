@@ -39,12 +39,11 @@ _ABOUT_SESSION = re.compile(r"session", re.I)
 def no_endpoint_event(stage: LegacySse | McpStream, so_far: Handshake) -> Problems:
     """The SSE stream does not begin with an `endpoint` event.
 
-    A client of the old transport opens the stream and then waits for the event `endpoint`,
-    because only that tells it where to POST. Whatever else comes first, it goes on waiting,
-    until its user sees a timeout.
+    A client of HTTP+SSE opens the stream and then waits for the event `endpoint`, which tells it
+    where to POST. Without it the client waits until its user sees a timeout.
 
-    Usual causes: the server speaks the newer transport at this URL; a proxy swallowed the
-    first event, or sends keep-alive messages of its own.
+    Usual causes: the server supports Streamable HTTP at this URL; a proxy dropped the first event,
+    or sends its own keep-alive messages.
 
     Repair: Send `event: endpoint` with the message URL as the first event of the stream.
 
@@ -91,8 +90,8 @@ def no_endpoint_event(stage: LegacySse | McpStream, so_far: Handshake) -> Proble
 def endpoint_elsewhere(stage: LegacySse, so_far: Handshake) -> Problems:
     """The `endpoint` event of the SSE stream names a URL of another origin.
 
-    The client would have to send its token there. The TypeScript and Python clients refuse
-    an address whose scheme, host or port is not the stream's own.
+    The client would have to send its token there. The TypeScript and Python clients refuse a URL
+    with another scheme, host or port than the stream.
 
     Usual causes: the server builds an absolute URL from its internal address, or from a
     request that lost its https at a reverse proxy.
@@ -148,12 +147,11 @@ def endpoint_elsewhere(stage: LegacySse, so_far: Handshake) -> Problems:
 def post_unauthorized(stage: LegacySse, so_far: Handshake) -> Problems:
     """The client sends its Bearer token only with GET (the SSE stream) or only with POST.
 
-    The old transport has two halves, the stream and the POSTs, and each request has to
-    carry the token. One of them came without and was refused, although the client has a
-    token and used it a moment ago.
+    HTTP+SSE has a stream (GET) and POSTs, and each request has to carry the token. One of them came
+    without and was refused, although the client has a token and used it a moment ago.
 
-    Usual causes: headers are configured for the stream and not for the requests; the
-    browser's EventSource cannot send any.
+    Usual causes: headers are configured for the stream but not for the POSTs; the browser's
+    EventSource cannot send any.
 
     Repair: Send `Authorization: Bearer …` with the GET and with every POST.
 
@@ -207,14 +205,13 @@ def post_unauthorized(stage: LegacySse, so_far: Handshake) -> Problems:
 def fallback_on_401(stage: LegacySse | McpStream, so_far: Handshake) -> Problems:
     """The client falls back to HTTP+SSE after a 401 instead of signing in.
 
-    The server answered 401: it knows the request and wants a token. Instead of signing in,
-    the client tries the transport of 2024-11-05 and opens a stream. What its user then
-    reads is an SSE error, not a word of signing in.
+    The server answered 401: it requires a token. Instead of signing in, the client tries the
+    transport of 2024-11-05 and opens a stream. Its user then sees an SSE error that does not
+    mention the sign-in.
 
-    Usual causes: the client falls back on any 4xx, as the texts of 2025-03-26 and
-    2025-06-18 said.
+    Usual causes: the client falls back on any 4xx, as 2025-03-26 and 2025-06-18 say.
 
-    Repair: Treat 401 as a demand to sign in; fall back only on 400, 404 and 405.
+    Repair: Sign in after a 401; fall back only on 400, 404 and 405.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -261,12 +258,12 @@ def fallback_on_401(stage: LegacySse | McpStream, so_far: Handshake) -> Problems
 def deprecated(stage: LegacySse, so_far: Handshake) -> Problems:
     """The server supports only the deprecated HTTP+SSE transport.
 
-    HTTP+SSE is deprecated since 2025-03-26. Clients still fall back to it, at the price of
-    a failed request each time, and several hosts have dropped it.
+    HTTP+SSE is deprecated since 2025-03-26. Clients still fall back to it, after a failed request
+    each time, and several hosts have removed it.
 
     Usual causes: the server's SDK, or its start command, is from before Streamable HTTP.
 
-    Repair: Offer Streamable HTTP, at this URL or at one of its own.
+    Repair: Support Streamable HTTP, at this URL or another one.
 
     Bad:
         # mcp: https://mcp.example.com/sse
@@ -311,14 +308,14 @@ def deprecated(stage: LegacySse, so_far: Handshake) -> Problems:
 def endpoint_unreachable(stage: LegacySse, so_far: Handshake) -> Problems:
     """The URL in the `endpoint` event of the SSE stream does not answer.
 
-    The client did what the `endpoint` event says, and found nothing there. It has no other
-    address to try.
+    The client used the URL of the `endpoint` event, which does not answer. It has no other URL to
+    try.
 
-    Usual causes: the server sits behind a proxy under a path of its own and leaves that
-    path out of the event; the event names an internal address.
+    Usual causes: the server is behind a proxy under a path prefix and leaves that prefix out of the
+    event; the event names an internal host.
 
-    Repair: Configure the server's public base URL (or mount path), so that the event
-    carries the whole path.
+    Repair: Configure the server's public base URL (or mount path), so that the event contains the
+    whole path.
 
     Bad:
         # mcp: https://mcp.example.com/api/sse

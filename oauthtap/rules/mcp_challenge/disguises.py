@@ -28,13 +28,13 @@ _APPLICATION = re.compile(r'"isError"\s*:\s*true|-32042')
 def redirect_to_login(stage: Challenge, so_far: Handshake) -> Problems:
     """The server redirects an MCP request to a login page instead of answering 401.
 
-    The client's HTTP library follows the redirect and comes home with an HTML page it
-    cannot read. No 401 was seen, so no sign-in begins.
+    The client's HTTP library follows the redirect and gets an HTML page that it cannot parse.
+    Without a 401 no sign-in starts.
 
-    Usual causes: a web login middleware or SSO proxy that covers the MCP path as well; a
-    missing trailing slash that leads to the web application next door.
+    Usual causes: a web login middleware or SSO proxy that includes the MCP path; a missing trailing
+    slash that routes to a web application.
 
-    Repair: Take the MCP path out of the web login and answer 401 with a Bearer challenge there.
+    Repair: Exclude the MCP path from the web login and answer 401 with a Bearer challenge there.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -81,13 +81,14 @@ def _leads_to_login(url: str, target: str) -> bool:
 def html_login_page(stage: Mcp, so_far: Handshake) -> Problems:
     """The server answers an MCP request with an HTML page and status 200 instead of 401.
 
-    A client that asked for JSON or an event stream stumbles over the first `<`. To it
-    this is a broken server, not one that wants a sign-in.
+    A client that asked for JSON or an event stream cannot parse the page. It reports a broken
+    server and does not sign in.
 
-    Usual causes: an SSO proxy that shows its login page, or a single-page application
-    whose catch-all route swallows the MCP path.
+    Usual causes: an SSO proxy that shows its login page, or a single-page application whose
+    catch-all route includes the MCP path.
 
-    Repair: Answer 401 with a Bearer challenge on the MCP path; show pages only to browsers that navigate.
+    Repair: Answer 401 with a Bearer challenge on the MCP path; serve pages only to browser
+    navigations.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -122,8 +123,8 @@ def html_login_page(stage: Mcp, so_far: Handshake) -> Problems:
 def ok_with_errorbody_of(stage: Challenge, so_far: Handshake) -> Problems:
     """The server reports missing credentials with status 200 instead of 401.
 
-    The transport succeeded, so the client takes the text for a protocol failure and
-    shows it. The sign-in starts on status 401 and on nothing else.
+    The status is a success, so the client treats the error as a protocol failure and shows it. A
+    sign-in starts only on status 401.
 
     Usual causes: authentication done inside a JSON-RPC handler, or a wrapper that turns
     every failure into a JSON-RPC error.

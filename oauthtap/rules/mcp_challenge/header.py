@@ -39,12 +39,12 @@ def _bearer_for(stage: Mcp, so_far: Handshake) -> Patch:
 def header_missing(stage: Challenge | TokenRejected, so_far: Handshake) -> Problems:
     """The 401 has no `WWW-Authenticate` header.
 
-    The header is how a client learns where to sign in. Without it the client has to guess
-    the place of the metadata, and clients of 2025-06-18 do not even guess. (A client that
-    already has a token signed in before, so there it weighs less.)
+    The header tells a client where the metadata is. Without it the client has to guess the
+    well-known URL, and clients of 2025-06-18 do not. (A client that already has a token knows it,
+    so there it matters less.)
 
-    Usual causes: a proxy or middleware that drops the header; a framework whose own 401
-    page is sent before the bearer check.
+    Usual causes: a proxy or middleware that drops the header; a framework whose default 401 page is
+    sent before the bearer check.
 
     Repair: Send `WWW-Authenticate: Bearer resource_metadata="<URL of the metadata>"` with every 401.
 
@@ -84,11 +84,11 @@ def header_missing(stage: Challenge | TokenRejected, so_far: Handshake) -> Probl
 def header_remapped(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
     """AWS API Gateway renames `WWW-Authenticate` to `x-amzn-remapped-www-authenticate`.
 
-    The server does send it. The gateway passes it on as `x-amzn-remapped-www-authenticate`,
-    a name that no client reads, and so the client has to guess.
+    The server sends the challenge, but clients do not read the renamed header, so they have to
+    guess the well-known URL.
 
-    Repair: Map the header back to `WWW-Authenticate` in the gateway's integration response,
-    or put something in front that leaves it alone (a load balancer, a Lambda function URL).
+    Repair: Map the header back to `WWW-Authenticate` in the gateway's integration response, or use
+    a front end that does not rename it (a load balancer, a Lambda function URL).
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -119,13 +119,13 @@ def header_remapped(stage: Challenge | TokenRejected | StepUp, so_far: Handshake
 def scheme_not_bearer(stage: Challenge, so_far: Handshake) -> Problems:
     """The scheme in `WWW-Authenticate` is not `Bearer`.
 
-    OAuth clients look for a challenge of scheme `Bearer`. They pass over every other one,
-    together with the metadata URL and the scopes that stand in it.
+    OAuth clients look for a challenge with the scheme `Bearer`. They ignore every other one,
+    including its `resource_metadata` and `scope`.
 
-    Usual causes: a Basic login of the web server in front; a scheme name made up by hand
-    (`OAuth`, `Token`, `MCP`).
+    Usual causes: a Basic login of the web server in front; an invented scheme (`OAuth`, `Token`,
+    `MCP`).
 
-    Repair: Use the scheme `Bearer`. Other challenges may stand behind it.
+    Repair: Use the scheme `Bearer`. Other challenges may follow it.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -159,12 +159,12 @@ def scheme_not_bearer(stage: Challenge, so_far: Handshake) -> Problems:
 def scheme_missing(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
     """The challenge in `WWW-Authenticate` has no scheme: `Bearer` is missing.
 
-    Clients check that the first word is `Bearer` and throw away the whole header when it
-    is not. The metadata URL in it is lost.
+    Clients check that the first word is `Bearer` and ignore the whole header when it is not,
+    including `resource_metadata`.
 
-    Usual causes: a header built by hand from the parameters alone; `Bearer:` with a colon.
+    Usual causes: a hand-built header that has the parameters only; `Bearer:` with a colon.
 
-    Repair: Begin the value with `Bearer` and one blank.
+    Repair: Begin the value with `Bearer` and one space.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -199,8 +199,8 @@ def scheme_missing(stage: Challenge | TokenRejected | StepUp, so_far: Handshake)
 def bearer_without_params(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
     """The Bearer challenge has no parameters.
 
-    It says that a token is wanted, but not where to get one. The client has to guess the
-    place of the metadata; some ignore such a challenge altogether.
+    It says that a token is required, but not where to get one. The client has to guess the
+    well-known URL; some clients ignore such a challenge.
 
     Usual causes: the default challenge of a web framework or gateway.
 
@@ -243,12 +243,12 @@ def bearer_without_params(stage: Challenge | TokenRejected | StepUp, so_far: Han
 def scheme_spacing(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
     """`Bearer` in the challenge is followed by a tab or by more than one space.
 
-    Several blanks are legal, but the TypeScript SDK splits at each single one, finds an
-    empty second word and drops the challenge. A tab is not legal there at all.
+    Several spaces are legal, but the TypeScript SDK splits at each one, finds an empty second word
+    and ignores the challenge. A tab is not legal there.
 
-    Usual causes: a header value folded over several lines of source code.
+    Usual causes: a header value that is split over several lines of source code.
 
-    Repair: Write exactly one blank after `Bearer`.
+    Repair: Write exactly one space after `Bearer`.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -285,8 +285,8 @@ def scheme_spacing(stage: Challenge | TokenRejected | StepUp, so_far: Handshake)
 def bearer_not_first(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
     """The Bearer challenge is not the first challenge in `WWW-Authenticate`.
 
-    That is legal HTTP. But the TypeScript SDK looks at the first word of the joined header
-    only, and when that is not `Bearer` it reads nothing of what follows.
+    That is legal HTTP. But the TypeScript SDK reads only the first word of the combined header, and
+    ignores the rest when that is not `Bearer`.
 
     Usual causes: a gateway that adds a Basic challenge in front of the application's.
 
@@ -325,12 +325,12 @@ def bearer_not_first(stage: Challenge | TokenRejected | StepUp, so_far: Handshak
 def conflicting_bearer(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
     """The response has two Bearer challenges with different parameters.
 
-    Each client takes the one its reader meets first, so the same server works with one
-    client and not with the next.
+    Each client uses the one its parser finds first, so the same server works with one client and
+    not with another.
 
-    Usual causes: gateway and application both add a challenge of their own.
+    Usual causes: gateway and application both add a challenge.
 
-    Repair: Let exactly one layer send the challenge: the one that knows the metadata URL.
+    Repair: Let one layer only send the challenge: the one that knows the metadata URL.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}

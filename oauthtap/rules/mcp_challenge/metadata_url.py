@@ -52,9 +52,9 @@ def _carries(challenge: Parsed, stage: Mcp) -> bool:
 def metadata_url_missing(stage: Challenge | TokenRejected, so_far: Handshake) -> Problems:
     """The Bearer challenge has no `resource_metadata`.
 
-    In MCP 2025-06-18 this parameter is the only pointer. Clients written for it look
-    nowhere else, and take the MCP server itself for the authorization server. Later ones
-    try the well-known places as well, so from 2025-11-25 it is a hint, not a fault.
+    In MCP 2025-06-18 this parameter is the only pointer to the metadata. Clients of that revision
+    do not try well-known URLs, and take the MCP server itself for the authorization server. Later
+    clients try the well-known URLs as well, so from 2025-11-25 it is a hint, not a fault.
 
     Usual causes: the default challenge of a framework; a server written for 2025-03-26.
 
@@ -99,11 +99,11 @@ def metadata_url_missing(stage: Challenge | TokenRejected, so_far: Handshake) ->
 def metadata_url_not_absolute(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
     """`resource_metadata` in the challenge is not an absolute URL.
 
-    A client uses it as it stands. The TypeScript SDK drops a value it cannot open without
-    a word, the Python SDK stops there.
+    A client uses it unchanged. The TypeScript SDK silently ignores an invalid URL, the Python SDK
+    stops.
 
-    Usual causes: a path where a URL belongs, or a setting for the public address that is
-    empty or still a placeholder.
+    Usual causes: a path instead of a URL, or a public base URL that is empty or still a
+    placeholder.
 
     Repair: Send the whole URL, beginning with `https://`.
 
@@ -147,9 +147,9 @@ def metadata_url_leads_to_as(
     """`resource_metadata` names authorization server metadata, not protected resource metadata.
 
     The client expects a document about the MCP server, with its `resource` and its
-    `authorization_servers`. It finds neither, and stops or falls back to guessing.
+    `authorization_servers`. It finds neither, and stops or guesses.
 
-    Usual causes: the two well-known documents taken for one and the same.
+    Usual causes: the two metadata documents were confused.
 
     Repair: Publish protected resource metadata that lists your issuer under
     `authorization_servers`, and name the URL of that document in the challenge.
@@ -196,8 +196,8 @@ def metadata_url_leads_to_as(
 def metadata_url_elsewhere(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
     """`resource_metadata` in the challenge names another host than the MCP server's.
 
-    That is permitted. But the document still has to name the MCP URL as its `resource`,
-    and clients in browsers or with strict rules may refuse to fetch it from elsewhere.
+    That is permitted. But the document still has to name the MCP URL as its `resource`, and clients
+    in browsers or with strict rules may refuse to fetch it from another host.
 
     Repair: Serve the metadata on the host of the MCP server where you can.
 
@@ -231,13 +231,14 @@ def metadata_url_elsewhere(stage: Challenge | TokenRejected | StepUp, so_far: Ha
 def metadata_at_root_only(handshake: Handshake) -> Problems:
     """The protected resource metadata is only at the root well-known URL, but the MCP URL has a path.
 
-    A client that follows the challenge finds it. One that builds the URL itself puts the
-    path behind the well-known part and gets 404, and some do not accept a document from
-    the root for a resource with a path.
+    A client that follows the challenge finds it. One that builds the URL inserts the well-known
+    path before the MCP path and gets 404, and some do not accept a document from the root for a
+    resource with a path.
 
-    Usual causes: a server library from before the path-inserted place was usual.
+    Usual causes: a server library that is older than the path-inserted URL.
 
-    Repair: Serve the same document at the path-inserted place too, and name that one in the challenge.
+    Repair: Serve the same document at the path-inserted URL too, and name that one in the
+    challenge.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}

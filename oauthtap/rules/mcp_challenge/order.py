@@ -43,10 +43,10 @@ _PATIENCE = 60.0
 def deferred(stage: Challenge, so_far: Handshake) -> Problems:
     """The first 401 comes with a tool call, not when the client connects.
 
-    That is allowed. But several clients decide while connecting whether a server needs a
-    sign-in, and offer no button for it later.
+    That is allowed. But several clients decide while connecting whether a server needs a sign-in,
+    and cannot start one later.
 
-    Repair: If every tool needs a signed-in user, answer the first request with 401 already.
+    Repair: If every tool needs a signed-in user, answer the first request with 401.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -87,8 +87,8 @@ def deferred(stage: Challenge, so_far: Handshake) -> Problems:
 def enforced_on_some_methods(stage: Mcp, so_far: Handshake) -> Problems:
     """POST to the MCP endpoint requires a token, but GET or DELETE does not.
 
-    Whoever knows or guesses a session id can then read what the server sends to another
-    user, or end that user's session.
+    An attacker who has a session id can then read what the server sends to another user, or end
+    that user's session.
 
     Usual causes: the bearer check is attached to one route handler only.
 
@@ -155,10 +155,10 @@ def _open(stage: Mcp) -> bool:
 def validated_before_token(stage: Mcp, so_far: Handshake) -> Problems:
     """The server validates the protocol version before it asks for a token with 401.
 
-    A 400 or 404 tells a client that speaks both old and new MCP that this is an old
-    server. It goes back to `initialize` although a 401 was what it should have seen.
+    A 400 or 404 tells a client that speaks both old and new MCP that this is an old server. It
+    falls back to `initialize` instead of signing in.
 
-    Repair: Check the token before anything of the protocol.
+    Repair: Check the token before the protocol headers.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "server/discover"}
@@ -206,8 +206,8 @@ def validated_before_token(stage: Mcp, so_far: Handshake) -> Problems:
 def fallback_after_refusal(stage: Initialize | McpStream | LegacySse, so_far: Handshake) -> Problems:
     """The client falls back to an older MCP revision after a 401 instead of signing in.
 
-    A 401 says nothing about the protocol a server speaks. A client that falls back here
-    may treat a modern server as an old one from then on.
+    A 401 says nothing about the MCP revision. A client that falls back here may treat a modern
+    server as an old one from then on.
 
     Repair: Sign in first, then repeat the same modern request.
 
@@ -266,14 +266,14 @@ def fallback_after_refusal(stage: Initialize | McpStream | LegacySse, so_far: Ha
 def ignored_challenge(handshake: Handshake) -> Problems:
     """The client does not sign in after a 401 with a valid challenge.
 
-    A 401 with a metadata URL is the client's cue to fetch that URL. This one stops, or
-    sends the same request again.
+    After a 401 with `resource_metadata` a client has to fetch that URL. This one stops, or repeats
+    the request.
 
-    Usual causes: a client without OAuth, one with a fixed header in its configuration, or
-    one that signs in at connect time only and met this 401 later.
+    Usual causes: a client without OAuth, one with a fixed header in its configuration, or one that
+    signs in only while connecting and got this 401 later.
 
-    Repair: Use a client that signs in (or update it). A server that asks only for some
-    calls can ask at the first one already.
+    Repair: Use a client that signs in (or update it). A server that requires a token only for some
+    calls can require it from the first one.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}

@@ -42,10 +42,10 @@ def _changed(stage: Mcp, **changes: str | None) -> Patch:
 def scope_empty(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
     """`scope` in the challenge is empty.
 
-    The common SDKs then read the two quotation marks themselves as the scope, and ask the
-    authorization server for exactly that. It answers `invalid_scope`.
+    The common SDKs then take the two quotation marks as the scope and request it. It answers
+    `invalid_scope`.
 
-    Usual causes: a list of required scopes that is empty, written out all the same.
+    Usual causes: an empty list of required scopes that is serialized anyway.
 
     Repair: Leave `scope` out when no scope is needed.
 
@@ -85,10 +85,10 @@ def scope_empty(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) ->
 def scope_missing(stage: Challenge, so_far: Handshake) -> Problems:
     """The challenge has no `scope`.
 
-    The client then asks for every scope of the metadata's `scopes_supported`: more rights
-    than it needs, and sometimes more than the authorization server gives.
+    The client then asks for every scope of the metadata's `scopes_supported`: more scopes than it
+    needs, and sometimes more than the authorization server grants.
 
-    Repair: Add `scope` with what is needed to begin with.
+    Repair: Add `scope` with the scopes that are needed at first.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -122,8 +122,8 @@ def scope_missing(stage: Challenge, so_far: Handshake) -> Problems:
 def scope_offline_access(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
     """`scope` in the challenge includes `offline_access`.
 
-    The scope stands for a refresh token, a matter between client and authorization
-    server. Some authorization servers refuse it to clients without a secret.
+    `offline_access` requests a refresh token from the authorization server; it is not a permission
+    on the MCP server. Some authorization servers refuse it to public clients.
 
     Repair: Leave `offline_access` out of the challenge; list it in the authorization
     server's `scopes_supported`.
@@ -162,12 +162,12 @@ def scope_delimiter(
 ) -> Problems:
     """The scopes in the challenge are separated by commas instead of spaces.
 
-    A comma may be part of a scope, so a client asks for the whole text as one scope that
-    nobody knows. The authorization server answers `invalid_scope`.
+    A comma may be part of a scope, so a client requests the whole value as one unknown scope. The
+    authorization server answers `invalid_scope`.
 
-    Usual causes: a list written out with the language's usual separator.
+    Usual causes: a list joined with the language's default separator.
 
-    Repair: Separate scopes with single blanks.
+    Repair: Separate scopes with single spaces.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -217,7 +217,7 @@ def scope_unknown_to_as(stage: ServerMetadata, so_far: Handshake) -> Problems:
     The client copies the scope into its authorization request. Many authorization servers
     answer `invalid_scope` to one they do not know.
 
-    Repair: Define the scope at the authorization server, or challenge for one it has.
+    Repair: Create the scope at the authorization server, or name one that exists.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -265,8 +265,8 @@ def scope_unknown_to_as(stage: ServerMetadata, so_far: Handshake) -> Problems:
 def code_without_credentials(stage: Challenge, so_far: Handshake) -> Problems:
     """The challenge has an `error`, although the request had no token.
 
-    A code such as `invalid_token` says that a token was looked at and found wanting. Clients
-    hardly mind, but whoever reads the log looks for a token that never was.
+    A code such as `invalid_token` says that a token was checked and refused. Few clients are
+    affected, but the log is misleading: there was no token.
 
     Usual causes: both reference SDKs' servers do this.
 
@@ -301,13 +301,13 @@ def code_without_credentials(stage: Challenge, so_far: Handshake) -> Problems:
 def code_unknown(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
     """`error` in the challenge is not a registered error code.
 
-    Clients decide by this code whether to refresh the token or to ask for more rights. On
-    a code of your own they do neither.
+    Clients decide by this code whether to refresh the token or to request more scopes. On an
+    unknown code they do neither.
 
     Usual causes: a status text (`unauthorized`) or a code of another endpoint (`access_denied`).
 
-    Repair: Use `invalid_token` for a bad or expired token, `insufficient_scope` for a
-    missing permission, and no code where no token came.
+    Repair: Use `invalid_token` for a bad or expired token, `insufficient_scope` for a missing
+    scope, and no code where no token was sent.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -339,8 +339,8 @@ def code_unknown(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -
 def code_and_status(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
     """`error` in the challenge does not match the status of the response.
 
-    On 401 a client gets a new token, on 403 it asks for more rights. With the wrong pair it
-    signs in again for the same scopes, or does not refresh an expired token.
+    On 401 a client gets a new token, on 403 it requests more scopes. With the wrong pair it signs
+    in again for the same scopes, or does not refresh an expired token.
 
     Repair: Send `invalid_request` with 400, `invalid_token` with 401, `insufficient_scope` with 403.
 

@@ -51,13 +51,12 @@ def _maybe_from_script(stage: Stage) -> bool:
 def allow_origin_missing(stage: Stage, so_far: Handshake) -> Problems:
     """`Access-Control-Allow-Origin` does not let a browser script read this response.
 
-    Without a matching `Access-Control-Allow-Origin` the browser hides status, headers and
-    body. The script sees a network failure and cannot tell it from a server that is down.
+    Without a matching `Access-Control-Allow-Origin` the browser hides status, headers and body. The
+    script sees a network failure, as if the server were down.
 
-    Usual causes: CORS headers are added to successes only, and a 401 leaves the server
-    without them.
+    Usual causes: CORS headers are added to successful responses only, not to a 401.
 
-    Repair: Send `Access-Control-Allow-Origin` with every answer, refusals included.
+    Repair: Send `Access-Control-Allow-Origin` with every response, errors included.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -107,8 +106,8 @@ def allow_origin_missing(stage: Stage, so_far: Handshake) -> Problems:
 def challenge_not_exposed(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
     """`Access-Control-Expose-Headers` does not include `WWW-Authenticate`.
 
-    Browsers show scripts only a handful of headers, and `WWW-Authenticate` is none of them
-    unless the server says so. The client sees a 401 without any hint where to sign in.
+    Browsers expose only a few headers to scripts, and `WWW-Authenticate` only if the server lists
+    it here. The client sees a 401 without `resource_metadata`.
 
     Repair: Send `Access-Control-Expose-Headers: WWW-Authenticate` (and `Mcp-Session-Id`).
 

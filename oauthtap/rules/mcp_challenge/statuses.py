@@ -60,13 +60,13 @@ def body_of(stage: Stage) -> str:
 def status_403(stage: Mcp | ResourceMetadata, so_far: Handshake) -> Problems:
     """Missing credentials are answered with 403 instead of 401.
 
-    Only a 401 makes a client start a sign-in. A 403 means "known, but not allowed", so
-    the client reports *forbidden* and stops; older ones try the SSE transport instead.
+    Only a 401 makes a client start a sign-in. A 403 means "authenticated, but not allowed", so the
+    client reports *forbidden* and stops; older ones try the SSE transport instead.
 
     Usual causes: a framework whose security filter answers 403 to anonymous requests.
 
-    Repair: Answer 401 with a `WWW-Authenticate: Bearer …` header when no token came.
-    Keep 403 for tokens that lack a permission.
+    Repair: Answer 401 with a `WWW-Authenticate: Bearer …` header when no token was sent. Keep 403
+    for tokens that lack a scope.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -135,13 +135,13 @@ def _proof(stage: Mcp, so_far: Handshake | None) -> str | None:
 def server_fails_without_token(stage: Mcp, so_far: Handshake) -> Problems:
     """A request without a token is answered with 5xx instead of 401.
 
-    A client takes a 5xx for an outage: it retries or gives up. It does not begin to sign in.
+    A client treats a 5xx as an outage: it retries or gives up, and does not sign in.
 
-    Usual causes: code that reads the Authorization header without asking whether it is
-    there; a gateway that turns the 401 of the server behind it into a 502.
+    Usual causes: code that reads the `Authorization` header without checking that it exists; a
+    gateway that turns the upstream server's 401 into a 502.
 
-    Repair: Handle the missing header: answer 401 with a Bearer challenge, and let gateways
-    relay that answer as it is.
+    Repair: Handle the missing header: answer 401 with a Bearer challenge, and let gateways forward
+    that response unchanged.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -190,10 +190,10 @@ def _failed(stage: Mcp, so_far: Handshake) -> Iterator[tuple[Mcp, str]]:
 def session_before_token(stage: Mcp | ResourceMetadata, so_far: Handshake) -> Problems:
     """A request without a token is answered with 400 (no session) instead of 401.
 
-    A client that probes with GET, or that lost its session, gets to read about sessions
-    and never sees the 401 that would start the sign-in.
+    A client that probes with GET, or that lost its session, gets a session error instead of the 401
+    that would start the sign-in.
 
-    Usual causes: the session lookup is mounted in front of the bearer check.
+    Usual causes: the session lookup runs before the bearer check.
 
     Repair: Run the bearer check first; look up sessions only for authenticated requests.
 
@@ -256,10 +256,10 @@ def _session_wanted(stage: Mcp) -> bool:
 def not_found_without_token(stage: Mcp, so_far: Handshake) -> Problems:
     """A request without a token is answered with 404 instead of 401.
 
-    Hiding what a stranger may not see is a habit of web applications. An MCP client that
-    reads 404 tries the old SSE transport or reports a wrong URL; it does not sign in.
+    Web applications often answer 404 to hide a resource. An MCP client that gets 404 tries the
+    HTTP+SSE transport or reports a wrong URL; it does not sign in.
 
-    Repair: Answer 401 with a Bearer challenge on the MCP endpoint when no token came.
+    Repair: Answer 401 with a Bearer challenge on the MCP endpoint when no token was sent.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}

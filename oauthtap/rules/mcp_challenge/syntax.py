@@ -36,12 +36,12 @@ def _tidied(stage: Mcp) -> Patch:
 def comma_after_scheme(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
     """A comma follows `Bearer` in the challenge.
 
-    The comma ends the challenge. A strict reader sees an empty Bearer challenge with
-    something unreadable behind it, and the metadata URL is lost.
+    The comma ends the challenge. A strict parser sees an empty Bearer challenge followed by
+    something invalid, and loses `resource_metadata`.
 
-    Usual causes: scheme and parameters joined as one list.
+    Usual causes: scheme and parameters were joined as one list.
 
-    Repair: Take the comma after `Bearer` away; commas belong between parameters only.
+    Repair: Remove the comma after `Bearer`; commas belong between parameters only.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -72,8 +72,8 @@ def comma_after_scheme(stage: Challenge | TokenRejected | StepUp, so_far: Handsh
 def missing_comma(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
     """A comma is missing between two parameters or two challenges in `WWW-Authenticate`.
 
-    A strict reader stops at the first parameter; readers that search by pattern often get
-    along. So it works with some clients and not with others.
+    A strict parser stops at the first parameter; parsers that search by pattern often find the
+    rest. So it works with some clients and not with others.
 
     Repair: Put a comma between parameters, and between challenges.
 
@@ -113,8 +113,8 @@ def missing_comma(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) 
 def unquoted_url(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
     """A URL in the challenge is not quoted.
 
-    A value without quotes may hold neither `:` nor `/`. Clients that read strictly, and
-    older ones that search for the quotes, do not find the metadata URL.
+    An unquoted value may contain neither `:` nor `/`. Strict parsers, and older ones that search
+    for the quotes, do not find `resource_metadata`.
 
     Repair: Put the URL into double quotes.
 
@@ -153,13 +153,13 @@ def _params(stage: Mcp) -> list[Param]:
 def bad_quotes(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
     """A parameter of the challenge has wrong or unclosed quotes.
 
-    Only the plain double quote counts as one. Any other mark becomes part of the value, so
-    the client asks for a URL that begins with an apostrophe.
+    Only the plain double quote (`"`) is a quote. Any other mark becomes part of the value, so the
+    client asks for a URL that begins with an apostrophe.
 
-    Usual causes: single quotes, quotes pasted from a word processor, a template that lost
-    the last one.
+    Usual causes: single quotes, quotes pasted from a word processor, a template without the last
+    one.
 
-    Repair: Use plain double quotes (`"`), one before and one behind each value.
+    Repair: Use plain double quotes (`"`), one before and one after each value.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -206,8 +206,7 @@ def _requoted(raw: str) -> str:
 def duplicate_param(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
     """A parameter occurs twice in one challenge.
 
-    Some clients take the first value, some the last. Which metadata URL or scope they use
-    is a matter of luck.
+    Some clients take the first value, some the last, so they use different metadata URLs or scopes.
 
     Usual causes: two layers that both add to the header.
 
@@ -253,8 +252,8 @@ def _each_once(challenge: Parsed) -> Parsed:
 def param_charset(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
     """A parameter of the challenge contains characters that are not allowed in a header.
 
-    Double quotes, backslashes, line breaks and anything beyond ASCII trip simple readers,
-    and proxies may cut the header off there.
+    Double quotes, backslashes, line breaks and non-ASCII characters break simple parsers, and
+    proxies may truncate the header there.
 
     Usual causes: the message of an exception, or a translated text, copied into `error_description`.
 
@@ -303,10 +302,10 @@ def _bearer_params(stage: Mcp) -> list[Param]:
 def param_spelling(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
     """A parameter name in the challenge has capitals, or spaces around `=`.
 
-    Both reference SDKs look for the name in lower case with the `=` right behind it.
-    Capitals, and blanks around the `=`, make them overlook the parameter.
+    Both reference SDKs search for the name in lower case followed directly by `=`. With capitals,
+    or spaces around the `=`, they miss the parameter.
 
-    Repair: Write parameter names in lower case and no blanks around `=`.
+    Repair: Write parameter names in lower case and no spaces around `=`.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -345,8 +344,8 @@ def param_spelling(stage: Challenge | TokenRejected | StepUp, so_far: Handshake)
 def text_confuses_readers(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> Problems:
     """A text in the challenge contains `scope=` or the like, and SDKs read it as the parameter.
 
-    The SDKs do not take the header apart. They search it for `scope=` or
-    `resource_metadata=` and take the first place they find, even inside a description.
+    The SDKs do not parse the header. They search it for `scope=` or `resource_metadata=` and take
+    the first match, even inside a description.
 
     Repair: Put the real parameters first, and keep `name=` out of descriptions and realms.
 

@@ -23,12 +23,11 @@ _UNKNOWN_METHOD = -32601
 def discover_missing(handshake: Handshake) -> Problems:
     """A server of 2026-07-28 does not implement `server/discover`.
 
-    With this method a client asks what a server speaks before it does anything else. "No
-    such method" is the answer of an older server, so clients that know both take this one
-    for old and start over with `initialize`.
+    With this method a client asks for the supported versions first. "Method not found" is the
+    response of an older server, so clients that support both fall back to `initialize`.
 
-    Usual causes: the methods were registered one by one, and this one was forgotten; a
-    gateway passes on only the methods it knows.
+    Usual causes: the methods were registered one by one, and this one was forgotten; a gateway
+    forwards only the methods it knows.
 
     Repair: Answer `server/discover` with the supported versions, capabilities and the
     server's name.

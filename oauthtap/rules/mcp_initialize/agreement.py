@@ -45,11 +45,11 @@ def _era(stage: Initialize, so_far: Handshake) -> bool:
 def session_id_charset(stage: Initialize, so_far: Handshake) -> Problems:
     """`Mcp-Session-Id` contains characters outside visible ASCII.
 
-    The client has to send the id back in a header of every later request. Blanks, control
-    characters and letters outside ASCII are dropped or changed on the way, and the server
-    then does not know its own session.
+    The client has to send the id back in a header of every later request. Spaces, control
+    characters and non-ASCII characters are dropped or changed in transit, and the server then does
+    not find the session.
 
-    Usual causes: the id is made of a user's name, of raw bytes or of JSON.
+    Usual causes: the id is built from a user's name, raw bytes or JSON.
 
     Repair: Make session ids of visible ASCII characters, for example a UUID.
 
@@ -85,12 +85,11 @@ def session_id_charset(stage: Initialize, so_far: Handshake) -> Problems:
 def refused_silently(stage: Initialize, so_far: Handshake) -> Problems:
     """A server of 2026-07-28 refuses `initialize` without naming its supported versions.
 
-    An older client begins with `initialize` and cannot know that this server has left that
-    behind. If the refusal names the supported versions, its user learns that a newer client
-    is needed; without them it is one more 400, and suspicion falls on the sign-in.
+    An older client begins with `initialize` and does not know that this server no longer supports
+    it. If the error names the supported versions, its user learns that a newer client is needed;
+    without them it is a plain 400 that looks like a sign-in problem.
 
-    Usual causes: the server's general check of requests answers, before anything knows that
-    this is an older client.
+    Usual causes: the server's general request validation answers first.
 
     Repair: Name the supported versions in the message or in `data.supported` of the error.
 
@@ -129,12 +128,12 @@ def refused_silently(stage: Initialize, so_far: Handshake) -> Problems:
 def legacy_client(stage: Initialize, so_far: Handshake) -> Problems:
     """The client's MCP revision is older than any that this server supports.
 
-    The client opens with `initialize`, and the server speaks only 2026-07-28, where that
-    does not exist. The two cannot come together; signing in has nothing to do with it.
+    The client opens with `initialize`, and the server supports only 2026-07-28, where that does not
+    exist. They cannot connect; the sign-in is not the cause.
 
     Usual causes: the server was updated before its clients.
 
-    Repair: Use a newer client, or a server that serves both eras.
+    Repair: Use a newer client, or a server that supports both.
 
     Bad:
         POST https://mcp.example.com/mcp
@@ -170,12 +169,11 @@ def legacy_client(stage: Initialize, so_far: Handshake) -> Problems:
 def expose_session_id(stage: Initialize, so_far: Handshake) -> Problems:
     """`Access-Control-Expose-Headers` does not include `Mcp-Session-Id`.
 
-    Browsers show a page on another site only a handful of headers, unless the answer names
-    more. A client that runs in a page never gets to see its session id, sends the next
-    request without it and is refused.
+    Browsers expose only a few headers to scripts of another origin, unless the response lists more.
+    A client in a browser cannot read its session id, sends the next request without it and is
+    refused.
 
-    Usual causes: CORS is set up for requests, and `Access-Control-Expose-Headers` was not
-    thought of.
+    Usual causes: CORS is set up for requests, but `Access-Control-Expose-Headers` was forgotten.
 
     Repair: Send `Access-Control-Expose-Headers: Mcp-Session-Id` (and `WWW-Authenticate`)
     with answers of the MCP endpoint.

@@ -26,12 +26,12 @@ _KNOWN_APIS = {"00000003-0000-0000-c000-000000000000", "00000002-0000-0000-c000-
 def query_token(mcp: Mcp, so_far: Handshake) -> Problems:
     """The MCP server accepts an access token in the URL query.
 
-    As long as it does, clients will send tokens that way, and the tokens stand in every
-    access log between them and the server.
+    Then clients send tokens that way, and the tokens are in every access log between them and the
+    server.
 
-    Usual causes: a convenience that a framework switches on by default.
+    Usual causes: a default of the framework.
 
-    Repair: Read the token from the Authorization header alone.
+    Repair: Read the token from the `Authorization` header only.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -71,8 +71,8 @@ def query_token(mcp: Mcp, so_far: Handshake) -> Problems:
 def session_instead(mcp: Mcp, so_far: Handshake) -> Problems:
     """The MCP server accepts `Mcp-Session-Id` in place of an access token.
 
-    The session was opened with a token, and from then on its id alone opens the door.
-    Session ids are not kept like secrets; whoever reads one is signed in.
+    The session was opened with a token, and from then on its id alone is enough. Session ids are
+    not protected like secrets; an attacker who reads one is signed in.
 
     Usual causes: the token is checked on `initialize` and remembered for the session.
 
@@ -129,11 +129,11 @@ def session_instead(mcp: Mcp, so_far: Handshake) -> Problems:
 def foreign_audience(mcp: Mcp, so_far: Handshake) -> Problems:
     """The MCP server accepts an access token with another audience (`aud`).
 
-    Then any token that a user has given to anybody for that API also opens this server.
-    That is why a server has to look for itself in `aud`.
+    Then any token that was issued for that API also works at this server. That is why a server has
+    to check that `aud` names it.
 
-    Usual causes: only signature and issuer are checked; the token is passed through to
-    the API behind.
+    Usual causes: only signature and issuer are checked; the token is passed through to the upstream
+    API.
 
     Repair: Refuse tokens whose `aud` does not name this server, and have tokens issued that do.
 
@@ -175,10 +175,10 @@ def foreign_audience(mcp: Mcp, so_far: Handshake) -> Problems:
 def expired_token(mcp: Mcp, so_far: Handshake) -> Problems:
     """The MCP server accepts an expired access token.
 
-    The end of a token is what limits the harm when it is stolen. And as long as expired
-    ones work, clients never learn that it is time to refresh.
+    Expiry limits the damage of a stolen token. And as long as expired tokens work, clients do not
+    refresh.
 
-    Usual causes: `exp` is not checked, or the result of the check is cached for long.
+    Usual causes: `exp` is not checked, or the result of the check is cached too long.
 
     Repair: Refuse expired tokens with 401 and `error="invalid_token"`.
 

@@ -40,11 +40,11 @@ _FRESH = 300.0
 def missing_after_login(mcp: Mcp, so_far: Handshake) -> Problems:
     """The client has a new access token, but calls the MCP server without `Authorization`.
 
-    Every request has to carry the token, also within one session. From the server's side
-    nobody has signed in, so it asks for a sign-in again, and the user sees a loop.
+    Every request has to carry the token, also within one session. Without it the server answers 401
+    again, and the user sees a sign-in loop.
 
-    Usual causes: the token is stored under another URL than it is looked up by; only
-    POST carries it, and GET or DELETE do not; the client could not use the token answer.
+    Usual causes: the token is stored under another URL than it is looked up by; only POST carries
+    it, and GET or DELETE do not; the client rejected the token response.
 
     Repair: Send `Authorization: Bearer …` on every request to the MCP URL, whatever its method.
 
@@ -83,12 +83,12 @@ def missing_after_login(mcp: Mcp, so_far: Handshake) -> Problems:
 def in_query(mcp: Mcp, so_far: Handshake) -> Problems:
     """The client sends its access token in the URL query.
 
-    URLs end up in logs and histories all along the way, and with them the token. MCP
-    forbids it, and servers that keep to the rules do not look there.
+    URLs are kept in logs and histories, and with them the token. MCP forbids it, and servers that
+    follow the specification ignore it.
 
     Usual causes: a token pasted into the configured URL.
 
-    Repair: Send the token in the Authorization header and take it out of the URL.
+    Repair: Send the token in the `Authorization` header and remove it from the URL.
 
     Bad:
         POST https://mcp.example.com/mcp?access_token=made-up-token-1 {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
@@ -120,10 +120,10 @@ def in_query(mcp: Mcp, so_far: Handshake) -> Problems:
 def in_body(mcp: Mcp, so_far: Handshake) -> Problems:
     """The client sends its access token to the MCP server as a form field.
 
-    MCP requests are JSON, and the token travels in a header. A server that is handed a
-    form sees neither a message nor a token.
+    MCP requests are JSON, and the token travels in a header. A server that gets a form finds
+    neither a message nor a token.
 
-    Usual causes: code taken over from an API of the older kind.
+    Usual causes: code copied from an older API.
 
     Repair: Send the token in the Authorization header, and JSON-RPC in the body.
 
@@ -154,12 +154,11 @@ def in_body(mcp: Mcp, so_far: Handshake) -> Problems:
 def several_ways(mcp: Mcp, so_far: Handshake) -> Problems:
     """The client sends an access token in the `Authorization` header and in the URL or the body.
 
-    A server need not guess which of two tokens counts. It is told to answer
-    `invalid_request`, and careful ones do.
+    A server has to answer `invalid_request` to two tokens, and strict ones do.
 
     Usual causes: a token left over in the configured URL after sign-in was added.
 
-    Repair: Keep the header; remove the token from URL and body.
+    Repair: Keep the header, and remove the token from URL and body.
 
     Bad:
         POST https://mcp.example.com/mcp?access_token=made-up-token-1 {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
@@ -190,12 +189,11 @@ def several_ways(mcp: Mcp, so_far: Handshake) -> Problems:
 def not_an_access_token(mcp: Mcp, so_far: Handshake) -> Problems:
     """The Bearer token is not the access token that was issued for this server.
 
-    ID tokens are for the client, refresh tokens for the authorization server, and a
-    token of another authorization server is nobody's business here. The MCP server has
-    to refuse them all.
+    ID tokens are for the client, refresh tokens for the authorization server, and a token of
+    another authorization server is not valid here. The MCP server has to refuse them all.
 
-    Usual causes: the wrong member of the token answer is used; a token store that mixes
-    up two servers.
+    Usual causes: the wrong member of the token response is used; a token store that mixes up two
+    servers.
 
     Repair: Send the `access_token` that was issued for this MCP URL.
 
@@ -235,13 +233,13 @@ def not_an_access_token(mcp: Mcp, so_far: Handshake) -> Problems:
 def sent_elsewhere(stage: Stage, so_far: Handshake) -> Problems:
     """The client sends its access token to another origin.
 
-    A token works for whoever holds it. A redirect or a URL in an answer is enough to
-    make such a client hand its token over.
+    A Bearer token works for anyone who has it. A redirect or a URL in a response is enough to leak
+    this client's token.
 
     Usual causes: the HTTP library keeps headers across redirects; one set of headers for
     all requests of the client.
 
-    Repair: Attach the token to requests of the MCP server's own origin alone.
+    Repair: Attach the token only to requests to the MCP server's origin.
 
     Bad:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1
@@ -328,10 +326,11 @@ def _of_another_server(sent: str, so_far: Handshake) -> str | None:
 def discarded(handshake: Handshake) -> Problems:
     """The client does not use an access token that is still valid.
 
-    The person is asked again at every start, for nothing: the server would have taken the token.
+    The user has to sign in again at every start, although the server would have accepted the token.
 
     Usual causes: the token is not stored across restarts; it is stored under a key that changes
-    (port, URL with a query); the client asks without a token first and takes the 401 for an expiry.
+    (port, URL with a query); the client sends a request without a token first and treats the 401 as
+    an expiry.
 
     Repair: In the client, store the token with the MCP URL and send it until it expires or is refused.
 

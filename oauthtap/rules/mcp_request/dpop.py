@@ -21,10 +21,10 @@ from oauthtap.rules import rule
 def sent_as_bearer(mcp: Mcp, so_far: Handshake) -> Problems:
     """The client sends a DPoP token without a DPoP proof.
 
-    Such a token is tied to a key. It counts only together with a fresh proof made with
-    that key; alone, the server has to refuse it, however valid it is.
+    Such a token is bound to a key. The server accepts it only with a fresh proof made with that
+    key, and has to refuse it otherwise.
 
-    Usual causes: the code that calls the MCP server does not know of the token's type.
+    Usual causes: the code that calls the MCP server ignores `token_type`.
 
     Repair: Send `Authorization: DPoP <token>` and a `DPoP` header with a proof for this request.
 
@@ -72,14 +72,14 @@ def sent_as_bearer(mcp: Mcp, so_far: Handshake) -> Problems:
 def htu_broken(stage: Mcp | TokenEndpoint, so_far: Handshake) -> Problems:
     """`htu` in the DPoP proof names another host than the request.
 
-    A proof contains the URL that the client believes it calls. Behind a reverse proxy
-    with another name that is not the URL the server sees, and no proxy can repair a
-    signature. The server has to refuse.
+    A proof contains the URL that the client calls (`htu`). With a reverse proxy under another name
+    that is not the URL the server sees, and a proxy cannot change a signed value. The server has to
+    refuse.
 
     Usual causes: a reverse proxy or tunnel, oauthtap included, between client and server.
 
-    Repair: Reach the server under its real name (a forward or transparent proxy), or
-    switch DPoP off while you look.
+    Repair: Use the server's real name (`oauthtap run`, a forward or transparent proxy), or disable
+    DPoP while you debug.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}

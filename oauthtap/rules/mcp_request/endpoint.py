@@ -28,14 +28,13 @@ _EARLY = ("mcp-challenge", "prm-discovery", "as-discovery", "client-registration
 def endpoint_redirect(mcp: Mcp, so_far: Handshake) -> Problems:
     """The MCP URL redirects to a variant of itself.
 
-    On the way a POST may become a GET, and the token may be dropped. And from then on
-    client and server use two different URLs for one resource, which the checks of
-    metadata and audience do not forgive.
+    With a redirect a POST may become a GET, and the token may be dropped. And then client and
+    server use two different URLs for one resource, so the checks of `resource` and audience fail.
 
     Usual causes: a framework that adds the trailing slash; a server behind TLS that
     builds its redirects with http.
 
-    Repair: Answer at both forms without a redirect, or give clients the final URL.
+    Repair: Serve both forms without a redirect, or give clients the final URL.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -75,8 +74,8 @@ def endpoint_redirect(mcp: Mcp, so_far: Handshake) -> Problems:
 def drops_authorization(challenge: Challenge, so_far: Handshake) -> Problems:
     """A redirect to another origin drops the `Authorization` header.
 
-    HTTP libraries take the Authorization header off when a redirect leaves the origin.
-    The second server sees no token and answers 401, and it looks as if the token were bad.
+    HTTP libraries remove the `Authorization` header when a redirect leaves the origin. The second
+    server gets no token and answers 401, as if the token were invalid.
 
     Usual causes: http to https, or a bare domain to its `www.` name.
 
@@ -119,8 +118,8 @@ def drops_authorization(challenge: Challenge, so_far: Handshake) -> Problems:
 def not_found(handshake: Handshake) -> Problems:
     """The configured MCP URL answers 404.
 
-    The answer is a plain 404. Some clients then try the older transport, others start to
-    sign in to something that is not there.
+    Some clients then try the HTTP+SSE transport, others start a sign-in to an endpoint that does
+    not exist.
 
     Usual causes: `/mcp` left out or added, a missing or extra slash, `/sse` of an older server.
 
@@ -163,12 +162,12 @@ def not_found(handshake: Handshake) -> Problems:
 def no_post(handshake: Handshake) -> Problems:
     """The configured MCP URL answers POST with 405.
 
-    MCP messages are sent with POST. A URL without it is the stream of an older server
-    (HTTP+SSE), or a page for people.
+    MCP messages are sent with POST. A URL without it is the stream of an older server (HTTP+SSE),
+    or a web page.
 
     Usual causes: the `/sse` URL of a server that now has `/mcp` as well.
 
-    Repair: Configure the Streamable HTTP URL, or use a client that still speaks HTTP+SSE.
+    Repair: Configure the Streamable HTTP URL, or use a client that still supports HTTP+SSE.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -204,8 +203,8 @@ def no_post(handshake: Handshake) -> Problems:
 def variant_differs(mcp: Mcp, so_far: Handshake) -> Problems:
     """The MCP URL with and without a trailing slash is served by different servers.
 
-    One form reaches the MCP server, the other a web page or nothing. Some clients take
-    the slash off or change the case, so the same configuration works here and fails there.
+    One form reaches the MCP server, the other a web page or a 404. Some clients remove the slash or
+    change the case, so the same configuration works in one client and fails in another.
 
     Usual causes: a route such as `/mcp/*` that does not match `/mcp`.
 
@@ -255,10 +254,10 @@ def variant_differs(mcp: Mcp, so_far: Handshake) -> Problems:
 def web_page(handshake: Handshake) -> Problems:
     """The configured MCP URL belongs to a web site, not to an MCP server.
 
-    Every request comes back as a page for people, and none as JSON or with a challenge.
-    There is nothing to sign in to.
+    Every response is a web page, and none is JSON or has a challenge. There is nothing to sign in
+    to.
 
-    Usual causes: the address of the documentation was copied in place of the endpoint.
+    Usual causes: the URL of the documentation was copied instead of the endpoint's.
 
     Repair: Configure the endpoint URL from the vendor's documentation.
 

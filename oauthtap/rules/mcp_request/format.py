@@ -22,7 +22,7 @@ _BOTH = ("application/json", "text/event-stream")
 def accept_header(mcp: Mcp, so_far: Handshake) -> Problems:
     """`Accept` does not list both `application/json` and `text/event-stream`.
 
-    The server chooses between the two, so it wants to see both. Several answer 406
+    The server chooses between the two, so clients have to list both. Several servers answer 406
     otherwise, which looks like a broken endpoint.
 
     Usual causes: a test with curl; a gateway that rewrites `Accept`.
@@ -68,12 +68,11 @@ def accept_header(mcp: Mcp, so_far: Handshake) -> Problems:
 def not_acceptable(mcp: Mcp, so_far: Handshake) -> Problems:
     """The server answers 406, although `Accept` lists both media types of MCP.
 
-    The client lists both media types; nothing more can be asked of it.
+    The client lists both media types, as MCP requires.
 
-    Usual causes: a gateway that changes `Accept` on the way; a server that compares the
-    header as one text.
+    Usual causes: a gateway that changes `Accept`; a server that compares the header as one string.
 
-    Repair: Read `Accept` as a list, in any order and with parameters, and pass it on unchanged.
+    Repair: Parse `Accept` as a list, in any order and with parameters, and forward it unchanged.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -104,8 +103,7 @@ def not_acceptable(mcp: Mcp, so_far: Handshake) -> Problems:
 def media_type(mcp: Mcp, so_far: Handshake) -> Problems:
     """`Content-Type` of the MCP response is neither JSON nor an event stream.
 
-    There are two: JSON and an event stream. Anything else is refused as an unexpected
-    content type, whatever is inside.
+    Clients refuse any other type as an unexpected content type, whatever the body is.
 
     Usual causes: a missing Content-Type; an old proxy that relabels JSON as text.
 
@@ -146,7 +144,7 @@ def media_type(mcp: Mcp, so_far: Handshake) -> Problems:
 def notification_status(mcp: Mcp, so_far: Handshake) -> Problems:
     """A notification is not answered with 202 and an empty body.
 
-    Notifications have no answer; 202 says that it arrived. Most clients also take 200.
+    A notification has no response; 202 says that it arrived. Most clients also accept 200.
 
     Usual causes: the server treats notifications like requests.
 
@@ -189,10 +187,10 @@ def notification_status(mcp: Mcp, so_far: Handshake) -> Problems:
 def buffering(mcp: Mcp, so_far: Handshake) -> Problems:
     """The event stream has no `X-Accel-Buffering: no` header.
 
-    nginx and others hold a stream back until a buffer is full. To the client the call
-    seems to hang.
+    nginx and other proxies hold a stream back until a buffer is full. To the client the call seems
+    to hang.
 
-    Usual causes: a server that was never run behind such a proxy.
+    Usual causes: a server that was never tested behind such a proxy.
 
     Repair: Send `X-Accel-Buffering: no` with every event stream.
 
@@ -232,12 +230,13 @@ def buffering(mcp: Mcp, so_far: Handshake) -> Problems:
 def url_elicitation(mcp: Mcp, so_far: Handshake) -> Problems:
     """The server asks for a URL elicitation (error -32042), not for a new sign-in.
 
-    Error -32042 sends the user to a third service in the browser. The token for this
-    server is good and has to be kept.
+    Error -32042 sends the user to a third-party service in the browser. The token for this server
+    is valid and has to be kept.
 
-    Usual causes: a tool that works on behalf of the user at another service.
+    Usual causes: a tool that acts for the user at another service.
 
-    Repair: Nothing on the server. A client opens the URL and repeats the call; it does not sign in anew.
+    Repair: Nothing on the server. The client opens the URL and repeats the call; it does not sign
+    in again.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}

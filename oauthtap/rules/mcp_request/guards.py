@@ -46,12 +46,12 @@ _EDGE = re.compile(
 def origin_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
     """The MCP server refuses the `Origin` header of the request.
 
-    A server checks `Origin` so that no strange web page can talk to it behind its user's
-    back. That is right, but it is no sign-in problem, and signing in again does not help.
+    A server checks `Origin` so that other web pages cannot send requests to it (DNS rebinding).
+    That is correct, but it is not a sign-in problem, and signing in again does not help.
 
-    Usual causes: an allow-list that holds the server's own host only.
+    Usual causes: an allow-list with the server's own host only.
 
-    Repair: Put the origin of the client on the server's allow-list.
+    Repair: Add the client's origin to the server's allow-list.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -86,11 +86,11 @@ def origin_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
 def host_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
     """The MCP server refuses the `Host` header of the request.
 
-    Server libraries guard against forged host names with a list of those they answer
-    to. A name that is public and correct but not on the list is refused like an attack.
+    Server libraries protect against DNS rebinding with an allow-list of host names. A correct
+    public name that is not on the list is refused.
 
-    Usual causes: the guard is on its default (localhost) behind a real domain; a proxy or
-    tunnel that passes on another Host.
+    Usual causes: the allow-list has its default (localhost) on a public domain; a proxy or tunnel
+    that sends another `Host`.
 
     Repair: Add the public host name to the server's list of allowed hosts.
 
@@ -123,10 +123,10 @@ def host_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
 def csrf_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
     """The web framework's CSRF protection refuses the MCP request.
 
-    It wants a token that only a page of the site could have. An MCP client has none, is
-    refused before anybody looks at its Bearer token, and never gets to see a challenge.
+    It requires a token that only a page of the site has. An MCP client has none and is refused
+    before its Bearer token is checked, without a challenge.
 
-    Usual causes: the MCP route lies behind the middleware for web forms.
+    Usual causes: the MCP route goes through the middleware for web forms.
 
     Repair: Exempt the MCP path, with and without a trailing slash, from CSRF protection.
 
@@ -160,10 +160,9 @@ def csrf_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
 def cdn_block(stage: Stage, so_far: Handshake) -> Problems:
     """A bot protection (CDN or WAF) answers instead of the server.
 
-    It wants to see a browser that solves a puzzle. A client cannot, and a hosted client
-    even less, so nothing behind it can be reached, however well it is set up.
+    It requires a browser that solves a challenge. A client cannot, so it does not reach the server.
 
-    Usual causes: the protection of the web site covers the MCP and OAuth paths too.
+    Usual causes: the protection of the web site includes the MCP and OAuth paths.
 
     Repair: Exempt the MCP path, `/.well-known/`, and the registration and token endpoints
     from bot protection.
@@ -201,13 +200,14 @@ def cdn_block(stage: Stage, so_far: Handshake) -> Problems:
 def gateway_error(mcp: Mcp, so_far: Handshake) -> Problems:
     """A gateway answers with a 5xx error instead of the upstream server's response.
 
-    The server behind may well have said “sign in first”. What arrives is a 500, and on
-    that a client cannot act.
+    The upstream server may have answered 401. What arrives is a 5xx, which does not start a
+    sign-in.
 
-    Usual causes: the gateway has no credentials for the server and does not pass on the
+    Usual causes: the gateway has no credentials for the upstream server and does not forward the
     401 and its challenge.
 
-    Repair: Pass on status and `WWW-Authenticate` of the server behind, or give the gateway its credentials.
+    Repair: Forward status and `WWW-Authenticate` of the upstream server, or give the gateway
+    credentials for it.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}

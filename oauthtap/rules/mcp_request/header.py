@@ -31,12 +31,12 @@ _BIG, _TOO_BIG = 4096, 8192
 def malformed(mcp: Mcp, so_far: Handshake) -> Problems:
     """The `Authorization` header is not of the form `Bearer <token>`.
 
-    It is the word Bearer, one blank, and the token. With the word doubled or left out,
-    with quotes or a placeholder nobody filled in, the server finds no token that it
-    knows, and answers 401 although “there is a token”.
+    It is the word `Bearer`, one space, and the token. With the word doubled or missing, with quotes
+    or an unfilled placeholder, the server finds no valid token and answers 401, although a header
+    was sent.
 
-    Usual causes: a gateway that prefixes what already has a prefix; `Bearer ${TOKEN}` in
-    a configuration whose variable is not set.
+    Usual causes: a gateway that adds a second `Bearer`; `Bearer ${TOKEN}` in a configuration whose
+    variable is not set.
 
     Repair: Send exactly `Authorization: Bearer <token>`, or remove the configured header
     and let the client sign in.
@@ -87,13 +87,13 @@ def malformed(mcp: Mcp, so_far: Handshake) -> Problems:
 def too_large(mcp: Mcp, so_far: Handshake) -> Problems:
     """The access token is longer than the header limits of servers and gateways.
 
-    Many allow 8 kB for all headers together, some 4 kB for one. What comes back is 431
-    or a bare 400, often from a gateway, and looks like a bad token.
+    Many allow 8 kB for all headers together, some 4 kB for one. They answer 431 or a plain 400,
+    often from a gateway, which looks like an invalid token.
 
-    Usual causes: every group, role and scope of the user is written into the token.
+    Usual causes: every group, role and scope of the user is in the token.
 
-    Repair: Issue a slimmer token (fewer claims, or a reference token), or raise the limit
-    of the server and of every gateway in front of it.
+    Repair: Issue a shorter token (fewer claims, or an opaque token), or raise the limit of the
+    server and of every gateway in front of it.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
@@ -130,8 +130,8 @@ def too_large(mcp: Mcp, so_far: Handshake) -> Problems:
 def duplicate_header(mcp: Mcp, so_far: Handshake) -> Problems:
     """The request has two `Authorization` headers.
 
-    One of them is the token. Which one the server reads, the first, the last or both
-    joined, is up to the server, so a good token may never be seen.
+    Whether a server reads the first, the last or both joined is not defined, so a valid token may
+    be ignored.
 
     Usual causes: a static header in the client's configuration next to the token of the sign-in.
 

@@ -21,11 +21,11 @@ from oauthtap.rules import rule
 def made_up(mcp: Initialize | McpRequest, so_far: Handshake) -> Problems:
     """The MCP server accepts any access token, even a made-up one.
 
-    Without a token the server refuses; with one that nobody issued it answers. It asks for
-    a header and does not read it, so everybody can use it under any name.
+    Without a token the server refuses; with a made-up one it answers. It requires the header but
+    does not validate it, so anyone can use it as any user.
 
-    Usual causes: the check of the token is left for later, or a gateway that should do it
-    is not in front of this route.
+    Usual causes: token validation is not implemented, or the gateway that should do it is not in
+    front of this route.
 
     Repair: Validate every token (signature or introspection, issuer, audience, expiry)
     before the request is handled, and answer 401 with `error="invalid_token"` otherwise.

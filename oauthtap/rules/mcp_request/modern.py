@@ -36,9 +36,10 @@ def version_header_missing(mcp: Mcp, so_far: Handshake) -> Problems:
     Gateways read headers only, so the server has to refuse a request whose header is
     absent, with 400 and code -32020.
 
-    Usual causes: a client that is halfway to the new revision; a proxy that drops unknown headers.
+    Usual causes: a client that implements 2026-07-28 only partly; a proxy that drops unknown
+    headers.
 
-    Repair: Send `MCP-Protocol-Version` with the version that stands in `_meta`.
+    Repair: Send `MCP-Protocol-Version` with the version in `_meta`.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}}
@@ -72,10 +73,11 @@ def version_header_missing(mcp: Mcp, so_far: Handshake) -> Problems:
 def method_header_missing(mcp: Mcp, so_far: Handshake) -> Problems:
     """The request has no `Mcp-Method` or no `Mcp-Name` header.
 
-    Gateways route by `Mcp-Method` and `Mcp-Name` without reading bodies. A server has to
-    refuse requests without them, with 400 and code -32020.
+    Gateways route by `Mcp-Method` and `Mcp-Name` without reading bodies, so a server has to refuse
+    requests without them, with 400 and code -32020.
 
-    Usual causes: a client that is halfway to the new revision; a proxy that drops unknown headers.
+    Usual causes: a client that implements 2026-07-28 only partly; a proxy that drops unknown
+    headers.
 
     Repair: Send `Mcp-Method`, and `Mcp-Name` for tools/call, prompts/get and resources/read.
 
@@ -119,10 +121,10 @@ def method_header_missing(mcp: Mcp, so_far: Handshake) -> Problems:
 def header_body_mismatch(mcp: Mcp, so_far: Handshake) -> Problems:
     """`Mcp-Method`, `Mcp-Name` or `MCP-Protocol-Version` does not match the request body.
 
-    The headers repeat what the body says. When they differ, a gateway and the server
-    would each act on something else, so the server has to refuse (400, code -32020).
+    The headers repeat what the body says. When they differ, a gateway and the server would act on
+    different values, so the server has to refuse (400, code -32020).
 
-    Usual causes: something on the way changed the body and not the headers.
+    Usual causes: a proxy changed the body but not the headers.
 
     Repair: Derive the headers from the body, after every change to it.
 
@@ -168,12 +170,11 @@ def header_body_mismatch(mcp: Mcp, so_far: Handshake) -> Problems:
 def meta_missing(mcp: Mcp, so_far: Handshake) -> Problems:
     """`params._meta` lacks the protocol version or the client capabilities.
 
-    There is no `initialize` any more in which client and server introduce themselves.
-    Every request says in `params._meta` who asks; one that does not is refused with 400
-    and code -32602.
+    There is no `initialize` any more. Every request carries version and capabilities in
+    `params._meta`; one that does not is refused with 400 and code -32602.
 
-    Usual causes: a client that is halfway to the new revision; a gateway that sends the
-    new header on behalf of an older client.
+    Usual causes: a client that implements 2026-07-28 only partly; a gateway that sends the new
+    header on behalf of an older client.
 
     Repair: Put `io.modelcontextprotocol/protocolVersion` and `io.modelcontextprotocol/clientCapabilities`
     (`{}` where there are none) into `params._meta` of every request.
@@ -215,7 +216,7 @@ def meta_missing(mcp: Mcp, so_far: Handshake) -> Problems:
 def prerelease_codes(mcp: Mcp, so_far: Handshake) -> Problems:
     """The JSON-RPC error code is one of the release candidate.
 
-    They were renumbered before the release, so clients do not recognize them.
+    The codes were renumbered before the release, so clients do not recognize them.
 
     Usual causes: a server library from before the release.
 
@@ -256,12 +257,11 @@ def prerelease_codes(mcp: Mcp, so_far: Handshake) -> Problems:
 def session_minted(mcp: Mcp, so_far: Handshake) -> Problems:
     """The server sends `Mcp-Session-Id` to a client of 2026-07-28, which has no sessions.
 
-    Sessions are gone since 2026-07-28, and clients ignore the header. Harmless, unless
-    the server counts on getting it back.
+    Clients of 2026-07-28 ignore the header. This is harmless, unless the server expects it back.
 
-    Usual causes: a server that serves both generations of clients with the same code.
+    Usual causes: a server that handles old and new clients with the same code.
 
-    Repair: Send `Mcp-Session-Id` only in answers to `initialize`.
+    Repair: Send `Mcp-Session-Id` only in responses to `initialize`.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}

@@ -48,12 +48,12 @@ _SAYS_CAPABILITY = re.compile(r"client\b.{0,40}capabilit.{0,80}|capabilit.{0,60}
 def mismatch_answer(mcp: Mcp, so_far: Handshake) -> Problems:
     """MCP headers that do not match the body are not answered with 400 and error -32020.
 
-    A client knows by status 400 and code -32020 that it talks to a server of its own
-    generation and has to mend its headers. Anything else looks like an older server, and
-    the client starts over with `initialize`, which does not exist here.
+    A client knows by status 400 and code -32020 that the server supports 2026-07-28 and that its
+    headers are wrong. Anything else looks like an older server, and the client falls back to
+    `initialize`, which does not exist here.
 
-    Usual causes: a general check of requests with an error of its own; a JSON-RPC library
-    that answers every error with 200.
+    Usual causes: a general request validation with another error; a JSON-RPC library that answers
+    every error with 200.
 
     Repair: Answer 400 with the JSON-RPC error -32020 when a header is missing or differs from the body.
 
@@ -92,12 +92,11 @@ def mismatch_answer(mcp: Mcp, so_far: Handshake) -> Problems:
 def unsupported_version(handshake: Handshake) -> Problems:
     """An unsupported version is not answered with 400, error -32022 and `data.supported`.
 
-    Status 400, code -32022 and the list `data.supported` tell a client which version to
-    take instead. Without them it can only guess: some begin again as with an old server,
-    some stop, and it looks like a failed connection.
+    Status 400, code -32022 and the list `data.supported` tell a client which version to use
+    instead. Without them it can only guess: some clients fall back to `initialize`, some stop, and
+    it looks like a failed connection.
 
-    Usual causes: a server older than the client, that knows no such error; a text for
-    people in place of the list.
+    Usual causes: a server that is older than the client; a text instead of the list.
 
     Repair: Answer 400 with error -32022 and the supported versions as `data.supported`.
 
@@ -166,11 +165,11 @@ def _version_problem(mcp: Mcp, listed: tuple[str, ...]) -> Problem:
 def unknown_method(mcp: Mcp, so_far: Handshake) -> Problems:
     """Unknown JSON-RPC methods are not answered with 404 and error -32601.
 
-    The two belong together: the status is for gateways, the code tells the client that
-    there is an MCP server and only this method is unknown. A bare 404 reads as a wrong URL.
+    The status is for gateways; the code tells the client that this is an MCP server and only the
+    method is unknown. A plain 404 looks like a wrong URL.
 
-    Usual causes: a router that sends its own page for what it does not know; a JSON-RPC
-    library that answers every error with 200.
+    Usual causes: a router that answers unknown methods with its default page; a JSON-RPC library
+    that answers every error with 200.
 
     Repair: Answer unknown methods with 404 and the JSON-RPC error -32601.
 
@@ -222,14 +221,13 @@ def unknown_method(mcp: Mcp, so_far: Handshake) -> Problems:
 def capability(mcp: Mcp, so_far: Handshake) -> Problems:
     """The server refuses the request because the client lacks a capability.
 
-    This is about abilities, such as asking the user back, and not about permission: the
-    token is fine, and signing in again changes nothing. Clients recognize the case by
-    status 400 and code -32021.
+    This is about capabilities, such as elicitation, not about permissions: the token is valid, and
+    signing in again does not help. Clients recognize this by status 400 and code -32021.
 
     Usual causes: a tool that needs sampling or elicitation, called by a client without it.
 
-    Repair: On the client, announce the ability or leave the tool alone. On the server,
-    use 400 with -32021 for this case and nothing else.
+    Repair: On the client, declare the capability or do not call the tool. On the server, use 400
+    with -32021 only for this case.
 
     Bad:
         POST https://mcp.example.com/mcp

@@ -36,14 +36,14 @@ _CLOSE = 60.0
 def modern_client(handshake: Handshake) -> Problems:
     """The client tries the protocol version 2026-07-28 first, which this server does not support.
 
-    Since 2026-07-28 there is no `initialize`; a client that knows both ways sends a modern
-    request, sees that the server does not understand it, and begins as before. That is
-    healthy. Only a client that knows nothing but the new way stops here.
+    Since 2026-07-28 there is no `initialize`; a client that supports both sends a modern request,
+    sees that the server does not support it, and falls back to `initialize`. That is normal. Only a
+    client that supports nothing older stops here.
 
     Usual causes: the server's library is older than the client.
 
-    Repair: Nothing, where the client goes on with `initialize`. Otherwise update the
-    server's library, or let the client speak the older revision.
+    Repair: Nothing, if the client continues with `initialize`. Otherwise update the server's
+    library, or let the client use the older revision.
 
     Bad:
         POST https://mcp.example.com/mcp
@@ -111,12 +111,12 @@ def _is_last(stage: Mcp, handshake: Handshake) -> bool:
 def public_but_varies(mcp: Mcp, so_far: Handshake) -> Problems:
     """`cacheScope` is `public`, but the response differs from user to user.
 
-    `cacheScope: public` lets a gateway keep an answer and give it to the next user. When
-    the answer depends on the token, that user gets somebody else's tools or data.
+    `cacheScope: public` lets a gateway cache a response and return it to the next user. When the
+    response depends on the token, that user gets another user's tools or data.
 
     Usual causes: `public` is the library's or the framework's default for lists.
 
-    Repair: Answer with `cacheScope: private` whatever depends on who asks.
+    Repair: Use `cacheScope: private` for responses that depend on the user.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}

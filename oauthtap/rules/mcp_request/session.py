@@ -31,7 +31,7 @@ def header_missing(mcp: Mcp, so_far: Handshake) -> Problems:
 
     The server cannot tell which session the request belongs to, and answers 400.
 
-    Usual causes: a client in a browser that may not read the header
+    Usual causes: a client in a browser that cannot read the header
     (`Access-Control-Expose-Headers`); a proxy that drops it.
 
     Repair: Send `Mcp-Session-Id` with every request after `initialize`.
@@ -74,11 +74,11 @@ def header_missing(mcp: Mcp, so_far: Handshake) -> Problems:
 def expired(handshake: Handshake) -> Problems:
     """The session is unknown (404), and the client does not send a new `initialize`.
 
-    404 to a request with a session id means: start again with `initialize`. A client that
-    does not takes it for a wrong URL and stops.
+    404 to a request with a session id means that the client has to send a new `initialize`. A
+    client that does not treats it as a wrong URL and stops.
 
-    Usual causes: a new deployment during the sign-in; several instances of the server
-    without a shared session store.
+    Usual causes: a deployment during the sign-in; several instances of the server without a shared
+    session store.
 
     Repair: Send a new `initialize` without the id. On the server: sticky sessions, a
     shared store, or no sessions.
@@ -122,11 +122,11 @@ def expired(handshake: Handshake) -> Problems:
 def unknown_status(handshake: Handshake) -> Problems:
     """A request with an unknown `Mcp-Session-Id` is not answered with 404.
 
-    404 is the sign to open a new session. On 400 clients give up, and on 401 they send
-    the user to sign in again, although the token is good.
+    404 tells a client to open a new session. On 400 clients give up, and on 401 they sign in again,
+    although the token is valid.
 
-    Usual causes: sessions kept in memory, and gone after a restart; one error for all
-    requests without a live session.
+    Usual causes: sessions that are kept in memory and lost in a restart; one error for all requests
+    without a live session.
 
     Repair: Answer requests of an unknown session with 404.
 
@@ -165,12 +165,12 @@ def unknown_status(handshake: Handshake) -> Problems:
 def not_issued(mcp: Mcp, so_far: Handshake) -> Problems:
     """The server requires `Mcp-Session-Id`, but its `initialize` response has none.
 
-    It insists on `Mcp-Session-Id`, but the answer to `initialize` had none by the time it
-    reached the client. No client can get past that.
+    It requires `Mcp-Session-Id`, but the `initialize` response reached the client without one. No
+    client can work with that.
 
-    Usual causes: a proxy that copies only some of the response headers.
+    Usual causes: a proxy that forwards only some of the response headers.
 
-    Repair: Pass on `Mcp-Session-Id`, and all other headers, of the `initialize` answer.
+    Repair: Forward `Mcp-Session-Id` and all other headers of the `initialize` response.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}

@@ -31,7 +31,8 @@ def version_missing(mcp: Mcp, so_far: Handshake) -> Problems:
 
     Usual causes: a client older than 2025-06-18; a proxy that drops the header.
 
-    Repair: Send `MCP-Protocol-Version` with the agreed version on every request after `initialize`.
+    Repair: Send `MCP-Protocol-Version` with the negotiated version on every request after
+    `initialize`.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -74,12 +75,10 @@ def version_missing(mcp: Mcp, so_far: Handshake) -> Problems:
 def version_differs(mcp: Mcp, so_far: Handshake) -> Problems:
     """`MCP-Protocol-Version` is not the version negotiated in `initialize`.
 
-    The answer to `initialize` names the version to speak. A strict server refuses another
-    one with 400.
+    The `initialize` response names the version to use. A strict server refuses another one with
+    400. Usual causes: the client sends the version it requested.
 
-    Usual causes: the client sends the version it asked for.
-
-    Repair: Send the `protocolVersion` of the `initialize` answer.
+    Repair: Send the `protocolVersion` of the `initialize` response.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -128,8 +127,8 @@ def version_differs(mcp: Mcp, so_far: Handshake) -> Problems:
 def version_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
     """The server answers a published `MCP-Protocol-Version` with 400.
 
-    It would only have to answer `initialize` with the newest version it knows. Refused at
-    the level of HTTP, the client sees a failure that has nothing to do with signing in.
+    It has to answer `initialize` with the newest version it supports instead. After a 400 the
+    client reports a failure that has nothing to do with the sign-in.
 
     Usual causes: a server library older than the client.
 
@@ -169,11 +168,11 @@ def version_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
 def batch(mcp: Mcp, so_far: Handshake) -> Problems:
     """The client sends a JSON-RPC batch, which only 2025-03-26 allows.
 
-    Lists of messages existed in 2025-03-26 alone. Servers of later revisions answer 400.
+    Servers of later revisions answer 400.
 
     Usual causes: a client of that revision, or a gateway that bundles messages.
 
-    Repair: Send each message with a request of its own.
+    Repair: Send each message in a separate request.
 
     Bad:
         POST https://mcp.example.com/mcp [{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}]

@@ -21,14 +21,13 @@ from oauthtap.rules import rule
 def delete_answer(stage: SessionEnd, so_far: Handshake) -> Problems:
     """The server refuses DELETE for the session, which is not an error.
 
-    At the end clients send DELETE with their session id, out of politeness. A server may
-    refuse with 405, or no longer know the session; it comes last in the log and looks like
-    the reason of a failure. A 401 there only means that the token was left off, or was
-    withdrawn before.
+    Clients end a session with DELETE. A server may refuse with 405, or no longer know the session;
+    it is the last line of the log and looks like the reason of a failure. A 401 there only means
+    that the token was not sent, or was revoked before.
 
     Usual causes: the server ends sessions by itself.
 
-    Repair: Nothing has to be done; for a 401, send the token with DELETE too.
+    Repair: None needed; for a 401, send the token with DELETE too.
 
     Bad:
         DELETE https://mcp.example.com/mcp

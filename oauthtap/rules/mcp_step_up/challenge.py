@@ -34,8 +34,8 @@ _LACKS_SCOPE = re.compile(
 def no_challenge(stage: Mcp, so_far: Handshake) -> Problems:
     """The 403 for a missing scope has no `insufficient_scope` challenge.
 
-    With a challenge the client would ask the user for just that permission and go on.
-    Without one it can only report that something is forbidden.
+    With a challenge the client requests that scope and continues. Without one it can only report
+    that the request is forbidden.
 
     Repair: Send `WWW-Authenticate: Bearer error="insufficient_scope", scope="…",
     resource_metadata="…"` with the 403.
@@ -78,7 +78,7 @@ def _with_changes(stage: Mcp, **changes: str | None) -> dict[str, str | None]:
 def scope_not_named(stage: StepUp, so_far: Handshake) -> Problems:
     """The `insufficient_scope` challenge has no `scope`.
 
-    The client does not know what to ask the user for, and asks for the same as before.
+    The client does not know which scope to request, and requests the same as before.
 
     Repair: Name all scopes of the operation in the challenge's `scope`.
 
@@ -113,7 +113,7 @@ def scope_not_named(stage: StepUp, so_far: Handshake) -> Problems:
 def metadata_not_named(stage: StepUp, so_far: Handshake) -> Problems:
     """The `insufficient_scope` challenge has no `resource_metadata`.
 
-    A client that kept nothing from its sign-in has to find the authorization server anew.
+    A client that stored nothing from its sign-in has to discover the authorization server again.
 
     Repair: Add the same `resource_metadata` as in the challenge of a 401.
 
@@ -151,12 +151,12 @@ def metadata_not_named(stage: StepUp, so_far: Handshake) -> Problems:
 def scope_granted_already(stage: StepUp, so_far: Handshake) -> Problems:
     """The `insufficient_scope` challenge names scopes that the token already has.
 
-    Signing in again gives the same token, which is refused again: a loop without end.
+    Signing in again gives the same token, which is refused again: an endless loop.
 
-    Usual causes: the server reads another claim than the authorization server writes
-    (`scp` or `scope`, text or list), or does not know that `write` includes `read`.
+    Usual causes: the server reads another claim than the authorization server writes (`scp` or
+    `scope`, string or list), or does not know that `write` includes `read`.
 
-    Repair: Let the server's check read the claim that the token really has.
+    Repair: Let the server read the claim that the token has.
 
     Bad:
         POST https://as.example.net/token grant_type=authorization_code&code=made-up-code&client_id=app
@@ -207,7 +207,7 @@ def _granted(stage: StepUp, so_far: Handshake) -> set[str]:
 def one_by_one(stage: StepUp, so_far: Handshake) -> Problems:
     """The `insufficient_scope` challenges of one operation name its scopes one after the other.
 
-    Each of them sends the user through another consent page, for a single call.
+    Each of them sends the user to another consent page, for a single call.
 
     Repair: Name all scopes of the operation in the first challenge.
 

@@ -23,12 +23,12 @@ _CYCLES = 3
 def drops_scopes(stage: AuthorizationRequest, so_far: Handshake) -> Problems:
     """The client does not request all scopes of the `insufficient_scope` challenge.
 
-    It was told which scope is missing. When it asks for less, the next call is refused
-    again; when it leaves out what it had before, calls fail that worked so far.
+    When it requests fewer scopes than the challenge names, the next call is refused again; when it
+    leaves out scopes it had before, calls fail that worked so far.
 
     Usual causes: a scope list fixed in the client's configuration.
 
-    Repair: Ask for the scopes of the challenge together with those of the sign-in before it.
+    Repair: Request the scopes of the challenge together with those of the previous sign-in.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
@@ -79,9 +79,10 @@ def drops_scopes(stage: AuthorizationRequest, so_far: Handshake) -> Problems:
 def no_retry_limit(stage: StepUp, so_far: Handshake) -> Problems:
     """The client repeats the step-up authorization for the same call without limit.
 
-    Three new tokens did not help, a fourth will not either. The user only sees consent pages.
+    If three new tokens did not help, a fourth will not either. The user sees one consent page after
+    another.
 
-    Repair: Let the client stop after a few attempts and show what the server says.
+    Repair: Let the client stop after a few attempts and show the server's error.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
@@ -136,10 +137,8 @@ def no_retry_limit(stage: StepUp, so_far: Handshake) -> Problems:
 def refreshes_instead(stage: TokenRefresh, so_far: Handshake) -> Problems:
     """The client refreshes its token after `insufficient_scope` instead of requesting the scope.
 
-    A refreshed token has the rights of the old one. The call is refused again, and the user
-    is never asked.
-
-    Usual causes: a client that takes every refusal for an expired token.
+    A refreshed token has the scopes of the old one. The call is refused again, and the user is
+    never asked. Usual causes: a client that treats every refusal as an expired token.
 
     Repair: After `insufficient_scope`, start a new authorization request with the scope
     that the challenge names.

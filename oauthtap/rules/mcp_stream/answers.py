@@ -22,12 +22,12 @@ _ABOUT_SESSION = re.compile(r"session", re.I)
 def without_allow(stage: Mcp, so_far: Handshake) -> Problems:
     """The 405 has no `Allow` header.
 
-    HTTP wants an `Allow` header with every 405. MCP clients do not read it, but strict
-    gateways take an answer without it for broken and turn it into a 502.
+    HTTP requires an `Allow` header with every 405. MCP clients do not read it, but strict gateways
+    treat a response without it as invalid and turn it into a 502.
 
     Usual causes: the status is set by hand in the server's code.
 
-    Repair: Send `Allow: POST` (and the other methods that are served) with every 405.
+    Repair: Send `Allow: POST` (and the other supported methods) with every 405.
 
     Bad:
         GET https://mcp.example.com/mcp
@@ -70,13 +70,12 @@ def without_allow(stage: Mcp, so_far: Handshake) -> Problems:
 def get_status(stage: McpStream, so_far: Handshake) -> Problems:
     """GET on the MCP endpoint is answered with neither an event stream nor 405.
 
-    After signing in, clients ask with GET for a stream of the server's own messages. The
-    answer is an event stream, or 405 for "I have none". Anything else (a page, a 404, a 500)
-    makes some clients drop the whole connection; and a 401 for a token that POST takes sends
-    them back to signing in, again and again.
+    After signing in, clients send GET to open a stream of the server's messages. The response is an
+    event stream, or 405 if the server has none. Anything else (a page, a 404, a 500) makes some
+    clients close the connection; and a 401 for a token that POST accepts makes them sign in again
+    and again.
 
-    Usual causes: only POST is routed to the MCP server, and GET falls through to the web
-    application next to it.
+    Usual causes: only POST is routed to the MCP server, and GET is routed to a web application.
 
     Repair: Answer GET on the MCP endpoint with `text/event-stream`, or with 405 and
     `Allow: POST`; check its token as for POST.
@@ -139,10 +138,9 @@ def get_status(stage: McpStream, so_far: Handshake) -> Problems:
 def get_405(stage: McpStream, so_far: Handshake) -> Problems:
     """GET on the MCP endpoint is answered with 405, which is not an error.
 
-    It stands out in every log, and it is not what breaks a connection: the server says that
-    it has no stream of its own messages, which it may, and clients go on without.
-
-    Usual causes: the server has nothing to say unasked.
+    It is visible in every log, but it does not break the connection: the server has no stream of
+    server-initiated messages, which is allowed, and clients continue without one. Usual causes: the
+    server sends no messages outside of responses.
 
     Repair: Nothing has to be done.
 
@@ -179,10 +177,9 @@ def get_405(stage: McpStream, so_far: Handshake) -> Problems:
 def modern_answer(stage: McpStream | SessionEnd, so_far: Handshake) -> Problems:
     """A server of 2026-07-28 does not answer GET or DELETE with 405.
 
-    In this revision there is neither a stream to open nor a session to end. A 405 tells an
-    older client so in a way it knows; a 404 or a page leaves it guessing.
-
-    Usual causes: the method is not routed, and whatever lies behind answers.
+    In this revision there is neither a GET stream nor a session to end. A 405 tells an older client
+    so; a 404 or a page does not. Usual causes: the method is not routed, and another application
+    answers.
 
     Repair: Answer GET and DELETE on the MCP endpoint with 405 and `Allow: POST`.
 

@@ -69,14 +69,12 @@ def _is_application(text: str) -> bool:
 def wrong_status(stage: Mcp, so_far: Handshake) -> Problems:
     """An invalid or expired access token is not answered with 401.
 
-    Only a 401 makes a client refresh its token or sign in again. On anything else it
-    reports a failure, and stays broken until somebody deletes the token by hand.
+    Only a 401 makes a client refresh its token or sign in again. On any other status it reports a
+    failure, and keeps failing until the user deletes the token. Usual causes: one error handler for
+    everything, which answers 403 or 500; a policy of a gateway.
 
-    Usual causes: one handler for everything that goes wrong, which answers 403 or 500; a
-    gateway's own policy.
-
-    Repair: Answer 401 with `WWW-Authenticate: Bearer error="invalid_token"` whenever the
-    token itself is not good.
+    Repair: Answer 401 with `WWW-Authenticate: Bearer error="invalid_token"` whenever the token is
+    invalid.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
@@ -139,7 +137,7 @@ def _expired_for(stage: Mcp) -> float | None:
 def no_code(stage: TokenRejected, so_far: Handshake) -> Problems:
     """The challenge for a refused token has no `error`.
 
-    Client and developer cannot tell a bad token from one that never arrived.
+    Client and developer cannot tell an invalid token from a missing one.
 
     Repair: Send `error="invalid_token"` and a short `error_description` in the challenge.
 
@@ -179,13 +177,13 @@ def no_code(stage: TokenRejected, so_far: Handshake) -> Problems:
 def seen_as_missing(stage: Mcp, so_far: Handshake) -> Problems:
     """The server reports a missing token, although `Authorization` was sent.
 
-    Something between the client and the application takes the header away. The client has
-    done everything right and can do nothing about it.
+    Something between the client and the application removes the header. The client is correct and
+    cannot change it.
 
     Usual causes: Apache with CGI or FPM and no `CGIPassAuth On`; an nginx that sets an empty
-    Authorization; a gateway or platform login that uses the header for itself.
+    Authorization; a gateway or platform login that uses the header itself.
 
-    Repair: Let every layer pass `Authorization` on to the application unchanged.
+    Repair: Let every layer forward `Authorization` to the application unchanged.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
@@ -222,14 +220,12 @@ def seen_as_missing(stage: Mcp, so_far: Handshake) -> Problems:
 def unexplained_403(stage: Mcp, so_far: Handshake) -> Problems:
     """A request with a token is answered with 403 and no `error`.
 
-    A client cannot know whether the token is bad, a permission is missing, or something in
-    front refused. So it neither refreshes nor asks for more rights.
+    A client cannot know whether the token is invalid, a scope is missing, or a gateway refused. So
+    it neither refreshes nor requests more scopes. Usual causes: the server expects another token
+    than was issued; a firewall or gateway rule.
 
-    Usual causes: the server checks something else than what was issued; a rule of a
-    firewall or gateway in front of it.
-
-    Repair: Answer 401 with `error="invalid_token"` for a bad token, and 403 with
-    `error="insufficient_scope"` for a missing permission.
+    Repair: Answer 401 with `error="invalid_token"` for an invalid token, and 403 with
+    `error="insufficient_scope"` for a missing scope.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}

@@ -48,14 +48,14 @@ def _with(token: str | None, so_far: Handshake) -> Iterator[Mcp]:
 def rejected_at_once(stage: TokenRejected, so_far: Handshake) -> Problems:
     """The MCP server refuses an access token that was just issued.
 
-    The sign-in worked, and its result is not accepted. So authorization server and MCP
-    server disagree about what a good token is.
+    The sign-in worked, but the token is not accepted. So authorization server and MCP server
+    disagree about what a valid token is.
 
-    Usual causes: the audience or issuer the server expects; an opaque token where it wants
-    a JWT; keys it cannot fetch; clocks apart; an expiry it cannot find.
+    Usual causes: the audience or issuer the server expects; an opaque token where it expects a JWT;
+    keys it cannot fetch; clocks that differ; a missing expiry.
 
-    Repair: Compare what the server checks (audience, issuer, keys, scope) with what is in
-    the token, and change whichever of the two is wrong.
+    Repair: Compare what the server checks (audience, issuer, keys, scope) with the token, and
+    correct the one that is wrong.
 
     Bad:
         POST https://as.example.net/token grant_type=authorization_code&code=made-up-code&client_id=app
@@ -103,8 +103,8 @@ def rejected_at_once(stage: TokenRejected, so_far: Handshake) -> Problems:
 def rejected_in_a_loop(stage: TokenRejected, so_far: Handshake) -> Problems:
     """The MCP server refuses each new access token that the client gets.
 
-    Signing in again cannot help while client and server disagree about something else. The
-    user sees one consent page after the other.
+    Signing in again does not help while the cause remains. The user sees one consent page after the
+    other.
 
     Repair: Find out why the first token was refused (see the other findings); let the
     client stop after a few attempts.
@@ -168,11 +168,9 @@ def _apart(one: Mcp, other: Mcp) -> float:
 def rejected_now_and_then(stage: Mcp, so_far: Handshake) -> Problems:
     """The MCP server accepts an access token in one request and refuses it in another.
 
-    To the client the token has expired, so it signs in again, and again. Nothing is wrong
-    with the token.
-
-    Usual causes: several instances that do not share what they know of tokens; another
-    application behind the same URL that gets the GET requests.
+    The client treats the token as expired and signs in again and again, although the token is
+    valid. Usual causes: several instances that do not share their tokens; another application that
+    gets the GET requests of the same URL.
 
     Repair: Validate tokens the same way on every instance and for every method. Where
     there is no stream, answer 405 to GET.
@@ -263,8 +261,8 @@ def _still_good(stage: Mcp, so_far: Handshake) -> bool:
 def static_token_rejected(stage: Registration, so_far: Handshake) -> Problems:
     """The configured access token is refused, and the server does not support OAuth.
 
-    This server knows no OAuth; its tokens are made elsewhere and put into the configuration.
-    When one is refused, clients try OAuth all the same and report its failure instead.
+    This server does not support OAuth; its tokens come from elsewhere and are set in the client's
+    configuration. When one is refused, clients try OAuth anyway and report that failure instead.
 
     Usual causes: a token that is mistyped, expired, or for another environment.
 
@@ -313,10 +311,8 @@ def static_token_rejected(stage: Registration, so_far: Handshake) -> Problems:
 def dpop_nonce_left_out(stage: Mcp | TokenEndpoint, so_far: Handshake) -> Problems:
     """The DPoP proof does not contain the nonce from `DPoP-Nonce`.
 
-    The server gave a nonce in `DPoP-Nonce` and wants it inside the next proof. Without it
-    every further attempt is refused in the same way.
-
-    Usual causes: a client library that does not know nonces.
+    The server sent a nonce in `DPoP-Nonce` and requires it in the next proof. Without it every
+    further attempt is refused. Usual causes: a client library that does not support nonces.
 
     Repair: Repeat the request with a proof whose `nonce` is the value of `DPoP-Nonce`.
 

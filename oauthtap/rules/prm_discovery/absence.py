@@ -36,12 +36,12 @@ def _challenge(handshake: Handshake) -> Challenge | None:
 def not_discoverable(handshake: Handshake) -> Problems:
     """The 401 names no protected resource metadata, and no well-known URL has it.
 
-    The refusal names no metadata, and neither well-known place has any. So the client
-    does not know where to sign in. It stops, or takes the MCP server for the
-    authorization server, and its user sees a 404 from `/register` or `/authorize`.
+    The 401 has no `resource_metadata`, and neither well-known URL has a document. So the client
+    does not know where to sign in. It stops, or takes the MCP server for the authorization server,
+    and its user sees a 404 from `/register` or `/authorize`.
 
-    Usual causes: the server was written before there was such metadata; a route that is
-    missing in production; a mount prefix that swallows it.
+    Usual causes: the server is older than RFC 9728; a route that is missing in production; a mount
+    prefix that hides it.
 
     Repair: Serve the metadata at `/.well-known/oauth-protected-resource` followed by the
     MCP path, and name that URL as `resource_metadata` in the 401.
@@ -101,8 +101,8 @@ def not_discoverable(handshake: Handshake) -> Problems:
 def missing_for_0618(handshake: Handshake) -> Problems:
     """A server of 2025-06-18 answers 401 and publishes no protected resource metadata.
 
-    In this revision a client learns from the 401 where the metadata is, and from the
-    metadata where to sign in. Clients that keep to it have nowhere to go.
+    In this revision a client learns from the 401 where the metadata is, and from the metadata where
+    to sign in. Clients that follow it cannot sign in.
 
     Usual causes: authorization as in 2025-03-26, where the MCP server was its own
     authorization server, under a newer protocol version.
@@ -155,14 +155,14 @@ def missing_for_0618(handshake: Handshake) -> Problems:
 def well_known_appended(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """The well-known path is appended to the MCP path instead of inserted before it.
 
-    Clients build the place by putting the well-known part between host and path. Behind
-    the path it is found only by those who are given its URL, and keep to it.
+    Clients insert the well-known path between host and path. A document after the path is found
+    only by clients that follow `resource_metadata`.
 
-    Usual causes: the framework is mounted under a prefix and cannot reach the root of the
-    host; the two parts were put together the wrong way round.
+    Usual causes: the framework is mounted under a prefix and cannot serve the root of the host; the
+    two parts were joined in the wrong order.
 
-    Repair: Serve it at `https://host/.well-known/oauth-protected-resource` followed by the
-    MCP path. If the platform keeps the root to itself, name the URL in every 401.
+    Repair: Serve it at `https://host/.well-known/oauth-protected-resource` followed by the MCP
+    path. If the platform reserves the root, name the URL in every 401.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp

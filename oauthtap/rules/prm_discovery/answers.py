@@ -25,14 +25,14 @@ _NOTHING_HERE = Patch(status=404, headers={"Content-Type": "application/json", "
 def requires_auth(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """The protected resource metadata requires authentication.
 
-    A client reads this document before it has a token. Answered with 401 or 403 it never
-    learns where a token could be had.
+    A client reads this document before it has a token. With a 401 or 403 it cannot find out where
+    to get one.
 
-    Usual causes: the authentication middleware covers the whole site, `/.well-known/`
-    included; a firewall or access gateway in front does.
+    Usual causes: the authentication middleware of the server, or a firewall or access gateway in
+    front, includes `/.well-known/`.
 
-    Repair: Exempt `/.well-known/*` from authentication, in the server and in whatever
-    stands before it.
+    Repair: Exempt `/.well-known/*` from authentication, in the server and in every gateway in front
+    of it.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
@@ -72,14 +72,12 @@ def _protected(so_far: Handshake) -> bool:
 def redirected(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """The protected resource metadata URL redirects instead of returning the document.
 
-    Clients guard themselves against being led into somebody's internal network, and many
-    follow no redirect here. Those that do may wonder why the URL is another than the one
-    they built.
+    Clients protect themselves against server-side request forgery, and many do not follow redirects
+    here. Those that do may reject the document because its URL differs.
 
-    Usual causes: a rule that sends http to https, adds a slash, or moves every visitor to
-    `www.`; a login wall.
+    Usual causes: a redirect from http to https, to a trailing slash, or to `www.`; a login page.
 
-    Repair: Answer 200 with the document at the very URL that is asked for.
+    Repair: Answer 200 with the document at exactly the requested URL.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
@@ -112,9 +110,8 @@ def redirected(prm: ResourceMetadata, so_far: Handshake) -> Problems:
 def html(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """The protected resource metadata URL answers 200 with an HTML page.
 
-    The status 200 says: here it is. The client reads HTML as JSON, fails, and either
-    stops or goes on as if the server had said nothing. An open server may even be
-    taken for one that needs a sign-in.
+    The client parses HTML as JSON, fails, and either stops or continues without metadata. A server
+    without authentication may even be treated as one that requires a sign-in.
 
     Usual causes: a single-page app that answers every unknown path with its start page;
     a login page shown without a redirect.
@@ -155,10 +152,10 @@ def html(prm: ResourceMetadata, so_far: Handshake) -> Problems:
 def invalid_json(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """The protected resource metadata is not a JSON object.
 
-    The client cannot read it and goes on as if there were none, or stops right here.
+    The client cannot parse it and continues without metadata, or stops.
 
-    Usual causes: a trailing comma or comment in a file written by hand; an empty file; a
-    list or a quoted string around the document.
+    Usual causes: a trailing comma or comment in a hand-written file; an empty file; a list or a
+    quoted string around the document.
 
     Repair: Send one JSON object, `{…}`, and run it through a JSON checker.
 
@@ -195,11 +192,11 @@ def invalid_json(prm: ResourceMetadata, so_far: Handshake) -> Problems:
 def content_type(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """The `Content-Type` of the protected resource metadata is not `application/json`.
 
-    The common SDKs read it all the same. Strict clients look at the label first, and
-    leave what is not `application/json`.
+    The common SDKs parse it anyway. Strict clients check the `Content-Type` first and reject other
+    types.
 
-    Usual causes: a static file without an extension, which the web server takes for
-    plain text or a download.
+    Usual causes: a static file without an extension, which the web server sends as `text/plain` or
+    `application/octet-stream`.
 
     Repair: Send `Content-Type: application/json` with the document.
 
@@ -235,10 +232,10 @@ def content_type(prm: ResourceMetadata, so_far: Handshake) -> Problems:
 def answered_by_mcp_handler(document: ResourceMetadata | ServerMetadata, so_far: Handshake) -> Problems:
     """The MCP handler answers the request for protected resource metadata.
 
-    The client asked for a document and gets a protocol message, or a complaint about its
-    Accept header. Some read that as a broken sign-in, although the server may need none.
+    The client asked for a document and gets a JSON-RPC message, or an error about its `Accept`
+    header. Some treat that as a failed sign-in, although the server may need none.
 
-    Usual causes: the MCP endpoint is mounted at `/` and takes every path below it.
+    Usual causes: the MCP endpoint is mounted at `/` and handles every path below it.
 
     Repair: Route `/.well-known/*` before the MCP handler, and answer 404 where there is
     no document.
@@ -272,10 +269,10 @@ def answered_by_mcp_handler(document: ResourceMetadata | ServerMetadata, so_far:
 def head_not_supported(handshake: Handshake) -> Problems:
     """The protected resource metadata URL answers GET, but not HEAD.
 
-    HEAD is GET without the body. Health checks and a few clients use it to see whether a
-    document is there, and conclude from 404 or 405 that it is not.
+    HEAD is GET without the body. Health checks and a few clients use it to test whether a document
+    exists, and conclude from 404 or 405 that it does not.
 
-    Usual causes: a router that knows only the methods it was told.
+    Usual causes: a router that supports only the registered methods.
 
     Repair: Answer HEAD on the metadata routes as you answer GET, without the body.
 
@@ -319,12 +316,12 @@ def head_not_supported(handshake: Handshake) -> Problems:
 def metadata_unreachable(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """There is no metadata at the URL that `resource_metadata` names.
 
-    The client goes exactly where it is told. When nothing is there, some clients look no
-    further and take the MCP server for its own authorization server; what users then see
-    are 404s on `/register` or `/.well-known/oauth-authorization-server`.
+    The client fetches exactly this URL. When it has no document, some clients do not try other URLs
+    and take the MCP server for the authorization server; users then see 404s on `/register` or
+    `/.well-known/oauth-authorization-server`.
 
-    Usual causes: the URL is built from an internal host name; the route for it was
-    forgotten or moved; it lies behind the server's own sign-in.
+    Usual causes: the URL is built from an internal host name; the route for it was forgotten or
+    moved; it requires authentication.
 
     Repair: Serve the document, without authentication, at exactly the URL that
     `resource_metadata` names; or name the URL where it is.

@@ -40,11 +40,10 @@ def _with(prm: ResourceMetadata, so_far: Handshake, entries: list[str] | None = 
 def missing(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """The protected resource metadata has no `authorization_servers`.
 
-    The client came to learn where to sign in, and is not told. Some stop here; others
-    take the MCP server itself for the authorization server and fail there.
+    The client does not learn where to sign in. Some clients stop here; others take the MCP server
+    itself for the authorization server and fail there.
 
-    Usual causes: the general standard leaves the member out as optional, while MCP asks
-    for it; the member is spelled in another way.
+    Usual causes: the member is optional in RFC 9728, but required by MCP; the member is misspelled.
 
     Repair: Add `authorization_servers`, a list with the issuer of your authorization
     server, even when that is the same host.
@@ -79,10 +78,10 @@ def missing(prm: ResourceMetadata, so_far: Handshake) -> Problems:
 def empty(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """`authorization_servers` is an empty list.
 
-    An empty list tells a client as little as none: it does not know where to sign in.
+    With an empty list the client does not know where to sign in.
 
-    Usual causes: a setting that is not filled in this environment; a framework that
-    writes out the list before anything was put into it.
+    Usual causes: a setting that is empty in this environment; a framework that serializes the list
+    before it is filled.
 
     Repair: List the issuer of your authorization server.
 
@@ -116,11 +115,11 @@ def empty(prm: ResourceMetadata, so_far: Handshake) -> Problems:
 def wrong_type(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """`authorization_servers` is not a list of strings.
 
-    This member tells clients where to sign in. They read the metadata by a fixed shape:
-    with a text or an object in its place they drop all of it, and then guess.
+    This member tells clients where to sign in. They validate the metadata against a schema: with a
+    string or an object they reject the whole document, and then guess.
 
-    Usual causes: a single URL without the brackets; a list of objects with names and
-    settings; an environment variable put in as it is.
+    Usual causes: a single URL without the brackets; a list of objects; the string value of an
+    environment variable.
 
     Repair: Write a list of issuer URLs, also when there is only one:
     `["https://as.example.com"]`.
@@ -166,12 +165,12 @@ def _urls_in(value: Any) -> list[str]:
 def entry_is_metadata_url(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """`authorization_servers` names a metadata URL where an issuer belongs.
 
-    A client adds the well-known part to this URL by itself. When it is already in, the
-    client asks for a place with the part in it twice, and gets 404.
+    A client inserts the well-known path into this URL. When the URL already has it, the client
+    requests a URL that has it twice, and gets 404.
 
-    Usual causes: the URL that one opens in a browser to look at the metadata was copied.
+    Usual causes: the URL of the metadata was copied from the browser.
 
-    Repair: Put the `issuer` value from inside that document there.
+    Repair: Use the `issuer` value of that document.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
@@ -214,14 +213,14 @@ def entry_is_metadata_url(prm: ResourceMetadata, so_far: Handshake) -> Problems:
 def entry_not_https(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """An entry of `authorization_servers` is not an https URL.
 
-    Passwords and tokens go there, so clients want https, and they need the whole URL to
-    build the place of its metadata from.
+    Passwords and tokens are sent there, so clients require https, and they need the whole URL to
+    build the well-known URL.
 
-    Usual causes: TLS ends at a proxy that the server does not know of; a bare host name
+    Usual causes: TLS ends at a proxy, and the server ignores `X-Forwarded-Proto`; a bare host name
     or a path in the settings.
 
-    Repair: Write the issuer in full, with https: the exact `issuer` value of the
-    authorization server's own metadata.
+    Repair: Use the full https issuer: the exact `issuer` value of the authorization server's own
+    metadata.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
@@ -261,13 +260,13 @@ def entry_not_https(prm: ResourceMetadata, so_far: Handshake) -> Problems:
 def entry_query_fragment(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """An entry of `authorization_servers` has a query or a fragment.
 
-    A client puts its own path into this URL. What stands behind `?` or `#` ends up in
-    the wrong place or is lost, and the metadata is not found.
+    A client inserts the well-known path into this URL. The query or fragment ends up in the wrong
+    position or is lost, and the metadata is not found.
 
-    Usual causes: a tenant chosen by a parameter; a link copied out of a browser.
+    Usual causes: a tenant selected by a parameter; a link copied from a browser.
 
-    Repair: Use the issuer without them. If tenants differ by a parameter, ask the vendor
-    for an issuer of your tenant's own.
+    Repair: Use the issuer without them. If tenants differ by a parameter, ask the vendor for the
+    issuer of your tenant.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp

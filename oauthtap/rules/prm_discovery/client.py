@@ -63,14 +63,14 @@ def _went_on_since(challenge: Challenge, so_far: Handshake) -> bool:
 def ignored_resource_metadata(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """The client does not fetch the `resource_metadata` URL of the challenge.
 
-    The 401 names the metadata. A client that guesses a place instead may find nothing, or
+    The 401 names the metadata. A client that guesses a well-known URL instead may find nothing, or
     the document of another server on the same host.
 
-    Usual causes: an older client that knows only the well-known places; a script in a
-    browser that is not allowed to read the header.
+    Usual causes: an older client that tries only the well-known URLs; a browser script that cannot
+    read the header.
 
-    Repair: In the client, read `resource_metadata` first. Until then, serve the same
-    document at the well-known places.
+    Repair: In the client, read `resource_metadata` first. Until then, serve the same document at
+    the well-known URLs.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -116,13 +116,13 @@ def ignored_resource_metadata(prm: ResourceMetadata, so_far: Handshake) -> Probl
 def probe_order(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """The client tries the root well-known URL before the one with the MCP path.
 
-    On a host with several MCP servers the document at the root may describe another one.
-    So the place with the MCP path in it comes first.
+    On a host with several MCP servers the document at the root may describe another one. So the
+    well-known URL with the MCP path comes first.
 
-    Usual causes: a client from before 2025-11-25, or one that cuts the path off.
+    Usual causes: a client from before 2025-11-25, or one that drops the path.
 
-    Repair: In the client, try `/.well-known/oauth-protected-resource` with the MCP path
-    behind it first. On the server, serve the document at both places.
+    Repair: In the client, try `/.well-known/oauth-protected-resource` followed by the MCP path
+    first. On the server, serve the document at both URLs.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -170,13 +170,13 @@ def probe_order(prm: ResourceMetadata, so_far: Handshake) -> Problems:
 def skipped(document: ServerMetadata, so_far: Handshake) -> Problems:
     """The client skips protected resource metadata and uses the MCP server as authorization server.
 
-    Since 2025-06-18 the MCP server says who guards it. A client that does not ask can only
-    sign in where both are the same server.
+    Since 2025-06-18 the MCP server names its authorization server in protected resource metadata. A
+    client that does not read it can only sign in where both are the same server.
 
-    Usual causes: a client with the logic of 2025-03-26 under a newer version number.
+    Usual causes: a client that still implements the discovery of 2025-03-26.
 
-    Repair: Update the client. For old ones, publish the authorization server's metadata
-    on the MCP server's host as well.
+    Repair: Update the client. For old clients, publish the authorization server's metadata on the
+    MCP server's host as well.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18"}}
@@ -224,13 +224,13 @@ def skipped(document: ServerMetadata, so_far: Handshake) -> Problems:
 def drops_configured_headers(stage: Document | Registration | TokenEndpoint, so_far: Handshake) -> Problems:
     """The client leaves its configured headers out of metadata and token requests.
 
-    A gateway in front of the server lets in only who shows a certain header. The client
-    shows it with MCP requests, and not with the requests for metadata and tokens to the
-    same host. These are turned away before they reach the server.
+    A gateway in front of the server requires a certain header. The client sends it with MCP
+    requests, but not with the requests for metadata and tokens to the same host. The gateway
+    refuses these.
 
-    Usual causes: custom headers of the client's settings are used for MCP requests alone.
+    Usual causes: custom headers of the client's settings are used for MCP requests only.
 
-    Repair: Let the client send them to the same host always; or let the gateway pass
+    Repair: Let the client send them with every request to this host; or let the gateway allow
     `/.well-known/*` and the OAuth endpoints without them.
 
     Bad:
@@ -298,13 +298,13 @@ def _turned_away(stage: Stage) -> bool:
 def never_asked(handshake: Handshake) -> Problems:
     """The client never asks the MCP endpoint, whose 401 names the metadata.
 
-    `resource_metadata` of the 401 may point anywhere. A login command that goes straight to the
-    well-known places never reads it, finds nothing, and guesses on.
+    `resource_metadata` of the 401 may name any URL. A login command that only tries the well-known
+    URLs never reads it, finds nothing, and guesses.
 
     Usual causes: a login command that skips the request to the MCP endpoint.
 
     Repair: In the client, send the MCP request first and read `resource_metadata` of the 401. Until
-    then, serve the protected resource metadata at the well-known place of the MCP URL as well.
+    then, serve the protected resource metadata at the well-known URL of the MCP URL as well.
 
     Bad:
         @reporter

@@ -90,16 +90,15 @@ def _living(handshake: Handshake) -> list[tuple[ServerMetadata, str]]:
 def entry_is_endpoint(handshake: Handshake) -> Problems:
     """`authorization_servers` names an endpoint where an issuer belongs.
 
-    A client does not open this URL. It takes it for an *issuer* and builds the places
-    of the authorization server's metadata from it. Below an endpoint nothing is found
-    there, so the client falls back to guessing `/register`, and what its user gets to
-    read is a registration error.
+    A client does not open this URL. It treats it as an *issuer* and builds the well-known URLs of
+    the authorization server metadata from it. An endpoint has no metadata there, so the client
+    falls back to `/register`, and its user sees a registration error.
 
-    Usual causes: the authorize URL of the vendor's quick start was copied into the
-    settings, where its issuer (often the tenant's own domain) was meant.
+    Usual causes: the authorize URL of the vendor's quick start was copied into the settings instead
+    of the issuer (often the tenant's domain).
 
-    Repair: Put the issuer there: the exact `issuer` value of the metadata that your
-    authorization server publishes.
+    Repair: Use the issuer: the exact `issuer` value of the metadata that your authorization server
+    publishes.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
@@ -125,7 +124,7 @@ def entry_is_endpoint(handshake: Handshake) -> Problems:
         if untried or (_ENDPOINT_WORDS.search(path) and _dead(handshake, entry)):
             yield Problem(
                 exchange=prm.exchange.id,
-                message=f"`authorization_servers[{number}]` is {entry}, an endpoint; clients take it for an issuer",
+                message=f"`authorization_servers[{number}]` is {entry}, an endpoint; clients use it as an issuer",
                 at=f"{_ENTRIES}[{number}]",
                 expected="an issuer, from which metadata can be found",
                 actual=entry,
@@ -144,13 +143,13 @@ def entry_is_endpoint(handshake: Handshake) -> Problems:
 def entry_wrong_issuer(handshake: Handshake) -> Problems:
     """`authorization_servers` names an issuer without metadata; the same host has another issuer.
 
-    Every place that a client builds from the entry is empty, while the same host
-    publishes metadata under another issuer. The client does not look for that one.
+    None of the well-known URLs of the entry has metadata, while the same host publishes metadata
+    for another issuer. Clients do not look for that one.
 
-    Usual causes: the MCP path repeated behind the issuer; the issuer's own path
-    (a realm, a tenant) left out.
+    Usual causes: the MCP path was appended to the issuer; the issuer's path (a realm, a tenant) was
+    left out.
 
-    Repair: Copy the `issuer` value out of the metadata that does answer, letter by letter.
+    Repair: Copy the `issuer` value of the existing metadata, character by character.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
@@ -205,12 +204,12 @@ def entry_wrong_issuer(handshake: Handshake) -> Problems:
 def first_unusable(handshake: Handshake) -> Problems:
     """The first entry of `authorization_servers` has no metadata, but a later one does.
 
-    A client may choose from the list. The common SDKs never do: they try the first entry
-    and stop when it leads nowhere.
+    A client may choose from the list. The common SDKs do not: they try the first entry and stop
+    when it has no metadata.
 
     Usual causes: an old or internal authorization server still at the top of the list.
 
-    Repair: Put the authorization server that works first, and take out what is gone.
+    Repair: Put the working authorization server first, and remove the others.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
@@ -261,8 +260,8 @@ def first_unusable(handshake: Handshake) -> Problems:
 def not_cross_listed(document: ServerMetadata, so_far: Handshake) -> Problems:
     """`protected_resources` of the authorization server does not list this MCP server.
 
-    The two lists are there to be held against each other: the server names its
-    authorization server, and that one names its servers. A client that does so stops.
+    `protected_resources` exists so that clients can compare it with `authorization_servers` of the
+    MCP server. A client that does so stops.
 
     Usual causes: a new MCP server that was not added at the authorization server.
 

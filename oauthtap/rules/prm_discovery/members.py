@@ -38,11 +38,10 @@ _OF_THE_OTHER_DOCUMENT = ("authorization_endpoint", "token_endpoint", "registrat
 def misspelled(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """A member of the protected resource metadata is misspelled.
 
-    Clients look for exact names and pass over the rest in silence. So what stands under
-    the other name is not there for them.
+    Clients read the exact names and ignore all others, so they do not see this value.
 
-    Usual causes: written from memory; a serializer that turns names into camelCase; a
-    single authorization server put under a singular name.
+    Usual causes: a typo; a serializer that converts names to camelCase; a singular name for a
+    single authorization server.
 
     Repair: Use the registered names: `authorization_servers` and `scopes_supported`, both
     lists.
@@ -84,13 +83,13 @@ def misspelled(prm: ResourceMetadata, so_far: Handshake) -> Problems:
 def empty_members(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """A member of the protected resource metadata is empty or `null`.
 
-    What is not set has to be left out. The TypeScript SDK refuses `null` in a member
-    that it knows, and drops the whole document with it.
+    Unset members have to be left out. The TypeScript SDK refuses `null` in a member that it knows,
+    and rejects the whole document.
 
-    Usual causes: an object serialized with all its fields (Pydantic without
-    `exclude_none`, Jackson without `NON_NULL`).
+    Usual causes: an object that is serialized with all its fields (Pydantic without `exclude_none`,
+    Jackson without `NON_NULL`).
 
-    Repair: Leave unset members out when the document is written.
+    Repair: Leave unset members out of the document.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
@@ -131,10 +130,8 @@ def empty_members(prm: ResourceMetadata, so_far: Handshake) -> Problems:
 def members_of_the_other_document(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """The protected resource metadata contains members of authorization server metadata.
 
-    No client reads them there. It takes the endpoints from the authorization server's own
-    document, so changing them here changes nothing, which costs many an afternoon.
-
-    Usual causes: both documents written from one template.
+    Clients ignore them here. They read the endpoints from the authorization server metadata, so
+    changing them here has no effect. Usual causes: both documents come from one template.
 
     Repair: Publish the endpoints in the authorization server's metadata
     (`/.well-known/oauth-authorization-server`), and leave them out here.
@@ -170,12 +167,12 @@ def members_of_the_other_document(prm: ResourceMetadata, so_far: Handshake) -> P
 def signed_metadata_conflict(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """`signed_metadata` does not agree with the plain members of the protected resource metadata.
 
-    A client that checks the signature believes the signed copy, all others the plain
-    one. The same server is two servers then, depending on who looks.
+    A client that verifies the signature uses the signed values, all others the plain ones, so the
+    same server behaves differently for different clients.
 
-    Usual causes: the signed copy was made once and kept, while the document changed.
+    Usual causes: the JWT was signed once, and the document has changed since.
 
-    Repair: Sign anew whenever the document changes, and name the signer in `iss`.
+    Repair: Sign again whenever the document changes, and name the signer in `iss`.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
@@ -220,8 +217,8 @@ def signed_metadata_conflict(prm: ResourceMetadata, so_far: Handshake) -> Proble
 def bearer_methods_no_header(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """`bearer_methods_supported` does not include `header`.
 
-    MCP clients send a token in the `Authorization` header and nowhere else. A client that
-    believes this list has no way left to sign in.
+    MCP clients send a token in the `Authorization` header and nowhere else. A client that follows
+    this list cannot send its token.
 
     Usual causes: the list was copied from another API.
 
@@ -259,12 +256,11 @@ def bearer_methods_no_header(prm: ResourceMetadata, so_far: Handshake) -> Proble
 def bearer_methods_query(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """`bearer_methods_supported` includes `query`.
 
-    MCP forbids tokens in URLs, because URLs end up in logs and histories. No client makes
-    use of the offer; it only shows a door that should be closed.
+    MCP forbids tokens in URLs, because URLs end up in logs and histories. No client uses it; it
+    only shows that the server accepts such tokens. Usual causes: a list of everything the framework
+    supports.
 
-    Usual causes: a list with everything the framework can do.
-
-    Repair: Take "query" out of `bearer_methods_supported`, and stop accepting such tokens.
+    Repair: Remove "query" from `bearer_methods_supported`, and stop accepting such tokens.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
@@ -299,11 +295,10 @@ def bearer_methods_query(prm: ResourceMetadata, so_far: Handshake) -> Problems:
 def jwks_uri_not_https(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """`jwks_uri` of the protected resource metadata is not an https URL.
 
-    It would hold keys of the MCP server itself, which hardly any client asks for. Often
-    the authorization server's keys were meant, and those belong into its own document.
+    This member is for keys of the MCP server itself, which clients hardly ever use. Often the
+    authorization server's keys were meant, and those belong in its own metadata.
 
-    Usual causes: a development address left in; a value copied from the authorization
-    server's metadata.
+    Usual causes: a development URL; a value copied from the authorization server's metadata.
 
     Repair: Leave `jwks_uri` out, unless your MCP server signs something; then use https.
 
@@ -340,12 +335,11 @@ def jwks_uri_not_https(prm: ResourceMetadata, so_far: Handshake) -> Problems:
 def dpop_required(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """The MCP server requires DPoP (`dpop_bound_access_tokens_required`), which few MCP clients support.
 
-    Hardly any MCP client can do that yet. The others sign in, get a plain token, and are
-    turned away with it after everything seemed to work.
+    Few MCP clients support DPoP yet. The others sign in, get a Bearer token, and are refused with
+    it after a successful sign-in. Usual causes: a security profile of the company's APIs applies to
+    the MCP server.
 
-    Usual causes: a security profile of the company's APIs applied to the MCP server.
-
-    Repair: Make DPoP a choice until the clients you serve can do it.
+    Repair: Make DPoP optional until your clients support it.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp

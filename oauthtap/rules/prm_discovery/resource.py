@@ -36,11 +36,11 @@ def _path(url: str) -> str:
 def missing(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """The protected resource metadata has no `resource`.
 
-    `resource` is the one member that must be there. Without it a client cannot tell
-    whether the document belongs to the server it is talking to, and throws it away.
+    `resource` is the only required member. Without it a client cannot tell whether the document
+    belongs to this MCP server, and rejects it.
 
-    Usual causes: a document written by hand with only the authorization server in it;
-    an authorization server's metadata served at this place.
+    Usual causes: a hand-written document with only the authorization server in it; authorization
+    server metadata at this URL.
 
     Repair: Add `resource` with the exact URL of the MCP endpoint, as users enter it.
 
@@ -80,11 +80,11 @@ def missing(prm: ResourceMetadata, so_far: Handshake) -> Problems:
 def origin_mismatch(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """`resource` has another scheme, host or port than the MCP URL.
 
-    A document about another host could be an attempt to get hold of tokens meant for
-    that host. So every careful client discards it and stops before it registers.
+    A document about another host could be an attempt to get tokens for that host. So careful
+    clients reject it and stop before they register.
 
-    Usual causes: the server computes its own URL behind a proxy and gets `http://`, an
-    internal host name or a development port; a setting copied from another deployment.
+    Usual causes: the server computes its own URL behind a proxy and gets `http://`, an internal
+    host name or a development port; a setting that was copied from another deployment.
 
     Repair: Publish the URL that users enter as `resource`. Behind a proxy, set the
     public base URL of the server instead of letting it guess from the request.
@@ -130,11 +130,11 @@ def origin_mismatch(prm: ResourceMetadata, so_far: Handshake) -> Problems:
 def path_mismatch(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """`resource` has another path than the MCP URL.
 
-    Clients accept the exact URL, and some a path above it. A path beside it means
-    another server on the same host, so the document is refused.
+    Clients accept the exact URL, and some a parent path. Any other path means another server on the
+    same host, so the document is refused.
 
-    Usual causes: one document for `/sse` and `/mcp`; a mount prefix that the server
-    does not know of, or adds twice.
+    Usual causes: one document for `/sse` and `/mcp`; a mount prefix that is missing, or added
+    twice.
 
     Repair: Publish one document per endpoint, each with that endpoint's exact URL.
 
@@ -173,12 +173,12 @@ def path_mismatch(prm: ResourceMetadata, so_far: Handshake) -> Problems:
 def not_identical(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """`resource` is only a prefix of the MCP URL.
 
-    The standard asks for the very URL that the client uses. Most SDKs let a shorter
-    one pass and then ask for a token for it; strict clients stop, and a server that
-    checks for whom a token was made may refuse it later.
+    RFC 9728 requires exactly the URL that the client uses. Most SDKs accept a prefix and then
+    request a token for it; strict clients stop, and a server that checks the audience may refuse
+    the token later.
 
-    Usual causes: the base URL of the site put there instead of the endpoint's; one
-    document shared by several endpoints.
+    Usual causes: the base URL of the site was used instead of the endpoint's; one document for
+    several endpoints.
 
     Repair: Publish the full endpoint URL as `resource`, path included.
 
@@ -219,15 +219,15 @@ def not_identical(prm: ResourceMetadata, so_far: Handshake) -> Problems:
 def trailing_slash(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """`resource` and the MCP URL differ by a trailing slash.
 
-    `resource` is the name by which the server calls itself in its metadata, and it is
-    compared as text: with a slash more it is another name. Strict clients then refuse the
-    metadata, and a token made out to one spelling may be turned down under the other.
+    `resource` is compared as a string, so a trailing slash makes it another resource. Strict
+    clients then reject the metadata, and a token whose audience is one form may be refused under
+    the other.
 
-    Usual causes: a URL library that writes a bare host with a slash; a framework that
-    mounts the endpoint with one.
+    Usual causes: a URL library that adds a slash to a bare host; a framework that mounts the
+    endpoint with one.
 
-    Repair: Use one form everywhere, without the slash unless your routing needs it:
-    in the client's settings, in this document, and where the token's audience is checked.
+    Repair: Use one form everywhere, without the slash unless your routing needs it: in the client's
+    settings, in this document, and in the audience check.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp

@@ -24,14 +24,13 @@ _LATER = ("as-discovery", "client-registration", "authorization-request", "mcp-t
 def not_https(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """`resource` has the scheme `http` instead of https.
 
-    The name of a protected server is always an https URL. A client that came over https
-    sees another server in it, and stops.
+    `resource` is always an https URL. A client that connects over https treats this as another
+    server, and stops.
 
-    Usual causes: TLS ends at a proxy, and the server builds its URL from what the proxy
-    sends on, without looking at `X-Forwarded-Proto`.
+    Usual causes: TLS ends at a proxy, and the server ignores `X-Forwarded-Proto`.
 
-    Repair: Publish the https URL. Tell the framework to trust the proxy's forwarded
-    headers, or set the public URL by hand.
+    Repair: Publish the https URL. Let the framework trust the proxy's forwarded headers, or
+    configure the public URL.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
@@ -68,14 +67,13 @@ def not_https(prm: ResourceMetadata, so_far: Handshake) -> Problems:
 def not_url(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """`resource` is not a URL with a host.
 
-    A client compares `resource` with the URL it talks to. A bare host name, a URN or an
-    application id such as `api://…` can never be equal to it.
+    A client compares `resource` with the MCP URL. A bare host name, a URN or an application id such
+    as `api://…` never equals it.
 
-    Usual causes: the identifier that the authorization server knows the API by (Entra's
-    `api://…`, an Auth0 API name) was put there.
+    Usual causes: the API's identifier at the authorization server (Entra's `api://…`, an Auth0 API
+    name) was used.
 
-    Repair: Publish the MCP URL, and add that URL at the authorization server as a
-    further identifier of the API.
+    Repair: Publish the MCP URL, and add it at the authorization server as an identifier of the API.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
@@ -110,12 +108,12 @@ def not_url(prm: ResourceMetadata, so_far: Handshake) -> Problems:
 def fragment(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """`resource` has a fragment.
 
-    What stands behind `#` never leaves a browser, so it cannot be part of a server's
-    name. Authorization servers refuse such a value when the client asks for a token.
+    A fragment is never sent to a server, so it cannot be part of a resource identifier.
+    Authorization servers refuse such a `resource` with `invalid_target`.
 
     Usual causes: the URL was copied from a documentation page or a single-page app.
 
-    Repair: Cut off the `#` and what follows.
+    Repair: Remove the fragment.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
@@ -149,13 +147,13 @@ def fragment(prm: ResourceMetadata, so_far: Handshake) -> Problems:
 def query(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """`resource` has a query.
 
-    Then the place of this document has to carry the same query, and few clients build
-    it that way. They look elsewhere, or compare without the query and find a difference.
+    Then the well-known URL has to have the same query, and few clients build it that way. They
+    request another URL, or compare without the query and find a difference.
 
-    Usual causes: tenants or feature sets told apart by a parameter.
+    Usual causes: tenants or feature sets that are selected by a parameter.
 
-    Repair: Tell resources apart by path. Where the query must stay, see to it that
-    every user enters it exactly like this.
+    Repair: Distinguish resources by path. If the query is necessary, every user has to enter
+    exactly this URL.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
@@ -190,12 +188,12 @@ def query(prm: ResourceMetadata, so_far: Handshake) -> Problems:
 def uppercase(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """`resource` has capital letters in its scheme or host.
 
-    To the network case does not matter there; to a client that compares text it does.
-    Its own URL library has made everything small, and now the two differ.
+    Case does not matter there for DNS, but clients compare strings. Their URL library converts
+    scheme and host to lower case, so the two differ.
 
-    Usual causes: a host name typed as it appears in a brand or a cloud console.
+    Usual causes: a host name copied from a brand name or a cloud console.
 
-    Repair: Write scheme and host in small letters. Leave the path as it is.
+    Repair: Write scheme and host in lower case. Do not change the path.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp

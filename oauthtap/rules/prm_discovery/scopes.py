@@ -30,11 +30,11 @@ def _challenged_scope(so_far: Handshake) -> str | None:
 def wrong_type(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """`scopes_supported` is not a list of strings.
 
-    Clients read the metadata by a fixed shape, and drop all of it when one member does
-    not fit.
+    Clients validate the metadata against a schema, and reject the whole document when one member
+    does not match.
 
-    Usual causes: the scopes as one string with blanks, as they stand in a request; a
-    mapping of scopes to descriptions.
+    Usual causes: the scopes as one space-separated string, as in a request; a mapping of scopes to
+    descriptions.
 
     Repair: Write a list: `["files:read", "files:write"]`.
 
@@ -75,14 +75,14 @@ def wrong_type(prm: ResourceMetadata, so_far: Handshake) -> Problems:
 def missing(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """Neither `scopes_supported` nor the challenge names a scope.
 
-    Then it asks for none. Some authorization servers give a token without any permission
-    for that, and some refuse the request.
+    Then the client requests none. Some authorization servers issue a token without any scope, and
+    some refuse the request.
 
-    Usual causes: the server does not work with scopes, which is fine; or they are only
-    written down in its manual.
+    Usual causes: the server does not use scopes, which is fine; or they are only in its
+    documentation.
 
-    Repair: Name the scopes that a plain session needs in `scopes_supported`, or in the
-    `scope` of the refusal.
+    Repair: Name the scopes that a basic session needs in `scopes_supported`, or in `scope` of the
+    challenge.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
@@ -114,10 +114,10 @@ def missing(prm: ResourceMetadata, so_far: Handshake) -> Problems:
 def offline_access(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """`scopes_supported` of the MCP server includes `offline_access`.
 
-    It opens nothing on the MCP server. It asks the authorization server for a refresh
-    token, so a client looks for it in that server's list.
+    `offline_access` is not a permission on the MCP server. It requests a refresh token from the
+    authorization server, so clients look for it in that server's list.
 
-    Usual causes: it was put there so that clients ask for refresh tokens, which works.
+    Usual causes: it was added so that clients request refresh tokens, which works.
 
     Repair: Move it to `scopes_supported` of the authorization server's metadata.
 
@@ -154,12 +154,12 @@ def offline_access(prm: ResourceMetadata, so_far: Handshake) -> Problems:
 def catalogue(prm: ResourceMetadata, so_far: Handshake) -> Problems:
     """`scopes_supported` lists more scopes than a basic session needs.
 
-    When the refusal names no scope, clients ask for the whole list. Users face a page
-    full of permissions and say no, or hand out far more than is needed.
+    When the challenge names no scope, clients request the whole list. Users see a long consent page
+    and refuse, or grant far more than is needed.
 
-    Usual causes: the list is generated from all scopes the API knows.
+    Usual causes: the list is generated from all scopes of the API.
 
-    Repair: List what a plain session needs, and ask for more only when a request needs it.
+    Repair: List what a basic session needs, and use a step-up (`insufficient_scope`) for the rest.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
@@ -200,14 +200,13 @@ def catalogue(prm: ResourceMetadata, so_far: Handshake) -> Problems:
 def unknown_to_authorization_server(handshake: Handshake) -> Problems:
     """The MCP server's `scopes_supported` names a scope that the authorization server does not list.
 
-    The client asks for what the MCP server names. An authorization server that knows
-    nothing of it may refuse the whole request.
+    The client requests the scopes that the MCP server names. An authorization server may refuse the
+    whole request because of an unknown one.
 
-    Usual causes: a scope that was never created at the authorization server, or has
-    another spelling there; a list there that is not kept complete.
+    Usual causes: a scope that was never created at the authorization server, or is spelled
+    differently there; an incomplete list there.
 
-    Repair: Create the scope at the authorization server, or take it out of the MCP
-    server's list.
+    Repair: Create the scope at the authorization server, or remove it from the MCP server's list.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp

@@ -21,13 +21,13 @@ from oauthtap.rules import rule
 def cors(document: ResourceMetadata | ServerMetadata, so_far: Handshake) -> Problems:
     """`Access-Control-Allow-Origin` does not let a browser script read the metadata.
 
-    The document arrives, and the browser keeps it from the script, because the answer
-    does not allow its origin. For the client this looks like a dead network.
+    The document arrives, but the browser does not give it to the script, because the response does
+    not allow its origin. To the client this looks like a network failure.
 
-    Usual causes: CORS is set up for the MCP endpoint and not for `/.well-known/*`.
+    Usual causes: CORS is set up for the MCP endpoint but not for `/.well-known/*`.
 
-    Repair: Send `Access-Control-Allow-Origin: *` with metadata, and answer the preflight.
-    There is nothing secret in it.
+    Repair: Send `Access-Control-Allow-Origin: *` with metadata, and answer the preflight. The
+    document is public.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp

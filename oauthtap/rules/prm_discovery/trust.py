@@ -32,13 +32,13 @@ def _by_client(stage: Stage) -> bool:
 def used_mismatched(stage: Registration | AuthorizationRequest, so_far: Handshake) -> Problems:
     """The client uses protected resource metadata with the `resource` of another server.
 
-    A hostile server could name a foreign resource and so get hold of a token that was
-    made for it. The comparison is what protects users from that.
+    A hostile server could name another resource and so get a token for it. The comparison protects
+    users from that.
 
     Usual causes: a client that does not compare `resource` with the URL it was given.
 
-    Repair: In the client, discard metadata whose `resource` is not the MCP URL, or a
-    path above it on the same host.
+    Repair: In the client, reject metadata whose `resource` is not the MCP URL or a parent path on
+    the same host.
 
     Bad:
         POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
@@ -101,14 +101,14 @@ def _named_by(stage: Stage, so_far: Handshake, servers: set[str]) -> bool:
 def changed_authorization_server(stage: AuthorizationRequest | TokenEndpoint, so_far: Handshake) -> Problems:
     """The MCP server has a new authorization server, and the client uses its old `client_id` there.
 
-    A client id is worth something only where it was registered. At the new server it is
-    unknown, and its secret is handed to somebody it was not meant for.
+    A `client_id` is valid only where it was registered. At the new server it is unknown, and its
+    secret is leaked to that server.
 
-    Usual causes: a client that stores its registration per MCP server, and not per
-    authorization server.
+    Usual causes: a client that stores its registration per MCP server instead of per authorization
+    server.
 
-    Repair: In the client, keep registrations and tokens by issuer, and register anew when
-    the issuer changes.
+    Repair: In the client, store registrations and tokens by issuer, and register again when the
+    issuer changes.
 
     Bad:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp

@@ -19,12 +19,12 @@ from oauthtap.rules import rule
 def response(par: PushedAuthorization, so_far: Handshake) -> Problems:
     """The pushed authorization response lacks `request_uri` or `expires_in`, or its status is not 201.
 
-    The client sends its parameters ahead and gets a `request_uri` in return, which the
-    browser then shows at the authorization endpoint. Without it there is nothing to show,
-    and without `expires_in` a client may not know how long it holds.
+    The client POSTs its parameters and gets a `request_uri`, which the browser then sends to the
+    authorization endpoint. Without it the sign-in cannot continue, and without `expires_in` a
+    client does not know how long it is valid.
 
-    Usual causes: a framework that answers 200 by itself; a member left out in a server
-    written by hand.
+    Usual causes: a framework that answers 200 by default; a missing member in a hand-written
+    server.
 
     Repair: Answer 201 with JSON that has `request_uri` and `expires_in` (seconds).
 

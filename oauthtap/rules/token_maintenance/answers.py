@@ -26,12 +26,12 @@ def _revoking(stage: TokenMaintenance, so_far: Handshake) -> bool:
 def inactive(asked: TokenMaintenance, so_far: Handshake) -> Problems:
     """Introspection reports a new token as inactive, or refuses the MCP server.
 
-    The MCP server asks the authorization server whether a token is good. When it is told
-    no, or is not even let in, it turns the client away, although the client has just
-    signed in properly.
+    The MCP server asks the authorization server whether a token is valid. When that reports it as
+    inactive, or refuses the MCP server's credentials, the client is refused right after a
+    successful sign-in.
 
-    Usual causes: the MCP server asks another tenant or realm than the one that gave the
-    token; its own credentials there are missing or lack the right to ask.
+    Usual causes: the MCP server asks another tenant or realm than the one that issued the token;
+    its credentials there are missing or not allowed to introspect.
 
     Repair: Let the MCP server introspect at the authorization server that issues the
     token, with credentials that are allowed to do so.
@@ -99,13 +99,12 @@ def _fresh(token: str, asked: Stage, so_far: Handshake) -> bool:
 def revocation_status(asked: TokenMaintenance, so_far: Handshake) -> Problems:
     """Revocation of an unknown or expired token is not answered with 200.
 
-    Signing out is done when the token is worth nothing, however it came to that. An answer
-    that refuses makes clients report a failed sign-out where all is well.
+    A sign-out is complete when the token is invalid, for whatever reason. A refusal makes clients
+    report a failed sign-out although the token is invalid.
 
     Usual causes: the server looks the token up first, and treats "not found" as a failure.
 
-    Repair: Answer 200 also for tokens that are unknown or have run out; keep 400 for
-    requests that cannot be understood.
+    Repair: Answer 200 also for unknown or expired tokens; keep 400 for invalid requests.
 
     Bad:
         GET https://as.example.com/.well-known/oauth-authorization-server

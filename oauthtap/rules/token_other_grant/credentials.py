@@ -28,13 +28,12 @@ def _audiences(said: dict[str, Any]) -> tuple[str, ...]:
 def public_client(stage: TokenOther, so_far: Handshake) -> Problems:
     """The `client_credentials` request has no client authentication.
 
-    With this grant there is no user who agrees; the client itself is trusted. So it has
-    to prove that it is the one that is trusted.
+    With this grant no user consents; the client itself is trusted. So it has to authenticate.
 
     Usual causes: the secret is not set in this environment, and is sent empty.
 
     Repair: Send the client's secret (in a Basic header or as `client_secret`) or a signed
-    assertion. A client that has none needs another grant.
+    assertion. A public client needs another grant.
 
     Bad:
         POST https://as.example.com/token grant_type=client_credentials&client_id=c1
@@ -67,12 +66,10 @@ def public_client(stage: TokenOther, so_far: Handshake) -> Problems:
 def refresh_token_issued(stage: TokenOther, so_far: Handshake) -> Problems:
     """The response to `client_credentials` has a `refresh_token`.
 
-    The client can have a new token whenever it likes, with its own credentials. A refresh
-    token is only one more secret that can get lost.
+    The client can get a new token at any time with its own credentials. A refresh token is only one
+    more secret that can leak. Usual causes: one setting for all grants.
 
-    Usual causes: one setting for all grants.
-
-    Repair: Give no refresh token for `client_credentials`.
+    Repair: Do not issue a refresh token for `client_credentials`.
 
     Bad:
         POST https://as.example.com/token grant_type=client_credentials&client_id=c1&client_secret=made-up-secret
@@ -103,8 +100,8 @@ def refresh_token_issued(stage: TokenOther, so_far: Handshake) -> Problems:
 def assertion_claims(stage: TokenEndpoint, so_far: Handshake) -> Problems:
     """`iss`, `sub`, `aud` or `exp` of the client assertion is missing or wrong.
 
-    It has to say who made it and for whom (both the client), for which authorization
-    server, and until when. When one of these does not fit, the client is not let in.
+    `iss` and `sub` have to be the client id, `aud` the authorization server, and `exp` in the
+    future. When one of these is wrong, the client is refused.
 
     Usual causes: `sub` is a user; `aud` is the MCP server, or the URL of another tenant.
 

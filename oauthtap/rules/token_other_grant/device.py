@@ -24,13 +24,13 @@ _LENIENCE = 0.9
 def poll_too_fast(stage: TokenOther, so_far: Handshake) -> Problems:
     """The client polls with its `device_code` more often than `interval` allows.
 
-    While the user signs in on another device, the client asks again and again. The server
-    says how long to wait in between, and slows down or locks out who does not.
+    While the user logs in on another device, the client polls. The server says how long to wait
+    between two requests (`interval`), and slows down or refuses clients that do not.
 
-    Usual causes: a fixed pause in the client; `slow_down` is taken for a plain "not yet".
+    Usual causes: a fixed pause in the client; `slow_down` is treated like `authorization_pending`.
 
-    Repair: In the client, wait `interval` seconds between two questions (5 when none is
-    named), and 5 more after each `slow_down`.
+    Repair: In the client, wait `interval` seconds between two requests (5 by default), and 5 more
+    after each `slow_down`.
 
     Bad:
         POST https://as.example.com/device client_id=c1

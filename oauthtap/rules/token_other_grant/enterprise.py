@@ -44,10 +44,10 @@ def _server_of(stage: TokenEndpoint, so_far: Handshake) -> ServerMetadata | None
 def exchange_params(stage: TokenOther, so_far: Handshake) -> Problems:
     """The token exchange request lacks `audience`, `resource` or a valid `subject_token`.
 
-    The provider has to know who the user is, which authorization server the grant is for,
-    and which MCP server is meant in the end. Without one of these it refuses.
+    The identity provider has to know the user (`subject_token`), the authorization server
+    (`audience`) and the MCP server (`resource`). Without one of these it refuses.
 
-    Usual causes: `audience` and `resource` are taken for the same thing, and one is left out.
+    Usual causes: `audience` and `resource` are confused, and one is left out.
 
     Repair: In the client, send `audience` (the issuer of the MCP authorization server),
     `resource` (the MCP server), `subject_token` and `subject_token_type`.
@@ -92,14 +92,14 @@ def exchange_params(stage: TokenOther, so_far: Handshake) -> Problems:
 def exchange_response(stage: TokenOther, so_far: Handshake) -> Problems:
     """The token exchange response does not contain an ID-JAG.
 
-    The client looks for a marked kind of token and hands it on. One that is not marked so
-    is not accepted: by the client, or by the authorization server after it.
+    The client expects the token type ID-JAG and sends it to the authorization server. Another type
+    is refused by the client or by the authorization server.
 
-    Usual causes: a provider that exchanges tokens in general and does not know this kind.
+    Usual causes: a provider that supports token exchange, but not ID-JAG.
 
     Repair: At the provider, answer with `access_token`, with `issued_token_type`
-    `urn:ietf:params:oauth:token-type:id-jag`, and give the token the type
-    `oauth-id-jag+jwt` in its header.
+    `urn:ietf:params:oauth:token-type:id-jag`, and set `typ` in the token's header to
+    `oauth-id-jag+jwt`.
 
     Bad:
         POST https://idp.example.org/token grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&requested_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aid-jag&audience=https%3A%2F%2Fas.example.com&resource=https%3A%2F%2Fmcp.example.com%2Fmcp&subject_token=eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ1MSJ9.bWFkZS11cA&subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aid_token&client_id=c1
@@ -148,12 +148,11 @@ def exchange_response(stage: TokenOther, so_far: Handshake) -> Problems:
 def id_jag_audience(stage: TokenOther, so_far: Handshake) -> Problems:
     """The ID-JAG names another authorization server, MCP server or client.
 
-    It names the authorization server that may take it, the MCP server it is for, and the
-    client that may show it. The authorization server compares all three, and refuses it
-    when one is another.
+    It names the authorization server (`aud`), the MCP server (`resource`) and the client
+    (`client_id`). The authorization server compares all three, and refuses it when one differs.
 
-    Usual causes: the mapping at the identity provider knows the application by another
-    name or URL; a test tenant is entered there.
+    Usual causes: the mapping at the identity provider has another name or URL for the application,
+    or a test tenant.
 
     Repair: At the identity provider, set the audience to the issuer of the MCP server's
     authorization server, the resource to the MCP server's URL, and map the client id.

@@ -29,10 +29,10 @@ _ITS_OWN = {"invalid_client", "unauthorized_client", "unsupported_grant_type", "
 def rotation_missing(refresh: TokenRefresh, so_far: Handshake) -> Problems:
     """The refresh token of a public client is not rotated.
 
-    A client on a user's machine cannot keep a secret, so its refresh token is all a thief
-    needs. When each use replaces it, a stolen one is noticed at its second use.
+    A public client does not authenticate, so a stolen refresh token is enough to get access tokens.
+    With rotation, a stolen one is detected at its second use.
 
-    Usual causes: rotation is a switch at most authorization servers, and it is off.
+    Usual causes: rotation is an option of most authorization servers, and it is off.
 
     Repair: Turn rotation on for public clients, and allow a few seconds in which the old
     token still works.
@@ -69,14 +69,14 @@ def rotation_missing(refresh: TokenRefresh, so_far: Handshake) -> Problems:
 def not_invalid_grant(refresh: TokenRefresh, so_far: Handshake) -> Problems:
     """An invalid refresh token is not answered with `invalid_grant`.
 
-    Clients read the code, not the words. `invalid_grant` tells them to forget the token and
-    let the user sign in. With any other they may try the dead token again and again.
+    Clients read the error code, not the description. `invalid_grant` tells them to delete the token
+    and let the user sign in. With any other code they may retry the token again and again.
 
-    Usual causes: a general handler that turns each failure into `invalid_request`,
-    `server_error` or a 401 of its own.
+    Usual causes: a general handler that turns each failure into `invalid_request`, `server_error`
+    or a 401.
 
-    Repair: Answer 400 with `"error": "invalid_grant"` when a refresh token is unknown, has
-    run out or was revoked.
+    Repair: Answer 400 with `"error": "invalid_grant"` when a refresh token is unknown, expired or
+    revoked.
 
     Bad:
         POST https://as.example.com/token grant_type=refresh_token&client_id=c1&refresh_token=made-up-refresh-1

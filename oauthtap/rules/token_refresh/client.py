@@ -25,12 +25,10 @@ _TOGETHER = 5.0
 def old_token(refresh: TokenRefresh, so_far: Handshake) -> Problems:
     """The client uses a refresh token that was already rotated.
 
-    Each refresh may bring a new refresh token, and the old one is dead from then on. When
-    the old one turns up again, the authorization server has to think of theft, and may
-    end the whole session: the user has to sign in anew.
-
-    Usual causes: two processes or windows with one token store; a crash between the
-    answer and the saving; a store that could not be written.
+    Each refresh may return a new refresh token, which replaces the old one. When the old one is
+    used again, the authorization server has to assume theft, and may revoke all tokens: the user
+    has to sign in again. Usual causes: two processes or windows with one token store; a crash
+    between the response and saving it; a read-only store.
 
     Repair: In the client, save the new refresh token before using the new access token,
     and let only one process refresh at a time.
@@ -83,13 +81,11 @@ def _overlap(one: Stage, other: Stage) -> bool:
 def concurrent(refresh: TokenRefresh, so_far: Handshake) -> Problems:
     """The client sends the same refresh token in two requests at the same time.
 
-    The first request uses it up. To the authorization server the second one looks like a
-    thief's, and it may end the session for both.
+    The first request uses it up. To the authorization server the second one looks like a stolen
+    token, and it may revoke all tokens. Usual causes: several requests got a 401 at once, and each
+    started a refresh.
 
-    Usual causes: several requests met an expired token at once, and each started a refresh
-    of its own.
-
-    Repair: In the client, let the first refresh run and have everybody else wait for it.
+    Repair: In the client, start one refresh and let all other requests wait for it.
 
     Bad:
         POST https://as.example.com/token grant_type=refresh_token&client_id=c1&refresh_token=made-up-refresh-1
@@ -132,13 +128,11 @@ def concurrent(refresh: TokenRefresh, so_far: Handshake) -> Problems:
 def invalid_grant_loop(refresh: TokenRefresh, so_far: Handshake) -> Problems:
     """The client retries a refresh token that was refused with `invalid_grant`.
 
-    `invalid_grant` is final: the token will not become good again. A client that holds on
-    to it never sends its user to sign in, and seems broken for good.
+    `invalid_grant` is final: the token will not become valid again. A client that keeps it never
+    lets its user sign in. Usual causes: every failure of a refresh is treated as temporary.
 
-    Usual causes: every failure of a refresh is treated as a passing one.
-
-    Repair: In the client, forget the refresh token on `invalid_grant` and start a new
-    sign-in. Until then, users can clear the stored sign-in by hand.
+    Repair: In the client, delete the refresh token on `invalid_grant` and start a new sign-in.
+    Until then, users can clear the stored login.
 
     Bad:
         POST https://as.example.com/token grant_type=refresh_token&client_id=c1&refresh_token=made-up-refresh-1
@@ -179,10 +173,9 @@ def invalid_grant_loop(refresh: TokenRefresh, so_far: Handshake) -> Problems:
 def not_attempted(asked: AuthorizationRequest, so_far: Handshake) -> Problems:
     """The client starts a new sign-in without trying its refresh token.
 
-    When a token has run out, the refresh token gets a new one in silence. Users of a client
-    that does not try see a browser window they did not need.
-
-    Usual causes: every 401 leads to a new sign-in, whatever is in the store.
+    When an access token has expired, the refresh token gets a new one without the user. Users of a
+    client that does not try it have to sign in unnecessarily. Usual causes: every 401 starts a new
+    sign-in.
 
     Repair: In the client, try the refresh token first when the token is refused.
 

@@ -28,14 +28,14 @@ _NOT_ECHOED = ("openid", "profile", "email", "offline_access", "address", "phone
 def scope_widened(refresh: TokenRefresh, so_far: Handshake) -> Problems:
     """The refresh request asks for more scopes than were granted.
 
-    A refresh renews what was granted. More can only come from the user, so the
-    authorization server refuses, and the client may lose its session over it.
+    A refresh can only return granted scopes. More scopes need the user's consent, so the
+    authorization server refuses, and the client may lose its session.
 
-    Usual causes: the client sends the scopes of a step-up, or of its settings, with every
+    Usual causes: the client sends the scopes of a step-up, or its configured ones, with every
     refresh.
 
-    Repair: In the client, leave `scope` out when refreshing. For more permissions, send
-    the user through the sign-in again.
+    Repair: In the client, leave `scope` out when refreshing. For more scopes, start a new
+    authorization request.
 
     Bad:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1&code=made-up-code-1
@@ -83,11 +83,10 @@ def _issued_in_before(so_far: Handshake, refresh: TokenRefresh) -> TokenEndpoint
 def client_auth_missing(refresh: TokenRefresh, so_far: Handshake) -> Problems:
     """The refresh request has no client authentication.
 
-    A refresh token belongs to one client. The client has to name itself, and prove it
-    where it proved it when it first got the token. Otherwise the refresh is refused.
-
-    Usual causes: the registration was forgotten between two starts, while the tokens were
-    kept; refreshing is another piece of code than the first exchange.
+    A refresh token is bound to one client. The client has to send its `client_id`, and authenticate
+    if it did so at the code exchange. Otherwise the refresh is refused. Usual causes: the
+    registration was lost between two starts, while the tokens were kept; refresh and code exchange
+    are separate code.
 
     Repair: In the client, store the registration together with the tokens, and
     authenticate a refresh the same way as the code exchange.
@@ -134,10 +133,9 @@ def client_auth_missing(refresh: TokenRefresh, so_far: Handshake) -> Problems:
 def resource_missing(refresh: TokenRefresh, so_far: Handshake) -> Problems:
     """The refresh request has no `resource`.
 
-    Some authorization servers make the new token for another audience then than the first
-    one had. It looks fine, and the MCP server refuses it.
-
-    Usual causes: `resource` was added to the sign-in, and forgotten here.
+    Without it some authorization servers issue the new token for another audience than the first
+    one, and the MCP server refuses it. Usual causes: `resource` was added to the sign-in, but not
+    to the refresh.
 
     Repair: In the client, send the same `resource` with every refresh.
 
@@ -169,14 +167,12 @@ def resource_missing(refresh: TokenRefresh, so_far: Handshake) -> Problems:
 def sent_to_other_server(refresh: TokenRefresh, so_far: Handshake) -> Problems:
     """The client sends its refresh token to another authorization server.
 
-    A refresh token is a long-lived key to the user's account. Whoever else gets to see it
-    can use it, and the wrong server cannot do anything with it but refuse.
+    A refresh token is a long-lived credential. The other server can only refuse it, and now has it.
 
-    Usual causes: tokens are stored per MCP server, and that server has changed its
-    authorization server.
+    Usual causes: tokens are stored per MCP server, and that server changed its authorization
+    server.
 
-    Repair: In the client, store with each token which issuer gave it, and use it there
-    only.
+    Repair: In the client, store the issuer with each token, and send it only there.
 
     Bad:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1&code=made-up-code-1

@@ -21,8 +21,8 @@ _ANSWER = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#sectio
 def status(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """A successful token response does not have status 200.
 
-    Some clients take 200 for success and nothing else. They throw the token away and
-    report a failure whose text is a perfectly good token answer.
+    Some clients accept only 200. They reject the token and report a failure whose text is a valid
+    token response.
 
     Usual causes: a framework that answers every POST with 201.
 
@@ -55,13 +55,13 @@ def status(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def redirect(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """The token endpoint answers with a redirect.
 
-    After 301 or 302 most clients come back with GET and without the form, so the next
-    server sees an empty request. Careful clients do not follow at all, because they
-    would carry code and secret to somewhere nobody told them about.
+    After 301 or 302 most clients send GET without the form, so the next server gets an empty
+    request. Careful clients do not follow at all, because they would send code and secret to
+    another server.
 
-    Usual causes: http to https, a host that was renamed, a missing or added slash.
+    Usual causes: http to https, a renamed host, a trailing slash.
 
-    Repair: Put the final URL into `token_endpoint`, or answer at the URL that is there.
+    Repair: Put the final URL into `token_endpoint`, or answer at the current URL.
 
     Bad:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1
@@ -86,14 +86,12 @@ def redirect(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def form_encoded(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """The token response is form-encoded instead of JSON.
 
-    Clients parse the answer as JSON, fail at the first character, and say something
-    about an unexpected token `a`. The access token was in there.
+    Clients parse the response as JSON, fail at the first character, and show "Unexpected token a",
+    although the access token was issued.
 
-    Usual causes: GitHub and other servers older than OAuth 2 do so unless the request
-    says `Accept: application/json`.
+    Usual causes: GitHub and other servers do so unless the request has `Accept: application/json`.
 
-    Repair: Answer with application/json. A client that has to live with such a server
-    sends `Accept: application/json`.
+    Repair: Answer with `application/json`. A client can send `Accept: application/json`.
 
     Bad:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1
@@ -116,11 +114,9 @@ def form_encoded(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def not_json(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """The token response has a success status, but is not `application/json`.
 
-    The client has a 200 and cannot read it. What it shows is a parser's complaint, not
-    what went wrong on the server.
-
-    Usual causes: a login or error page with status 200; a bare token as text; JSON that
-    is labelled text/plain.
+    The client gets a 200 and cannot parse it. It shows a parser error, not the server's problem.
+    Usual causes: a login or error page with status 200; a bare token as text; JSON that is labelled
+    `text/plain`.
 
     Repair: Answer with one JSON object and Content-Type application/json.
 
@@ -163,12 +159,10 @@ def not_json(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def cacheable(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """The token response has no `Cache-Control: no-store`.
 
-    Anything between server and client may keep a copy of what it passes on, unless it is
-    told not to. A copy of this answer is a copy of the token.
+    Without it a proxy or browser may store the response, and with it the token. Usual causes: the
+    header is set for pages, not for the API.
 
-    Usual causes: the header is set for pages, not for the API.
-
-    Repair: Send `Cache-Control: no-store` with every token answer.
+    Repair: Send `Cache-Control: no-store` with every token response.
 
     Bad:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1
@@ -201,13 +195,12 @@ def cacheable(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def cors(stage: TokenEndpoint | Registration | TokenMaintenance, so_far: Handshake) -> Problems:
     """The endpoint's response has no `Access-Control-Allow-Origin`, so a browser client cannot read it.
 
-    The request arrives and is answered, but the browser withholds the answer from the
-    page, because no header permits it. All the client learns is that fetching failed.
+    The request arrives and is answered, but the browser does not give the response to the page,
+    because no header allows it. The client only sees a failed fetch. Usual causes: CORS is enabled
+    for the metadata but not for the endpoints.
 
-    Usual causes: CORS is switched on for the metadata and not for the endpoints.
-
-    Repair: Send `Access-Control-Allow-Origin` on the token, registration and revocation
-    endpoints, on errors too. Leave it out if clients in browsers are not meant to work.
+    Repair: Send `Access-Control-Allow-Origin` on the token, registration and revocation endpoints,
+    on errors too. Leave it out if clients in browsers are not supported.
 
     Bad:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1

@@ -23,13 +23,13 @@ from oauthtap.rules import rule
 def ignored_iss(token: TokenRequest, so_far: Handshake) -> Problems:
     """The client redeems the code, although `iss` of the callback is missing or wrong.
 
-    `iss` in the callback says which authorization server it comes from. A client that
-    does not look can be made to carry the code of one server to another, which then owns it.
+    `iss` in the callback says which authorization server it comes from. A client that does not
+    check it can be made to send the code of one server to another (mix-up attack).
 
     Usual causes: a client older than the 2026-07-28 revision.
 
-    Repair: Compare `iss` with the issuer of the metadata before the code is used, and
-    drop the response when they differ.
+    Repair: Compare `iss` with the `issuer` of the metadata before the code is used, and reject the
+    response when they differ.
 
     Bad:
         GET https://as.example.com/.well-known/oauth-authorization-server
@@ -81,12 +81,12 @@ def ignored_iss(token: TokenRequest, so_far: Handshake) -> Problems:
 def ignored_state(token: TokenRequest, so_far: Handshake) -> Problems:
     """The client redeems the code, although `state` of the callback is not the one it sent.
 
-    `state` is how a client recognizes the answer to its own question. Without that
-    check, anybody's code can be slipped to it, and its user ends up in a stranger's account.
+    By `state` a client recognizes the response to its own request. Without that check, an attacker
+    can inject a code, and the user is signed in to the attacker's account.
 
     Usual causes: `state` is sent but never compared.
 
-    Repair: Compare `state` with the one that was sent, and drop the response when it differs.
+    Repair: Compare `state` with the one that was sent, and reject the response when it differs.
 
     Bad:
         @browser

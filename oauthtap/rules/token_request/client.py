@@ -37,8 +37,8 @@ _UNKNOWN = re.compile(r"unknown|not found|not registered|does not exist|no such|
 def id_missing(token: TokenRequest, so_far: Handshake) -> Problems:
     """The token request has no `client_id` and no client authentication.
 
-    A client without a secret has only its `client_id` to be known by. Without it the
-    server cannot tell whose code this is, and answers `invalid_client`.
+    A public client is identified only by its `client_id`. Without it the server cannot tell which
+    client sends the code, and answers `invalid_client`.
 
     Usual causes: the client lost its registration between two runs; it relies on an
     Authorization header that it does not send.
@@ -68,13 +68,12 @@ def id_missing(token: TokenRequest, so_far: Handshake) -> Problems:
 def id_mismatch(token: TokenRequest, so_far: Handshake) -> Problems:
     """The client redeems the code with another `client_id` than it was issued for.
 
-    Codes are bound to the client that asked. Under another id the server refuses it,
-    with `invalid_grant` or `invalid_client`.
+    Codes are bound to the client that requested them. Under another id the server refuses the code,
+    with `invalid_grant` or `invalid_client`. Usual causes: the client registered again between
+    authorization and token request; the id in the header and the id in the form come from different
+    stores.
 
-    Usual causes: the client registered anew between browser and token request; the id in
-    the header and the id in the form come from different places.
-
-    Repair: Keep the client id with the state, and redeem the code under that id.
+    Repair: Store the client id with the state, and redeem the code with that id.
 
     Bad:
         @browser
@@ -121,8 +120,8 @@ def id_mismatch(token: TokenRequest, so_far: Handshake) -> Problems:
 def several_methods(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """The token request uses more than one client authentication method.
 
-    One request, one proof: with two, a server would have to decide which of them counts,
-    so most refuse with `invalid_request`.
+    With two methods, a server would have to decide which one counts, so most refuse with
+    `invalid_request`.
 
     Usual causes: the HTTP library adds Basic credentials, and the form has `client_secret` too.
 
@@ -157,14 +156,12 @@ def several_methods(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def method_mismatch(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """The client does not use its registered `token_endpoint_auth_method`.
 
-    The registration fixes how the client proves itself; when it names no method but has
-    a secret, that means HTTP Basic. Whoever does it differently is refused as
-    `invalid_client`, after a sign-in that went well.
+    The registration fixes how the client authenticates; when it names no method but has a secret,
+    that means HTTP Basic. Another method is refused with `invalid_client`, after a successful
+    login. Usual causes: the client reads the server's metadata instead of its registration; a
+    registration response without the method.
 
-    Usual causes: the client looks at what the server supports and not at what its
-    registration says; a registration answer that leaves the method out.
-
-    Repair: Use the `token_endpoint_auth_method` of the registration answer.
+    Repair: Use the `token_endpoint_auth_method` of the registration response.
 
     Bad:
         POST https://as.example.com/register {"redirect_uris": ["http://127.0.0.1:7777/cb"]}
@@ -212,14 +209,12 @@ def method_mismatch(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def advertised_refused(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """The token endpoint refuses a client authentication method that the metadata advertises.
 
-    The client does what metadata and registration tell it to, and is told that its
-    credentials are missing. The endpoint looks for them in one place only.
+    The client follows metadata and registration, but the server answers that its credentials are
+    missing. The endpoint reads them in one way only. Usual causes: code that reads `client_id` and
+    `client_secret` from the form, with a framework that advertises HTTP Basic.
 
-    Usual causes: code that reads `client_id` and `client_secret` from the form, below a
-    framework that advertises HTTP Basic.
-
-    Repair: Read the credentials from the Authorization header as well, or take the
-    method out of `token_endpoint_auth_methods_supported`.
+    Repair: Read the credentials from the `Authorization` header as well, or remove the method from
+    `token_endpoint_auth_methods_supported`.
 
     Bad:
         GET https://as.example.com/.well-known/oauth-authorization-server
@@ -264,14 +259,14 @@ def advertised_refused(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def basic_encoding(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """The client authentication (Basic) has characters that need form-encoding.
 
-    In OAuth the client id and secret are form-encoded before they go into HTTP Basic.
-    Many clients and servers skip that. For plain letters and digits nobody notices; with
-    `/`, `+`, `:` or `%` the two sides see different secrets, and a correct one fails.
+    In OAuth the client id and secret are form-encoded before they go into HTTP Basic. Many clients
+    and servers skip that. It makes no difference for letters and digits; with `/`, `+`, `:` or `%`
+    the two sides see different secrets, and a correct one fails.
 
     Usual causes: generated secrets with special characters; a URL as client id.
 
-    Repair: Encode the client id and secret, or use `client_secret_post`, or give out
-    secrets of letters and digits.
+    Repair: Encode the client id and secret, or use `client_secret_post`, or issue secrets of
+    letters and digits.
 
     Bad:
         POST https://as.example.com/token grant_type=authorization_code&code=made-up-code-1
@@ -309,12 +304,10 @@ def basic_encoding(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def empty_secret(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """A public client sends an empty `client_secret`.
 
-    To some servers an empty secret is a wrong one: they see an attempt to authenticate,
-    which fails, instead of a client that has nothing to prove.
+    Some servers treat an empty secret as a wrong one: they see a failed authentication instead of a
+    public client. Usual causes: an empty settings field that is sent anyway.
 
-    Usual causes: a settings field that was left blank and is sent nevertheless.
-
-    Repair: Leave `client_secret` out altogether, and send `client_id` in the form, not as Basic.
+    Repair: Leave `client_secret` out, and send `client_id` in the form, not as Basic.
 
     Bad:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1&client_secret=
@@ -348,10 +341,9 @@ def empty_secret(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def no_challenge(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """`invalid_client` for Basic credentials is not answered with 401 and `WWW-Authenticate`.
 
-    A client that authenticated with a header is to be told so at the level of HTTP.
-    Little depends on it: nearly all clients read `error` in the body.
-
-    Usual causes: one error handler for all refusals.
+    A client that used the `Authorization` header has to get a 401 with a challenge. It rarely
+    matters: nearly all clients read `error` in the body. Usual causes: one error handler for all
+    refusals.
 
     Repair: Answer `invalid_client` with 401 and `WWW-Authenticate: Basic` when the client used Basic.
 

@@ -23,12 +23,10 @@ _SHORT, _LONG = 60.0, 600.0
 def altered(token: TokenRequest, so_far: Handshake) -> Problems:
     """The client redeems another `code` than it received.
 
-    The verifier shows which sign-in is meant, and that sign-in delivered another code.
-    A code is opaque: one character lost or decoded twice, and the server no longer
-    knows it (`invalid_grant`).
-
-    Usual causes: the callback's query was decoded twice, so that `%2B` became a blank;
-    a code pasted by hand and cut short.
+    By its `code_verifier` the request belongs to a sign-in that delivered another code. A code is
+    opaque: with one character lost or decoded twice, the server does not know it (`invalid_grant`).
+    Usual causes: the callback's query was decoded twice, so that `%2B` became a space; a code that
+    was pasted and truncated.
 
     Repair: Decode the callback's query exactly once, and send the code unchanged.
 
@@ -77,13 +75,11 @@ def altered(token: TokenRequest, so_far: Handshake) -> Problems:
 def reused(token: TokenRequest, so_far: Handshake) -> Problems:
     """The client redeems the same `code` twice.
 
-    The first time worked. A server that sees the code again has to refuse, and may take
-    back the tokens of the first time as well, so that a good sign-in dies silently.
+    The first time worked. A server that gets the code again has to refuse, and may revoke the
+    tokens of the first time as well, which ends a working sign-in. Usual causes: retry logic around
+    the exchange; a callback page that is loaded twice or mounted twice.
 
-    Usual causes: retry logic around the exchange; a callback page that is loaded twice
-    or mounted twice.
-
-    Repair: Redeem each code once: forget it before the request goes out.
+    Repair: Redeem each code once: delete it before the request is sent.
 
     Bad:
         POST https://as.example.com/token grant_type=authorization_code&code=made-up-code-1&client_id=c1
@@ -115,8 +111,8 @@ def reused(token: TokenRequest, so_far: Handshake) -> Problems:
 def replay_accepted(token: TokenRequest, so_far: Handshake) -> Problems:
     """The token endpoint accepts the same `code` twice.
 
-    A code travels through the browser and is easily seen. That it works only once is
-    what makes a stolen one worthless.
+    A code goes through the browser and can leak. It has to work only once, so that a stolen one is
+    useless.
 
     Usual causes: codes are looked up but never marked as used.
 
@@ -153,13 +149,13 @@ def replay_accepted(token: TokenRequest, so_far: Handshake) -> Problems:
 def spent_by_failure(token: TokenRequest, so_far: Handshake) -> Problems:
     """The token endpoint invalidates the code on a request that it refuses for another reason.
 
-    The first exchange failed for another reason than the code. The client corrected
-    itself, and now the code is gone: nothing it does can succeed, and the answer its
-    user sees is about the wrong thing.
+    The first exchange failed for another reason than the code. The client corrected its request,
+    but the code is no longer valid, and the user sees an error that is not the cause.
 
     Usual causes: the code is marked as used before client, resource and verifier are checked.
 
-    Repair: Check everything else first and spend the code last. Then repair what the first answer complained of.
+    Repair: Check everything else first and invalidate the code last. Then correct what the first
+    error names.
 
     Bad:
         POST https://as.example.com/token grant_type=authorization_code&code=made-up-code-1&client_id=c1
@@ -196,10 +192,10 @@ def spent_by_failure(token: TokenRequest, so_far: Handshake) -> Problems:
 def late(token: TokenRequest, so_far: Handshake) -> Problems:
     """The client redeems the `code` long after it was issued.
 
-    Codes are made to live for seconds: many servers forget them after one minute, and
-    ten minutes is the most that is recommended. A late exchange gets `invalid_grant`.
+    Codes are short-lived: many servers expire them after one minute, and at most ten minutes are
+    recommended. A late exchange gets `invalid_grant`.
 
-    Usual causes: the callback waits for the user, or for a page that was left open.
+    Usual causes: the callback waits for the user, or for an open page.
 
     Repair: Redeem the code as soon as the callback arrives.
 
@@ -242,13 +238,13 @@ def late(token: TokenRequest, so_far: Handshake) -> Problems:
 def redirect_uri_mismatch(token: TokenRequest, so_far: Handshake) -> Problems:
     """`redirect_uri` of the token request is not that of the authorization request.
 
-    The server compares the two character by character and answers `invalid_grant` when
-    they differ, which says nothing about a redirect URI.
+    The server compares the two character by character and answers `invalid_grant` when they differ,
+    which does not mention the redirect URI.
 
     Usual causes: a callback port that is configured in one place and chosen at random in
     another; `localhost` here and `127.0.0.1` there.
 
-    Repair: Keep the redirect URI with the state, and send the same text in both requests.
+    Repair: Store the redirect URI with the state, and send the same string in both requests.
 
     Bad:
         @browser
@@ -286,12 +282,12 @@ def redirect_uri_mismatch(token: TokenRequest, so_far: Handshake) -> Problems:
 def redirect_uri_missing(token: TokenRequest, so_far: Handshake) -> Problems:
     """The token request has no `redirect_uri`, although the authorization request had one.
 
-    OAuth 2.1 no longer asks for it. Servers that still follow OAuth 2.0 do, and answer
-    `invalid_grant` or `invalid_request` without it.
+    OAuth 2.1 no longer requires it. Servers that follow OAuth 2.0 do, and answer `invalid_grant` or
+    `invalid_request` without it.
 
     Usual causes: a client written for OAuth 2.1 only.
 
-    Repair: Send the same `redirect_uri` again; newer servers simply ignore it.
+    Repair: Send the same `redirect_uri` again; newer servers ignore it.
 
     Bad:
         @browser
@@ -332,13 +328,11 @@ def _minds_redirect(token: TokenRequest) -> bool:
 def wrong_endpoint(token: TokenRequest, so_far: Handshake) -> Problems:
     """The client does not redeem the code at the `token_endpoint` of the metadata.
 
-    The code is known to one authorization server only. Any other URL answers 404 or
-    `invalid_grant`, and, if it belongs to somebody else, has just been given a code.
+    The code is valid at one authorization server only. Any other URL answers 404 or
+    `invalid_grant`, and the code is leaked to it. Usual causes: an endpoint that was stored before
+    the server moved; a client that guesses `/token` on the MCP server.
 
-    Usual causes: an endpoint remembered from before the server moved; a client that
-    guesses `/token` on the MCP server.
-
-    Repair: Take `token_endpoint` from the metadata the client has just read; clear what it stored.
+    Repair: Use `token_endpoint` of the current metadata; clear the stored one.
 
     Bad:
         GET https://as.example.com/.well-known/oauth-authorization-server

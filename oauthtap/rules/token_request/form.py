@@ -22,8 +22,8 @@ _MANY = ("resource", "audience")
 def method(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """The token request does not use POST.
 
-    Token endpoints listen to POST alone and answer anything else with 405. With GET,
-    the code and the secrets would also end up in the logs of every server on the way.
+    Token endpoints support only POST and answer anything else with 405. With GET, the code and the
+    secrets would also be in the logs of every proxy.
 
     Usual causes: a hand-written client, or a token URL opened in a browser.
 
@@ -59,8 +59,8 @@ def method(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def content_type(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """The token request is not form-encoded.
 
-    A token endpoint reads a form. From a JSON body it reads nothing, and answers that
-    `grant_type` is missing although it is plainly there.
+    A token endpoint reads a form. From a JSON body it reads nothing, and answers that `grant_type`
+    is missing although the body has it.
 
     Usual causes: an HTTP library whose default is JSON.
 
@@ -96,12 +96,10 @@ def content_type(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def grant_type_missing(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """The token request has no `grant_type`.
 
-    The endpoint serves several ways of getting a token, and `grant_type` chooses one.
-    Without it every server answers `invalid_request`, whatever else is right.
+    The endpoint supports several grants, and `grant_type` selects one. Without it every server
+    answers `invalid_request`. Usual causes: a hand-written client; a body that was lost in transit.
 
-    Usual causes: a hand-written client; a body that was lost on the way.
-
-    Repair: Send `grant_type=authorization_code` with the code, or the grant you mean.
+    Repair: Send `grant_type=authorization_code` with the code, or the grant you need.
 
     Bad:
         POST https://as.example.com/token code=made-up-code-1&client_id=c1
@@ -133,8 +131,8 @@ def grant_type_missing(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def duplicate_params(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """A parameter occurs more than once in the token request.
 
-    Each parameter may stand once. Of two values one server takes the first, another the
-    last, and a careful one refuses the request as `invalid_request`.
+    Each parameter may occur once. Of two values one server takes the first, another the last, and a
+    strict one refuses the request with `invalid_request`.
 
     Usual causes: defaults and explicit parameters are both appended to the form.
 
@@ -171,9 +169,8 @@ def duplicate_params(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def secret_in_url(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """The client puts a code or a secret into the query of the token endpoint.
 
-    URLs are written down everywhere: in access logs, in proxies, in monitoring. Whoever
-    reads one of those has the credential. Servers that read only the body refuse the
-    request besides.
+    URLs are kept in access logs, proxies and monitoring, and with them the credential. Servers that
+    read only the body refuse the request as well.
 
     Usual causes: the parameters were handed to the HTTP library as `params` instead of `data`.
 
@@ -210,13 +207,13 @@ def secret_in_url(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def stray_bearer(stage: TokenEndpoint | ServerMetadata | Registration, so_far: Handshake) -> Problems:
     """The client sends a Bearer token to the authorization server.
 
-    A header configured for the MCP server goes out with every request. The
-    authorization server now holds a token that is none of its business, and may take
-    the header for a second, failing client authentication.
+    A header that is configured for the MCP server is sent with every request. The authorization
+    server gets a token that is not for it, and may treat the header as a second, failing client
+    authentication.
 
     Usual causes: one set of custom headers for all requests of the client.
 
-    Repair: Attach the configured Authorization header to requests of the MCP URL alone.
+    Repair: Send the configured `Authorization` header only with requests to the MCP URL.
 
     Bad:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1

@@ -46,11 +46,11 @@ _SKEW, _DRIFT = 60.0, 120.0
 def audience(stage: TokenEndpoint | TokenRejected, so_far: Handshake) -> Problems:
     """The access token's audience (`aud`) is not this MCP server.
 
-    `aud` names who may accept a token. An MCP server has to refuse tokens that do not
-    name it, so the first call after a perfect sign-in is answered 401, again and again.
+    `aud` names who may accept a token. An MCP server has to refuse tokens that do not name it, so
+    the first call after a successful sign-in is answered with 401, again and again.
 
-    Usual causes: the authorization server ignores `resource` and fills in a default API,
-    its own userinfo endpoint, or the client id.
+    Usual causes: the authorization server ignores `resource` and uses a default API, its userinfo
+    endpoint, or the client id as audience.
 
     Repair: Make the authorization server turn `resource` into the audience (Auth0: the
     API identifier; Entra: the application ID URI), or have the MCP server accept the
@@ -109,11 +109,10 @@ def _is_for_the_issuer(named: tuple[str, ...], stage: TokenEndpoint | TokenRejec
 def issuer(stage: TokenEndpoint | TokenRejected, so_far: Handshake) -> Problems:
     """The access token's issuer (`iss`) is not the `issuer` of the metadata.
 
-    A server that checks tokens compares `iss` with the issuer it was configured with,
-    usually the advertised one, character by character. A token that differs is refused.
-
-    Usual causes: Entra issues v1 tokens (`sts.windows.net`) beside v2 metadata; a
-    trailing slash on one side only; a custom domain on one side only.
+    An MCP server compares `iss` with its configured issuer, usually the one in the metadata,
+    character by character, and refuses a token that differs. Usual causes: Entra issues v1 tokens
+    (`sts.windows.net`) with v2 metadata; a trailing slash on one side only; a custom domain on one
+    side only.
 
     Repair: Have the token version or domain that the MCP server expects issued (Entra:
     `requestedAccessTokenVersion: 2`), or configure the MCP server for the issuer in the token.
@@ -155,14 +154,12 @@ def issuer(stage: TokenEndpoint | TokenRejected, so_far: Handshake) -> Problems:
 def time(stage: TokenEndpoint | Mcp, so_far: Handshake) -> Problems:
     """`exp`, `nbf` or `iat` of the access token does not match the clock or `expires_in`.
 
-    A token that is already over, or that begins only later, is refused however fresh it
-    is. When `expires_in` says something else than the token, clients refresh at the wrong time.
+    A token that has expired, or is not yet valid, is refused. When `expires_in` does not match the
+    token, clients refresh at the wrong time. Usual causes: clocks that differ; lifetimes that are
+    configured twice; an expired token that is still used.
 
-    Usual causes: clocks that run apart; lifetimes configured in two places; an expired
-    token used on.
-
-    Repair: Set the clocks by NTP, and take `expires_in` from the token's own `exp`. An
-    expired token has to be answered with 401, so that clients refresh it.
+    Repair: Synchronize the clocks with NTP, and compute `expires_in` from `exp`. Answer an expired
+    token with 401, so that clients refresh it.
 
     Bad:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1
@@ -204,13 +201,11 @@ def time(stage: TokenEndpoint | Mcp, so_far: Handshake) -> Problems:
 def id_token(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """`access_token` in the token response is an ID token.
 
-    An ID token tells the client who signed in; its audience is the client. An MCP server
-    that looks at the audience refuses it.
+    An ID token tells the client who logged in; its audience is the client. An MCP server that
+    checks the audience refuses it. Usual causes: an authorization server without a configured API;
+    a wrapper that returns the ID token of its identity provider.
 
-    Usual causes: an authorization server without an API of its own; a wrapper that hands
-    on the token of its identity provider.
-
-    Repair: Have an access token issued for the MCP server's API, and put that into `access_token`.
+    Repair: Issue an access token for the MCP server's API, and return it as `access_token`.
 
     Bad:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1
@@ -246,9 +241,8 @@ def id_token(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def opaque_then_401(rejected: TokenRejected, so_far: Handshake) -> Problems:
     """The access token is opaque (not a JWT), and the MCP server refuses it at once.
 
-    Some authorization servers issue an opaque or encrypted token when no API was asked
-    for. A server that validates JWTs can make nothing of it and answers 401, directly
-    after a good sign-in.
+    Some authorization servers issue an opaque or encrypted token when no API was requested. An MCP
+    server that validates JWTs cannot read it and answers 401, right after a successful sign-in.
 
     Usual causes: `resource` is not mapped to an API (Auth0 without an audience), or is
     not on the server's list.

@@ -24,11 +24,10 @@ _NO_API = {"openid", "profile", "email", "address", "phone", "offline_access"}
 def access_token_missing(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """The token response has no `access_token`.
 
-    There is nothing the client could send to the MCP server, so the sign-in ends here,
-    after the user has agreed to everything.
+    The client has no token for the MCP server, so the sign-in ends here, after the user's consent.
 
-    Usual causes: a server set up for OpenID Connect alone, which answers with an
-    `id_token`; an envelope such as `{"data": {…}}` around the answer.
+    Usual causes: a server that is set up for OpenID Connect only, which answers with an `id_token`;
+    an envelope such as `{"data": {…}}` around the answer.
 
     Repair: Put `access_token` and `token_type` at the top level of the answer.
 
@@ -57,8 +56,8 @@ def access_token_missing(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def token_type_missing(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """The token response has no `token_type`.
 
-    One family of clients assumes Bearer and goes on. Another holds the answer against
-    its schema and refuses it, so the sign-in fails with a message about validation.
+    Some clients assume Bearer and continue. Others validate the response against a schema and
+    refuse it, so the sign-in fails with a validation error.
 
     Usual causes: a hand-written token endpoint.
 
@@ -93,10 +92,10 @@ def token_type_missing(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def token_type_unsupported(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """`token_type` is not `Bearer`.
 
-    MCP knows Bearer (and DPoP, for clients that asked with a proof). A client may not use
-    a type it does not know; one that does so anyway sends the token as Bearer and is refused.
+    MCP uses Bearer (and DPoP, for clients that sent a proof). A client must not use a type it does
+    not know; one that does so anyway sends the token as Bearer and is refused.
 
-    Usual causes: an invented value such as `jwt` or `access_token`; DPoP forced on every client.
+    Usual causes: an invented value such as `jwt` or `access_token`; DPoP is forced on every client.
 
     Repair: Answer with `"token_type": "Bearer"`.
 
@@ -133,12 +132,10 @@ def token_type_unsupported(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def expires_in_type(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """`expires_in` is not a number.
 
-    It counts seconds, as a JSON number. Lenient clients turn `"3600"` into one; strict
-    ones refuse the whole answer, token and all.
+    It is a JSON number of seconds. Lenient clients convert `"3600"`; strict ones refuse the whole
+    token response. Usual causes: a value from a template or a form; older Microsoft endpoints.
 
-    Usual causes: a value that went through a template or a form; older Microsoft endpoints.
-
-    Repair: Send the seconds as a bare number: `"expires_in": 3600`.
+    Repair: Send the seconds as a number: `"expires_in": 3600`.
 
     Bad:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1
@@ -172,10 +169,8 @@ def expires_in_type(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def expires_in_missing(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """The token response has no `expires_in`.
 
-    A client that knows refreshes in time. One that does not finds out by a refused
-    request, in the middle of something.
-
-    Usual causes: tokens without an end; a member that was forgotten.
+    With it a client refreshes in time. Without it the client notices the expiry only when a request
+    is refused. Usual causes: tokens without expiry; a forgotten member.
 
     Repair: Send `expires_in`, the remaining lifetime in seconds.
 
@@ -207,12 +202,11 @@ def expires_in_missing(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def expires_in_implausible(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """`expires_in` is not a plausible lifetime in seconds.
 
-    Zero or less, and the client throws the token away at once or refreshes without end.
-    A date in place of a duration, and it never refreshes at all.
+    With zero or less the client discards the token at once or refreshes endlessly. With a date
+    instead of a duration it never refreshes. Usual causes: the time of expiry, or milliseconds,
+    instead of the remaining seconds.
 
-    Usual causes: the time of expiry, or milliseconds, where the seconds left belong.
-
-    Repair: Send how many seconds are left from now, such as 3600.
+    Repair: Send the remaining lifetime in seconds, such as 3600.
 
     Bad:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1
@@ -241,12 +235,10 @@ def expires_in_implausible(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def scope_type(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """`scope` of the token response is not a string.
 
-    OAuth writes scopes as one string with blanks between. Clients that check the answer
-    against a schema refuse it when a list stands there.
+    In OAuth, scopes are one space-separated string. Clients that validate the response against a
+    schema refuse a list. Usual causes: the server's internal list is serialized unchanged.
 
-    Usual causes: the list from the server's own code is sent as it is.
-
-    Repair: Join the scopes with single blanks: `"scope": "read write"`.
+    Repair: Join the scopes with single spaces: `"scope": "read write"`.
 
     Bad:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1
@@ -276,12 +268,11 @@ def scope_type(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def scope_narrowed(token: TokenRequest, so_far: Handshake) -> Problems:
     """The token is granted fewer scopes than the client requested.
 
-    That is allowed, and the answer says so. It explains a later 403 with
-    `insufficient_scope`, which otherwise looks like a fault of the MCP server.
+    That is allowed, and `scope` says so. It explains a later 403 with `insufficient_scope`, which
+    otherwise looks like a fault of the MCP server. Usual causes: a scope that the user did not
+    grant, or that the client is not allowed to have.
 
-    Usual causes: a scope the user did not grant, or that the client is not entitled to.
-
-    Repair: Grant the missing scopes to this client, or stop asking for them.
+    Repair: Grant the missing scopes to this client, or do not request them.
 
     Bad:
         @browser
@@ -318,12 +309,11 @@ def scope_narrowed(token: TokenRequest, so_far: Handshake) -> Problems:
 def scope_not_reported(token: TokenRequest, so_far: Handshake) -> Problems:
     """The granted scopes are not the requested ones, and the token response has no `scope`.
 
-    Without `scope` in the answer a client takes it that it got everything. It then asks
-    for things the token does not cover, and cannot tell why they are refused.
+    Without `scope` in the response a client assumes that it got all requested scopes, and cannot
+    tell why later requests are refused. Usual causes: the response is built without the granted
+    scopes.
 
-    Usual causes: the answer is built without looking at what was granted.
-
-    Repair: Return `scope` whenever it differs from what was requested.
+    Repair: Return `scope` whenever it differs from the requested one.
 
     Bad:
         @browser
@@ -364,8 +354,8 @@ def scope_not_reported(token: TokenRequest, so_far: Handshake) -> Problems:
 def null_members(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """The token response has members that are `null`.
 
-    What is not there is simply left out. A null is a value, of the wrong type, and
-    clients with a schema refuse the whole answer for it, token and all.
+    Unset members have to be left out. `null` is a value of the wrong type, and clients with a
+    schema refuse the whole token response.
 
     Usual causes: a JSON library that writes unset fields.
 
@@ -402,10 +392,8 @@ def null_members(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def no_refresh_token(handshake: Handshake) -> Problems:
     """The token response has no `refresh_token`, although the client asked for or needed one.
 
-    It is the server's to decide. Without one the user has to sign in again whenever the
-    access token ends.
-
-    Usual causes: refresh tokens are not switched on for this client or this API.
+    The server decides. Without one the user has to sign in again whenever the access token expires.
+    Usual causes: refresh tokens are not enabled for this client or this API.
 
     Repair: Allow refresh tokens for the client, in its registration and in the settings of the API.
 

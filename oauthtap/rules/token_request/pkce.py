@@ -18,13 +18,12 @@ _EXCHANGE = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#sect
 def missing(token: TokenRequest, so_far: Handshake) -> Problems:
     """The token request has no `code_verifier`, although a `code_challenge` was sent.
 
-    The challenge was the promise to show the verifier later. A server that remembers it
-    refuses the code without, as `invalid_grant`.
+    The server stored the challenge and refuses the code without the verifier, with `invalid_grant`.
 
     Usual causes: the verifier was kept in memory and lost in a restart between browser
     and callback.
 
-    Repair: Store the verifier with the state, and send it as `code_verifier`.
+    Repair: Store the `code_verifier` with the state, and send it.
 
     Bad:
         @browser
@@ -61,13 +60,13 @@ def missing(token: TokenRequest, so_far: Handshake) -> Problems:
 def mismatch(token: TokenRequest, so_far: Handshake) -> Problems:
     """`code_verifier` does not match the `code_challenge`.
 
-    The server hashes the verifier and compares. A verifier of another attempt does not
-    fit, and the answer is `invalid_grant`, as if the code were bad.
+    The server hashes the verifier and compares. The verifier of another attempt does not match, and
+    the response is `invalid_grant`, as if the code were invalid.
 
     Usual causes: two attempts at once, of which the second overwrote the verifier of the
     first.
 
-    Repair: Keep one verifier per state, and look it up by the state of the callback.
+    Repair: Store one verifier per state, and look it up by the `state` of the callback.
 
     Bad:
         @browser
@@ -108,8 +107,8 @@ def mismatch(token: TokenRequest, so_far: Handshake) -> Problems:
 def malformed(token: TokenRequest, so_far: Handshake) -> Problems:
     """`code_verifier` does not have the length or characters that PKCE requires.
 
-    A verifier is 43 to 128 characters long and made of letters, digits and `-._~`.
-    Some servers check that before they compare anything.
+    A verifier is 43 to 128 characters long and made of letters, digits and `-._~`. Some servers
+    check this before they compare it.
 
     Usual causes: standard base64 with `+`, `/` and `=` where base64url was meant; too few
     random bytes.
@@ -147,11 +146,9 @@ def malformed(token: TokenRequest, so_far: Handshake) -> Problems:
 def unexpected(token: TokenRequest, so_far: Handshake) -> Problems:
     """The token request has a `code_verifier`, but no `code_challenge` was sent.
 
-    To a server this looks as if somebody had removed the challenge on the way, to get
-    around PKCE. A careful server refuses the exchange.
-
-    Usual causes: the authorization URL is built by other code than the token request; a
-    page between that drops parameters.
+    To a server this looks like a PKCE downgrade attack, in which the challenge was removed. A
+    careful server refuses the exchange. Usual causes: authorization request and token request are
+    built by separate code; a page in between that drops parameters.
 
     Repair: Send `code_challenge` with the authorization request, or no verifier at all.
 
@@ -194,10 +191,8 @@ def unexpected(token: TokenRequest, so_far: Handshake) -> Problems:
 def not_enforced(token: TokenRequest, so_far: Handshake) -> Problems:
     """The token endpoint does not enforce PKCE: it accepts a missing or wrong `code_verifier`.
 
-    Then a stolen code is as good as a token, which is the very thing PKCE is there to
-    prevent.
-
-    Usual causes: the challenge is stored but never compared.
+    Then a stolen code can be redeemed, which PKCE has to prevent. Usual causes: the challenge is
+    stored but never compared.
 
     Repair: Compare the hashed verifier with the stored challenge; answer `invalid_grant` when they differ.
 

@@ -32,12 +32,11 @@ _BUSY = 429
 def status(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """An error of the token endpoint has a status other than 400 or 401.
 
-    Refusals have status 400; only `invalid_client` may be 401. Clients go by that: on 400
-    `invalid_grant` they start the sign-in anew, on 401, 403 or 500 many just give up.
+    Errors have status 400; only `invalid_client` may be 401. Clients rely on that: on 400
+    `invalid_grant` they start a new sign-in, on 401, 403 or 500 many give up. Usual causes: one
+    table of statuses for the whole API.
 
-    Usual causes: one table of statuses for the whole API.
-
-    Repair: Answer with 400, and 401 for `invalid_client` alone.
+    Repair: Answer with 400, and with 401 only for `invalid_client`.
 
     Bad:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1
@@ -64,13 +63,12 @@ def status(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def with_200(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """The token endpoint returns an error with status 200.
 
-    The client sees 200 and looks for a token. Its complaint is about a malformed answer,
-    and the reason the server gave is never shown to anybody.
+    The client gets a 200 and looks for a token. It reports a malformed response and does not show
+    the server's error.
 
     Usual causes: GitHub, Slack and other APIs that answer everything with 200.
 
-    Repair: Answer refusals with 400. Then see what the refusal itself says: that is what
-    went wrong first.
+    Repair: Answer errors with 400. The `error` itself is the cause to look at first.
 
     Bad:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1
@@ -106,11 +104,10 @@ def with_200(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def body(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """The token endpoint fails without an `error` code in JSON.
 
-    `error` tells a client whether to sign in again, to register again or to stop. With
-    a page of HTML or a bare status it can do none of these.
-
-    Usual causes: a framework's own error page; an error object of another format; with 404, an
-    endpoint that is not where the metadata says; with 500, a fault that only the server's log knows.
+    `error` tells a client whether to sign in again, to register again or to stop. With an HTML page
+    or an empty body it cannot decide. Usual causes: a framework's default error page; an error
+    object of another format; with 404, a wrong `token_endpoint` in the metadata; with 500, a
+    failure whose reason is in the server's log.
 
     Repair: Answer with `{"error": "invalid_grant", "error_description": "…"}` and the like.
 
@@ -142,12 +139,10 @@ def body(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def code_unknown(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """`error` of the token endpoint is not a registered error code.
 
-    Clients know a dozen codes and act on them. Any other is a failure like all failures:
-    shown to the user at best, never repaired.
+    Clients handle the registered codes. With any other they can only show it to the user. Usual
+    causes: internal error names are returned.
 
-    Usual causes: internal error names sent to the outside.
-
-    Repair: Use the registered code that fits, and put the detail into `error_description`.
+    Repair: Use a registered code, and put the detail into `error_description`.
 
     Bad:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1

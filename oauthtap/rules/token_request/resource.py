@@ -26,8 +26,8 @@ from oauthtap.rules import rule
 def missing(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """The token request has no `resource` (RFC 8707).
 
-    Some authorization servers take the audience from this very request. Without it they
-    issue a token for somebody else, or for nobody, and the MCP server refuses it.
+    Some authorization servers take the audience from this request. Without it they issue a token
+    with another audience, or none, and the MCP server refuses it.
 
     Usual causes: a client older than the 2025-06-18 revision.
 
@@ -70,13 +70,12 @@ def missing(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def differs(token: TokenRequest, so_far: Handshake) -> Problems:
     """`resource` of the token request is not that of the authorization request.
 
-    The code is good for the resources of the authorization request. Asked for any other,
-    the server answers `invalid_target`, or issues a token the MCP server refuses.
+    The code is valid for the resources of the authorization request. For any other, the server
+    answers `invalid_target`, or issues a token that the MCP server refuses. Usual causes: one
+    request uses the URL as typed, the other the one from the metadata; a trailing slash that a URL
+    library adds.
 
-    Usual causes: one side uses the URL as typed, the other the one from the metadata; a
-    trailing slash that one URL library adds.
-
-    Repair: Keep the `resource` of the authorization request and send the same text here.
+    Repair: Store the `resource` of the authorization request and send the same string here.
 
     Bad:
         @browser
