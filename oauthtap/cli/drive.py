@@ -100,7 +100,13 @@ class DriveSession:
         self._loop = asyncio.get_running_loop()
         self.errand.on_page = self._on_page
         standing: asyncio.Future[Ready] = self._loop.create_future()
-        ears = ProxyCallbacks(self._on_step, self.notebook.add_flow, self.narrator.listener, self.narrator.warn)
+        ears = ProxyCallbacks(
+            self._on_step,
+            self.notebook.keep_flow,
+            self.narrator.listener,
+            self.narrator.warn,
+            on_stream=self.notebook.add_stream,
+        )
         try:
             tap: asyncio.Future[Any] = asyncio.ensure_future(
                 run_reverse_proxy(self._settings(), self.tap, ears, on_ready=standing.set_result, stop=self.stop)

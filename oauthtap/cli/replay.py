@@ -11,9 +11,9 @@ from typing import Any
 
 from oauthtap.cli.analyze_file import analyze_recording
 from oauthtap.cli.errors import UsageError
+from oauthtap.formats import loader
 from oauthtap.replay import server
 from oauthtap.replay.script import build_script
-from oauthtap.session import FLOWS
 
 _EMPTY = "SCRIPT: Any = None\n"
 
@@ -22,7 +22,7 @@ def replay(arguments: Namespace) -> int:
     """Play a recording until Ctrl-C; or, with `--as-file`, write it as one Python file."""
     tap, _ = analyze_recording(arguments.session)
     try:
-        played = build_script(tap.handshake, streams_of(Path(arguments.session).expanduser()))
+        played = build_script(tap.handshake, loader.read(arguments.session).streams)
     except ValueError as problem:
         raise UsageError(f"{arguments.session}: {problem}. Try: oauthtap check {arguments.session}") from None
     if arguments.as_file is not None:
@@ -32,16 +32,6 @@ def replay(arguments: Namespace) -> int:
         return server.serve(played, arguments.port)
     except OSError as problem:
         raise UsageError(f"cannot listen: {problem.strerror or problem}. Try: --port {arguments.port + 100}") from None
-
-
-def streams_of(session: Path) -> dict[int, str]:
-    """What came down the event streams, as far as a session's flows have it."""
-    flows = session / FLOWS if session.is_dir() else session.with_name(FLOWS)
-    if not flows.exists():
-        return {}
-    from oauthtap.proxy import flow_file  # mitmproxy takes a second to import: only when needed
-
-    return flow_file.streams(flows)
 
 
 def _write(text: str, path: str) -> int:

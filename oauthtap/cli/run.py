@@ -97,7 +97,12 @@ class WrappedRun:
         from oauthtap.proxy.settings import StartupError
 
         standing: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        ears = ProxyCallbacks(on_step=self.notebook.add, on_flow=self.notebook.add_flow, on_note=self._note)
+        ears = ProxyCallbacks(
+            on_step=self.notebook.add,
+            on_flow=self.notebook.keep_flow,
+            on_stream=self.notebook.add_stream,
+            on_note=self._note,
+        )
         proxy: asyncio.Future[Any] = asyncio.ensure_future(
             run_forward_proxy(
                 self._settings(), self.tap, ears, self.interest, on_ready=standing.set_result, stop=self.stop

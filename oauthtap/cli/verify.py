@@ -121,9 +121,7 @@ def _sweep(top: Path) -> None:
         if (top / FLOWS).exists():
             for exchange in flow_file.as_shown(top / FLOWS):
                 redactor.redact(exchange)
-        session.sweep_session(
-            top, redactor.redact, redactor.redact_known, lambda data, head: flow_file.finished(data, redactor, head)
-        )
+        session.sweep_session(top, redactor.redact, redactor.redact_known, flow_file.write)
     except (SourceError, SessionError) as problem:
         raise UsageError(f"cannot sweep: {problem}") from None
 

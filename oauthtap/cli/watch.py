@@ -107,7 +107,8 @@ async def _watch(arguments: Namespace) -> int:
     )
     ears = ProxyCallbacks(
         on_step=sitting.on_exchange,
-        on_flow=sitting.on_flow,
+        on_flow=sitting.notebook.keep_flow,
+        on_stream=sitting.notebook.add_stream,
         on_listener=sitting.narrator.listener,
         on_note=sitting.narrator.warn,
         on_fix=sitting.switches.command,
@@ -189,9 +190,6 @@ class WatchSession:
         self._told |= {(finding.rule, finding.exchange) for finding in step.findings}
         self.notebook.add(step)
         self.notebook.guarded(partial(self.narrator.steps, [step]))
-
-    def on_flow(self, flow: Any, step: AnalyzedExchange) -> None:
-        self.notebook.add_flow(flow, step)
 
     async def _look(self) -> None:
         from oauthtap.upstream.preflight import preflight  # the HTTP client takes long to import: only when needed

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 import textwrap
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,13 +104,7 @@ def _text(data: bytes) -> str:
 def _flows(path: Path) -> Recording:
     from oauthtap.proxy import flow_file  # mitmproxy takes a second to import: only when needed
 
-    recording = flow_file.read(path)
-    lines = path.with_name(session.JSONL)
-    if recording.header or not lines.exists():
-        return recording
-    # A session that was killed has no header in its flows yet; the one beside it is theirs.
-    beside = session.read_jsonl(lines)
-    return replace(recording, header=beside.header, until=beside.until)
+    return flow_file.read(path)
 
 
 def _json(path: Path, text: str) -> Recording | None:

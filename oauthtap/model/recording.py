@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,8 @@ class Recording:
     """When the recording ended (seconds since 1970): until then nothing else happened. None when unknown."""
     notes: tuple[str, ...] = ()
     """What the person should know about how well this could be read."""
+    streams: Mapping[int, str] = field(default_factory=dict)
+    """All that came down an event stream, by the id of its exchange, where the exchange holds its beginning alone."""
 
     @property
     def upstream(self) -> str | None:

@@ -32,8 +32,13 @@ def annotate(flow: http.HTTPFlow, step: AnalyzedExchange) -> None:
         STEPS[flow.id] = step
         if len(STEPS) > _KEPT:
             del STEPS[next(iter(STEPS))]
-    worst = sorted(step.findings, key=lambda finding: RANK[finding.severity])
     flow.metadata[EXCHANGE] = step.exchange.as_json()
+    put_words(flow, step)
+
+
+def put_words(flow: http.HTTPFlow, step: AnalyzedExchange) -> None:
+    """Comment, marker, and the words to filter by."""
+    worst = sorted(step.findings, key=lambda finding: RANK[finding.severity])
     flow.metadata[STAGE] = step.stage
     flow.metadata[FINDINGS] = " ".join(f"{finding.severity}:{finding.rule}" for finding in worst)
     if step.because is not None:

@@ -1,7 +1,6 @@
-"""mitmproxy's own files, read and finished.
+"""mitmproxy's own files, read and written.
 
-A flow of ours carries the true exchange, in upstream names, in its metadata: the flow
-itself shows local names. A flow recorded by a mitmproxy of somebody else is read as it is.
+A flow of ours carries its exchange in its metadata. A flow recorded by a mitmproxy of somebody else is read as it is.
 """
 
 from __future__ import annotations
@@ -9,40 +8,19 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from mitmproxy import http
 from mitmproxy.io import FlowReader, tnetstring
 
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.formats.untrusted_file import parse_json, read_bytes
 from oauthtap.model.exchange import Exchange
 from oauthtap.model.recording import Recording, SourceError
-from oauthtap.proxy.flow_state import (
-    EXCHANGE,
-    SESSION,
-    State,
-    everywhere,
-    exchange_from,
-    flow_from,
-    record,
-    redacted_record,
-    redacted_state,
-    whole_record,
-)
-from oauthtap.redaction.redactor import Redactor
-
-__all__ = [
-    "EXCHANGE",
-    "SESSION",
-    "exchange_from",
-    "flow_from",
-    "record",
-    "redacted_record",
-    "redacted_state",
-    "whole_record",
-]
+from oauthtap.proxy.flow_annotations import put_words
+from oauthtap.proxy.flow_state import EXCHANGE, SESSION, State, exchange_from, flow_from, texts_of
 
 
 def read(path: Path) -> Recording:
@@ -70,43 +48,17 @@ def read(path: Path) -> Recording:
 
 
 def as_shown(path: Path) -> Iterator[Exchange]:
-    """The flows of a file as mitmweb shows them, in local names: for a search that must miss nothing."""
+    """The flows of a file as mitmweb shows them: for a search that must miss nothing."""
     with contextlib.suppress(Exception):  # a torn end gives what was before it
         reader = FlowReader(io.BytesIO(read_bytes(path)))
         flows = (flow for flow in reader.stream() if isinstance(flow, http.HTTPFlow))
         yield from (exchange_from(flow, number) for number, flow in enumerate(flows, 1))
 
 
-def streams(path: Path) -> dict[int, str]:
-    """What came down each event stream of a session's flows, by the number of its exchange, in local names.
-
-    A stream of the 2024-11-05 transport is judged at its first event; what came later stands in its flow alone.
-    """
-    found: dict[int, str] = {}
-    with contextlib.suppress(Exception):  # a torn end gives what was before it
-        for flow in FlowReader(io.BytesIO(read_bytes(path, follow=False))).stream():
-            exchange = _stored(flow) if isinstance(flow, http.HTTPFlow) and flow.response else None
-            if exchange and exchange.response and exchange.response.media_type == "text/event-stream":
-                shown = exchange_from(flow).response  # type: ignore[arg-type]
-                found[exchange.id] = (shown and shown.body) or ""
-    return found
-
-
 def texts(data: bytes) -> Iterator[str]:
     """Every text in the content of a `.mitm` file, up to where it is torn."""
-    found: list[str] = []
-
-    def text(value: str) -> str:
-        found.append(value)
-        return value
-
-    def octets(value: bytes) -> bytes:
-        found.append(value.decode("utf-8", "replace"))
-        return value
-
     for state in _states(data):
-        everywhere(state, octets, text)
-    yield from found
+        yield from texts_of(state, "replace")
 
 
 def _stored(flow: http.HTTPFlow) -> Exchange | None:
@@ -125,15 +77,25 @@ def _json(text: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def finished(data: bytes, redactor: Redactor | None, header: dict[str, Any]) -> bytes:
-    """The content of a `.mitm` file swept once more (where there is a redactor), with the header in its last flow."""
-    states = list(_states(data))
-    for place, state in enumerate(states, 1):
-        if header and place == len(states):
-            state["metadata"] = {**state["metadata"], SESSION: json.dumps(header)}
-        if redactor is not None:
-            states[place - 1] = everywhere(state, redactor.redact_known_bytes, redactor.redact_known)
-    return b"".join(map(record, states))
+def write(recording: Recording, steps: Iterable[AnalyzedExchange] = (), sweep: Callable[[str], str] = str) -> bytes:
+    """A recording as the content of a `.mitm` file, in upstream names, its header in the last flow.
+
+    `steps`: what is written onto the flows for mitmweb. `sweep`: takes the secrets known by now out of it.
+    """
+    told = {step.exchange.id: step for step in steps}
+    ended = {"ended": recording.until} if recording.until is not None else {}
+    last = recording.exchanges[-1] if recording.exchanges else None
+    records = []
+    for exchange in recording.exchanges:
+        flow = flow_from(exchange, recording.streams.get(exchange.id))
+        if (step := told.get(exchange.id)) is not None:
+            put_words(flow, step)
+            flow.comment = sweep(flow.comment)
+            flow.metadata |= {name: sweep(text) for name, text in flow.metadata.items() if name != EXCHANGE}
+        if exchange is last:
+            flow.metadata[SESSION] = json.dumps({**recording.header, **ended})
+        records.append(tnetstring.dumps(flow.get_state()))
+    return b"".join(records)
 
 
 def _states(data: bytes) -> Iterator[State]:

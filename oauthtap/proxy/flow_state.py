@@ -1,12 +1,12 @@
-"""A flow as an exchange, and as a record of a `.mitm` file without secrets."""
+"""A flow as an exchange, an exchange as a flow, and a flow without its secrets."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import mitmproxy.flow
 from mitmproxy import connection, http
-from mitmproxy.io import tnetstring
 
 from oauthtap.model.exchange import Exchange, Pairs, Request, Response
 from oauthtap.proxy import _mitmproxy_internals as internals
@@ -65,36 +65,58 @@ def _text(message: http.Message) -> tuple[str | None, str | None]:
         if content_coding.is_too_large(message) or not content_coding.is_known(content_coding.coding_of(message)):
             return None, None
         message.get_content(strict=True)  # the only one that tells when a Content-Encoding is not true
-        if message.headers.get("content-type", "").strip().lower() == "application/x-www-form-urlencoded":
-            # Forms are UTF-8; mitmproxy takes them for Latin-1, which tears our aliases apart.
+        if _is_form(message):
             return (message.content or b"").decode("utf-8", "replace"), None
         return _clean(content_coding.text_of(message)), None
     except ValueError as problem:
         return None, f"the body cannot be decoded: {problem}"
 
 
+def _is_form(message: http.Message) -> bool:
+    """Its text is UTF-8; mitmproxy takes it for Latin-1, which tears our aliases apart."""
+    return bool(message.headers.get("content-type", "").strip().lower() == "application/x-www-form-urlencoded")
+
+
 def _clean(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def flow_from(exchange: Exchange) -> http.HTTPFlow:
-    """A flow that shows an exchange that did not pass the proxy: our own look at the upstream."""
+def flow_from(exchange: Exchange, stream: str | None = None) -> http.HTTPFlow:
+    """A flow that shows an exchange, in upstream names. `stream`: all that came, where it is an event stream."""
     parts = exchange.request.parts
     began, ended = exchange.at or 0.0, exchange.ended or 0.0
     client = connection.Client(peername=("127.0.0.1", 0), sockname=("127.0.0.1", 0), timestamp_start=began)
     server = connection.Server(address=(parts.hostname or "", parts.port or {"https": 443}.get(parts.scheme, 80)))
     flow = http.HTTPFlow(client, server)
-    headers = http.Headers([(name.encode(), value.encode()) for name, value in exchange.request.headers])
-    flow.request = http.Request.make(
-        exchange.request.method, exchange.request.url, exchange.request.body or "", headers
-    )
-    flow.request.timestamp_start = flow.request.timestamp_end = began
-    if exchange.response is not None:
-        lines = [(name.encode(), value.encode()) for name, value in exchange.response.headers]
-        flow.response = http.Response.make(exchange.response.status, exchange.response.body or "", http.Headers(lines))
+    asked, (host, port) = exchange.request, server.address or ("", 0)
+    path = parts._replace(scheme="", netloc="").geturl()
+    flow.request = http.Request(
+        host, port, asked.method.encode(), parts.scheme.encode(), b"", path.encode(), b"HTTP/1.1",
+        _headers(asked.headers), b"", None, began, began,
+    )  # fmt: skip
+    _fill(flow.request, asked.body)
+    if (answer := exchange.response) is not None:
+        flow.response = http.Response.make(answer.status, b"", _headers(answer.headers))
+        _fill(flow.response, stream or answer.body)
         flow.response.timestamp_start, flow.response.timestamp_end = began, ended
-    flow.metadata[EXCHANGE] = exchange.model_dump_json(exclude_defaults=True)
+    if exchange.error is not None:
+        flow.error = mitmproxy.flow.Error(exchange.error, ended)
+    flow.metadata[EXCHANGE] = exchange.as_json()
     return flow
+
+
+def _fill(message: http.Message, text: str | None) -> None:
+    """Set a body, in the charset that its header names; where that has no letter for an alias, the header changes."""
+    if _is_form(message):
+        message.content = (text or "").encode()
+    elif text:
+        message.text = text
+
+
+def _headers(lines: Pairs) -> http.Headers:
+    """Header lines beside a body that was decoded."""
+    left_out = ("content-encoding", "transfer-encoding")
+    return http.Headers([(name.encode(), value.encode()) for name, value in lines if name.lower() not in left_out])
 
 
 # --- without secrets
@@ -127,22 +149,6 @@ def _put_back(flow: http.HTTPFlow, state: State) -> None:
     flow.comment, flow.metadata = state["comment"], state["metadata"]
 
 
-def redacted_state(flow: http.HTTPFlow, redactor: Redactor, exchange: Exchange | None = None) -> State:
-    """The state of a flow without secrets, ready for `record`. The flow itself is left alone.
-
-    `exchange`: the struck exchange to store with it; None where its metadata has it already.
-    """
-    state: State = flow.get_state()
-    # A flow that was edited in mitmweb keeps its original here, secrets and all.
-    state["backup"] = None
-    if state.get("websocket"):
-        # Nobody has read its messages, so nobody knows what is secret in them.
-        state["websocket"] = {**state["websocket"], "messages": []}
-    if exchange is not None:
-        state["metadata"] = {**state["metadata"], EXCHANGE: exchange.as_json()}
-    return _redacted(state, flow, redactor)
-
-
 def _redacted(state: State, flow: http.HTTPFlow, redactor: Redactor) -> State:
     """The state of a flow, or of what of it is shown, without secrets: its messages' own, and those known by now."""
     shown = exchange_from(flow)
@@ -159,24 +165,24 @@ def _redacted(state: State, flow: http.HTTPFlow, redactor: Redactor) -> State:
 
 def _without_known(state: State, redactor: Redactor) -> State:
     """The state without the secrets known by now; the same object when it has none."""
-    if not redactor.knows_any_of("\n".join(_texts(state))):
+    if not redactor.knows_any_of("\n".join(texts_of(state, "surrogateescape"))):
         return state
     swept: State = everywhere(state, redactor.redact_known_bytes, redactor.redact_known)
     return swept
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """Every text in a state, bytes as text."""
+def texts_of(value: Any, errors: str) -> Iterator[str]:
+    """Every text in a state; bytes as text, decoded with `errors`."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, bytes):
-        yield value.decode("utf-8", "surrogateescape")
+        yield value.decode("utf-8", errors)
     elif isinstance(value, dict):
         for inner in value.values():
-            yield from _texts(inner)
+            yield from texts_of(inner, errors)
     elif isinstance(value, list | tuple):
         for inner in value:
-            yield from _texts(inner)
+            yield from texts_of(inner, errors)
 
 
 def _put(state: State, came: Pairs, body: str | None, headers: Pairs, struck: str | None) -> None:
@@ -207,23 +213,3 @@ def everywhere(value: Any, in_bytes: Callable[[bytes], bytes], in_text: Callable
     if isinstance(value, list | tuple):
         return type(value)(everywhere(inner, in_bytes, in_text) for inner in value)
     return value
-
-
-# --- written
-
-
-def record(state: State) -> bytes:
-    """A flow's state as one record of a `.mitm` file: files are records, one after the other."""
-    return tnetstring.dumps(state)
-
-
-def redacted_record(flow: http.HTTPFlow, redactor: Redactor, exchange: Exchange | None = None) -> bytes:
-    """The record of a flow without secrets, with its struck exchange."""
-    return record(redacted_state(flow, redactor, exchange))
-
-
-def whole_record(flow: http.HTTPFlow, exchange: Exchange) -> bytes:
-    """A flow as it is, secrets and all, with its exchange: for `--keep-secrets`."""
-    state: State = flow.get_state()
-    state["metadata"] = {**state["metadata"], EXCHANGE: exchange.as_json()}
-    return record(state)

@@ -13,6 +13,7 @@ from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.faults.injector import FaultInjector
 from oauthtap.fixes.applier import ActiveFixes
 from oauthtap.model.exchange import Exchange, Request, Response
+from oauthtap.model.sse import BoundedCapture
 from oauthtap.proxy import flow_convert
 from oauthtap.proxy.fault_hooks import FaultHooks
 from oauthtap.proxy.flow_annotations import annotate, flows_are_shown
@@ -38,6 +39,8 @@ class ProxyCallbacks:
     """Something the person should know that is nobody's fault. Each sentence once."""
     on_fix: Callable[[Sequence[str]], list[str]] | None = None
     """The command `oauthtap.fix` with its words; gives what to show. None: there is no such command."""
+    on_stream: Callable[[AnalyzedExchange, str], None] = lambda step, body: None
+    """When an event stream has ended of which the step holds the beginning alone: all that was kept of it."""
 
 
 class Observer:
@@ -168,10 +171,20 @@ class Observer:
     def finished(self, flow: http.HTTPFlow, passage: RequestContext) -> None:
         """Nothing more comes on this flow."""
         if passage.copy is not None and flow.response is not None:
+            self._tell_stream(flow, passage, passage.copy)
             # It is not sent again: it is there to be seen and saved.
             flow.response.data.content = passage.copy.bytes()
         if passage.step is not None:
             self.ears.on_flow(flow, passage.step)
+
+    def _tell_stream(self, flow: http.HTTPFlow, passage: RequestContext, copy: BoundedCapture) -> None:
+        was = passage.step.exchange.response if passage.step is not None else None
+        if passage.step is None or was is None or not was.truncated:
+            return
+        body = flow_convert.streamed(flow, passage.answered or (), copy, ended=True).body or ""
+        body = restored(body, passage.swap) if passage.swap else body
+        if body != was.body:
+            self.ears.on_stream(passage.step, body)
 
     def sent(self, flow: http.HTTPFlow) -> None:
         """The request of this flow has left, or its response: mitmweb shows it without secrets from here on."""

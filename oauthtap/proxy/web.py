@@ -30,7 +30,7 @@ def set_up(master: Master, settings: Settings, tap: SessionAnalyzer) -> str:
     master.options.update(web_password=token)
     master.addons.add(FlowLimit())
     if not tap.keeps_secrets:
-        internals.put_first(master, [NothingUnfinished()])  # before the addon that opens the file
+        internals.put_first(master, [NoSecretsSaved()])  # before the addon that opens the file
         rules = master.app.default_router.rules  # type: ignore[attr-defined]
         rules.insert(0, Rule(RedactFirst(master, tap.redactor), None))
     live_page.mount(master, tap)  # type: ignore[arg-type]
@@ -53,10 +53,16 @@ def token_of(folder: Path) -> str:
     return fresh
 
 
-class NothingUnfinished:
-    """Refuses the option that writes each flow before its response has left: until then it holds its secrets."""
+class NoSecretsSaved:
+    """Refuses the option that writes each flow before its response has left: until then it holds its secrets. And keeps
+    no WebSocket message: nobody has read it, so nobody knows what in it is secret."""
 
-    name = "oauthtap_nothing_unfinished"
+    name = "oauthtap_no_secrets_saved"
+
+    def websocket_message(self, flow: http.HTTPFlow) -> None:
+        """Forget the message; mitmproxy passes it on all the same."""
+        if flow.websocket is not None:
+            flow.websocket.messages.clear()
 
     def configure(self, updated: set[str]) -> None:
         """Raises OptionsError for `save_stream_file`."""

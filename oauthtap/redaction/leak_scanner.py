@@ -56,6 +56,8 @@ _PUBLIC = re.compile(
 _WORDS = re.compile(
     r"[A-Za-z]+(?:[ _.:/+-][A-Za-z]+)*[.!?]?|[A-Z]+(?:_[A-Z0-9]+)+|[A-Z]{2,10}[_-]?\d{1,6}|[\d.:,/TZ+-]+"
 )
+_USER_CODE = re.compile(r"[A-Z0-9]{3,}(?:-[A-Z0-9]{3,})*")
+"""As RFC 8628 §6.1 has them, for people to type: letters alone, or digits alone."""
 _PLACEHOLDER = re.compile(
     r"undefined|none|nil|\$\{?\w+\}?|\{+[^{}]*\}+|<[^<>]*>|%\w+%|\[object \w+\]|\*{3,}|x{3,}|\.{3,}|…"
     r"|made[-+ ]up.*|your[-_ ].*",
@@ -291,6 +293,8 @@ class LeakScanner:
             return False
         if (value.startswith("urn:") and "request_uri" not in value) or re.match(r"https?://", value):
             return False
+        if plain.endswith("usercode"):
+            return _USER_CODE.fullmatch(value) is not None
         if plain == "code" or plain in _WORDLESS:
             return len(value) >= (12 if plain == "code" else 8) and " " not in value and _speaks(value)
         if _PASSWORD.search(plain):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date
+from typing import Any
 
 from oauthtap.clients.forecast import forecasts
 from oauthtap.clients.profile import Profile
@@ -117,33 +118,22 @@ def _notes(handshake: Handshake) -> Iterator[str]:
 
 
 def _cause(verdict: Verdict) -> Cause | None:
-    found = verdict.cause
-    if found is None:
-        return None
-    return Cause(
-        rule=found.rule,
-        who=found.who,
-        exchange=found.exchange,
-        title=found.title,
-        message=found.message,
-        fix=found.fix,
-    )
+    return None if verdict.cause is None else Cause(**_told(verdict.cause))
 
 
 def _ranked(handshake: Handshake, candidate: Candidate) -> RankedCause:
-    found = candidate.finding
     return RankedCause(
-        rule=found.rule,
-        who=found.who,
-        exchange=found.exchange,
-        title=found.title,
-        message=found.message,
-        fix=found.fix,
+        **_told(candidate.finding),
         confidence=candidate.confidence,
         subject=candidate.subject,
         evidence=tuple(Evidence(exchange=one.exchange, sentence=one.sentence) for one in candidate.evidence),
         experiment=experiment(candidate, handshake.resource),
     )
+
+
+def _told(finding: Finding) -> dict[str, Any]:
+    """What a cause tells of its finding."""
+    return {name: getattr(finding, name) for name in ("rule", "who", "exchange", "title", "message", "fix")}
 
 
 def _refusal(verdict: Verdict) -> Refused | None:

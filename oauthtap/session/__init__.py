@@ -1,8 +1,8 @@
 """The session folder: written as the session happens, read again later.
 
     session.jsonl   the header, one exchange a line, and at last when it ended
-    flows.mitm      the same as flows, for mitmweb (records made by `mitm/flowfile.py`)
-    session.har     written when the session ends
+    flows.mitm      the same as flows, for mitmweb; written when the session ends
+    session.har     the same, for browsers
     report.json     and further reports, handed in when the session ends
     SECRETS-INSIDE.txt   only where somebody asked for the secrets to be kept
 
@@ -13,7 +13,7 @@ is handed to the system before the next exchange is looked at.
 from oauthtap.session.listing import Listed, sessions
 from oauthtap.session.paths import FLOWS, HAR, JSONL, MARK, SessionError, default_folder, home
 from oauthtap.session.reader import NOT_SWEPT, read_jsonl, read_session
-from oauthtap.session.sweeping import sweep_session
+from oauthtap.session.sweep import sweep_session
 from oauthtap.session.writer import SessionWriter
 
 __all__ = [

@@ -40,6 +40,7 @@ def read_jsonl(path: Path, *, follow: bool = True) -> Recording:
     header: dict[str, Any] = {}
     exchanges: list[Exchange] = []
     notes: list[str] = []
+    streams: dict[int, str] = {}
     until: float | None = None
     for number, line in _numbered(lines):
         try:
@@ -48,6 +49,8 @@ def read_jsonl(path: Path, *, follow: bool = True) -> Recording:
                 header = _known_version(value, path)
             elif "swept" in value and "request" not in value:
                 header = {**header, "swept": value["swept"]}
+            elif "stream" in value and "request" not in value:
+                streams[int(value["stream"])] = str(value["body"])
             elif "ended" in value and "request" not in value:
                 until = _seconds(value["ended"])
                 header |= {"notes": value["notes"]} if "notes" in value else {}
@@ -61,7 +64,7 @@ def read_jsonl(path: Path, *, follow: bool = True) -> Recording:
         raise SourceError(f"{path}: the first line is no header of an oauthtap session. Try: the folder it came from")
     if until is None and "swept" not in header and header.get("secrets") != "kept":
         notes.append(NOT_SWEPT.format(path.parent if path.name == JSONL else path))
-    return Recording(tuple(exchanges), header, until, tuple(notes))
+    return Recording(tuple(exchanges), header, until, tuple(notes), streams)
 
 
 def _seconds(value: Any) -> float:

@@ -15,6 +15,7 @@ from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.findings import Finding
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.model.exchange import Exchange
+from oauthtap.model.recording import Recording
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.redaction.redactor import Redactor
 from oauthtap.report.build import build
@@ -56,16 +57,16 @@ class SessionRecorder:
         chosen |= {"secrets": tap.keeps_secrets and "kept", "redact": arguments.redact}
         known = upstream and tap.redactor.strike_url(upstream)
         header = {"upstream": known, "versions": versions, **{k: v for k, v in chosen.items() if v}}
-        sweep = str if tap.keeps_secrets else tap.redactor.redact_known
+        self._sweep = str if tap.keeps_secrets else tap.redactor.redact_known
         news = (lambda: None) if tap.keeps_secrets else tap.redactor.news
-        self._writer = SessionWriter(folder, header, sweep=sweep, sweep_flows=self._sweep_flows, news=news)
+        self._writer = SessionWriter(folder, header, sweep=self._sweep, make_flows=self._make_flows, news=news)
         if tap.keeps_secrets:
             warn(f"--keep-secrets: {SECRETS_KEPT}")
 
-    def _sweep_flows(self, data: bytes, header: dict[str, Any]) -> bytes:
+    def _make_flows(self, recording: Recording) -> bytes:
         from oauthtap.proxy import flow_file  # mitmproxy takes a second to import: only when needed
 
-        return flow_file.finished(data, None if self.tap.keeps_secrets else self.tap.redactor, header)
+        return flow_file.write(recording, self.tap.steps, self._sweep)
 
     def guarded(self, work: Callable[[], None]) -> None:
         """What we write and say must not touch the traffic: a full disk is said once, and the client goes on."""
@@ -81,30 +82,28 @@ class SessionRecorder:
         """One exchange, as it was judged: it is handed to the system, in one write, before this returns."""
         self.guarded(lambda: self._writer.add((step.unredacted or step.exchange).as_json()))
 
-    def add_flow(self, flow: Any, step: AnalyzedExchange) -> None:
-        """The flow that carried it, complete."""
+    def add_stream(self, step: AnalyzedExchange, body: str) -> None:
+        """All that came down the event stream of an exchange that was judged, and written, at its first event."""
+        self.guarded(lambda: self._writer.add_stream(step.exchange.id, self._without_secrets(step, body)))
+
+    def _without_secrets(self, step: AnalyzedExchange, body: str) -> str:
+        if step.unredacted is not None or step.exchange.response is None:
+            return body
+        whole = step.exchange.response.model_copy(update={"body": body})
+        redacted = self.tap.redactor.redact(step.exchange.replace(response=whole)).response
+        return (redacted and redacted.body) or ""
+
+    def keep_flow(self, flow: Any, step: AnalyzedExchange) -> None:
+        """The flow that carried it is complete. Where mitmweb shows it, later findings are written onto it, too."""
         from oauthtap.proxy.flow_annotations import flows_are_shown
 
-        self.guarded(lambda: self._writer.add_flow(self._record(flow, step)))
         if flows_are_shown():
             self._flows[step.exchange.id] = (flow, step)
             self._flows.pop(step.exchange.id - FLOWS, None)
 
-    def _record(self, flow: Any, step: AnalyzedExchange) -> bytes:
-        from oauthtap.proxy import flow_file  # mitmproxy takes a second to import: only when needed
-
-        if step.unredacted is not None:
-            return flow_file.whole_record(flow, step.unredacted)
-        annotated = flow_file.EXCHANGE in flow.metadata
-        return flow_file.redacted_record(flow, self.tap.redactor, None if annotated else step.exchange)
-
     def record_own_request(self, exchange: Exchange, tell: Callable[[AnalyzedExchange], None]) -> None:
         """An exchange that did not pass the proxy: judged and written like every other. `tell` gets its step."""
-        from oauthtap.proxy import flow_file
-
-        step = self.tap.add(exchange)
-        tell(step)
-        self.add_flow(flow_file.flow_from(step.exchange), step)
+        tell(self.tap.add(exchange))
 
     def annotate_flows(self, news: list[Finding]) -> None:
         """Findings that only the whole handshake tells, shown in mitmweb where they belong."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from oauthtap.formats import har
+from oauthtap.model.recording import Recording
 from oauthtap.session.paths import (
     FLOWS,
     HAR,
@@ -38,7 +39,7 @@ class SessionWriter:
     when the session ends, because a secret may have been learned after it was written.
     `news`: gives what takes out the secrets learned since it was asked last, or None. They are
     taken out of what was written already before anything more is: a kill leaves none behind.
-    `sweep_flows`: the same for the content of `flows.mitm`, given the finished header.
+    `make_flows`: the content of `flows.mitm` for the finished recording; there is no such file without it.
     """
 
     def __init__(
@@ -47,13 +48,13 @@ class SessionWriter:
         header: Mapping[str, Any],
         *,
         sweep: Callable[[str], str] = str,
-        sweep_flows: Callable[[bytes, dict[str, Any]], bytes] | None = None,
+        make_flows: Callable[[Recording], bytes] | None = None,
         news: Callable[[], Callable[[str], str] | None] = lambda: None,
     ) -> None:
         self.folder = Path(folder).expanduser()
         self.header: dict[str, Any] = {"oauthtap": VERSION, "started": time.time(), **header}
         self._sweep = sweep
-        self._sweep_flows = sweep_flows
+        self._make_flows = make_flows
         self._news = news
         self._closed = False
         with disk_errors(self.folder):
@@ -65,20 +66,19 @@ class SessionWriter:
                 )
             self.folder.chmod(0o700)
             self._lines = open_private(self.folder / JSONL)
-            self._flows = open_private(self.folder / FLOWS)
-            os.write(self._lines, (_line(self.header) + "\n").encode())
+            os.write(self._lines, (line(self.header) + "\n").encode())
             if self.header.get("secrets") == "kept":
                 replace(self.folder / MARK, _MARKED.encode())
 
     def add(self, *exchanges: str) -> None:
         """Write exchanges (`Exchange.as_json`), their secrets struck out already."""
         self._sweep_written()
-        self._append(self._lines, "".join(f"{self._sweep(line)}\n" for line in exchanges).encode())
+        self._append(self._lines, "".join(f"{self._sweep(text)}\n" for text in exchanges).encode())
 
-    def add_flow(self, records: bytes) -> None:
-        """Write flows, as `flowfile.record` makes each."""
+    def add_stream(self, exchange: int, body: str) -> None:
+        """Write all that came down the event stream of an exchange that was written with its beginning alone."""
         self._sweep_written()
-        self._append(self._flows, records)
+        self._append(self._lines, (self._sweep(line({"stream": exchange, "body": body})) + "\n").encode())
 
     def close(
         self,
@@ -100,17 +100,16 @@ class SessionWriter:
         self.header["ended"] = time.time() if ended is None else ended
         said = {"notes": list(notes)} if notes else {}
         self.header |= said
-        self._append(self._lines, (_line({"ended": self.header["ended"], **said}) + "\n").encode())
+        self._append(self._lines, (line({"ended": self.header["ended"], **said}) + "\n").encode())
         os.close(self._lines)
-        os.close(self._flows)
         with disk_errors(self.folder):
             lines = (self.folder / JSONL).read_text("utf-8")
-            swept = "\n".join(self._sweep(line) for line in lines.split("\n"))
+            swept = "\n".join(self._sweep(text) for text in lines.split("\n"))
             if swept != lines:
                 replace(self.folder / JSONL, swept.encode())
-            if self._sweep_flows:
-                replace(self.folder / FLOWS, self._sweep_flows((self.folder / FLOWS).read_bytes(), self.header))
             recording = read_jsonl(self.folder / JSONL)
+            if self._make_flows:
+                replace(self.folder / FLOWS, self._make_flows(recording))
             replace(self.folder / HAR, self._sweep(har.write(recording, comments or {})).encode())
             for name, text in (reports or {}).items():
                 replace(self.folder / name, self._sweep(text).encode())
@@ -121,9 +120,8 @@ class SessionWriter:
             return
         self._closed = True
         os.close(self._lines)
-        os.close(self._flows)
         with disk_errors(self.folder):
-            for name in (JSONL, FLOWS, MARK):
+            for name in (JSONL, MARK):
                 (self.folder / name).unlink(missing_ok=True)
             if self._made:
                 self.folder.rmdir()
@@ -139,12 +137,6 @@ class SessionWriter:
                 replace(self.folder / JSONL, swept.encode())
                 before, self._lines = self._lines, reopen_private(self.folder / JSONL)
                 os.close(before)
-            flows = (self.folder / FLOWS).read_bytes()
-            text = flows.decode("utf-8", "surrogateescape")
-            if self._sweep_flows and strike(text) != text:
-                replace(self.folder / FLOWS, self._sweep_flows(flows, {}))
-                before, self._flows = self._flows, reopen_private(self.folder / FLOWS)
-                os.close(before)
 
     def _append(self, file: int, data: bytes) -> None:
         with disk_errors(self.folder):
@@ -152,5 +144,6 @@ class SessionWriter:
                 data = data[os.write(file, data) :]
 
 
-def _line(value: Mapping[str, Any]) -> str:
+def line(value: Mapping[str, Any]) -> str:
+    """A line of `session.jsonl` that is not an exchange."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -439,9 +439,9 @@ def alone(file: Path, folder: Path) -> Iterator[tuple[str, list[str]]]:
 
 def played_session(session: Path) -> dict[str, Any]:
     from oauthtap.cli.analyze_file import analyze_recording
-    from oauthtap.cli.replay import streams_of
+    from oauthtap.session import read_session
 
-    return build_script(analyze_recording(str(session))[0].handshake, streams_of(session))
+    return build_script(analyze_recording(str(session))[0].handshake, read_session(session).streams)
 
 
 def complaint(said: str) -> str:

@@ -22,6 +22,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from mitmproxy.io import tnetstring
 from tornado.websocket import websocket_connect
 
 from oauthtap.cli import main
@@ -316,7 +317,7 @@ def in_jsonl(path: Path, text: str) -> None:
 def in_flows(path: Path, text: str) -> None:
     state = next(iter(flow_file._states(path.read_bytes())))
     state["response"]["content"] = text.encode()
-    path.write_bytes(path.read_bytes() + flow_file.record(state))
+    path.write_bytes(path.read_bytes() + tnetstring.dumps(state))
 
 
 def in_har(path: Path, text: str) -> None:
@@ -402,13 +403,11 @@ def played(
         folder,
         {"upstream": tap.resource},
         sweep=redactor.redact_known,
-        sweep_flows=lambda data, header: flow_file.finished(data, redactor, header),
+        make_flows=lambda recording: flow_file.write(recording, tap.steps, redactor.redact_known),
         news=redactor.news if at_once else lambda: None,
     )
     for exchange in exchanges:
-        step = tap.add(exchange)
-        writer.add(step.exchange.as_json())
-        writer.add_flow(flow_file.redacted_record(flow_file.flow_from(exchange), redactor, step.exchange))
+        writer.add(tap.add(exchange).exchange.as_json())
     return writer, tap
 
 
@@ -496,7 +495,6 @@ def test_a_session_that_did_not_end_cleanly_is_swept_on_demand(
     for number, exchange in enumerate((planted._tool(f"soon: {secret}"), known), 1):
         exchange = exchange.replace(id=number)
         writer.add(exchange.as_json())
-        writer.add_flow(flow_file.whole_record(flow_file.flow_from(exchange), exchange))
     assert main(["verify", str(folder)]) == 3
     assert "NOT SWEPT" in capsys.readouterr().out
     assert main(["verify", "--sweep", str(folder)]) == 0, capsys.readouterr().out

@@ -8,7 +8,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import pytest
-from mitmproxy.test import tflow
+from mitmproxy.io import tnetstring
 
 from oauthtap import rules
 from oauthtap.cli import main
@@ -38,28 +38,25 @@ def folder(tmp_path: Path) -> Path:
     """A session folder as the tap leaves it, with flows and every report."""
     tap = SessionAnalyzer(resource="https://mcp.example.com/mcp")
     writer = SessionWriter(
-        tmp_path / "session", {"upstream": "https://mcp.example.com/mcp"}, sweep=tap.redactor.redact_known
-    )
+        tmp_path / "session", {"upstream": "https://mcp.example.com/mcp"}, sweep=tap.redactor.redact_known,
+        make_flows=flow_file.write,
+    )  # fmt: skip
     for exchange in notation.parse(SIGN_IN):
-        step = tap.add(exchange)
-        writer.add(step.exchange.as_json())
-        writer.add_flow(flow(tap.redactor, step.exchange))
+        writer.add(tap.add(exchange).exchange.as_json())
     exchanges = [step.exchange for step in tap.steps]
     report = build(tap)
     writer.close({f"report.{name}": render(report, exchanges) for name, render in FORMATS.items()})
     return writer.folder
 
 
-def flow(redactor: Redactor, exchange: Exchange, header: tuple[str, str] | None = None, body: str = "") -> bytes:
-    """One record of a flow file; `header` and `body` go in as they are, after redaction."""
-    seen = tflow.tflow(resp=True)
-    seen.request.url = exchange.request.url.partition("?")[0]
-    state = flow_file.redacted_state(seen, redactor, exchange)
+def flow(exchange: Exchange, header: tuple[str, str] | None = None, body: str = "") -> bytes:
+    """One record of a flow file; `header` and `body` go in as they are."""
+    state = flow_file.flow_from(exchange).get_state()
     if header:
         state["request"]["headers"] = ((header[0].encode(), header[1].encode()),)
     if body:
         state["response"]["content"] = body.encode()
-    return flow_file.record(state)
+    return tnetstring.dumps(state)
 
 
 def leaks(folder: Path) -> dict[str, list[str]]:
@@ -119,10 +116,10 @@ def test_a_canary_in_the_session_log_is_found_in_its_place(folder: Path, place: 
 @pytest.mark.parametrize("place", IN_EXCHANGES)
 def test_a_canary_in_the_stored_exchange_of_a_flow_is_found(folder: Path, place: str) -> None:
     path = folder / "flows.mitm"
-    state = flow(Redactor(), Exchange(request=next(notation.parse("GET https://x.example/\n200")).request, id=1))
+    state = flow(Exchange(request=next(notation.parse("GET https://x.example/\n200")).request, id=1))
     clean = next(iter(flow_file._states(state)))
     clean["metadata"] = {flow_file.EXCHANGE: planted(folder, place).model_dump_json(exclude_defaults=True)}
-    path.write_bytes(path.read_bytes() + flow_file.record(clean))
+    path.write_bytes(path.read_bytes() + tnetstring.dumps(clean))
     assert any(found.startswith(f"exchange 99, {place}: ") for found in leaks(folder)["flows.mitm"])
 
 
@@ -137,8 +134,8 @@ def test_a_canary_in_the_stored_exchange_of_a_flow_is_found(folder: Path, place:
 )
 def test_a_canary_in_a_flow_itself_is_found(folder: Path, header: tuple[str, str], body: str) -> None:
     path = folder / "flows.mitm"
-    exchange = Exchange(request=next(notation.parse("GET https://x.example/\n200")).request, id=1)
-    path.write_bytes(path.read_bytes() + flow(Redactor(), exchange, header, body))
+    exchange = next(notation.parse("GET https://x.example/\n200"))
+    path.write_bytes(path.read_bytes() + flow(exchange, header, body))
     assert leaks(folder)["flows.mitm"]
 
 

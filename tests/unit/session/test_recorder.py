@@ -36,7 +36,6 @@ def test_what_comes_close_together_is_all_there_in_the_end(tmp_path: Path) -> No
         for number in range(1, 31):
             step = book.tap.add(next(notation.parse(TEXT)).replace(id=number))
             book.add(step)
-            book.add_flow(flow_file.flow_from(step.exchange), step)
         book.end(notation.START + 60)
 
     asyncio.run(session())

@@ -52,7 +52,7 @@ def exchanges(redactor: Redactor | None = None) -> tuple[Exchange, ...]:
 
 
 def written(folder: Path, *, ended: float = notation.START + 600) -> tuple[Exchange, ...]:
-    writer = SessionWriter(folder, HEADER)
+    writer = SessionWriter(folder, HEADER, make_flows=flow_file.write)
     for exchange in exchanges():
         writer.add(exchange.as_json())
     writer.close({"report.json": "{}", "report.md": "# Report"}, ended=ended, comments={1: "mcp-challenge"})
@@ -171,38 +171,45 @@ def test_what_comes_after_a_sweep_is_written_too(tmp_path: Path) -> None:
         known, fresh[:] = list(fresh), []
         return (lambda text: text.replace(known[0], "***")) if known else None
 
-    writer = SessionWriter(tmp_path / "s", {}, news=news, sweep_flows=lambda data, _: data.replace(b"hunter2", b"***"))
+    writer = SessionWriter(tmp_path / "s", {}, news=news)
     writer.add('{"said": "hunter2"}')
-    writer.add_flow(b"hunter2 one ")
     fresh.append("hunter2")
     writer.add('{"said": "the second"}')
-    writer.add_flow(b"two")
     lines = (tmp_path / "s" / session.JSONL).read_text().splitlines()
     assert [json.loads(line)["said"] for line in lines[1:]] == ["***", "the second"]
-    assert (tmp_path / "s" / session.FLOWS).read_bytes() == b"*** one two"
 
 
 def test_flows_are_swept_and_know_their_session(tmp_path: Path) -> None:
-    from mitmproxy.test import tflow
-
-    redactor = Redactor()
-    writer = SessionWriter(
-        tmp_path / "s",
-        HEADER,
-        sweep=redactor.redact_known,
-        sweep_flows=lambda data, head: flow_file.finished(data, redactor, head),
-    )
-    for path in (b"/page/l4te-secret-0123456789", b"/cb?code=l4te-secret-0123456789"):
-        flow = tflow.tflow(resp=True)
-        flow.request.data.path = path
-        exchange = redactor.redact(flow_file.exchange_from(flow, 1 if b"page" in path else 2))
-        writer.add(exchange.as_json())
-        writer.add_flow(flow_file.record(flow_file.redacted_state(flow, redactor, exchange)))
+    late, redactor = "l4te-secret-0123456789", Redactor()
+    writer = SessionWriter(tmp_path / "s", HEADER, sweep=redactor.redact_known, make_flows=flow_file.write)
+    for number, path in enumerate((f"page/{late}", f"cb?code={late}"), 1):
+        exchange = Exchange(id=number, request=Request(method="GET", url=f"https://as.example/{path}"))
+        writer.add(redactor.redact(exchange).as_json())
     writer.close(ended=5.0)
-    assert b"l4te" not in (tmp_path / "s" / session.FLOWS).read_bytes()
+    assert late.encode() not in (tmp_path / "s" / session.FLOWS).read_bytes()
     recording = loader.read(tmp_path / "s" / session.FLOWS)
     assert recording.exchanges == read_session(tmp_path / "s").exchanges
     assert (recording.upstream, recording.until) == (UPSTREAM, 5.0)
+
+
+def test_what_came_down_a_stream_after_its_first_event_is_in_the_lines_and_in_the_flows(tmp_path: Path) -> None:
+    begun = Exchange(
+        id=1,
+        request=Request(method="GET", url="https://mcp.example.com/sse"),
+        response=Response(
+            status=200, headers=(("Content-Type", "text/event-stream"),), body="event: endpoint\n", truncated=True
+        ),
+    )
+    writer = SessionWriter(tmp_path / "s", HEADER, make_flows=flow_file.write)
+    writer.add(begun.as_json())
+    writer.add_stream(1, "event: endpoint\ndata: /messages\n\n")
+    writer.close(ended=5.0)
+    recording = read_session(tmp_path / "s")
+    assert recording.exchanges == (begun,)
+    assert recording.streams == {1: "event: endpoint\ndata: /messages\n\n"}
+    shown = next(iter(flow_file.as_shown(tmp_path / "s" / session.FLOWS)))
+    assert shown.response is not None
+    assert shown.response.body == recording.streams[1]
 
 
 def test_closing_twice_is_closing_once(tmp_path: Path) -> None:
