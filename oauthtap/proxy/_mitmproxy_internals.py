@@ -6,6 +6,9 @@ in any release: `tests/proxy/test_mitmproxy_internals.py` looks for every name, 
 
 from __future__ import annotations
 
+import os
+import socket
+import struct
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,7 +17,7 @@ from mitmproxy.connection import Connection, Server
 from mitmproxy.master import Master
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http import DropStream, HttpLayer, HTTPMode, HttpStream, SendHttp, _base, _hooks, _http1
+from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode, HttpStream, _base, _http1
 from mitmproxy.proxy.layers.http import _events as parts
 
 from oauthtap.proxy import http1_heads
@@ -22,8 +25,6 @@ from oauthtap.proxy.streaming import Held
 
 Sent = Callable[[http.HTTPFlow], None]
 """Called with a flow whose request, or whose response, has left: the flow is from there on only looked at."""
-Failed = Callable[[http.HTTPFlow, str], http.Response]
-"""Puts the response to a request that failed into its flow, for mitmproxy's error message, and returns it."""
 _Ended = parts.RequestProtocolError | parts.ResponseProtocolError
 _read_headers, _read_requests = _http1.Http1Client.read_headers, _http1.Http1Server.read_headers
 
@@ -69,6 +70,14 @@ class ObservedStream(HttpStream):
             yield from self.handle_event(parts.RequestData(self.stream_id, came))
         return False
 
+    def handle_protocol_error(self, event: _Ended) -> layer.CommandGenerator[None]:
+        """Close the client's connection where there is no response, as it would end without a proxy. mitmproxy would
+        send a page with a status, which some clients take for "try the next location", and no hook changes that."""
+        event = self.as_it_was(event)
+        if isinstance(event, parts.ResponseProtocolError) and event.code.http_status_code() is not None:
+            event = parts.ResponseProtocolError(event.stream_id, event.message, parts.ErrorCode.KILL)
+        yield from super().handle_protocol_error(event)
+
     def as_it_was(self, event: _Ended) -> _Ended:
         """What ended the request: a client's leaving may still wait in the stream's queue.
 
@@ -81,52 +90,16 @@ class ObservedStream(HttpStream):
         return parts.ResponseProtocolError(event.stream_id, left.message, left.code)
 
 
-class ReverseStream(ObservedStream):
-    """Answers a request that failed with a response of ours: mitmproxy would send a page, and no hook changes it."""
-
-    failed: Failed
-
-    def handle_protocol_error(self, event: _Ended) -> layer.CommandGenerator[None]:
-        event = self.as_it_was(event)
-        waiting = self.server_state in (
-            self.state_wait_for_response_headers, self.state_uninitialized, self.state_consume_response_body
-        )  # fmt: skip
-        left = event.code is parts.ErrorCode.CLIENT_DISCONNECTED
-        if left or isinstance(event, parts.RequestProtocolError) or not waiting or self.client_state != self.state_done:
-            yield from super().handle_protocol_error(event)
-            return
-        response = self.failed(self.flow, event.message)
-        yield _hooks.HttpErrorHook(self.flow)
-        if (yield from self.check_killed(False)):
-            return
-        self.server_state = self.state_done
-        self.flow.live = False
-        yield SendHttp(parts.ResponseHeaders(self.stream_id, response, False), self.context.client)
-        yield SendHttp(parts.ResponseData(self.stream_id, response.raw_content or b""), self.context.client)
-        yield DropStream(self.stream_id)
-        yield SendHttp(parts.ResponseEndOfMessage(self.stream_id), self.context.client)
-
-
-class ForwardStream(ObservedStream):
-    """Closes the connection where a server gave no response, as it would be without a proxy: no page of mitmproxy's."""
-
-    def handle_protocol_error(self, event: _Ended) -> layer.CommandGenerator[None]:
-        event = self.as_it_was(event)
-        if isinstance(event, parts.ResponseProtocolError) and event.code.http_status_code() is not None:
-            event = parts.ResponseProtocolError(event.stream_id, event.message, parts.ErrorCode.KILL)
-        yield from super().handle_protocol_error(event)
-
-
 class ObservedLayer(HttpLayer):
-    """HTTP on one client connection, made of streams of ours. `members`: what each of them is given."""
+    """HTTP on one client connection, made of streams of ours."""
 
-    def __init__(self, context: Context, mode: HTTPMode, kind: type[ObservedStream], **members: Any) -> None:
+    def __init__(self, context: Context, mode: HTTPMode, on_sent: Sent) -> None:
         super().__init__(context, mode)
-        self._kind, self._members = kind, members
+        self._on_sent = on_sent
 
     def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
-        stream = self.streams[stream_id] = self._kind(self.context.fork(), stream_id)
-        vars(stream).update(self._members)
+        stream = self.streams[stream_id] = ObservedStream(self.context.fork(), stream_id)
+        stream.on_sent = self._on_sent
         yield from self.event_to_child(stream, events.Start())
 
 
@@ -174,6 +147,14 @@ def hang_up(master: Master, client_id: str, connection: Connection) -> None:
     transport = handler.transports.get(connection) if handler else None
     if transport and transport.writer:
         transport.writer.close()
+
+
+def reset_at_close(master: Master, connection: Connection) -> None:
+    """Have the client's connection end with a reset (RST), not in order (FIN), once mitmproxy closes it."""
+    handler = master.addons.get("proxyserver").connections.get(connection.id)
+    transport = handler.transports.get(connection) if handler else None
+    if transport and transport.writer and (raw := transport.writer.get_extra_info("socket")):
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("hh" if os.name == "nt" else "ii", 1, 0))
 
 
 def end_connections(master: Master) -> Callable[[], bool]:

@@ -1,14 +1,15 @@
-"""The response to a request that found none, and the layer that sends it: mitmproxy has no hook there."""
+"""Why a request found no response, and how the client is told: its connection ends as the one to the upstream did.
+
+A status of ours in its place would be an answer: some clients take a 5xx at a metadata URL for "try the next location".
+"""
 
 from __future__ import annotations
 
 import json
 import re
-import time
 from typing import Any
 
-from mitmproxy import flow as mitmproxy_flow
-from mitmproxy import http
+from mitmproxy import ctx, http
 from mitmproxy.addons.next_layer import stack_match
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import layer, layers, tunnel
@@ -17,20 +18,25 @@ from mitmproxy.proxy.layers.tls import ClientTLSLayer
 from mitmproxy.proxy.mode_specs import ReverseMode
 
 from oauthtap.proxy import _mitmproxy_internals as internals
+from oauthtap.rewriting.limits import Limitation
 
-FAILED = "oauthtap_failed"
-"""In a flow's metadata: why there is no answer, in mitmproxy's words."""
-
+CLOSED, OTHER = "closed", "other"
 _REASONS = (
+    (r"Errno (110|60)\b|timed? ?out", "timeout", "it does not answer in time"),
+    (r"Errno (101|113|51|65)\b", "unreachable", "no route leads to it"),
     (r"Connect call failed|Connection refused|actively refused", "refused", "it refuses connections"),
     (r"Name or service not known|getaddrinfo|nodename|No address associated", "no-such-host", "there is no such host"),
     (r"Temporary failure in name", "no-such-host", "its name cannot be resolved at the moment"),
-    (r"timed? ?out", "timeout", "it does not answer in time"),
     (r"certificate has expired", "tls", "its certificate has expired"),
     (r"hostname mismatch|doesn't match|IP address mismatch", "tls", "its certificate is for another name"),
     (r"[Cc]ertificate verify failed|certificate", "tls", "its certificate is not trusted (--ca FILE, or --insecure)"),
-    (r"TLS|SSL", "tls", "no secure connection comes about"),
-    (r"closed|EOF|reset", "closed", "it closed the connection before an answer"),
+    (r"TLS|SSL", "tls", "the TLS handshake failed"),
+    (r"closed|EOF|reset|hung up", CLOSED, "it closed the connection before an answer"),
+)
+
+
+_RESET = (
+    "The client's connection to oauthtap was reset instead, so its own words may differ from those without oauthtap."
 )
 
 
@@ -40,12 +46,11 @@ def failure(message: str, request: http.Request) -> tuple[str, str]:
     for pattern, code, words in _REASONS:
         if re.search(pattern, message):
             return code, f"oauthtap could not reach {to}: {words}."
-    return "unreachable", f"oauthtap could not reach {to}: {message[:200]}."
+    return OTHER, f"oauthtap could not reach {to}: {message[:200]}."
 
 
-def failure_answer(code: str, sentence: str, status: int = 502) -> http.Response:
-    """What the client gets in place of an answer. The connection closes: mitmproxy would give
-    the same answer on it for ever, also when the upstream is back."""
+def failure_answer(code: str, sentence: str, status: int) -> http.Response:
+    """What a request gets that oauthtap itself does not pass on."""
     body = json.dumps({"error": code, "error_description": sentence})
     return http.Response.make(
         status,
@@ -54,19 +59,20 @@ def failure_answer(code: str, sentence: str, status: int = 502) -> http.Response
     )
 
 
-def _status_for(request: http.Request) -> int:
-    """502, but for metadata. Without us the client would meet a broken connection there and stop; to a 502 in
-    this place the TypeScript SDK says "try the next location", and fails elsewhere than without us."""
-    return 504 if "/.well-known/" in request.path else 502
+def end_like_upstream(flow: http.HTTPFlow, message: str) -> Limitation | None:
+    """Have the client's connection end as it would have without us, for mitmproxy's error message.
 
-
-def _fail(flow: http.HTTPFlow, message: str) -> http.Response:
-    """The flow is answered by oauthtap, and tells why."""
-    flow.error = mitmproxy_flow.Error(message)
-    flow.metadata[FAILED] = message
-    flow.response = failure_answer(*failure(message, flow.request), _status_for(flow.request))
-    flow.response.timestamp_start = flow.response.timestamp_end = time.time()
-    return flow.response
+    A connection that the upstream closed is closed. One that never was is reset: a local port that refused it, or a
+    name that does not resolve, would leave no request to record. Gives what to say of that difference.
+    """
+    code, sentence = failure(message, flow.request)
+    if code == CLOSED:
+        return None
+    never_was = code != OTHER
+    if never_was and not flow.request.is_http2:  # there the connection has other streams, and only this one ends
+        internals.reset_at_close(ctx.master, flow.client_conn)
+    kind = f"unreachable {flow.request.scheme}://{flow.request.host}:{flow.request.port}"
+    return Limitation(kind, f"{sentence} {_RESET}" if never_was else sentence)
 
 
 class ErrorLayerAddon:
@@ -94,7 +100,5 @@ class ErrorLayerAddon:
         stack = tunnel.LayerStack()
         if starts_like_tls_record(asked.data_client()):
             stack /= ClientTLSLayer(context)
-        stack /= internals.ObservedLayer(
-            context, HTTPMode.transparent, internals.ReverseStream, failed=_fail, on_sent=self._on_sent
-        )
+        stack /= internals.ObservedLayer(context, HTTPMode.transparent, self._on_sent)
         asked.layer = stack[0]

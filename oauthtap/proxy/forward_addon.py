@@ -22,6 +22,7 @@ from mitmproxy.proxy.mode_specs import RegularMode
 from oauthtap.model import urls
 from oauthtap.proxy import _mitmproxy_internals as internals
 from oauthtap.proxy import flow_convert
+from oauthtap.proxy.error_layer import end_like_upstream
 from oauthtap.proxy.flow_convert import RequestContext
 from oauthtap.proxy.observer import TOO_LARGE, Observer
 from oauthtap.proxy.refusal import refused
@@ -85,7 +86,7 @@ class ForwardAddon:
             asked.layer = self._http(context, HTTPMode.transparent)
 
     def _http(self, context: Context, mode: HTTPMode) -> layer.Layer:
-        return internals.ObservedLayer(context, mode, internals.ForwardStream, on_sent=self._observer.sent)
+        return internals.ObservedLayer(context, mode, self._observer.sent)
 
     def _in_a_tunnel(self, asked: layer.NextLayer) -> None:
         address = asked.context.server.address
@@ -174,6 +175,9 @@ class ForwardAddon:
         elif passage.client_request is not None:
             words = "client disconnected before an answer came" if left else words
             self._observer.judge(flow, passage, error=words)
+            difference = None if left else end_like_upstream(flow, words)
+            if difference and passage.step is not None:
+                self._observer.tell([difference])
         self._finished(flow, passage)
         self._observer.sent(flow)
 

@@ -13,7 +13,7 @@ from oauthtap.model import urls
 from oauthtap.model.exchange import Pairs, Request, Response, first_value
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.proxy import flow_convert
-from oauthtap.proxy.error_layer import FAILED, failure_answer
+from oauthtap.proxy.error_layer import end_like_upstream, failure_answer
 from oauthtap.proxy.flow_convert import RequestContext
 from oauthtap.proxy.observer import TOO_LARGE, Observer
 from oauthtap.proxy.origin_discovery import OriginDiscovery
@@ -195,7 +195,7 @@ class TapAddon:
         if flow.id not in self._passages or flow.response is None:
             return None
         passage, _ = self._passages[flow.id]
-        if passage.made or FAILED in flow.metadata:
+        if passage.made:
             return None
         passage.answered = lines = flow_convert.lines(flow.response)
         if passage.swap:
@@ -330,14 +330,16 @@ class TapAddon:
         passage, _ = self._passages.pop(flow.id, (None, flow))
         if passage is None or passage.made:
             return
-        words = str(flow.metadata.get(FAILED) or (flow.error.msg if flow.error else "no answer"))
-        left = FAILED not in flow.metadata and words.lower().startswith(_LEFT)
+        words = flow.error.msg if flow.error else "no answer"
+        left = words.lower().startswith(_LEFT)
         if passage.copy is not None and flow.response is not None:
             self._observer.judge_stream(flow, passage, ended=False, error=None if left else words)
         elif passage.client_request is not None:
             words = self.hops.refused.pop(flow.server_conn.id, words)
             words = "client disconnected before an answer came" if left else words
             self._observer.judge(flow, passage, error=words)
+            if not left and (difference := end_like_upstream(flow, words)):
+                self._observer.tell([difference])
         self._observer.finished(flow, passage)
         self._observer.sent(flow)
 

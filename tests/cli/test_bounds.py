@@ -268,6 +268,6 @@ async def test_a_head_without_an_end_is_refused_and_told(whose: str) -> None:
         status = await asyncio.wait_for(reader.readline(), 10)
         writer.close()
         await tap.ended()
-    assert status.startswith(b"HTTP/1.1 431 " if whose == "request" else b"HTTP/1.1 502 ")
+    assert status[:13] == (b"HTTP/1.1 431 " if whose == "request" else b"")
     if whose == "answer":
         assert "larger than 128 kB" in (tap.exchanges[0].error or "")

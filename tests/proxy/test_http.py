@@ -204,34 +204,11 @@ async def test_one_client_connection_needs_one_upstream_connection() -> None:
 # --- failures
 
 
-async def test_an_upstream_that_is_down_gives_a_sentence_and_an_exchange() -> None:
-    closed = free_port()
-    flags = {"upstream": "http://mcp.test/mcp", "connect_to": (f"::127.0.0.1:{closed}",)}
-    async with tapped(**flags) as tap:
-        answer = await tap.client.post(tap.url)
-        assert answer.status_code == 502
-        assert answer.headers["connection"] == "close"
-        assert answer.json() == {
-            "error": "refused",
-            "error_description": "oauthtap could not reach http://mcp.test: it refuses connections.",
-        }
-    assert tap.exchanges[0].response is None
-    assert "Connect call failed" in (tap.exchanges[0].error or "")
-    found = [finding for finding in build(tap.tap).findings if finding.rule == "connection-failed"]
-    assert len(found) == 1
-
-
-async def test_metadata_that_cannot_be_had_stops_a_client_as_a_broken_connection_would() -> None:
-    async with tapped(upstream="http://mcp.test/mcp", connect_to=(f"::127.0.0.1:{free_port()}",)) as tap:
-        answer = await tap.client.get(f"{tap.origin}/.well-known/oauth-authorization-server")
-    assert answer.status_code == 504
-    assert answer.json()["error_description"] == "oauthtap could not reach http://mcp.test: it refuses connections."
-
-
 async def test_an_upstream_that_comes_back_is_reached_again() -> None:
     port = free_port()
     async with tapped(upstream="http://mcp.test/mcp", connect_to=(f"::127.0.0.1:{port}",)) as tap:
-        assert (await tap.client.post(tap.url)).status_code == 502
+        with pytest.raises(httpx.NetworkError):
+            await tap.client.post(tap.url)
 
         async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.readuntil(b"\r\n\r\n")
@@ -240,17 +217,6 @@ async def test_an_upstream_that_comes_back_is_reached_again() -> None:
         server = await asyncio.start_server(one, "127.0.0.1", port)
         assert (await tap.client.post(tap.url)).text == "hi"
         server.close()
-
-
-async def test_an_upstream_that_hangs_up_gives_a_sentence() -> None:
-    async def hang_up(came: Came, writer: asyncio.StreamWriter) -> None:
-        writer.close()
-
-    async with upstream({"/mcp": hang_up}) as server, tapped(server) as tap:
-        answer = await tap.client.post(tap.url)
-    assert answer.status_code == 502
-    assert answer.json()["error"] == "closed"
-    assert "closed" in (tap.exchanges[0].error or "")
 
 
 async def test_a_client_that_leaves_is_no_fault_of_the_upstream() -> None:
@@ -323,9 +289,9 @@ async def test_a_further_ca_is_trusted(authority: trustme.CA, ca_file: str) -> N
 async def test_an_untrusted_certificate_is_named(authority: trustme.CA) -> None:
     trust = secure(authority, "mcp.test")
     async with upstream({"/mcp": said(200, "hi")}, trust) as server, tapped(server) as tap:
-        answer = await tap.client.post(tap.url)
-    assert answer.status_code == 502
-    assert "not trusted (--ca FILE, or --insecure)" in answer.json()["error_description"]
+        with pytest.raises(httpx.NetworkError):
+            await tap.client.post(tap.url)
+    assert "not trusted (--ca FILE, or --insecure)" in tap.notes[0]
     assert {finding.rule for finding in build(tap.tap).findings} >= {"tls-certificate-not-trusted"}
 
 

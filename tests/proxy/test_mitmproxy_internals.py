@@ -13,7 +13,7 @@ from mitmproxy import addonmanager, connection, flow
 from mitmproxy.addons import proxyserver
 from mitmproxy.proxy import layer, server
 from mitmproxy.proxy.layers import http
-from mitmproxy.proxy.layers.http import _base, _events, _hooks, _http1
+from mitmproxy.proxy.layers.http import _base, _events, _http1
 
 import oauthtap
 from oauthtap.proxy import _mitmproxy_internals as internals
@@ -28,10 +28,6 @@ EXPECTED = {
     "HttpStream.state_consume_request_body": (http.HttpStream.state_consume_request_body, ["self", "event"]),
     "HttpStream.flow_done": (http.HttpStream.flow_done, ["self"]),
     "HttpStream.check_killed": (http.HttpStream.check_killed, ["self", "emit_error_hook"]),
-    "HttpStream.state_done": (http.HttpStream.state_done, ["self", "_"]),
-    "HttpStream.state_wait_for_response_headers": (http.HttpStream.state_wait_for_response_headers, ["self", "event"]),
-    "HttpStream.state_uninitialized": (http.HttpStream.state_uninitialized, ["self", "_"]),
-    "HttpStream.state_consume_response_body": (http.HttpStream.state_consume_response_body, ["self", "event"]),
     "HttpStream.check_body_size": (http.HttpStream.check_body_size, ["self", "request"]),
     "HttpStream.start_request_stream": (http.HttpStream.start_request_stream, ["self"]),
     "HttpStream.start_response_stream": (http.HttpStream.start_response_stream, ["self"]),
@@ -40,15 +36,10 @@ EXPECTED = {
     "HttpLayer()": (http.HttpLayer.__init__, ["self", "context", "mode"]),
     "HttpLayer.make_stream": (http.HttpLayer.make_stream, ["self", "stream_id"]),
     "HttpLayer.event_to_child": (http.HttpLayer.event_to_child, ["self", "child", "event"]),
-    "DropStream()": (http.DropStream, ["stream_id"]),
-    "SendHttp()": (http.SendHttp, ["event", "connection"]),
     "RequestProtocolError()": (_events.RequestProtocolError, ["stream_id", "message", "code"]),
     "ResponseProtocolError()": (_events.ResponseProtocolError, ["stream_id", "message", "code"]),
-    "ResponseHeaders()": (_events.ResponseHeaders, ["stream_id", "response", "end_stream"]),
     "RequestData()": (_events.RequestData, ["stream_id", "data"]),
     "ResponseData()": (_events.ResponseData, ["stream_id", "data"]),
-    "ResponseEndOfMessage()": (_events.ResponseEndOfMessage, ["stream_id"]),
-    "HttpErrorHook()": (_hooks.HttpErrorHook, ["flow"]),
     "Http1Client.read_headers": (internals._read_headers, ["self", "event"]),
     "Http1Server.read_headers": (internals._read_requests, ["self", "event"]),
     "ReceiveHttp()": (_base.ReceiveHttp, ["event"]),

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from mitmproxy import http
@@ -23,10 +24,12 @@ from mitmproxy import http
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.model.exchange import Exchange
+from oauthtap.proxy.forward import ForwardProxyInfo, run_forward_proxy
 from oauthtap.proxy.observer import ProxyCallbacks
 from oauthtap.proxy.reverse import Ready, run_reverse_proxy
 from oauthtap.proxy.reverse_addon import TapAddon
 from oauthtap.proxy.settings import Settings
+from oauthtap.wrap.capture_scope import CaptureScope
 
 
 @dataclass
@@ -184,6 +187,32 @@ async def tapped(
             finally:
                 await client.aclose()
                 await made.ended()
+
+
+@contextlib.asynccontextmanager
+async def forwarded(server: Upstream) -> AsyncIterator[tuple[int, str, list[AnalyzedExchange]]]:
+    """The proxy of `oauthtap run` in front of the server: its port, its password, and what it kept."""
+    with tempfile.TemporaryDirectory(prefix="oauthtap-test-") as folder:
+        ready: asyncio.Future[ForwardProxyInfo] = asyncio.get_running_loop().create_future()
+        stop = asyncio.Event()
+        settings = Settings(
+            upstream="", port=0, web=False, state=Path(folder), connect_to=(f"::127.0.0.1:{server.port}",)
+        )
+        interest = CaptureScope(["http://mcp.test/mcp"])
+        steps: list[AnalyzedExchange] = []
+        ears = ProxyCallbacks(steps.append)
+        running = asyncio.ensure_future(
+            run_forward_proxy(settings, SessionAnalyzer(), ears, interest, on_ready=ready.set_result, stop=stop)
+        )
+        await asyncio.wait([running, ready], return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+        parts = urlsplit(ready.result().proxy)
+        try:
+            yield parts.port or 0, parts.password or "", steps
+        finally:
+            stop.set()
+            await running
 
 
 def free_port() -> int:

@@ -1,4 +1,4 @@
-"""The fault bed: twenty MCP servers under real host names over TLS, in one thread of this process.
+"""The fault bed: MCP servers under real host names over TLS, in one thread of this process.
 
     with Bed() as bed:
         bed.url("good")        # https://good.mcp.test/mcp
@@ -26,9 +26,9 @@ import uvicorn
 
 from tests.support.bed.listener import Dispatch, ForwardProxy, Received
 from tests.support.bed.origin import Origin
-from tests.support.bed.targets import ORIGINS, TARGETS
+from tests.support.bed.targets import EVERY_TARGET, ORIGINS, TARGETS
 
-__all__ = ["TARGETS", "Bed", "Received"]
+__all__ = ["EVERY_TARGET", "TARGETS", "Bed", "Received"]
 
 NEVER_PROXIED = "localhost,127.0.0.1,::1"
 
@@ -53,7 +53,7 @@ class Bed:
 
     def url(self, name: str) -> str:
         """The MCP URL of a target by its name in the table, as a user types it."""
-        target = TARGETS[name]
+        target = EVERY_TARGET[name]
         return f"https://{target.host}{target.path}"
 
     @property
@@ -63,7 +63,7 @@ class Bed:
 
     def received(self, name: str | None = None) -> list[Received]:
         """The log, or only what one target's own host received."""
-        return [entry for entry in self.log if name is None or entry.host == TARGETS[name].host]
+        return [entry for entry in self.log if name is None or entry.host == EVERY_TARGET[name].host]
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[list[Received]]:

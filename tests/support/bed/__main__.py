@@ -5,13 +5,13 @@ from __future__ import annotations
 import signal
 import time
 
-from tests.support.bed import TARGETS, Bed
+from tests.support.bed import EVERY_TARGET, Bed
 
 
 def main() -> None:
     with Bed() as bed:
-        for name, target in TARGETS.items():
-            print(f"{name:9} {bed.url(name):30} {(target.__doc__ or '').splitlines()[0]}")
+        for name, target in EVERY_TARGET.items():
+            print(f"{name:12} {bed.url(name):36} {(target.__doc__ or '').splitlines()[0]}")
         print(f"\nCA     {bed.ca_file}")
         print("flags  " + " ".join(f"--connect-to {value}" for value in bed.connect_to) + f" --ca {bed.ca_file}")
         print(f"proxy  {bed.proxy} (HTTPS_PROXY, for clients without --connect-to)")
