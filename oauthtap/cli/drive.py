@@ -24,7 +24,7 @@ from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.findings import RANK
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.drive import install
-from oauthtap.drive.drivers import Driver, Transport, drivers
+from oauthtap.drive.drivers import Driver, DriverError, Transport, find_driver
 from oauthtap.drive.runner import ClientRun, CommandResult
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.render import FORMATS
@@ -51,7 +51,10 @@ def drive(arguments: Namespace) -> int:
     """Run the client. Gives 0 when it connected (and no finding reaches `--fail-on`), 1 when not."""
     if sys.platform == "win32":
         raise UsageError("drive needs Linux or macOS. Try: oauthtap --upstream https://mcp.example.com/mcp")
-    driver = drivers()[arguments.driver]
+    try:
+        driver = find_driver(arguments.driver)
+    except DriverError as problem:
+        raise UsageError(str(problem)) from None
     if not arguments.upstream:
         raise UsageError(f"name the server. Try: oauthtap drive {driver.name} --upstream https://mcp.example.com/mcp")
     parse_mcp_url(arguments.upstream, f"oauthtap drive {driver.name} --upstream")
@@ -164,6 +167,7 @@ class DriveSession:
             "",
             f"  {name} signs in at {escape_controls(self.arguments.upstream)}",
             f"  through {ready.url}  ({escape_controls(self.client.source)})",
+            f"  Connected, for this client, means: {escape_controls(self.driver.proves)}.",
             *addresses(ready.web_url),
             f"  Session:  {self.folder}",
             "",

@@ -273,7 +273,7 @@ def _drive_flags(command: argparse.ArgumentParser) -> None:
     command.description = "Run a real client through the tap, without a person, in a home folder that is thrown away."
     command.epilog = _DRIVE % "\n".join(f"  {name:<16} {one.title}" for name, one in drivers().items())
     command.formatter_class = argparse.RawDescriptionHelpFormatter
-    command.add_argument("driver", metavar="CLIENT", choices=tuple(drivers()), help="which client, see below")
+    command.add_argument("driver", metavar="CLIENT", help="which client, see below, or a file of yours (./mine.toml)")
     running = command.add_argument_group("the client")
     running.add_argument("--upstream", metavar="URL", help="the MCP endpoint, as a client would be given it")
     running.add_argument(

@@ -40,6 +40,8 @@ class InstalledClient:
     """Where it was found, in words."""
     path: tuple[Path, ...] = ()
     """Folders that come first on its PATH."""
+    modules: Path | None = None
+    """Its `node_modules`, where it came from npm."""
 
 
 def locate_client(driver: Driver, version: str | None, *, install: bool, say: Callable[[str], None]) -> InstalledClient:
@@ -48,6 +50,8 @@ def locate_client(driver: Driver, version: str | None, *, install: bool, say: Ca
     With `version` exactly that one (`latest`, with `install`: whatever the registry has now). Without: with
     `install` the newest in the cache; else the one on the PATH, else the newest in the cache.
     """
+    if not (driver.npm or driver.pypi):
+        return _own(driver)
     kept = None if version == "latest" else _in_cache(driver, version)
     if install:
         return kept or _fetched(driver, version, say)
@@ -69,6 +73,15 @@ def _missing(driver: Driver, version: str | None) -> InstalledClient:
     raise UsageError(
         f"{driver.title}{wanted} is {where}, and nothing is fetched unasked. Try: {command} …  (from {registry})"
     )
+
+
+def _own(driver: Driver) -> InstalledClient:
+    """A client of somebody's own file: on the PATH, or run by what its command lines name."""
+    if not driver.command:
+        return InstalledClient(Path(sys.executable), None, f"{driver.name}.toml")
+    if found := _on_path(driver, None):
+        return found
+    raise UsageError(f"{escape_controls(driver.command)} is not on the PATH. Install it, and try again")
 
 
 def _on_path(driver: Driver, version: str | None) -> InstalledClient | None:
@@ -117,9 +130,17 @@ def _kept(driver: Driver, place: Path) -> InstalledClient:
     path = (own,) if own.is_dir() else ()
     if not path:
         _check_node(driver, _node_of(os.environ["PATH"]))
-    return InstalledClient(
-        place / "node_modules" / ".bin" / driver.command, place.name, f"{driver.npm} from npm, in {place}", path
-    )
+    modules = place / "node_modules"
+    program = modules / ".bin" / driver.command if driver.command else Path(_node(path))
+    return InstalledClient(program, place.name, f"{driver.npm} from npm, in {place}", path, modules)
+
+
+def _node(path: Sequence[Path]) -> str:
+    """The Node that a library is run by."""
+    found = shutil.which("node", path=os.pathsep.join([*map(str, path), os.environ["PATH"]]))
+    if found is None:
+        raise UsageError("Node is needed to run it. Try again when node is on the PATH")
+    return found
 
 
 def _check_node(driver: Driver, node: int) -> None:
@@ -161,7 +182,8 @@ def _fetched(driver: Driver, version: str | None, say: Callable[[str], None]) ->
 
 
 def _from_npm(driver: Driver, version: str | None, place: Path, say: Callable[[str], None]) -> str:
-    packages = [f"{driver.npm}@{version or 'latest'}"]
+    wanted = driver.range or "latest" if version in (None, "latest") else version
+    packages = [f"{driver.npm}@{wanted}"]
     if driver.node and _node_of(os.environ["PATH"]) < driver.node:
         packages.append(f"node@{driver.node}")  # npm carries Node itself, under that name
     say(f"Installing {' and '.join(packages)} from npm into {place.parent} …")

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pty
-import re
 import select
 import signal
+import struct
 import subprocess
+import termios
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_=>78])")
+from oauthtap.drive.keyboard import Keyboard, plain, settled
+
+_SIZE = (50, 160)
+"""Rows and columns of a terminal: screens break lines that we look for."""
 _LOOK = 0.05
 """Seconds between two looks at whether it is to end."""
 
@@ -27,6 +32,8 @@ class ProcessResult:
     """Its exit code, negative for a signal; None when it was ended by us."""
     said: str
     """Output and errors as one text, without escape sequences."""
+    done: bool = False
+    """It was ended by us because its screen said that it is done."""
 
 
 def run_command(
@@ -37,14 +44,17 @@ def run_command(
     timeout: float,
     terminal: bool = False,
     typed: str = "",
+    keyboard: Keyboard | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> ProcessResult:
-    """Run it in `folder` for at most `timeout` seconds, or until `unwanted` says so; blocks meanwhile.
+    """Run it in `folder` for at most `timeout` seconds, or until `should_stop` says so; blocks meanwhile.
 
-    `terminal`: on a pseudo-terminal of its own; `typed`: what it reads otherwise. Its process group and
-    all its descendants are ended before this returns. Raises OSError when it cannot be started.
+    `terminal`: on a pseudo-terminal of its own, with a `keyboard`; `typed`: what it reads otherwise. Its process group
+    and all its descendants are ended before this returns. Raises OSError when it cannot be started.
     """
     ours, theirs = pty.openpty() if terminal else os.pipe()
+    if terminal:
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", *_SIZE, 0, 0))
     try:
         process = subprocess.Popen(
             [str(word) for word in command],
@@ -66,18 +76,24 @@ def run_command(
             process.stdin.close()
     until = time.monotonic() + timeout
     try:
-        said = _read_output(ours, process, lambda: time.monotonic() > until or should_stop())
+        said = _read_output(ours, process, lambda: time.monotonic() > until or should_stop(), keyboard)
         code = process.poll()
     finally:
         terminate_tree(process)
         os.close(ours)
-    return ProcessResult(code, ESCAPES.sub("", said.decode(errors="replace")).replace("\r\n", "\n").replace("\r", "\n"))
+    done = keyboard is not None and keyboard.done
+    return ProcessResult(code, settled(plain(said)) if keyboard else plain(said), done)
 
 
-def _read_output(source: int, process: subprocess.Popen[bytes], over: Callable[[], bool]) -> bytes:
-    """Everything the process writes until it ends, or it is over."""
+def _read_output(
+    source: int, process: subprocess.Popen[bytes], over: Callable[[], bool], keyboard: Keyboard | None
+) -> bytes:
+    """Everything the process writes until it ends, or it is over, or its screen says that it is done."""
     heard, ended = b"", False
-    while not over():
+    while not over() and not (keyboard and keyboard.done):
+        for key in keyboard.due() if keyboard else ():
+            with contextlib.suppress(OSError):
+                os.write(source, key)
         if select.select([source], [], [], 0 if ended else _LOOK)[0]:
             try:
                 chunk = os.read(source, 65536)
@@ -88,6 +104,8 @@ def _read_output(source: int, process: subprocess.Popen[bytes], over: Callable[[
                     time.sleep(_LOOK)
                 return heard
             heard += chunk
+            if keyboard:
+                keyboard.hear(chunk)
         elif ended:  # a child it left behind may hold the other side open
             return heard
         else:  # its last words may have come between the two looks: once more

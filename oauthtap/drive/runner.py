@@ -6,17 +6,22 @@ import json
 import os
 import shlex
 import stat
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from oauthtap.drive.drivers import BROWSER, PROGRAMS, Driver, Transport
+from oauthtap.drive.drivers import BROWSER, PROGRAMS, Driver, Run, Transport, fill
 from oauthtap.drive.install import InstalledClient
+from oauthtap.drive.keyboard import Keyboard
 from oauthtap.upstream.options import UpstreamOptions
 from oauthtap.wrap.browser_shim import OPENERS
+
+if TYPE_CHECKING:
+    from oauthtap.drive.process import ProcessResult
 
 _LANGUAGE = ("LANG", "LC_ALL", "LC_CTYPE")
 _STUCK = 3.0
@@ -58,38 +63,59 @@ class ClientRun:
 
     def run(self, url: str, transport: Transport) -> bool:
         """Run all its commands. Whether it said that it is connected. Raises OSError when it cannot be started."""
-        from oauthtap.drive.process import run_command  # pseudo-terminals are not everywhere
-
-        env = self._prepared()
-        self._until = time.monotonic() + self.timeout
         values = {
-            "client": str(self.client.program), "python": sys.executable, "programs": str(PROGRAMS),
-            "url": url, "transport": self.driver.transports.get(transport, transport),
+            "client": str(self.client.program), "modules": str(self.client.modules or ""), "python": sys.executable,
+            "programs": str(PROGRAMS), "folder": str(self.driver.folder), "home": str(self.home), "url": url,
+            "transport": self.driver.transports.get(transport, transport),
         }  # fmt: skip
+        env = self._prepared(values)
+        self._until = time.monotonic() + self.timeout
         for command in self.driver.run:
-            words = command.filled(values)
-            left = max(0.1, self._until - time.monotonic())
-            ran = run_command(
-                words, env, folder=self.home, timeout=left, terminal=command.terminal, should_stop=self._is_unwanted
-            )
-            self.spoken.append(CommandResult(words, ran.code, ran.said))
-            if ran.code is None:
+            ran = self._run_one(command, values, env)
+            if ran.code is None and not ran.done and (command.limit is None or self.why_ended):
                 self.why_ended = self.why_ended or f"it was not done after {self.timeout:.0f} s (--timeout)"
                 break
         self._end_browsers()
         last = self.spoken[-1]
-        return last.code is not None and self.driver.is_connected(last.said, last.code)
+        return (last.code is not None or ran.done) and self.driver.is_connected(last.said, last.code)
+
+    def _run_one(self, command: Run, values: Mapping[str, str], env: Mapping[str, str]) -> ProcessResult:
+        from oauthtap.drive.process import run_command  # pseudo-terminals are not everywhere
+
+        words = command.filled(values)
+        opening = (lambda url: self._browse(url, env)) if command.follow else None
+        watched = command.keys or command.until or opening
+        left = max(0.1, self._until - time.monotonic())
+        ran = run_command(
+            words,
+            env,
+            folder=self.home,
+            timeout=min(left, command.limit or left),
+            terminal=command.terminal,
+            keyboard=Keyboard(command.keys, command.until, opening) if watched else None,
+            should_stop=self._is_unwanted,
+        )
+        self.spoken.append(CommandResult(words, ran.code, ran.said))
+        return ran
+
+    @staticmethod
+    def _browse(url: str, env: Mapping[str, str]) -> None:
+        subprocess.run([env["BROWSER"], url], env=dict(env), check=False)  # it goes on in the background
 
     # --- its surroundings
 
-    def _prepared(self) -> dict[str, str]:
+    def _prepared(self, values: Mapping[str, str]) -> dict[str, str]:
         """The little that every program needs, with our browser under each name that a client may look for."""
+        for path, text in self.driver.filled_files(values).items():
+            (self.home / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.home / path).write_text(text, encoding="utf-8")
         programs, temporary = self.home / "bin", self.home / "tmp"
         programs.mkdir()
         temporary.mkdir()
         orders = self.home / "browser.json"
         self._log = self.home / "browser.log"
-        said = {"connect_to": list(self.reach.connect_to), "ca": self.reach.ca, "insecure": self.reach.insecure}
+        ca = os.path.abspath(self.reach.ca) if self.reach.ca else None  # the browser runs in another folder
+        said = {"connect_to": list(self.reach.connect_to), "ca": ca, "insecure": self.reach.insecure}
         orders.write_text(json.dumps({**said, "person": self.person, "log": str(self._log)}))
         shim = programs / "xdg-open"
         line = shlex.join([sys.executable, str(BROWSER), str(orders)])
@@ -99,19 +125,19 @@ class ClientRun:
         for name in OPENERS:
             if not (programs / name).exists():
                 (programs / name).symlink_to(shim)
-        path = [programs, *self.client.path, os.environ.get("PATH", os.defpath)]
+        places = [programs, *self.client.path, os.environ.get("PATH", os.defpath)]
         kept = {name: os.environ[name] for name in _LANGUAGE if name in os.environ}
         return {
             "LANG": "C.UTF-8",
             **kept,
-            "PATH": os.pathsep.join(map(str, path)),
+            "PATH": os.pathsep.join(map(str, places)),
             "HOME": str(self.home),
             "TMPDIR": str(temporary),
             "BROWSER": str(shim),
             "TERM": "xterm",
             "NO_COLOR": "1",
             "OAUTHTAP_PATIENCE": str(self.timeout),
-            **self.driver.env,
+            **{name: fill(text, values) for name, text in self.driver.env.items()},
         }
 
     # --- while it runs

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from oauthtap.cli import main
 from oauthtap.cli.errors import UsageError
 from oauthtap.drive import install as installed
-from oauthtap.drive.drivers import BROWSER, PROGRAMS, Driver, drivers
+from oauthtap.drive.drivers import BROWSER, PROGRAMS, Driver, DriverError, drivers, find_driver
 from tests.cli.test_watch import serving
 from tests.support.bed import Bed
 from tests.support.running import COMMAND, LIMIT, environment, to_the_bed
@@ -358,13 +358,94 @@ def test_a_client_is_one_file_and_what_it_names_is_there(name: str) -> None:
 
 
 def test_a_file_with_a_key_that_nobody_knows_fails() -> None:
-    good = {"name": "x", "title": "X", "npm": "x", "command": "x", "connected": "ok", "run": [{"words": ["${client}"]}]}
+    good = {
+        "name": "x",
+        "title": "X",
+        "npm": "x",
+        "command": "x",
+        "connected": "ok",
+        "proves": "it",
+        "run": [{"words": ["${client}"]}],
+    }
     assert Driver.model_validate(good).is_connected("ok", 1)
     assert not Driver.model_validate({**good, "exits": True}).is_connected("ok", 1)
     assert not Driver.model_validate({**good, "failed": "no"}).is_connected("ok no", 0)
-    for wrong in ({"more": 1}, {"pypi": "x"}, {"npm": None}, {"run": [{"words": ["${nothing}"]}]}):
+    for wrong in (
+        {"more": 1},
+        {"pypi": "x"},
+        {"npm": None, "command": ""},
+        {"run": [{"words": ["${nothing}"]}]},
+        {"run": [{"words": ["x"], "keys": [KEYS]}]},
+        {"files": {"../x": ""}},
+        {"env": {"A": "${nothing}"}},
+    ):
         with pytest.raises(ValidationError):
             Driver.model_validate({**good, **wrong})
+
+
+# --- a client of somebody's own
+
+MINE = """
+title = "Mine"
+proves = "it was told so"
+connected = '^SIGNED IN$'
+env = { SERVER = "${url}" }
+
+[files]
+"etc/mine.json" = '{"url": "${url}", "home": "${home}"}'
+
+[[run]]
+words = ["${python}", "${folder}/mine.py"]
+terminal = true
+until = 'SIGNED IN'
+keys = [{ after = 'name\\?', type = "ada\\r", wait = 0.1 }, { after = 'sure\\?', type = "\\r", wait = 0.1 }]
+"""
+SCREEN = """
+import json, os, subprocess, sys, time
+settings = json.load(open("etc/mine.json"))
+assert settings["url"] == os.environ["SERVER"] and settings["home"] == os.getcwd()
+assert input("name? ") == "ada"
+input("sure? ")
+subprocess.run([os.environ["BROWSER"], settings["url"]])
+print("\\x1b[1mSIGNED IN\\x1b[0m", flush=True)
+time.sleep(60)
+"""
+KEYS = {"after": "x", "type": "y"}
+
+
+def test_a_file_of_ones_own_is_driven_at_its_screen_with_its_configuration(bed: Bed, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(MINE)
+    (tmp_path / "mine.py").write_text(SCREEN)
+    (tmp_path / "ca.pem").write_bytes(bed.ca_file.read_bytes())
+    reach = [word for rule in bed.connect_to for word in ("--connect-to", rule)]
+    ran = subprocess.run(
+        [str(COMMAND), "drive", "./mine.toml", "--upstream", bed.url("good"), "--ca", "ca.pem", *reach],
+        env=environment(tmp_path), cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT, check=False,
+    )  # fmt: skip
+    assert "Mine: connected." in ran.stdout, ran.stdout + ran.stderr
+    assert "Connected, for this client, means: it was told so." in ran.stdout
+    assert ran.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "cannot read .*: No such file"),
+        ("title =", "is not TOML: "),
+        ("title = 'x'\nmore = 1", "proves: Field required"),
+    ],
+)
+def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, text: str | None, words: str) -> None:
+    file = tmp_path / "mine.toml"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(DriverError, match=words):
+        find_driver(str(file))
+
+
+def test_a_client_that_is_not_known_is_told_which_are() -> None:
+    with pytest.raises(DriverError, match=r"there is no client claude\. There are: ai-sdk, claude-code, .*mine\.toml"):
+        find_driver("claude")
 
 
 # --- the browser without hands

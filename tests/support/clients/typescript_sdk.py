@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support.clients import HERE, Sandbox, Transport
+from oauthtap.drive.drivers import PROGRAMS
+from tests.support.clients import Sandbox, Transport
 from tests.support.clients.installed import from_npm, node
-from tests.support.clients.python_sdk import listed
+from tests.support.clients.python_sdk import CALL, listed
 
 
 def drive_1(sandbox: Sandbox, url: str, transport: Transport) -> tuple[bool, tuple[str, ...]]:
@@ -26,5 +27,6 @@ def drive_2(sandbox: Sandbox, url: str, transport: Transport) -> tuple[bool, tup
 
 def drive(sandbox: Sandbox, modules: Path, major: str, url: str, transport: Transport) -> tuple[bool, tuple[str, ...]]:
     """Run the program with the SDK in that `node_modules`."""
-    ran = sandbox.run("node", HERE / "programs" / "typescript_sdk.mjs", modules, major, url, transport, path=node(22))
-    return ran.code == 0, listed(ran.said)
+    program = PROGRAMS / "typescript_sdk.mjs"
+    ran = sandbox.run("node", program, modules, major, url, transport, *CALL, path=node(22))
+    return ran.code == 0 and "CALLED 5\n" in ran.said, listed(ran.said)
