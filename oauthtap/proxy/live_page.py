@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Generator
 from dataclasses import replace
 from datetime import date
 from typing import Any, ClassVar
@@ -15,10 +16,13 @@ from typing import Any, ClassVar
 from markupsafe import Markup
 from mitmproxy.tools.web import app
 from mitmproxy.tools.web.master import WebMaster
+from tornado.web import HTTPError
 
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.model.exchange import Exchange
 from oauthtap.render.html import live as drawing
 from oauthtap.report.build import build
+from oauthtap.report.model import Report
 
 PATH = "/oauthtap/"
 _LIVE = "oauthtap_live"
@@ -42,7 +46,7 @@ def mount(master: WebMaster, tap: SessionAnalyzer) -> None:
     master.addons.add(live)
     master.app.settings[_LIVE] = live
     pages = [(r"/oauthtap/?", Page), (r"/oauthtap/page\.css", Style), (r"/oauthtap/((?:page|live)\.js)", Script)]
-    master.app.add_handlers(r".*", [*pages, (r"/oauthtap/updates", Updates)])
+    master.app.add_handlers(r".*", [*pages, (r"/oauthtap/rows", Rows), (r"/oauthtap/updates", Updates)])
 
 
 class LivePageServer:
@@ -55,6 +59,8 @@ class LivePageServer:
         self._page = drawing.LivePage()
         self._swept: dict[str, tuple[int, Markup, Markup]] = {}
         """Name of a piece to how many secrets were known, the piece as drawn, and the piece as shown."""
+        self._seen: tuple[Report, tuple[Exchange, ...]] | None = None
+        """The report that was drawn last, and its exchanges."""
         self._watchers: set[Updates] = set()
         self._looking: asyncio.Task[None] | None = None
         self._wanted = False
@@ -64,17 +70,17 @@ class LivePageServer:
     async def render_fragments(self) -> drawing.Pieces:
         """The page as of now."""
         self.looks += 1
+        report, exchanges = self._seen = self._report()
+        return await self._without_secrets(await _drawn(self._page.draw(report, exchanges)))
+
+    async def render_earlier(self, before: int) -> str:
+        """The rows before that exchange, as they were when the page was drawn last."""
+        report, exchanges = self._seen or self._report()
+        return self._tap.redactor.redact_known(await _drawn(drawing.earlier(report, exchanges, before)))
+
+    def _report(self) -> tuple[Report, tuple[Exchange, ...]]:
         report = build(self._tap, now=time.time(), today=date.today())
-        steps = self._page.draw(report, tuple(step.exchange for step in self._tap.steps))
-        while True:
-            began = time.perf_counter()
-            while time.perf_counter() - began < _AT_ONCE:
-                try:
-                    next(steps)
-                except StopIteration as drawn:
-                    state: drawing.Pieces = drawn.value
-                    return await self._without_secrets(state)
-            await asyncio.sleep(0)
+        return report, tuple(step.exchange for step in self._tap.steps)
 
     async def _without_secrets(self, state: drawing.Pieces) -> drawing.Pieces:
         """Swept once more: an upstream may tell a secret before anybody can know that it is one."""
@@ -126,6 +132,19 @@ class LivePageServer:
         self._page = drawing.LivePage()
 
 
+async def _drawn[T](steps: Generator[None, None, T]) -> T:
+    """What comes of drawing; now and then it is the proxy's turn."""
+    while True:
+        began = time.perf_counter()
+        while time.perf_counter() - began < _AT_ONCE:
+            try:
+                next(steps)
+            except StopIteration as drawn:
+                made: T = drawn.value
+                return made
+        await asyncio.sleep(0)
+
+
 class Guarded(app.AuthRequestHandler):
     """Says why it does not open."""
 
@@ -151,6 +170,15 @@ class Page(Served):
         """The session so far."""
         state = await self.application.settings[_LIVE].render_fragments()
         self.write(drawing.document(state, PATH))
+
+
+class Rows(Served):
+    async def get(self) -> None:
+        """Older rows; `before` names an exchange."""
+        before = self.get_argument("before", "")
+        if not before.isdecimal():
+            raise HTTPError(400)
+        self.write(await self.application.settings[_LIVE].render_earlier(int(before[:12])))
 
 
 class Style(Served):
@@ -197,6 +225,7 @@ class Updates(Guarded, app.WebSocketEventBroadcaster):
                 {
                     "title": state.title,
                     "lanes": state.lanes,
+                    "total": state.total,
                     "order": state.order,
                     "pieces": {name: state.pieces[name] for name in changed},
                     "digests": {name: digests[name] for name in changed},

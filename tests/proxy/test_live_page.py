@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from mitmproxy import ctx
 from tornado.httpclient import HTTPClientError, HTTPRequest
@@ -135,6 +136,19 @@ async def test_what_is_new_is_pushed_and_nothing_else() -> None:
             assert not set((await again.next())["pieces"]) & {"x1", "x2", "lanes"}
 
 
+async def test_older_rows_come_when_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawing, "NEWEST", 2)
+    async with watched() as (tap, page, query):
+        await visit(tap, *(f"/nothing/{number}" for number in range(5)), "/token")
+        text = (await tap.client.get(f"{page}?{query}")).text
+        assert re.findall(r'id="(x\d+)"', text)[-2:] == ["x5", "x6"]
+        assert 'data-total="6"' in text
+        older = await tap.client.get(f"{page}rows?before=5")
+        assert re.findall(r'id="(x\d+)"', older.text) == ["x3", "x4"]
+        assert (await tap.client.get(f"{page}rows?before=x5")).status_code == 400
+        assert (await httpx.AsyncClient().get(f"{page}rows?before=5")).status_code == 403
+
+
 async def test_many_requests_at_once_are_few_updates() -> None:
     async with watched() as (tap, page, query):
         async with opened(page, query, {}) as browser:
@@ -193,6 +207,7 @@ def test_a_long_session_shows_its_newest_and_the_broken_one() -> None:
     assert count in (drawing.NEWEST, drawing.NEWEST + 1)
     assert state.order[-1] == f"x{drawing.NEWEST + 100}"
     assert f"newest {drawing.NEWEST} of {drawing.NEWEST + 100} exchanges" in state.pieces["below"]
+    assert state.total == drawing.NEWEST + 100
     broken = report.cause.exchange if report.cause else None
     assert broken is None or f"x{broken}" in state.order
     assert drawn(page, report, exchanges)[0] == 0, "a row that is the same is not drawn again"

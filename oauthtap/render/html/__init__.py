@@ -25,11 +25,16 @@ MANY = 150
 def html(report: Report, exchanges: Sequence[Exchange] = (), /) -> str:
     """A whole document. `exchanges`: those the report is about, secrets struck out; without them rows say less."""
     drawn = lay_out(report)
-    style, script = f"{asset('page.css')}{lanes_style(len(drawn.lanes))}", asset("page.js")
+    style, script = f"{asset('page.css')}{lanes_style(len(drawn.lanes))}", script_of_page()
     return render(
-        "report.html.j2", report=report, title=title(report), drawn=drawn, rows=rows(report, exchanges, drawn),
+        "report.html.j2", report=report, title=title(report), drawn=drawn, rows=list(rows(report, exchanges, drawn)),
         many=MANY, policy=_policy(style, script), style=Markup(style), script=Markup(script),
     )  # fmt: skip
+
+
+def script_of_page() -> str:
+    """The script of the page."""
+    return asset("rows.js") + asset("page.js")
 
 
 def title(report: Report) -> str:

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.render import deploy_plan, labels
+from oauthtap.render.html.curl import curl
 from oauthtap.render.html.summary import alike, milestones
 from oauthtap.report.model import SECRETS_KEPT
 
@@ -39,7 +40,7 @@ def environment() -> Environment:
         trim_blocks=True, lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip
     made.filters.update(words=words, alike=alike, milestones=milestones)
-    made.globals.update(labels=labels, deploy_plan=deploy_plan, secrets_kept=SECRETS_KEPT)
+    made.globals.update(labels=labels, deploy_plan=deploy_plan, curl=curl, secrets_kept=SECRETS_KEPT)
     return made
 
 

@@ -1,8 +1,7 @@
 "use strict";
-// Puts in what is new. What is open, focused and in view stays so.
+// Puts in what is new. What is open, focused and in view stays so. Builds on page.js.
 const page = document.body.dataset;
 const has = JSON.parse(page.pieces); // piece to its digest: the server sends what differs
-const table = document.querySelector(".sequence");
 const MANY = 150;
 let pause = 1000;
 
@@ -10,12 +9,6 @@ function say(on, words) {
   const line = document.getElementById("live");
   line.dataset.on = on;
   if (line.textContent !== words) line.textContent = words;
-}
-
-function made(text) {
-  const template = document.createElement("template");
-  template.innerHTML = text; // made by oauthtap, every word of a server in it escaped; the policy runs no script from here
-  return template.content;
 }
 
 // --- what the reader had in hand
@@ -28,7 +21,7 @@ document.addEventListener("click", (event) => {
   const row = event.target.closest(".exchange > summary")?.parentElement, link = event.target.closest('a[href^="#x"]');
   if (row) touched.add(row.id);
   if (link) touched.add(link.hash.slice(1));
-  if (event.target.closest("[data-do]")) for (const one of table.querySelectorAll(".exchange")) touched.add(one.id);
+  if (event.target.closest("[data-do]")) for (const one of sequence.querySelectorAll(".exchange")) touched.add(one.id);
 }, true);
 
 function held(element) {
@@ -48,7 +41,7 @@ function anchor() {
     const box = one.getBoundingClientRect();
     return box.bottom > 0 && box.top < innerHeight;
   };
-  const one = focused && inView(focused) ? focused : [...table.querySelectorAll(".exchange")].find(inView)
+  const one = focused && inView(focused) ? focused : items.find((one) => one.element && !one.element.hidden && inView(one.element))?.element
     ?? document.getElementById("below");
   return { id: one.id, top: one.getBoundingClientRect().top };
 }
@@ -61,13 +54,13 @@ function anchored(before) {
 // --- what is new
 
 function exchangeRow(id, text) {
-  const fresh = made(text).firstElementChild, old = document.getElementById(id);
-  if (!old) return fresh;
-  const before = held(old);
+  const known = item(Number(id.slice(1)));
+  if (!known?.element) return put(ofText(text));
+  const fresh = made(text).firstElementChild, old = known.element, before = held(old);
   if (touched.has(id) || before.focus >= 0) fresh.open = old.open;
   old.replaceWith(fresh);
   given(fresh, before);
-  return fresh;
+  put(ofElement(fresh));
 }
 
 function refill(id, text) {
@@ -76,35 +69,50 @@ function refill(id, text) {
   given(element, before);
 }
 
-function arrange(order, fresh) {
-  const wanted = new Set(order);
-  for (const one of table.querySelectorAll(".exchange")) if (!wanted.has(one.id)) one.remove();
-  let place = document.getElementById("lanes").nextElementSibling;
-  for (const id of order) {
-    if (place?.id === id) place = place.nextElementSibling;
-    else table.insertBefore(fresh.get(id) ?? document.getElementById(id), place);
-  }
-}
-
 function take(news) {
-  const before = anchor(), fresh = new Map();
+  const before = anchor(), last = items.at(-1)?.id ?? 0;
   for (const [id, text] of Object.entries(news.pieces)) {
     if (["head", "lanes", "below"].includes(id)) refill(id, text);
-    else fresh.set(id, exchangeRow(id, text));
+    else exchangeRow(id, text);
   }
-  arrange(news.order, fresh);
   Object.assign(has, news.digests);
   for (const id of Object.keys(has)) if (id.startsWith("x") && !news.order.includes(id)) delete has[id];
+  page.total = news.total;
   document.title = news.title;
   document.documentElement.style.setProperty("--lanes", news.lanes);
-  table.classList.toggle("many", news.order.length > MANY);
-  table.dispatchEvent(new Event("rows"));
+  later.count = news.total - items.length;
+  refresh();
+  if (items.length - place(last + 1) <= AT_ONCE) draw(place(last + 1), items.length);
+  sequence.classList.toggle("many", items.length > MANY);
   anchored(before);
-  say("yes", `Live, ${news.order.length} exchange${news.order.length === 1 ? "" : "s"} so far. What stands here may still change.`);
+  say("yes", `Live, ${news.total} exchange${news.total === 1 ? "" : "s"} so far. What stands here may still change.`);
 }
 
+// --- older ones, when they are looked for
+
+let bringing = false;
+let oldest = items[Math.max(0, items.length - Number(page.newest))]?.id ?? 0; // of those without a gap up to the newest
+later.bring = async () => {
+  if (bringing || !later.count) return;
+  bringing = true;
+  try {
+    const answer = await fetch(`${page.folder}rows?before=${oldest}`);
+    const fresh = answer.ok ? rowsOf(await answer.text()) : [], before = anchor();
+    for (const one of fresh) if (!item(one.id)) put(one);
+    oldest = fresh[0]?.id ?? 0;
+    later.count = oldest ? Math.max(0, Number(page.total) - items.length) : 0;
+    bringing = false;
+    refresh();
+    anchored(before);
+  } catch {
+    later.count = 0; // oauthtap has ended
+    bringing = false;
+    arrange();
+  }
+};
+
 function connect() {
-  const socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}${page.updates}${location.search}`);
+  const socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}${page.folder}updates${location.search}`);
   socket.addEventListener("open", () => {
     pause = 1000;
     socket.send(JSON.stringify(has));
@@ -117,5 +125,7 @@ function connect() {
   });
 }
 
+later.count = Number(page.total) - items.length;
+refresh();
 say("no", "Connecting");
 connect();

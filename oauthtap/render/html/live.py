@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from oauthtap.model.exchange import Exchange
-from oauthtap.render.html import lanes_style, title
+from oauthtap.render.html import lanes_style, script_of_page, title
 from oauthtap.render.html.environment import asset, part, render
 from oauthtap.render.html.rows import Row, rows
 from oauthtap.render.sequence import lay_out
 from oauthtap.report.model import Report
 
 NEWEST = 500
-"""Rows of a live page. The page in the session folder has all."""
+"""Rows that are sent by themselves. The page asks for older ones, so many at a time."""
 _MOST_LANES = 24
 
 
@@ -27,6 +27,8 @@ class Pieces:
 
     title: str
     lanes: int
+    total: int
+    """How many exchanges there are."""
     order: tuple[str, ...]
     """The ids of the rows from top to bottom."""
     pieces: dict[str, Markup]
@@ -51,36 +53,46 @@ class LivePage:
             report = report.model_copy(update={"cause": None})
         drawn, shown = lay_out(report), newest(report)
         kept: dict[int, tuple[Row, Markup]] = {}
-        for one in rows(shown, exchanges, drawn, report.exchanges):
+        for one in rows(report, exchanges, drawn, shown):
             known = self._drawn.get(one.step.id)
             if known is None or known[0] != one:
                 known = (one, part("row.html.j2", "row", one))
                 yield
             kept[one.step.id] = known
         self._drawn = kept
-        missing = len(report.exchanges) - len(shown.exchanges)
+        missing = len(report.exchanges) - len(shown)
+        found = tuple(finding for finding in report.findings if finding.exchange is None or finding.exchange in shown)
         pieces = {
             "head": part("head.html.j2", "waiting" if waits else "head", report),
             "lanes": part("lanes.html.j2", "lanes", drawn.lanes),
-            "below": part("below.html.j2", "below", shown, missing, NEWEST),
+            "below": part("below.html.j2", "below", report.model_copy(update={"findings": found}), missing, NEWEST),
         }
         pieces |= {f"x{number}": text for number, (_, text) in kept.items()}
-        return Pieces(title(report), len(drawn.lanes), tuple(f"x{number}" for number in kept), pieces)
+        order = tuple(f"x{number}" for number in kept)
+        return Pieces(title(report), len(drawn.lanes), len(report.exchanges), order, pieces)
 
 
-def newest(report: Report) -> Report:
-    """The report with its newest exchanges and the broken one, and with the findings about these."""
+def newest(report: Report) -> frozenset[int]:
+    """The ids of the newest exchanges, and of the broken one."""
     broken = report.cause.exchange if report.cause else None
-    recent = report.exchanges[-NEWEST:]
-    old = tuple(step for step in report.exchanges[:-NEWEST] if step.id == broken)
-    ids = {None, *(step.id for step in (*old, *recent))}
-    found = tuple(finding for finding in report.findings if finding.exchange in ids)
-    return report.model_copy(update={"exchanges": old + recent, "findings": found})
+    recent = (step.id for step in report.exchanges[-NEWEST:])
+    return frozenset((*recent, *([broken] if broken else [])))
+
+
+def earlier(report: Report, exchanges: Sequence[Exchange], before: int) -> Generator[None, None, Markup]:
+    """The rows before that exchange, `NEWEST` of them; stops after each, and returns them."""
+    only = frozenset([step.id for step in report.exchanges if step.id < before][-NEWEST:])
+    made = []
+    for one in rows(report, exchanges, lay_out(report), only):
+        made.append(part("row.html.j2", "row", one))
+        yield
+    return Markup("").join(made)
 
 
 def document(state: Pieces, folder: str) -> str:
     """The whole page. `folder`: the path below which style, scripts and updates are served, with a slash at its end."""
-    return render("live.html.j2", title=state.title, state=state, folder=folder, digests=json.dumps(state.digests))
+    digests = json.dumps(state.digests)
+    return render("live.html.j2", title=state.title, state=state, folder=folder, digests=digests, newest=NEWEST)
 
 
 def style(count: int) -> str:
@@ -91,4 +103,4 @@ def style(count: int) -> str:
 
 def script(name: str) -> str:
     """The script of that name: `page.js` or `live.js`."""
-    return asset(name)
+    return script_of_page() if name == "page.js" else asset(name)

@@ -1,17 +1,26 @@
-"use strict";
-// Works without any of this: rows open by themselves, links lead to rows. Here are keys, curves and printing.
-const sequence = document.querySelector(".sequence");
-let rows = sequence ? [...sequence.querySelectorAll(".exchange")] : [];
+// Works without any of this: rows open by themselves, links lead to rows. Here are keys, buttons, curves, printing.
 const LIMIT = 80; // more curves than this say nothing; then only those of the chosen row are drawn
 
-const row = (id) => document.getElementById("x" + id);
-const shown = () => rows.filter((one) => one.offsetParent !== null);
+function show(id) {
+  const one = item(id);
+  if (!one) return;
+  if (one.state === "out") resetFilters();
+  if (one.state !== "shown") unfold(place(id));
+  if (!one.element) draw(place(id) - AT_ONCE / 2, place(id) + AT_ONCE / 2);
+  one.element.open = true;
+  focus(one);
+  one.element.scrollIntoView({ block: "center" });
+}
 
-function show(target) {
-  if (!target || !target.classList.contains("exchange")) return;
-  target.open = true;
-  target.firstElementChild.focus({ preventScroll: true });
-  target.scrollIntoView({ block: "center" });
+function unfold(at) {
+  for (const { begin, end } of loops()) if (begin <= at && at < end) opened.add(items[begin].id);
+  arrange();
+}
+
+function focus(one) {
+  if (!one) return;
+  if (!one.element) draw(place(one.id) - AT_ONCE / 2, place(one.id) + AT_ONCE / 2);
+  one.element.firstElementChild.focus();
 }
 
 // --- curves from the exchange that told the client to go there
@@ -25,7 +34,7 @@ function chain(one) {
   const links = new Set();
   while (one && one.dataset.because && !links.has(one)) {
     links.add(one);
-    one = row(one.dataset.because);
+    one = byId(`x${one.dataset.because}`);
   }
   return links;
 }
@@ -36,8 +45,8 @@ function middle(one) {
 }
 
 function curve(one, marked) {
-  const from = row(one.dataset.because);
-  if (!from || !from.offsetParent || !one.offsetParent) return;
+  const from = byId(`x${one.dataset.because}`);
+  if (!from || from.hidden || one.hidden) return;
   const width = curves.getBoundingClientRect().width;
   const top = middle(from), end = middle(one);
   const out = width - 6 - Math.min(width - 10, 8 + Math.sqrt(Math.abs(end - top)) * 1.1);
@@ -51,17 +60,18 @@ function curve(one, marked) {
   curves.append(path);
 }
 
-function draw() {
+function drawCurves() {
   curves.replaceChildren();
   const marked = chain(chosen || sequence.querySelector(".broken"));
-  const all = rows.length <= LIMIT ? rows : marked;
+  const shown = items.filter((one) => one.element && one.state === "shown");
+  const all = shown.length <= LIMIT ? shown.map((one) => one.element) : marked;
   for (const one of all) if (one.dataset.because) curve(one, marked.has(one) && chosen !== null);
 }
 
 let waiting = 0;
 function redraw() {
   cancelAnimationFrame(waiting);
-  waiting = requestAnimationFrame(draw);
+  waiting = requestAnimationFrame(drawCurves);
 }
 
 // --- keys, buttons, links, print
@@ -70,22 +80,41 @@ function key(event) {
   const line = event.target.closest(".exchange > summary");
   if (!line || event.ctrlKey || event.metaKey || event.altKey) return;
   const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[event.key];
-  const visible = shown();
-  const place = visible.indexOf(line.parentElement);
-  if (step) visible[place + step]?.firstElementChild.focus();
-  else if (event.key === "Home") visible[0]?.firstElementChild.focus();
-  else if (event.key === "End") visible.at(-1)?.firstElementChild.focus();
+  const shown = items.filter((one) => one.state === "shown");
+  const at = shown.findIndex((one) => one.element === line.parentElement);
+  if (step) focus(shown[at + step]);
+  else if (event.key === "Home") focus(shown[0]);
+  else if (event.key === "End") focus(shown.at(-1));
   else if (event.key === "Escape") line.parentElement.open = false;
   else return;
   event.preventDefault();
 }
 
-function press(button) {
-  const what = button.dataset.do;
-  if (what === "found") button.setAttribute("aria-pressed", String(sequence.classList.toggle("found")));
-  else for (const one of rows) one.open = what === "all";
+function press(pressed) {
+  if (pressed.hasAttribute("aria-pressed")) {
+    pressed.setAttribute("aria-pressed", String(pressed.getAttribute("aria-pressed") !== "true"));
+    arrange();
+  } else {
+    for (const one of items) if (one.element && one.state === "shown") one.element.open = pressed.dataset.do === "all";
+  }
   redraw();
 }
+
+async function copy(pressed) {
+  await navigator.clipboard.writeText(pressed.parentElement.querySelector("pre, code").textContent);
+  pressed.textContent = "Copied";
+  setTimeout(() => { pressed.textContent = "Copy"; }, 2000);
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest('a[href^="#x"]'), pressed = event.target.closest("[data-copy]");
+  if (pressed) copy(pressed);
+  if (!link) return;
+  event.preventDefault();
+  history.replaceState(null, "", link.hash);
+  show(Number(link.hash.slice(2)));
+});
+if (navigator.clipboard) document.documentElement.classList.add("copies");
 
 if (sequence) {
   sequence.prepend(curves);
@@ -94,33 +123,35 @@ if (sequence) {
     chosen = event.target.closest(".exchange");
     redraw();
   });
-  new ResizeObserver(redraw).observe(sequence);
-  sequence.addEventListener("rows", () => { // only the live page gets new ones
-    rows = [...sequence.querySelectorAll(".exchange")];
-    chosen = chosen && document.getElementById(chosen.id);
+  sequence.addEventListener("arranged", () => {
+    chosen = chosen && byId(chosen.id);
     redraw();
   });
-  for (const button of document.querySelectorAll("[data-do]")) {
-    button.hidden = false;
-    if (button.dataset.do === "found") button.setAttribute("aria-pressed", "false");
-    button.addEventListener("click", () => press(button));
-  }
-  document.addEventListener("click", (event) => {
-    const link = event.target.closest('a[href^="#x"]');
-    if (!link) return;
-    event.preventDefault();
-    history.replaceState(null, "", link.hash);
-    show(document.getElementById(link.hash.slice(1)));
+  new ResizeObserver(redraw).observe(sequence);
+  tools.hidden = false;
+  for (const one of tools.querySelectorAll("[data-do]")) one.addEventListener("click", () => press(one));
+  let typing = 0;
+  tools.addEventListener("input", () => {
+    clearTimeout(typing);
+    typing = setTimeout(arrange, 60);
   });
-  addEventListener("hashchange", () => show(document.getElementById(location.hash.slice(1))));
-  if (location.hash.startsWith("#x")) show(document.getElementById(location.hash.slice(1)));
+  addEventListener("keydown", (event) => {
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.target.closest("input, select, textarea")) return;
+    event.preventDefault();
+    control("search").focus();
+  });
+  gather();
+  refresh();
+  addEventListener("hashchange", () => show(Number(location.hash.slice(2))));
+  if (location.hash.startsWith("#x")) show(Number(location.hash.slice(2)));
 
   let closed = [];
   addEventListener("beforeprint", () => {
-    closed = rows.filter((one) => !one.open && (rows.length <= LIMIT || "found" in one.dataset));
-    closed.push(...sequence.querySelectorAll(".token:not([open])"));
+    draw(0, items.length);
+    const every = items.filter((one) => one.element && !one.element.open && (items.length <= LIMIT || one.found));
+    closed = [...every.map((one) => one.element), ...sequence.querySelectorAll(".token:not([open])")];
     for (const one of closed) one.open = true;
-    draw();
+    drawCurves();
   });
   addEventListener("afterprint", () => {
     for (const one of closed) one.open = false;

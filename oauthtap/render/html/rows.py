@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Literal
 from urllib.parse import urlsplit
@@ -44,6 +46,29 @@ class Row:
     ends: tuple[int, int]
     """The places of sender and receiver among the lanes."""
     lanes: tuple[Lane, Lane]
+
+    @property
+    def likeness(self) -> str:
+        """The same for rows whose line says the same, but for number and time."""
+        said = (self.part, self.whose, self.step.stage, self.step.method, self.path, *self.status, *self.counts)
+        return f"{zlib.crc32(repr(said).encode('utf-8', 'replace')):x}"
+
+    @property
+    def took(self) -> str:
+        """How long the answer took; empty where that is not known."""
+        took = self.step.took
+        return "" if took is None else f"{took * 1000:.0f} ms" if took < 10 else f"{took:.1f} s"
+
+    @property
+    def when(self) -> str:
+        """When the request was sent, and how long the answer took."""
+        if self.step.at is None:
+            return ""
+        try:
+            sent = f"{datetime.fromtimestamp(self.step.at, UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3]
+        except (ValueError, OverflowError, OSError):
+            return ""
+        return f"{sent} UTC{f', answered after {self.took}' if self.took else ''}"
 
     @property
     def arrow(self) -> str:
@@ -115,22 +140,24 @@ def _columns(
     yield Column(f"{title}, {names[1]} (patched)", pieces(patched, (), new), "after-patch")
 
 
-def rows(report: Report, exchanges: Sequence[Exchange], drawn: Layout, every: Sequence[ExchangeRow] = ()) -> list[Row]:
-    """A row for each exchange of the report, in its order. `every`: all of the session, where the report has fewer."""
-    start = min((step.at for step in every or report.exchanges if step.at is not None), default=None)
+def rows(
+    report: Report, exchanges: Sequence[Exchange], drawn: Layout, only: Container[int] | None = None
+) -> Iterator[Row]:
+    """A row for each exchange of the report, in its order. `only`: for these ids alone."""
+    start = min((step.at for step in report.exchanges if step.at is not None), default=None)
     seen = {exchange.id: exchange for exchange in exchanges}
     found: dict[int | None, list[Finding]] = {}
     for finding in report.findings:
         found.setdefault(finding.exchange, []).append(finding)
     parts, letters = _parts(report), report.letters
-    made = []
     for step in report.exchanges:
+        if only is not None and step.id not in only:
+            continue
         ends, number = drawn.ends[step.id], step.id
         clock = f"{step.at - start:+.2f} s" if step.at is not None and start is not None else ""
         lanes = (drawn.lanes[ends[0]], drawn.lanes[ends[1]])
         part, letter = parts.get(number, ""), letters.get(number, "")
-        made.append(Row(step, seen.get(number), found.get(number, []), part, letter, clock, ends, lanes))
-    return made
+        yield Row(step, seen.get(number), found.get(number, []), part, letter, clock, ends, lanes)
 
 
 def _parts(report: Report) -> dict[int, Part]:

@@ -76,13 +76,32 @@ for (const view of VIEWS) {
   if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) said.wide.push(view.name);
   const small = await page.evaluate(() => document.querySelectorAll(".exchange").length) <= 150;
   if (pictures) await page.screenshot({ path: join(pictures, `${view.name}.png`), fullPage: small });
-  if (small) await scan(page, view.name);
+  if (small || view.name === "light" || view.name === "narrow") await scan(page, view.name);
   await context.close();
 }
 
 const { context, page } = await open(VIEWS[0]);
 const focused = () => page.evaluate(() => document.activeElement.closest(".exchange")?.id ?? null);
+const frame = () => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+
+// How long it is until what was typed is found, and what the page says then.
+async function searched(word) {
+  const took = await page.evaluate(async (word) => {
+    const field = document.querySelector('[data-filter="search"]');
+    const before = performance.now(), done = new Promise((yes) => {
+      document.querySelector(".sequence").addEventListener("arranged", () => requestAnimationFrame(yes), { once: true });
+    });
+    field.value = word;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+    await done;
+    return Math.round(performance.now() - before);
+  }, word);
+  return [took, await page.textContent("#found")];
+}
+
 if (await page.$(".exchange")) {
+  said.repeats = await page.evaluate(() => [...document.querySelectorAll(".fold[aria-expanded]")].map((one) => one.textContent));
+  await page.click('[data-do="fold"]');
   await page.focus(".exchange > summary");
   said.keys.first = await focused();
   await page.keyboard.press("ArrowDown");
@@ -93,12 +112,16 @@ if (await page.$(".exchange")) {
   said.keys.enter = (await opened()) !== before;
   await page.keyboard.press("End");
   said.keys.end = await focused();
-  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+  await page.keyboard.press("/");
+  said.keys.slash = await page.evaluate(() => document.activeElement.type);
+  await frame();
   said.curves = await page.evaluate(() => document.querySelectorAll(".curves path").length);
+  said.search = { nothing: await searched("no such words"), word: await searched("/SWAP 200"), all: await searched("") };
   said.times.frame = await scrolled(page);
   await page.click('[data-do="all"]');
   said.times.frame_open = await scrolled(page);
-  if ((await page.evaluate(() => document.querySelectorAll(".exchange").length)) <= 150) await scan(page, "all open");
+  await page.click('[data-do="none"]');
+  await scan(page, "unfolded");
 }
 said.text = await page.evaluate(() => document.body.innerText);
 said.scripts = await page.evaluate(() => document.querySelectorAll("script").length);

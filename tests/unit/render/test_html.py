@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -19,6 +20,7 @@ from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.formats import notation
 from oauthtap.model.exchange import Exchange, Request, Response
 from oauthtap.render.html import html
+from oauthtap.render.html.curl import curl
 from oauthtap.render.html.message_lines import request_lines, response_lines
 from oauthtap.report.build import build
 from tests.support.clients import installed
@@ -56,7 +58,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         members = dict(attrs)
         self.elements.append((tag, members))
-        if tag not in ("meta", "link", "br"):
+        if tag not in ("meta", "link", "br", "input"):
             kind = members.get("class") or tag
             self._open.append((tag, kind))
             self.texts.setdefault(kind, []).append("")
@@ -139,6 +141,27 @@ def test_claims_of_a_struck_token_are_readable() -> None:
     assert "decoded token" in text
     assert "aud: https://mcp.example.com" in text
     assert "exp: 1767229200 (2026-01-01 01:00:00 UTC)" in text
+
+
+def test_a_request_is_a_curl_command_without_its_secrets() -> None:
+    request = Request(
+        method="POST", url="https://mcp.example.com/mcp?a=it's", body='{"a": 1}',
+        headers=(("Host", "mcp.example.com"), ("Authorization", 'Bearer ‹token 2 {"alg":"RS256"} {"aud":"x"}›')),
+    )  # fmt: skip
+    words = shlex.split(curl(request))
+    assert words[:4] == ["curl", "-X", "POST", "https://mcp.example.com/mcp?a=it's"]
+    assert words[4:] == ["-H", "Authorization: Bearer ‹token 2›", "--data-raw", '{"a": 1}']
+    text = html(*tapped(SIGN_IN.replace("mF_9.B5f-4.1JqM", JWT)))
+    assert "curl -X POST https://mcp.example.com/mcp" in text
+    assert "Bearer ‹token 1›" in text
+
+
+def test_rows_that_say_the_same_are_alike_but_for_number_and_time() -> None:
+    rows = [row for row in page(SIGN_IN + SIGN_IN).all("details") if row.get("id")]
+    like = [row["data-like"] for row in rows]
+    half = len(rows) // 2
+    assert like[2:half] == like[half + 2 :]
+    assert len(set(like[:half])) > 5
 
 
 def test_a_patched_answer_stands_beside_the_original() -> None:
@@ -236,7 +259,7 @@ def test_a_browser_shows_it_without_a_complaint(text: str, tmp_path: Path) -> No
     assert said["violations"] == [], "\n".join(said["violations"])
     assert said["wide"] == [], "no sideways scrolling"
     count = len(list(notation.parse(text)))
-    assert said["keys"] == {"first": "x1", "down": "x2", "enter": True, "end": f"x{count}"}
+    assert said["keys"] == {"first": "x1", "down": "x2", "enter": True, "end": f"x{count}", "slash": "search"}
     assert said["curves"] > 3
     assert {"light.png", "dark.png", "narrow.png", "print.png"} <= {path.name for path in tmp_path.iterdir()}
 
@@ -259,8 +282,19 @@ def test_the_scanner_would_see_a_defect(tmp_path: Path) -> None:
 
 
 @pytest.mark.browser
-def test_two_thousand_exchanges_stay_smooth(tmp_path: Path) -> None:
-    said = looked_at(many(2000), tmp_path)
+def test_ten_thousand_exchanges_stay_smooth_and_can_be_reached(tmp_path: Path) -> None:
+    said = looked_at(many(10_000), tmp_path)
     assert said["console"] == []
-    assert said["keys"]["end"] == "x2000"
+    assert said["keys"]["end"] == "x10000"
+    assert said["search"]["nothing"][1] == "0 of 10000 exchanges"
+    assert 909 <= int(said["search"]["word"][1].split()[0]) < 1000
+    assert max(took for took, _ in said["search"].values()) < 3000
+    assert said["times"]["light"] < 5000
     assert said["times"]["frame"] < 1500
+
+
+@pytest.mark.browser
+def test_a_thousand_exchanges_are_accessible_and_their_repeats_are_one_line(tmp_path: Path) -> None:
+    said = looked_at(many(1000), tmp_path)
+    assert said["violations"] == [], "\n".join(said["violations"])
+    assert said["repeats"] == ["exchanges 21–999: the same 11 requests, 89 times more"]
