@@ -8,11 +8,11 @@ from argparse import Namespace
 from oauthtap.cli.analyze_file import analyze_recording
 from oauthtap.cli.errors import UsageError
 from oauthtap.cli.lock import read_lock
-from oauthtap.cli.terminal import mark_of
+from oauthtap.cli.options.summary import display, session_word
 from oauthtap.compare.lock_check import check_lock
 from oauthtap.diagnosis.findings import RANK
 from oauthtap.render import FORMATS
-from oauthtap.render.console import Ink, console
+from oauthtap.render.console import console
 from oauthtap.render.issue_templates import tracker
 from oauthtap.report.model import Report
 from oauthtap.rules import plugins
@@ -32,7 +32,7 @@ def check(arguments: Namespace) -> int:
     if arguments.tracker:
         text = tracker(report, arguments.tracker)
     elif arguments.format == "console":
-        text = console(report, ink=Ink(sys.stdout.isatty(), mark_of(sys.stdout)))
+        text = console(report, exchanges, display=display(sys.stdout, arguments, session_word(arguments.file)))
     else:
         text = FORMATS[arguments.format](report, exchanges)
     # Swept once more: in somebody else's recording a secret may stand before the place that tells it is one.

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import TextIO
 from urllib.parse import urlsplit
 
-from oauthtap.cli.terminal import mark_of
+from oauthtap.cli.options.summary import display, ink, session_word
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.findings import Finding
+from oauthtap.model.exchange import Exchange, Request
 from oauthtap.model.sanitize import escape_controls
-from oauthtap.render.console import Ink, findings_below, line, patched_below, summary
+from oauthtap.render.console import console
+from oauthtap.render.exchange_lines import findings_below, line, patched_below
 from oauthtap.report.build import exchange_row
 from oauthtap.report.model import Report
 from oauthtap.rewriting.origins import local_origin
@@ -35,7 +37,12 @@ class ConsoleReporter:
     """Keys pressed in this terminal come to us."""
 
     def __post_init__(self) -> None:
-        self.ink = Ink(self.out.isatty(), mark_of(self.out))
+        self.ink = ink(self.out)
+        self.warned: list[str] = []
+        """What went wrong so far: the summary says it once more."""
+        self._printed: set[tuple[str, str, str, str | None]] = set()
+        """The defects that were said: rule, place, URL, value."""
+        self._lines = False
         self._lettered = False
         self._held: list[str] | None = None
 
@@ -107,10 +114,18 @@ class ConsoleReporter:
             self._lettered = True
             yield self._warning("Several clients are here at once: from here on a letter says whose a line is.")
         told = exchange_row(step.stages)
+        self._lines = True
         yield line(told, self.ink, step.client)
-        yield from findings_below(step.findings, self.ink)
+        yield from findings_below([f for f in step.findings if self._is_new(f, step.exchange.request)], self.ink)
         yield from patched_below(told, self.ink)
         yield from injected_below(step)
+
+    def _is_new(self, finding: Finding, request: Request) -> bool:
+        """The same defect of the same document was not said before."""
+        defect = finding.rule, finding.at, request.bare_url, finding.actual
+        known = defect in self._printed
+        self._printed.add(defect)
+        return not known
 
     def findings(self, findings: Iterable[Finding]) -> None:
         """What only shows over time: it came to nothing."""
@@ -148,20 +163,20 @@ class ConsoleReporter:
         self.say(f"  {self.ink('bold', escape_controls(sentence, limit=900))}")
 
     def warn(self, words: str) -> None:
+        self.warned.append(words)
         self.say(self._warning(words))
 
     def _warning(self, words: str) -> str:
         return f"  {self.ink('warning', '!')} {words}"
 
-    def end(self, report: Report, folder: Path) -> None:
-        """The summary, and where the session lies."""
+    def end(
+        self, report: Report, folder: Path, exchanges: Sequence[Exchange], arguments: Namespace, spoken: str = ""
+    ) -> None:
+        """The summary, and where the session lies. `spoken`: what the client printed."""
         self._first()
-        self.say("", *summary(report, self.ink), "", f"Session: {folder}", f"Read it again: oauthtap check {folder}")
-        if not report.secrets_kept:
-            self.say(
-                f"Before you mail it: oauthtap verify {folder}",
-                "  What tools were asked and answered is in it, but for what a name or a shape tells to be a secret.",
-            )
+        shown = display(self.out, arguments, session_word(folder), folder=str(folder), live=self._lines)
+        text = console(report, exchanges, display=shown, spoken=spoken, warnings=self.warned)
+        self.say("", text.rstrip("\n"))
 
 
 def injected_below(step: AnalyzedExchange) -> Iterator[str]:

@@ -204,15 +204,15 @@ class DriveSession:
     def _end(self, connected: bool) -> int:
         for words in unused_faults_notice(self.arguments.inject):
             self.narrator.warn(words)
-        self.narrator.say("", *self._last_words())
+        self.narrator.say("", *self._last_words(), self._verdict(connected))
         report = self.notebook.end(time.time())
+        exchanges = tuple(step.exchange for step in self.tap.steps)
         if self.arguments.format == "console":
-            self.narrator.end(report, self.folder)
+            spoken = self.tap.redactor.redact_known("\n".join(one.said for one in self.errand.spoken))
+            self.narrator.end(report, self.folder, exchanges, self.arguments, spoken)
         else:
-            exchanges = tuple(step.exchange for step in self.tap.steps)
             sys.stdout.write(FORMATS[self.arguments.format](report, exchanges))
             self.narrator.say(f"Session: {self.folder}")
-        self.narrator.say(self._verdict(connected))
         if self.errand.why_ended == "it was interrupted":
             return INTERRUPTED
         return 0 if connected and not self._fails(report) else 1
@@ -235,7 +235,6 @@ class DriveSession:
             said = self.tap.redactor.redact_known(spoken.said)
             lines = [line.rstrip() for line in said.splitlines() if line.strip()]
             yield from (f"  | {escape_controls(line, limit=200)}" for line in lines[-_LAST_LINES:] or ["(nothing)"])
-        yield ""
 
 
 def _shown(spoken: CommandResult) -> str:

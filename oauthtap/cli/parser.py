@@ -6,17 +6,20 @@ import argparse
 import re
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from textwrap import fill
 from typing import Any
 
 from oauthtap import __version__
 from oauthtap.cli.options.inject import inject_flag
+from oauthtap.cli.options.summary import summary_flags
 from oauthtap.drive.drivers import drivers
 from oauthtap.fixes.stacks import stacks
 from oauthtap.formats import FORMS
 from oauthtap.render import FORMATS
 from oauthtap.render.comparison import FORMATS as COMPARISONS
 from oauthtap.render.issue_templates import TRACKERS
+from oauthtap.session import home
 
 _EXAMPLES = """\
 examples:
@@ -56,6 +59,12 @@ def _callback(text: str) -> str:
     raise argparse.ArgumentTypeError(f"invalid choice: {text!r} ({words})")
 
 
+def _recording(text: str) -> str:
+    """The path of a recording; a session that lies where sessions lie may be named without its folder."""
+    own = home() / text
+    return str(own) if text and "/" not in text and own.is_dir() and not Path(text).exists() else text
+
+
 class _Parser(argparse.ArgumentParser):
     """Errors end in what to type next."""
 
@@ -93,7 +102,7 @@ def _sessions_flags(command: argparse.ArgumentParser) -> None:
 
 
 def _verify_flags(command: argparse.ArgumentParser) -> None:
-    command.add_argument("session", metavar="SESSION", help="a session folder, or one file")
+    command.add_argument("session", type=_recording, metavar="SESSION", help="a session folder, or one file")
     command.add_argument(
         "--sweep",
         action="store_true",
@@ -103,7 +112,7 @@ def _verify_flags(command: argparse.ArgumentParser) -> None:
 
 
 def _fix_flags(command: argparse.ArgumentParser) -> None:
-    command.add_argument("session", nargs="?", metavar="SESSION", help="default: the newest")
+    command.add_argument("session", nargs="?", type=_recording, metavar="SESSION", help="default: the newest")
     command.add_argument(
         "-o", "--output", metavar="FILE", default="fixes.toml", help="where to write (default: %(default)s)"
     )
@@ -125,15 +134,15 @@ def _fix_flags(command: argparse.ArgumentParser) -> None:
 
 
 def _lock_flags(command: argparse.ArgumentParser) -> None:
-    command.add_argument("session", metavar="SESSION")
+    command.add_argument("session", type=_recording, metavar="SESSION")
     command.add_argument("-o", "--output", metavar="FILE", help="write it there, and not to the terminal")
     command.add_argument("--revision", metavar="DATE", help="read it by this MCP revision, whatever was negotiated")
     command.set_defaults(command=_command("lock:write_lock"))
 
 
 def _diff_flags(command: argparse.ArgumentParser) -> None:
-    command.add_argument("a", metavar="A")
-    command.add_argument("b", metavar="B")
+    command.add_argument("a", type=_recording, metavar="A")
+    command.add_argument("b", type=_recording, metavar="B")
     command.add_argument("--format", choices=tuple(COMPARISONS), default="console")
     for side in "ab":
         command.add_argument(f"--client-{side}", metavar="NAME", help=f"which client {side.upper()} is")
@@ -141,7 +150,7 @@ def _diff_flags(command: argparse.ArgumentParser) -> None:
 
 
 def _replay_flags(command: argparse.ArgumentParser) -> None:
-    command.add_argument("session", metavar="SESSION")
+    command.add_argument("session", type=_recording, metavar="SESSION")
     command.add_argument("--port", type=int, default=8080, metavar="N", help="first local port (default 8080)")
     command.add_argument(
         "--as-file", metavar="FILE", help="write it as one Python file to attach to a report (-: print)"
@@ -197,6 +206,7 @@ def _watch_flags(top: argparse.ArgumentParser) -> None:
     judging = top.add_argument_group("judging")
     _judging_flags(judging)
     _fix_flag(judging)
+    summary_flags(top.add_argument_group("the summary at the end"))
     inject_flag(top.add_argument_group("breaking it on purpose"))
 
 
@@ -249,6 +259,7 @@ def _run_flags(command: argparse.ArgumentParser) -> None:
     judging = command.add_argument_group("judging")
     _judging_flags(judging)
     _fix_flag(judging)
+    summary_flags(command.add_argument_group("the summary at the end"))
     command.set_defaults(command=_command("run:run"))
 
 
@@ -337,6 +348,7 @@ def _probe_flags(command: argparse.ArgumentParser) -> None:
 
 def _report_flags(group: Any) -> None:
     group.add_argument("--format", choices=tuple(FORMATS), default="console")
+    summary_flags(group)
     group.add_argument(
         "--fail-on",
         choices=("error", "warning", "note"),
@@ -353,7 +365,9 @@ def _judging_flags(group: Any) -> None:
 
 
 def _check_flags(command: argparse.ArgumentParser) -> None:
-    command.add_argument("file", metavar="FILE", help="a recording, a log, or text; - for standard input")
+    command.add_argument(
+        "file", type=_recording, metavar="FILE", help="a recording, a log, or text; - for standard input"
+    )
     _judged_flags(command)
 
 

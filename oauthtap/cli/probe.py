@@ -14,16 +14,16 @@ from pathlib import Path
 from oauthtap import __version__
 from oauthtap.cli.check import exit_code
 from oauthtap.cli.errors import UsageError
+from oauthtap.cli.options.summary import display, session_word
 from oauthtap.cli.options.upstream import parse_mcp_url, parse_upstream_options
 from oauthtap.cli.probe_progress import Progress
-from oauthtap.cli.terminal import mark_of
 from oauthtap.clients import profiles
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.probe.discovery import CALLBACK_PORT, Plan
 from oauthtap.probe.runner import Browser, probe
 from oauthtap.render import FORMATS
-from oauthtap.render.console import Ink, console
+from oauthtap.render.console import console
 from oauthtap.report.model import Report
 from oauthtap.rules import plugins
 from oauthtap.session import SessionError, default_folder
@@ -38,20 +38,22 @@ def run(arguments: Namespace) -> int:
     plan, way = _plan(arguments), parse_upstream_options(arguments)
     plugins.load_rule_files(arguments.rules)
     try:
-        kept, report, whole = _walked(plan, way, arguments)
+        kept, report, whole, warned = _walked(plan, way, arguments)
     except SessionError as problem:
         raise UsageError(str(problem)) from None
     except ssl.SSLError as problem:
         raise UsageError(f"--ca {arguments.ca}: no certificate in it that can be read ({problem.reason})") from None
     except OSError as problem:
         raise UsageError(f"--callback-port {arguments.callback_port}: {problem.strerror}. Try: another port") from None
+    exchanges = tuple(step.exchange for step in kept.tap.steps)
     if arguments.format == "console":
-        text = console(report, ink=Ink(sys.stdout.isatty(), mark_of(sys.stdout)))
+        shown = display(sys.stdout, arguments, session_word(kept.folder), folder=str(kept.folder))
+        text = console(report, exchanges, display=shown, warnings=warned)
     else:
-        text = FORMATS[arguments.format](report, tuple(step.exchange for step in kept.tap.steps))
+        text = FORMATS[arguments.format](report, exchanges)
+        further = report.complete and not arguments.register
+        print(*([_FURTHER] if further else []), f"Session: {kept.folder}", sep="\n", file=sys.stderr)
     sys.stdout.write(kept.tap.redactor.redact_known(text))
-    further = report.complete and not arguments.register
-    print(*([_FURTHER] if further else []), f"Session: {kept.folder}", sep="\n", file=sys.stderr)
     return exit_code(report, arguments.fail_on) if whole else 130
 
 
@@ -68,8 +70,8 @@ def _plan(arguments: Namespace) -> Plan:
     )
 
 
-def _walked(plan: Plan, way: UpstreamOptions, arguments: Namespace) -> tuple[SessionRecorder, Report, bool]:
-    """The session, its report, and whether the walk came to its end by itself."""
+def _walked(plan: Plan, way: UpstreamOptions, arguments: Namespace) -> tuple[SessionRecorder, Report, bool, list[str]]:
+    """The session, its report, whether the walk came to its end by itself, and what it warned of."""
     whole = True
     folder = Path(arguments.session) if arguments.session else default_folder(plan.url)
     tap = SessionAnalyzer(plan.url, arguments.revision, arguments.client, profiles(), plan.goal, **redacting(arguments))
@@ -88,7 +90,7 @@ def _walked(plan: Plan, way: UpstreamOptions, arguments: Namespace) -> tuple[Ses
             whole = False
         finally:
             report = kept.end(time.time())
-    return kept, report, whole
+    return kept, report, whole, progress.narrator.warned
 
 
 async def _walk(

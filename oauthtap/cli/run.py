@@ -186,8 +186,8 @@ class WrappedRun:
         if self.tap.handshake.resource:
             save(self.tap.handshake.resource, self.interest.origins)
         if sys.stderr.isatty() or self._stopped(report):
-            self._tell_notes()
-            self.narrator.end(report, self.folder)
+            self.narrator.warned += self.notes
+            self.narrator.end(report, self.folder, [step.exchange for step in self.tap.steps], self.arguments)
 
     def _nothing_came(self) -> None:
         if self.arguments.session:

@@ -5,6 +5,8 @@ Only what `MARK` stands in is ours: colours (`Ink`), and what rich draws (`progr
 
 from __future__ import annotations
 
+import codecs
+import io
 import re
 import secrets
 import sys
@@ -17,6 +19,25 @@ from oauthtap.model.sanitize import escaped
 MARK = secrets.token_hex(8)
 """Stands behind the ESC of our own colours; made anew for every process, so that no text can contain it."""
 _OURS = re.compile(rf"\x1b{MARK}(\[[0-9]{{1,2}}m)")
+
+
+_PLAIN = {
+    "✗": "x", "✓": "+", "✔": "+", "─": "-", "→": ">", "←": "<", "·": "-", "×": "x", "…": "...", "‹": "<", "›": ">",
+    "“": '"', "”": '"', "’": "'", "–": "-",
+}  # fmt: skip
+"""Our own signs where an encoding has not got them."""
+_REPLACE = "oauthtap"
+
+
+def _replaced(problem: UnicodeError) -> tuple[str, int]:
+    """The sign that stands for one that cannot be encoded: of ours the nearest, of others the code."""
+    if not isinstance(problem, UnicodeEncodeError):
+        raise problem
+    text = problem.object[problem.start : problem.end]
+    return "".join(_PLAIN.get(sign) or sign.encode("ascii", "backslashreplace").decode() for sign in text), problem.end
+
+
+codecs.register_error(_REPLACE, _replaced)
 
 
 class EscapedStream:
@@ -49,9 +70,13 @@ def mark_of(stream: TextIO) -> str:
 def escaped_output() -> Iterator[None]:
     """Within the block `sys.stdout` and `sys.stderr` escape what is written to them.
 
-    They go on doing so when the block raises: its traceback is still to be printed.
+    What their encoding has no sign for (that of a redirect on Windows has few) is written in other signs. They go on
+    doing so when the block raises: its traceback is still to be printed.
     """
     before = sys.stdout, sys.stderr
+    for stream in before:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_REPLACE)
     sys.stdout, sys.stderr = (cast(TextIO, EscapedStream(stream)) for stream in before)
     try:
         yield

@@ -246,5 +246,5 @@ class WatchSession:
         for words in unused_faults_notice(self.arguments.inject):
             self.narrator.warn(words)
         report = self.notebook.end(time.time())
-        self.narrator.end(report, self.folder)
+        self.narrator.end(report, self.folder, [step.exchange for step in self.tap.steps], self.arguments)
         return exit_code(report)

@@ -43,7 +43,7 @@ _TABLE: dict[str, tuple[str, str, str]] = {
     "as-discovery": (
         "register, or open the browser with a client id",
         "which member the client did not like",
-        "the client's log; and what other clients would do, below",
+        "the client's log; and what other clients would do",
     ),
     "client-registration": (
         "open the browser at the authorization endpoint",

@@ -15,7 +15,6 @@ from oauthtap.fixes.change_log import ABOUT_THE_BODY, changes
 from oauthtap.fixes.model import PLACEHOLDER
 from oauthtap.fixes.presets import presets
 from oauthtap.fixes.stacks import Snippet, Stack, stacks
-from oauthtap.handshake.stages import Stage
 from oauthtap.handshake.state import Handshake
 from oauthtap.model import urls
 from oauthtap.model.exchange import Exchange, Request, Response
@@ -197,13 +196,17 @@ def _of_requests(exchange: Exchange) -> Iterator[str]:
 
 def recognized(handshake: Handshake) -> dict[str, tuple[str, ...]]:
     """Stacks that the server gave away, by name, with what was seen. The surest first."""
-    stages = [stages[0] for stages in handshake.exchanges()]
-    found = {name: tuple(_seen(stack, stages)) for name, stack in stacks().items()}
+    return recognized_in([(stages[0].slug, stages[0].exchange) for stages in handshake.exchanges()])
+
+
+def recognized_in(exchanges: Sequence[tuple[str, Exchange]]) -> dict[str, tuple[str, ...]]:
+    """The same, given exchanges with their stages."""
+    found = {name: tuple(_seen(stack, exchanges)) for name, stack in stacks().items()}
     return {name: found[name] for name in sorted(found, key=lambda name: -len(found[name])) if found[name]}
 
 
-def _seen(stack: Stack, stages: Sequence[Stage]) -> Iterator[str]:
-    return (sign.says for sign in stack.sign if any(sign.is_in(stage) for stage in stages))
+def _seen(stack: Stack, exchanges: Sequence[tuple[str, Exchange]]) -> Iterator[str]:
+    return (sign.says for sign in stack.sign if any(sign.is_in(stage, exchange) for stage, exchange in exchanges))
 
 
 def _recipes(names: set[str], handshake: Handshake, changed: Sequence[Exchange], stack: str | None) -> Iterator[Recipe]:

@@ -22,7 +22,7 @@ from oauthtap.proxy.error_layer import ErrorLayerAddon
 from oauthtap.proxy.observer import ProxyCallbacks
 from oauthtap.proxy.reverse import build_components, local_url
 from oauthtap.proxy.settings import Settings, StartupError
-from oauthtap.render.console import line
+from oauthtap.render.exchange_lines import line
 from oauthtap.report.build import build, exchange_row
 
 log = logging.getLogger("oauthtap")

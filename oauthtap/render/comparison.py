@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from oauthtap.compare.diff import Comparison, Difference, Performed, Row, Side
 from oauthtap.model.sanitize import escape_controls
-from oauthtap.render.console import reason
+from oauthtap.render.exchange_lines import reason
 from oauthtap.render.labels import STAGE
 from oauthtap.render.markdown import code, code_words
 

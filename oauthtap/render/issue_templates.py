@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
-from oauthtap.render.console import line
+from oauthtap.render.exchange_lines import line
 from oauthtap.render.labels import WHO, outcome, said
 from oauthtap.render.markdown import code, code_words, findings, walk
 from oauthtap.report.model import Report

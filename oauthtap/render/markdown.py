@@ -10,7 +10,7 @@ from oauthtap.diagnosis.findings import Finding
 from oauthtap.model.exchange import Exchange
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.render import deploy_plan
-from oauthtap.render.console import reason
+from oauthtap.render.exchange_lines import reason
 from oauthtap.render.labels import (
     MARK,
     STAGE,

@@ -167,8 +167,8 @@ def test_a_client_that_connects_gives_zero_and_its_last_words(bed: Bed, tmp_path
     assert (ran.code, ran.err) == (0, "")
     assert "  Claude Code 9.9.9 signs in at https://good.mcp.test/mcp\n" in ran.out
     assert "Claude Code said, to `claude mcp get oauthtap` (exit 0):\n  | Status: ✔ Connected\n" in ran.out
-    assert "Connected: an MCP request was answered." in ran.out
-    assert ran.out.endswith("Claude Code 9.9.9: connected.\n")
+    assert " connected to https://good.mcp.test/mcp: an MCP request was answered." in ran.out
+    assert ran.out.index("Claude Code 9.9.9: connected.\n") < ran.out.index("\n✓ ")
     assert ran.report["connected"] is True
     assert {"session.jsonl", "flows.mitm", "session.har", "report.html"} <= {
         file.name for file in ran.session.iterdir()
@@ -196,8 +196,8 @@ def test_a_client_that_does_not_connect_gives_one_and_the_cause(bed: Bed, tmp_pa
     ran = drove(bed, tmp_path, target="f06")
     assert ran.code == 1
     assert "| Status: Failed to connect (HTTP 401)" in ran.out
-    assert "Cause: " in ran.out
-    assert ran.out.endswith("Claude Code 9.9.9: did not connect (its own words are above).\n")
+    assert "  Cause    " in ran.out
+    assert "Claude Code 9.9.9: did not connect (its own words are above).\n" in ran.out
 
 
 def test_a_report_as_data_stands_alone_on_the_output(bed: Bed, tmp_path: Path) -> None:

@@ -207,8 +207,8 @@ def test_a_sign_in_that_stopped_is_told_when_the_child_has_ended(tmp_path: Path,
     assert ran.urls == [bed.url("seed2"), *documents]
     assert ran.report["cause"]["rule"] == "prm-as-entry-is-endpoint"
     assert ran.out == ""
-    assert "Cause: `authorization_servers` names an endpoint where an issuer belongs" in ran.err
-    assert f"Session: {ran.session}" in ran.err
+    assert "  Cause    `authorization_servers` names an endpoint where an issuer belongs" in ran.err
+    assert f"  Session  {ran.session}" in ran.err
 
 
 def test_a_server_that_cannot_be_reached_gives_no_answer_of_ours(tmp_path: Path, bed: Bed) -> None:

@@ -297,4 +297,4 @@ def test_a_rule_of_the_users_own_that_ends_ends_nothing_else(place: str, tmp_pat
         [sys.executable, "-m", "oauthtap", "check", str(HAR), "--rules", str(path)],
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
-    assert "Cause:" in ran.stdout
+    assert "  Cause  " in ran.stdout

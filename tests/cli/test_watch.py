@@ -324,7 +324,7 @@ def test_the_client_gets_a_reset_connection_and_the_network_is_to_blame(bed: Bed
     found = [finding for finding in tap.report["findings"] if finding["who"] == "network"]
     assert found
     assert tap.report["cause"]["who"] == "network"
-    assert "Whose: the network's" in tap.said
+    assert "  Whose    the network" in tap.said
 
 
 # --- how it ends
@@ -351,7 +351,7 @@ def test_once_ends_by_itself_when_the_client_has_connected(bed: Bed, tmp_path: P
         assert tap.end(None) == 0
     assert CONNECTED - 1 < tap.down_after < CONNECTED + 10
     assert tap.report["connected"] is True
-    assert "Connected: an MCP request was answered." in tap.said
+    assert ": an MCP request was answered." in tap.said
     written = "".join(file.read_text("utf-8", "replace") for file in tap.session.iterdir())
     assert walk.verifier not in written + tap.said
 
@@ -374,7 +374,9 @@ def test_each_signal_ends_it_with_a_summary_and_a_whole_session(tmp_path: Path, 
     assert tap.report["connected"] is True
     files = {file.name for file in tap.session.iterdir()}
     assert files == {"session.jsonl", "flows.mitm", "session.har", "report.json", "report.md", "report.html"}
-    assert f"Session: {tap.session}\nRead it again: oauthtap check {tap.session}\n" in tap.said
+    assert (
+        f"oauthtap check {tap.session} -v\n  Session  {tap.session} (before you share it: oauthtap verify" in tap.said
+    )
 
 
 def test_a_stream_that_is_still_open_does_not_hold_it_up(bed: Bed, tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_the_authorize_request_is_there_and_what_follows_in_the_browser_is_out_o
 def test_the_cause_on_seed2_is_named_and_said(under: Callable[[str, str], Wrapped], client: str) -> None:
     one = under(client, "seed2")
     assert one.reports[0]["cause"]["rule"] == "prm-as-entry-is-endpoint"
-    assert "Cause: `authorization_servers` names an endpoint where an issuer belongs" in one.outcome.said
+    assert "  Cause    `authorization_servers` names an endpoint where an issuer belongs" in one.outcome.said
 
 
 @pytest.mark.parametrize(("client", "target"), PAIRS)

@@ -81,7 +81,7 @@ def test_the_one_that_refuses_is_told_from_the_two_that_connect(sat: dict[str, S
     assert len(by_program) == 2
     assert all(sign_in["connected"] and sign_in["cause"] is None for sign_in in by_program.values())
     assert "3 clients at the same time, of which 2 connected." in one.said
-    assert one.said.count("Cause: ") == 1
+    assert one.said.count("  Cause    ") == 1
 
 
 @pytest.mark.parametrize("target", ["good", "f03"])

@@ -108,7 +108,7 @@ def test_a_client_signs_in_through_the_tap_and_lists_the_tools(through: Through,
     assert sat.outcome.tools == (() if client == "claude-code" else ("add",))
     assert sat.report["connected"] is True
     assert sat.report["cause"] is None
-    assert "Connected: an MCP request was answered." in sat.said
+    assert ": an MCP request was answered." in sat.said
 
 
 def test_the_client_is_recognized_by_its_name_and_version(through: Through) -> None:
@@ -151,7 +151,7 @@ def test_the_cause_on_seed2_is_the_endpoint_that_stands_where_an_issuer_belongs(
     assert cause["rule"] == "prm-as-entry-is-endpoint"
     assert ENDPOINT in cause["message"]
     assert cause["who"] == "resource-server"
-    assert "Cause: `authorization_servers` names an endpoint where an issuer belongs" in sat.said
+    assert "  Cause    `authorization_servers` names an endpoint where an issuer belongs" in sat.said
 
 
 def test_the_guessed_registration_on_seed2_is_a_consequence_and_no_cause(through: Through) -> None:
@@ -226,7 +226,7 @@ def test_ctrl_c_ends_the_tap_at_once_with_everything_written(through: Through, c
     report = Report.model_validate(sat.report)
     recorded = [line for line in (sat.session / "session.jsonl").read_text().splitlines() if '"request"' in line]
     assert len(report.exchanges) == len(recorded) >= len(sat.seen)
-    assert f"Session: {sat.session}" in sat.said
+    assert f"  Session  {sat.session}" in sat.said
 
 
 @pytest.mark.parametrize(("client", "target"), [("claude-code", "good"), ("claude-code", "seed2"), *PAIRS[4:]])

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from oauthtap.handshake.stages import Stage
+from oauthtap.model.exchange import Exchange
 
 
 class _Table(BaseModel):
@@ -33,14 +33,14 @@ class Fingerprint(_Table):
     """Members of its JSON object, as text."""
     body: str = "*"
 
-    def is_in(self, stage: Stage) -> bool:
-        """It is to be seen in this exchange, in the server's own words."""
-        response = stage.exchange.response
-        if response is None or not fnmatchcase(stage.slug, self.stage):
+    def is_in(self, stage: str, exchange: Exchange) -> bool:
+        """It is to be seen in this exchange of that stage, in the server's own words."""
+        response = exchange.response
+        if response is None or not fnmatchcase(stage, self.stage):
             return False
         document = response.json_object
         return (
-            fnmatchcase(stage.request.bare_url, self.url)
+            fnmatchcase(exchange.request.bare_url, self.url)
             and all(fnmatchcase(response.header(name) or "", wanted) for name, wanted in self.header.items())
             and all(fnmatchcase(_text(document.get(name)), wanted) for name, wanted in self.member.items())
             and fnmatchcase(response.body or "", self.body)

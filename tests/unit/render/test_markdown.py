@@ -1,4 +1,4 @@
-"""Reports in words: the four answers first, and upstream text is text."""
+"""Reports in words: upstream text is text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.render import FORMATS
-from oauthtap.render.console import Ink, console
 from oauthtap.render.markdown import code, code_words
 from oauthtap.report.model import Report
 from tests.support.exchanges import judge
@@ -18,17 +17,6 @@ HOSTILE = "\x1b]0;owned\x07 \u202eevil\u202c <script>alert(1)</script> `x` | *bo
 def hostile() -> Report:
     body = json.dumps({"resource": HOSTILE, "authorization_servers": [f"https://as.example.com/authorize?{HOSTILE}"]})
     return judge(f"GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp\n200 {body}")
-
-
-def test_the_four_answers_come_first_and_in_order() -> None:
-    text = console(judge(SEED2))
-    places = [text.index(word) for word in ("Not connected", "Cause:", "Whose:", "Change:", "mcp-challenge")]
-    assert places == sorted(places)
-
-
-def test_colours_only_where_they_are_wanted() -> None:
-    assert "\x1b[" not in console(judge(SEED2))
-    assert "\x1b[" in console(judge(SEED2), ink=Ink(on=True))
 
 
 def test_no_format_lets_control_characters_through() -> None:

@@ -1,0 +1,143 @@
+"""Whose the cause is, what to change there, and the commands that try it or tell causes apart."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from oauthtap.diagnosis.findings import Finding, Party
+from oauthtap.fixes.deploy_plan import recognized_in
+from oauthtap.fixes.issuer_candidates import WANT_AN_ISSUER, vendor_of
+from oauthtap.fixes.model import PLACEHOLDER, Fix
+from oauthtap.fixes.presets import presets
+from oauthtap.fixes.stacks import Snippet, stacks
+from oauthtap.model import urls
+from oauthtap.model.exchange import Exchange
+from oauthtap.model.sanitize import escape_controls
+from oauthtap.render.consequence import title
+from oauthtap.report.model import Report
+
+_MOST_LINES = 8
+_COMMENT = re.compile(r"\s+(?:#|//) .*")
+_KIND = {"resource-server": "server", "authorization-server": "authorization-server"}
+
+
+@dataclass(frozen=True)
+class VendorLines:
+    """What to write where, for a stack that was recognized."""
+
+    where: str
+    lines: tuple[str, ...]
+    """Those of them that matter; all of them prints `oauthtap fix --stack`."""
+    look_up: str = ""
+    """Where its owner finds the value that oauthtap does not know."""
+
+
+def whose(report: Report, party: Party, exchanges: Sequence[Exchange] = ()) -> str:
+    """Who has to change something, with the stack or vendor where the exchanges show it."""
+    if report.same_origin and party in _KIND:
+        name = "your server (MCP server and authorization server are one)"
+    elif party == "client":
+        return f"the client ({title(report.client)})" if report.client else "the client"
+    else:
+        name = {
+            "resource-server": "your MCP server",
+            "authorization-server": "the authorization server",
+            "config": "the configuration (every component behaves as configured)",
+            "network": "the network between client and server",
+        }[party]
+    known = [stacks()[slug].name for slug in _slugs(report, party, exchanges)]
+    if not known and party == "authorization-server" and (vendor := vendor_of(_server(report))):
+        known = [vendor.name]
+    return f"{name} ({known[0]})" if known and not name.endswith(")") else name
+
+
+def _server(report: Report) -> str:
+    """A URL of the authorization server, where one was met."""
+    kinds = ("as-discovery", "client-registration", "authorization-request", "token-request")
+    return next((row.url for kind in kinds for row in report.exchanges if row.stage == kind), "")
+
+
+def _slugs(report: Report, party: Party, exchanges: Sequence[Exchange]) -> list[str]:
+    """The stacks of that party which the exchanges gave away, the surest first."""
+    stages = {row.id: row.stage for row in report.exchanges}
+    seen = [(stages[one.id], one) for one in exchanges if one.id in stages]
+    return [slug for slug in recognized_in(seen) if stacks()[slug].kind == _KIND.get(party)]
+
+
+def vendor_lines(report: Report, finding: Finding | None, exchanges: Sequence[Exchange]) -> Iterator[VendorLines]:
+    """The lines to deploy for the cause, for each stack that was recognized."""
+    if report.cause is None:
+        return
+    does = {report.cause.rule, *(fix.name for fix in presets() if report.cause.rule in fix.cures)}
+    values, look_up = _values(report, finding)
+    for slug in (*_slugs(report, "resource-server", exchanges), *_slugs(report, "authorization-server", exchanges)):
+        snippet = next((one for one in stacks()[slug].lines if does & set(one.for_)), None)
+        if snippet is not None:
+            yield _filled(snippet, values, look_up)
+
+
+def _filled(snippet: Snippet, values: dict[str, str], look_up: str) -> VendorLines:
+    telling = [line.strip() for line in snippet.text.strip("\n").splitlines() if PLACEHOLDER.search(line)]
+    chosen = telling or [line for line in snippet.text.strip("\n").splitlines() if line.strip()]
+    texts = (snippet.where, *chosen[:_MOST_LINES])
+    where, *lines = (PLACEHOLDER.sub(lambda hit: values.get(hit[1]) or hit[1].upper(), text) for text in texts)
+    asks = look_up if any("${issuer}" in line for line in chosen) else ""
+    return VendorLines(
+        escape_controls(where),
+        tuple(escape_controls(_COMMENT.sub("", line).rstrip(), limit=300) for line in lines),
+        asks,
+    )
+
+
+def _values(report: Report, finding: Finding | None) -> tuple[dict[str, str], str]:
+    """What stands for the placeholders, and where the issuer can be looked up."""
+    resource = report.upstream or ""
+    issuer, look_up = _issuer(report, finding)
+    return {
+        "issuer": issuer,
+        "resource": resource,
+        "document_resource": resource,
+        "origin": urls.origin(resource),
+        "path": urls.path_of(resource),
+    }, look_up
+
+
+def _issuer(report: Report, finding: Finding | None) -> tuple[str, str]:
+    """The issuer that belongs there, or what the vendor's issuers look like."""
+    expected = finding.expected if finding else None
+    if expected and urls.origin(expected).startswith("https://") and " " not in expected:
+        return expected, ""
+    vendor = vendor_of((finding.actual if finding else None) or "")
+    return (vendor.issuer, vendor.ask) if vendor else ("https://ISSUER", "")
+
+
+def try_it(report: Report, finding: Finding | None) -> str:
+    """The command that shows whether the change is enough, without a deployment; empty where there is none."""
+    if report.cause is None or report.upstream is None:
+        return ""
+    if report.causes and report.causes[0].experiment:
+        return report.causes[0].experiment
+    known = [fix for fix in presets() if report.cause.rule in fix.cures and not fix.by_hand]
+    words = _flag(known, report, finding)
+    return f"oauthtap --upstream {shlex.quote(report.upstream)} {words}" if words else ""
+
+
+def _flag(known: Sequence[Fix], report: Report, finding: Finding | None) -> str:
+    assert report.cause is not None
+    rule = report.cause.rule
+    if any("client_id" in fix.needs for fix in known):
+        return "--client-id ID"
+    if any("value" not in fix.needs for fix in known):
+        return f"--fix {rule}"
+    if known:
+        value = _issuer(report, finding)[0] if rule in WANT_AN_ISSUER else "VALUE"
+        return f"--fix {shlex.quote(f'{rule}={value}')}"
+    return ""
+
+
+def tell_apart(report: Report) -> str:
+    """The command that tells the first cause from the next; empty where nothing in an answer can be changed for it."""
+    return next((one.experiment for one in report.causes if one.experiment), "") if len(report.causes) > 1 else ""

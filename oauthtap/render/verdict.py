@@ -1,0 +1,297 @@
+"""The verdict: how it ended, the cause and the line that shows it, whose it is, what to change, what to type next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from textwrap import wrap
+
+from rich.cells import cell_len
+
+from oauthtap.diagnosis.evidence import REFUSED
+from oauthtap.diagnosis.findings import Finding
+from oauthtap.model.exchange import Exchange
+from oauthtap.model.sanitize import escape_controls
+from oauthtap.render.advice import tell_apart, try_it, vendor_lines, whose
+from oauthtap.render.consequence import consequence, title
+from oauthtap.render.display import LABEL, PLAIN, Display, Section, cut
+from oauthtap.render.excerpt import Excerpt, excerpt
+from oauthtap.render.labels import STAGE, attempts, cured, faults, next_step, no_cause
+from oauthtap.render.stepper import steps
+from oauthtap.report.model import SECRETS_KEPT, RankedCause, Refused, Report
+
+BRIEF = 15
+"""The most lines of `--brief`."""
+_FEW = 3
+"""Lines of a vendor that are worth more than an excerpt."""
+_SIGN = {"passed": ("✓", "good"), "failed": ("✗", "error"), "open": ("─", "note")}
+_LATE = ("mcp-initialize", "mcp-discover", "mcp-request", "mcp-stream", "mcp-token-rejected", "mcp-step-up")
+
+
+def verdict(report: Report, exchanges: Sequence[Exchange], display: Display, spoken: str = "") -> Iterator[Section]:
+    """The sections of the verdict of one client, in order."""
+    ink = display.ink
+    if report.secrets_kept:
+        yield Section(tuple(ink("error", one) for one in display.field("", f"RECORDED WITH SECRETS: {SECRETS_KEPT}")))
+    good = report.works
+    sign, style = _SIGN["passed" if good else "failed"]
+    head = _wrapped(f"{sign} {escape_controls(headline(report))}", display)
+    yield Section(tuple(ink(style if good else "bold", one) for one in head))
+    if not good and report.exchanges and (report.cause or report.ending != "nothing-arrived"):
+        yield Section((_stepper(report, display),), rank=1, apart=2)
+    yield from _tried(report, display)
+    if report.cause is not None:
+        yield from _cause(report, exchanges, display, spoken)
+    else:
+        if report.refusal is not None:
+            yield Section(tuple(_said(report.refusal, display)))
+        yield from _next(report, display)
+    yield Section(tuple(_more(report, display)), rank=1 if display.brief else 0, apart=0)
+
+
+def _wrapped(text: str, display: Display) -> list[str]:
+    return wrap(text, display.width, break_on_hyphens=False, subsequent_indent="  ")
+
+
+def headline(report: Report) -> str:
+    """How it ended, in one sentence that names client and server."""
+    name, server = title(report.client) if report.client else "The client", report.upstream or "the MCP server"
+    if all(row.actor != "client" for row in report.exchanges):
+        return _without_client(report, server)
+    if report.connected:
+        fixed = ", with fixes of oauthtap applied" if report.attempts and report.attempts[-1].changed else ""
+        return f"{name} connected to {server}{fixed}: an MCP request was answered."
+    if report.ending == "signed-in":
+        return f"{name} signed in to {server}. It has sent no MCP request yet."
+    if report.complete:
+        return f"Nothing stops a client at {server} up to {STAGE[report.reached]}. The probe went no further."
+    if report.ending == "lost-later":
+        return f"{name} was connected to {server}, and lost the connection later"
+    if report.ending == "waiting" and report.cause is None:
+        if report.reached == "mcp-challenge":
+            return f"{name} was asked by {server} to sign in (401), and has not begun"
+        return f"{name} waits for the browser, or for the person in front of it, to sign in to {server}"
+    if report.ending == "abandoned" and report.cause is None:
+        last = next((row.id for row in reversed(report.exchanges) if row.actor in ("client", "browser")), None)
+        return (
+            f"{name} stopped after exchange {last} by itself, and is not connected to {server}: nobody refused anything"
+        )
+    did = "connect" if report.reached in _LATE or report.ending == "unreachable" else "sign in"
+    again = ", again and again" if report.ending == "repeating" else ""
+    return f"{name} could not {did} to {server}{again}"
+
+
+def _without_client(report: Report, server: str) -> str:
+    if report.complete:
+        return f"Nothing stops a client at {server} up to {STAGE[report.reached]}. The probe went no further."
+    if report.connected:
+        return f"oauthtap connected to {server}: an MCP request was answered."
+    if any(row.excerpt for row in report.exchanges):
+        return f"{server} was asked by hand: its answers are judged, and no client is in the recording"
+    if report.cause is not None:
+        return f"A client cannot sign in to {server}"
+    return f"Nothing arrived: no client sent a request to {server}"
+
+
+def _stepper(report: Report, display: Display) -> str:
+    found = steps(report)
+    for length in range(3):
+        blanks = "  " if length < 2 else " "
+        if sum(len(step.names[length]) + 2 + len(blanks) for step in found) <= display.width:
+            break
+    shown = [
+        display.ink(style, f"{sign} {step.names[length]}") for step in found for sign, style in [_SIGN[step.state]]
+    ]
+    return f"  {blanks.join(shown)}"
+
+
+def _tried(report: Report, display: Display) -> Iterator[Section]:
+    """What fixes and injected faults had to do with it."""
+    if report.attempts:
+        yield Section(tuple(display.field("Tried", escape_controls(attempts(report), limit=900), most=3)))
+    for one in cured(report):
+        words = f"Only with a fix: {escape_controls(one.title)} (exchange {one.exchange}, {one.rule})"
+        yield Section((*display.field("Cause", words), *display.field("Change", escape_controls(one.fix))))
+    if report.injected:
+        lines = [line for words in faults(report) for line in display.field("Injected", escape_controls(words))]
+        yield Section(tuple(lines))
+
+
+# --- the cause
+
+
+def _cause(report: Report, exchanges: Sequence[Exchange], display: Display, spoken: str) -> Iterator[Section]:
+    assert report.cause is not None
+    cause, first = report.cause, report.causes[0] if report.causes else None
+    found = _finding(report)
+    shown = _shown(report, found, exchanges, display)
+    sure = first.confidence if first else ""
+    style = {"certain": "error", "likely": "warning"}.get(sure, "bold")
+    yield Section(tuple(display.field("Cause", f"{escape_controls(cause.title)}.", right=sure, style=style)), apart=1)
+    if shown is not None and found is not None:
+        yield Section(tuple(_excerpt(shown, found, display)), rank=3)
+    if words := _message(report, found, shown):
+        where = f"exchange {cause.exchange}" if cause.exchange and shown is None else ""
+        yield Section(tuple(display.field("", words, right=where, most=3)), rank=0 if shown is None else 4, apart=0)
+    if words := consequence(report, spoken):
+        yield Section(tuple(display.field("", words, most=3)), rank=5)
+    if report.refusal is not None:
+        yield Section(tuple(_said(report.refusal, display)))
+    yield from _others(report, display)
+    yield Section(tuple(display.field("Whose", whose(report, cause.who, exchanges))), apart=1)
+    yield Section(tuple(display.field("Change", escape_controls(cause.fix), most=3)), apart=0)
+    lines = tuple(_deployed(report, found, exchanges, display))
+    yield Section(lines, rank=2 if len(lines) <= _FEW else 4, apart=0)
+    if command := try_it(report, found):
+        yield Section(tuple(_command("Try it", command, display)), apart=0)
+
+
+def _finding(report: Report) -> Finding | None:
+    """The finding that is the cause; None for a refusal that explains itself."""
+    assert report.cause is not None
+    own = [one for one in report.findings if one.rule == report.cause.rule]
+    return next((one for one in own if one.exchange == report.cause.exchange), own[0] if own else None)
+
+
+def _shown(report: Report, found: Finding | None, exchanges: Sequence[Exchange], display: Display) -> Excerpt | None:
+    """The line of the cause: not where it is the refusal itself, whose words are told anyway."""
+    if found is None or (report.cause and report.cause.rule == REFUSED):
+        return None
+    said = report.refusal
+    if said is not None and found.exchange == said.exchange and (found.at == said.at or found.at == "response.body"):
+        return None
+    return excerpt(found, exchanges, display.width - LABEL - 2)
+
+
+def _excerpt(shown: Excerpt, found: Finding, display: Display) -> Iterator[str]:
+    """The request, the line, and under what is wrong what is expected."""
+    pad = " " * LABEL
+    number = f"exchange {shown.exchange}"
+    url = escape_controls(shown.url.partition("?")[0])
+    head = cut(f"{shown.method} {url}", display.width - LABEL - len(number) - 2)
+    yield f"{pad}{head}{display.ink('note', number.rjust(display.width - LABEL - cell_len(head)))}"
+    yield f"{pad}  {shown.line}"
+    wanted = f"expected: {escape_controls(found.expected, limit=200)}" if found.expected else ""
+    if shown.start >= shown.end:
+        member = found.at.rpartition(".")[2]
+        wanted = f"missing: {escape_controls(member)}" + (f"; {wanted}" if wanted else "")
+        yield from _beside(" " * (LABEL + 2), "", wanted, display)
+        return
+    before = " " * (LABEL + 2 + cell_len(shown.line[: shown.start]))
+    under = "─" * cell_len(shown.line[shown.start : shown.end])
+    yield from _beside(before, under, wanted, display)
+
+
+def _beside(before: str, under: str, words: str, display: Display) -> Iterator[str]:
+    """What is underlined, with words beside it, or below it where there is no room."""
+    if len(before) + len(under) + 1 + len(words) <= display.width:
+        yield f"{before}{display.ink('error', f'{under} {words}'.strip())}"
+        return
+    yield f"{before}{display.ink('error', under)}"
+    yield from (display.ink("error", line) for line in replace(display, ink=PLAIN).field("", words, most=2))
+
+
+def _message(report: Report, found: Finding | None, shown: Excerpt | None) -> str:
+    """What the rule says of the values: not what the lines above it say already."""
+    assert report.cause is not None
+    words = report.cause.message
+    if report.cause.rule == REFUSED and report.refusal is not None:
+        said = report.refusal.words or report.refusal.code or ""
+        words = words.rpartition(said)[2].lstrip('". ') if said else words
+    if shown is not None and found is not None and found.expected:
+        missing = shown.start >= shown.end
+        if missing or (found.actual and escape_controls(found.actual, limit=400) in shown.line):
+            return ""
+    words = escape_controls(words, limit=600)
+    return f"{words[:1].upper()}{words[1:]}" if words.partition(" ")[0].isalpha() else words
+
+
+def _said(refusal: Refused, display: Display) -> list[str]:
+    """The words of the one who said no."""
+    code = refusal.code if refusal.code and refusal.code not in refusal.words else ""
+    head = " ".join(filter(None, (str(refusal.status or ""), escape_controls(code, limit=80))))
+    words = f'"{escape_controls(refusal.words, limit=400)}"' if refusal.words else ""
+    text = ": ".join(filter(None, (head, words)))
+    return display.field("It said", text, right=f"exchange {refusal.exchange}", most=3) if text else []
+
+
+def _others(report: Report, display: Display) -> Iterator[Section]:
+    """The other likely causes, with what tells them apart."""
+    for place, one in enumerate(report.causes[1:]):
+        words = escape_controls(_runner_up(one, display), limit=600)
+        lines = display.field("" if place else "Or", words, right=one.confidence, most=2)
+        yield Section(tuple(lines), rank=6, apart=0)
+    command = tell_apart(report)
+    if command and command != try_it(report, _finding(report)):
+        yield Section(tuple(_command("Tell apart", command, display)), rank=5, apart=0)
+
+
+def _runner_up(one: RankedCause, display: Display) -> str:
+    where = f" (exchange {one.exchange})" if one.exchange else ""
+    return f"{one.title}{where}: {one.message}" if display.verbose else f"{one.title}{where}"
+
+
+def _deployed(report: Report, found: Finding | None, exchanges: Sequence[Exchange], display: Display) -> Iterator[str]:
+    """The lines of the vendor that was recognized."""
+    for one in vendor_lines(report, found, exchanges):
+        look_up = f" (look up {one.look_up})" if one.look_up else ""
+        yield from display.field("", f"In {one.where}{look_up}:", most=2)
+        yield from (f"{' ' * (LABEL + 2)}{line}" for line in one.lines)
+
+
+def _command(label: str, command: str, display: Display) -> list[str]:
+    """A command line: never broken, so that it can be copied."""
+    head = f"  {label:<{LABEL - 3}} "
+    return [f"{display.ink('bold', head)}{escape_controls(command)}"]
+
+
+# --- no cause
+
+
+def _next(report: Report, display: Display) -> Iterator[Section]:
+    """What to look at next where nothing was found wrong, or nothing is."""
+    if report.injected and not report.works:
+        yield Section(tuple(display.field("Cause", no_cause(report))))
+    if report.ending == "signed-in":
+        yield Section(tuple(_command("Next", next_step(report), display)))
+    if report.complete:
+        register = any(row.stage == "client-registration" for row in report.exchanges)
+        flags = "--login (signs in with your browser)" if register else "--register, or --login (with your browser)"
+        yield Section(
+            tuple(_command("Next", f"oauthtap probe {shlex.quote(report.upstream or 'URL')} {flags}", display))
+        )
+    still = report.standstill
+    if still is not None and not report.works and report.exchanges:
+        lines = display.field("Stopped", f"at {STAGE[still.stage]}; the next step was to {still.was_to}", most=2)
+        lines += display.field("Unseen", still.unknown, most=2)
+        yield Section((*lines, *display.field("Look at", still.look, most=3)))
+    elif report.ending == "nothing-arrived" and not report.complete:
+        words = "give the client exactly the URL that oauthtap printed, with http:// and its path, and sign in there"
+        if not display.folder:
+            words = f"record it with the client: oauthtap --upstream {shlex.quote(report.upstream or 'URL')}"
+        yield Section(tuple(display.field("Next", words)))
+
+
+def _more(report: Report, display: Display) -> Iterator[str]:
+    """Where to read on: the rule, everything, and what to do before it is passed on."""
+    if report.works:
+        rules = list(dict.fromkeys(f.rule for f in report.findings if f.severity != "note" and not f.cured_by))
+        if rules:
+            many = f"{len(rules)} finding{'s' if len(rules) > 1 else ''} that a stricter client may stop at"
+            yield from display.field("Note", f"{many}: {', '.join(rules)}", most=2)
+    explain = f"oauthtap explain {report.cause.rule}" if report.cause is not None else ""
+    session = display.session
+    again = f"oauthtap check {session} -v" if session and not display.verbose else ""
+    shown = [command for command in (explain, again) if command]
+    joined = " · ".join(shown)
+    if shown and LABEL + len(joined) > display.width:
+        joined = shown[0]
+        below = shown[1:]
+    else:
+        below = []
+    yield from _command("More", joined, display) if joined else ()
+    yield from (f"{' ' * LABEL}{escape_controls(command)}" for command in below)
+    if display.folder:
+        share = "" if report.secrets_kept else f" (before you share it: oauthtap verify {display.session})"
+        yield from _command("Session", f"{display.folder}{share}", display)
