@@ -148,7 +148,7 @@ def test_a_request_is_a_curl_command_without_its_secrets() -> None:
         method="POST", url="https://mcp.example.com/mcp?a=it's", body='{"a": 1}',
         headers=(("Host", "mcp.example.com"), ("Authorization", 'Bearer ‹token 2 {"alg":"RS256"} {"aud":"x"}›')),
     )  # fmt: skip
-    words = shlex.split(curl(request))
+    words = shlex.split(curl(request).replace("\\\n", ""))
     assert words[:4] == ["curl", "-X", "POST", "https://mcp.example.com/mcp?a=it's"]
     assert words[4:] == ["-H", "Authorization: Bearer ‹token 2›", "--data-raw", '{"a": 1}']
     text = html(*tapped(SIGN_IN.replace("mF_9.B5f-4.1JqM", JWT)))
@@ -157,11 +157,10 @@ def test_a_request_is_a_curl_command_without_its_secrets() -> None:
 
 
 def test_rows_that_say_the_same_are_alike_but_for_number_and_time() -> None:
-    rows = [row for row in page(SIGN_IN + SIGN_IN).all("details") if row.get("id")]
+    again = "GET https://mcp.example.com/mcp\n404\n\n"
+    rows = [row for row in page(again * 3 + again.replace("404", "401")).all("details") if row.get("id")]
     like = [row["data-like"] for row in rows]
-    half = len(rows) // 2
-    assert like[2:half] == like[half + 2 :]
-    assert len(set(like[:half])) > 5
+    assert like[1] == like[2] != like[3]
 
 
 def test_a_patched_answer_stands_beside_the_original() -> None:
