@@ -13,7 +13,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from oauthtap.drive.process import ESCAPES, terminate_tree
+from oauthtap.drive.keyboard import ESCAPES
+from oauthtap.drive.process import terminate_tree
 from tests.support.servers.heard import Heard, heard
 
 PATIENCE = 90.0
