@@ -61,15 +61,23 @@ def annotate_later(flow: http.HTTPFlow, step: AnalyzedExchange) -> None:
 
 
 def comment(step: AnalyzedExchange, worst: list[Finding]) -> str:
-    """The verdict first: only the beginning fits into the list, where the marker tells how bad it is."""
+    """What matters first: only the beginning fits into the list. The worst rule's id; else what came of it."""
     changed = list(patched(exchange_row(step.stages))) if step.exchange.patched_by else []
     if fault := step.exchange.injected:
         changed = [f"injected by oauthtap: {escape_controls(fault)}", *changed]
-    if not worst:
-        return "\n".join([f"{'patched' if changed else 'ok'} · {step.stage}", *changed])
-    lines = [f"{worst[0].rule} · {'patched · ' if changed else ''}{step.stage}", *changed]
+    first = worst[0].rule if worst and worst[0].severity != "note" else came_of(step)
+    lines = [" · ".join([first, *(["patched"] if changed else []), step.stage]), *changed]
     lines += [f"{finding.severity}: {escape_controls(finding.message)} [{finding.rule}]" for finding in worst]
     return "\n".join(lines)
+
+
+def came_of(step: AnalyzedExchange) -> str:
+    """`ok` for what was answered as it should be; else the status, or that no answer came."""
+    exchange = step.exchange
+    if exchange.response is None:
+        return "no answer" if exchange.error else "sent on" if step.stage.startswith("authorization-") else "not seen"
+    good = exchange.response.status < 400 or (step.stage == "mcp-challenge" and exchange.response.status == 401)
+    return "ok" if good else str(exchange.response.status)
 
 
 def because(step: AnalyzedExchange) -> str:

@@ -21,6 +21,7 @@ from tornado.web import HTTPError
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.model.exchange import Exchange
 from oauthtap.render.html import live as drawing
+from oauthtap.render.html.environment import asset
 from oauthtap.report.build import build
 from oauthtap.report.model import Report
 
@@ -45,8 +46,16 @@ def mount(master: WebMaster, tap: SessionAnalyzer) -> None:
     live = LivePageServer(tap)
     master.addons.add(live)
     master.app.settings[_LIVE] = live
-    pages = [(r"/oauthtap/?", Page), (r"/oauthtap/page\.css", Style), (r"/oauthtap/((?:page|live)\.js)", Script)]
-    master.app.add_handlers(r".*", [*pages, (r"/oauthtap/rows", Rows), (r"/oauthtap/updates", Updates)])
+    pages = [
+        (r"/", FlowList),
+        (r"/oauthtap/mitmweb\.css", FlowListStyle),
+        (r"/oauthtap/?", Page),
+        (r"/oauthtap/page\.css", Style),
+        (r"/oauthtap/((?:page|live)\.js)", Script),
+        (r"/oauthtap/rows", Rows),
+        (r"/oauthtap/updates", Updates),
+    ]
+    master.app.add_handlers(r".*", pages)
 
 
 class LivePageServer:
@@ -170,6 +179,24 @@ class Page(Served):
         """The session so far."""
         state = await self.application.settings[_LIVE].render_fragments()
         self.write(drawing.document(state, PATH))
+
+
+class FlowList(app.IndexHandler):
+    """mitmweb's own page, with a column for comments that a rule's id fits into."""
+
+    def get(self) -> None:
+        """The page with one more style sheet."""
+        link = b'<link rel="stylesheet" href="/oauthtap/mitmweb.css"></head>'
+        self.write(self.render_string("../index.html").replace(b"</head>", link, 1))
+
+    post = get  # its login form
+
+
+class FlowListStyle(Served):
+    def get(self) -> None:
+        """The style sheet for mitmweb's page."""
+        self.set_header("Content-Type", "text/css; charset=utf-8")
+        self.write(asset("mitmweb.css"))
 
 
 class Rows(Served):

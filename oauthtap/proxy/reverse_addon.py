@@ -91,6 +91,8 @@ class TapAddon:
             # Also of a request that goes no further, mitmweb shows the name that Host has.
             renamed = requests.headers(flow_convert.lines(flow.request), self.origins, upstream)
             flow_convert.put_headers(flow.request, renamed)
+        else:
+            flow.request.data.port = port
         _drop_own_cookie(flow.request)
         self._passages[flow.id] = (RequestContext(upstream, host), flow)
         flow.request.stream = Held(partial(self._let_go_request, flow))  # type: ignore[assignment]
@@ -172,7 +174,10 @@ class TapAddon:
             flow.response = failure_answer("no-sign-in", "No sign-in that oauthtap knows of is waiting here.", 404)
             return False
         query = came.parts.query
-        authority = (urls.split(waiting.client_uri) or came.parts).netloc
+        client = urls.split(waiting.client_uri) or came.parts
+        authority = client.netloc
+        # mitmweb shows where the browser is sent on to, not our own port.
+        flow.request.host, flow.request.port = client.hostname or flow.request.host, client.port or 80
         headers = requests.headers(came.headers, self.origins, f"http://{authority}")
         passage.client_request = Request(method=came.method, url=meant(waiting, query), headers=headers, body=came.body)
         asked = Request(method="GET", url=f"http://{authority}/?{query}")

@@ -205,6 +205,7 @@ async def test_a_callback_without_state_still_finds_its_client() -> None:
         ours = parse_qs(urlsplit(there).query)["redirect_uri"][0]
         back = await tap.client.get(f"{ours}?error=access_denied")
     assert back.headers["location"] == f"{CALLBACK}?error=access_denied"
+    assert tap.flows[-1].request.pretty_url == f"{CALLBACK}?error=access_denied", "mitmweb shows the client's own port"
 
 
 async def test_a_callback_nobody_waits_for_is_a_404() -> None:

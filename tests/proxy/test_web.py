@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from mitmproxy import ctx, http
 from mitmproxy.contentviews import Metadata
 from mitmproxy.io import FlowReader
@@ -17,10 +18,10 @@ from mitmproxy.test import tflow
 
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.findings import Finding
-from oauthtap.handshake.stages import Stage
+from oauthtap.handshake.stages import Challenge, ServerMetadata, Stage
 from oauthtap.model.exchange import Exchange, Request, Response
 from oauthtap.proxy import contentview
-from oauthtap.proxy.flow_annotations import annotate
+from oauthtap.proxy.flow_annotations import annotate, comment
 from tests.support.tapped import Tapped, document, free_port, said, tapped, upstream
 
 PRM = "/.well-known/oauth-protected-resource"
@@ -288,10 +289,38 @@ def test_the_claims_of_a_token_are_laid_out() -> None:
     assert '"aud": "https://mcp.example.com/mcp"' in text
 
 
+@pytest.mark.parametrize(
+    ("stage", "status", "error", "says"),
+    [
+        (Stage, 200, None, "ok · other"),
+        (Stage, 401, None, "401 · other"),
+        (Challenge, 401, None, "ok · mcp-challenge"),
+        (ServerMetadata, 404, None, "404 · as-discovery"),
+        (ServerMetadata, None, "connection refused", "no answer · as-discovery"),
+    ],
+)
+def test_nothing_refused_or_missing_is_ok(stage: type[Stage], status: int | None, error: str | None, says: str) -> None:
+    request = Request(method="GET", url="https://mcp.example.com/")
+    exchange = Exchange(id=1, request=request, response=Response(status=status) if status else None, error=error)
+    assert comment(AnalyzedExchange(exchange, (stage(exchange),)), []) == says
+
+
+async def test_mitmwebs_list_has_room_for_a_rules_id_and_the_address_we_listen_on() -> None:
+    async with upstream(PAGES) as server, tapped(server, web=True, web_port=free_port()) as tap:
+        page = await browser(tap)
+        assert '<link rel="stylesheet" href="/oauthtap/mitmweb.css"></head>' in (await page.get("/")).text
+        style = await page.get("/oauthtap/mitmweb.css")
+        options = (await page.get("/options")).json()
+        await page.aclose()
+    assert style.headers["content-type"] == "text/css; charset=utf-8"
+    assert ".col-comment" in style.text
+    assert (options["listen_host"]["value"], options["listen_port"]["value"]) == ("127.0.0.1", tap.settings.port)
+
+
 def test_a_flow_without_findings_keeps_mitmproxys_own_views() -> None:
     flow: http.HTTPFlow = tflow.tflow(resp=True)
     exchange = Exchange(id=1, request=Request(method="GET", url="https://mcp.example.com/"))
     annotate(flow, AnalyzedExchange(exchange, (Stage(exchange),)))
     assert contentview.OAuthContentview().render_priority(b"", Metadata(flow=flow)) <= 0
-    assert flow.comment == "ok · other"
+    assert flow.comment == "not seen · other"
     assert json.loads(flow.metadata["oauthtap"])["id"] == 1
