@@ -124,8 +124,8 @@ def _tried(report: Report, display: Display) -> Iterator[Section]:
 def _cause(report: Report, exchanges: Sequence[Exchange], display: Display, spoken: str) -> Iterator[Section]:
     assert report.cause is not None
     cause, first = report.cause, report.causes[0] if report.causes else None
-    found = _finding(report)
-    shown = _shown(report, found, exchanges, display)
+    found = finding_of_cause(report)
+    shown = line_of_cause(report, found, exchanges, display.width - LABEL - 2)
     sure = first.confidence if first else ""
     style = {"certain": "error", "likely": "warning"}.get(sure, "bold")
     yield Section(tuple(display.field("Cause", f"{escape_controls(cause.title)}.", right=sure, style=style)), apart=1)
@@ -147,21 +147,23 @@ def _cause(report: Report, exchanges: Sequence[Exchange], display: Display, spok
         yield Section(tuple(_command("Try it", command, display)), apart=0)
 
 
-def _finding(report: Report) -> Finding | None:
-    """The finding that is the cause; None for a refusal that explains itself."""
-    assert report.cause is not None
-    own = [one for one in report.findings if one.rule == report.cause.rule]
-    return next((one for one in own if one.exchange == report.cause.exchange), own[0] if own else None)
+def finding_of_cause(report: Report) -> Finding | None:
+    """The finding that is the cause; None for a refusal that explains itself, and where there is no cause."""
+    if report.cause is None:
+        return None
+    rule, exchange = report.cause.rule, report.cause.exchange
+    own = [one for one in report.findings if one.rule == rule]
+    return next((one for one in own if one.exchange == exchange), own[0] if own else None)
 
 
-def _shown(report: Report, found: Finding | None, exchanges: Sequence[Exchange], display: Display) -> Excerpt | None:
+def line_of_cause(report: Report, found: Finding | None, exchanges: Sequence[Exchange], width: int) -> Excerpt | None:
     """The line of the cause: not where it is the refusal itself, whose words are told anyway."""
     if found is None or (report.cause and report.cause.rule == REFUSED):
         return None
     said = report.refusal
     if said is not None and found.exchange == said.exchange and (found.at == said.at or found.at == "response.body"):
         return None
-    return excerpt(found, exchanges, display.width - LABEL - 2)
+    return excerpt(found, exchanges, width)
 
 
 def _excerpt(shown: Excerpt, found: Finding, display: Display) -> Iterator[str]:
@@ -223,7 +225,7 @@ def _others(report: Report, display: Display) -> Iterator[Section]:
         lines = display.field("" if place else "Or", words, right=one.confidence, most=2)
         yield Section(tuple(lines), rank=6, apart=0)
     command = tell_apart(report)
-    if command and command != try_it(report, _finding(report)):
+    if command and command != try_it(report, finding_of_cause(report)):
         yield Section(tuple(_command("Tell apart", command, display)), rank=5, apart=0)
 
 

@@ -192,7 +192,7 @@ def test_our_own_look_is_no_verdict_as_long_as_the_client_sent_nothing() -> None
     assert "Cause" not in head
     tap.add(Exchange(request=request, response=Response(status=401)))
     state = drawn(page, build(tap), [step.exchange for step in tap.steps])[1]
-    assert "Not connected" in state.pieces["head"]
+    assert "could not sign in" in state.pieces["head"]
 
 
 def test_a_long_session_shows_its_newest_and_the_broken_one() -> None:

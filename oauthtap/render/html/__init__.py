@@ -16,6 +16,7 @@ from oauthtap.render.html.environment import asset, render
 from oauthtap.render.html.rows import rows
 from oauthtap.render.labels import outcome
 from oauthtap.render.sequence import lay_out
+from oauthtap.render.verdict import headline
 from oauthtap.report.model import Report
 
 MANY = 150
@@ -27,8 +28,9 @@ def html(report: Report, exchanges: Sequence[Exchange] = (), /) -> str:
     drawn = lay_out(report)
     style, script = f"{asset('page.css')}{lanes_style(len(drawn.lanes))}", script_of_page()
     return render(
-        "report.html.j2", report=report, title=title(report), drawn=drawn, rows=list(rows(report, exchanges, drawn)),
-        many=MANY, policy=_policy(style, script), style=Markup(style), script=Markup(script),
+        "report.html.j2", report=report, exchanges=exchanges, title=title(report), drawn=drawn, many=MANY,
+        rows=list(rows(report, exchanges, drawn)), policy=_policy(style, script), style=Markup(style),
+        script=Markup(script),
     )  # fmt: skip
 
 
@@ -38,8 +40,8 @@ def script_of_page() -> str:
 
 
 def title(report: Report) -> str:
-    """The outcome and the server, for the window."""
-    return f"{outcome(report)} {report.upstream or ''} · oauthtap"
+    """How it ended, for the window."""
+    return f"{outcome(report) if report.sign_ins else headline(report)} · oauthtap"
 
 
 def _policy(style: str, script: str) -> str:

@@ -9,10 +9,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from oauthtap.fixes.change_log import phrase
 from oauthtap.model.sanitize import escape_controls
-from oauthtap.render import deploy_plan, labels
+from oauthtap.render import advice, deploy_plan, labels, verdict
+from oauthtap.render.consequence import consequence
 from oauthtap.render.html.curl import curl
-from oauthtap.render.html.summary import alike, milestones
+from oauthtap.render.html.findings import alike
+from oauthtap.render.stepper import steps
 from oauthtap.report.model import SECRETS_KEPT
 
 
@@ -39,8 +42,11 @@ def environment() -> Environment:
         loader=PackageLoader(__package__ or ""), autoescape=True, finalize=_final, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip
-    made.filters.update(words=words, alike=alike, milestones=milestones)
-    made.globals.update(labels=labels, deploy_plan=deploy_plan, curl=curl, secrets_kept=SECRETS_KEPT)
+    made.filters.update(words=words, alike=alike)
+    made.globals.update(
+        labels=labels, deploy_plan=deploy_plan, advice=advice, verdict=verdict, steps=steps, consequence=consequence,
+        phrase=phrase, curl=curl, secrets_kept=SECRETS_KEPT,
+    )  # fmt: skip
     return made
 
 

@@ -63,7 +63,9 @@ class LivePage:
         missing = len(report.exchanges) - len(shown)
         found = tuple(finding for finding in report.findings if finding.exchange is None or finding.exchange in shown)
         pieces = {
-            "head": part("head.html.j2", "waiting" if waits else "head", report),
+            "head": part("head.html.j2", "waiting", report)
+            if waits
+            else part("head.html.j2", "head", report, exchanges),
             "lanes": part("lanes.html.j2", "lanes", drawn.lanes),
             "below": part("below.html.j2", "below", report.model_copy(update={"findings": found}), missing, NEWEST),
         }

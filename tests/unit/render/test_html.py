@@ -80,12 +80,19 @@ def page(text: str) -> Page:
 
 def test_the_answers_stand_on_top_in_their_order() -> None:
     text = html(*tapped(SEED2))
-    places = [
-        text.index(words) for words in ("<h1", "Cause</dt>", "Whose</dt>", "What to change</dt>", "What was said")
-    ]
+    order = ("<h1", "Cause</dt>", "Whose</dt>", "Change</dt>", "Try it</dt>", "It said</dt>", "What was said")
+    places = [text.index(words) for words in order]
     assert places == sorted(places)
-    assert "Not connected" in text
-    assert "MCP server&#39;s" in text
+    assert "could not sign in to https://logs.example.com/" in text
+    assert "your MCP server" in text
+    assert "[&#34;<mark>https://api.workos.com/sso/authorize</mark>&#34;]" in text
+    assert "authorization_server = &#34;https://TENANT.authkit.app&#34;" in text
+
+
+def test_the_step_of_the_cause_has_the_cross() -> None:
+    seen = page(SEED2)
+    steps = [members["class"] for name, members in seen.elements if name == "li" and members.get("class")]
+    assert steps[:7] == ["passed", "failed", *["open"] * 5]
 
 
 def test_the_broken_step_is_marked_and_what_follows_is_pale() -> None:
