@@ -9,9 +9,9 @@ from oauthtap.cli.analyze_file import analyze_recording
 from oauthtap.cli.errors import UsageError
 from oauthtap.cli.lock import read_lock
 from oauthtap.cli.options.summary import display, session_word
+from oauthtap.cli.options.telling import bounded, written
 from oauthtap.compare.lock_check import check_lock
 from oauthtap.diagnosis.findings import RANK
-from oauthtap.render import FORMATS
 from oauthtap.render.console import console
 from oauthtap.render.issue_templates import tracker
 from oauthtap.report.model import Report
@@ -32,9 +32,11 @@ def check(arguments: Namespace) -> int:
     if arguments.tracker:
         text = tracker(report, arguments.tracker)
     elif arguments.format == "console":
-        text = console(report, exchanges, display=display(sys.stdout, arguments, session_word(arguments.file)))
+        text = console(
+            bounded(report, arguments), exchanges, display=display(sys.stdout, arguments, session_word(arguments.file))
+        )
     else:
-        text = FORMATS[arguments.format](report, exchanges)
+        text = written(report, exchanges, arguments)
     # Swept once more: in somebody else's recording a secret may stand before the place that tells it is one.
     sys.stdout.write(tap.redactor.redact_known(text))
     if arguments.against:

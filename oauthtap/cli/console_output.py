@@ -35,6 +35,8 @@ class ConsoleReporter:
     out: TextIO = field(default_factory=lambda: sys.stdout)
     keys: bool = False
     """Keys pressed in this terminal come to us."""
+    brief: bool = False
+    """No line an exchange: only what comes before and after."""
 
     def __post_init__(self) -> None:
         self.ink = ink(self.out)
@@ -107,7 +109,8 @@ class ConsoleReporter:
 
     def steps(self, steps: Iterable[AnalyzedExchange]) -> None:
         """Exchanges as they happened, each with its findings below it, and what a patch made of the answer."""
-        self.say(*(line for step in steps for line in self._step(step)))
+        if not self.brief:
+            self.say(*(line for step in steps for line in self._step(step)))
 
     def _step(self, step: AnalyzedExchange) -> Iterator[str]:
         if step.client and not self._lettered:
@@ -129,10 +132,12 @@ class ConsoleReporter:
 
     def findings(self, findings: Iterable[Finding]) -> None:
         """What only shows over time: it came to nothing."""
-        self.say(*findings_below(tuple(findings), self.ink))
+        if not self.brief:
+            self.say(*findings_below(tuple(findings), self.ink))
 
     def listener(self, local: str, upstream: str) -> None:
-        self.say(f"      {self.ink('note', f'{escape_controls(upstream)} is now at {local}')}")
+        if not self.brief:
+            self.say(f"      {self.ink('note', f'{escape_controls(upstream)} is now at {local}')}")
 
     def no_traffic_hint(self, local: str, upstream: str) -> None:
         """Nothing came: in one of the field reports the client had been given a URL without its scheme."""

@@ -18,6 +18,7 @@ from oauthtap.cli.console_output import ConsoleReporter, addresses
 from oauthtap.cli.errors import UsageError
 from oauthtap.cli.options.fixes import FixOptions
 from oauthtap.cli.options.inject import unused_faults_notice
+from oauthtap.cli.options.telling import bounded, event_stream, narration, written
 from oauthtap.cli.options.upstream import parse_mcp_url, parse_upstream_options
 from oauthtap.clients import profiles
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
@@ -26,11 +27,12 @@ from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.drive import install
 from oauthtap.drive.drivers import Driver, DriverError, Transport, find_driver
 from oauthtap.drive.runner import ClientRun, CommandResult
+from oauthtap.model import urls
 from oauthtap.model.sanitize import escape_controls
-from oauthtap.render import FORMATS
 from oauthtap.report.model import Report
 from oauthtap.rules import plugins
 from oauthtap.session import SessionError, default_folder
+from oauthtap.session.feed import Feed
 from oauthtap.session.recorder import SessionRecorder
 from oauthtap.upstream.preflight import preflight
 
@@ -58,12 +60,10 @@ def drive(arguments: Namespace) -> int:
     if not arguments.upstream:
         raise UsageError(f"name the server. Try: oauthtap drive {driver.name} --upstream https://mcp.example.com/mcp")
     parse_mcp_url(arguments.upstream, f"oauthtap drive {driver.name} --upstream")
-    if arguments.timeout is not None and not 0 < arguments.timeout < 1e6:
-        raise UsageError("--timeout is a number of seconds above zero. Try: --timeout 120")
     parse_upstream_options(arguments)
     plugins.load_rule_files(arguments.rules)
     FixOptions(arguments)
-    narrator = ConsoleReporter(sys.stdout if arguments.format == "console" else sys.stderr)
+    narrator = ConsoleReporter(narration(arguments), brief=arguments.brief)
     found = install.locate_client(driver, arguments.client_version, install=arguments.install, say=narrator.say)
     try:
         with tempfile.TemporaryDirectory(prefix="oauthtap-drive-", ignore_cleanup_errors=True) as folder:
@@ -87,6 +87,8 @@ class DriveSession:
         self.tap = SessionAnalyzer(arguments.upstream, arguments.revision, arguments.client, profiles())
         self.folder = Path(arguments.session) if arguments.session else default_folder(arguments.upstream)
         self.notebook = SessionRecorder(self.tap, self.folder, arguments.upstream, arguments, narrator.warn)
+        self.feed = Feed("drive", self.folder, self.tap.redactor.strike_url(arguments.upstream),
+                         out=event_stream(arguments), clean=self.tap.redactor.redact_known)  # fmt: skip
         self.stop = asyncio.Event()
         home = private / "home"
         home.mkdir()
@@ -106,8 +108,8 @@ class DriveSession:
         ears = ProxyCallbacks(
             self._on_step,
             self.notebook.keep_flow,
-            self.narrator.listener,
-            self.narrator.warn,
+            self._on_listener,
+            self._warn,
             on_stream=self.notebook.add_stream,
         )
         try:
@@ -149,6 +151,8 @@ class DriveSession:
     async def _client(self, ready: Ready, tap: asyncio.Future[Any]) -> bool:
         """The client's whole run; it ends early where the tap does (Ctrl-C)."""
         self._banner(ready)
+        self.feed.ready(ready.url, {urls.origin(ready.url): urls.origin(self.arguments.upstream)}, ready.web_url)
+        self.feed.fixes(FixOptions(self.arguments).fixes.names)
         await self._look()
         errand = asyncio.ensure_future(asyncio.to_thread(self.errand.run, ready.url, self._transport()))
         await asyncio.wait([errand, tap], return_when=asyncio.FIRST_COMPLETED)
@@ -183,7 +187,16 @@ class DriveSession:
 
     def _on_step(self, step: AnalyzedExchange) -> None:
         self.notebook.add(step)
+        self.notebook.guarded(partial(self.feed.step, step))
         self.notebook.guarded(partial(self.narrator.steps, [step]))
+
+    def _on_listener(self, local: str, upstream: str) -> None:
+        self.narrator.listener(local, upstream)
+        self.feed.listener(local, upstream)
+
+    def _warn(self, words: str) -> None:
+        self.narrator.warn(words)
+        self.feed.note(words)
 
     def _on_page(self, url: str) -> None:
         """Called from the client's thread."""
@@ -209,13 +222,14 @@ class DriveSession:
         exchanges = tuple(step.exchange for step in self.tap.steps)
         if self.arguments.format == "console":
             spoken = self.tap.redactor.redact_known("\n".join(one.said for one in self.errand.spoken))
-            self.narrator.end(report, self.folder, exchanges, self.arguments, spoken)
+            self.narrator.end(bounded(report, self.arguments), self.folder, exchanges, self.arguments, spoken)
         else:
-            sys.stdout.write(FORMATS[self.arguments.format](report, exchanges))
+            sys.stdout.write(written(report, exchanges, self.arguments))
             self.narrator.say(f"Session: {self.folder}")
-        if self.errand.why_ended == "it was interrupted":
-            return INTERRUPTED
-        return 0 if connected and not self._fails(report) else 1
+        code = 0 if connected and not self._fails(report) else 1
+        code = INTERRUPTED if self.errand.why_ended == "it was interrupted" else code
+        self.feed.end(report, code)
+        return code
 
     def _verdict(self, connected: bool) -> str:
         name = f"{self.driver.title} {escape_controls(self.client.version or '')}".strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 from collections.abc import Callable
 from importlib import import_module
@@ -63,6 +64,21 @@ def _recording(text: str) -> str:
     """The path of a recording; a session that lies where sessions lie may be named without its folder."""
     own = home() / text
     return str(own) if text and "/" not in text and own.is_dir() and not Path(text).exists() else text
+
+
+def _seconds(text: str) -> float:
+    """A number of seconds above zero."""
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < 1e6:
+            return float(text)
+    raise argparse.ArgumentTypeError("a number of seconds above zero is needed, such as 120")
+
+
+def _positive(text: str) -> int:
+    """A whole number above zero."""
+    if text.isdecimal() and text.isascii() and int(text[:9]) > 0:
+        return int(text[:9])
+    raise argparse.ArgumentTypeError("a whole number above zero is needed, such as 20")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -174,6 +190,13 @@ def _watch_flags(top: argparse.ArgumentParser) -> None:
     tap.add_argument("--no-web", action="store_true", help="no mitmweb; the same result on the console")
     tap.add_argument("--no-look", action="store_true", help="ask the server nothing ourselves before the client comes")
     tap.add_argument("--once", action="store_true", help="stop by itself when the handshake has completed or stopped")
+    tap.add_argument("--timeout", type=_seconds, metavar="S", help="stop by itself after so many seconds at the latest")
+    tap.add_argument(
+        "--background",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="run without this terminal, and say where; see `oauthtap status`, `wait` and `stop`",
+    )
     tap.add_argument(
         "--session", metavar="DIR", help="where to record (default: a dated folder, see `oauthtap sessions`)"
     )
@@ -203,11 +226,21 @@ def _watch_flags(top: argparse.ArgumentParser) -> None:
         help="follow a public server's documents to private addresses too",
     )
     _keeping_flags(top.add_argument_group("what is kept"))
+    telling = top.add_argument_group("telling")
+    _report_flags(telling)
+    _events_flag(telling)
     judging = top.add_argument_group("judging")
     _judging_flags(judging)
     _fix_flag(judging)
-    summary_flags(top.add_argument_group("the summary at the end"))
     inject_flag(top.add_argument_group("breaking it on purpose"))
+
+
+def _events_flag(group: Any) -> None:
+    group.add_argument(
+        "--events",
+        action="store_true",
+        help="print what happens as JSON lines (ready, exchange, finding, cause, fix, ending), and all else to stderr",
+    )
 
 
 def _redact_flag(group: Any) -> None:
@@ -254,6 +287,12 @@ def _run_flags(command: argparse.ArgumentParser) -> None:
     seeing.add_argument("--web", action="store_true", help="show it in mitmweb meanwhile")
     seeing.add_argument("--web-port", type=int, metavar="N", help="port of mitmweb (default: the first free one)")
     seeing.add_argument("--session", metavar="DIR", help="where to record (default: a dated folder)")
+    telling = command.add_argument_group("telling (the output is the command's)")
+    telling.add_argument("--events", metavar="FILE", help="write what happens there as JSON lines")
+    telling.add_argument(
+        "--format", choices=("console", "json"), default="console", help="json: the report, to stderr, at the end"
+    )
+    _limit_flag(telling)
     _keeping_flags(command.add_argument_group("what is kept"))
     _reach_flags(command.add_argument_group("reaching the servers"))
     judging = command.add_argument_group("judging")
@@ -292,7 +331,7 @@ def _drive_flags(command: argparse.ArgumentParser) -> None:
     )
     running.add_argument("--client-version", metavar="VERSION", help="exactly this one; `latest`: with --install")
     running.add_argument("--browser", action="store_true", help="a person signs in, with the real browser")
-    running.add_argument("--timeout", type=float, metavar="S", help="seconds it may take (120; with --browser 300)")
+    running.add_argument("--timeout", type=_seconds, metavar="S", help="seconds it may take (120; with --browser 300)")
     running.add_argument("--transport", choices=("http", "sse"), help="default: sse for a URL that ends in /sse")
     tap = command.add_argument_group("the tap")
     tap.add_argument("--port", type=int, metavar="N", help="first local port (default: the first free one from 8080)")
@@ -307,6 +346,7 @@ def _drive_flags(command: argparse.ArgumentParser) -> None:
     reach.add_argument("--allow-private", action="store_true", help="follow its documents to private addresses too")
     judging = command.add_argument_group("judging")
     _report_flags(judging)
+    _events_flag(judging)
     _judging_flags(judging)
     _fix_flag(judging)
     inject_flag(command.add_argument_group("breaking it on purpose"))
@@ -354,6 +394,41 @@ def _report_flags(group: Any) -> None:
         choices=("error", "warning", "note"),
         help="exit 1 when a finding is at least that bad, or the sign-in stopped for a cause",
     )
+    _limit_flag(group)
+
+
+def _limit_flag(group: Any) -> None:
+    group.add_argument(
+        "--limit", type=_positive, metavar="N", help="at most so many exchanges, findings and clients in the report"
+    )
+
+
+def _state_flags(command: argparse.ArgumentParser, verb: str) -> None:
+    command.add_argument("session", nargs="?", metavar="SESSION", help="default: the tap that was started last")
+    command.add_argument("--format", choices=("console", "json"), default="console")
+    command.set_defaults(command=_command(f"background:{verb}"))
+
+
+def _status_flags(command: argparse.ArgumentParser) -> None:
+    _state_flags(command, "status")
+
+
+def _wait_flags(command: argparse.ArgumentParser) -> None:
+    command.description = "Wait for a tap. Exit 0 it works, 1 a cause or a stop, 3 nothing came in that time."
+    until = command.add_mutually_exclusive_group()
+    for word, help in (
+        ("ready", "until clients can connect"),
+        ("cause", "until a cause is named, or none will be"),
+        ("ending", "until the sign-in has completed or stopped (the default)"),
+        ("ended", "until the tap itself has ended"),
+    ):
+        until.add_argument(f"--{word}", dest="until", action="store_const", const=word, help=help)
+    command.add_argument("--timeout", type=_seconds, default=60.0, metavar="S", help="seconds (default 60)")
+    _state_flags(command, "wait")
+
+
+def _stop_flags(command: argparse.ArgumentParser) -> None:
+    _state_flags(command, "stop")
 
 
 def _judging_flags(group: Any) -> None:
@@ -400,6 +475,9 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "check": ("judge a recording: session folder, HAR, .mitm, log, pasted text", _check_flags),
     "paste": ("judge what is pasted here: a log, curl output, a document (the same as check -)", _paste_flags),
     "explain": ("what a rule or an error message means; without one, the list of all rules", _explain_flags),
+    "status": ("how a tap in the background is doing", _status_flags),
+    "wait": ("wait until a tap is ready, names a cause, or is over", _wait_flags),
+    "stop": ("end a tap in the background, and say what was wrong", _stop_flags),
     "sessions": ("list the recorded sessions, newest first", _sessions_flags),
     "verify": (
         "look for secrets that were left in a session; 1 when there are any, 3 when it is torn or was not swept",

@@ -15,6 +15,7 @@ from oauthtap import __version__
 from oauthtap.cli.check import exit_code
 from oauthtap.cli.errors import UsageError
 from oauthtap.cli.options.summary import display, session_word
+from oauthtap.cli.options.telling import bounded, written
 from oauthtap.cli.options.upstream import parse_mcp_url, parse_upstream_options
 from oauthtap.cli.probe_progress import Progress
 from oauthtap.clients import profiles
@@ -22,7 +23,6 @@ from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.probe.discovery import CALLBACK_PORT, Plan
 from oauthtap.probe.runner import Browser, probe
-from oauthtap.render import FORMATS
 from oauthtap.render.console import console
 from oauthtap.report.model import Report
 from oauthtap.rules import plugins
@@ -48,9 +48,9 @@ def run(arguments: Namespace) -> int:
     exchanges = tuple(step.exchange for step in kept.tap.steps)
     if arguments.format == "console":
         shown = display(sys.stdout, arguments, session_word(kept.folder), folder=str(kept.folder))
-        text = console(report, exchanges, display=shown, warnings=warned)
+        text = console(bounded(report, arguments), exchanges, display=shown, warnings=warned)
     else:
-        text = FORMATS[arguments.format](report, exchanges)
+        text = written(report, exchanges, arguments)
         further = report.complete and not arguments.register
         print(*([_FURTHER] if further else []), f"Session: {kept.folder}", sep="\n", file=sys.stderr)
     sys.stdout.write(kept.tap.redactor.redact_known(text))

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import sys
 import tempfile
 import time
 from argparse import Namespace
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from oauthtap.cli.console_output import ConsoleReporter, addresses
 from oauthtap.cli.errors import UsageError
 from oauthtap.cli.options.fixes import FixOptions
+from oauthtap.cli.options.telling import bounded, written
 from oauthtap.cli.options.upstream import parse_mcp_url, parse_upstream_options
 from oauthtap.clients import profiles
+from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.model.exchange import Exchange, Request
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.report.model import SECRETS_KEPT, Report
 from oauthtap.rules import plugins
 from oauthtap.session import SessionError, default_folder
+from oauthtap.session.feed import Feed
 from oauthtap.session.recorder import SessionRecorder, redacting
 from oauthtap.wrap.browser_capture import install_shims, serve
 from oauthtap.wrap.capture_scope import CaptureScope
@@ -56,10 +61,27 @@ def run(arguments: Namespace) -> int:
     if shutil.which(command[0]) is None:
         raise UsageError(f"{escape_controls(command[0])}: there is no such command")
     try:
-        with tempfile.TemporaryDirectory(prefix="oauthtap-run-", dir=_where(), ignore_cleanup_errors=True) as folder:
-            return asyncio.run(WrappedRun(arguments, command, Path(folder)).run())
+        with (
+            tempfile.TemporaryDirectory(prefix="oauthtap-run-", dir=_where(), ignore_cleanup_errors=True) as folder,
+            _events(arguments.events) as events,
+        ):
+            return asyncio.run(WrappedRun(arguments, command, Path(folder), events).run())
     except SessionError as problem:
         raise UsageError(str(problem)) from None
+
+
+@contextlib.contextmanager
+def _events(file: str | None) -> Iterator[TextIO | None]:
+    """The file for events. Raises Usage."""
+    if file is None:
+        yield None
+        return
+    try:
+        opened = open(file, "a", encoding="utf-8")  # noqa: SIM115  (closed below, and only what it raises is ours)
+    except OSError as problem:
+        raise UsageError(f"--events {escape_controls(file)}: {problem.strerror}. Try: --events events.jsonl") from None
+    with opened:
+        yield opened
 
 
 def _where() -> str:
@@ -71,7 +93,7 @@ def _where() -> str:
 class WrappedRun:
     """One child, from its start to its summary. `private`: a folder that is gone afterwards."""
 
-    def __init__(self, arguments: Namespace, command: list[str], private: Path) -> None:
+    def __init__(self, arguments: Namespace, command: list[str], private: Path, events: TextIO | None = None) -> None:
         self.arguments, self.command, self.private = arguments, command, private
         known = find_servers(command, os.environ, Path.cwd())
         only = known.configured[0] if len(known.configured) == 1 else None
@@ -88,6 +110,8 @@ class WrappedRun:
         named_after = self.upstream or f"//{Path(command[0]).name}"
         self.folder = Path(arguments.session) if arguments.session else default_folder(named_after)
         self.notebook = SessionRecorder(self.tap, self.folder, self.upstream, arguments, self._note)
+        struck = self.tap.redactor.strike_url(self.upstream) if self.upstream else None
+        self.feed = Feed("run", self.folder, struck, out=events, clean=self.tap.redactor.redact_known)
         self.stop = asyncio.Event()
 
     async def run(self) -> int:
@@ -98,7 +122,7 @@ class WrappedRun:
 
         standing: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         ears = ProxyCallbacks(
-            on_step=self.notebook.add,
+            on_step=self._on_step,
             on_flow=self.notebook.keep_flow,
             on_stream=self.notebook.add_stream,
             on_note=self._note,
@@ -116,7 +140,7 @@ class WrappedRun:
         except StartupError as problem:
             self.notebook.discard()
             raise UsageError(f"cannot start: {problem}") from None
-        self._end()
+        self._end(code)
         return code
 
     def _settings(self) -> Settings:
@@ -144,6 +168,7 @@ class WrappedRun:
         changes = environment(standing.proxy, standing.authority, self.private, os.environ, self.arguments.ca)
         changes |= install_shims(self.private, os.environ)
         self._before(standing)
+        self.feed.ready(None, {})
         was = {name: os.environ.get(name) for name in changes}
         async with serve(self.private, was, self._opened):
             try:
@@ -170,28 +195,36 @@ class WrappedRun:
         request = Request(method="GET", url=url, headers=(("Accept", "text/html"),))
         exchange = Exchange(request=request, error=OUT_OF_SIGHT, at=time.time(), took=0.0, actor="browser")
         if self.interest.keeps_page(exchange, self.tap.handshakes):
-            self.notebook.guarded(partial(self.notebook.record_own_request, exchange, self.notebook.add))
+            self.notebook.guarded(partial(self.notebook.record_own_request, exchange, self._on_step))
 
     def _note(self, sentence: str) -> None:
         self.notes[sentence] = None
 
+    def _on_step(self, step: AnalyzedExchange) -> None:
+        self.notebook.add(step)
+        self.notebook.guarded(partial(self.feed.step, step))
+
     # --- when it has ended
 
-    def _end(self) -> None:
+    def _end(self, code: int) -> None:
         """Close the session. Speaks where somebody is there to read it, and where the sign-in came to nothing."""
         if not self.tap.steps:
-            self._nothing_came()
+            self._nothing_came(code)
             return
         report = self.notebook.end(time.time())
+        self.feed.end(report, code)
         if self.tap.handshake.resource:
             save(self.tap.handshake.resource, self.interest.origins)
-        if sys.stderr.isatty() or self._stopped(report):
+        exchanges = tuple(step.exchange for step in self.tap.steps)
+        if self.arguments.format == "json":
+            self.narrator.say(written(report, exchanges, self.arguments).rstrip())
+        elif sys.stderr.isatty() or self._stopped(report):
             self.narrator.warned += self.notes
-            self.narrator.end(report, self.folder, [step.exchange for step in self.tap.steps], self.arguments)
+            self.narrator.end(bounded(report, self.arguments), self.folder, exchanges, self.arguments)
 
-    def _nothing_came(self) -> None:
+    def _nothing_came(self, code: int) -> None:
         if self.arguments.session:
-            self.notebook.end(time.time())
+            self.feed.end(self.notebook.end(time.time()), code)
         else:
             self.notebook.discard()
         if sys.stderr.isatty() or self.upstream or self.interest.distrusted:

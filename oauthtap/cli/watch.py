@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from argparse import Namespace
 from collections.abc import Coroutine, Mapping
@@ -10,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oauthtap.cli.background import start_in_background
 from oauthtap.cli.check import exit_code
 from oauthtap.cli.console_output import SILENCE, ConsoleReporter
 from oauthtap.cli.errors import UsageError
@@ -18,6 +20,7 @@ from oauthtap.cli.keyboard import read_keys
 from oauthtap.cli.live_fixes import LiveFixController
 from oauthtap.cli.options.fixes import LIVE_FIX_FILE, FixOptions
 from oauthtap.cli.options.inject import unused_faults_notice
+from oauthtap.cli.options.telling import bounded, event_stream, narration, written
 from oauthtap.cli.options.upstream import parse_upstream_options, refuse_userinfo
 from oauthtap.clients import profiles
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
@@ -30,18 +33,25 @@ from oauthtap.render.labels import attempts
 from oauthtap.report.build import build
 from oauthtap.report.model import Report
 from oauthtap.rewriting import public_url
+from oauthtap.rewriting.origins import local_origin
 from oauthtap.rules import plugins
 from oauthtap.session import SessionError, default_folder
+from oauthtap.session.feed import Feed
 from oauthtap.session.recorder import SessionRecorder, redacting
 from oauthtap.upstream.options import missing_scheme
 
 if TYPE_CHECKING:
     from oauthtap.proxy.reverse import Ready
 
+_PORT = 8080
+"""Where the search for a free port begins (`--port 0`)."""
+
 
 def watch(arguments: Namespace) -> int:
     """Stand between client and server until Ctrl-C (or, with `--once`, until it is over)."""
     _check(arguments)
+    if arguments.background:
+        return start_in_background(arguments)
     try:
         return asyncio.run(_watch(arguments))
     except SessionError as problem:
@@ -93,7 +103,7 @@ async def _watch(arguments: Namespace) -> int:
     sitting = WatchSession(arguments)
     settings = Settings(
         upstream=arguments.upstream,
-        port=arguments.port,
+        port=sitting.port,
         web=not arguments.no_web,
         web_port=arguments.web_port,
         ca=arguments.ca,
@@ -109,8 +119,8 @@ async def _watch(arguments: Namespace) -> int:
         on_step=sitting.on_exchange,
         on_flow=sitting.notebook.keep_flow,
         on_stream=sitting.notebook.add_stream,
-        on_listener=sitting.narrator.listener,
-        on_note=sitting.narrator.warn,
+        on_listener=sitting.on_listener,
+        on_note=sitting.warn,
         on_fix=sitting.switches.command,
     )
     sitting.narrator.hold()
@@ -126,6 +136,12 @@ async def _watch(arguments: Namespace) -> int:
     return sitting.end()
 
 
+def _free_port(arguments: Namespace) -> int:
+    from oauthtap.proxy.port_store import next_free  # mitmproxy takes a second to import: only when needed
+
+    return next_free(_PORT, {arguments.web_port})
+
+
 class WatchSession:
     """One run of the tap: what it heard, where it writes it, and what it says meanwhile."""
 
@@ -137,7 +153,8 @@ class WatchSession:
             arguments.upstream, arguments.revision, arguments.client, profiles(), **redacting(arguments)
         )
         self.tap.notes += [public_url.FIREWALL] if arguments.public_url else []
-        self.narrator = ConsoleReporter()
+        self.port = arguments.port or _free_port(arguments)
+        self.narrator = ConsoleReporter(narration(arguments), brief=arguments.brief)
         self.stop = asyncio.Event()
         self.patience = IdleTimer()
         self.fixing = FixOptions(arguments)
@@ -149,6 +166,8 @@ class WatchSession:
             self.tap, self.fixing, self.folder, parse_upstream_options(arguments), self.narrator.print_indented
         )
         self.notebook = SessionRecorder(self.tap, self.folder, arguments.upstream, arguments, self.narrator.warn)
+        clean = self.tap.redactor.redact_known
+        self.feed = Feed("tap", self.folder, self._shown(arguments.upstream), out=event_stream(arguments), clean=clean)
 
     # --- while it runs
 
@@ -159,6 +178,8 @@ class WatchSession:
             self.narrator.ready_in_public(shown, upstream, self.arguments, ready.web_url, self.folder)
         else:
             self.narrator.ready(shown, upstream, ready.web_url, self.folder)
+        self.feed.ready(shown, {local_origin(self.port): urls.origin(self.arguments.upstream)}, ready.web_url)
+        self.feed.fixes(self.fixing.fixes.names)
         if shown != ready.url:
             self.narrator.warn(
                 "What ‹...› stands for in the URL is a secret, so it is not shown: type it as in --upstream."
@@ -189,7 +210,16 @@ class WatchSession:
             self.patience.heard(step, time.monotonic())
         self._told |= {(finding.rule, finding.exchange) for finding in step.findings}
         self.notebook.add(step)
+        self.notebook.guarded(partial(self.feed.step, step))
         self.notebook.guarded(partial(self.narrator.steps, [step]))
+
+    def on_listener(self, local: str, upstream: str) -> None:
+        self.narrator.listener(local, upstream)
+        self.feed.listener(local, upstream)
+
+    def warn(self, words: str) -> None:
+        self.narrator.warn(words)
+        self.feed.note(words)
 
     async def _look(self) -> None:
         from oauthtap.upstream.preflight import preflight  # the HTTP client takes long to import: only when needed
@@ -207,8 +237,13 @@ class WatchSession:
         while True:
             await asyncio.sleep(0.25)
             for words in self.fixing.reload_changed_files():
-                self.narrator.warn(words)
+                self.warn(words)
+            self.feed.fixes(self.fixing.fixes.names)
             now = time.monotonic()
+            if self.arguments.timeout and now - began > self.arguments.timeout:
+                self.warn(f"--timeout: {self.arguments.timeout:g} seconds are over.")
+                self.stop.set()
+                return
             if self.patience.last is None:
                 if not self.patience.said_silence and now - began > SILENCE:
                     self.patience.said_silence = True
@@ -216,8 +251,10 @@ class WatchSession:
             elif self.patience.due_for_check(now):
                 report = build(self.tap, now=time.time(), story=False)
                 self._tell_what_never_came(report)
-                self._tell_what_fixes_did(report, over=self.patience.is_over(report, now))
-                if self.arguments.once and self.patience.is_over(report, now):
+                over = self.patience.is_over(report, now)
+                self._tell_what_fixes_did(report, over=over)
+                self.notebook.guarded(partial(self.feed.look, report, over=over))
+                if self.arguments.once and over:
                     self.stop.set()
                     return
 
@@ -226,6 +263,7 @@ class WatchSession:
         if news and not report.works:
             self._told |= {(finding.rule, finding.exchange) for finding in news}
             self.narrator.findings(news)
+            self.feed.findings(news)
             self.notebook.guarded(partial(self.notebook.annotate_flows, news))
 
     def _tell_what_fixes_did(self, report: Report, *, over: bool) -> None:
@@ -246,5 +284,10 @@ class WatchSession:
         for words in unused_faults_notice(self.arguments.inject):
             self.narrator.warn(words)
         report = self.notebook.end(time.time())
-        self.narrator.end(report, self.folder, [step.exchange for step in self.tap.steps], self.arguments)
-        return exit_code(report)
+        exchanges = tuple(step.exchange for step in self.tap.steps)
+        self.narrator.end(bounded(report, self.arguments), self.folder, exchanges, self.arguments)
+        if self.arguments.format != "console":
+            sys.stdout.write(written(report, exchanges, self.arguments))
+        code = exit_code(report, self.arguments.fail_on)
+        self.feed.end(report, code)
+        return code

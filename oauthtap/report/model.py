@@ -194,7 +194,7 @@ class Report(_Row):
     def _without_needless(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         written: dict[str, Any] = write(self)
         if not self.sign_ins:
-            del written["sign_ins"]
+            written.pop("sign_ins", None)  # a part of the report may be written without it
         return written
 
     @property

@@ -12,6 +12,8 @@ from platformdirs import user_state_dir
 
 VERSION = 1
 JSONL, FLOWS, HAR = "session.jsonl", "flows.mitm", "session.har"
+STATE = "state.json"
+"""What a running command says of itself, for `oauthtap status`, `wait` and `stop`."""
 MARK = "SECRETS-INSIDE.txt"
 """Lies in a folder that was recorded with `--keep-secrets`, for who looks at nothing else."""
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from oauthtap.formats import har
 from oauthtap.model.exchange import Exchange
 from oauthtap.model.recording import Recording
-from oauthtap.session.paths import FLOWS, HAR, JSONL, disk_errors, replace
+from oauthtap.session.paths import FLOWS, HAR, JSONL, STATE, disk_errors, replace
 from oauthtap.session.reader import read_jsonl
 from oauthtap.session.writer import line
 
-_REPORTS = ("report.json", "report.md", "report.html", "report.sarif", "report.xml", "report.mmd")
+_REPORTS = (STATE, "report.json", "report.md", "report.html", "report.sarif", "report.xml", "report.mmd")
 
 
 def sweep_session(

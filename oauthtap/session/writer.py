@@ -16,6 +16,7 @@ from oauthtap.session.paths import (
     HAR,
     JSONL,
     MARK,
+    STATE,
     VERSION,
     SessionError,
     disk_errors,
@@ -121,7 +122,7 @@ class SessionWriter:
         self._closed = True
         os.close(self._lines)
         with disk_errors(self.folder):
-            for name in (JSONL, MARK):
+            for name in (JSONL, MARK, STATE):
                 (self.folder / name).unlink(missing_ok=True)
             if self._made:
                 self.folder.rmdir()

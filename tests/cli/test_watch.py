@@ -373,7 +373,8 @@ def test_each_signal_ends_it_with_a_summary_and_a_whole_session(tmp_path: Path, 
     assert tap.down_after < 5
     assert tap.report["connected"] is True
     files = {file.name for file in tap.session.iterdir()}
-    assert files == {"session.jsonl", "flows.mitm", "session.har", "report.json", "report.md", "report.html"}
+    reports = {"report.json", "report.md", "report.html"}
+    assert files == {"session.jsonl", "flows.mitm", "session.har", "state.json", *reports}
     assert (
         f"oauthtap check {tap.session} -v\n  Session  {tap.session} (before you share it: oauthtap verify" in tap.said
     )
@@ -466,7 +467,7 @@ def test_a_session_is_for_the_user_alone(tmp_path: Path) -> None:
         initialize(tap)
         tap.wait_for("   2  ")
         modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tap.session.iterdir()}
-        assert modes == {"session.jsonl": 0o600}
+        assert modes == {"session.jsonl": 0o600, "state.json": 0o600}
         tap.end()
     assert {stat.S_IMODE(file.stat().st_mode) for file in tap.session.iterdir()} == {0o600}
     assert stat.S_IMODE(tap.session.stat().st_mode) == 0o700
@@ -530,7 +531,7 @@ def test_a_folder_that_holds_a_session_already_is_not_written_into(
         ((), "Try: oauthtap --upstream https://mcp.example.com/mcp"),
         (("--bogus",), "Try: oauthtap --help"),
         (("--port", "many"), "Try: oauthtap --help"),
-        (("--port", "0"), "Try: --port 8080"),
+        (("--port", "-1"), "Try: --port 8080"),
         (("--port", "65536"), "Try: --port 8080"),
         (("--callback", "never"), "choose from 'auto', 'relay', 'direct'"),
         (("--connect-to", "here"), "Try: --connect-to example.com:443:127.0.0.1:8443"),

@@ -21,7 +21,11 @@ def summary_flags(group: Any) -> None:
     """Put the flags into a group."""
     group.add_argument("-v", "--verbose", action="store_true", help="show every exchange and every finding")
     group.add_argument("--clients", action="store_true", help="list what every other client would do, with the reason")
-    group.add_argument("--brief", action="store_true", help="show the verdict alone, in at most 15 lines")
+    group.add_argument(
+        "--brief",
+        action="store_true",
+        help="show the verdict alone, in at most 15 lines; in JSON, the cause and what speaks for it",
+    )
 
 
 def display(
