@@ -1,4 +1,4 @@
-"""The registry of rules. A rule is one function; this module knows what stands around it.
+"""The registry of rules. A rule is one function; this module has its metadata.
 
 A check runs on whatever its first parameter is annotated with: a `Stage` class (on
 every exchange of that stage), a union of them, or `Handshake` (once, over the whole,
@@ -100,7 +100,7 @@ class Rule:
 
     @property
     def group(self) -> str:
-        """The stage its id is filed under: the package its module lies in."""
+        """The stage its id is filed under: the package of its module."""
         parts = self.check.__module__.split(".")
         return parts[2].replace("_", "-") if parts[:2] == ["oauthtap", "rules"] and len(parts) > 2 else "own"
 

@@ -20,7 +20,7 @@ def load_rule_files(files: Iterable[str]) -> None:
         path = Path(name)
         spec = importlib.util.spec_from_file_location(f"oauthtap_own_rules_{path.stem}", path)
         if spec is None or spec.loader is None or not path.is_file() or path.stat().st_size > _LARGEST:
-            raise UsageError(f"{name} is no Python file; name one like addons/house_rules.py")
+            raise UsageError(f"{name} is not a Python file; name one like addons/house_rules.py")
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module  # annotations are looked up there
         try:

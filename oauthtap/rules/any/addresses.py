@@ -1,4 +1,4 @@
-"""The addresses a server gives out: https or not, public or not."""
+"""The URLs that a server publishes: https or not, public or not."""
 
 from __future__ import annotations
 

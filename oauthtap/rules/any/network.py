@@ -1,4 +1,4 @@
-"""The way to a server: connections, certificates, waiting, and what the body suffered underway."""
+"""The connection to a server: connections, certificates, timeouts, rate limits, encodings, caches."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def connection_failed(stage: Stage, so_far: Handshake) -> Problems:
     if stage.slug == "other" or any(pattern.search(words) for pattern in others) or _forbidden(stage, so_far):
         return
     yield Problem(
-        message=f"The request to {urls.origin(stage.url)} found no answer: {_words(stage)}",
+        message=f"The request to {urls.origin(stage.url)} got no response: {_words(stage)}",
         at="response",
         expected="an answer",
         actual=_words(stage),
@@ -242,7 +242,7 @@ def body_unreadable(stage: Stage, so_far: Handshake) -> Problems:
     if told or packed:
         encoding = response.header("content-encoding") if response else None
         yield Problem(
-            message=f"The body cannot be read as its headers say ({_words(stage) or 'it is still packed'})",
+            message=f"The body does not match its headers ({_words(stage) or 'it is still compressed'})",
             at="response.header.content-encoding",
             expected="headers that fit the body",
             actual=encoding or _words(stage) or "gzip without Content-Encoding",
@@ -327,7 +327,7 @@ def cached_too_long(stage: Challenge | ResourceMetadata | ServerMetadata, so_far
     ):
         proper = "no-store" if refusal else "max-age=300"
         yield Problem(
-            message=f"Cache-Control is “{value[:80]}”; while something is being repaired, {proper} shows the change",
+            message=f"Cache-Control is “{value[:80]}”; while you debug, use {proper}",
             at="response.header.cache-control",
             expected=proper,
             actual=value[:80],

@@ -223,7 +223,7 @@ def grants_without_refresh(handshake: Handshake) -> Problems:
     if issued or "offline_access" in metadata.list("scopes_supported"):
         yield Problem(
             exchange=metadata.exchange.id,
-            message=f"`grant_types_supported` is [{', '.join(listed)}]; refresh tokens exist, so list refresh_token",
+            message=f"`grant_types_supported` is [{', '.join(listed)}]; the server issues refresh tokens, so it has to list refresh_token",
             at="response.json.grant_types_supported",
             expected="refresh_token",
             actual=", ".join(listed),
@@ -264,7 +264,7 @@ def iss_not_advertised(document: ServerMetadata, so_far: Handshake) -> Problems:
     member = "authorization_response_iss_parameter_supported"
     if document.published and document.document.get(member) in (None, False):
         yield Problem(
-            message=f"`{member}` is {'false' if member in document.document else 'missing'}; true is wanted",
+            message=f"`{member}` is {'false' if member in document.document else 'missing'}; it has to be true",
             at=f"response.json.{member}",
             expected="true",
         )

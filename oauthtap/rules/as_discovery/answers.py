@@ -1,4 +1,4 @@
-"""What comes back from a place for metadata: JSON, a page, a redirect, a refusal, a crash."""
+"""The response of an authorization server metadata URL: JSON, a page, a redirect, an error."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ def metadata_breaks(document: ServerMetadata, so_far: Handshake) -> Problems:
     """
     if document.status is not None and document.status >= 500 and document.status != 502:
         yield Problem(
-            message=f"the answer is {document.status}; 404 is what sends a client to the next place",
+            message=f"the answer is {document.status}; clients try the next URL only after a 404",
             at="response.status",
             expected="200, or 404",
             actual=str(document.status),
-            patch=Patch(status=404, assumes="the metadata is at a later place"),
+            patch=Patch(status=404, assumes="the metadata is at a later URL"),
         )
 
 
@@ -91,7 +91,7 @@ def metadata_guarded(document: ServerMetadata, so_far: Handshake) -> Problems:
     )
     if document.request.method == "GET" and document.status in (401, 403) and not again:
         yield Problem(
-            message=f"the answer is {document.status}; metadata has to be open to everybody",
+            message=f"the answer is {document.status}; metadata must not require credentials",
             at="response.status",
             expected="200 without credentials",
             actual=str(document.status),
@@ -130,7 +130,7 @@ def metadata_redirected(document: ServerMetadata, so_far: Handshake) -> Problems
     target = document.exchange.response.header("location") if document.exchange.response else None
     if document.request.method == "GET" and document.status in (301, 302, 303, 307, 308) and target:
         yield Problem(
-            message=f"the answer is {document.status} to {target}; metadata is only good with 200",
+            message=f"the answer is {document.status} to {target}; it has to be 200",
             at="response.status",
             expected="200",
             actual=str(document.status),

@@ -88,7 +88,7 @@ def fell_back(
     home = urls.origin(so_far.resource or "")
     if _guessed_at_listed(stage, so_far):
         yield Problem(
-            message=f"the client asks {stage.url}, which no document names: what it guesses without metadata",
+            message=f"the client asks {stage.url}, a default endpoint that no document names",
             at="request.url",
             expected="an endpoint that the authorization server's metadata names",
             actual=stage.url,

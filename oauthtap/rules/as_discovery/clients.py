@@ -123,7 +123,7 @@ def cimd_not_advertised(document: ServerMetadata, so_far: Handshake) -> Problems
         return
     if document.document.get(member) in (None, False):
         yield Problem(
-            message=f"`{member}` is {'false' if member in document.document else 'missing'}; true is wanted",
+            message=f"`{member}` is {'false' if member in document.document else 'missing'}; it has to be true",
             at=f"response.json.{member}",
             expected="true",
             patch=Patch(merge={member: True}, assumes="the server accepts an https address as client_id"),

@@ -1,4 +1,4 @@
-"""The addresses in the metadata: where to send the user, and where to fetch the token."""
+"""The endpoints in the authorization server metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The issuer: the name under which an authorization server vouches for its metadata."""
+"""`issuer` of the authorization server metadata."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def issuer_trailing_slash(document: ServerMetadata, so_far: Handshake) -> Proble
         return
     if urls.similarity(stated, expected or "") == "slash":
         yield Problem(
-            message=f"`issuer` is {stated}, and `authorization_servers` has {expected}: one slash apart",
+            message=f"`issuer` is {stated}, and `authorization_servers` has {expected}: they differ by one slash",
             at="response.json.issuer",
             expected=expected,
             actual=stated,

@@ -1,4 +1,4 @@
-"""Where the metadata of an authorization server lies: at one of the places where clients look, or at none."""
+"""Whether the metadata of an authorization server is at one of its well-known URLs."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def metadata_not_found(document: ServerMetadata, so_far: Handshake) -> Problems:
         return
     if wanted <= {urls.without_query(other.url) for other in tried}:
         yield Problem(
-            message=f"none of the {len(wanted)} places for the metadata of {entry} has it; the last answered {document.status}",
+            message=f"none of the {len(wanted)} well-known URLs of {entry} has metadata; the last answered {document.status}",
             at="response.status",
             expected="200 with metadata",
             actual=str(document.status),
@@ -137,7 +137,7 @@ def only_openid_document(handshake: Handshake) -> Problems:
         able = other.exchange.actor == "client"
         yield Problem(
             exchange=failed.exchange.id,
-            message=f"the OAuth place answered {failed.status}; only {other.url} has the metadata",
+            message=f"the OAuth well-known URL answered {failed.status}; only {other.url} has the metadata",
             at="response.status",
             expected="200 with metadata",
             actual=str(failed.status),

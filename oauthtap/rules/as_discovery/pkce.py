@@ -1,4 +1,4 @@
-"""PKCE in the metadata: the promise that a stolen code is worth nothing."""
+"""PKCE in the metadata: `code_challenge_methods_supported`."""
 
 from __future__ import annotations
 

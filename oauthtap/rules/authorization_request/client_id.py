@@ -1,4 +1,4 @@
-"""The `client_id`: who asks, and whether the server knows it."""
+"""`client_id` of the authorization request, and whether the server knows it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def client_id_missing(request: AuthorizationRequest, so_far: Handshake) -> Probl
     """
     if own_request(request) and not request.get("client_id") and request.url.count("?") < 2:
         yield Problem(
-            message="the request has no `client_id`; the registered one has to be there",
+            message="the request has no `client_id`; it has to be the registered one",
             at="request.query.client_id",
             expected="the registered client id",
         )

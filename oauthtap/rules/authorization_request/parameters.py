@@ -1,4 +1,4 @@
-"""The plain parameters of the request, and the address they are sent to."""
+"""The parameters of the authorization request, and its URL."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def duplicate_parameters(request: AuthorizationRequest, so_far: Handshake) -> Pr
     for name, times in Counter(name for name, _ in request.request.query).items():
         if times > 1 and name not in _REPEATABLE:
             yield Problem(
-                message=f"`{name}` stands in the request {times} times; once is allowed",
+                message=f"`{name}` occurs {times} times in the request; it may occur once",
                 at=f"request.query.{name}",
                 expected="1",
                 actual=str(times),
@@ -233,7 +233,7 @@ def get_not_supported(request: AuthorizationRequest, so_far: Handshake) -> Probl
         if not no.vague or no.error:
             return
     yield Problem(
-        message=f"GET on the authorization endpoint answers {request.status}; browsers can do nothing else",
+        message=f"GET on the authorization endpoint answers {request.status}; browsers open it with GET",
         at="response.status",
         expected="a page or a redirect",
         actual=str(request.status),

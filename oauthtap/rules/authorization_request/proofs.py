@@ -1,4 +1,4 @@
-"""What ties the answer to the question: PKCE's `code_challenge`, and `state`."""
+"""PKCE's `code_challenge`, and `state`."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def pkce_reused(request: AuthorizationRequest, so_far: Handshake) -> Problems:
         )
         if redeemed or (earlier.get("state") and earlier.get("state") != request.get("state")):
             yield Problem(
-                message=f"`code_challenge` is the one of exchange {earlier.exchange.id}; every login needs its own",
+                message=f"`code_challenge` was already used in exchange {earlier.exchange.id}; every login needs a new one",
                 at="request.query.code_challenge",
                 expected="a new value",
                 actual=challenge[:200],
@@ -240,7 +240,7 @@ def state_missing(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     """
     if own_request(request) and not request.get("state") and request.url.count("?") < 2:
         yield Problem(
-            message="the request has no `state`; a random value is wanted",
+            message="the request has no `state`; it has to be a random value",
             at="request.query.state",
             expected="a random value",
         )
@@ -285,7 +285,7 @@ def state_reused(request: AuthorizationRequest, so_far: Handshake) -> Problems:
         other = earlier.get("code_challenge")
         if earlier.get("state") == state and other and other != challenge:
             yield Problem(
-                message=f"`state` is the one of exchange {earlier.exchange.id}, though the code challenge is new",
+                message=f"`state` was already used in exchange {earlier.exchange.id}, although the code challenge is new",
                 at="request.query.state",
                 expected="a new value",
                 actual=state[:200],

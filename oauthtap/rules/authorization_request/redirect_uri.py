@@ -1,4 +1,4 @@
-"""The `redirect_uri`: where the browser shall bring the code, and whether the server agrees."""
+"""`redirect_uri` of the authorization request, and whether the server accepts it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How authorization servers say no, in all the forms they do. Knows answers; judges nothing."""
+"""Reads refusals of authorization servers, in all their forms."""
 
 from __future__ import annotations
 

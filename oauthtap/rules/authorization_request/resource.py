@@ -1,4 +1,4 @@
-"""The `resource` parameter: for which MCP server the token shall be."""
+"""`resource` of the authorization request: which MCP server the token is for."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ def resource_trailing_slash(request: AuthorizationRequest, so_far: Handshake) ->
     if slashed and prm.resource not in asked:
         no = refusal(request, so_far)
         yield Problem(
-            message=f"`resource` is {slashed}, and the metadata says {prm.resource}: one slash apart",
+            message=f"`resource` is {slashed}, and the metadata says {prm.resource}: they differ by one slash",
             at="request.query.resource",
             expected=prm.resource,
             actual=slashed,

@@ -178,12 +178,12 @@ def scope_format(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     if strange:
         wrong = f"`{strange[0][:80]}` has a character that no scope may have"
     elif "," in scope and _joined_by_commas(scope, so_far):
-        wrong = "commas stand between the scopes"
+        wrong = "there are commas between the scopes"
     elif scope != " ".join(scope.split()):
-        wrong = "blanks stand at an end, or two in a row"
+        wrong = "there are spaces at an end, or two in a row"
     if wrong:
         yield Problem(
-            message=f"{wrong}; scopes have to be separated by single blanks",
+            message=f"{wrong}; scopes have to be separated by single spaces",
             at="request.query.scope",
             expected=" ".join(scope.replace(",", " ").split()),
             actual=scope[:200],
@@ -286,7 +286,7 @@ def offline_access_without_consent(request: AuthorizationRequest, so_far: Handsh
     prompt = (request.get("prompt") or "").split()
     if "offline_access" in scopes(request.get("scope")) and "consent" not in prompt:
         yield Problem(
-            message=f"`scope` has offline_access and `prompt` is {' '.join(prompt) or 'missing'}; OpenID wants consent",
+            message=f"`scope` has offline_access and `prompt` is {' '.join(prompt) or 'missing'}; OpenID requires `consent`",
             at="request.query.prompt",
             expected="consent",
             actual=" ".join(prompt) or None,

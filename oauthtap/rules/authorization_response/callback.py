@@ -196,7 +196,7 @@ def unreachable(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
         return
     if stage.exchange.actor in ("client", "browser") and urls.is_loopback(stage.url):
         yield Problem(
-            message=f"nobody answers at {urls.without_query(stage.url)} ({error}); the client has to listen there",
+            message=f"no response from {urls.without_query(stage.url)} ({error}); the client has to listen there",
             at="request.url",
             expected="an answer from the client's listener",
             actual=error,

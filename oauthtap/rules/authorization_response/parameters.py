@@ -99,10 +99,10 @@ def in_fragment(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     found = [name for name in ("code", "error") if name in behind and f"{name}=" not in before.partition("?")[2]]
     if found and not stage.callback and _sight(stage, so_far):
         yield Problem(
-            message=f"`{found[0]}` stands in the fragment of the redirect; it has to stand in the query",
+            message=f"`{found[0]}` is in the fragment of the redirect; it has to be in the query",
             at="response.header.location",
-            expected=f"{found[0]} behind ?",
-            actual=f"{found[0]} behind #",
+            expected=f"{found[0]} in the query",
+            actual=f"{found[0]} in the fragment",
         )
 
 
@@ -236,7 +236,7 @@ def _how(sent: str, got: str) -> str:
     if unquote(sent) == got:
         return " (decoded once too often)"
     if got.replace(" ", "+") == sent:
-        return " (`+` became a blank)"
+        return " (`+` became a space)"
     if got and sent.startswith(got):
         return f" (cut off after {len(got)} characters)"
     return ""

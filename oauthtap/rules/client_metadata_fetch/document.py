@@ -1,4 +1,4 @@
-"""The document behind a URL-shaped client id: whether it is there, and what it says."""
+"""The client ID metadata document: whether it can be fetched, and its members."""
 
 from __future__ import annotations
 
@@ -228,7 +228,7 @@ def client_id_mismatch(document: ClientMetadata, so_far: Handshake) -> Problems:
     stated = document.get("client_id")
     if stated and stated != document.url:
         yield Problem(
-            message=f"`client_id` is {stated}; the document lies at {document.url}",
+            message=f"`client_id` is {stated}; the document is at {document.url}",
             at="response.json.client_id",
             expected=document.url,
             actual=stated,

@@ -324,6 +324,6 @@ def url_like_client_id(stage: Registration, so_far: Handshake) -> Problems:
         yield Problem(
             message=f"`client_id` is {client_id}; a URL there means a client metadata document",
             at="response.json.client_id",
-            expected="an id that is no URL",
+            expected="an id that is not a URL",
             actual=client_id,
         )

@@ -1,4 +1,4 @@
-"""Which client id a client uses where: registered at the right place, once, and kept."""
+"""Which client id a client uses at which server, and how often it registers."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def repeated(stage: Registration, so_far: Handshake) -> Problems:
         if _made(earlier) and urls.endpoint(earlier.url) == urls.endpoint(stage.url) and _same_client(earlier, stage):
             yield Problem(
                 message=f"{text(stage.requested.get('client_name')) or 'the client'} registered in exchange "
-                f"{earlier.exchange.id} already, and nobody refused that id",
+                f"{earlier.exchange.id} already, and that id was not refused",
                 at="request.body",
                 expected="the client_id of the first registration",
             )
@@ -228,7 +228,7 @@ def prefers_registration(stage: Registration, so_far: Handshake) -> Problems:
         return
     if metadata.document.get("client_id_metadata_document_supported") is True:
         yield Problem(
-            message="the metadata says `client_id_metadata_document_supported`, and the client registers all the same",
+            message="the metadata says `client_id_metadata_document_supported`, and the client registers anyway",
             at="request.url",
             expected="a client metadata document, where the client has one",
         )

@@ -1,4 +1,4 @@
-"""Registrations that fail: the address, the status, and the form in which the failure is told."""
+"""Registrations that fail: the endpoint, the status, and the error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The addresses the browser shall come back to, wherever a client writes them down."""
+"""Redirect URIs, in registrations, client metadata documents and authorization requests."""
 
 from __future__ import annotations
 

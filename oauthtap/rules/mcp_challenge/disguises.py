@@ -1,4 +1,4 @@
-"""Refusals that do not look like one: a login page, a redirect, a success with bad news in it."""
+"""Missing authentication that is not answered with 401: a login page, a redirect, an error with status 200."""
 
 from __future__ import annotations
 

@@ -263,12 +263,12 @@ def scheme_spacing(stage: Challenge | TokenRejected | StepUp, so_far: Handshake)
     parsed = stage.challenged
     masked = without_quoted(parsed.raw)
     if match := re.search(r"(?:^|,\s*)bearer([ \t]{2,}|\t)(?=[^\s,])", masked, re.I):
-        blank = "a tab" if "\t" in match[1] else f"{len(match[1])} blanks"
+        gap = "a tab" if "\t" in match[1] else f"{len(match[1])} spaces"
         yield Problem(
-            message=f"{blank.capitalize()} stand between Bearer and its first parameter; it has to be one blank",
+            message=f"{gap.capitalize()} between Bearer and its first parameter; it has to be one space",
             at=_AT,
-            expected="one blank",
-            actual=blank,
+            expected="one space",
+            actual=gap,
             patch=_rewritten(list(parsed.challenges)),
         )
 

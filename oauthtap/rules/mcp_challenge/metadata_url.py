@@ -267,7 +267,7 @@ def metadata_at_root_only(handshake: Handshake) -> Problems:
     subject = guessed if guessed is not None and stopped else named or guessed
     assert subject is not None
     yield Problem(
-        message=f"The metadata lies at {root} only; a client that builds the URL from the MCP URL asks for {inserted}",
+        message=f"The metadata is at {root} only; a client that builds the URL from the MCP URL asks for {inserted}",
         at=_AT if subject is named else "response.status",
         expected=inserted,
         actual=root,

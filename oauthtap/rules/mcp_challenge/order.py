@@ -1,4 +1,4 @@
-"""When the server asks for a token: first or later, at every method or at some; and who does not listen."""
+"""When the server requires a token: at once or later, at every method or some; and clients that ignore it."""
 
 from __future__ import annotations
 
@@ -294,7 +294,7 @@ def ignored_challenge(handshake: Handshake) -> Problems:
             message="The server asks for "
             + (f"the scope {refused.scope or '(not named)'}" if lacks else "another token")
             + "; the client "
-            + ("does not ask its user for it" if lacks else "neither refreshes nor signs in anew"),
+            + ("does not ask its user for it" if lacks else "neither refreshes nor signs in again"),
             at="response.header.www-authenticate",
             expected="a sign-in with that scope" if lacks else "a refresh or a sign-in",
             actual="neither" if not lacks else "no such request",

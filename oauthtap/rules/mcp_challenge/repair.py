@@ -1,4 +1,4 @@
-"""The challenge a server should have sent: knows how to build one, and judges nothing."""
+"""Builds the challenge that a server should have sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scopes and the failure code in the challenge: what the client is told to ask for, and why."""
+"""`scope` and `error` of the challenge."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def scope_delimiter(
     parts = [part for part in re.split(r"[\s,\[\]'\"]+", text) if part]
     if refused and re.search(r"[,\[]", text) and not set(text.split()) <= known and parts and set(parts) <= known:
         yield Problem(
-            message=f"The challenge's scope is “{text}”; scopes are separated by blanks: “{' '.join(parts)}”",
+            message=f"The challenge's scope is “{text}”; scopes are separated by spaces: “{' '.join(parts)}”",
             at=f"{_AT}.scope",
             expected=" ".join(parts),
             actual=text,

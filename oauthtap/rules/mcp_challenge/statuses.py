@@ -214,7 +214,7 @@ def session_before_token(stage: Mcp | ResourceMetadata, so_far: Handshake) -> Pr
     """
     for refused in _asked_for_session(stage, so_far):
         yield Problem(
-            message="A request without token is answered 400 for want of a session; without a token it has to be 401",
+            message="A request without token is answered 400 because it has no session; without a token it has to be 401",
             at="response.status",
             expected="401",
             actual="400",

@@ -1,4 +1,4 @@
-"""The letters of a challenge: commas, quotes, spelling, and what readers make of them."""
+"""The syntax of a challenge: commas, quotes, spelling, and what parsers read."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def comma_after_scheme(stage: Challenge | TokenRejected | StepUp, so_far: Handsh
     """
     if "comma-after-scheme" in stage.challenged.deviations:
         yield Problem(
-            message="A comma follows the scheme, which ends the challenge there; one blank has to stand in its place",
+            message="A comma follows the scheme, which ends the challenge; it has to be one space",
             at=_AT,
             expected="Bearer name=…",
             actual="Bearer, name=…",
@@ -95,7 +95,7 @@ def missing_comma(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) 
     between = "challenges" if challenge and len(stage.challenged.challenges) > 1 else "parameters"
     name = challenge[1] if challenge and between == "challenges" else (parameter[1] if parameter else "")
     yield Problem(
-        message=f"No comma stands before `{name}`; {between} have to be separated by commas",
+        message=f"There is no comma before `{name}`; {between} have to be separated by commas",
         at=_AT,
         expected=f", {name}",
         actual=f" {name}",
@@ -182,7 +182,7 @@ def bad_quotes(stage: Challenge | TokenRejected | StepUp, so_far: Handshake) -> 
         last = re.search(r'([\w-]+)\s*=\s*"(?:[^"\\]|\\.)*$', stage.challenged.raw)
         name = last[1] if last else "a value"
     yield Problem(
-        message=f'{name} has {kind}; it has to stand between plain double quotes (")',
+        message=f'{name} has {kind}; it has to be in plain double quotes (")',
         at=f"{_AT}.{name.lower()}" if name != "a value" else _AT,
         expected='"…"',
         actual=kind,
@@ -227,7 +227,7 @@ def duplicate_param(stage: Challenge | TokenRejected | StepUp, so_far: Handshake
         names = [param.name.lower() for param in challenge.params]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             yield Problem(
-                message=f"{twice[0]} stands {names.count(twice[0])} times in one challenge; it has to stand there once",
+                message=f"{twice[0]} occurs {names.count(twice[0])} times in one challenge; it may occur once",
                 at=f"{_AT}.{twice[0]}",
                 expected="once",
                 actual=f"{names.count(twice[0])} times",
@@ -323,7 +323,7 @@ def param_spelling(stage: Challenge | TokenRejected | StepUp, so_far: Handshake)
                 replace(c, params=tuple(replace(p, name=p.name.lower()) for p in c.params))
                 for c in stage.challenged.challenges
             ]
-            how = "with blanks around =" if param.spaced else f"as {param.name}"
+            how = "with spaces around =" if param.spaced else f"as {param.name}"
             yield Problem(
                 message=f"{param.name.lower()} is written {how}; common clients find only `{param.name.lower()}=`",
                 at=f"{_AT}.{param.name.lower()}",

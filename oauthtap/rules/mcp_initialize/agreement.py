@@ -148,7 +148,7 @@ def legacy_client(stage: Initialize, so_far: Handshake) -> Problems:
     if _refused(stage) and _era(stage, so_far):
         yield Problem(
             message=f"initialize for {stage.version or 'an older revision'} is refused with "
-            f"{stage.rpc_error.get('code')}: the server has no revision with initialize; this is no matter of signing in",
+            f"{stage.rpc_error.get('code')}: the server has no revision with initialize; this is not a sign-in problem",
             at="response.json.error.code",
             expected="a result",
             actual=str(stage.rpc_error.get("code")),

@@ -51,7 +51,7 @@ def query_token(mcp: Mcp, so_far: Handshake) -> Problems:
     only_there = mcp.authorization is None and bool(first_value(mcp.request.query, "access_token"))
     if only_there and _served(mcp) and _asks_for_tokens(so_far):
         yield Problem(
-            message=f"a request whose token stands only in the URL was answered {mcp.status}; it has to be refused",
+            message=f"a request whose token is only in the URL was answered {mcp.status}; it has to be refused",
             at="response.status",
             expected="401",
             actual=str(mcp.status),
@@ -158,7 +158,7 @@ def foreign_audience(mcp: Mcp, so_far: Handshake) -> Problems:
         yield Problem(
             message=f"a token for {', '.join(named)[:200]} was accepted by {urls.origin(mcp.url)}",
             at="request.header.authorization",
-            expected=f"401 for tokens not made out to {mcp.request.bare_url}",
+            expected=f"401 for tokens whose audience is not {mcp.request.bare_url}",
             actual=", ".join(named)[:200],
         )
 

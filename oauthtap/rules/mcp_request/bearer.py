@@ -104,7 +104,7 @@ def in_query(mcp: Mcp, so_far: Handshake) -> Problems:
     for name, value in mcp.request.query:
         if value and (name == "access_token" or value in so_far.issued):
             yield Problem(
-                message=f"an access token stands in the URL as `{name}`; it belongs in the Authorization header",
+                message=f"an access token is in the URL as `{name}`; it belongs in the Authorization header",
                 at=f"request.query.{name}",
                 expected="in the Authorization header",
                 actual="in the URL",

@@ -54,7 +54,7 @@ def endpoint_redirect(mcp: Mcp, so_far: Handshake) -> Problems:
         return
     if here.path.rstrip("/").lower() == there.path.rstrip("/").lower():
         yield Problem(
-            message=f"the MCP URL {mcp.request.bare_url} sends on to {target} ({mcp.status}); it has to answer itself",
+            message=f"the MCP URL {mcp.request.bare_url} redirects to {target} ({mcp.status}); it has to answer itself",
             at="response.header.location",
             expected="an answer at this URL",
             actual=target,
@@ -236,7 +236,7 @@ def variant_differs(mcp: Mcp, so_far: Handshake) -> Problems:
         if here is not None and there is not None and here != there:
             good, bad = (mcp, other) if here else (other, mcp)
             yield Problem(
-                message=f"{good.request.bare_url} is the MCP server; {bad.request.bare_url} answers {bad.status} for somebody else",
+                message=f"{good.request.bare_url} is the MCP server; {bad.request.bare_url} answers {bad.status} and is another server",
                 at="request.url",
                 expected=good.request.bare_url,
                 actual=bad.request.bare_url,

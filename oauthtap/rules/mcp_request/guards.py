@@ -1,4 +1,4 @@
-"""Refusals that have nothing to do with OAuth: whoever stands before the MCP server said no."""
+"""Refusals that have nothing to do with OAuth: Origin, Host, CSRF, bot protection, gateways."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def host_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
     if mcp.status == 421 or (mcp.status in (400, 403) and _HOST.search(mcp.answer_text[:4000])):
         host = mcp.request.parts.netloc
         yield Problem(
-            message=f"the server answers {mcp.status} because it does not go by the name {host}",
+            message=f"the server answers {mcp.status} because its allowed hosts do not include {host}",
             at="request.header.host",
             expected="a host on the server's list",
             actual=host,
@@ -183,7 +183,7 @@ def cdn_block(stage: Stage, so_far: Handshake) -> Problems:
     page = stage.response.media_type == "text/html" and stage.response.body is not None
     if by_header or _banned(stage) or (page and _EDGE.search(stage.answer_text[:8000])):
         yield Problem(
-            message=f"a bot protection answers {stage.status} in place of the server",
+            message=f"a bot protection answers {stage.status} instead of the server",
             at="response.status",
             expected="an answer of the server",
             actual=str(stage.status),
@@ -222,7 +222,7 @@ def gateway_error(mcp: Mcp, so_far: Handshake) -> Problems:
         yield Problem(
             message=f"the answer is {mcp.status} and speaks of an upstream; the client needs that server's own answer",
             at="response.status",
-            expected="the status of the server behind",
+            expected="the status of the upstream server",
             actual=str(mcp.status),
         )
 

@@ -68,7 +68,7 @@ def malformed(mcp: Mcp, so_far: Handshake) -> Problems:
     elif mcp.ok:
         severity = "warning"
     yield Problem(
-        message=f"the Authorization header is malformed: {fault}; it has to be `Bearer`, one blank, and the token",
+        message=f"the Authorization header is malformed: {fault}; it has to be `Bearer`, one space, and the token",
         at="request.header.authorization",
         expected="Bearer <token>",
         actual=fault,
@@ -152,7 +152,7 @@ def duplicate_header(mcp: Mcp, so_far: Handshake) -> Problems:
     times = len(lines) if len(lines) > 1 else 2 if lines and _TWO.search(lines[0]) else 1
     if times > 1 and mcp.exchange.actor != "reporter":
         yield Problem(
-            message=f"{times} credentials stand in the Authorization header; there may be one",
+            message=f"{times} credentials are in the Authorization header; there may be one",
             at="request.header.authorization",
             expected="one",
             actual=str(times),
@@ -173,9 +173,9 @@ def _fault(value: str) -> str | None:
         return f"`{scheme[:30]}` before the token" if known else f"scheme `{scheme[:30]}`"
     core = match["core"]
     if _PLACEHOLDER.fullmatch(core.strip()):
-        return f"`{core.strip()[:40]}` in place of a token"
+        return f"`{core.strip()[:40]}` instead of a token"
     if core.lower().startswith(("bearer ", "bearer:", "dpop ")):
-        return "the word Bearer stands twice"
+        return "the word Bearer occurs twice"
     if core != core.strip() or core[0] in "\"'" or core[-1] in "\"'":
-        return "blanks or quotes around the token"
+        return "spaces or quotes around the token"
     return _CHARACTERS if parse_alias(core).get("charset") == "bad" else None

@@ -1,4 +1,4 @@
-"""A token that opens nothing, and opens this server. Seen where our own probe has tried one."""
+"""A server that accepts a made-up token, which `oauthtap probe` sends."""
 
 from __future__ import annotations
 

@@ -251,7 +251,7 @@ def capability(mcp: Mcp, so_far: Handshake) -> Problems:
     said = code not in OWN | CANDIDATE and _SAYS_CAPABILITY.search(error_text(mcp))
     if code == CAPABILITY and mcp.status == 400:
         yield Problem(
-            message=f"the client lacks an ability ({text(mcp.rpc_error.get('message')) or '':.100}); its token is fine",
+            message=f"the client lacks a capability ({text(mcp.rpc_error.get('message')) or '':.100}); its token is fine",
             at="response.json.error.code",
             actual=str(code),
         )

@@ -1,4 +1,4 @@
-"""How the server takes it when a client ends its session."""
+"""How the server answers the DELETE of a session."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def delete_answer(stage: SessionEnd, so_far: Handshake) -> Problems:
     if stage.request.header("mcp-session-id") is None or stage.status not in (401, 404, 405):
         return
     if stage.status == 401:
-        token = "came without a token" if stage.bearer is None else "came with a token that is no longer taken"
+        token = "came without a token" if stage.bearer is None else "came with a token that is no longer accepted"
         message = f"DELETE {token} and is answered 401: the session was over, nothing failed"
     else:
         message = f"DELETE is answered {stage.status}: the server ends sessions itself, which is legal"

@@ -120,7 +120,7 @@ def no_retry_limit(stage: StepUp, so_far: Handshake) -> Problems:
     tokens = {s.bearer for s in before}
     if stage.exchange.actor == "client" and stage.bearer not in tokens and len(tokens) >= _CYCLES:
         yield Problem(
-            message=f"{stage.method} is refused for want of a scope with {len(tokens) + 1} different tokens in a row",
+            message=f"{stage.method} is refused for a missing scope with {len(tokens) + 1} different tokens in a row",
             at="request.header.authorization",
             expected=f"at most {_CYCLES} attempts",
             actual=f"{len(tokens) + 1} attempts",

@@ -158,7 +158,7 @@ def get_405(stage: McpStream, so_far: Handshake) -> Problems:
     """
     if stage.request.method == "GET" and stage.status == 405:
         yield Problem(
-            message="GET is answered 405: the server offers no stream, which is legal; look elsewhere for the fault",
+            message="GET is answered 405: the server offers no stream, which is legal and not the cause",
             at="response.status",
             actual="405",
         )

@@ -1,4 +1,4 @@
-"""What a refusal means in the light of what came before: a fresh token, a loop, a change of mind."""
+"""What a refusal means after earlier requests: a new token, a loop, a token that was accepted before."""
 
 from __future__ import annotations
 

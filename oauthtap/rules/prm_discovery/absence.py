@@ -1,4 +1,4 @@
-"""Metadata that is nowhere, or in a place where clients do not look."""
+"""Protected resource metadata that is missing, or at a URL that clients do not try."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def not_discoverable(handshake: Handshake) -> Problems:
         message=f"the 401 names no metadata, and {' and '.join(place.url for place in places)} have none; "
         "one of them has to hold it",
         at="response.status",
-        expected="200 with a document at one of these places",
+        expected="200 with a document at one of these URLs",
         actual=str(last.status),
         patch=synthesized(handshake, challenge.url),
     )

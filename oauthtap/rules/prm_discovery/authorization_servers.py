@@ -1,4 +1,4 @@
-"""`authorization_servers`: whether there is a list, and what stands in it."""
+"""`authorization_servers`: whether there is a list, and its entries."""
 
 from __future__ import annotations
 

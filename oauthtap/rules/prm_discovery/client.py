@@ -338,7 +338,7 @@ def never_asked(handshake: Handshake) -> Problems:
     last = next((s for s in reversed(handshake.stages) if _by_client(s)), asked[-1])
     yield Problem(
         message=f"the client never asked {seen.url}, whose 401 names the metadata (`resource_metadata` {pointer}, seen in "
-        f"exchange {seen.exchange.id}); it looked at the well-known places only",
+        f"exchange {seen.exchange.id}); it tried the well-known URLs only",
         at="request.url",
         expected=pointer,
         actual=asked[0].url,

@@ -1,4 +1,4 @@
-"""The entries of `authorization_servers` put to the test: what clients found where they lead."""
+"""The entries of `authorization_servers`: whether they have metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Members that do not belong into protected resource metadata, or stand there in the wrong form."""
+"""Members of protected resource metadata that are wrong or do not belong there."""
 
 from __future__ import annotations
 

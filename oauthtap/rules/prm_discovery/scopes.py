@@ -236,7 +236,7 @@ def unknown_to_authorization_server(handshake: Handshake) -> Problems:
     if strange:
         yield Problem(
             exchange=prm.exchange.id,
-            message=f"{' '.join(strange)[:120]} stands in `scopes_supported`; the authorization server lists "
+            message=f"{' '.join(strange)[:120]} is in `scopes_supported`; the authorization server lists "
             f"{' '.join(known)[:120]}",
             at=_AT,
             expected=" ".join(known)[:200],

@@ -148,7 +148,7 @@ def changed_authorization_server(stage: AuthorizationRequest | TokenEndpoint, so
     now, before = ({urls.origin(entry) for entry in entries} for entries in (lists[-1], lists[0]))
     if there != here and here in now and there in before and there not in now:
         yield Problem(
-            message=f"the client id was given out by {there}; it is used at {here}, the new authorization server",
+            message=f"the client id was issued by {there}; it is used at {here}, the new authorization server",
             at="request.query.client_id" if isinstance(stage, AuthorizationRequest) else "request.form.client_id",
             expected=f"a client id registered at {here}",
             actual=client_id,

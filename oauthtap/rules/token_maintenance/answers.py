@@ -61,14 +61,14 @@ def inactive(asked: TokenMaintenance, so_far: Handshake) -> Problems:
         return
     if asked.status in (401, 403) and so_far.learned("introspection_endpoint", asked.url):
         yield Problem(
-            message=f"the question about a token is answered {asked.status}; the MCP server has to be let in",
+            message=f"the introspection request is answered {asked.status}; the MCP server has to be allowed to introspect",
             at="response.status",
             expected="200",
             actual=str(asked.status),
         )
     elif asked.ok and asked.answer_object.get("active") is False and _fresh(token, asked, so_far):
         yield Problem(
-            message="`active` is false for a token that was issued in this handshake and has not run out",
+            message="`active` is false for a token that was issued in this handshake and has not expired",
             at="response.json.active",
             expected="true",
             actual="false",
@@ -125,7 +125,7 @@ def revocation_status(asked: TokenMaintenance, so_far: Handshake) -> Problems:
     told = asked.oauth_error in ("invalid_token", "invalid_grant") or asked.status in (404, 410)
     if told and asked.status is not None and 400 <= asked.status < 500:
         yield Problem(
-            message=f"the answer to a token given back is {asked.status} {asked.oauth_error or ''}".rstrip()
+            message=f"the revocation is answered {asked.status} {asked.oauth_error or ''}".rstrip()
             + "; it has to be 200",
             at="response.status",
             expected="200",

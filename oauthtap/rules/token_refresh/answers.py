@@ -51,8 +51,8 @@ def rotation_missing(refresh: TokenRefresh, so_far: Handshake) -> Problems:
     proven = any(refresh.get(name) for name in ("client_secret", "client_assertion"))
     if old and not proven and (not new or new == old):
         yield Problem(
-            message=f"the refresh brings {'the same refresh token' if new else 'no new refresh token'}; "
-            "for a public client it has to bring a new one",
+            message=f"the refresh returns {'the same refresh token' if new else 'no new refresh token'}; "
+            "for a public client it has to return a new one",
             at="response.json.refresh_token",
             expected="a new refresh token",
             actual="the same" if new else "none",
@@ -92,7 +92,7 @@ def not_invalid_grant(refresh: TokenRefresh, so_far: Handshake) -> Problems:
     if _DEAD_TOKEN.search(words) and not re.search(r"missing|required|must be provided", words, re.I):
         code = refresh.oauth_error
         yield Problem(
-            message=f"the refresh token is called dead with {refresh.status} {code or 'and no error code'}; "
+            message=f"the refresh token is refused with {refresh.status} {code or 'and no error code'}; "
             "it has to be 400 invalid_grant",
             at="response.json.error",
             expected="invalid_grant",

@@ -1,4 +1,4 @@
-"""What the client sends with a refresh, what it leaves out, and whom it sends it to."""
+"""The refresh request: its parameters, and where the client sends it."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def redirect(token: TokenEndpoint, so_far: Handshake) -> Problems:
     if token.status in (301, 302, 303, 307, 308):
         target = absolute(token.response.header("location") or "", token.url)
         yield Problem(
-            message=f"the token endpoint answers {token.status} and sends on to {target or 'nowhere'}",
+            message=f"the token endpoint answers {token.status} and redirects to {target or 'no URL'}",
             at="response.header.location",
             expected="an answer at this URL",
             actual=target,

@@ -61,7 +61,7 @@ def ignored_iss(token: TokenRequest, so_far: Handshake) -> Problems:
     if iss != metadata.issuer and (iss is not None or promised):
         yield Problem(
             message=f"the callback of exchange {answer.exchange.id} said `iss` {iss or 'nowhere'}, the metadata says "
-            f"{metadata.issuer}; the code was redeemed nevertheless",
+            f"{metadata.issuer}; the code was redeemed anyway",
             at="request.form.code",
             expected=metadata.issuer,
             actual=iss or "absent",
@@ -112,7 +112,7 @@ def ignored_state(token: TokenRequest, so_far: Handshake) -> Problems:
     if same_place and answer.get("state") not in sent:
         yield Problem(
             message=f"the callback of exchange {answer.exchange.id} had `state` {answer.get('state')}, sent was "
-            f"{sent[-1]}; the code was redeemed nevertheless",
+            f"{sent[-1]}; the code was redeemed anyway",
             at="request.form.code",
             expected=sent[-1],
             actual=answer.get("state") or "absent",

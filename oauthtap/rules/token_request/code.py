@@ -175,7 +175,7 @@ def spent_by_failure(token: TokenRequest, so_far: Handshake) -> Problems:
     if not tries or tries[0].ok or tries[0].oauth_error in (None, "invalid_grant") or _late(token, tries[0]):
         return
     yield Problem(
-        message=f"exchange {tries[0].exchange.id} was refused with {tries[0].oauth_error}; since then the code is dead",
+        message=f"exchange {tries[0].exchange.id} was refused with {tries[0].oauth_error}; since then the code is not valid",
         at="response.json.error",
         expected="the code still valid",
         actual="invalid_grant",

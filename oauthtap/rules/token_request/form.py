@@ -1,4 +1,4 @@
-"""The token request as an HTTP message: method, media type, parameters, and where they stand."""
+"""The token request as an HTTP message: method, media type, parameters."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def duplicate_params(token: TokenEndpoint, so_far: Handshake) -> Problems:
     for name, times in Counter(name for name, _ in token.form).items():
         if times > 1 and name not in _MANY:
             yield Problem(
-                message=f"`{name}` stands {times} times in the token request; it may stand once",
+                message=f"`{name}` occurs {times} times in the token request; it may occur once",
                 at=f"request.form.{name}",
                 expected="once",
                 actual=f"{times} times",
@@ -188,7 +188,7 @@ def secret_in_url(token: TokenEndpoint, so_far: Handshake) -> Problems:
         return
     for name in dict.fromkeys(name for name, value in token.request.query if name in _SECRETS and value):
         yield Problem(
-            message=f"`{name}` stands in the query of the token endpoint's URL; it belongs in the body",
+            message=f"`{name}` is in the query of the token endpoint's URL; it belongs in the body",
             at=f"request.query.{name}",
             expected="in the form body",
             actual="in the URL",

@@ -92,7 +92,7 @@ def audience(stage: TokenEndpoint | TokenRejected, so_far: Handshake) -> Problem
 
 
 def _is_for_the_issuer(named: tuple[str, ...], stage: TokenEndpoint | TokenRejected, so_far: Handshake) -> bool:
-    """The token is made out to the authorization server itself, and no resource has that name."""
+    """The audience is the authorization server itself, and no resource has that name."""
     metadata = _metadata(stage, so_far)
     issuer = metadata.issuer if metadata else None
     stated = {document.resource for document in so_far.all(ResourceMetadata) if document.ok}
@@ -224,7 +224,7 @@ def id_token(token: TokenEndpoint, so_far: Handshake) -> Problems:
         yield Problem(
             message="`access_token` is the same as `id_token`; it has to be a token for the MCP server"
             if same
-            else f"`access_token` is made out to the client {client_id} and has the claims of an ID token",
+            else f"`access_token` has the audience {client_id} (the client) and the claims of an ID token",
             at="response.json.access_token",
             expected="an access token for the MCP server",
             actual="an ID token",

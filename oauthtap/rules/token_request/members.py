@@ -252,7 +252,7 @@ def scope_type(token: TokenEndpoint, so_far: Handshake) -> Problems:
     if value is not None and not isinstance(value, str):
         joined = " ".join(texts(value))
         yield Problem(
-            message=f"`scope` is {_said(value)}; it has to be one string with blanks between the scopes",
+            message=f"`scope` is {_said(value)}; it has to be one space-separated string",
             at="response.json.scope",
             expected=joined or "a string",
             actual=_said(value),
