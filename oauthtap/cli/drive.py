@@ -178,7 +178,7 @@ class DriveSession:
         )
 
     async def _look(self) -> None:
-        """Our own look before the client comes: some clients skip the 401, and it says a lot."""
+        """The preflight, before the client comes: some clients skip the 401, and it says a lot."""
         found = await preflight(self.arguments.upstream, parse_upstream_options(self.arguments))
         if found.words:
             self.narrator.warn(found.words)

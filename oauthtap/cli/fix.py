@@ -66,7 +66,7 @@ def fix(arguments: Namespace) -> int:
     found = _with_an_issuer(tap, steps, found, None if arguments.offline else parse_upstream_options(arguments))
     if not found.trial.fixes:
         if goes_through:
-            print("Nothing that this client put up with can be cured by a change of answers or requests alone.")
+            print("No problem that this client tolerates can be fixed by changing responses or requests.")
         return int(not goes_through)
     file = door if arguments.apply else Path(arguments.output)
     _write(file, found.trial, session)
@@ -91,9 +91,9 @@ def _say_what_is_behind(given: Iterable[Fix], reach: UpstreamOptions) -> None:
 
 
 def _why_nothing(report: Report, session: str) -> str:
-    """Why there is no fix to propose; that nothing stands in the way is said of a connection only."""
+    """Why there is no fix to propose: the client connected, or no problem can be fixed."""
     if report.connected:
-        return f"Nothing in {session} stands in the way: the client connected."
+        return f"No blocking problem found in {session}; the client connected."
     if report.works or report.ending in ("waiting", "nothing-arrived"):
         return outcome(report)
     said = f" {said_in_words(report.refusal)}." if report.refusal else ""
@@ -242,13 +242,13 @@ def _say(trial: Trial, before: SessionAnalyzer, path: Path, *, live: bool) -> No
         print(f"  {title(one)}: {one.says or 'what the rule proposes for this answer'}")
         print(f"    {'safe' if one.safe else 'assumes that ' + spoken(one.assumes or '', known)}")
     changed = ", ".join(map(str, trial.touched)) or "none"
-    print(f"\nWould it be enough? Laid over the recording (changed: exchange {changed}):")
+    print(f"\nWould it be enough? Applied to the recording (changed: exchange {changed}):")
     if trial.report.works and not trial.report.connected:
         print(f"  The client signed in in the recording. Next: {next_step(trial.report)}")
     elif trial.report.connected:
         print("  The client connected in the recording, and nothing is in the way now either.")
     elif trial.enough:
-        print(f"  Nothing that was recorded stands in the way any more, up to {trial.report.reached}.")
+        print(f"  No blocking problem is left in the recording, up to {trial.report.reached}.")
         print("  What comes after it was never requested, so nobody knows yet.")
     elif _only_a_run_can_tell(trial):
         print("  They change requests, and what would have been answered to others nobody knows: only a run can tell.")

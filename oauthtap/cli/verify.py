@@ -29,7 +29,7 @@ Looked for, by other means than those that struck secrets out
   by value     every secret found in one file, in all of them: as it is, URL-encoded, base64, escaped for JSON or HTML
 Not secrets: `state`, `nonce`, `jti`, digests, client ids and MCP session ids. They open nothing by themselves, and what
              is wrong with one (an encoding that broke it) shows in its characters alone.
-Not found this way: a secret that stands alone in a text, without a name, and looks like a word."""
+Not detected: word-like secrets without a key name next to them."""
 _SHOWN = 20
 INCOMPLETE = 3
 """The exit code where no secret was found, but a file is torn or was never swept."""

@@ -228,7 +228,7 @@ class WatchSession:
         if found.words:
             self.narrator.warn(found.words if self.tap.keeps_secrets else self.tap.redactor.redact_known(found.words))
         if found.exchange:
-            # Our own look is part of the recording: some clients skip the 401, and it says a lot.
+            # The preflight is part of the recording: some clients skip the 401, and it says a lot.
             self.notebook.record_own_request(found.exchange, self.on_exchange)
 
     async def _wait(self) -> None:

@@ -1,7 +1,7 @@
 """Which check makes a client stop at what it was told.
 
 A client that stops sends nothing, so the wire does not say why. But every check that is
-known of any client can be laid over what this one saw: where exactly one of them would
+known of any client can be applied to what this one saw: where exactly one of them would
 have stopped it just there, that is the reason.
 """
 

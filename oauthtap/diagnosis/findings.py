@@ -30,7 +30,7 @@ class Patch(BaseModel):
     headers: dict[str, str | None] = {}
     """Header name to new value; None takes every line of that name away."""
     merge: dict[str, Any] | None = None
-    """Laid over the JSON body as in RFC 7396; over nothing where the body is no JSON object."""
+    """Merged into the JSON body as in RFC 7396; not used where the body is no JSON object."""
     body: str | None = None
     """A whole new body, where a merge cannot say it."""
     assumes: str | None = None

@@ -1,4 +1,4 @@
-"""The one cause of a stop, and what only follows from it."""
+"""The one cause of a stop, and its consequences."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def _newest_cause(
 
 
 def _downgrade_tolerated(finding: Finding) -> Finding:
-    """This client evidently put up with it; others may not."""
+    """This client evidently tolerated it; others may not."""
     return finding.model_copy(update={"severity": "warning"}) if finding.severity == "error" else finding
 
 

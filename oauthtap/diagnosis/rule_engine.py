@@ -58,7 +58,7 @@ class RuleEngine:
         return found
 
     def not_checked(self) -> dict[str, str]:
-        """Every rule that had nothing to look at, to the reason: silence must not look like a pass."""
+        """Every rule that was not applicable, to the reason: silence must not look like a pass."""
         reasons = {}
         for rule in rules.RULES.values():
             if rule.id in self._looked_at:

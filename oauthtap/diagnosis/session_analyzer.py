@@ -30,7 +30,7 @@ class SessionAnalyzer:
     revision: str | None = None
     """Judge by this MCP revision, whatever was negotiated."""
     client: str | None = None
-    """Which client profile it is, whatever was recognized."""
+    """Overrides the detected client profile."""
     profiles: Sequence[Profile] = ()
     """The clients whose outlook the report gives."""
     probe_goal: str | None = None
@@ -158,7 +158,7 @@ class SessionAnalyzer:
         return self.clients[number].handshake if known else Handshake(self.resource, self.revision)
 
     def _client(self, number: int | None) -> ClientAnalysis:
-        """The analysis of the client with that number; the first for what is nobody's."""
+        """The analysis of the client with that number; the first one for exchanges without a client."""
         while len(self.clients) <= (number or 0):
             self._add_client()
         return self.clients[number or 0]

@@ -1,4 +1,4 @@
-"""What follows from faults that oauthtap itself made (`--inject`): it is laid on nobody."""
+"""The consequences of faults that oauthtap injected (`--inject`): no finding blames client or server for them."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class FaultInjector:
         return self._taken(exchange, analyzer, [one for one in self.pending if one.instead])
 
     def match_response(self, exchange: Exchange, analyzer: SessionAnalyzer) -> Fault | None:
-        """What is laid over this answer of the upstream. Takes it off the list."""
+        """What replaces or changes this response of the upstream. Takes it off the list."""
         if exchange.response is None:
             return None
         return self._taken(exchange, analyzer, [one for one in self.pending if not one.instead and not one.cuts])

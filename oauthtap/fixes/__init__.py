@@ -1,1 +1,1 @@
-"""Fixes as data: proposed, laid over answers and requests, tried offline and live, and turned into what to deploy."""
+"""Fixes as data: proposed, applied to responses and requests, tried offline and live, turned into lines to deploy."""

@@ -32,7 +32,7 @@ class ResponseChange(StrictModel):
     echo: tuple[str, ...] = ()
     """Members of the request's JSON that are repeated (RFC 7591, 3.2.1)."""
     merge: dict[str, Any] | None = None
-    """Laid over the JSON body as in RFC 7396. In TOML a table, or JSON text where a member is to go (`null`)."""
+    """Merged into the JSON body as in RFC 7396. In TOML a table, or JSON text where a member is to go (`null`)."""
     patch: tuple[dict[str, Any], ...] = ()
     """Operations of RFC 6902. A patch that does not fit leaves the body alone."""
     without_nulls: bool = False

@@ -41,7 +41,7 @@ class Trial:
 
     @property
     def enough(self) -> bool:
-        """Nothing that was recorded stands in the way any more."""
+        """No blocking problem is left in the recording."""
         return self.report.works or (cause_of(self) is None and bool(self.touched))
 
 
@@ -134,7 +134,7 @@ def proposals(step: AnalyzedExchange | None, finding: Finding) -> tuple[Fix, ...
 def minimal_fixes(
     new_tap: NewTap, steps: Sequence[AnalyzedExchange], begin: Sequence[Fix] = ()
 ) -> tuple[Trial, Finding | None]:
-    """The fewest fixes after which nothing recorded stands in the way, and the finding nobody had a fix for.
+    """The fewest fixes after which no recorded problem blocks the sign-in, and the finding without a fix.
 
     One cause after the other is taken away, as a person would; then whatever proved needless is left out.
     A fix that changes requests ends it: what would have been answered to another one, nobody knows.
@@ -161,7 +161,7 @@ def minimal_fixes(
 
 
 def strict_fixes(new_tap: NewTap, steps: Sequence[AnalyzedExchange], begin: Sequence[Fix] = ()) -> Trial:
-    """The fixes for what this client put up with and others do not: each takes a finding away that is an error."""
+    """The fixes for problems that this client tolerates but others do not: each removes a finding that is an error."""
     trial = simulate(new_tap, steps, begin)
     for rule in dict.fromkeys(finding.rule for finding in trial.report.findings if _weighs(finding)):
         finding = next((one for one in trial.report.findings if one.rule == rule), None)

@@ -37,7 +37,7 @@ def new_tap_like(tap: SessionAnalyzer) -> NewTap:
 
 
 def latest_attempt_steps(tap: SessionAnalyzer) -> tuple[AnalyzedExchange, ...]:
-    """The exchanges of the newest sign-in, and our own looks."""
+    """The exchanges of the newest sign-in, and oauthtap's own."""
     since = tap.newest_period.since
     return tuple(step for step in tap.steps if step.exchange.id >= since or step.exchange.actor == "reporter")
 
@@ -47,7 +47,7 @@ def offline(
 ) -> Proposal:
     """The fewest fixes, with no server asked. May take a second, and touches nothing: another thread may do it.
 
-    `strict`: those for what this client put up with and others do not.
+    `strict`: those for problems that this client tolerates but others do not.
     """
     if strict:
         return Proposal(strict_fixes(new_tap_like(tap), steps, tuple(given)), None)

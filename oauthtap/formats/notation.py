@@ -98,7 +98,7 @@ def parse(text: str, start: float = START) -> Iterator[Exchange]:
             elif word in get_args(Actor):
                 next_actor = word
             else:
-                raise NotationError(f"line {place}: {word!r} is nobody; one of {', '.join(get_args(Actor))}")
+                raise NotationError(f"line {place}: unknown actor {word!r}; expected {', '.join(get_args(Actor))}")
         elif match := _REQUEST.match(line):
             if request:
                 yield finished()

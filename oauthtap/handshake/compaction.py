@@ -6,7 +6,7 @@ which came first, and which came last; so the first and the newest of a kind sta
 those next to anything out of the ordinary. What was found in the others is kept elsewhere.
 So it is with a client that goes through discovery and sign-in without end: of each part, the
 same but for what is new in every sign-in, the first and the newest few stay.
-Decided by nothing but the exchanges: a session and its recording let go of the same ones.
+Decided by nothing but the exchanges: a session and its recording drop the same ones.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class CompactedExchange(NamedTuple):
 
 
 class CompactedLog:
-    """Everything that was let go of, oldest first. An MCP request takes 32 bytes: a session may go on for days."""
+    """All dropped exchanges, oldest first. An MCP request takes 32 bytes: a session may go on for days."""
 
     def __init__(self) -> None:
         self._exchanges, self._times, self._kinds = array("q"), array("d"), array("q")
@@ -84,7 +84,7 @@ class CompactedLog:
             self._own[one.exchange] = kind, one.url, one.because
 
     def of(self, exchange: int) -> tuple[Stage, ...]:
-        """The stages of a part of a sign-in that was let go of: those of one like it, with its own cause."""
+        """The stages of a dropped part of a sign-in: those of one like it, with its own cause."""
         if exchange not in self._own:
             return ()
         kind, _, because = self._own[exchange]

@@ -109,7 +109,7 @@ class Handshake:
         return self._by_exchange.get(exchange) or self.compacted.of(exchange)
 
     def exchanges(self) -> list[tuple[Stage, ...]]:
-        """The stages of every exchange that was not let go of, in the order they were seen."""
+        """The stages of every exchange that was not dropped, in the order they were seen."""
         return list(self._by_exchange.values())
 
     def learned(self, member: str, url: str) -> Source | None:
@@ -194,7 +194,7 @@ class Handshake:
 
         `said`: what rules had to say of it, by which it is told whether another one is like it.
 
-        Gives the ids of the exchanges that were let go of in its place.
+        Gives the ids of the exchanges that were dropped for it.
         """
         for stage in stages:
             self.stages.append(stage)

@@ -147,7 +147,7 @@ def _redeemed(asker: RequestBuilder, facts: FlowState, endpoint: str, form: dict
 def _without_hands(
     asker: RequestBuilder, url: str, callback: str
 ) -> Generator[ProbeRequest | BrowserStep, Exchange, Pairs]:
-    """The parameters of the redirect to the callback, when the server asks nobody anything; else none."""
+    """The parameters of the redirect to the callback, when the server needs no login or consent; else none."""
     jars: dict[str, dict[str, str]] = {}
     for _ in range(_MOST_HOPS):
         jar = jars.setdefault(urls.origin(url), {})

@@ -112,7 +112,7 @@ class Observer:
         try:
             mended, names = self._fixes.apply(analyzed, passage.client_request, response)
         except Exception as problem:
-            self.note(f"A fix could not be laid over exchange {analyzed.exchange.id}: {type(problem).__name__}.")
+            self.note(f"A fix could not be applied to exchange {analyzed.exchange.id}: {type(problem).__name__}.")
             return response, ()
         self._tell(names)
         faulty, fault = self.faults.apply(passage, mended, analyzed.handshake)

@@ -25,8 +25,8 @@ from oauthtap.rewriting.callback_relay import PUBLIC_PATH, Relay, meant, restore
 from oauthtap.rewriting.origins import PUBLIC, Origins, local_origin, matched_host
 from oauthtap.rewriting.responses import DocumentKind
 
-_STRAY = "It went no further: no answer of this sign-in has named such a path."
-_UNCHECKED = "oauthtap failed to check this request, so it went no further."
+_STRAY = "Not forwarded: nothing in this session advertised this path."
+_UNCHECKED = "Not forwarded: oauthtap failed to check this request."
 _MISDIRECTED = failure_answer("misdirected", _UNCHECKED, 421)
 _UNREAD = failure_answer("unchecked", _UNCHECKED, 500)
 _OWN_COOKIE = b"mitmproxy-auth-"

@@ -29,6 +29,7 @@ log = logging.getLogger("oauthtap")
 
 _NEEDED = {"keep_host_header": True, "connection_strategy": "lazy", "tcp_timeout": 86400}
 _STOCK_MODE = ["regular"]
+_NO_UPSTREAM = "tap_upstream is not set. Try: mitmweb -s addons/tap.py --set tap_upstream=https://mcp.example.com/mcp"
 
 
 class ScriptAddon:
@@ -43,15 +44,18 @@ class ScriptAddon:
 
     def load(self, loader: Loader) -> None:
         """Our options, and our view."""
-        loader.add_option("tap_upstream", str, "", "The MCP endpoint to stand in for.")
+        loader.add_option("tap_upstream", str, "", "The URL of the MCP endpoint.")
         loader.add_option("tap_port", int, 8090, "First local port of the tap.")
         loader.add_option("tap_callback", str, "auto", "Relay the callback.", choices=("auto", "relay", "direct"))
-        loader.add_option("tap_connect_to", str, "", "HOST1:PORT1:HOST2:PORT2, as in curl; several with blanks.")
+        loader.add_option("tap_connect_to", str, "", "HOST1:PORT1:HOST2:PORT2, as in curl; several with spaces.")
         contentview.add()
 
     def configure(self, updated: set[str]) -> None:
-        """Start when the upstream is named; it cannot be changed afterwards."""
-        if "tap_upstream" not in updated or not ctx.options.tap_upstream:
+        """Start when the upstream is named; it cannot be changed afterwards. Without one mitmproxy ends."""
+        if "tap_upstream" not in updated:
+            return
+        if not ctx.options.tap_upstream:
+            log.error(_NO_UPSTREAM)  # at start-up mitmproxy ends with exit code 1
             return
         if self._tap is not None:
             raise exceptions.OptionsError("tap_upstream cannot be changed while the tap runs")
@@ -79,7 +83,7 @@ class ScriptAddon:
         if self._tap is not None:
             # A script is loaded while the first listeners are being opened: ours came too late for that.
             ctx.options.update(mode=list(ctx.options.mode))
-            log.warning("%s stands in for %s", self._url, ctx.options.tap_upstream)
+            log.warning("Give the client %s; it forwards to %s", self._url, ctx.options.tap_upstream)
 
     @command.command("oauthtap.report")  # type: ignore[untyped-decorator]
     def report(self) -> str:

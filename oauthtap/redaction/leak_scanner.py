@@ -375,7 +375,7 @@ class LeakScanner:
         if '"' in text:
             for match in re.finditer(r'"(\w+)\\*"\s*:\s*\\*"([^"\\]+)', text):
                 if match[1] in _PERSON - {"name"} and not _STRUCK.search(match[2]):
-                    yield f"who somebody is ({match[1]})"
+                    yield f"personal data ({match[1]})"
 
     def _what(self, name: str, value: str) -> str:
         self._found.add(value)

@@ -1,4 +1,4 @@
-"""What tells who somebody is, struck out on request: claims, members, parameters, e-mail addresses.
+"""Personal data, redacted on request: claims, members, parameters, e-mail addresses.
 
 Unlike a secret, a person stands in recordings that were struck long ago: in the claims inside
 an alias. So aliases are read here too, in every spelling in which we or others write them.

@@ -361,7 +361,7 @@ class Redactor:
         return message if struck == message else struck
 
     def _impersonal[M: (Request, Request | None, Response | None)](self, message: M) -> M:
-        """The message without what tells who somebody is."""
+        """The message without personal data."""
         if message is None:
             return message
         members = {name: getattr(message, name) for name in type(message).model_fields}

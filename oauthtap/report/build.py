@@ -225,7 +225,7 @@ def _merged(reports: Sequence[Report]) -> Report:
 
 
 def _findings_of_all(each: Sequence[Sequence[Finding]]) -> tuple[Finding, ...]:
-    """The findings of all, in order; what is nobody's is found by each of them, and told once."""
+    """The findings of all, in order; those of exchanges without a client are reported once."""
     found = {(f.rule, f.exchange, f.at, f.message): f for findings in each for f in findings}
     return tuple(sorted(found.values(), key=lambda f: (f.exchange or 0, RANK[f.severity])))
 

@@ -38,7 +38,7 @@ _REQUEST_OBJECT = Limitation(
 _CERTIFICATE = Limitation(
     "certificate",
     "The authorization server wants the client's certificate (mutual TLS), which ends at any proxy, so no sign-in "
-    "comes about through one; without a client its documents can be judged: oauthtap probe URL",
+    "works through one; without a client its documents can be judged: oauthtap probe URL",
 )
 _SIGNED_METADATA = Limitation(
     "signed-metadata",

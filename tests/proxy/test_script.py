@@ -49,7 +49,7 @@ async def test_a_stock_mitmdump_taps_with_the_script(tmp_path: Path) -> None:
     assert where == f"http://localhost:{port}{PRM}"
     assert issuer == named
     assert named.startswith("http://localhost:")
-    assert f"http://localhost:{port}/mcp stands in for http://mcp.test/mcp" in said_text
+    assert f"Give the client http://localhost:{port}/mcp; it forwards to http://mcp.test/mcp" in said_text
     assert "mcp-challenge" in said_text
     assert "the cause:" in said_text
 
@@ -62,3 +62,15 @@ async def reached(client: httpx.AsyncClient, url: str) -> httpx.Response:
                 return await client.post(url, json={"jsonrpc": "2.0", "id": 1, "method": "initialize"})
             except httpx.ConnectError:
                 await asyncio.sleep(0.1)
+
+
+async def test_without_an_upstream_no_plain_proxy_is_left_running(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).parent / "mitmdump"), "-s", str(SCRIPT),
+        "--set", f"confdir={tmp_path}", "--set", f"listen_port={free_port()}",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    async with asyncio.timeout(20):
+        said_text = (await process.communicate())[0].decode()
+    assert process.returncode == 1
+    assert "tap_upstream is not set. Try: mitmweb -s addons/tap.py --set tap_upstream=https://" in said_text

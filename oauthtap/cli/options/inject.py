@@ -65,8 +65,8 @@ def parse_fault(word: str) -> Fault:
 
 def explained(width: int = _WIDTH) -> Iterator[str]:
     """Every fault with what it teaches, in lines of that width."""
-    yield "Faults to make on purpose, in the order of a sign-in. Each happens once, is marked as ours in"
-    yield "the recording, and is laid on nobody. Try: oauthtap --upstream URL --inject expired-token"
+    yield "Faults to inject, in the order of a sign-in. Each is injected once and labelled as injected; no"
+    yield "finding blames client or server for it. Try: oauthtap --upstream URL --inject expired-token"
     for one in injections():
         default = f", default {one.value}" if one.value else ""
         yield ""
@@ -86,4 +86,4 @@ def unused_faults_notice(injecting: FaultInjector) -> Iterator[str]:
     """A sentence for every fault that was asked for and found no place."""
     for one in injecting.pending:
         hint = f" Try: {also(one)}" if one.leads else ""
-        yield f"{one.name} was not injected: its place never came ({', '.join(one.when.stage)}).{hint}"
+        yield f"{one.name} was not injected: no {' or '.join(one.when.stage)} exchange occurred.{hint}"

@@ -51,11 +51,11 @@ class ClientAttributor:
         """By the newest exchange two threads turned out to be one."""
 
     def client(self, exchange: Exchange) -> int | None:
-        """Whose an exchange is that was added before; None for what is nobody's: the server's requests, our own."""
+        """The client of an exchange that was added before; None for the server's requests and oauthtap's own."""
         return self._threads.of(exchange).client if exchange.actor in _PARTS_OF_A_CLIENT else None
 
     def foresee(self, exchange: Exchange) -> int | None:
-        """Whose an exchange is that was not added yet, and may have no answer yet; None for what is nobody's."""
+        """The client of an exchange that was not added yet, and may have no response yet; None if it has none."""
         if exchange.actor not in _PARTS_OF_A_CLIENT:
             return None
         if not self._several:

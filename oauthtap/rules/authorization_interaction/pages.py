@@ -42,7 +42,7 @@ class _Forms(HTMLParser):
 
 
 def forms_of(response: Response | None) -> list[tuple[str, set[str]]]:
-    """Action and field names of every form of a page; nothing for what is no HTML, or was not seen."""
+    """Action and field names of every form of a page; nothing if it is not HTML, or was not seen."""
     if response is None or response.media_type != "text/html" or not response.body:
         return []
     reader = _Forms()

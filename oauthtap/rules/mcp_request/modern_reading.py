@@ -66,5 +66,5 @@ def same_url(mcp: Mcp, so_far: Handshake) -> Sequence[Mcp]:
 
 
 def plain_json(mcp: Mcp) -> bool:
-    """The answer is one JSON object that a patch can be laid over. Raises Unseen."""
+    """The answer is one JSON object that a patch can be applied to. Raises Unseen."""
     return bool(mcp.answer_object) and mcp.response.media_type != "text/event-stream"

@@ -1,4 +1,4 @@
-"""Each injected fault changes exactly what it says, once, and is laid on nobody."""
+"""Each injected fault changes exactly what it says, once, and no finding is blamed for it on client or server."""
 
 from __future__ import annotations
 
@@ -470,7 +470,7 @@ def test_a_value_takes_the_place_of_the_default() -> None:
 def test_what_found_no_place_is_said_with_what_would_lead_there() -> None:
     words = list(unused_faults_notice(FaultInjector([fault("revoke-refresh")])))
     assert words == [
-        "revoke-refresh was not injected: its place never came (token-refresh). "
+        "revoke-refresh was not injected: no token-refresh exchange occurred. "
         "Try: --inject expired-token --inject revoke-refresh"
     ]
 

@@ -391,7 +391,7 @@ def test_the_command_asks_for_the_issuer_and_writes_a_private_file_once_it_has_i
     named = "prm-as-entry-is-endpoint=https://tenant.example"
     ran = call("fix", SEED2, "--offline", "--fix", named, "-o", file, home=tmp_path)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "Nothing that was recorded stands in the way any more" in ran.stdout
+    assert "No blocking problem is left in the recording" in ran.stdout
     assert "was never requested, so nobody knows yet" in ran.stdout
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [fix.value for fix in toml_io.read(file.read_text())] == ["https://tenant.example"]
@@ -402,7 +402,7 @@ def test_a_recording_that_connected_needs_nothing(tmp_path: Path) -> None:
     name = next(name for name, told in index.items() if told["connected"] and name.startswith("cc330"))
     ran = call("fix", RECORDINGS / "live" / f"{name}.har", "--offline", home=tmp_path)
     assert ran.returncode == 0
-    assert "Nothing in" in ran.stdout
+    assert "No blocking problem found" in ran.stdout
 
 
 def test_the_document_tells_every_preset_and_its_example_reads() -> None:
