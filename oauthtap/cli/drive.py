@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from oauthtap.cli import emulated
 from oauthtap.cli.console_output import ConsoleReporter, addresses
 from oauthtap.cli.errors import UsageError
 from oauthtap.cli.options.fixes import FixOptions
@@ -51,6 +52,8 @@ INTERRUPTED = 130
 
 def drive(arguments: Namespace) -> int:
     """Run the client. Gives 0 when it connected (and no finding reaches `--fail-on`), 1 when not."""
+    if arguments.driver.endswith(emulated.SUFFIX):
+        return emulated.drive(arguments)
     if sys.platform == "win32":
         raise UsageError("drive needs Linux or macOS. Try: oauthtap --upstream https://mcp.example.com/mcp")
     try:

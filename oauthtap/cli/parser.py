@@ -302,9 +302,13 @@ def _run_flags(command: argparse.ArgumentParser) -> None:
     command.set_defaults(command=_command("run:run"))
 
 
+EMULATED = ("chatgpt", "claude-ai", "claude-code", "codex", "cursor", "vs-code")
+"""The clients that a walk can behave as; reading their files would make every start slower."""
+
 _DRIVE = """\
 clients:
 %s
+  NAME@emulated    walked as NAME would walk, without it: %s
 
 The client is the one on the PATH, else the newest in our cache. Nothing is fetched unless --install says so: then it
 comes from npm or PyPI into the cache, and that one is run.
@@ -321,7 +325,8 @@ exit codes: 0 connected; 1 not, or a finding reaches --fail-on; 2 wrong usage, o
 
 def _drive_flags(command: argparse.ArgumentParser) -> None:
     command.description = "Run a real client through the tap, without a person, in a home folder that is thrown away."
-    command.epilog = _DRIVE % "\n".join(f"  {name:<16} {one.title}" for name, one in drivers().items())
+    known = "\n".join(f"  {name:<16} {one.title}" for name, one in drivers().items())
+    command.epilog = _DRIVE % (known, ", ".join(EMULATED))
     command.formatter_class = argparse.RawDescriptionHelpFormatter
     command.add_argument("driver", metavar="CLIENT", help="which client, see below, or a file of yours (./mine.toml)")
     running = command.add_argument_group("the client")
@@ -382,7 +387,7 @@ def _probe_flags(command: argparse.ArgumentParser) -> None:
     telling.add_argument("--session", metavar="DIR", help="where to record (default: a dated folder)")
     _keeping_flags(telling)
     _report_flags(telling)
-    _judging_flags(command.add_argument_group("judging"))
+    _judging_flags(command.add_argument_group("judging"), f"walk as this client would: {', '.join(EMULATED)}")
     command.set_defaults(command=_command("probe:run"))
 
 
@@ -431,8 +436,8 @@ def _stop_flags(command: argparse.ArgumentParser) -> None:
     _state_flags(command, "stop")
 
 
-def _judging_flags(group: Any) -> None:
-    group.add_argument("--client", metavar="NAME", help="which client it is, whatever was recognized")
+def _judging_flags(group: Any, client: str = "which client it is, whatever was recognized") -> None:
+    group.add_argument("--client", metavar="NAME", help=client)
     group.add_argument(
         "--rules", action="append", default=[], metavar="FILE", help="load rules of your own; repeatable"
     )

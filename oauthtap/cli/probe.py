@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import ssl
 import sys
+import textwrap
 import time
 from argparse import Namespace
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from oauthtap import __version__
@@ -18,11 +20,16 @@ from oauthtap.cli.options.summary import display, session_word
 from oauthtap.cli.options.telling import bounded, written
 from oauthtap.cli.options.upstream import parse_mcp_url, parse_upstream_options
 from oauthtap.cli.probe_progress import Progress
-from oauthtap.clients import profiles
+from oauthtap.clients import emulations, profiles
+from oauthtap.clients.traits import Emulation, WalkEnd
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
-from oauthtap.probe.discovery import CALLBACK_PORT, Plan
+from oauthtap.fixes.applier import ActiveFixes
+from oauthtap.model import urls
+from oauthtap.model.exchange import Request
 from oauthtap.probe.runner import Browser, probe
+from oauthtap.probe.walk import CALLBACK_PORT, Plan
+from oauthtap.render import emulation as in_words
 from oauthtap.render.console import console
 from oauthtap.report.model import Report
 from oauthtap.rules import plugins
@@ -31,35 +38,68 @@ from oauthtap.session.recorder import SessionRecorder, redacting
 from oauthtap.upstream.options import UpstreamOptions
 
 _FURTHER = "To go on from here: --register tries registration, --login signs you in with your browser."
+_WIDTH = 100
 
 
 def run(arguments: Namespace) -> int:
     """Print the report on what a server answers. Gives `exit_code`, or 130 after Ctrl-C."""
-    plan, way = _plan(arguments), parse_upstream_options(arguments)
+    return walk(arguments, _plan(arguments))
+
+
+def walk(arguments: Namespace, plan: Plan, fixes: ActiveFixes | None = None) -> int:
+    """Walk as planned and print the report, headed by what it means for the client that was walked as.
+
+    `fixes`: applied to what the server answers and to what is asked. Gives `exit_code`, or 130 after Ctrl-C.
+    Raises UsageError.
+    """
+    way = parse_upstream_options(arguments)
     plugins.load_rule_files(arguments.rules)
     try:
-        kept, report, whole, warned = _walked(plan, way, arguments)
+        walked = _Walked(plan, way, arguments, fixes)
+        report = walked.report()
     except SessionError as problem:
         raise UsageError(str(problem)) from None
     except ssl.SSLError as problem:
         raise UsageError(f"--ca {arguments.ca}: no certificate in it that can be read ({problem.reason})") from None
     except OSError as problem:
         raise UsageError(f"--callback-port {arguments.callback_port}: {problem.strerror}. Try: another port") from None
+    kept, redact = walked.kept, walked.kept.tap.redactor.redact_known
+    head = [redact(line) for line in walked.headline(report)]
     exchanges = tuple(step.exchange for step in kept.tap.steps)
     if arguments.format == "console":
         shown = display(sys.stdout, arguments, session_word(kept.folder), folder=str(kept.folder))
-        text = console(bounded(report, arguments), exchanges, display=shown, warnings=warned)
+        told = report.model_copy(update={"notes": tuple(note for note in report.notes if note not in walked.notes)})
+        text = console(bounded(told, arguments), exchanges, display=shown, warnings=walked.warned)
+        text += "".join(f"{line}\n" for line in (["", *head] if head else []))
     else:
         text = written(report, exchanges, arguments)
-        further = report.complete and not arguments.register
-        print(*([_FURTHER] if further else []), f"Session: {kept.folder}", sep="\n", file=sys.stderr)
-    sys.stdout.write(kept.tap.redactor.redact_known(text))
-    return exit_code(report, arguments.fail_on) if whole else 130
+        further = [_FURTHER] if report.complete and not arguments.register and plan.client is None else []
+        print(*head, *further, f"Session: {kept.folder}", sep="\n", file=sys.stderr)
+    sys.stdout.write(redact(text))
+    stopped = walked.end is not None and walked.end.outcome in ("stopped", "unreachable")
+    code = exit_code(report, arguments.fail_on)
+    return 130 if not walked.whole else code or int(plan.client is not None and stopped)
+
+
+def emulation(name: str) -> Emulation:
+    """The client of that name, hyphens or not. Raises UsageError."""
+    known = {slug.replace("-", ""): one for slug, one in emulations().items()}
+    found = known.get(name.replace("-", "").lower())
+    if found is None:
+        raise UsageError(f"nobody told oauthtap how {name} walks. Try one of: {', '.join(emulations())}")
+    return found
 
 
 def _plan(arguments: Namespace) -> Plan:
     if arguments.client_id and not (arguments.login or arguments.headless):
         raise UsageError("--client-id is for signing in. Try: --login --client-id ID")
+    client = emulation(arguments.client) if arguments.client else None
+    if client is not None and client.profile.hosted and arguments.login:
+        uri = client.behaviour.redirect_uri
+        raise UsageError(
+            f"{client.profile.name} comes back to {uri}, not to this machine. "
+            f"Try: --client {arguments.client} --headless"
+        )
     return Plan(
         url=parse_mcp_url(arguments.url, "oauthtap probe"),
         version=__version__,
@@ -67,35 +107,79 @@ def _plan(arguments: Namespace) -> Plan:
         sign_in="person" if arguments.login else "headless" if arguments.headless else "no",
         callback=f"http://127.0.0.1:{arguments.callback_port or CALLBACK_PORT}/callback",
         client_id=arguments.client_id,
+        client=client,
     )
 
 
-def _walked(plan: Plan, way: UpstreamOptions, arguments: Namespace) -> tuple[SessionRecorder, Report, bool, list[str]]:
-    """The session, its report, whether the walk came to its end by itself, and what it warned of."""
-    whole = True
-    folder = Path(arguments.session) if arguments.session else default_folder(plan.url)
-    tap = SessionAnalyzer(plan.url, arguments.revision, arguments.client, profiles(), plan.goal, **redacting(arguments))
-    with Progress() as progress:
-        if way.insecure:
-            progress.narrator.warn("--insecure: nobody checks that this is the real server. Tokens may go astray.")
-        kept = SessionRecorder(tap, folder, plan.url, arguments, progress.narrator.warn)
+@dataclass
+class _Walked:
+    """One walk, from its first request to its report."""
 
-        def told(step: AnalyzedExchange) -> None:
-            kept.add(step)
-            progress.step(step)
+    plan: Plan
+    way: UpstreamOptions
+    arguments: Namespace
+    fixes: ActiveFixes | None
+    whole: bool = True
+    """It came to its end by itself."""
+    end: WalkEnd | None = None
+    notes: list[str] = field(default_factory=list)
+    warned: list[str] = field(default_factory=list)
+    """What went wrong while it was recorded."""
 
-        try:
-            asyncio.run(_walk(plan, way, kept, told, Browser(progress.open, port=arguments.callback_port)))
-        except KeyboardInterrupt:
-            whole = False
-        finally:
-            report = kept.end(time.time())
-    return kept, report, whole, progress.narrator.warned
+    def report(self) -> Report:
+        """Walk, and judge it. Raises SessionError, and what `probe` raises."""
+        plan, arguments = self.plan, self.arguments
+        folder = Path(arguments.session) if arguments.session else default_folder(plan.url)
+        named = plan.client.profile.slug if plan.client else arguments.client
+        tap = SessionAnalyzer(plan.url, arguments.revision, named, profiles(), plan.goal, **redacting(arguments))
+        with Progress() as progress:
+            if self.way.insecure:
+                progress.narrator.warn("--insecure: nobody checks that this is the real server. Tokens may go astray.")
+            self.kept = kept = SessionRecorder(tap, folder, plan.url, arguments, progress.narrator.warn)
 
+            def told(step: AnalyzedExchange) -> None:
+                kept.add(step)
+                progress.step(step)
 
-async def _walk(
-    plan: Plan, way: UpstreamOptions, kept: SessionRecorder, told: Callable[[AnalyzedExchange], None], browser: Browser
-) -> None:
-    async with contextlib.aclosing(probe(plan, way, browser)) as exchanges:
-        async for exchange in exchanges:
-            kept.record_own_request(exchange, told)
+            try:
+                browser = Browser(progress.open, port=getattr(arguments, "callback_port", 0))
+                asyncio.run(self._walk(told, browser))
+            except KeyboardInterrupt:
+                self.whole = False
+            finally:
+                if plan.client and self.end:
+                    self.notes.append(in_words.note(plan.client, self.end))
+                    tap.notes += self.notes
+                report = kept.end(time.time())
+        self.warned = progress.narrator.warned
+        return report
+
+    async def _walk(self, told: Callable[[AnalyzedExchange], None], browser: Browser) -> None:
+        walking = probe(self.plan, self.way, browser, self._ended, self._prepared)
+        async with contextlib.aclosing(walking) as exchanges:
+            shown = None
+            with contextlib.suppress(StopAsyncIteration):
+                while True:
+                    exchange = await exchanges.asend(shown)
+                    shown = self.kept.record_own_request(exchange, told, self.fixes)
+
+    def _ended(self, end: WalkEnd) -> None:
+        self.end = end
+
+    def _prepared(self, request: Request) -> Request:
+        """The request as it is sent: as the fixes want it."""
+        if self.fixes is None:
+            return request
+        return self.fixes.request(request, self.kept.tap.clients[0].handshake)[0]
+
+    def headline(self, report: Report) -> list[str]:
+        """What the walk means for the client, the verdict first; nothing without a client."""
+        client, end = self.plan.client, self.end
+        if client is None or end is None:
+            return []
+        lines = textwrap.wrap(in_words.headline(client, end), _WIDTH)
+        for label, words in in_words.details(client, end, report.cause.fix if report.cause else ""):
+            lines += textwrap.wrap(f"{label}: {words}", _WIDTH, initial_indent="  ", subsequent_indent="    ")
+        if client.profile.hosted and urls.is_loopback(self.plan.url):
+            lines.append(f"  {client.profile.name} cannot reach this machine: as it would fare under a public name.")
+        return lines

@@ -1,17 +1,44 @@
-"""The client profiles that come with oauthtap: one TOML file each, data only."""
+"""The client profiles that come with oauthtap: one TOML file each, data only.
+
+A file says flatly what is known of a client, or, below `[trait]`, one member at a time with source and date. Of a
+client that every leg of a sign-in is told of that way, there is an emulation.
+"""
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from oauthtap.clients.profile import Profile
+from oauthtap.clients.traits import Behaviour, Emulation, Trait
 
 
 @cache
 def profiles() -> tuple[Profile, ...]:
     """Every profile, by name. Raises pydantic's ValidationError for a file with an unknown key."""
+    return tuple(sorted((one.profile for one in _read()), key=lambda profile: profile.name.lower()))
+
+
+@cache
+def emulations() -> Mapping[str, Emulation]:
+    """The clients that a walk can behave as, by the name of their file. Raises as `profiles` does."""
+    return {one.profile.slug: one for one in _read() if "redirect_uri" in one.traits}
+
+
+@cache
+def _read() -> tuple[Emulation, ...]:
     texts = [(f.name, f.read_text(encoding="utf-8")) for f in files(__name__).iterdir() if f.name.endswith(".toml")]
-    found = [Profile(slug=name.removesuffix(".toml"), **tomllib.loads(text)) for name, text in texts]
-    return tuple(sorted(found, key=lambda profile: profile.name.lower()))
+    return tuple(_emulation(name.removesuffix(".toml"), tomllib.loads(text)) for name, text in sorted(texts))
+
+
+def _emulation(slug: str, said: dict[str, Any]) -> Emulation:
+    traits = {name: Trait(**told) for name, told in said.pop("trait", {}).items()}
+    values = {name: trait.value for name, trait in traits.items()}
+    own = {name: value for name, value in values.items() if name in Behaviour.model_fields}
+    rest = {name: value for name, value in values.items() if name not in own}
+    doubtful = (name for name in rest if traits[name].is_doubtful)
+    unknown = (*said.pop("unknown", ()), *doubtful)
+    return Emulation(Profile(slug=slug, unknown=unknown, **said, **rest), Behaviour(**own), traits)

@@ -201,7 +201,8 @@ RESOURCE_RULES: dict[str, Callable[[str, str], bool]] = {
 """How clients compare PRM `resource` (first) with the URL they connect to (second)."""
 
 
-def _places(profile: Profile, issuer: str) -> Iterator[str]:
+def metadata_places(profile: Profile, issuer: str) -> Iterator[str]:
+    """Where a client looks for an authorization server's metadata, in its order."""
     base, path = urls.origin(issuer), urls.path_of(issuer).rstrip("/")
     forms = {
         "oauth-inserted": base + urls.OAUTH + path,
@@ -213,7 +214,7 @@ def _places(profile: Profile, issuer: str) -> Iterator[str]:
 
 
 def _find_metadata(profile: Profile, issuer: str, server: RecordedServer) -> ServerMetadata | None:
-    for place in _places(profile, issuer):
+    for place in metadata_places(profile, issuer):
         answer = server.metadata_at(place)
         if answer.found:
             return answer
@@ -229,14 +230,18 @@ def _judge_issuer(profile: Profile, metadata: ServerMetadata, _: RecordedServer)
     if expected is None or expected == stated:
         return
     _needs(profile, "issuer_rule", "as-discovery")
-    if profile.issuer_rule == "none":
-        return
-    if profile.issuer_rule == "slash-dropped" and expected.endswith("/") and expected[:-1] == stated:
-        return
+    if not issuer_fits(profile.issuer_rule, expected, stated):
+        raise _Stops("as-discovery", f"wants `issuer` {expected}, and it is {stated}")
+
+
+def issuer_fits(rule: str, expected: str, stated: str | None) -> bool:
+    """Whether a client that compares by this rule takes `issuer` of the metadata for the one it expected."""
+    if rule == "none" or expected == stated:
+        return True
+    if rule == "slash-dropped":
+        return expected.endswith("/") and expected[:-1] == stated
     root = urls.path_of(expected) == "/" and urls.path_of(stated or "") == "/"
-    if profile.issuer_rule == "root-slash" and root and expected.rstrip("/") == (stated or "").rstrip("/"):
-        return
-    raise _Stops("as-discovery", f"wants `issuer` {expected}, and it is {stated}")
+    return rule == "root-slash" and root and expected.rstrip("/") == (stated or "").rstrip("/")
 
 
 def _judge_pkce(profile: Profile, metadata: ServerMetadata, _: RecordedServer) -> None:
@@ -244,6 +249,7 @@ def _judge_pkce(profile: Profile, metadata: ServerMetadata, _: RecordedServer) -
     if profile.pkce == "none" or "S256" in texts(listed) or (listed is None and profile.pkce == "s256-if-listed"):
         pass
     else:
+        _needs(profile, "pkce", "as-discovery")
         raise _Stops("as-discovery", "wants S256 among `code_challenge_methods_supported`")
     if profile.response_types and "code" not in metadata.list("response_types_supported"):
         raise _Stops("as-discovery", "wants `response_types_supported` with `code`")

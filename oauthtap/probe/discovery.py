@@ -1,193 +1,234 @@
-"""The way a model client goes, as a generator: it yields what to ask, and is sent what came back.
-
-It asks what the newest specifications tell a client to ask, in their order, and stops
-where they tell a client to stop. Looks beyond that (every other place where a document
-may lie, a token made up on the spot) come last and as `reporter`, so that no rule takes
-them for a client's behaviour.
-"""
+"""Discovery as a client does it: which document it asks for, in which order, and what it refuses."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from oauthtap.clients.forecast import RESOURCE_RULES
-from oauthtap.handshake.classify import is_refusal
+from oauthtap.clients.forecast import RESOURCE_RULES, issuer_fits, metadata_places
 from oauthtap.handshake.stages import text, texts
 from oauthtap.handshake.state import absolute
 from oauthtap.model import urls, www_authenticate
 from oauthtap.model.exchange import Actor, Exchange
-from oauthtap.probe.mcp_connect import connect, followed, may_go, speaks_mcp
-from oauthtap.probe.oauth_flow import FlowState, SignIn, deregister, register, sign_in
-from oauthtap.probe.requests import BrowserStep, ProbeRequest, RequestBuilder
-
-Walk = Generator[ProbeRequest | BrowserStep, Exchange, None]
-
-CALLBACK_PORT = 33418
-"""Of the redirect URI, where nobody has to come back to it."""
-MOST_LOOKS = 24
-"""Looks beyond what a client asks; a document may list a hundred servers."""
-_MOST_SERVERS = 4
-_BOGUS = "oauthtap-made-this-token-up-it-opens-nothing"
+from oauthtap.probe.mcp_connect import followed, may_go
+from oauthtap.probe.requests import ProbeRequest
+from oauthtap.probe.walk_state import FlowState, Steps, WalkState
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What to walk, and how far."""
-
-    url: str
-    """The MCP URL, as a client would be given it."""
-    version: str
-    """Of oauthtap, for the User-Agent."""
-    register: bool = False
-    """Register as a client, which leaves something on the server (taken back where RFC 7592 allows)."""
-    sign_in: Literal["no", "person", "headless"] = "no"
-    """`headless`: follow the authorization server's redirects, as far as it asks nobody for consent."""
-    callback: str = f"http://127.0.0.1:{CALLBACK_PORT}/callback"
-    """The redirect URI; where a person signs in, that of the listener takes its place."""
-    client_id: str | None = None
-    """Registered beforehand; then nothing is registered."""
-
-    @property
-    def goal(self) -> str:
-        """The stage at which the walk ends when nothing is wrong."""
-        if self.sign_in != "no":
-            return "mcp-request"
-        return "client-registration" if self.register and self.client_id is None else "as-discovery"
-
-
-@dataclass
-class _Seen:
-    """What the walk has learned so far."""
-
-    asked: set[str] = field(default_factory=set)
-    challenge: Exchange | None = None
-    prm: dict[str, Any] | None = None
-    servers: list[str] = field(default_factory=list)
-    limited: bool = False
-    """The server has asked us to slow down."""
+def discover(state: WalkState) -> Steps[FlowState]:
+    """The documents, in the client's order. Raises Stop where it goes no further."""
+    profile, behaviour = state.client.profile, state.client.behaviour
+    state.prm = yield from _resource_metadata(state)
+    stated = text((state.prm or {}).get("resource"))
+    resource: str | None
+    if state.prm is not None and stated is not None:
+        resource = urls.whatwg_form(stated) if profile.resource_sent == "href" else stated
+    else:
+        resource = state.url if behaviour.resource_without_prm else None
+    if behaviour.resource == "typed" and resource is not None:
+        resource = state.url
+    issuer = next(iter(texts((state.prm or {}).get("authorization_servers"))), None) or urls.origin(state.url)
+    metadata = yield from _server_metadata(state, issuer)
+    if metadata is None and behaviour.server_fallback and urls.origin(issuer) != urls.origin(state.url):
+        state.lean("server_fallback")
+        issuer = urls.origin(state.url)
+        metadata = yield from _server_metadata(state, issuer)
+    if metadata is None:
+        if profile.without_metadata == "stops" and state.prm is not None:
+            raise state.stop("as-discovery", f"it finds no metadata of {issuer}", "without_metadata")
+        state.lean("without_metadata", "default_endpoints")
+        base = state.url if behaviour.default_endpoints == "resource" else issuer
+        nowhere = f"it finds no metadata of {issuer}"
+        why = nowhere if state.prm is not None else f"it finds no protected resource metadata, and {nowhere[3:]}"
+        _compare_late(state)
+        return FlowState.by_default(urls.origin(base), resource, _scope(state, {}), why)
+    _compare_late(state)
+    _judge(state, metadata, issuer)
+    return FlowState(metadata, resource, _scope(state, metadata))
 
 
-def run_plan(plan: Plan) -> Walk:
-    """Everything, from the first request without a token to the last look around.
-
-    Yields `Ask` and `BrowserStep`; expects the exchange each time. Ends by itself.
-    """
-    asker, seen = RequestBuilder(plan.version), _Seen()
-    first = yield from connect(plan.url, asker, None)
-    if first.response is None:
-        return
-    facts: FlowState | None = None
-    if is_refusal(first) and not speaks_mcp(first):
-        seen.challenge = first
-        facts = yield from _discovered(plan, asker, seen)
-        if facts is not None:
-            yield from _let_in(plan, asker, facts)
-    yield from _looked_around(plan, asker, seen)
-    if facts is not None:
-        yield from deregister(asker, facts)
-
-
-def _let_in(plan: Plan, asker: RequestBuilder, facts: FlowState) -> Walk:
-    """Register and sign in, as far as the plan goes, and use the token."""
-    wishes = SignIn(plan.url, plan.callback, plan.client_id, headless=plan.sign_in == "headless")
-    if plan.sign_in == "no":
-        if plan.register and plan.client_id is None:
-            yield from register(asker, facts, wishes)
-        return
-    token = yield from sign_in(asker, facts, wishes)
-    if token is not None:
-        yield from connect(plan.url, asker, token)
-
-
-# --- discovery
-
-
-def _document(plan: Plan, asker: RequestBuilder, seen: _Seen, url: str, actor: Actor = "client") -> Generator[
-    ProbeRequest | BrowserStep, Exchange, dict[str, Any]
-]:  # fmt: skip
-    """The JSON object at a place; empty when there is none, or we may not go there."""
-    if url in seen.asked or seen.limited or not may_go(plan.url, url):
-        return {}
-    seen.asked.add(url)
-    answer = yield from followed(plan.url, ProbeRequest(asker.document(url), actor))
-    seen.limited = answer.status == 429
-    document = answer.response.json_object if answer.response and answer.status == 200 else {}
-    if "/.well-known/oauth-protected-resource" in url or "authorization_servers" in document:
-        seen.servers += texts(document.get("authorization_servers"))
-    return document
-
-
-def _named(seen: _Seen) -> str | None:
-    """`resource_metadata` of the challenge, as written."""
-    response = seen.challenge.response if seen.challenge else None
-    lines = response.header_lines("www-authenticate") if response else ()
-    return www_authenticate.parse_like_sdks(lines, "resource_metadata") if lines else None
-
-
-def _discovered(
-    plan: Plan, asker: RequestBuilder, seen: _Seen
-) -> Generator[ProbeRequest | BrowserStep, Exchange, FlowState | None]:
-    """The documents, in the order of the specifications; None where a client has to stop."""
-    named = _named(seen)
-    places = [named] if named and urls.split(named) else []
-    for place in [*places, *(location.url for location in urls.prm_locations(plan.url))]:
-        seen.prm = (yield from _document(plan, asker, seen, place)) or None
-        if seen.prm:
-            break
-    prm = seen.prm or {}
-    resource = text(prm.get("resource"))
-    if seen.prm and (resource is None or not RESOURCE_RULES["prefix"](resource, plan.url)):
+def document(state: WalkState, url: str, actor: Actor = "client") -> Steps[Exchange | None]:
+    """What the place answers; None where we may not go there."""
+    if url in state.answers:
+        return state.answers[url]
+    if state.limited or not may_go(state.url, url):
         return None
-    issuer = next(iter(texts(prm.get("authorization_servers"))), None) or urls.origin(plan.url)
-    for location in urls.as_metadata_locations(issuer):
-        metadata = yield from _document(plan, asker, seen, location.url)
-        if metadata:
-            return _usable(metadata, issuer, resource or plan.url, _scope(seen), found=seen.prm is not None)
-    return None if seen.prm else FlowState.by_default(urls.origin(plan.url), plan.url, _scope(seen))
+    answer = yield from followed(state.url, ProbeRequest(state.asker.document(url), actor))
+    state.answers[url] = answer
+    state.limited = answer.status == 429
+    found = _object(answer)
+    if "/.well-known/oauth-protected-resource" in url or "authorization_servers" in found:
+        state.servers += texts(found.get("authorization_servers"))
+    return answer
 
 
-def _usable(
-    metadata: dict[str, Any], issuer: str, resource: str, scope: str | None, *, found: bool
-) -> FlowState | None:
-    """What a client needs of the metadata; None where it has to refuse them.
-
-    A foreign issuer is refused (RFC 8414, 3.3), but for servers older than protected
-    resource metadata; so is one without S256 (MCP 2025-11-25, Authorization Code Protection).
-    """
-    foreign = metadata.get("issuer") != issuer and urls.whatwg_form(issuer) != metadata.get("issuer")
-    unsafe = "S256" not in texts(metadata.get("code_challenge_methods_supported"))
-    return None if (foreign and found) or unsafe else FlowState(metadata, resource, scope)
+def _object(answer: Exchange | None) -> dict[str, Any]:
+    return answer.response.json_object if answer and answer.response and answer.status == 200 else {}
 
 
-def _scope(seen: _Seen) -> str | None:
-    """What to ask for: the challenge's, else all the resource has (MCP 2025-11-25, Scope Selection Strategy)."""
-    response = seen.challenge.response if seen.challenge else None
+def header_parameter(state: WalkState, name: str) -> str | None:
+    """A parameter of the challenge, as clients read it."""
+    response = state.challenge.response if state.challenge else None
     lines = response.header_lines("www-authenticate") if response else ()
-    listed = " ".join(texts((seen.prm or {}).get("scopes_supported")))
-    return (www_authenticate.parse_like_sdks(lines, "scope") if lines else None) or listed or None
+    return www_authenticate.parse_like_sdks(lines, name) if lines else None
 
 
-# --- looking around
+def header_scheme(state: WalkState) -> bool:
+    """The challenge names a scheme that clients sign in for. Where none was seen, nothing says that it does not."""
+    response = state.challenge.response if state.challenge else None
+    if response is None:
+        return True
+    return any("bearer" in line.lower() for line in response.header_lines("www-authenticate"))
 
 
-def _looked_around(plan: Plan, asker: RequestBuilder, seen: _Seen) -> Walk:
-    """Everything other clients would have asked, and a token that opens nothing."""
-    if seen.challenge is not None:
-        yield ProbeRequest(asker.initialize(plan.url, _BOGUS), "reporter")
-    named = _named(seen)
-    places = [absolute(named, plan.url)] if named else []
-    for url in [*places, *(location.url for location in urls.prm_locations(plan.url))]:
-        yield from _document(plan, asker, seen, url, "reporter")
-    for url in list(_server_places(plan, seen))[:MOST_LOOKS]:
-        yield from _document(plan, asker, seen, url, "reporter")
+# --- the resource's metadata
 
 
-def _server_places(plan: Plan, seen: _Seen) -> Iterator[str]:
-    """Where metadata of every authorization server named may lie, also by the habits of single clients."""
-    for issuer in dict.fromkeys([*seen.servers[:_MOST_SERVERS], urls.origin(plan.url)]):
-        yield from (location.url for location in urls.as_metadata_locations(issuer))
-        if urls.path_of(issuer).strip("/"):
-            yield issuer.rstrip("/") + urls.OAUTH
-            yield urls.origin(issuer) + urls.OAUTH
+def _resource_metadata(state: WalkState) -> Steps[dict[str, Any] | None]:
+    """The document that the client uses; None where it goes on without one."""
+    profile, unfit = state.client.profile, ""
+    for place in _prm_places(state):
+        found = _object((yield from document(state, place)))
+        stated = text(found.get("resource"))
+        if not found or (stated is None and profile.resource_mismatch != "stops"):
+            continue
+        if stated == state.url or (stated is not None and _fits(state, stated)):
+            return found
+        state.lean("resource_mismatch")
+        if profile.resource_mismatch == "ignored":
+            return found
+        if state.client.behaviour.resource_compared == "after-metadata":
+            return found
+        unfit = _unfit(stated, state.url)
+        if profile.resource_mismatch == "stops":
+            break
+    change = f"Publish `resource`: {state.url}"
+    if unfit and (profile.resource_mismatch == "stops" or profile.without_prm == "stops"):
+        raise state.stop("prm-discovery", unfit, "resource_rule", change)
+    if profile.without_prm == "stops":
+        asked = ", ".join(f"{url} ({_said(one)})" for url, one in state.answers.items())
+        place = urls.prm_locations(state.url)[0].url
+        change = (
+            f"Serve {place} with `resource` {state.url}, and name it in the 401: "
+            f'WWW-Authenticate: Bearer resource_metadata="{place}"'
+        )
+        raise state.stop("prm-discovery", f"it finds no protected resource metadata: {asked}", "without_prm", change)
+    state.lean("without_prm", "resource_without_prm")
+    return None
+
+
+def _unfit(stated: str | None, url: str) -> str:
+    return f"`resource` in the metadata is {stated or 'missing'}, and it wants {url}"
+
+
+def _compare_late(state: WalkState) -> None:
+    """The comparison of `resource`, for a client that makes it last. Raises Stop."""
+    profile, stated = state.client.profile, text((state.prm or {}).get("resource"))
+    late = state.client.behaviour.resource_compared == "after-metadata" and profile.resource_mismatch == "stops"
+    if late and stated is not None and not urls.same(stated, state.url) and not _fits(state, stated):
+        change = f"Publish `resource`: {state.url}"
+        raise state.stop("prm-discovery", _unfit(stated, state.url), "resource_rule", change)
+
+
+def _said(answer: Exchange) -> str:
+    return str(answer.status) if answer.response else "no answer"
+
+
+def _prm_places(state: WalkState) -> list[str]:
+    profile = state.client.profile
+    known = [place.url for place in urls.prm_locations(state.url) if place.how in profile.prm_places]
+    named = header_parameter(state, "resource_metadata") if profile.reads_header else None
+    if named is not None and not urls.split(named):
+        whole = absolute(named, state.url)
+        if profile.relative_header == "stops":
+            raise state.stop(
+                "mcp-challenge", f"it cannot use the relative `resource_metadata` {named}", "relative_header",
+                f"Write the whole URL: resource_metadata=\"{whole}\"",
+            )  # fmt: skip
+        state.lean("relative_header")
+        named = whole if profile.relative_header == "resolved" else None
+    if named and profile.header_same_origin and urls.origin(named) != urls.origin(state.url):
+        state.lean("header_same_origin")
+        named = None
+    if not named:
+        return known
+    if profile.header_fallback:
+        return [named, *(place for place in known if place != named)]
+    return [named]
+
+
+def _fits(state: WalkState, stated: str) -> bool:
+    state.lean("resource_rule")
+    return RESOURCE_RULES[state.client.profile.resource_rule](stated, state.url)
+
+
+# --- the authorization server's
+
+
+def _server_metadata(state: WalkState, issuer: str) -> Steps[dict[str, Any] | None]:
+    profile, behaviour, found = state.client.profile, state.client.behaviour, None
+    places = list(metadata_places(profile, issuer))
+    for place in places:
+        answer = yield from document(state, place)
+        if answer is None:
+            continue
+        if answer.response is None and behaviour.unreachable == "stops":
+            raise state.stop("as-discovery", f"it gets no answer from {place}", "unreachable", outcome="unreachable")
+        content = _object(answer)
+        if content:
+            found = content
+            break
+        if answer.status == 200 and profile.html_metadata == "stops":
+            raise state.stop("as-discovery", f"{place} answers 200 with something that is no JSON", "html_metadata")
+        if (answer.status or 0) >= 500 and answer.status != 502 and behaviour.server_error == "stops":
+            raise state.stop("as-discovery", f"{place} answers {answer.status}", "server_error")
+    if found and behaviour.asks_oidc_too:
+        base, path = urls.origin(issuer), urls.path_of(issuer).rstrip("/")
+        yield from document(state, base + path + urls.OIDC)
+    if len(places) > 1 and state.answers.get(places[0]) and not _object(state.answers[places[0]]):
+        state.lean("as_places")
+    return found
+
+
+def _judge(state: WalkState, metadata: dict[str, Any], issuer: str) -> None:
+    """What the client refuses of the metadata. Raises Stop."""
+    profile, behaviour = state.client.profile, state.client.behaviour
+    for name in ("authorization_endpoint", "token_endpoint"):
+        url = text(metadata.get(name))
+        if not url or not urls.split(url):
+            raise state.stop("as-discovery", f"the metadata has no usable `{name}`")
+        if behaviour.https and not url.startswith("https://") and not urls.is_loopback(url):
+            raise state.stop("as-discovery", f"`{name}` is {url}, and it calls nothing without TLS", "https")
+    stated = text(metadata.get("issuer"))
+    if stated != issuer and (state.prm is not None or behaviour.issuer_without_prm):
+        state.lean("issuer_rule")
+        if not issuer_fits(profile.issuer_rule, issuer, stated):
+            why = f"the metadata says `issuer` {stated or '(none)'}, and it wants {issuer}"
+            change = f"Make `issuer` what `authorization_servers` names: {issuer}"
+            raise state.stop("as-discovery", why, "issuer_rule", change)
+    methods = metadata.get("code_challenge_methods_supported")
+    if "S256" not in texts(methods):
+        if profile.pkce == "s256-listed" or (profile.pkce == "s256-if-listed" and methods is not None):
+            raise state.stop(
+                "as-discovery", "S256 is not among `code_challenge_methods_supported`", "pkce",
+                'Publish `"code_challenge_methods_supported": ["S256"]`',
+            )  # fmt: skip
+        state.lean("pkce")
+    if profile.response_types and "code" not in texts(metadata.get("response_types_supported")):
+        raise state.stop("as-discovery", "`response_types_supported` does not list `code`", "response_types")
+
+
+def _scope(state: WalkState, metadata: dict[str, Any]) -> str | None:
+    """What the client asks for, by its own order of whose list it takes."""
+    behaviour = state.client.behaviour
+    listed = {
+        "challenge": header_parameter(state, "scope") or "",
+        "resource": " ".join(texts((state.prm or {}).get("scopes_supported"))),
+        "server": " ".join(texts(metadata.get("scopes_supported"))),
+    }
+    scope = next((listed[whose] for whose in behaviour.scopes if listed[whose]), "")
+    if len({value for value in listed.values() if value}) > 1:
+        state.lean("scopes")
+    offered = "offline_access" in texts(metadata.get("scopes_supported"))
+    if scope and behaviour.offline_access and offered and "offline_access" not in scope.split():
+        scope += " offline_access"
+    return scope or None

@@ -10,7 +10,7 @@ from oauthtap.handshake.state import absolute
 from oauthtap.model import urls
 from oauthtap.model.exchange import Exchange, Message, Request
 from oauthtap.model.sse import sse_events
-from oauthtap.probe.requests import REVISION, BrowserStep, ProbeRequest, RequestBuilder
+from oauthtap.probe.requests import BrowserStep, ProbeRequest, RequestBuilder
 from oauthtap.rewriting.ssrf_guard import blocked_reason, is_private_host
 
 Leg = Generator[ProbeRequest | BrowserStep, Exchange, Exchange]
@@ -20,8 +20,17 @@ _MOST_HOPS = 5
 
 def connect(url: str, asker: RequestBuilder, token: str | None) -> Leg:
     """`initialize` and a first request behind it; else what the server speaks instead. Gives the deciding answer."""
+    if asker.client.transport == "by-path" and urls.path_of(url).rstrip("/").endswith("/sse"):
+        return (yield from _streamed(url, asker, token))
+    if asker.client.first_request == "discover":
+        modern = yield ProbeRequest(asker.modern(url, "server/discover", token))
+        if modern.ok and "result" in reply_of(modern):
+            yield ProbeRequest(asker.modern(url, "tools/list", token))
+            return modern
+        if is_challenge(modern, asker.client.challenges):
+            return modern
     answer = yield from followed(url, ProbeRequest(asker.initialize(url, token)))
-    reply = _reply(answer)
+    reply = reply_of(answer)
     if answer.ok and "result" in reply:
         return (yield from _talked(answer, asker, token, reply))
     if answer.status in (404, 405) and "error" not in reply:
@@ -34,22 +43,27 @@ def connect(url: str, asker: RequestBuilder, token: str | None) -> Leg:
     return answer
 
 
+def is_challenge(answer: Exchange, statuses: tuple[int, ...]) -> bool:
+    """The server wants the client to sign in, as this client understands it."""
+    return answer.status in statuses
+
+
 def speaks_mcp(answer: Exchange) -> bool:
     """The server answered as MCP servers do; else a client looks whether it should sign in."""
     stream = answer.response is not None and answer.response.media_type == "text/event-stream"
-    return answer.ok and (stream or "result" in _reply(answer))
+    return answer.ok and (stream or "result" in reply_of(answer))
 
 
 def _talked(answer: Exchange, asker: RequestBuilder, token: str | None, reply: dict[str, Any]) -> Leg:
     """The rest of the greeting, a first request, and a polite goodbye."""
     session = answer.response.header("mcp-session-id") if answer.response else None
     chosen = reply["result"].get("protocolVersion") if isinstance(reply["result"], dict) else None
-    revision, url = text(chosen) or REVISION, answer.request.url
+    revision, url = text(chosen) or asker.revision, answer.request.url
     yield ProbeRequest(asker.initialized(url, token, session, revision))
     listed = yield ProbeRequest(asker.tools(url, token, session, revision))
     if session:
         yield ProbeRequest(asker.end(url, token, session, revision))
-    return listed
+    return listed if listed.ok or listed.status in (401, 403) else answer
 
 
 def _streamed(url: str, asker: RequestBuilder, token: str | None) -> Leg:
@@ -62,12 +76,12 @@ def _streamed(url: str, asker: RequestBuilder, token: str | None) -> Leg:
     posted = yield ProbeRequest(asker.initialize(place, token))
     if not posted.ok:
         return posted
-    yield ProbeRequest(asker.initialized(place, token, None, REVISION))
-    yield ProbeRequest(asker.tools(place, token, None, REVISION))
+    yield ProbeRequest(asker.initialized(place, token, None, asker.revision))
+    yield ProbeRequest(asker.tools(place, token, None, asker.revision))
     return stream
 
 
-def _reply(answer: Exchange) -> dict[str, Any]:
+def reply_of(answer: Exchange) -> dict[str, Any]:
     """The JSON-RPC message in an answer, plain or as the first message of a stream."""
     if answer.response is None:
         return {}

@@ -1,122 +1,146 @@
-"""From registration to token, as a generator: what a model client sends, and where it refuses what it got.
-
-Every refusal is one that the specifications demand of clients: a foreign `state`, a
-foreign `iss`, a token answer without `token_type`.
-"""
+"""From registration to token, as a generator: what the client sends, and where it refuses what it got."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Generator
-from dataclasses import dataclass, field
-from typing import Any, Self
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
-from oauthtap.handshake.stages import text
+from oauthtap.handshake.stages import text, texts
 from oauthtap.handshake.state import absolute
 from oauthtap.model import urls
 from oauthtap.model.exchange import Exchange, Pairs, Request, Response, first_value
-from oauthtap.probe.requests import BrowserStep, ProbeRequest, RequestBuilder, basic, challenge, with_query
+from oauthtap.probe.discovery import header_scheme
+from oauthtap.probe.requests import BrowserStep, ProbeRequest, basic, challenge, with_query
+from oauthtap.probe.walk_state import FlowState, Steps, WalkState
 
 _MOST_HOPS = 10
 _SUFFICES = 32
 """Bytes of randomness for verifier and state (RFC 7636, 4.1: 32 octets)."""
 
 
-@dataclass
-class FlowState:
-    """What discovery has taught, and what registration adds to it."""
-
-    metadata: dict[str, Any]
-    resource: str
-    scope: str | None
-    client: dict[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def by_default(cls, origin: str, resource: str, scope: str | None) -> Self:
-        """No document anywhere: the endpoints of MCP 2025-03-26, Fallbacks for Servers without Metadata Discovery."""
-        paths = {"authorization": "authorize", "token": "token", "registration": "register"}
-        return cls({f"{name}_endpoint": f"{origin}/{path}" for name, path in paths.items()}, resource, scope)
-
-    def endpoint(self, name: str) -> str | None:
-        """The URL of an endpoint (`token`, `registration`, …); None unless it is one."""
-        url = text(self.metadata.get(f"{name}_endpoint"))
-        return url if url and urls.split(url) else None
-
-
 @dataclass(frozen=True)
 class SignIn:
     """How to sign in."""
 
-    resource: str
     callback: str
+    """The redirect URI that is authorized with."""
+    redirect_uris: tuple[str, ...]
+    """All that are registered."""
     client_id: str | None
     headless: bool
+    may_visit: Callable[[str], bool]
+    """A browser without hands may ask there."""
 
 
-Found = Generator[ProbeRequest | BrowserStep, Exchange, str | None]
-
-
-def register(asker: RequestBuilder, facts: FlowState, how: SignIn) -> Found:
-    """The client id, given beforehand or got by registration (RFC 7591); None when there is no way to one."""
-    if how.client_id:
-        facts.client = {"client_id": how.client_id}
-        return how.client_id
-    endpoint = facts.endpoint("registration")
-    if endpoint is None:
+def metadata_client_id(state: WalkState, facts: FlowState) -> str | None:
+    """The client's metadata URL, where it uses one at this server."""
+    behaviour = state.client.behaviour
+    if facts.metadata.get("client_id_metadata_document_supported") is not True or not state.client.profile.cimd:
         return None
-    answer = yield ProbeRequest(asker.registration(endpoint, how.callback, facts.scope))
-    facts.client = answer.response.json_object if answer.response and answer.ok else {}
-    return text(facts.client.get("client_id"))
+    methods = texts(facts.metadata.get("token_endpoint_auth_methods_supported"))
+    if behaviour.cimd_needs_none and "none" not in methods:
+        state.lean("cimd_needs_none")
+        return None
+    without = not facts.promises_iss and behaviour.metadata_client_id_without_iss
+    return without or behaviour.metadata_client_id or None
 
 
-def deregister(asker: RequestBuilder, facts: FlowState) -> Generator[ProbeRequest | BrowserStep, Exchange, None]:
+def check_registrable(state: WalkState, facts: FlowState) -> None:
+    """Raises Stop where the client has no way to a client id here."""
+    if metadata_client_id(state, facts) or facts.endpoint("registration"):
+        return
+    if state.client.profile.without_registration != "guesses":
+        why = "the metadata names no `registration_endpoint`, and it cannot use its metadata URL as client id"
+        raise state.stop(
+            "as-discovery", why, "without_registration",
+            "Offer dynamic registration, or give the client an id that was registered beforehand",
+        )  # fmt: skip
+    state.lean("without_registration")
+
+
+def register(state: WalkState, facts: FlowState, how: SignIn) -> Steps[str]:
+    """The client id: given beforehand, the client's metadata URL, or got by registration. Raises Stop."""
+    known = how.client_id or metadata_client_id(state, facts)
+    if known:
+        facts.client = {"client_id": known}
+        state.uses_metadata_url = how.client_id is None
+        return known
+    check_registrable(state, facts)
+    issuer = text(facts.metadata.get("issuer")) or state.url
+    endpoint = facts.endpoint("registration") or f"{urls.origin(issuer)}/register"
+    method = _method(state, facts)
+    answer = yield ProbeRequest(state.asker.registration(endpoint, how.redirect_uris, method, facts.scope))
+    issued = answer.response.json_object if answer.response and answer.ok else {}
+    if not answer.ok:
+        raise _refused(state, "client-registration", answer)
+    facts.client = issued
+    client_id = text(issued.get("client_id"))
+    if client_id is None:
+        raise state.stop("client-registration", "the registration answer holds no `client_id`")
+    profile = state.client.profile
+    if profile.registration_redirect_uris and not texts(issued.get("redirect_uris")):
+        raise state.stop(
+            "client-registration", "the registration answer holds no `redirect_uris`", "registration_redirect_uris"
+        )
+    nulls = [name for name, value in issued.items() if value is None]
+    if nulls and profile.registration_nulls == "stops":
+        raise state.stop(
+            "client-registration", f"`{nulls[0]}` in the registration answer is null", "registration_nulls"
+        )
+    return client_id
+
+
+def _method(state: WalkState, facts: FlowState) -> str:
+    if state.client.behaviour.registration_method == "none":
+        return "none"
+    state.lean("registration_method")
+    listed = facts.metadata.get("token_endpoint_auth_methods_supported")
+    return "client_secret_post" if listed is None or "client_secret_post" in texts(listed) else "none"
+
+
+def deregister(state: WalkState, facts: FlowState) -> Steps[None]:
     """Take back what was registered, where the server allows it (RFC 7592)."""
     url = text(facts.client.get("registration_client_uri"))
     token = text(facts.client.get("registration_access_token"))
     if url and token and urls.origin(url) == urls.origin(facts.endpoint("registration") or ""):
-        yield ProbeRequest(asker.deregistration(url, token), "reporter")
+        yield ProbeRequest(state.asker.deregistration(url, token), "reporter")
 
 
-def sign_in(asker: RequestBuilder, facts: FlowState, how: SignIn) -> Found:
-    """The access token; None where the way ends."""
-    client_id = yield from register(asker, facts, how)
+def sign_in(state: WalkState, facts: FlowState, how: SignIn) -> Steps[str]:
+    """The access token. Raises Stop where the way ends."""
+    client_id = yield from register(state, facts, how)
     authorize, token_endpoint = facts.endpoint("authorization"), facts.endpoint("token")
-    if client_id is None or authorize is None or token_endpoint is None:
-        return None
-    verifier, state = secrets.token_urlsafe(_SUFFICES), secrets.token_urlsafe(_SUFFICES)
+    if authorize is None or token_endpoint is None:
+        raise state.stop("as-discovery", "the metadata names no authorization endpoint, or no token endpoint")
+    verifier, nonce = secrets.token_urlsafe(_SUFFICES), secrets.token_urlsafe(_SUFFICES)
     asked = {
         "response_type": "code",
         "client_id": client_id,
         "redirect_uri": how.callback,
         "code_challenge": challenge(verifier),
         "code_challenge_method": "S256",
-        "state": state,
-        "resource": facts.resource,
-    } | ({"scope": facts.scope} if facts.scope else {})
+        "state": nonce,
+    }
+    bound = {"resource": facts.resource} if facts.resource else {}
+    asked |= bound | ({"scope": facts.scope} if facts.scope else {})
     if facts.metadata.get("require_pushed_authorization_requests") is True:
-        asked = yield from _pushed(asker, facts, asked)
+        asked = yield from _pushed(state, facts, asked)
     url = with_query(authorize, asked)
-    came = (
-        (yield from _without_hands(asker, url, how.callback))
-        if how.headless
-        else (yield BrowserStep(url)).request.query
-    )
-    code = _accepted(came, state, facts)
-    if code is None:
-        return None
+    came = (yield from _without_hands(state, url, how)) if how.headless else (yield BrowserStep(url)).request.query
+    code = _accepted(state, came, nonce, facts)
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": how.callback, "code_verifier": verifier}
-    return (yield from _redeemed(asker, facts, token_endpoint, form | {"resource": facts.resource}))
+    return (yield from _redeemed(state, facts, token_endpoint, form | bound))
 
 
-def _pushed(
-    asker: RequestBuilder, facts: FlowState, asked: dict[str, str]
-) -> Generator[ProbeRequest | BrowserStep, Exchange, dict[str, str]]:
+def _pushed(state: WalkState, facts: FlowState, asked: dict[str, str]) -> Steps[dict[str, str]]:
     """The parameters sent beforehand, where the server wants it so (RFC 9126, 4)."""
     endpoint = facts.endpoint("pushed_authorization_request")
-    if endpoint is None:
+    if endpoint is None or not state.client.behaviour.pushes:
         return asked
     form, headers = _identified(facts, asked)
-    answer = yield ProbeRequest(asker.form(endpoint, form, *headers))
+    answer = yield ProbeRequest(state.asker.form(endpoint, form, *headers))
     handle = text(answer.response.json_object.get("request_uri")) if answer.response and answer.ok else None
     return {"client_id": asked["client_id"], "request_uri": handle} if handle else asked
 
@@ -131,37 +155,61 @@ def _identified(facts: FlowState, form: dict[str, str]) -> tuple[dict[str, str],
     return form | {"client_id": client_id} | posted, ()
 
 
-def _redeemed(asker: RequestBuilder, facts: FlowState, endpoint: str, form: dict[str, str]) -> Found:
-    """The token for the code; None when the answer is not what RFC 6749, 5.1 makes of it."""
+def _redeemed(state: WalkState, facts: FlowState, endpoint: str, form: dict[str, str]) -> Steps[str]:
+    """The token for the code. Raises Stop where the answer is not what RFC 6749, 5.1 makes of it."""
     sent, headers = _identified(facts, form)
-    answer = yield ProbeRequest(asker.form(endpoint, sent, *headers))
-    granted = answer.response.json_object if answer.response and answer.ok else {}
-    if (text(granted.get("token_type")) or "").lower() != "bearer":
-        return None
-    return text(granted.get("access_token"))
+    answer = yield ProbeRequest(state.asker.form(endpoint, sent, *headers))
+    if not answer.ok:
+        raise _refused(state, "token-request", answer)
+    granted: dict[str, Any] = answer.response.json_object if answer.response else {}
+    token, kind = text(granted.get("access_token")), text(granted.get("token_type"))
+    if token is None:
+        raise state.stop("token-request", "the token answer holds no `access_token` in a JSON object")
+    if state.client.profile.token_type and (kind or "").lower() != "bearer":
+        raise state.stop("token-request", f"`token_type` in the token answer is {kind or 'missing'}", "token_type")
+    return token
+
+
+def _refused(state: WalkState, stage: str, answer: Exchange) -> Exception:
+    """The stop at an answer that says no. Where the place was a guess, it is discovery that failed."""
+    where, facts = answer.request.bare_url, state.facts
+    if facts is not None and facts.guessed:
+        known = "as-discovery" if state.prm is not None else "prm-discovery"
+        stage = known if state.prm is not None or header_scheme(state) else "mcp-challenge"
+        said = answer.status if answer.response else "nothing"
+        return state.stop(stage, f"{facts.guessed}; {where}, which it guesses, answers {said}")
+    if answer.response is None:
+        return state.stop(stage, f"{where} gives no answer: {answer.error}", outcome="unreachable")
+    return state.stop(stage, f"{where} answers {answer.status}")
 
 
 # --- through the browser
 
 
-def _without_hands(
-    asker: RequestBuilder, url: str, callback: str
-) -> Generator[ProbeRequest | BrowserStep, Exchange, Pairs]:
-    """The parameters of the redirect to the callback, when the server needs no login or consent; else none."""
+def _without_hands(state: WalkState, url: str, how: SignIn) -> Steps[Pairs]:
+    """The parameters of the redirect to the callback, when the server needs no login or consent. Raises Stop."""
     jars: dict[str, dict[str, str]] = {}
     for _ in range(_MOST_HOPS):
         jar = jars.setdefault(urls.origin(url), {})
-        answer = yield ProbeRequest(asker.page(url, jar), "browser")
+        answer = yield ProbeRequest(state.asker.page(url, jar), "browser")
         location = answer.response.header("location") if answer.response else None
-        if answer.response is None or location is None or not 300 <= answer.response.status < 400:
-            return ()
+        if answer.response is None or answer.response.status >= 400:
+            raise _refused(state, "authorization-request", answer)
+        if location is None or not 300 <= answer.response.status < 400:
+            raise _a_person(state, url)
         jar.update(_cookies(answer.response))
         before, url = url, absolute(location, url)
-        if urls.redirect_matches(urls.without_query(url), urls.without_query(callback)):
+        if urls.redirect_matches(urls.without_query(url), urls.without_query(how.callback)):
             return Request(method="GET", url=url).query
-        if not url.startswith(("https://", urls.origin(before) or "https://")):
-            return ()
-    return ()
+        if not url.startswith(("https://", urls.origin(before) or "https://")) or not how.may_visit(url):
+            raise _a_person(state, url)
+    raise _a_person(state, url)
+
+
+def _a_person(state: WalkState, url: str) -> Exception:
+    """Somebody has to sign in or to consent: there our way ends, and not the client's."""
+    why = f"a person is next, at {urls.without_query(url)}"
+    return state.stop("authorization-interaction", why, outcome="waiting")
 
 
 def _cookies(answer: Response) -> dict[str, str]:
@@ -170,10 +218,30 @@ def _cookies(answer: Response) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def _accepted(came: Pairs, state: str, facts: FlowState) -> str | None:
-    """The code, if the answer is for us and from whom we asked (OAuth 2.1, 7.12; RFC 9207, 2.4)."""
-    issuer, iss = text(facts.metadata.get("issuer")), first_value(came, "iss")
-    promised = facts.metadata.get("authorization_response_iss_parameter_supported") is True
-    if first_value(came, "state") != state or (promised and iss is None) or (iss is not None and iss != issuer):
-        return None
-    return first_value(came, "code") or None
+def _accepted(state: WalkState, came: Pairs, nonce: str, facts: FlowState) -> str:
+    """The code, if the answer is for us and from whom we asked (OAuth 2.1, 7.12; RFC 9207, 2.4). Raises Stop."""
+    stage = "authorization-response"
+    issuer, iss, back = text(facts.metadata.get("issuer")), first_value(came, "iss"), first_value(came, "state")
+    if back != nonce:
+        raise state.stop(stage, f"`state` came back {'changed' if back else 'not at all'}")
+    error = first_value(came, "error")
+    if error in ("invalid_client", "invalid_client_metadata") and state.uses_metadata_url:
+        why = f"the redirect says `error={error}` of the client whose id is the URL of its metadata"
+        raise state.stop("client-metadata-fetch", why)
+    if (
+        error
+        and facts.metadata.get("require_pushed_authorization_requests") is True
+        and not state.client.behaviour.pushes
+    ):
+        why = f"the server wants pushed authorization requests, and answers the plain one with `error={error}`"
+        raise state.stop("authorization-request", why, "pushes")
+    if error:
+        raise state.stop(stage, f"the redirect says `error={error}`")
+    if (iss is None and facts.promises_iss) or (iss is not None and iss != issuer):
+        state.lean("iss_rule")
+        if state.client.profile.iss_rule == "exact":
+            raise state.stop(stage, f"`iss` in the redirect is {iss or 'missing'}, and it wants {issuer}", "iss_rule")
+    code = first_value(came, "code")
+    if not code:
+        raise state.stop(stage, "the redirect brings no `code`")
+    return code

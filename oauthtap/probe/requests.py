@@ -1,6 +1,6 @@
-"""Every request the probe makes, as a value.
+"""Every request the probe makes, as a value, worded as the client it walks as words it.
 
-Worded for MCP 2025-11-25, the newest revision that begins with `initialize`, and for
+By itself it speaks MCP 2025-11-25, the newest revision that begins with `initialize`, and
 2026-07-28 where a server speaks nothing older.
 """
 
@@ -9,16 +9,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from oauthtap.clients.traits import Behaviour
 from oauthtap.model.exchange import Actor, Request
 
-REVISION, MODERN = "2025-11-25", "2026-07-28"
+MODERN = "2026-07-28"
 _ACCEPT = ("Accept", "application/json, text/event-stream")
 _META = "io.modelcontextprotocol/"
+BROWSER = "Mozilla/5.0 (compatible; a browser without hands)"
+"""Of a page that the client itself would leave to a person's browser."""
 
 
 @dataclass(frozen=True)
@@ -41,22 +44,26 @@ class BrowserStep:
 
 @dataclass(frozen=True)
 class RequestBuilder:
-    """Who asks: the version of oauthtap, and what it calls itself everywhere."""
+    """Who asks, and how it words what it asks."""
 
-    version: str
-
-    @property
-    def agent(self) -> tuple[str, str]:
-        return "User-Agent", f"oauthtap/{self.version} probe"
+    client: Behaviour
 
     @property
-    def info(self) -> dict[str, str]:
-        return {"name": "oauthtap-probe", "version": self.version}
+    def revision(self) -> str:
+        return self.client.revision
+
+    def _agent(self, token: str | None) -> tuple[str, str]:
+        return "User-Agent", (self.client.agent if token else self.client.tokenless_agent or self.client.agent)
+
+    @property
+    def _oauth_agent(self) -> tuple[str, str]:
+        return "User-Agent", self.client.oauth_agent or self.client.agent
 
     def initialize(self, url: str, token: str | None = None) -> Request:
         """The first request of every revision up to 2025-11-25."""
-        params = {"protocolVersion": REVISION, "capabilities": {}, "clientInfo": self.info}
-        return self._post(url, {"method": "initialize", "id": 1, "params": params}, token=token)
+        params = {"protocolVersion": self.revision, "capabilities": {}, "clientInfo": dict(self.client.client_info)}
+        early = (("MCP-Protocol-Version", self.revision),) if self.client.first_version_header else ()
+        return self._post(url, {"method": "initialize", "id": 1, "params": params}, *early, token=token)
 
     def initialized(self, url: str, token: str | None, session: str | None, revision: str) -> Request:
         """The notification that `initialize` is done."""
@@ -69,63 +76,59 @@ class RequestBuilder:
 
     def modern(self, url: str, method: str, token: str | None = None) -> Request:
         """A request of 2026-07-28, which carries version and client with it."""
-        meta = {"protocolVersion": MODERN, "clientInfo": self.info, "clientCapabilities": {}}
+        meta = {"protocolVersion": MODERN, "clientInfo": dict(self.client.client_info), "clientCapabilities": {}}
         params = {"_meta": {_META + name: value for name, value in meta.items()}}
         headers = (("MCP-Protocol-Version", MODERN), ("Mcp-Method", method))
         return self._post(url, {"method": method, "id": 1, "params": params}, *headers, token=token)
 
     def end(self, url: str, token: str | None, session: str, revision: str) -> Request:
         """The session is not needed any more (2025-11-25, Session Management)."""
-        headers = (self.agent, _ACCEPT, *_session(session, revision), *_bearer(token))
+        headers = (self._agent(token), _ACCEPT, *_session(session, revision), *_bearer(token))
         return Request(method="DELETE", url=url, headers=headers)
 
     def stream(self, url: str, token: str | None = None) -> Request:
         """The legacy transport's stream, which begins by naming where to post (2024-11-05)."""
-        return Request(method="GET", url=url, headers=(self.agent, ("Accept", "text/event-stream"), *_bearer(token)))
+        headers = (self._agent(token), ("Accept", "text/event-stream"), *_bearer(token))
+        return Request(method="GET", url=url, headers=headers)
 
     def document(self, url: str) -> Request:
         """A metadata document."""
-        headers = (self.agent, ("Accept", "application/json"), ("MCP-Protocol-Version", REVISION))
+        version = (("MCP-Protocol-Version", self.revision),) if self.client.document_version_header else ()
+        headers = (self._oauth_agent, ("Accept", self.client.document_accept), *version)
         return Request(method="GET", url=url, headers=headers)
 
     def page(self, url: str, cookies: Mapping[str, str] | None = None) -> Request:
         """What a browser would ask for."""
         jar = "; ".join(f"{name}={value}" for name, value in (cookies or {}).items())
-        headers = (self.agent, ("Accept", "text/html"), *((("Cookie", jar),) if jar else ()))
+        agent = ("User-Agent", self.client.agent if not self.client.redirect_uri else BROWSER)
+        headers = (agent, ("Accept", "text/html"), *((("Cookie", jar),) if jar else ()))
         return Request(method="GET", url=url, headers=headers)
 
-    def registration(self, url: str, callback: str, scope: str | None) -> Request:
-        """A public native client (RFC 7591, 2)."""
-        described: dict[str, Any] = {
-            "client_name": "oauthtap probe",
-            "redirect_uris": [callback],
-            "grant_types": ["authorization_code", "refresh_token"],
-            "response_types": ["code"],
-            "token_endpoint_auth_method": "none",
-            "application_type": "native",
-        }
-        described |= {"scope": scope} if scope else {}
-        headers = (self.agent, ("Accept", "application/json"), ("Content-Type", "application/json"))
+    def registration(self, url: str, redirect_uris: Sequence[str], method: str, scope: str | None) -> Request:
+        """A client that registers itself (RFC 7591, 2)."""
+        described = {**self.client.registration, "redirect_uris": list(redirect_uris)}
+        described |= {"token_endpoint_auth_method": method}
+        described |= {"scope": scope} if scope and self.client.registration_scope else {}
+        headers = (self._oauth_agent, ("Accept", "application/json"), ("Content-Type", "application/json"))
         return Request(method="POST", url=url, headers=headers, body=json.dumps(described))
 
     def deregistration(self, url: str, token: str) -> Request:
         """Take the registration back (RFC 7592, 2.3)."""
-        return Request(method="DELETE", url=url, headers=(self.agent, *_bearer(token)))
+        return Request(method="DELETE", url=url, headers=(self._oauth_agent, *_bearer(token)))
 
     def form(self, url: str, pairs: Mapping[str, str], *headers: tuple[str, str]) -> Request:
         """A form, as the token endpoint wants it (RFC 6749, 4.1.3)."""
         kind = ("Content-Type", "application/x-www-form-urlencoded")
         return Request(
-            method="POST", url=url, headers=(self.agent, ("Accept", "application/json"), kind, *headers),
+            method="POST", url=url, headers=(self._oauth_agent, ("Accept", "application/json"), kind, *headers),
             body=urlencode(pairs),
         )  # fmt: skip
 
     def _post(self, url: str, message: dict[str, Any], *headers: tuple[str, str], token: str | None) -> Request:
         kind = ("Content-Type", "application/json")
         body = json.dumps({"jsonrpc": "2.0", **message})
-        return Request(
-            method="POST", url=url, headers=(self.agent, _ACCEPT, kind, *headers, *_bearer(token)), body=body
-        )
+        lines = (self._agent(token), _ACCEPT, kind, *headers, *_bearer(token))
+        return Request(method="POST", url=url, headers=lines, body=body)
 
 
 def _bearer(token: str | None) -> tuple[tuple[str, str], ...]:

@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 
 import httpx
 
+from oauthtap.clients.traits import WalkEnd
 from oauthtap.model.exchange import Exchange, Message, Request, Response
 from oauthtap.model.sse import sse_events
 from oauthtap.probe.callback_server import Callback
-from oauthtap.probe.discovery import Plan, run_plan
 from oauthtap.probe.requests import BrowserStep, ProbeRequest
+from oauthtap.probe.walk import Plan, run_plan
 from oauthtap.upstream.options import TIMEOUT, UpstreamOptions
 
 LARGEST = 512 * 1024
@@ -43,9 +44,17 @@ class Browser:
 _BROWSER = Browser()
 
 
-async def probe(plan: Plan, reach: UpstreamOptions, browser: Browser = _BROWSER) -> AsyncGenerator[Exchange]:
+async def probe(
+    plan: Plan,
+    reach: UpstreamOptions,
+    browser: Browser = _BROWSER,
+    tell: Callable[[WalkEnd], None] = lambda end: None,
+    prepare: Callable[[Request], Request] = lambda request: request,
+) -> AsyncGenerator[Exchange, Exchange | None]:
     """Walk as planned, and give each exchange as it ends.
 
+    Who sends one back (`asend`) has the walk go on as if that had been the answer. `tell`: told how the walk ended;
+    `prepare`: makes of each request of the walk the one that is sent.
     Raises OSError when the callback's port is taken, and what `UpstreamOptions.client` raises.
     """
     async with AsyncExitStack() as stack:
@@ -55,20 +64,21 @@ async def probe(plan: Plan, reach: UpstreamOptions, browser: Browser = _BROWSER)
         if plan.sign_in == "person":
             callback = stack.enter_context(Callback(browser.port))
             plan = replace(plan, callback=callback.url)
-        way = run_plan(plan)
+        way = run_plan(plan, tell)
         step = next(way, None)
         for _ in range(_MOST_REQUESTS):
             if isinstance(step, BrowserStep) and callback is not None:
                 yield _opened(step.url)
                 answer = await _visited(step.url, callback, browser)
             elif isinstance(step, ProbeRequest):
-                answer = await wire.asked(step)
+                answer = await wire.asked(replace(step, request=prepare(step.request)))
             else:
                 return
+            shown = None
             if answer.response is not None or isinstance(step, ProbeRequest):
-                yield answer
+                shown = yield answer
             try:
-                step = way.send(answer)
+                step = way.send(shown or answer)
             except StopIteration:
                 return
 

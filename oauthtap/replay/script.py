@@ -139,10 +139,13 @@ def _told_by(stage: Stage) -> dict[str, Any]:
     return told
 
 
-def _credentials(stage: Stage) -> str:
-    """`token 1` for a token of the recording, `other` for any other credentials, empty without."""
-    if stage.authorization is None:
-        return ""
+def _credentials(stage: Stage) -> str | None:
+    """`token 1` for a token of the recording, `other` for any other credentials, empty without; None: not recorded."""
+    try:
+        if stage.authorization is None:
+            return ""
+    except Unseen:
+        return None
     match = ALIAS.search(stage.authorization[1])
     return f"{match['kind']} {match['number']}" if match and match["kind"] == "token" else "other"
 

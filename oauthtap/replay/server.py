@@ -70,7 +70,7 @@ class ReplaySession:
     def _distance(self, row: dict[str, Any], asked: IncomingRequest) -> tuple[int, ...] | None:
         """How far a recorded request is from this one; None when its answer would be a wrong one."""
         told, mine = row["told_by"], self.credentials(asked)
-        other_credentials = told["credentials"] != mine
+        other_credentials = told["credentials"] not in (mine, None)
         if other_credentials and "rpc" in told and (mine.startswith("token") or not mine):
             return None  # at the MCP endpoint it is the token that decides
         other_rpc = told.get("rpc", asked.rpc) != asked.rpc

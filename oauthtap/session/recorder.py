@@ -14,6 +14,7 @@ from oauthtap import __version__
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.findings import Finding
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.fixes.applier import ActiveFixes
 from oauthtap.model.exchange import Exchange
 from oauthtap.model.recording import Recording
 from oauthtap.model.sanitize import escape_controls
@@ -68,7 +69,7 @@ class SessionRecorder:
 
         return flow_file.write(recording, self.tap.steps, self._sweep)
 
-    def guarded(self, work: Callable[[], None]) -> None:
+    def guarded(self, work: Callable[[], object]) -> None:
         """What we write and say must not touch the traffic: a full disk is said once, and the client goes on."""
         try:
             work()
@@ -101,9 +102,18 @@ class SessionRecorder:
             self._flows[step.exchange.id] = (flow, step)
             self._flows.pop(step.exchange.id - FLOWS, None)
 
-    def record_own_request(self, exchange: Exchange, tell: Callable[[AnalyzedExchange], None]) -> None:
-        """An exchange that did not pass the proxy: judged and written like every other. `tell` gets its step."""
-        tell(self.tap.add(exchange))
+    def record_own_request(
+        self, exchange: Exchange, tell: Callable[[AnalyzedExchange], None], fixes: ActiveFixes | None = None
+    ) -> Exchange:
+        """An exchange that did not pass the proxy: judged and written like every other. `tell` gets its step.
+
+        `fixes`: applied to the answer. Gives the exchange as whoever asked is to get it.
+        """
+        analyzed, shown, names = self.tap.analyze(exchange), exchange.response, tuple[str, ...]()
+        if fixes is not None and shown is not None and exchange.actor != "reporter":
+            shown, names = fixes.apply(analyzed, exchange.request, shown)
+        tell(self.tap.record_delivery(analyzed, shown if names else None, names))
+        return exchange.replace(response=shown) if names else exchange
 
     def annotate_flows(self, news: list[Finding]) -> None:
         """Findings that only the whole handshake tells, shown in mitmweb where they belong."""

@@ -19,8 +19,8 @@ from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.model.exchange import Exchange
 from oauthtap.probe import runner as probing
 from oauthtap.probe.callback_server import Callback
-from oauthtap.probe.discovery import Plan
 from oauthtap.probe.runner import Browser, probe
+from oauthtap.probe.walk import Plan
 from oauthtap.report.build import build
 from oauthtap.report.model import Report
 from oauthtap.upstream.options import UpstreamOptions

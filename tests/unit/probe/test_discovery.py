@@ -12,8 +12,8 @@ import pytest
 
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.model.exchange import Exchange, Request, Response, first_value
-from oauthtap.probe.discovery import Plan, run_plan
 from oauthtap.probe.requests import BrowserStep, ProbeRequest, challenge
+from oauthtap.probe.walk import Plan, run_plan
 from oauthtap.report.build import build
 from oauthtap.report.model import Report
 

@@ -1,0 +1,210 @@
+"""The way a client goes, as a generator: it yields what to ask, and is sent what came back.
+
+By itself it asks what the newest specifications tell a client to ask, in their order, and stops where they tell a
+client to stop; as an emulation it asks and stops as that client does. Looks beyond that (every other place where a
+document may lie, a token made up on the spot) come last and as `reporter`, so that no rule takes them for a client's
+behaviour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from oauthtap.clients.profile import Profile
+from oauthtap.clients.traits import Behaviour, Emulation, WalkEnd
+from oauthtap.handshake.classify import is_refusal
+from oauthtap.handshake.state import absolute
+from oauthtap.model import urls
+from oauthtap.model.exchange import Exchange
+from oauthtap.probe.discovery import discover, document, header_parameter
+from oauthtap.probe.mcp_connect import connect, speaks_mcp
+from oauthtap.probe.oauth_flow import SignIn, check_registrable, deregister, register, sign_in
+from oauthtap.probe.requests import BrowserStep, ProbeRequest
+from oauthtap.probe.walk_state import FlowState, Steps, Stop, WalkState
+
+Walk = Generator[ProbeRequest | BrowserStep, Exchange, None]
+
+CALLBACK_PORT = 33418
+"""Of the redirect URI, where nobody has to come back to it."""
+MOST_LOOKS = 24
+"""Looks beyond what a client asks; a document may list a hundred servers."""
+_MOST_SERVERS = 4
+_ENDPOINTS = ("authorization", "token", "registration")
+_BOGUS = "oauthtap-made-this-token-up-it-opens-nothing"
+_MADE_UP = "oauthtap-emulated"
+"""In the place of an id that the client makes anew each time."""
+
+MODEL = Profile(
+    name="a client that keeps to the specifications",
+    slug="model",
+    versions="MCP 2025-11-25",
+    seen=date(2026, 11, 29),
+    evidence="read",
+    source="MCP 2025-11-25, RFC 9728, RFC 8414, RFC 9207",
+    header_fallback=True,
+    html_metadata="next",
+    without_metadata="stops",
+    issuer_rule="root-slash",
+    iss_rule="exact",
+    pkce="s256-listed",
+    token_type=True,
+)
+
+
+def model_client(version: str) -> Emulation:
+    """Nobody but oauthtap, in this version: strict where the specifications are."""
+    described = {
+        "client_name": "oauthtap probe",
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "application_type": "native",
+    }
+    behaviour = Behaviour(
+        agent=f"oauthtap/{version} probe",
+        client_info={"name": "oauthtap-probe", "version": version},
+        issuer_without_prm=False,
+        registration=described,
+        pushes=True,
+    )
+    return Emulation(MODEL, behaviour)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to walk, and how far."""
+
+    url: str
+    """The MCP URL, as a client would be given it."""
+    version: str
+    """Of oauthtap, for the User-Agent."""
+    register: bool = False
+    """Register as a client, which leaves something on the server (taken back where RFC 7592 allows)."""
+    sign_in: Literal["no", "person", "headless"] = "no"
+    """`headless`: follow the authorization server's redirects, as far as it asks nobody for consent."""
+    callback: str = f"http://127.0.0.1:{CALLBACK_PORT}/callback"
+    """The redirect URI; where a person signs in, that of the listener takes its place."""
+    client_id: str | None = None
+    """Registered beforehand; then nothing is registered."""
+    client: Emulation | None = None
+    """Behave as this client."""
+
+    @property
+    def goal(self) -> str:
+        """The stage at which the walk ends when nothing is wrong."""
+        if self.sign_in != "no":
+            return "mcp-request"
+        return "client-registration" if self.register and self.client_id is None else "as-discovery"
+
+
+def run_plan(plan: Plan, tell: Callable[[WalkEnd], None] = lambda end: None) -> Walk:
+    """Everything, from the first request without a token to the last look around.
+
+    Yields `ProbeRequest` and `BrowserStep`; expects the exchange each time. Ends by itself. `tell`: told how the
+    client's own way ended, before the looks around.
+    """
+    state = WalkState(plan.client or model_client(plan.version), plan.url)
+    try:
+        end = yield from _way(plan, state)
+    except Stop as stop:
+        end = stop.end
+    tell(end)
+    if end.stage == "mcp-initialize" and end.outcome == "unreachable" and state.challenge is None:
+        return
+    yield from _looked_around(plan, state)
+    if state.facts is not None:
+        yield from deregister(state, state.facts)
+
+
+def _way(plan: Plan, state: WalkState) -> Steps[WalkEnd]:
+    """The client's own way. Raises Stop where it goes no further."""
+    behaviour = state.client.behaviour
+    if behaviour.https and not plan.url.startswith("https://") and not urls.is_loopback(plan.url):
+        raise state.stop("mcp-initialize", "it calls nothing without TLS", "https")
+    if behaviour.first_request != "none":
+        first = yield from connect(plan.url, state.asker, None)
+        if first.response is None:
+            raise state.stop("mcp-initialize", f"no answer: {first.error}", outcome="unreachable")
+        if speaks_mcp(first) and not (yield from _signs_in_anyway(state)):
+            return WalkEnd("open", "mcp-initialize", leant_on=tuple(state.leant_on))
+        challenged = first.status in behaviour.challenges if plan.client else is_refusal(first)
+        wanted = speaks_mcp(first) or challenged
+        if not wanted:
+            raise state.stop("mcp-initialize", f"{first.request.bare_url} answers {first.status}")
+        state.challenge = first
+    facts = state.facts = yield from discover(state)
+    if plan.sign_in == "no":
+        if plan.client is not None and not plan.client_id:
+            check_registrable(state, facts)
+        if plan.register and plan.client_id is None:
+            yield from register(state, facts, _sign_in(plan, state, facts))
+        return WalkEnd("as-asked", plan.goal, leant_on=tuple(state.leant_on))
+    token = yield from sign_in(state, facts, _sign_in(plan, state, facts))
+    last = yield from connect(plan.url, state.asker, token)
+    if speaks_mcp(last):
+        return WalkEnd("connected", "mcp-request", leant_on=tuple(state.leant_on))
+    if last.response is None:
+        why = f"no answer to the request with the token: {last.error}"
+        raise state.stop("mcp-initialize", why, outcome="unreachable")
+    stage = "mcp-token-rejected" if last.status in (401, 403) else "mcp-initialize"
+    raise state.stop(stage, f"{last.request.bare_url} answers {last.status} to the request with the token")
+
+
+def _signs_in_anyway(state: WalkState) -> Steps[bool]:
+    """At a server that answers without a token, some clients look for metadata, and take any sign of it for a wish."""
+    if state.client.behaviour.open_server == "connects":
+        return False
+    state.lean("open_server")
+    for place in urls.prm_locations(state.url):
+        answer = yield from document(state, place.url)
+        if answer is not None and answer.response is not None and answer.status != 404:
+            return True
+    return False
+
+
+def _sign_in(plan: Plan, state: WalkState, facts: FlowState) -> SignIn:
+    """With the client's own redirect URIs."""
+    behaviour = state.client.behaviour
+    callback = plan.callback
+    registered: tuple[str, ...] = (callback,)
+    if plan.client is not None and plan.sign_in != "person":
+        without = "" if facts.promises_iss else behaviour.redirect_uri_without_iss
+        callback = _filled(without or behaviour.redirect_uri)
+        registered = tuple(map(_filled, behaviour.registered_redirect_uris)) or (callback,)
+    named = (plan.url, str(facts.metadata.get("issuer", "")), *(facts.endpoint(name) or "" for name in _ENDPOINTS))
+    servers = {urls.origin(url) for url in named}
+    return SignIn(
+        callback, registered, plan.client_id, plan.sign_in == "headless",
+        lambda url: plan.client is None or urls.origin(url) in servers,
+    )  # fmt: skip
+
+
+def _filled(redirect_uri: str) -> str:
+    """A port, or an id, in the place of `*`."""
+    return redirect_uri.replace(":*", f":{CALLBACK_PORT}").replace("*", _MADE_UP)
+
+
+# --- looking around
+
+
+def _looked_around(plan: Plan, state: WalkState) -> Walk:
+    """Everything other clients would have asked, and a token that opens nothing."""
+    if state.challenge is not None:
+        yield ProbeRequest(state.asker.initialize(plan.url, _BOGUS), "reporter")
+    named = header_parameter(state, "resource_metadata")
+    places = [absolute(named, plan.url)] if named else []
+    for url in [*places, *(location.url for location in urls.prm_locations(plan.url))]:
+        yield from document(state, url, "reporter")
+    for url in list(_server_places(plan, state))[:MOST_LOOKS]:
+        yield from document(state, url, "reporter")
+
+
+def _server_places(plan: Plan, state: WalkState) -> Iterator[str]:
+    """Where metadata of every authorization server named may lie, also by the habits of single clients."""
+    for issuer in dict.fromkeys([*state.servers[:_MOST_SERVERS], urls.origin(plan.url)]):
+        yield from (location.url for location in urls.as_metadata_locations(issuer))
+        if urls.path_of(issuer).strip("/"):
+            yield issuer.rstrip("/") + urls.OAUTH
+            yield urls.origin(issuer) + urls.OAUTH

@@ -1,0 +1,56 @@
+"""`probe --client` and `drive CLIENT@emulated` on the bed; the emulated Claude Code beside what the real one did."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oauthtap.cli import main
+from tests.emulated import emulated, kept, real
+from tests.support.bed import TARGETS, Bed
+from tests.support.running import to_the_bed
+
+
+def run(bed: Bed, home: Path, *words: str) -> int:
+    return main([*words, *to_the_bed(bed), "--session", str(home / "session")])
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_emulated_claude_code_ends_as_the_real_one_did(bed: Bed, target: str) -> None:
+    assert emulated(bed, target) == kept()[target]
+
+
+@pytest.mark.more_clients
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_emulated_claude_code_ends_as_the_real_one_does(bed: Bed, target: str) -> None:
+    assert emulated(bed, target) == real(bed, target)
+
+
+def test_the_headline_says_where_claude_ai_stops_and_what_to_change(bed: Bed, tmp_path: Path, capsys: Any) -> None:
+    assert run(bed, tmp_path, "probe", bed.url("seed1"), "--client", "claude-ai") == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Claude.ai and Claude Desktop connectors would stop at prm-discovery" in said
+    assert "Change: Serve https://seed1.mcp.test/.well-known/oauth-protected-resource/sse" in said
+    assert "How sure: possible" in said
+
+
+def test_an_emulated_client_connects_where_all_is_well(bed: Bed, tmp_path: Path, capsys: Any) -> None:
+    assert run(bed, tmp_path, "drive", "claude-ai@emulated", "--upstream", bed.url("good")) == 0
+    captured = capsys.readouterr()
+    assert "Claude.ai and Claude Desktop connectors would connect." in captured.out
+    assert not [secret for secret in bed.issued if len(secret) > 20 and secret in captured.out + captured.err]
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["probe", "https://mcp.example.com/mcp", "--client", "gemini-cli"], "Try one of: chatgpt"),
+        (["probe", "https://mcp.example.com/mcp", "--client", "chatgpt", "--login"], "--client chatgpt --headless"),
+        (["drive", "vs-code@emulated"], "drive vs-code@emulated --upstream"),
+    ],
+)
+def test_wrong_use_ends_in_what_to_type(words: list[str], hint: str, capsys: Any) -> None:
+    assert main(words) == 2
+    assert hint in capsys.readouterr().err

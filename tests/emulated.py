@@ -1,0 +1,235 @@
+"""How near the emulations come: to the real Claude Code on the bed, and to what the labels of recordings say.
+
+`python -m tests.emulated` prints both tables; with `bed` or `recordings`, one of them. `bed --keep` runs Claude Code
+and keeps what it did in `tests/data/claude_code_on_the_bed.json`; `bed --kept` compares with that alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from oauthtap.clients import emulations, profiles
+from oauthtap.clients.traits import WalkEnd
+from oauthtap.diagnosis.progress import STAGE_ORDER
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.formats import loader
+from oauthtap.handshake.stages import AuthorizationRequest, Registration, Unseen
+from oauthtap.handshake.state import Handshake
+from oauthtap.probe.runner import probe
+from oauthtap.probe.walk import Plan
+from oauthtap.replay import server
+from oauthtap.replay.script import build_script
+from oauthtap.report.build import build
+from oauthtap.report.model import Report
+from oauthtap.upstream.options import UpstreamOptions
+from tests.injected import drive
+from tests.support.bed import TARGETS, Bed
+
+HERE = Path(__file__).parent
+KEPT = HERE / "data" / "claude_code_on_the_bed.json"
+RECORDINGS = HERE / "recordings"
+ENDS = {"repeating": "refused", "waiting": "abandoned", "signed-in": "connected", "unreachable": "refused"}
+"""Endings that differ only in how often somebody tried, whether somebody was still there, and in what the tap makes of
+a broken connection (it answers 504)."""
+_BEFORE_MCP = STAGE_ORDER.index("mcp-initialize")
+
+
+@dataclass(frozen=True)
+class Fared:
+    """What became of one sign-in."""
+
+    ending: str
+    stage: str
+    """The furthest step of the sign-in that was asked for; `mcp-token-rejected` where the token was refused."""
+
+
+def fared(report: dict[str, Any]) -> Fared:
+    """By the wire alone, so that a real client and a walk are measured alike."""
+    asked = (step for step in report["exchanges"] if step["actor"] in ("client", "browser"))
+    own = [stage for step in asked for stage in step["stages"]]
+    steps = [stage for stage in own if STAGE_ORDER.index(stage) < _BEFORE_MCP or stage == "mcp-token-rejected"]
+    steps = [stage for stage in steps if stage not in ("mcp-challenge", "token-refresh")]
+    furthest = max(steps, key=STAGE_ORDER.index, default=own[-1] if own else "")
+    ending = ENDS.get(report["ending"], report["ending"])
+    return Fared(ending, "mcp-request" if ending == "connected" else furthest)
+
+
+def walked(plan: Plan, reach: UpstreamOptions) -> tuple[Report, WalkEnd]:
+    """One walk, judged, and how it ended for the client."""
+    ends: list[WalkEnd] = []
+    named = plan.client.profile.slug if plan.client else None
+    tap = SessionAnalyzer(plan.url, client=named, profiles=profiles(), probe_goal=plan.goal)
+
+    async def walk() -> None:
+        async for exchange in probe(plan, reach, tell=ends.append):
+            tap.add(exchange)
+
+    asyncio.run(walk())
+    return build(tap), ends[0]
+
+
+def emulate(client: str, url: str, reach: UpstreamOptions, client_id: str | None = None) -> tuple[Report, WalkEnd]:
+    """The whole way that `oauthtap drive CLIENT@emulated` goes."""
+    return walked(Plan(url, "0", sign_in="headless", client=emulations()[client], client_id=client_id), reach)
+
+
+# --- on the bed, beside the real client
+
+
+def real(bed: Bed, target: str) -> Fared:
+    """The real Claude Code, by `oauthtap drive`."""
+    with tempfile.TemporaryDirectory(prefix="oauthtap-emulated-", ignore_cleanup_errors=True) as home:
+        return fared(drive(bed, "claude-code", target, Path(home), "--timeout", "30").report)
+
+
+def emulated(bed: Bed, target: str) -> Fared:
+    report, _ = emulate("claude-code", bed.url(target), UpstreamOptions(tuple(bed.connect_to), str(bed.ca_file)))
+    return fared(report.model_dump(mode="json"))
+
+
+def kept() -> dict[str, Fared]:
+    """What the real client did when it was last run."""
+    return {name: Fared(**one) for name, one in json.loads(KEPT.read_text())["targets"].items()}
+
+
+def on_the_bed(flags: Iterable[str]) -> Iterator[str]:
+    """The table: target, what the real client did, what the walk did."""
+    known = kept() if "--kept" in flags else {}
+    did: dict[str, Fared] = {}
+    equal = 0
+    with Bed() as bed:
+        for target in TARGETS:
+            one = did[target] = known.get(target) or real(bed, target)
+            other = emulated(bed, target)
+            equal += one == other
+            same = "" if one == other else f"   emulated: {other.ending} {other.stage}"
+            yield f"{target:9} {one.ending:12} {one.stage:24}{same}"
+    yield f"\n{equal} of {len(TARGETS)} targets of the bed end for the emulated Claude Code as for the real one"
+    if "--keep" in flags:
+        content = {"date": str(date.today()), "targets": {name: asdict(one) for name, one in did.items()}}
+        KEPT.write_text(json.dumps(content, indent=1) + "\n")
+
+
+# --- on recordings of hosted clients
+
+
+@dataclass(frozen=True)
+class Case:
+    """A labelled recording of one of the clients."""
+
+    name: str
+    path: Path
+    client: str
+    stage: str | None
+    """The labelled one; None for a recording in which nothing is wrong."""
+    rules: tuple[str, ...]
+    """The labelled causes."""
+    observable: str
+
+
+_CLIENTS = (("claude-ai", ("claude.ai", "claude desktop", "claude connector", "claude web")), ("chatgpt", ("chatgpt",)),
+            ("vs-code", ("vs code",)), ("cursor", ("cursor",)))  # fmt: skip
+
+
+def cases() -> Iterator[Case]:
+    """Every labelled recording whose client is one of those that cannot be run here."""
+    for folder in (RECORDINGS, RECORDINGS / "holdout"):
+        for name, label in json.loads((folder / "labels.json").read_text()).items():
+            words = (label.get("client") or "").lower()
+            client = next((slug for slug, marks in _CLIENTS if any(mark in words for mark in marks)), None)
+            if client:
+                path = next((folder / "corpus").glob(f"{name}.*"))
+                stage = None if label.get("healthy") else label["cause_stage"]
+                yield Case(name, path, client, stage, tuple(label.get("cause_rules", ())), label.get("observable", ""))
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """The recorded server once more."""
+
+    url: str
+    recorded: Fared
+    """How the client in the recording fared."""
+    client_id: str | None
+    """Of a client that was registered beforehand."""
+
+
+@contextmanager
+def replayed(path: Path) -> Iterator[Replayed]:
+    """Plays while the block lasts. Raises ValueError or Unseen where the recording holds too little for that."""
+    recording = loader.read(path)
+    tap = SessionAnalyzer(recording.upstream, profiles=profiles())
+    for exchange in recording.exchanges:
+        tap.add(exchange)
+    was = fared(build(tap, now=recording.until).model_dump(mode="json"))
+    play, servers = server.opened(build_script(tap.handshake), 0)
+    for one in servers:
+        threading.Thread(target=one.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield Replayed(server.address(play), was, _known_beforehand(tap.handshake))
+    finally:
+        for one in servers:
+            one.shutdown()
+            one.server_close()
+
+
+def _known_beforehand(handshake: Handshake) -> str | None:
+    asked = handshake.last(AuthorizationRequest)
+    client_id = asked.get("client_id") if asked and not handshake.all(Registration) else None
+    return None if client_id is None or client_id.startswith("https://") else client_id
+
+
+def on_recordings() -> Iterator[str]:
+    """The table: recording, labelled stage, where the walk stopped and why, the cause that its report names."""
+    server.tell = lambda *lines: None
+    failures: dict[str, list[tuple[bool, bool, bool]]] = {}
+    false, controls, left_out = 0, 0, 0
+    for case in cases():
+        try:
+            with replayed(case.path) as played:
+                report, end = emulate(case.client, played.url, UpstreamOptions(), played.client_id)
+        except (ValueError, Unseen) as problem:
+            left_out += 1
+            yield f"   {case.name:42} {case.client:10} cannot be replayed: {problem}"
+            continue
+        stopped, cause = end.outcome in ("stopped", "unreachable"), report.cause.rule if report.cause else "-"
+        told = f"{end.outcome} {end.stage}: {end.why[:90]} [{cause}]"
+        if case.stage is None:
+            controls, false = controls + 1, false + stopped
+            yield f"{'!' if stopped else ' '}  {case.name:42} {case.client:10} {'healthy':24} {told}"
+            continue
+        stage = (stopped or end.outcome == "waiting") and end.stage == case.stage
+        wire = fared(report.model_dump(mode="json")).stage == played.recorded.stage
+        failures.setdefault(case.observable, []).append((stage, wire, cause in case.rules))
+        marks = "".join(mark if good else "-" for mark, good in zip("swc", failures[case.observable][-1], strict=True))
+        yield f"{marks} {case.name:42} {case.client:10} {case.stage:24} {told}"
+    yield "\ns: at the labelled stage; w: at the step at which the recorded client stopped; c: the labelled cause"
+    for kind, rows in failures.items():
+        counts = [sum(column) for column in zip(*rows, strict=True)]
+        either = sum(s or c for s, _, c in rows)
+        yield f"observable {kind}: of {len(rows)}, s {counts[0]}, w {counts[1]}, c {counts[2]}, s or c {either}"
+    yield f"{controls} healthy recordings, {false} false stops; {left_out} left out"
+
+
+def main() -> None:
+    words = sys.argv[1:]
+    if "recordings" not in words:
+        for line in on_the_bed(words):
+            print(line, flush=True)
+    if "bed" not in words:
+        for line in on_recordings():
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

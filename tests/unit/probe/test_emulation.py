@@ -1,0 +1,216 @@
+"""A walk as a client: what it sends, what it refuses, and how sure the verdict is. Servers made of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+
+from oauthtap.cli.parser import EMULATED
+from oauthtap.clients import emulations
+from oauthtap.clients.traits import Behaviour, Emulation, Trait, WalkEnd, confidence
+from oauthtap.model.exchange import Exchange, Request, Response, first_value
+from oauthtap.probe.walk import Plan, run_plan
+from oauthtap.render.emulation import headline
+from tests.unit.probe.test_discovery import AS, HEALTHY, OAUTH, PRM, ROOT_PRM, URL, Answer, _answered, answer, metadata
+
+CALLBACK = "https://claude.ai/api/mcp/auth_callback"
+
+
+def walk(client: str, changed: Mapping[tuple[str, str], Answer] | None = None) -> tuple[WalkEnd, list[Exchange]]:
+    """How the walk as this client ended, and what it asked itself."""
+    plan = Plan(URL, "1.0", sign_in="headless", client=emulations()[client])
+    server, came, ends = HEALTHY | dict(changed or {}), list[Exchange](), list[WalkEnd]()
+    way = run_plan(plan, ends.append)
+    step = next(way)
+    try:
+        while True:
+            came.append(_answered(step, server, plan))
+            step = way.send(came[-1])
+    except StopIteration:
+        return ends[0], [one for one in came if one.actor != "reporter"]
+
+
+def request(came: list[Exchange], method: str, url: str) -> Request:
+    return next(e.request for e in came if (e.request.method, e.request.bare_url) == (method, url))
+
+
+def asked(came: list[Exchange]) -> list[str]:
+    return [f"{e.request.method} {e.request.bare_url}" for e in came]
+
+
+# --- what is known
+
+
+def test_the_parser_names_the_emulations_there_are() -> None:
+    assert tuple(emulations()) == EMULATED
+
+
+def test_every_trait_says_where_it_is_known_from() -> None:
+    for one in emulations().values():
+        for name, trait in one.traits.items():
+            assert len(trait.source) > 8, (one.profile.slug, name)
+            assert date(2025, 1, 1) < trait.seen <= one.profile.seen or trait.basis == "assumed", (
+                one.profile.slug,
+                name,
+            )
+
+
+def test_what_nobody_knows_is_listed() -> None:
+    assert "whether it compares the issuer" in emulations()["claude-ai"].unknown
+    assert emulations()["claude-code"].unknown == ("what it does at a server that answers without a token",)
+
+
+# --- what it sends
+
+
+def test_claude_ai_sends_what_claude_ai_sends() -> None:
+    end, came = walk("claude-ai")
+    assert end.outcome == "connected"
+    agents = {f"{e.request.method} {urlsplit(e.request.url).path}": e.request.header("user-agent") for e in came}
+    assert agents["POST /token"] == agents["GET /.well-known/oauth-authorization-server"] == "python-httpx/0.28.1"
+    assert came[0].request.header("user-agent") == "python-httpx/0.28.1"
+    assert request(came[-2:], "POST", URL).header("user-agent") == "Claude-User"
+    registered = request(came, "POST", f"{AS}/registration").json_object
+    assert registered["redirect_uris"] == [CALLBACK]
+    assert (registered["client_name"], registered["application_type"]) == ("Claude", "web")
+    assert registered["token_endpoint_auth_method"] == "none"
+    assert first_value(request(came, "GET", f"{AS}/authorization").query, "redirect_uri") == CALLBACK
+
+
+def test_nothing_is_sent_to_the_vendor_of_the_client_or_to_anybody_else() -> None:
+    for client in EMULATED:
+        _, came = walk(client)
+        assert {urlsplit(e.request.url).hostname for e in came} <= {"mcp.example.com", "as.example.com"}
+
+
+def test_a_login_at_a_third_host_is_left_to_a_person() -> None:
+    away = answer(302, location="https://login.vendor.example/?client=1")
+    end, came = walk("claude-ai", {("GET", f"{AS}/authorization"): away})
+    assert (end.outcome, end.stage) == ("waiting", "authorization-interaction")
+    assert "GET https://login.vendor.example/" not in asked(came)
+
+
+def test_a_metadata_url_is_the_client_id_where_the_client_uses_one() -> None:
+    offered: dict[tuple[str, str], Answer] = {("GET", OAUTH): metadata(client_id_metadata_document_supported=True)}
+    _, came = walk("claude-ai", offered)
+    assert f"POST {AS}/registration" not in asked(came)
+    sent = first_value(request(came, "GET", f"{AS}/authorization").query, "client_id")
+    assert sent == "https://claude.ai/oauth/mcp-oauth-client-metadata"
+    without_none = metadata(client_id_metadata_document_supported=True, token_endpoint_auth_methods_supported=["x"])
+    assert f"POST {AS}/registration" in asked(walk("claude-ai", {("GET", OAUTH): without_none})[1])
+
+
+def test_chatgpt_comes_back_elsewhere_where_the_server_promises_iss() -> None:
+    def uri(**changed: object) -> str | None:
+        _, came = walk("chatgpt", {("GET", OAUTH): metadata(**changed)})
+        return first_value(request(came, "GET", f"{AS}/authorization").query, "redirect_uri")
+
+    assert uri() == "https://chatgpt.com/connector/oauth/oauthtap-emulated"
+    promised = uri(authorization_response_iss_parameter_supported=True)
+    assert promised == "https://chatgpt.com/connector_platform_oauth_redirect"
+
+
+def test_offline_access_is_added_where_the_server_lists_it_and_the_client_adds_it() -> None:
+    listed: dict[tuple[str, str], Answer] = {("GET", OAUTH): metadata(scopes_supported=["tools", "offline_access"])}
+    for client, scope in (("claude-ai", "tools offline_access"), ("chatgpt", "tools")):
+        _, came = walk(client, listed)
+        assert first_value(request(came, "GET", f"{AS}/authorization").query, "scope") == scope
+
+
+# --- where it stops
+
+NO_PRM: dict[tuple[str, str], Answer] = {("GET", PRM): answer(404)}
+BARE = {("GET", PRM): answer(200, {"resource": "https://mcp.example.com", "authorization_servers": [AS]})}
+FOREIGN = {("GET", PRM): answer(200, {"resource": "https://x.example", "authorization_servers": [AS]})}
+UNSAFE = {("GET", OAUTH): metadata(code_challenge_methods_supported=None)}
+OTHER_ISSUER = {("GET", OAUTH): metadata(issuer="https://x.example")}
+CLOSED = {("GET", OAUTH): metadata(registration_endpoint=None)}
+REFUSED = {("POST", f"{AS}/registration"): answer(400, {"error": "invalid_redirect_uri"})}
+
+
+@pytest.mark.parametrize(
+    ("client", "changed", "stage", "trait"),
+    [
+        ("claude-ai", NO_PRM, "prm-discovery", "without_prm"),
+        ("claude-ai", BARE, "prm-discovery", "resource_rule"),
+        ("claude-ai", UNSAFE, "as-discovery", "pkce"),
+        ("claude-ai", CLOSED, "as-discovery", "without_registration"),
+        ("claude-ai", REFUSED, "client-registration", ""),
+        ("chatgpt", OTHER_ISSUER, "as-discovery", "issuer_rule"),
+        ("codex", OTHER_ISSUER, "as-discovery", "issuer_rule"),
+        ("claude-code", FOREIGN, "prm-discovery", "resource_rule"),
+        ("vs-code", FOREIGN, "prm-discovery", ""),
+    ],
+)  # fmt: skip
+def test_it_stops_where_that_client_stops(
+    client: str, changed: dict[tuple[str, str], Answer], stage: str, trait: str
+) -> None:
+    end, _ = walk(client, changed)
+    assert (end.outcome, end.stage, end.trait) == ("stopped", stage, trait), end
+
+
+@pytest.mark.parametrize(
+    ("client", "changed"), [("claude-code", BARE), ("claude-code", OTHER_ISSUER), ("cursor", UNSAFE)]
+)
+def test_it_goes_on_where_that_client_goes_on(client: str, changed: dict[tuple[str, str], Answer]) -> None:
+    assert walk(client, changed)[0].outcome == "connected"
+
+
+def test_claude_code_compares_the_resource_last_and_claude_ai_at_once() -> None:
+    assert f"GET {OAUTH}" in asked(walk("claude-code", FOREIGN)[1])
+    assert f"GET {OAUTH}" not in asked(walk("claude-ai", FOREIGN)[1])
+
+
+def test_vs_code_takes_the_mcp_origin_where_the_resource_is_foreign() -> None:
+    _, came = walk("vs-code", FOREIGN)
+    assert "GET https://mcp.example.com/.well-known/oauth-authorization-server" in asked(came)
+    assert "POST https://mcp.example.com/register" in asked(came)
+
+
+def test_claude_ai_signs_in_at_an_open_server_whose_metadata_places_do_not_say_404() -> None:
+    def opened(asked: Request) -> Response:
+        content = (
+            {"protocolVersion": "2025-11-25"} if asked.json_object.get("method") == "initialize" else {"tools": []}
+        )
+        return answer(200, {"jsonrpc": "2.0", "id": 1, "result": content})
+
+    nothing: dict[tuple[str, str], Answer] = {("POST", URL): opened, ("GET", PRM): answer(404)}
+    assert walk("claude-ai", nothing)[0].outcome == "open"
+    closed = nothing | {("GET", ROOT_PRM): answer(401)}
+    assert walk("claude-ai", closed)[0].stage == "prm-discovery"
+    assert walk("chatgpt", closed)[0].outcome == "open"
+
+
+def test_a_wrong_iss_stops_only_who_compares_it() -> None:
+    def another(asked: Request) -> Response:
+        pairs = {"code": "made-up-code-1", "state": first_value(asked.query, "state"), "iss": "https://x.example"}
+        return answer(302, location=f"{first_value(asked.query, 'redirect_uri')}?{urlencode(pairs)}")
+
+    changed: dict[tuple[str, str], Answer] = {("GET", f"{AS}/authorization"): another}
+    assert walk("chatgpt", changed)[0].trait == "iss_rule"
+    assert walk("claude-ai", changed)[0].outcome == "connected"
+
+
+# --- how sure
+
+
+def test_a_verdict_is_no_surer_than_what_it_leans_on() -> None:
+    profile = emulations()["claude-ai"].profile
+    known = Trait(value="exact", basis="documented", seen=date(2026, 8, 14), source="documentation")
+    doubted = known.model_copy(update={"against": "somebody saw otherwise"})
+    end = WalkEnd("stopped", "prm-discovery", trait="resource_rule")
+    assert confidence(Emulation(profile, Behaviour(), {"resource_rule": known}), end) == "likely"
+    assert confidence(Emulation(profile, Behaviour(), {"resource_rule": doubted}), end) == "possible"
+    assert confidence(Emulation(profile, Behaviour(), {}), end) == "possible"
+    assert confidence(emulations()["claude-code"], end) == "certain"
+
+
+def test_the_headline_answers_for_the_client() -> None:
+    end, _ = walk("claude-ai", BARE)
+    said = headline(emulations()["claude-ai"], end)
+    assert said.startswith("Claude.ai and Claude Desktop connectors would stop at prm-discovery")
+    assert f"`resource` in the metadata is https://mcp.example.com, and it wants {URL}" in said
+    assert end.change == f"Publish `resource`: {URL}"
