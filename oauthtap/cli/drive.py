@@ -172,19 +172,23 @@ class DriveSession:
         name = f"{self.driver.title} {escape_controls(self.client.version or '')}".strip()
         self.narrator.say(
             "",
-            f"  {name} signs in at {escape_controls(self.arguments.upstream)}",
-            f"  through {ready.url}  ({escape_controls(self.client.source)})",
+            f"  {name} signs in at {escape_controls(self._named(self.arguments.upstream))}",
+            f"  through {self._named(ready.url)}  ({escape_controls(self.client.source)})",
             f"  Connected, for this client, means: {escape_controls(self.driver.proves)}.",
             *addresses(ready.web_url),
             f"  Session:  {self.folder}",
             "",
         )
 
+    def _named(self, url: str) -> str:
+        """A URL without the secret that its path or query may be: the console is pasted into reports."""
+        return self.tap.redactor.strike_url(url)
+
     async def _look(self) -> None:
         """The preflight, before the client comes: some clients skip the 401, and it says a lot."""
         found = await preflight(self.arguments.upstream, parse_upstream_options(self.arguments))
         if found.words:
-            self.narrator.warn(found.words)
+            self.narrator.warn(self.tap.redactor.redact_known(found.words))
         if found.exchange:
             self.notebook.record_own_request(found.exchange, self._on_step)
 
@@ -248,8 +252,8 @@ class DriveSession:
     def _last_words(self) -> Iterator[str]:
         """What the client said last, command by command, without what was secret on the wire."""
         for spoken in self.errand.spoken:
-            yield f"{self.driver.title} said, to {_shown(spoken)}:"
-            said = self.tap.redactor.redact_known(spoken.said)
+            yield f"{self.driver.title} said, to {self.tap.redactor.redact_known(_shown(spoken))}:"
+            said = self.tap.redactor.redact_text(spoken.said)
             lines = [line.rstrip() for line in said.splitlines() if line.strip()]
             yield from (f"  | {escape_controls(line, limit=200)}" for line in lines[-_LAST_LINES:] or ["(nothing)"])
 

@@ -24,6 +24,8 @@ def read(text: str) -> tuple[Fix, ...]:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
         raise FixError(f"no TOML: {problem}") from None
+    except RecursionError:
+        raise FixError("no TOML of ours: lists in lists, hundreds deep. See docs/fixes.md") from None
     unknown = [key for key in document if key != "fix"]
     tables = document.get("fix", [])
     if unknown or not isinstance(tables, list):

@@ -47,7 +47,7 @@ FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("gin", re.compile(rf'\|\s*{_STATUS}\s*\|\s*(?P<spent>[\d.]+\S+)\s*\|\s*\S+\s*\|\s*{_METHOD}\s+"?{_TARGET}"?')),
     ("status first", re.compile(rf"(?:^|\s|\[){_STATUS}\]?\s+(?:[-|]\s*)?{_METHOD}\s+{_TARGET}")),
     ("key=value", re.compile(
-        rf'(?=.*\bmethod=\"?{_METHOD})(?=.*\b(?:path|url|uri|fwd_path|request_uri)=\"?{_TARGET})(?=.*\bstatus(?:_code)?=\"?{_STATUS})'
+        rf'^(?=.*\bmethod=\"?{_METHOD})(?=.*\b(?:path|url|uri|fwd_path|request_uri)=\"?{_TARGET})(?=.*\bstatus(?:_code)?=\"?{_STATUS})'
     )),
     ("arrow", re.compile(
         rf"\b{_METHOD}\s+[`\"']?{_TARGET}[`\"']?(?:\s+HTTP/[\d.]+)?[`\"']?[^→>\n|]{{0,80}}?(?:→|->|—>|=>|⇒|➜|\.{{2,}}|\||returns?(?:ed)?|responded(?: with)?|answer(?:s|ed)(?: with)?|gives|gets?|status[:=]?)"

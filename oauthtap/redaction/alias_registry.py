@@ -65,6 +65,11 @@ class AliasRegistry:
             for spelling in {unquote(value), html.unescape(value)} - {value}:
                 self.known.add(spelling, short(kind, number))
 
+    def learn_spelling(self, secret: str, spelling: str) -> None:
+        """Strike a secret that was learned also as it is spelled here: what is packed once more has it like that."""
+        if secret in self.known.secrets and spelling != secret:
+            self.known.add(spelling, self.known.secrets[secret])
+
     def reserve_existing(self, text: str) -> None:
         """Aliases that stand in a text keep their numbers; ours begin behind them."""
         if "‹" in text or "\\u2039" in text or "%E2%80%B9" in text:

@@ -19,7 +19,7 @@ _BARE_SCHEME = re.compile(rf"\s*(?:{_SCHEMES})\s*:?\s*", re.IGNORECASE)
 _NEXT = re.compile(r"(,\s*(?=(?:bearer|basic|dpop)\s))", re.IGNORECASE)
 
 
-_SCHEME = re.compile(rf"(?:{_SCHEMES})\s+\S", re.IGNORECASE)
+_ATTRIBUTES = {"expires", "max-age", "domain", "path", "samesite", "priority", "version"}
 
 
 def strike(name: str, value: str, ledger: AliasRegistry, *, client_login: bool) -> str | None:
@@ -78,7 +78,15 @@ def _cookie(piece: str, ledger: AliasRegistry) -> str:
 
 def _set_cookie(line: str, ledger: AliasRegistry) -> str:
     first, semicolon, attributes = line.partition(";")
-    return _cookie(first, ledger) + semicolon + attributes
+    return _cookie(first, ledger) + semicolon + ";".join(_attribute(one, ledger) for one in attributes.split(";"))
+
+
+def _attribute(piece: str, ledger: AliasRegistry) -> str:
+    """What has none of the names of RFC 6265, 5.2 and its successors is no attribute: some server's second cookie."""
+    name, _, value = piece.partition("=")
+    if name.strip().lower() in _ATTRIBUTES or not secret_locations.is_telling(value.strip(' "')):
+        return piece
+    return _cookie(piece, ledger)
 
 
 def _whole(kind: str, value: str, ledger: AliasRegistry) -> str:

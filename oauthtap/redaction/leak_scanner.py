@@ -71,7 +71,7 @@ _EVERYDAY = {
 _ASSIGNED = re.compile(
     r"(?<![\w%])(?P<name>[A-Za-z_][\w.-]{0,60}+(?:\[\w*\])?)"
     r"(?P<sep>\\*[\"']?[ \t]{0,3}(?:=>|:=|[:=]|,(?=[ \t]?\\*[\"']))[ \t]{0,3})"
-    r"(?=(?:\\*[\"'`])?(?P<value>(?:[^\s\"'`\\,;&<>(){}\[\]|]|\\/|\\u00..)++))"
+    r"(?=(?:\\*[\"'`])?(?P<value>(?:[^\s\"'`\\,;&<>(){}\[\]|]|\\/|\\u00..){1,300}+))"
 )
 _SCHEME = re.compile(
     r"\b(?:Bearer|Basic|DPoP|Token|Hawk|SSWS)(?:\s|%20|\+){1,3}(?P<value>[A-Za-z0-9._~+/-]{8,}+=*)", re.I
@@ -95,6 +95,29 @@ _JWT = re.compile(
 )
 _RUN = re.compile(r"(?<![A-Za-z0-9+/_~=-])[A-Za-z0-9+/_~-]{16,200}+={0,2}")
 _NAME_BEFORE = re.compile(r"([\w./-]{1,60})\\*[\"']?\s{0,3}[:=]\s{0,3}\\*[\"']?\Z")
+_TOKEN = re.compile(r"‹›|[\w.+/~@$!%^#-]+(?:={0,2}(?![\w%=]))?(?P<colon>\\*[\"']?\s?:(?!//))?")
+_SAYS_NOTHING = {
+    "value",
+    "values",
+    "val",
+    "v",
+    "text",
+    "string",
+    "data",
+    "content",
+    "uri",
+    "type",
+    "current",
+    "default",
+}
+"""Members between the name of a secret and its value."""
+_NEAR, _BETWEEN = 120, 7
+"""How many characters and how many words may stand between a name and its value."""
+_ORDINARY = re.compile(
+    r"[A-Za-z][A-Za-z_.-]*/v?\d+(?:[.\d]+\w*)?|\d{4}-\d\d-\d\d.*|[A-Za-z]+[-_ ]?\d{1,3}(?:[-_.][A-Za-z]+)*"
+    r"|(?:[\w-]+\.)+[a-z]{2,8}(?:[/:].*)?"
+    r"|(?:RS|ES|PS|HS|SHA)-?\d{3}.*|\w+@[\w.-]+|/.*|.*://.*|[\d.:,/TZ+%-]+|(?:[A-Za-z]+[/_.-])*[A-Za-z]+\d?|.*%‹›.*"
+)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])")
 _PERSON = {
@@ -150,12 +173,11 @@ class LeakScanner:
     def in_document(self, document: Any, place: str = "", name: str = "") -> Iterator[Leak]:
         """Every value of a JSON document."""
         if isinstance(document, dict):
-            named, value = document.get("name", document.get("key")), document.get("value")
-            if isinstance(named, str) and isinstance(value, str):
-                where = place.rsplit(".", 1)[-1].partition("[")[0]
-                known = "cookie" if where == "cookies" else named
-                yield from (Leak(place or named, what) for what in self._named(known, value))
+            yield from self._in_pair(document, place)
             for key, inner in document.items():
+                held = _SECRET.search(_plain(name)) and not _NO_SECRET.search(_plain(name)) and _is_a_code(key)
+                found = [self._what(name, key)] if held else [*self._shapes(key)]
+                yield from (Leak(place or name, what) for what in dict.fromkeys(found))
                 yield from self.in_document(inner, f"{place}.{key}".lstrip("."), _closer(name, str(key)))
         elif isinstance(document, list):
             if len(document) == 2 and all(isinstance(one, str) for one in document):
@@ -169,6 +191,20 @@ class LeakScanner:
             plain = _plain(name)
             if _PASSWORD.search(plain) and not _NO_SECRET.search(plain):
                 yield Leak(place or name, self._what(name, str(document)))
+
+    def _in_pair(self, document: dict[str, Any], place: str) -> Iterator[Leak]:
+        """An object that has a name in one member and its value in another."""
+        members = {key.lower(): value for key, value in document.items()}
+        for key in ("name", "key", "label", "field", "header", "path", "id", "variable", "parameter", "property"):
+            if not isinstance(named := members.get(key), str) or len(named) > 100:
+                continue
+            where = place.rsplit(".", 1)[-1].partition("[")[0]
+            known = "cookie" if where == "cookies" else named
+            for other in ("value", "values", "text", "data", "content", "default", "current"):
+                values = members.get(other)
+                for value in values if isinstance(values, list) else [values]:
+                    if isinstance(value, str):
+                        yield from (Leak(place or named, what) for what in self._named(known, value))
 
     def in_text(self, text: str, *, by_place: bool = True) -> Iterator[Leak]:
         """Line by line. `by_place` is False for bytes that hold text: then by shape alone."""
@@ -203,9 +239,11 @@ class LeakScanner:
             for match in _PART.finditer(body):
                 yield from self._named(match["name"], match["value"])
                 yield from self._all_in(match["value"], match["name"])
+            yield from self._all_in(body)
         elif re.match(r"\s*[\w.~%$\[\]-]+=", body) and "<" not in body[:200]:
             yield from self._in_pairs(body)
         else:
+            yield from self._near(body.replace("\ndata:", "\n"))
             for line in body.split("\n"):
                 inner = _json(line.partition("data:")[2]) if line.startswith("data:") else None
                 yield from (leak.what for leak in self.in_document(inner)) if inner is not None else self._all_in(line)
@@ -236,6 +274,8 @@ class LeakScanner:
 
     def _all_in(self, text: str, name: str = "") -> Iterator[str]:
         """By name, by shape, by disorder: in the text, and in what it says once it is decoded."""
+        if len(text) < 4:
+            return
         yield from self._looked(text, name)
         for view in _views(text):
             yield from self._looked(view, name, decoded=True)
@@ -248,6 +288,8 @@ class LeakScanner:
             if self.claims:
                 yield from self._persons(part)
         yield from self._assignments(bare)
+        yield from self._near(bare)
+        yield from self._in_claims(bare)
         if not decoded and not _PUBLIC.search(_plain(name)):
             for match in _RUN.finditer(bare):
                 named = _NAME_BEFORE.search(bare, max(0, match.start() - 80), match.start())
@@ -265,8 +307,9 @@ class LeakScanner:
         if header and name.lower().startswith(("access-control-", "sec-", "www-", "content-")):
             return
         if "cookie" in plain:
-            for piece in value.split(";") if "=" in value else (value,):
-                part = piece.rpartition("=")[2] if "=" in piece else piece
+            pairs = re.match(r"\s*[\w.$@-]+=[^=]", value)
+            for piece in value.split(";") if pairs else (value,):
+                part = piece.partition("=")[2] if pairs and "=" in piece else piece
                 attribute = piece.strip().partition("=")[0].lower() in (
                     "expires",
                     "path",
@@ -331,6 +374,34 @@ class LeakScanner:
             named = _SECRET.search(plain) and not _NO_SECRET.search(plain) and " " not in value and len(value) >= 6
             if named and self._is_secret(plain, value) and (_speaks(value) or _PASSWORD.search(plain)):
                 yield self._what(name, value)
+
+    def _near(self, text: str) -> Iterator[str]:
+        """The name of a secret, and within a few words something that is no word: in sentences, tables, options."""
+        name, at, between = "", 0, 0
+        for match in _TOKEN.finditer(text):
+            word = match[0]
+            plain = _plain(word) if len(word) <= 80 else ""
+            value = word.strip("%!$#=+/.~-@") if match["colon"] is None else ""
+            if word == "‹›":
+                name = ""
+            elif name and value and match.start() - at <= _NEAR and between <= _BETWEEN and _is_a_code(value):
+                if value not in self._public and value not in self.examples:
+                    yield self._what(name, value)
+                name = ""
+            elif plain and _SECRET.search(plain) and not _NO_SECRET.search(plain):
+                name, at, between = word, match.end(), 0
+            elif _is_another(plain) or (match["colon"] is not None and plain not in _SAYS_NOTHING):
+                name = ""
+            else:
+                between += 1
+
+    def _in_claims(self, text: str) -> Iterator[str]:
+        """What the tokens say that are meant to be read, and the tokens inside."""
+        for match in _JWT.finditer(text) if "ey" in text else ():
+            part = match[0].split(".")[1]
+            said = _json(_from_base64(part.rstrip("=")) or "") if _is_jwt(match[0]) else None
+            if isinstance(said, dict):
+                yield from (leak.what for leak in self.in_document(said))
 
     def _shapes(self, text: str) -> Iterator[str]:
         for what, hint, pattern in _shapes():
@@ -402,6 +473,20 @@ def _speaks(value: str) -> bool:
     return not _WORDS.fullmatch(value)
 
 
+def _is_another(plain: str) -> bool:
+    """The name of something that is no secret: what comes next is its value."""
+    return bool(plain and (_PUBLIC.search(plain) or _NO_SECRET.search(plain)))
+
+
+@lru_cache(maxsize=8192)
+def _is_a_code(value: str) -> bool:
+    """Letters and digits in no order, ten or more: no word with a number, no version, date, host or address."""
+    if len(value) < 10 or len(value) > 4000 or _ORDINARY.fullmatch(value) or _UUID.fullmatch(value):
+        return False
+    turns = len(re.findall(r"[A-Za-z](?=\d)|\d(?=[A-Za-z])", value))
+    return turns >= 2 and len(re.findall(r"\d", value)) >= 2 and _entropy(value) > 2.5
+
+
 def _entropy(text: str) -> float:
     """Shannon's, in bits a character."""
     if not text:
@@ -458,6 +543,7 @@ def _views(text: str) -> Iterator[str]:
         html.unescape,
         _without_escapes,
         lambda one: html.unescape(_without_escapes(unquote(unquote(one)))),
+        lambda one: html.unescape(html.unescape(_without_escapes(unquote(unquote(unquote(one)))))),
     ):
         if (view := decode(text)) not in seen:
             seen.add(view)
@@ -484,8 +570,8 @@ def _readings(line: str) -> Iterator[str]:
 def _without_escapes(text: str) -> str:
     if "\\" not in text:
         return text
-    text = re.sub(r"\\+u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), text)
-    return re.sub(r"\\+([/\"\\])", r"\1", text)
+    text = re.sub(r"(?<!\\)\\+u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), text)
+    return re.sub(r"(?<!\\)\\+([/\"])", r"\1", text)
 
 
 def _from_base64(run: str) -> str | None:

@@ -19,12 +19,15 @@ SHORTEST = 8
 """Shorter values occur by chance."""
 _LONGEST, _LONGEST_AWKWARD = 20_000, 500
 """Beyond this, no real secret is looked for in any other spelling, or has no run of plain characters."""
+_MOST_ODD = 300
+"""Characters of a secret that are written in several ways. A pattern of more takes seconds to compile."""
 _CLEAN = 20_000
 """How many runs are kept in mind as holding nothing: most of a session's text comes again."""
 _FEW = 64
 """Up to so many anchors, each is looked for by itself: a sign-in has no more than a dozen secrets, of four anchors."""
 _RUN = re.compile(r"[A-Za-z0-9_-]{8,}")
 _SIMPLE = re.compile(r"[A-Za-z0-9_.-]+")
+_ODD = re.compile(r"[^A-Za-z0-9_.-]")
 _ENTITIES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos", "+": "plus", "=": "equals", "/": "sol"}
 
 
@@ -46,8 +49,14 @@ class SecretPattern:
     def compiled(self) -> re.Pattern[str]:
         return re.compile(self.pattern)
 
+    @cached_property
+    def is_plain(self) -> bool:
+        """It is looked for as it stands alone: no character of it has another spelling, or too many have."""
+        odd = len(_ODD.findall(self.text))
+        return not odd or odd > _MOST_ODD or len(self.text) > _LONGEST
+
     def strike(self, text: str, alias: str) -> str:
-        if len(self.text) > _LONGEST or _SIMPLE.fullmatch(self.text):
+        if self.is_plain:
             return text.replace(self.text, alias)
         return self.compiled.sub(lambda _: alias, text)
 
@@ -61,7 +70,7 @@ class SecretPattern:
 def _spellings(character: str) -> str:
     """A pattern for one character as is, percent-encoded once or twice, or escaped for JSON or HTML."""
     octets = character.encode("utf-8", "surrogatepass")
-    ways = [re.escape(character), "".join(f"%{b:02X}" for b in octets), "".join(f"%25{b:02X}" for b in octets)]
+    ways = [re.escape(character), "".join(rf"%(?:25){{0,3}}{b:02X}" for b in octets)]
     if len(character.encode("utf-16-be", "surrogatepass")) == 2:
         ways.append(rf"\\{{1,8}}u{ord(character):04X}")
     else:

@@ -16,17 +16,17 @@ _MEMBER = re.compile(
     r'(?P<bar>\\{0,15}+)"(?P<name>[^"\\\r\n]{1,80}+|(?:[^"\\\r\n]|\\u[0-9a-fA-F]{4}){1,80}+)(?P=bar)"\s*+:\s*+'
 )
 """The name of a member. In a JSON text that is itself a string of one, backslashes stand before each quote."""
-_VALUES = "value|val|v|data|content|secret|default|current_value|currentValue"
-_NAMES = "name|key|field|header|param|parameter|variable|label|id|k"
-_PAIR = re.compile(
-    rf'(?P<bar>\\{{0,15}}+)"(?:{_NAMES})(?P=bar)"\s*:\s*(?P=bar)"(?P<name>[^"\\]{{1,80}}+)(?P=bar)"\s*,\s*'
-    rf'(?P=bar)"(?:{_VALUES})(?P=bar)"\s*:\s*'
+_NAMED = re.compile(
+    r'(?P<bar>\\{0,15}+)"(?i:name|key|field|header|param|parameter|variable|label|id|k|path|property|attribute|title)'
+    r'(?P=bar)"\s*:\s*(?P=bar)"(?P<name>[^"\\]{1,80}+)(?P=bar)"'
 )
-"""A name and a value as two members, as HAR and many tools have them."""
-_REVERSED = re.compile(
-    rf'(?P<bar>\\{{0,15}}+)"(?:{_VALUES})(?P=bar)"\s*:\s*(?=(?P=bar)"(?P<value>(?:(?!(?P=bar)")[^\r\n]){{1,4000}}?)(?P=bar)"\s*,'
-    rf'\s*(?P=bar)"(?:{_NAMES})(?P=bar)"\s*:\s*(?P=bar)"(?P<name>[^"\\]{{1,80}}+)(?P=bar)")'
-)
+_VALUES = "value|values|val|v|data|content|secret|default|current_?value|text|plaintext"
+_VALUE = re.compile(rf'(?P<bar>\\{{0,15}}+)"(?i:{_VALUES})(?P=bar)"\s*:\s*')
+"""A name and a value as two members of one object, as HAR and many tools have them."""
+_UNQUOTED = re.compile(r"(?<![\w.-])(?P<name>[A-Za-z_][\w.-]{0,79}+)\s?[:=]\s?(?=[\[{]\s*(?P<bar>\\{0,15}+)\")")
+"""An object or a list behind a name, in a text that is no JSON."""
+_AROUND = 600
+"""Within how many characters of the name its value stands."""
 _NUMBER = re.compile(r"-?\d[\d.]{2,30}(?![\w.])")
 _SIGN = re.compile(r'\\{0,15}+"|[\[\]{}]')
 _IS_NAME = re.compile(r"\s*:")
@@ -76,18 +76,36 @@ def _edits(text: str, edit: Edit) -> Iterator[tuple[int, int, str]]:
             for found in _behind(text, match.end(), len(match["bar"]), name, kind, edit):
                 end = found[1]
                 yield found
-    if (
-        '"value' in text
-        or '"val' in text
-        or '"v' in text
-        or '"default"' in text
-        or '"content"' in text
-        or '"data"' in text
-    ):
-        for pattern in (_PAIR, _REVERSED):
-            for match in pattern.finditer(text):
-                if (kind := secret_locations.kind_of(match["name"])) is not None:
-                    yield from _behind(text, match.end(), len(match["bar"]), match["name"], kind, edit)
+            end = max(end, _open_end(text, match.end()))
+    if _VALUE.search(text):
+        for match in _NAMED.finditer(text):
+            if (kind := secret_locations.kind_of(match["name"])) is not None:
+                for at, bars in _beside(text, match):
+                    yield from _behind(text, at, bars, match["name"], kind, edit)
+    end = 0
+    for match in _UNQUOTED.finditer(text):
+        if match.end() > end and (kind := secret_locations.kind_of(match["name"])) is not None:
+            yield from _behind(text, match.end(), len(match["bar"]), match["name"], kind, edit)
+            end = _open_end(text, match.end())
+
+
+def _open_end(text: str, at: int) -> int:
+    """Up to where a list or object was looked at that nothing closes; 0 for any other value."""
+    if text[at : at + 1] in ("{", "[") and text.find("}", at, at + _LARGEST) < 0:
+        return at + _LARGEST
+    return 0
+
+
+def _beside(text: str, named: re.Match[str]) -> Iterator[tuple[int, int]]:
+    """Where the values begin that stand in the same object as this name, and the backslashes before their quotes."""
+    begins = max(text.rfind(sign, max(0, named.start() - _AROUND), named.start()) for sign in "{}")
+    stops = [at for sign in "{}" if (at := text.find(sign, named.end(), named.end() + _AROUND)) >= 0]
+    stop = min(stops, default=named.end() + _AROUND)
+    for start, end in ((named.end(), stop), (max(begins, 0), named.start())):
+        for match in _VALUE.finditer(text, start, end):
+            if match["bar"] == named["bar"]:
+                yield match.end(), len(match["bar"])
+                break
 
 
 def _behind(text: str, at: int, bars: int, name: str, kind: str, edit: Edit) -> Iterator[tuple[int, int, str]]:
@@ -180,6 +198,8 @@ def _strings(text: str, at: int, bars: int) -> Iterator[tuple[int, int, str | No
             after = stop + bars + 1
             if (colon := _IS_NAME.match(text, after)) is not None:
                 key = text[at:stop]
+                if depth == 1 and secret_locations.is_random_name(key):
+                    found.append((at, stop, None))
                 at = colon.end()
             else:
                 if key in ("type", "$ref") and text[at:stop] in _SCHEMA:

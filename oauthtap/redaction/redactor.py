@@ -19,7 +19,7 @@ from urllib.parse import quote_plus, unquote, unquote_plus
 
 from oauthtap.model.exchange import Exchange, Message, Pairs, Request, Response
 from oauthtap.model.json_edit import unescape_json
-from oauthtap.redaction import auth_headers, members, pii, secret_locations, shapes
+from oauthtap.redaction import auth_headers, members, pii, prose, secret_locations, shapes
 from oauthtap.redaction.alias_format import claims, is_struck, jose_header, parse_alias
 from oauthtap.redaction.alias_registry import AliasRegistry
 from oauthtap.redaction.decoding import View
@@ -32,8 +32,15 @@ _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}|\\u00|\\[nrt]|&(?:\#|quot;|apos;|amp;|lt
 """An escape that hides a name or a shape; the quotes of JSON inside JSON are read as they stand."""
 _OUR_ALIAS = re.compile(r"‹[^‹›]{0,20000}›")
 _BASE64 = re.compile(r"(?<![A-Za-z0-9+/_.-])(?!ey[A-Za-z0-9_-]*\.)[A-Za-z0-9+/_-]{24,8000}+={0,2}(?![A-Za-z0-9._-])")
+_LINE_END = re.compile(r"\r?\n|(?:\\r)?\\n")
+_WRAPPED = re.compile(
+    rf"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+/]{{60,76}}(?:{_LINE_END.pattern})){{1,400}}[A-Za-z0-9+/]{{1,76}}={{0,2}}"
+)
+"""Base64 that is broken into lines, as in a mail."""
 _RUNS = 50
 """How many runs of base64 of one text are looked into."""
+_DEEPEST, _LONGEST_BEHIND = 3, 200_000
+"""How many times a text is decoded to look behind it, and how long it may be from the second time on."""
 _SHORTEST = 12
 _HARMLESS = (
     "access-control-",
@@ -51,7 +58,14 @@ _METADATA_URL = re.compile(
 _CLIENT_ID = re.compile(r'"client_id"\s*:\s*"([^"]{1,500})"')
 _MCP_SESSION = re.compile(r"session_?id", re.IGNORECASE)
 """In a URL this is the session of the HTTP+SSE transport, which opens nothing by itself."""
+_WEB_URL = re.compile(r"(?P<open>\bhttps?:(?:\\?/){2}[^\s/?#\"'<>\\‹]{1,255}/)(?P<path>[\w.~%/=+:@-]{20,2000}+)")
+_DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_COOKIES = re.compile(r"\s*[\w.$@-]+=[^=]")
+"""A list of cookies with their names; base64 ends in `=` too."""
+_COOKIE_PATH = re.compile(r";\s*path=([^;\s]{12,})", re.IGNORECASE)
 _FILES = (".js", ".css", ".html", ".json", ".png", ".svg", ".map", ".woff2")
+_SPLIT_DATA = re.compile(r"\r?\n(?:data|event): ?")
+"""Between two lines of one event of a stream."""
 _PARAMS_IN_HEADERS = re.compile(r"[?&#;]\w+=|%3[DF]", re.IGNORECASE)
 
 Write = Callable[[str], str]
@@ -97,8 +111,8 @@ class Redactor:
         self._ledger = AliasRegistry(self._strike_claims)
         self._known = self._ledger.known
         self._told = 0
-        self._behind = False
-        """What a text says once it is decoded is being looked at."""
+        self._behind = 0
+        """How many times what is being looked at was decoded."""
         self._public_segments: set[str] = set()
         """Parts of the paths of authorization servers."""
         self._settled: dict[Pairs | Line | str, Any] = {}
@@ -167,6 +181,10 @@ class Redactor:
         """Any text without the secrets seen so far, in whatever encoding. Places are not looked at."""
         needles = self._known.within(text)
         return self._known.strike(text, needles) if needles else text
+
+    def redact_text(self, text: str) -> str:
+        """Any text without the secrets that its names and shapes give away, and without those seen so far."""
+        return self.redact_known(self._text(text, asked=False))
 
     def knows_any_of(self, text: str) -> bool:
         """A secret seen so far may stand in the text, in whatever encoding."""
@@ -281,6 +299,8 @@ class Redactor:
             return value
         struck = auth_headers.strike(name, value, self._ledger, client_login=client_login)
         if struck is not None:
+            for path in _COOKIE_PATH.findall(struck) if name == "set-cookie" else ():
+                self._path(path)  # is learned, and struck like all that is known
             return struck
         if value.startswith(("/", "http://", "https://")) and " " not in value:
             return self._url(value)
@@ -297,6 +317,10 @@ class Redactor:
         if "multipart/" in message.media_type and secret_locations.may_hold_a_name(body):
             body = secret_locations.PART.sub(lambda m: m["open"] + self._in_part(m["name"], m["value"]), body)
         self._note_public(body)
+        if message.media_type == "text/csv":
+            body = self._in_prose(body, prose.in_columns(body), str)
+        elif message.media_type == "text/event-stream" and _SPLIT_DATA.search(body):
+            self._text(_SPLIT_DATA.sub("\n", body), asked=asked)  # is learned, and struck like all that is known
         return self._text(body, asked=asked)
 
     def _text(self, text: str, *, asked: bool) -> str:
@@ -309,24 +333,46 @@ class Redactor:
         write = html.escape if text.lstrip()[:1] == "<" else _in_json if "{" in text else str
         if named:
             text = self._assignments(self._parameters(text), asked, write)
+            text = self._in_prose(text, prose.named(text), write)
         text = shapes.strike(self._jwts(text, write), self._shaped(write))
+        if "://" in text:
+            text = _WEB_URL.sub(lambda m: m["open"] + self._segments(m["path"], write), text)
         return self._looked_behind(text, asked)
+
+    def _segments(self, path: str, write: Write) -> str:
+        """The parts of the path of a URL in a text, without those that nobody would choose; digests are no secrets."""
+        pieces = path.split("/")
+        for place, piece in enumerate(pieces):
+            if (
+                secret_locations.is_random_segment(piece)
+                and not _DIGEST.fullmatch(piece)
+                and not self._is_public(piece)
+            ):
+                pieces[place] = write(self._ledger.alias("path", piece))
+        return "/".join(pieces)
+
+    def _is_public(self, segment: str) -> bool:
+        return segment in self._public_segments or segment in self._ledger.public or is_struck(segment)
 
     def _looked_behind(self, text: str, asked: bool) -> str:
         """The text as it is. What it says once it is decoded is learned, and then struck like all that is known."""
-        if self._behind:
+        if self._behind >= _DEEPEST or (self._behind and len(text) > _LONGEST_BEHIND):
             return text
-        self._behind = True
+        self._behind += 1
         try:
             if _ESCAPED.search(text):
                 view = View(_OUR_ALIAS.sub("", text)).text
                 if view != text:
                     self._text(view, asked=asked)
-            for run in islice(_BASE64.finditer(text), _RUNS):
-                if (hidden := _from_base64(run[0])) is not None:
-                    self._text(hidden, asked=False)
+            runs = [one[0] for pattern in (_WRAPPED, _BASE64) for one in islice(pattern.finditer(text), _RUNS)]
+            for run in runs:
+                if (hidden := _from_base64("".join(_LINE_END.split(run)))) is None:
+                    continue
+                struck = self.redact_known(self._text(hidden, asked=False))
+                if struck != hidden and not self._known.within(run):  # packed twice, or in lines: it goes as a whole
+                    text = text.replace(run, self._ledger.alias("key", run))
         finally:
-            self._behind = False
+            self._behind -= 1
         return text
 
     def _shaped(self, write: Write) -> shapes.Replace:
@@ -392,10 +438,18 @@ class Redactor:
         for place, piece in enumerate(pieces):
             piece, semicolon, matrix = piece.partition(";")
             value = unquote(piece)
-            if value in self._public_segments or value in self._ledger.public or is_struck(value):
+            if self._is_public(value):
                 continue
             kind = secret_locations.kind_of(pieces[place - 1]) if place else None
-            named = kind in ("token", "secret", "password", "key") and secret_locations.is_telling(value)
+            named = kind in (
+                "token",
+                "secret",
+                "password",
+                "key",
+                "cookie",
+                "refresh",
+                "assertion",
+            ) and secret_locations.is_telling(value)
             if (named and re.search(r"\d", value) and not value.endswith(_FILES)) or secret_locations.is_random_segment(
                 value
             ):
@@ -419,13 +473,14 @@ class Redactor:
             return f"{name}={self._in_place(name, 'verifier', value, _in_url, raw)}"
         if name in secret_locations.PUBLIC or _MCP_SESSION.fullmatch(name):
             self._ledger.public.add(value)
+            self._look_into(value)
         elif (kind := secret_locations.kind_of(name)) is not None and self._is_meant(name, value):
             return piece[: -len(raw)] + self._in_place(name, kind, value, _in_url, raw)
         elif value.startswith("ey") and claims(value) is not None:
             return piece[: -len(raw)] + _in_url(
                 self._ledger.alias("assertion" if name == "request" else "token", value)
             )
-        return self._parameters(piece) if "%" in piece or "?" in piece else piece
+        return self._parameters(piece) if "%" in piece or "?" in piece or ";" in piece else piece
 
     def _is_meant(self, name: str, value: str) -> bool:
         """In a URL or a form, what has one of the names of the protocols is always a secret."""
@@ -434,7 +489,9 @@ class Redactor:
     def _parameters(self, text: str) -> str:
         """Parameters of URLs that stand in other text, or inside parameters."""
         if "=" in text:
-            text = secret_locations.PARAMETER.sub(lambda m: self._parameter(m, unquote_plus(m["value"])), text)
+            # What was decoded already has its plus signs as they are.
+            decode = unquote if self._behind else unquote_plus
+            text = secret_locations.PARAMETER.sub(lambda m: self._parameter(m, decode(m["value"])), text)
         if "%" in text:
             text = secret_locations.NESTED.sub(lambda m: self._parameter(m, unquote(unquote(m["value"]))), text)
         return text
@@ -445,7 +502,10 @@ class Redactor:
         if _MCP_SESSION.fullmatch(name):
             self._ledger.public.add(value)
         elif kind is not None and self._is_meant(name, value):
-            return match["open"] + self._in_place(name, kind, value, _in_url, match["value"])
+            struck = self._in_place(name, kind, value, _in_url, match["value"])
+            if self._behind and value in self._ledger:
+                self._ledger.learn_spelling(value, match["value"])
+            return match["open"] + struck
         return match[0]
 
     def _members(self, text: str, asked: bool, *, claims: bool = False) -> str:
@@ -500,13 +560,26 @@ class Redactor:
             end = start + len(raw)
         return "".join([*pieces, text[end:]]) if pieces else text
 
+    def _in_prose(self, text: str, found: Iterable[tuple[int, int, str, str]], write: Write) -> str:
+        """What has a name in a sentence or a table."""
+        pieces: list[str] = []
+        end = 0
+        for start, stop, name, kind in found:
+            value = text[start:stop]
+            if value in self._ledger.public or secret_locations.PLACEHOLDER.fullmatch(value):
+                continue
+            kind = "key" if kind in ("authorization", "cookie") else kind
+            pieces += (text[end:start], self._in_place(name, kind, value, write, value))
+            end = stop
+        return "".join([*pieces, text[end:]]) if pieces else text
+
     def _credentials(self, kind: str, name: str, value: str) -> str | None:
         """The value of a header that stands in a text; None where that is no secret."""
         header = "set-cookie" if "set" in name.lower() else kind
         words = [word for word in re.split(r"[\s;=,]+", value) if secret_locations.is_telling(word)]
         if not words:
             return None
-        if kind == "cookie" and "=" not in value:
+        if kind == "cookie" and not _COOKIES.match(value):
             return self._ledger.alias("cookie", value)
         return auth_headers.strike(header, value, self._ledger, client_login=False)
 
@@ -564,11 +637,21 @@ class Redactor:
 
         def strike(match: re.Match[str]) -> str:
             value = match["value"]
-            if value is None or value in self._ledger.public or jose_header(value) is None:
+            if value is None or value in self._ledger.public:
+                self._look_into(value or match["keep"].rpartition(":")[2].strip(' "'))
+                return match[0]
+            if jose_header(value) is None:
                 return match[0]
             return write(self._ledger.alias("token", value))
 
         return secret_locations.JWT.sub(strike, text) if secret_locations.may_hold_a_jwt(text) else text
+
+    def _look_into(self, token: str) -> None:
+        """A token that is meant to be read stays; what is a secret in its claims is learned, and struck."""
+        if (said := claims(token)) is not None and self._behind < _DEEPEST:
+            self._behind += 1
+            self._text(json.dumps(said, ensure_ascii=False), asked=False)
+            self._behind -= 1
 
     def _in_place(self, name: str, kind: str, value: str, write: Write, raw: str) -> str:
         """What to write for the value of a parameter or member of that name; `raw` when it is no secret."""

@@ -173,12 +173,12 @@ KEY_ELEMENT = re.compile(
 )
 """The same as pairs of elements (property lists, XML-RPC)."""
 PART = re.compile(
-    r"(?P<open>\bname=\"?(?P<name>[^\"\r\n;]{1,80})\"?[^\r\n]*\r?\n(?:[^\r\n]+\r?\n)*\r?\n)(?P<value>.+?)(?=\r?\n--|\Z)",
+    r"(?P<open>\bname=\"?(?P<name>[^\"\r\n;]{1,80}+)\"?[^\r\n]{0,500}+\r?\n(?:[^\r\n]{1,2000}\r?\n){0,20}\r?\n)(?P<value>.+?)(?=\r?\n--|\Z)",
     re.IGNORECASE | re.DOTALL,
 )
 """A part of multipart/form-data."""
 ASSIGNMENT = re.compile(
-    r"(?<![\w%&-])(?P<name>[A-Za-z_][\w.-]{0,79}+(?:\[[\w-]{0,40}+\])?)\\{0,15}+[\"'`]?"
+    r"(?:(?<![\w%&-])|(?<=[\s\"'`]--)|(?<=[\s\"'`]-))(?P<name>[A-Za-z_][\w.-]{0,79}+(?:\[[\w-]{0,40}+\])?)\\{0,15}+[\"'`]?"
     r"[ \t]{0,4}+(?:=>|:=|[=:,])[ \t]{0,4}+(?P<q>\\{0,15}+[\"'`])?"
 )
 """A name and what stands between it and its value, in any text: a log, YAML, a list of environment variables,
@@ -206,7 +206,7 @@ _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 
 _HINTS = ("token", "code", "secret", "assertion", "saml", "pass", "pwd", "otp", "request", "auth", "key", "session",
           "sess", "sid", "sig", "hmac", "jwt", "bearer", "cookie", "credential", "csrf", "xsrf", "pin", "mfa", "ticket",
-          "verifier", "mnemonic", "phrase", "pw")  # fmt: skip
+          "verifier", "mnemonic", "phrase", "pw", "identified")  # fmt: skip
 _ODD = re.compile("[\u0131\u017f\u212a]")
 """Letters that a pattern takes for `i`, `s` and `k`, and that have another lower case."""
 
@@ -355,6 +355,18 @@ def is_random_segment(segment: str) -> bool:
     if len(longest) < 16 or not _changes(longest):
         return False
     return len(set(longest)) >= 8
+
+
+@lru_cache(maxsize=4096)
+def is_random_name(name: str) -> bool:
+    """The name of a member that nobody would choose: the secret itself, by which something is looked up."""
+    return (
+        len(name) >= 12
+        and is_telling(name)
+        and not _UUID.fullmatch(name)
+        and kind_of(name) is None
+        and (len(re.findall(r"[A-Za-z](?=\d)|\d(?=[A-Za-z])", name)) >= 2 and len(re.findall(r"\d", name)) >= 3)
+    )
 
 
 def _changes(piece: str) -> bool:

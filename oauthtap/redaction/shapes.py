@@ -15,11 +15,11 @@ Replace = Callable[[str, str], str]
 
 _PEM = re.compile(
     r"(?P<open>-----BEGIN[ A-Z0-9_-]{0,80}PRIVATE KEY(?: BLOCK)?-----(?:\\{1,8}[nr]|\s)*+)"
-    r"(?P<value>[A-Za-z0-9+/=:,.\s\\-]{16,20000}?)(?P<close>(?:\\{1,8}[nr]|\s)*(?:-----END|\Z|[\"'<]))"
+    r"(?P<value>(?:(?!-----BEGIN)[A-Za-z0-9+/=:,.\s\\-]){16,20000}?)(?P<close>(?:\\{1,8}[nr]|\s)*(?:-----END|\Z|[\"'<]))"
 )
 _USERINFO = re.compile(
-    r"(?P<open>\b[A-Za-z][A-Za-z0-9+.-]{1,30}:(?:\\?/){2})(?P<value>[^\s/?#@\"'<>\\‹›:]{0,256}:[^\s/?#@\"'<>\\‹›]{1,256}"
-    r"|[^\s/?#@\"'<>\\‹›:]{16,512})(?=@[\w\[.-])"
+    r"(?P<open>(?:\b[A-Za-z][A-Za-z0-9+.-]{1,30}:|(?<![\w:/]))(?:\\?/){2})"
+    r"(?P<value>[^\s/?#@\"'<>\\‹›:]{0,256}:[^\s/?#\"'<>\\‹›]{1,256}|[^\s/?#@\"'<>\\‹›:]{16,512})(?=@[\w\[.-])"
 )
 """`user:password@` of a URL or of a database's connection string; or a token in its place, alone."""
 _SCHEME = re.compile(
@@ -27,7 +27,18 @@ _SCHEME = re.compile(
 )
 """Credentials with their scheme, as they stand in a log or in a command (RFC 9110, 11.4)."""
 _CURL = re.compile(r"(?P<open>(?:\s|^)(?:-u|--user)[\s=]\s*[\"']?[^\s:\"'‹]{1,100}:)(?P<value>[^\s\"'‹]{4,})")
-_PRIVATE_MEMBER = re.compile(r'(?P<open>"(?:d|p|q|dp|dq|qi|k)"\s*:\s*")(?P<value>[\w+/=-]{8,})(?=")')
+_DRIVER = re.compile(
+    r"(?P<open>\b(?:thin|oci):[\w.-]{1,60}/|(?<![\w:/@.-])[\w.-]{1,60}:)(?P<value>[^\s/@\"'<>\\‹›:]{4,128})(?=@(?:tcp|udp|unix)?[\w(/])"
+)
+"""`user/password@` and `user:password@tcp(` of the drivers of databases."""
+_DIGEST = re.compile(r"(?P<open>\bDigest\s[^\r\n]{0,600}?\bresponse=\\*[\"'])(?P<value>[\w+/=-]{8,})", re.IGNORECASE)
+_LOGIN = re.compile(
+    r"(?P<open>\bauth\s*=\s*[(\[]\s*([\"'])[^\"'\s]{1,80}\2\s*,\s*([\"']))(?P<value>[^\"'\s‹›]{4,})(?=\3)"
+)
+"""A name and a password as a pair, as the clients of Python take them."""
+_PRIVATE_MEMBER = re.compile(
+    r'(?P<open>(?P<bar>\\{0,15}+)"(?:d|p|q|dp|dq|qi|k)(?P=bar)"\s*:\s*(?P=bar)")(?P<value>[\w+/=-]{8,})(?=\\*")'
+)
 """The private members of a key as JSON (RFC 7518, 6.2.2, 6.3.2, 6.4.1)."""
 
 
@@ -65,7 +76,13 @@ def strike(text: str, replace: Replace) -> str:
         text = _SCHEME.sub(lambda m: _credentials(m, replace), text)
     if "-u" in text:
         text = _CURL.sub(lambda m: m["open"] + replace("password", m["value"]), text)
-    if '"kty"' in text:
+    if "thin:" in text or "oci:" in text or "@tcp(" in text or "@unix(" in text:
+        text = _DRIVER.sub(lambda m: m["open"] + replace("password", m["value"]), text)
+    if "digest" in lower:
+        text = _DIGEST.sub(lambda m: m["open"] + replace("key", m["value"]), text)
+    if "auth" in lower:
+        text = _LOGIN.sub(lambda m: m["open"] + replace("password", m["value"]), text)
+    if '"kty' in text or "kty\\" in text:
         text = _PRIVATE_MEMBER.sub(lambda m: m["open"] + replace("key", m["value"]), text)
     return text
 

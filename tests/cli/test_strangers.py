@@ -5,15 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import random
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
@@ -21,44 +17,18 @@ import pytest
 from mitmproxy import websocket
 from mitmproxy.test import tflow
 
-from oauthtap.cli import main
 from oauthtap.cli.console_output import ConsoleReporter
 from oauthtap.formats.untrusted_file import parse_json
 from oauthtap.proxy import web
 from oauthtap.render.markdown import code_words
 from oauthtap.report.build import build
 from oauthtap.session import SessionError, SessionWriter
+from tests.mutations import HAR, READERS, command, failures, make_session
 from tests.proxy.test_doors import PRM, naming
 from tests.support.tapped import said, tapped, upstream
-from tests.unit.formats.test_hostile import broken
-from tests.unit.formats.test_loader import RECORDINGS, session_of
 
-MUTATIONS = int(os.environ.get("OAUTHTAP_MUTATIONS", "150"))
-"""5,000 by hand."""
-HAR = RECORDINGS / "corpus" / "001-as-endpoint-url-in-prm.har"
-
-
-class Late(BaseException):
-    """It did not end."""
-
-
-def command(*words: str | Path) -> tuple[int, str]:
-    """Exit code and all that a command says, within twenty seconds."""
-
-    def late(*_: object) -> None:
-        raise Late(words)
-
-    said_by = StringIO()
-    signal.signal(signal.SIGALRM, late)
-    signal.alarm(20)
-    try:
-        with redirect_stdout(said_by), redirect_stderr(said_by):
-            code = main([str(word) for word in words])
-    except SystemExit as ended:
-        code = int(ended.code or 0)
-    finally:
-        signal.alarm(0)
-    return code, said_by.getvalue()
+MUTATIONS = 150
+"""5,000, or more: `python -m tests.mutations`."""
 
 
 # --- files
@@ -66,24 +36,7 @@ def command(*words: str | Path) -> tuple[int, str]:
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("good") / "s"
-    session_of(HAR, folder)
-    code, _ = command("lock", folder, "-o", folder / "server.lock")
-    assert code == 0
-    (folder / "fixes.toml").write_text('[[fix]]\nuse = "prm-as-entry-is-endpoint"\nvalue = "https://as.example"\n')
-    return folder
-
-
-READERS: dict[str, Callable[[Path], list[str | Path]]] = {
-    "check": lambda path: ["check", path],
-    "fix": lambda path: ["fix", path, "--offline", "-o", os.devnull],
-    "diff": lambda path: ["diff", path, HAR],
-    "verify": lambda path: ["verify", path],
-    "lock": lambda path: ["lock", path],
-    "replay": lambda path: ["replay", path, "--as-file", "-"],
-    "against": lambda path: ["check", HAR, "--against", path],
-    "rules": lambda path: ["check", HAR, "--rules", path],
-}
+    return make_session(tmp_path_factory.mktemp("good") / "s")
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -162,39 +115,7 @@ def test_a_file_without_an_end_is_read_to_a_bound(tmp_path: Path) -> None:
 
 def test_broken_files_end_in_one_sentence(session: Path, tmp_path: Path) -> None:
     """Every command that reads a file, over files with a few bytes or values changed."""
-    sources = [session / "session.jsonl", session / "flows.mitm", session / "session.har", HAR]
-    failures = []
-    for seed in range(MUTATIONS):
-        chance = random.Random(seed)
-        reader = chance.choice([*READERS, "fixes", "folder"])
-        path = tmp_path / f"{seed}"
-        if reader == "against":
-            path.write_bytes(broken((session / "server.lock").read_bytes(), chance))
-        elif reader == "rules":
-            continue  # it is a program: whoever names it runs it
-        elif reader == "fixes":
-            path = path.with_suffix(".toml")
-            path.write_bytes(broken((session / "fixes.toml").read_bytes(), chance))
-        elif reader == "folder":
-            shutil.copytree(session, path)
-            name = chance.choice(["session.jsonl", "flows.mitm", "report.json"])
-            (path / name).write_bytes(
-                broken((session / name).read_bytes() if (session / name).exists() else b'{"connected": true}', chance)
-            )
-            reader = chance.choice(["check", "fix", "diff", "verify", "lock", "replay"])
-        else:
-            path.write_bytes(broken(chance.choice(sources).read_bytes(), chance))
-        words = ["--upstream", "http://x.invalid/", "--fix", path, "--once", "--port", "1"]
-        try:
-            code, told = command(*(words if reader == "fixes" else READERS[reader](path)))
-        except (Exception, Late) as problem:
-            failures.append(f"seed {seed}, {reader}: {type(problem).__name__}: {str(problem)[:200]}")
-            continue
-        if code == 2 and not told.strip().startswith("oauthtap"):
-            failures.append(f"seed {seed}, {reader}: {told[:200]}")
-        shutil.rmtree(path, ignore_errors=True)
-        path.unlink(missing_ok=True)
-    assert failures == []
+    assert list(failures(range(MUTATIONS), session, tmp_path)) == []
 
 
 def test_a_session_is_not_written_through_a_planted_link(tmp_path: Path) -> None:

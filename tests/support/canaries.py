@@ -71,7 +71,17 @@ def readings(text: str) -> Iterator[str]:
         once = decode(text)
         yield once
         yield from (again(once) for again in (unquote, html.unescape, _unescaped))
-    for run in re.findall(r"[A-Za-z0-9+/_-]{12,}", _unescaped(unquote(unquote(text)))):
+    flat = _unescaped(unquote(unquote(text)))
+    for inner in _packed(flat):
+        yield inner
+        yield from _packed(_unescaped(unquote(inner)))
+    if re.search(r"[A-Za-z0-9+/]{60,76}\n[A-Za-z0-9+/]{60}", flat.replace("\\n", "\n")):  # in lines, as in a mail
+        yield from _packed(re.sub(r"(?<=[A-Za-z0-9+/]{60})(?:\\n|\n)(?=[A-Za-z0-9+/])", "", flat))
+
+
+def _packed(text: str) -> Iterator[str]:
+    """What every run of base64 or base64url stands for, from wherever it begins."""
+    for run in re.findall(r"[A-Za-z0-9+/_-]{12,}", text):
         for start in range(4):
             part = run[start:].translate(str.maketrans("-_", "+/"))
             part = part[:-1] if len(part) % 4 == 1 else part

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from oauthtap.model.exchange import Exchange, Request, Response
 from tests.support.canaries import readings
+from tests.support.positions import FRESH_NAMES, FRESH_PLACES, FRESH_SHAPES, POSITIONS
 
 URL = "https://mcp.example.com/mcp"
 MARK = re.compile(r"cnry[0-9a-f]{12}", re.IGNORECASE)
@@ -236,6 +237,23 @@ def planted() -> Iterator[Canary]:
     asked = _get(f"https://as.example/authorize?state={secret}")
     issued = _told("application/json", json.dumps({"access_token": secret}))
     yield Canary(title, _mark(title), (issued, _tool(f"it was {secret}")) if asked is None else (asked, issued))
+
+
+def invented() -> Iterator[Canary]:
+    """Every canary at a position that nobody listed, four names at each; every shape at four places."""
+    for place, (position, named) in enumerate(POSITIONS.items()):
+        for turn in range(4):
+            name = FRESH_NAMES[(place * 5 + turn * 3) % len(FRESH_NAMES)]
+            title = f"invented: {position}, {name}"
+            mark = _mark(title)
+            value = (mark, f"{mark}-Zq8", f"Zq8/{mark}+x==", f"Zq!{mark}.9")[turn]
+            yield Canary(title, mark, (named(name, value),))
+    places = list(FRESH_PLACES.items())
+    for number, (shape, shaped) in enumerate(FRESH_SHAPES.items()):
+        for turn in range(4):
+            position, anywhere = places[(number + turn * 5) % len(places)]
+            title = f"invented: {position}, {shape}"
+            yield Canary(title, _mark(title), (anywhere(shaped(_mark(title))),))
 
 
 def left_in(text: str) -> set[str]:

@@ -624,3 +624,23 @@ def test_an_alias_of_an_earlier_recording_stays_in_json_that_writes_ascii_only()
     struck = Redactor().redact(Exchange(request=request, response=Response(status=200, body=body)))
     assert struck.response is not None
     assert struck.response.json_object["access_token"] == alias
+
+
+HOSTILE = (
+    "token=", "\\", "-----BEGIN PRIVATE KEY-----", '"name":"token","value":', '"token": {', '"token":[', 'token:{"', "<input name=token ",
+    "Digest response=", "identified by ", "https://a/b1c2d3e4f5g6h7i8j9k0l1/", "password is ", "data: ", "%25", "eyJhbGciOiJI.",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_no_text_takes_longer_the_longer_it_is(piece: str) -> None:
+    """Each took the square of its length once: an upstream could hold up everybody else."""
+    body, value = piece * (40_000 // len(piece)), piece * (20_000 // len(piece))
+    headers = (("Set-Cookie", value), ("X-A", value), ("Content-Type", "multipart/form-data; boundary=b"))
+    exchange = Exchange(
+        request=Request(method="POST", url=f"https://a.example/?{value}", headers=headers, body=body),
+        response=Response(status=200, headers=headers, body=json.dumps({"a": body})),
+    )
+    began = time.process_time()
+    Redactor().redact(exchange)
+    assert time.process_time() - began < 2
