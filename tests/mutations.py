@@ -21,6 +21,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
+from mitmproxy.io import tnetstring
+
 from oauthtap.cli import main
 from oauthtap.proxy import flow_file
 from tests.unit.formats.test_hostile import broken, exchanged
@@ -105,7 +107,7 @@ def changed(source: Path, chance: random.Random) -> bytes:
         for _ in range(chance.choice([1, 1, 3])):
             exchanged(chance.choice(states), chance)
         with contextlib.suppress(ValueError):  # half a character is in no file
-            return b"".join(flow_file.record(state) for state in states)
+            return b"".join(tnetstring.dumps(state) for state in states)
     return broken(data, chance)
 
 
