@@ -28,6 +28,7 @@ from oauthtap.fixes.propose import (
     Proposal,
     checked,
     fetch_stated_issuer,
+    for_its_client,
     latest_attempt_steps,
     new_tap_like,
     offline,
@@ -61,8 +62,12 @@ def fix(arguments: Namespace) -> int:
         _say_what_is_behind(given, parse_upstream_options(arguments))
     goes_through = cause_of(simulate(new_tap_like(tap), steps, ())) is None
     if goes_through and not given and not arguments.strict:
-        return _nothing_to_do(tap, session, arguments)
-    found = offline(tap, steps, given, strict=arguments.strict and goes_through)
+        own = for_its_client(tap, steps)
+        if own is None:
+            return _nothing_to_do(tap, session, arguments)
+        found = Proposal(own, None)
+    else:
+        found = offline(tap, steps, given, strict=arguments.strict and goes_through)
     found = _with_an_issuer(tap, steps, found, None if arguments.offline else parse_upstream_options(arguments))
     if not found.trial.fixes:
         if goes_through:

@@ -27,6 +27,7 @@ from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.fixes.applier import ActiveFixes
 from oauthtap.model import urls
 from oauthtap.model.exchange import Request
+from oauthtap.model.sanitize import escape_controls
 from oauthtap.probe.runner import Browser, probe
 from oauthtap.probe.walk import CALLBACK_PORT, Plan
 from oauthtap.render import emulation as in_words
@@ -180,6 +181,10 @@ class _Walked:
         lines = textwrap.wrap(in_words.headline(client, end), _WIDTH)
         for label, words in in_words.details(client, end, report.cause.fix if report.cause else ""):
             lines += textwrap.wrap(f"{label}: {words}", _WIDTH, initial_indent="  ", subsequent_indent="    ")
+        if end.outcome == "stopped":
+            url = escape_controls(self.plan.url)
+            lines.append(f"  Try it: oauthtap fix {session_word(self.kept.folder)}")
+            lines.append(f"    and: oauthtap drive {client.profile.slug}@emulated --upstream {url} --fix fixes.toml")
         if client.profile.hosted and urls.is_loopback(self.plan.url):
             lines.append(f"  {client.profile.name} cannot reach this machine: as it would fare under a public name.")
         return lines

@@ -7,15 +7,30 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from oauthtap.clients import profiles
+from oauthtap.clients.forecast import forecast
+from oauthtap.clients.profile import Profile
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.findings import Finding
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.fixes import toml_io
-from oauthtap.fixes.dry_run import NewTap, Trial, minimal_fixes, strict_fixes
+from oauthtap.fixes.dry_run import NewTap, Trial, minimal_fixes, recorded, simulate, strict_fixes
 from oauthtap.fixes.issuer_candidates import WANT_AN_ISSUER, Candidate, candidates, states
-from oauthtap.fixes.model import Fix
+from oauthtap.fixes.model import Fix, with_values
 from oauthtap.model import urls
 from oauthtap.upstream.options import UpstreamOptions
+
+_FOR_CHECKS = (
+    "challenge-pointer",
+    "prm-serve",
+    "prm-resource",
+    "as-issuer",
+    "as-metadata-pkce",
+    "as-response-types",
+    "registration-complete",
+    "callback-iss",
+    "token-type",
+)
+"""The presets that answer a check of a client, in the order of a sign-in."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +83,28 @@ async def checked(
     good = proposal.issuers or (tuple(await _checked(proposal.tried, reach)) if reach else ())
     proposal = replace(proposal, issuers=good)
     return with_issuer(tap, steps, proposal, good[0].issuer) if len(good) == 1 else proposal
+
+
+def for_its_client(tap: SessionAnalyzer, steps: Sequence[AnalyzedExchange]) -> Trial | None:
+    """One preset after which the recorded client no longer stops at a check that it alone makes.
+
+    No rule calls that a fault, because other clients pass. None where the client is not known to stop here.
+    """
+    new_tap, client = new_tap_like(tap), tap.client
+    own = (one for one in profiles() if one.slug == client or (client is None and one.is_client(tap.handshake)))
+    profile = next(own, None)
+    if profile is None or simulate(new_tap, steps, ()).report.works or not _stops(profile, tap):
+        return None
+    for name in _FOR_CHECKS:
+        fixes = tuple(with_values(one, recorded(tap)) for one in toml_io.presets_for(name))
+        trial = simulate(new_tap, steps, fixes)
+        if trial.touched and not _stops(profile, trial.tap):
+            return trial
+    return None
+
+
+def _stops(profile: Profile, tap: SessionAnalyzer) -> bool:
+    return forecast(profile, tap.handshake).outcome == "stops"
 
 
 def with_issuer(tap: SessionAnalyzer, steps: Sequence[AnalyzedExchange], proposal: Proposal, issuer: str) -> Proposal:

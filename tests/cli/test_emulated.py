@@ -43,6 +43,17 @@ def test_an_emulated_client_connects_where_all_is_well(bed: Bed, tmp_path: Path,
     assert not [secret for secret in bed.issued if len(secret) > 20 and secret in captured.out + captured.err]
 
 
+@pytest.mark.parametrize("target", ["seed1", "seed1fix"])
+def test_fix_gives_the_change_with_which_claude_ai_would_connect(bed: Bed, tmp_path: Path, target: str) -> None:
+    probed, fixes = tmp_path / "probed", tmp_path / "fixes.toml"
+    url, reach = bed.url(target), to_the_bed(bed)
+    assert main(["probe", url, "--client", "claude-ai", "--session", str(probed), *reach]) == 1
+    assert main(["fix", str(probed), "--output", str(fixes), *reach]) == 0
+    driven = ["drive", "claude-ai@emulated", "--upstream", url, "--session"]
+    assert main([*driven, str(tmp_path / "before"), *reach]) == 1
+    assert main([*driven, str(tmp_path / "after"), "--fix", str(fixes), *reach]) == 0
+
+
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
