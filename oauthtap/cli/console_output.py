@@ -79,6 +79,7 @@ class ConsoleReporter:
             f"    claude mcp add --transport {transport} {name} {shlex.quote(local)}",
             f"    claude mcp login {name}",
             "    claude mcp list",
+            f"    claude mcp remove {name}        (when you are done)",
             "  Any other client: give it the localhost URL, path and all.",
             "",
             *addresses(web),
@@ -160,8 +161,8 @@ class ConsoleReporter:
 
     def try_it(self, folder: Path) -> None:
         """It stopped, and there may be something that would repair it."""
-        how = "press f" if self.keys else f"in another terminal: oauthtap fix --apply {folder}"
-        self.say(f"  What would repair it can be tried at once: {how}")
+        how = "press f" if self.keys else f"in another terminal: oauthtap fix --apply {session_word(folder)}"
+        self.say(f"  Try a fix now: {how}")
 
     def fix_result(self, sentence: str) -> None:
         """What came of the sign-in without and with fixes."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from argparse import Namespace
 from itertools import groupby
 
 from oauthtap import rules
-from oauthtap.cli.errors import UsageError
+from oauthtap.cli.errors import UsageError, nearest
 from oauthtap.compare import lock_check
 from oauthtap.diagnosis.evidence import REFUSED
 from oauthtap.diagnosis.meanings import TextMeaning, meanings_of
@@ -53,7 +52,7 @@ def explain(arguments: Namespace) -> int:
 
 
 def _explain_text(text: str, known: dict[str, Rule], *, as_json: bool) -> int:
-    near = difflib.get_close_matches(text, known, n=3) or [rule for rule in known if text in rule][:3]
+    near = nearest(text, known, 3) or [rule for rule in known if text in rule][:3]
     found = [] if near and _RULE_ID.match(text) else meanings_of(text)
     if not found and not as_json and _RULE_ID.match(text):
         hint = f"did you mean {' or '.join(near)}?" if near else "`oauthtap explain` lists all rules"

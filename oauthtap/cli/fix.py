@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 
 from oauthtap.cli.analyze_file import analyze_recording
 from oauthtap.cli.errors import UsageError
 from oauthtap.cli.live_fixes import spoken, title
 from oauthtap.cli.options.fixes import LIVE_FIX_FILE, FixOptions
+from oauthtap.cli.options.summary import session_word
 from oauthtap.cli.options.upstream import parse_upstream_options
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.findings import Finding
@@ -43,7 +46,7 @@ from oauthtap.render.labels import attempts, next_step, outcome
 from oauthtap.render.labels import said as said_in_words
 from oauthtap.report.build import build
 from oauthtap.report.model import Report
-from oauthtap.session import read_session, sessions
+from oauthtap.session import JSONL, read_session, sessions
 from oauthtap.upstream.options import UpstreamOptions
 
 
@@ -131,10 +134,20 @@ def _say_deploy(found: Deploy | None, file: str | None) -> None:
 
 
 def _newest() -> str:
-    found = sessions()
-    if not found:
-        raise UsageError("no session was recorded so far. Try: oauthtap --upstream https://mcp.example.com/mcp")
-    return str(found[0].folder)
+    """The newest session with an exchange in it. Raises Usage when there is none."""
+    found = next((one for one in sessions() if _has_exchanges(one.folder)), None)
+    if found is None:
+        raise UsageError("no session with an exchange in it. Try: oauthtap https://mcp.example.com/mcp")
+    print(f"oauthtap: the newest session with exchanges: {escape_controls(found.folder.name)}", file=sys.stderr)
+    return str(found.folder)
+
+
+def _has_exchanges(folder: Path) -> bool:
+    try:
+        with (folder / JSONL).open(encoding="utf-8", errors="replace") as lines:
+            return any('"request":' in line for line in islice(lines, 1, 20))
+    except OSError:
+        return False
 
 
 def _still_runs(session: str) -> None:
@@ -144,9 +157,8 @@ def _still_runs(session: str) -> None:
     except SourceError as problem:
         raise UsageError(str(problem)) from None
     if over or not Path(session).is_dir():
-        raise UsageError(
-            f"{escape_controls(session)}: this session has ended. Try: oauthtap fix {escape_controls(session)}"
-        )
+        word = escape_controls(session_word(session))
+        raise UsageError(f"{escape_controls(session)}: this session has ended. Try: oauthtap fix {word}")
 
 
 def _applied(door: Path) -> tuple[Fix, ...]:
@@ -161,7 +173,8 @@ def _undo(door: Path) -> int:
     try:
         door.unlink()
     except OSError:
-        raise UsageError(f"{door.parent}: nothing was applied here. Try: oauthtap fix --apply {door.parent}") from None
+        word = session_word(door.parent)
+        raise UsageError(f"{door.parent}: nothing was applied here. Try: oauthtap fix --apply {word}") from None
     print("The tap switches off what was applied, within a second.")
     return 0
 
@@ -265,9 +278,10 @@ def _say(trial: Trial, before: SessionAnalyzer, path: Path, *, live: bool) -> No
         print(f"  Would not stop there any more: {', '.join(freed)}.")
     if live:
         print("\nThe tap switches them on within a second. Let the client sign in once more.")
-        print(f"Off again: oauthtap fix --undo {path.parent}")
+        print(f"Off again: oauthtap fix --undo {session_word(path.parent)}")
     else:
-        print(f"\nTry it: oauthtap --upstream {escape_controls(before.handshake.resource or 'URL')} --fix {path}")
+        upstream = escape_controls(shlex.quote(before.handshake.resource or "URL"))
+        print(f"\nTry it: oauthtap --upstream {upstream} --fix {shlex.quote(str(path))}")
 
 
 def _only_a_run_can_tell(trial: Trial) -> bool:

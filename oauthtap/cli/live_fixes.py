@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from oauthtap.cli.options.fixes import FixOptions
+from oauthtap.cli.options.summary import session_word
 from oauthtap.diagnosis.findings import Finding
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.fixes import toml_io
@@ -121,7 +122,7 @@ class LiveFixController:
     def _missing(self, found: Proposal) -> list[str]:
         if found.unresolved is None or len(found.issuers) > 1:
             return []
-        return wanting(found.unresolved, f"oauthtap fix --apply {self._folder}")
+        return wanting(found.unresolved, f"oauthtap fix --apply {session_word(self._folder)}")
 
 
 def title(fix: Fix) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from argparse import Namespace
 from pathlib import Path
 
 from oauthtap.cli.analyze_file import analyze_recording
 from oauthtap.cli.errors import UsageError
+from oauthtap.cli.options.summary import session_word
 from oauthtap.compare import lockfile
 from oauthtap.compare.lockfile import Lock
 from oauthtap.formats.untrusted_file import parse_json, read_bytes
@@ -22,7 +24,8 @@ def write_lock(arguments: Namespace) -> int:
     tap, report = analyze_recording(arguments.session, revision=arguments.revision)
     frozen = lockfile.lock(tap.handshake)
     if not frozen.contract:
-        raise UsageError(f"{arguments.session}: nothing of a handshake in it. Try: oauthtap check {arguments.session}")
+        word = session_word(arguments.session)
+        raise UsageError(f"{arguments.session}: nothing of a handshake in it. Try: oauthtap check {word}")
     if not report.connected:
         print("oauthtap: this handshake did not connect; what is frozen is what it came to", file=sys.stderr)
     text = frozen.model_dump_json(indent=1) + "\n"
@@ -38,7 +41,7 @@ def write_lock(arguments: Namespace) -> int:
 
 def read_lock(path: str) -> Lock:
     """A file that `oauthtap lock` wrote. Raises Usage when it is none."""
-    advice = f"oauthtap lock SESSION -o {path}"
+    advice = f"oauthtap lock SESSION -o {shlex.quote(path)}"
     try:
         data = read_bytes(Path(path), largest=_LARGEST, advice=advice)
         return Lock.model_validate(parse_json(data.decode()))

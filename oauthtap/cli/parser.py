@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from textwrap import fill
 from typing import Any
 
 from oauthtap import __version__
+from oauthtap.cli.argument_parser import COMMAND, ArgumentParser
 from oauthtap.cli.options.inject import inject_flag
 from oauthtap.cli.options.summary import summary_flags
 from oauthtap.drive.drivers import drivers
@@ -24,15 +25,15 @@ from oauthtap.session import home
 
 _EXAMPLES = """\
 examples:
-  oauthtap --upstream https://mcp.example.com/mcp        stand between client and server, and watch
+  oauthtap https://mcp.example.com/mcp                   stand between client and server (the same as --upstream URL)
   oauthtap run -- claude mcp login NAME                  the same without a change to any name
   oauthtap drive claude-code --upstream URL              the real client without a person; exit 0 when it connects
-  oauthtap probe https://mcp.example.com/mcp             walk to it without a client
+  oauthtap probe https://mcp.example.com/mcp             send the requests of a sign-in without a client
   oauthtap check ~/capture.har                           judge a recording
   oauthtap paste                                         judge what you paste: a log, curl output, an access log
-  oauthtap diff A B                                      where two recordings part, and why
-  oauthtap replay SESSION                                be the recorded server once more
-  oauthtap lock SESSION -o FILE                          freeze what it promised, for check --against
+  oauthtap diff A B                                      where two recordings differ, and why
+  oauthtap replay SESSION                                serve a recorded session as a mock server
+  oauthtap lock SESSION -o FILE                          write down what it promised, for check --against
   oauthtap explain prm-as-entry-is-endpoint              what a rule means, and what to change
   oauthtap explain "any error text"                      what a message of a client or server means
   oauthtap sessions                                      what was recorded so far
@@ -81,31 +82,49 @@ def _positive(text: str) -> int:
     raise argparse.ArgumentTypeError("a whole number above zero is needed, such as 20")
 
 
-class _Parser(argparse.ArgumentParser):
-    """Errors end in what to type next."""
-
-    def error(self, message: str) -> Any:
-        self.exit(2, f"oauthtap: {message}\nTry: {self.prog} --help\n")
-
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> ArgumentParser:
     """The whole command line. The unnamed command is `watch`."""
-    top = _Parser(
+    top = ArgumentParser(
         prog="oauthtap",
+        usage="oauthtap URL [FLAG…]\n       oauthtap COMMAND …",
         description="Watch a real MCP client sign in, and say in one sentence why it does not.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    top.add_argument("--version", action="version", version=f"oauthtap {__version__}")
+    top.add_argument("--version", action="version", version=f"oauthtap {__version__}", help="print the version")
     top.set_defaults(command=_command("watch:watch"))
     _watch_flags(top)
-    verbs = top.add_subparsers(title="other commands", metavar="COMMAND", parser_class=_Parser)
-    for name, (help, flags) in _COMMANDS.items():
-        flags(verbs.add_parser(name, help=help))
+    verbs = top.add_subparsers(title="other commands", metavar=COMMAND, prog="oauthtap", parser_class=ArgumentParser)
+    for name, (sentence, example, flags) in _COMMANDS.items():
+        description = f"{sentence[:1].upper()}{sentence[1:]}."
+        command = verbs.add_parser(
+            name, help=sentence, description=fill(description, 96), epilog=f"example:\n  {example}"
+        )
+        flags(command)
     return top
 
 
-def _explain_flags(command: argparse.ArgumentParser) -> None:
+_SWITCHES = frozenset({
+    "--allow-private", "--background", "--brief", "--clients", "--events", "--insecure", "--keep-secrets",
+    "--no-background", "--no-look", "--no-web", "--once", "--verbose", "-v",
+})  # fmt: skip
+"""The flags of the unnamed command that take no value."""
+_URL = re.compile(r"https?://|(?:localhost|[\w-]+(?:\.[\w-]+)+)(?::\d+)?(?:/|$)", re.I)
+_FILES = (".har", ".json", ".jsonl", ".log", ".mitm", ".toml", ".txt")
+
+
+def with_upstream(words: Sequence[str]) -> list[str]:
+    """The command line with `--upstream` before a URL that stands where a command could: `oauthtap URL`."""
+    for place, word in enumerate(words):
+        before = words[place - 1] if place else ""
+        if word.startswith("-") or (before.startswith("-") and "=" not in before and before not in _SWITCHES):
+            continue
+        if word not in _COMMANDS and _URL.match(word) and not word.endswith(_FILES) and not Path(word).exists():
+            return [*words[:place], "--upstream", *words[place:]]
+        break
+    return list(words)
+
+
+def _explain_flags(command: ArgumentParser) -> None:
     command.add_argument(
         "rule", nargs="*", metavar="RULE | TEXT", help="a rule's id, or an error message of a client or server"
     )
@@ -113,11 +132,11 @@ def _explain_flags(command: argparse.ArgumentParser) -> None:
     command.set_defaults(command=_command("explain:explain"))
 
 
-def _sessions_flags(command: argparse.ArgumentParser) -> None:
+def _sessions_flags(command: ArgumentParser) -> None:
     command.set_defaults(command=_command("sessions:list_sessions"))
 
 
-def _verify_flags(command: argparse.ArgumentParser) -> None:
+def _verify_flags(command: ArgumentParser) -> None:
     command.add_argument("session", type=_recording, metavar="SESSION", help="a session folder, or one file")
     command.add_argument(
         "--sweep",
@@ -127,7 +146,7 @@ def _verify_flags(command: argparse.ArgumentParser) -> None:
     command.set_defaults(command=_command("verify:verify"))
 
 
-def _fix_flags(command: argparse.ArgumentParser) -> None:
+def _fix_flags(command: ArgumentParser) -> None:
     command.add_argument("session", nargs="?", type=_recording, metavar="SESSION", help="default: the newest")
     command.add_argument(
         "-o", "--output", metavar="FILE", default="fixes.toml", help="where to write (default: %(default)s)"
@@ -149,24 +168,24 @@ def _fix_flags(command: argparse.ArgumentParser) -> None:
     command.set_defaults(command=_command("fix:fix"))
 
 
-def _lock_flags(command: argparse.ArgumentParser) -> None:
-    command.add_argument("session", type=_recording, metavar="SESSION")
-    command.add_argument("-o", "--output", metavar="FILE", help="write it there, and not to the terminal")
+def _lock_flags(command: ArgumentParser) -> None:
+    command.add_argument("session", type=_recording, metavar="SESSION", help="a session, or a recording")
+    command.add_argument("-o", "--output", metavar="FILE", help="write to FILE instead of stdout")
     command.add_argument("--revision", metavar="DATE", help="read it by this MCP revision, whatever was negotiated")
     command.set_defaults(command=_command("lock:write_lock"))
 
 
-def _diff_flags(command: argparse.ArgumentParser) -> None:
-    command.add_argument("a", type=_recording, metavar="A")
-    command.add_argument("b", type=_recording, metavar="B")
-    command.add_argument("--format", choices=tuple(COMPARISONS), default="console")
+def _diff_flags(command: ArgumentParser) -> None:
+    command.add_argument("a", type=_recording, metavar="A", help="a session, or a recording")
+    command.add_argument("b", type=_recording, metavar="B", help="the one to compare it with")
+    command.add_argument("--format", choices=tuple(COMPARISONS), default="console", help="of the comparison")
     for side in "ab":
         command.add_argument(f"--client-{side}", metavar="NAME", help=f"which client {side.upper()} is")
     command.set_defaults(command=_command("diff:diff"))
 
 
-def _replay_flags(command: argparse.ArgumentParser) -> None:
-    command.add_argument("session", type=_recording, metavar="SESSION")
+def _replay_flags(command: ArgumentParser) -> None:
+    command.add_argument("session", type=_recording, metavar="SESSION", help="a session, or a recording")
     command.add_argument("--port", type=int, default=8080, metavar="N", help="first local port (default 8080)")
     command.add_argument(
         "--as-file", metavar="FILE", help="write it as one Python file to attach to a report (-: print)"
@@ -174,7 +193,7 @@ def _replay_flags(command: argparse.ArgumentParser) -> None:
     command.set_defaults(command=_command("replay:replay"))
 
 
-def _watch_flags(top: argparse.ArgumentParser) -> None:
+def _watch_flags(top: ArgumentParser) -> None:
     tap = top.add_argument_group("the tap")
     tap.add_argument(
         "--upstream", metavar="URL", help="the MCP endpoint to stand in for, as a client would be given it"
@@ -278,7 +297,7 @@ def _fix_flag(judging: Any) -> None:
     judging.add_argument("--client-id", metavar="ID", help="answer registrations with this client, registered before")
 
 
-def _run_flags(command: argparse.ArgumentParser) -> None:
+def _run_flags(command: ArgumentParser) -> None:
     command.usage = "oauthtap run [FLAG…] -- COMMAND…"
     command.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="the client, with its arguments")
     seeing = command.add_argument_group("what is looked into")
@@ -323,11 +342,10 @@ exit codes: 0 connected; 1 not, or a finding reaches --fail-on; 2 wrong usage, o
 """
 
 
-def _drive_flags(command: argparse.ArgumentParser) -> None:
+def _drive_flags(command: ArgumentParser) -> None:
     command.description = "Run a real client through the tap, without a person, in a home folder that is thrown away."
     known = "\n".join(f"  {name:<16} {one.title}" for name, one in drivers().items())
     command.epilog = _DRIVE % (known, ", ".join(EMULATED))
-    command.formatter_class = argparse.RawDescriptionHelpFormatter
     command.add_argument("driver", metavar="CLIENT", help="which client, see below, or a file of yours (./mine.toml)")
     running = command.add_argument_group("the client")
     running.add_argument("--upstream", metavar="URL", help="the MCP endpoint, as a client would be given it")
@@ -370,7 +388,7 @@ def _reach_flags(reach: Any) -> None:
     )
 
 
-def _probe_flags(command: argparse.ArgumentParser) -> None:
+def _probe_flags(command: ArgumentParser) -> None:
     command.add_argument("url", metavar="URL", help="the MCP endpoint, as a client would be given it")
     going = command.add_argument_group("how far to go (without these: as far as reading goes)")
     going.add_argument("--register", action="store_true", help="register as a client, and undo it where possible")
@@ -392,7 +410,7 @@ def _probe_flags(command: argparse.ArgumentParser) -> None:
 
 
 def _report_flags(group: Any) -> None:
-    group.add_argument("--format", choices=tuple(FORMATS), default="console")
+    group.add_argument("--format", choices=tuple(FORMATS), default="console", help="of the report (console)")
     summary_flags(group)
     group.add_argument(
         "--fail-on",
@@ -408,17 +426,19 @@ def _limit_flag(group: Any) -> None:
     )
 
 
-def _state_flags(command: argparse.ArgumentParser, verb: str) -> None:
-    command.add_argument("session", nargs="?", metavar="SESSION", help="default: the tap that was started last")
-    command.add_argument("--format", choices=("console", "json"), default="console")
+def _state_flags(command: ArgumentParser, verb: str) -> None:
+    command.add_argument(
+        "session", nargs="?", type=_recording, metavar="SESSION", help="default: the tap that was started last"
+    )
+    command.add_argument("--format", choices=("console", "json"), default="console", help="of the answer (console)")
     command.set_defaults(command=_command(f"background:{verb}"))
 
 
-def _status_flags(command: argparse.ArgumentParser) -> None:
+def _status_flags(command: ArgumentParser) -> None:
     _state_flags(command, "status")
 
 
-def _wait_flags(command: argparse.ArgumentParser) -> None:
+def _wait_flags(command: ArgumentParser) -> None:
     command.description = "Wait for a tap. Exit 0 it works, 1 a cause or a stop, 3 nothing came in that time."
     until = command.add_mutually_exclusive_group()
     for word, help in (
@@ -432,7 +452,7 @@ def _wait_flags(command: argparse.ArgumentParser) -> None:
     _state_flags(command, "wait")
 
 
-def _stop_flags(command: argparse.ArgumentParser) -> None:
+def _stop_flags(command: ArgumentParser) -> None:
     _state_flags(command, "stop")
 
 
@@ -444,21 +464,20 @@ def _judging_flags(group: Any, client: str = "which client it is, whatever was r
     group.add_argument("--revision", metavar="DATE", help="judge by this MCP revision, whatever was negotiated")
 
 
-def _check_flags(command: argparse.ArgumentParser) -> None:
+def _check_flags(command: ArgumentParser) -> None:
     command.add_argument(
         "file", type=_recording, metavar="FILE", help="a recording, a log, or text; - for standard input"
     )
     _judged_flags(command)
 
 
-def _paste_flags(command: argparse.ArgumentParser) -> None:
+def _paste_flags(command: ArgumentParser) -> None:
     command.set_defaults(file="-")
     _judged_flags(command)
 
 
-def _judged_flags(command: argparse.ArgumentParser) -> None:
-    command.formatter_class = argparse.RawDescriptionHelpFormatter
-    command.epilog = "what it reads, by what is in it and not by its name:\n" + "\n".join(
+def _judged_flags(command: ArgumentParser) -> None:
+    command.epilog = f"{command.epilog}\n\nwhat it reads, by what is in it and not by its name:\n" + "\n".join(
         fill(form, 96, initial_indent="  ", subsequent_indent="    ") for form in FORMS
     )
     _report_flags(command)
@@ -473,24 +492,77 @@ def _judged_flags(command: argparse.ArgumentParser) -> None:
     command.set_defaults(command=_command("check:check"))
 
 
-_COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
-    "run": ("run a client under its real names, through a proxy of its own", _run_flags),
-    "drive": ("run a real client through the tap, without a person; 0 when it connects", _drive_flags),
-    "probe": ("walk to a server without a client, and judge what it answers", _probe_flags),
-    "check": ("judge a recording: session folder, HAR, .mitm, log, pasted text", _check_flags),
-    "paste": ("judge what is pasted here: a log, curl output, a document (the same as check -)", _paste_flags),
-    "explain": ("what a rule or an error message means; without one, the list of all rules", _explain_flags),
-    "status": ("how a tap in the background is doing", _status_flags),
-    "wait": ("wait until a tap is ready, names a cause, or is over", _wait_flags),
-    "stop": ("end a tap in the background, and say what was wrong", _stop_flags),
-    "sessions": ("list the recorded sessions, newest first", _sessions_flags),
+_COMMANDS: dict[str, tuple[str, str, Callable[[ArgumentParser], None]]] = {
+    "run": (
+        "run a client under its real names, through a proxy of its own",
+        "oauthtap run -- claude mcp login NAME",
+        _run_flags,
+    ),
+    "drive": (
+        "run a real client through the tap, without a person; exit 0 when it connects",
+        "oauthtap drive claude-code --upstream https://mcp.example.com/mcp",
+        _drive_flags,
+    ),
+    "probe": (
+        "send the requests of a sign-in without a client, and judge what the server answers",
+        "oauthtap probe https://mcp.example.com/mcp",
+        _probe_flags,
+    ),
+    "check": (
+        "judge a recording: session folder, HAR, .mitm, log, pasted text",
+        "oauthtap check ~/capture.har -v",
+        _check_flags,
+    ),
+    "paste": (
+        "judge what is pasted here: a log, curl output, a document (the same as check -)",
+        "curl -i https://mcp.example.com/mcp | oauthtap paste",
+        _paste_flags,
+    ),
+    "explain": (
+        "say what a rule or an error message means; without one, list all rules",
+        "oauthtap explain prm-as-entry-is-endpoint",
+        _explain_flags,
+    ),
+    "status": (
+        "say how a tap in the background is doing",
+        "oauthtap status 2026-11-29-101500-mcp.example.com",
+        _status_flags,
+    ),
+    "wait": (
+        "wait until a tap is ready, names a cause, or is over",
+        "oauthtap wait 2026-11-29-101500-mcp.example.com",
+        _wait_flags,
+    ),
+    "stop": (
+        "end a tap in the background, and say what was wrong",
+        "oauthtap stop 2026-11-29-101500-mcp.example.com",
+        _stop_flags,
+    ),
+    "sessions": ("list the recorded sessions, newest first", "oauthtap sessions", _sessions_flags),
     "verify": (
-        "look for secrets that were left in a session; 1 when there are any, 3 when it is torn or was not swept",
+        "look for secrets that were left in a session; exit 1 when there are any, 3 when it is torn or was not swept",
+        "oauthtap verify 2026-11-29-101500-mcp.example.com",
         _verify_flags,
     ),
-    "fix": ("propose what would repair a session, and say whether it would be enough", _fix_flags),
-    "lock": ("freeze what the server promised, for `check --against`", _lock_flags),
-    "diff": ("two recordings side by side; 1 when anything that matters differs", _diff_flags),
-    "replay": ("be the recorded server once more, for the same client", _replay_flags),
+    "fix": (
+        "propose what would repair a session, and say whether it would be enough",
+        "oauthtap fix 2026-11-29-101500-mcp.example.com",
+        _fix_flags,
+    ),
+    "lock": (
+        "write down what the server promised, for `check --against`",
+        "oauthtap lock SESSION -o mcp.lock",
+        _lock_flags,
+    ),
+    "diff": (
+        "compare two recordings; exit 1 when anything that matters differs",
+        "oauthtap diff works.har fails.har",
+        _diff_flags,
+    ),
+    "replay": (
+        "serve a recorded session as a mock server, for the same client",
+        "oauthtap replay SESSION",
+        _replay_flags,
+    ),
 }
-"""The name of each command, the line that `--help` says of it, and what gives it its flags."""
+"""The name of each command, its sentence and its example in `--help`, and what gives it its flags."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from oauthtap.cli.analyze_file import analyze_recording
 from oauthtap.cli.errors import UsageError
+from oauthtap.cli.options.summary import session_word
 from oauthtap.formats import loader
 from oauthtap.replay import server
 from oauthtap.replay.script import build_script
@@ -24,7 +25,8 @@ def replay(arguments: Namespace) -> int:
     try:
         played = build_script(tap.handshake, loader.read(arguments.session).streams)
     except ValueError as problem:
-        raise UsageError(f"{arguments.session}: {problem}. Try: oauthtap check {arguments.session}") from None
+        word = session_word(arguments.session)
+        raise UsageError(f"{arguments.session}: {problem}. Try: oauthtap check {word}") from None
     if arguments.as_file is not None:
         return _write(as_file(played), arguments.as_file)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -11,6 +11,7 @@ from typing import Any
 
 from oauthtap import rules, session
 from oauthtap.cli.errors import UsageError
+from oauthtap.cli.options.summary import session_word
 from oauthtap.formats import loader
 from oauthtap.formats.loader import SourceError
 from oauthtap.formats.untrusted_file import read_bytes
@@ -51,6 +52,8 @@ def verify(arguments: Namespace) -> int:
     """Print what was read, looked for and found. Gives 1 when a secret was found, 0 when none was, 3 when none was but
     a file is torn or the session was never swept."""
     top = Path(arguments.session).expanduser()
+    if top.is_dir() and not any((top / name).exists() for name in (JSONL, FLOWS, HAR)):
+        raise UsageError(f"{escape_controls(str(top))}: a folder, but no session in it. Try: oauthtap sessions")
     if getattr(arguments, "sweep", False):
         _sweep(top)
     header = header_of(top)
@@ -115,7 +118,7 @@ def _sweep(top: Path) -> None:
     if not top.is_dir() or not header:
         raise UsageError(f"{top}: --sweep needs the folder of a session. Try: oauthtap sessions")
     if header.get("secrets") == "kept":
-        raise UsageError(f"{top}: recorded with --keep-secrets. Try: oauthtap check {top} --format html")
+        raise UsageError(f"{top}: recorded with --keep-secrets. Try: oauthtap check {session_word(top)} --format html")
     redactor = Redactor(claims=header.get("redact") == "claims")
     try:
         if (top / FLOWS).exists():

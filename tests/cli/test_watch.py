@@ -537,7 +537,7 @@ def test_a_folder_that_holds_a_session_already_is_not_written_into(
         (("--connect-to", "here"), "Try: --connect-to example.com:443:127.0.0.1:8443"),
         (("--ca", "no-such-file.pem"), "there is no such file"),
         (("--fix", "prm-resource-not-identcal"), "Try: --fix prm-resource-not-identical"),
-        (("--rules", "no-such-rules.py"), "is no Python file"),
+        (("--rules", "no-such-rules.py"), "is not a Python file"),
         (("--client", "claude-cod"), "Try: --client claude-code"),
         (("--revision", "newest"), "Try: --revision 2025-11-25"),
         (("chekc", "file"), "Try: oauthtap --help"),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
 from oauthtap import rules
-from oauthtap.cli.errors import UsageError
+from oauthtap.cli.errors import UsageError, nearest
 from oauthtap.fixes import toml_io
 from oauthtap.fixes.actions import ResponseChange
 from oauthtap.fixes.applier import ActiveFixes
@@ -59,8 +58,8 @@ class FixOptions:
         elif not equals and (word.endswith(".toml") or "/" in word):
             self._load(Path(word))
         elif not _is_known(name):
-            near = difflib.get_close_matches(name, [*rules.RULES, *(fix.name for fix in presets())], n=1)
-            try_this = f"--fix {near[0]}" if near else "oauthtap explain"
+            near = nearest(name, [*rules.RULES, *(fix.name for fix in presets())])
+            try_this = f"--fix {near[0]}" if near else "oauthtap explain, which lists the rules"
             raise UsageError(f"--fix {name}: there is no such rule, preset or file. Try: {try_this}")
         else:
             self._by_rule(name, value, given=bool(equals))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import shutil
 from collections.abc import Iterator
 from textwrap import wrap
 from typing import Any
 
+from oauthtap.cli.errors import nearest
 from oauthtap.faults.injector import FaultInjector
 from oauthtap.faults.model import Fault, injections, named
 from oauthtap.model.sanitize import escape_controls
@@ -48,7 +48,7 @@ def parse_fault(word: str) -> Fault:
     name, equals, value = word.partition("=")
     found = named(name)
     if found is None:
-        near = difflib.get_close_matches(name, [one.name for one in injections()], n=1)
+        near = nearest(name, [one.name for one in injections()])
         raise ValueError(f"{escape_controls(name)}: there is no such fault. Try: --inject {near[0] if near else LIST}")
     if not equals:
         return found

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from argparse import Namespace
 
-from oauthtap.cli.errors import UsageError
+from oauthtap.cli.errors import UsageError, nearest
 from oauthtap.clients import profiles
 from oauthtap.model.requirements import REVISIONS
 from oauthtap.model.sanitize import escape_controls
@@ -28,6 +27,6 @@ def validate_overrides(arguments: Namespace) -> None:
 def _check_client(name: str, flag: str) -> None:
     known = [profile.slug for profile in profiles()]
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
+        near = nearest(name, known)
         hint = f"Try: {flag} {near[0]}" if near else f"Known are {', '.join(known)}"
         raise UsageError(f"{flag} {escape_controls(name)}: there is no profile of that name. {hint}")
