@@ -13,7 +13,9 @@ from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.fixes import toml_io
 from oauthtap.fixes.issuer_candidates import WANT_AN_ISSUER, vendor_of
 from oauthtap.fixes.model import Fix
+from oauthtap.fixes.offers import Offer, Offers, UnknownOffer
 from oauthtap.fixes.propose import Proposal, checked, latest_attempt_steps, offline
+from oauthtap.model import urls
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.upstream.options import UpstreamOptions
 
@@ -37,6 +39,7 @@ class LiveFixController:
     ) -> None:
         self._tap, self._fixing, self._folder, self._reach, self._say = tap, fixing, folder, reach, say
         self._listed: list[Fix] = []
+        self._found: Proposal | None = None
         self._looking = False
 
     async def look(self) -> None:
@@ -45,16 +48,67 @@ class LiveFixController:
             return
         self._looking = True
         try:
-            steps = latest_attempt_steps(self._tap)
-            on = self._fixing.fixes.fixes
-            found = await asyncio.to_thread(offline, self._tap, steps, on)
-            found = await checked(self._tap, steps, found, self._reach)
-            self._take(found)
+            found = await self._work_out(check=True)
             self._say(["", *self.lines(), *self._missing(found)])
         except Exception as problem:  # the debugger must never be the bug
             self._say([f"What would repair it could not be worked out: {type(problem).__name__}."])
         finally:
             self._looking = False
+
+    async def _work_out(self, *, check: bool) -> Proposal:
+        steps = latest_attempt_steps(self._tap)
+        found = await asyncio.to_thread(offline, self._tap, steps, self._fixing.fixes.fixes)
+        if check:
+            found = await checked(self._tap, steps, found, self._reach)
+        self._take(found)
+        return found
+
+    # --- for the live page
+
+    async def propose(self, *, check: bool = False) -> None:
+        """Work out what would repair it, and say nothing. `check`: ask servers which issuer is right."""
+        if self._looking:
+            return
+        self._looking = True
+        try:
+            await self._work_out(check=check)
+        except Exception as problem:  # the debugger must never be the bug
+            self._say([f"What would repair it could not be worked out: {type(problem).__name__}."])
+        finally:
+            self._looking = False
+
+    def offers(self) -> Offers:
+        """The list, as `lines` says it."""
+        on = self._fixing.fixes.fixes
+        known = {"resource": self._tap.handshake.resource or "the server"}
+        rows = [
+            Offer(title(fix), fix.says, spoken(fix.assumes or "", {**known, "value": fix.value}), fix in on)
+            for fix in self._listed
+        ]
+        stuck = self._found.unresolved if self._found else None
+        wants = stuck.rule if stuck is not None and stuck.rule in WANT_AN_ISSUER else ""
+        vendor = vendor_of(stuck.actual or "") if stuck is not None and wants else None
+        advice = (f"{vendor.name} has issuers like {vendor.issuer}: look up {vendor.ask}.",) if vendor else ()
+        return Offers(tuple(rows), wants, advice, vendor.issuer if vendor else "", self._found is not None)
+
+    def switch(self, name: str, *, on: bool) -> None:
+        """Switch the fix of that name, as its number does on the keyboard. Raises UnknownOffer."""
+        fix = next((one for one in self._listed if title(one) == name), None)
+        if fix is None:
+            raise UnknownOffer("There is no such fix any more. Reload the page.")
+        self._say(self._turn(fix, on=on))
+
+    def give(self, rule: str, value: str) -> None:
+        """Switch on the fix of that rule with this value. Raises UnknownOffer."""
+        if not value.startswith(("https://", "http://")) or not urls.origin(value):
+            raise UnknownOffer(f"{escape_controls(value, limit=200)} is no URL. Type an issuer: https://…")
+        try:
+            chosen = toml_io.presets_for(rule, value)
+        except toml_io.FixError as problem:
+            raise UnknownOffer(str(problem)) from None
+        self._say([line for fix in chosen for line in self._turn(fix, on=True)])
+
+    # --- for keys and commands
 
     def command(self, words: Sequence[str]) -> list[str]:
         """For the command of mitmweb: no word lists, `off` switches all off, a number or `RULE=VALUE` one on."""
@@ -94,6 +148,7 @@ class LiveFixController:
 
     def _take(self, found: Proposal) -> None:
         """List what is on, what is proposed, and each issuer where there is more than one."""
+        self._found = found
         stuck = found.unresolved
         several = [
             fix

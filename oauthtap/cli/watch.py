@@ -121,7 +121,7 @@ async def _watch(arguments: Namespace) -> int:
         on_stream=sitting.notebook.add_stream,
         on_listener=sitting.on_listener,
         on_note=sitting.warn,
-        on_fix=sitting.switches.command,
+        fixes=sitting.switches,
     )
     sitting.narrator.hold()
     try:

@@ -19,7 +19,9 @@ from mitmproxy.tools.web.master import WebMaster
 from tornado.web import HTTPError
 
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.fixes.offers import FixSwitch, UnknownOffer
 from oauthtap.model.exchange import Exchange
+from oauthtap.render import FILES, FORMATS
 from oauthtap.render.html import live as drawing
 from oauthtap.render.html.environment import asset
 from oauthtap.report.build import build
@@ -33,6 +35,8 @@ _SHARE = 10
 """After an update we wait so many times as long as it took."""
 _AT_ONCE = 0.02
 """Seconds of drawing after which it is the proxy's turn again."""
+_FEW = 500
+"""Exchanges through which fixes are looked for unasked: it takes the time of a thread."""
 _QUIET = (2.0, 15.0, 60.0, 300.0)
 """Seconds of quiet after which absence tells something new."""
 _POLICY = (
@@ -41,9 +45,9 @@ _POLICY = (
 )
 
 
-def mount(master: WebMaster, tap: SessionAnalyzer) -> None:
-    """Serve the page from mitmweb's own server."""
-    live = LivePageServer(tap)
+def mount(master: WebMaster, tap: SessionAnalyzer, fixes: FixSwitch | None = None) -> None:
+    """Serve the page from mitmweb's own server. `fixes`: what it can switch."""
+    live = LivePageServer(tap, fixes)
     master.addons.add(live)
     master.app.settings[_LIVE] = live
     pages = [
@@ -53,6 +57,8 @@ def mount(master: WebMaster, tap: SessionAnalyzer) -> None:
         (r"/oauthtap/page\.css", Style),
         (r"/oauthtap/((?:page|live)\.js)", Script),
         (r"/oauthtap/rows", Rows),
+        (r"/oauthtap/fixes", Fixes),
+        (r"/oauthtap/export/([a-z]+)", Export),
         (r"/oauthtap/updates", Updates),
     ]
     master.app.add_handlers(r".*", pages)
@@ -63,8 +69,10 @@ class LivePageServer:
 
     name = _LIVE
 
-    def __init__(self, tap: SessionAnalyzer) -> None:
-        self._tap = tap
+    def __init__(self, tap: SessionAnalyzer, fixes: FixSwitch | None = None) -> None:
+        self._tap, self.fixes = tap, fixes
+        self._proposed: object = None
+        """The cause for which fixes were looked for."""
         self._page = drawing.LivePage()
         self._swept: dict[str, tuple[int, Markup, Markup]] = {}
         """Name of a piece to how many secrets were known, the piece as drawn, and the piece as shown."""
@@ -80,12 +88,35 @@ class LivePageServer:
         """The page as of now."""
         self.looks += 1
         report, exchanges = self._seen = self._report()
-        return await self._without_secrets(await _drawn(self._page.draw(report, exchanges)))
+        offers = self.fixes.offers() if self.fixes else None
+        return await self._without_secrets(await _drawn(self._page.draw(report, exchanges, offers)))
 
     async def render_earlier(self, before: int) -> str:
         """The rows before that exchange, as they were when the page was drawn last."""
         report, exchanges = self._seen or self._report()
         return self._tap.redactor.redact_known(await _drawn(drawing.earlier(report, exchanges, before)))
+
+    async def render_export(self, name: str) -> str:
+        """The session so far in one format of `FORMATS`."""
+        report, exchanges = self._report()
+        return self._tap.redactor.redact_known(await asyncio.to_thread(FORMATS[name], report, exchanges))
+
+    async def propose(self, *, check: bool = False) -> None:
+        """Look for fixes, and show them."""
+        if self.fixes is not None:
+            await self.fixes.propose(check=check)
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Something else than an exchange is new."""
+        self._wanted = True
+
+    def _propose_once(self) -> None:
+        """Look for fixes by ourselves where a cause is new, and there is little to look through."""
+        cause = self._seen[0].cause if self._seen else None
+        if cause is not None and (cause.rule, cause.exchange) != self._proposed and len(self._tap.steps) < _FEW:
+            self._proposed = (cause.rule, cause.exchange)
+            self._proposing = asyncio.ensure_future(self.propose())
 
     def _report(self) -> tuple[Report, tuple[Exchange, ...]]:
         report = build(self._tap, now=time.time(), today=date.today())
@@ -137,6 +168,7 @@ class LivePageServer:
                 state = await self.render_fragments()
                 for watcher in list(self._watchers):
                     watcher.show(state)
+                self._propose_once()
             await asyncio.sleep(max(_EVERY, _SHARE * (time.monotonic() - now)))
         self._page = drawing.LivePage()
 
@@ -178,6 +210,7 @@ class Page(Served):
     async def get(self) -> None:
         """The session so far."""
         state = await self.application.settings[_LIVE].render_fragments()
+        assert self.xsrf_token, "asking for it sets its cookie, which the page sends along with what it changes"
         self.write(drawing.document(state, PATH))
 
 
@@ -197,6 +230,49 @@ class FlowListStyle(Served):
         """The style sheet for mitmweb's page."""
         self.set_header("Content-Type", "text/css; charset=utf-8")
         self.write(asset("mitmweb.css"))
+
+
+class Fixes(Served):
+    """The buttons of the page: what `f` and numbers do on the keyboard. Only for the page itself: a request needs its
+    token, mitmweb's XSRF cookie and header (tornado compares them), and the origin of the page."""
+
+    def prepare(self) -> None:
+        """Raises HTTPError for what does not come from our own page."""
+        super().prepare()
+        if self.request.headers.get("Origin") != f"{self.request.protocol}://{self.request.host}":
+            raise HTTPError(403)
+
+    async def post(self) -> None:
+        """Takes `{"look": true}`, `{"fix": NAME, "on": true}` or `{"rule": RULE, "value": ISSUER}`."""
+        live: LivePageServer = self.application.settings[_LIVE]
+        asked = self.json if isinstance(self.json, dict) else {}
+        if live.fixes is None:
+            raise app.APIError(404, "Nothing can be switched here.")
+        try:
+            match asked:
+                case {"look": True}:
+                    await live.propose(check=True)
+                case {"fix": str(name), "on": bool(on)}:
+                    live.fixes.switch(name, on=on)
+                case {"rule": str(rule), "value": str(value)}:
+                    live.fixes.give(rule, value.strip())
+                case _:
+                    raise app.APIError(400, "Not a request of this page.")
+        except UnknownOffer as problem:
+            raise app.APIError(400, str(problem)) from None
+        live.refresh()
+        self.set_status(204)
+
+
+class Export(Served):
+    async def get(self, name: str) -> None:
+        """The session so far, as a file."""
+        if name not in FILES:
+            raise HTTPError(404)
+        text = await self.application.settings[_LIVE].render_export(name)
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.set_header("Content-Disposition", f'attachment; filename="{FILES[name]}"')
+        self.write(text)
 
 
 class Rows(Served):

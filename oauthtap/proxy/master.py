@@ -105,14 +105,13 @@ def configure(master: Master, settings: Settings, modes: list[str]) -> None:
     if settings.web:
         columns = ["icon", "path", "comment", "method", "status", "size", "time"]
         wanted |= {
-            # The modes say where we listen; the footer of mitmweb shows these two as well.
-            "listen_host": "127.0.0.1",
-            "listen_port": settings.port,
             "web_port": settings.web_port,
             "web_open_browser": False,
             "web_columns": columns,
             "onboarding": False,
         }
+        if modes[0].startswith("reverse:"):  # the modes say where we listen; mitmweb's footer shows these two as well
+            wanted |= {"listen_host": "127.0.0.1", "listen_port": settings.port}
     if settings.ca:
         wanted["ssl_verify_upstream_trusted_ca"] = str(_with_usual_cas(Path(settings.ca), settings.state))
     try:

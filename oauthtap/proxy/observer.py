@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from mitmproxy import http
 
@@ -12,6 +12,7 @@ from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.faults.injector import FaultInjector
 from oauthtap.fixes.applier import ActiveFixes
+from oauthtap.fixes.offers import FixSwitch
 from oauthtap.model.exchange import Exchange, Request, Response
 from oauthtap.model.sse import BoundedCapture
 from oauthtap.proxy import flow_convert
@@ -37,8 +38,8 @@ class ProxyCallbacks:
     on_listener: Callable[[str, str], None] = lambda local, upstream: None
     on_note: Callable[[str], None] = lambda sentence: None
     """Something the person should know that is nobody's fault. Each sentence once."""
-    on_fix: Callable[[Sequence[str]], list[str]] | None = None
-    """The command `oauthtap.fix` with its words; gives what to show. None: there is no such command."""
+    fixes: FixSwitch | None = None
+    """For the command `oauthtap.fix` and the live page. None: nothing can be switched."""
     on_stream: Callable[[AnalyzedExchange, str], None] = lambda step, body: None
     """When an event stream has ended of which the step holds the beginning alone: all that was kept of it."""
 

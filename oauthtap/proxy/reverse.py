@@ -14,6 +14,7 @@ from mitmproxy.master import Master
 from oauthtap import rules
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.fixes.applier import ActiveFixes
+from oauthtap.fixes.offers import FixSwitch
 from oauthtap.model import urls
 from oauthtap.proxy import master as embed
 from oauthtap.proxy import port_store as ports
@@ -62,10 +63,10 @@ async def run_reverse_proxy(
     pieces = build_components(settings, tap, ears)
     with embed.quiet_logs(settings.verbose):
         addon = pieces.addon
-        commands = [Commands(ears.on_fix)] if ears.on_fix else []
+        commands = [Commands(ears.fixes.command)] if ears.fixes else []
         master = embed.make_master(settings, addon, addon.hops, ErrorLayerAddon(addon.sent), *commands)
         embed.configure(master, settings, pieces.modes)
-        watched = prepare(master, settings, tap)
+        watched = prepare(master, settings, tap, ears.fixes)
         told = Ready(local_url(settings), watched, addon)
         master.addons.add(embed.Ready(lambda: begin(partial(on_ready, told))))
         pieces.ports.remember()
@@ -116,13 +117,13 @@ def _ports(settings: Settings, origin: str) -> tuple[Ports, Relay]:
     return known, Relay(callback, word or "relay", known.registered, public=public, named=named)
 
 
-def prepare(master: Master, settings: Settings, tap: SessionAnalyzer) -> str | None:
+def prepare(master: Master, settings: Settings, tap: SessionAnalyzer, fixes: FixSwitch | None = None) -> str | None:
     """Give mitmweb what is ours. Gives its address with its token; None without it."""
     if not settings.web:
         return None
     from oauthtap.proxy.web import set_up
 
-    return set_up(master, settings, tap)
+    return set_up(master, settings, tap, fixes)
 
 
 def begin(on_ready: Callable[[], None]) -> None:

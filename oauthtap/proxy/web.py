@@ -13,6 +13,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.routing import Matcher, Rule
 
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.fixes.offers import FixSwitch
 from oauthtap.proxy import _mitmproxy_internals as internals
 from oauthtap.proxy import contentview, live_page
 from oauthtap.proxy.flow_state import redact_known
@@ -24,7 +25,7 @@ _KEPT = 2000
 _EVERY = 100
 
 
-def set_up(master: Master, settings: Settings, tap: SessionAnalyzer) -> str:
+def set_up(master: Master, settings: Settings, tap: SessionAnalyzer, fixes: FixSwitch | None = None) -> str:
     """Give mitmweb its token, our content view, the live page and its bounds. Gives its address with the token."""
     token = token_of(settings.state)
     master.options.update(web_password=token)
@@ -33,7 +34,7 @@ def set_up(master: Master, settings: Settings, tap: SessionAnalyzer) -> str:
         internals.put_first(master, [NoSecretsSaved()])  # before the addon that opens the file
         rules = master.app.default_router.rules  # type: ignore[attr-defined]
         rules.insert(0, Rule(RedactFirst(master, tap.redactor), None))
-    live_page.mount(master, tap)  # type: ignore[arg-type]
+    live_page.mount(master, tap, fixes)  # type: ignore[arg-type]
     contentview.add()
     return f"http://{master.options.web_host}:{settings.web_port}/?token={token}"
 

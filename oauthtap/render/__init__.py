@@ -33,3 +33,9 @@ FORMATS: dict[str, Renderer] = {
     name: _renderer(name) for name in ("console", "json", "markdown", "html", "sarif", "junit", "mermaid", "har")
 }
 """Format name to renderer."""
+
+FILES = {
+    "console": "report.txt", "json": "report.json", "markdown": "report.md", "html": "report.html",
+    "sarif": "report.sarif", "junit": "report.xml", "mermaid": "report.mmd", "har": "session.har",
+}  # fmt: skip
+"""Format name to what its file is called."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.fixes import toml_io
 from oauthtap.fixes.applier import ActiveFixes
 from oauthtap.proxy.contentview import page
+from oauthtap.render import FORMATS
 from oauthtap.report.build import build
 from oauthtap.upstream.options import UpstreamOptions
 from tests.support.bed import Bed
@@ -280,3 +282,72 @@ async def test_mitmweb_its_view_and_the_live_page_tell_both_sides_of_answer_and_
         report = build(tap.tap)
         assert report.deploy is not None
         assert len(report.deploy.requests) == 1
+
+
+# --- the buttons of the live page
+
+
+async def test_the_live_page_switches_the_same_fixes_and_nobody_else_does(tmp_path: Path) -> None:
+    wrong = {"resource": "http://mcp.test/mcp", "authorization_servers": ["https://api.workos.com/sso/authorize"]}
+    pages = {f"{PRM}/mcp": document(wrong)}
+    fixing, told = FixOptions(Namespace(fix=[], fix_header=[], client_id=None)), list[str]()
+
+    def switch(tap: SessionAnalyzer) -> LiveFixController:
+        return LiveFixController(tap, fixing, tmp_path, UpstreamOptions(), told.extend)
+
+    async with (
+        upstream(pages) as server,
+        tapped(server, web=True, web_port=free_port(), fixes=fixing.fixes, switch=switch) as tap,
+    ):
+        base, _, query = (tap.web_url or "").partition("?")
+        place = f"{base}oauthtap/fixes"
+        assert (await tap.client.get(f"{base}oauthtap/?{query}")).status_code == 200
+        own = {"Origin": base.rstrip("/"), "X-XSRFToken": tap.client.cookies["_mitmproxy_xsrf"]}
+        given = {"rule": RULE, "value": TENANT}
+        for headers in (
+            {},
+            {"Origin": own["Origin"]},
+            {"X-XSRFToken": own["X-XSRFToken"]},
+            {**own, "Origin": "http://evil.test"},
+            {**own, "Sec-Fetch-Site": "cross-site"},
+        ):
+            assert (await tap.client.post(place, json=given, headers=headers)).status_code in (403, 500), headers
+        async with httpx.AsyncClient(trust_env=False) as stranger:
+            stranger.cookies.set("_mitmproxy_xsrf", own["X-XSRFToken"])
+            assert (await stranger.post(place, json=given, headers=own)).status_code == 403
+        assert (await tap.client.get(place, headers=own)).status_code == 405
+        assert fixing.fixes.names == ()
+
+        assert (await tap.client.post(place, json=given, headers=own)).status_code == 204
+        (name,) = fixing.fixes.names
+        assert told[0].startswith(f"On: {name}")
+        answer = (await tap.client.get(f"{tap.origin}{PRM}/mcp")).json()
+        assert answer["authorization_servers"][0] != wrong["authorization_servers"][0]
+        assert tap.tap.steps[-1].exchange.patched_by == ("prm-authorization-servers",)
+        live = (await tap.client.get(f"{base}oauthtap/")).text
+        assert f'data-fix="{name}" aria-pressed="true"' in live
+
+        assert (await tap.client.post(place, json={"fix": name, "on": False}, headers=own)).status_code == 204
+        assert fixing.fixes.names == ()
+        for bad in ({"fix": "no-such", "on": True}, {"rule": RULE, "value": "javascript:1"}, {"fix": name}, [1]):
+            refused = await tap.client.post(place, json=bad, headers=own)
+            assert refused.status_code == 400, bad
+            assert refused.text
+
+
+async def test_the_live_page_has_the_session_in_every_format() -> None:
+    pages = {"/token": document({"access_token": "tok_canary_0123456789abcdef", "token_type": "Bearer"})}
+    async with upstream(pages) as server, tapped(server, web=True, web_port=free_port()) as tap:
+        base, _, query = (tap.web_url or "").partition("?")
+        await tap.client.get(f"{tap.origin}/token")
+        text = (await tap.client.get(f"{base}oauthtap/?{query}")).text
+        links = re.findall(r'href="/(oauthtap/export/[a-z]+)"', text)
+        assert len(links) == len(FORMATS)
+        for link in links:
+            got = await tap.client.get(base + link)
+            assert got.status_code == 200, link
+            assert "attachment" in got.headers["content-disposition"]
+            assert "tok_canary" not in got.text
+        assert (await tap.client.get(f"{base}oauthtap/export/nothing")).status_code == 404
+        async with httpx.AsyncClient(trust_env=False) as stranger:
+            assert (await stranger.get(base + links[0])).status_code == 403

@@ -112,7 +112,7 @@ async def test_nothing_inline_may_run_and_nothing_comes_from_outside() -> None:
         assert policy.startswith("default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'")
         assert "unsafe" not in policy
         assert answer.headers["referrer-policy"] == "no-referrer"
-        for address in re.findall(r'(?:src|href)="(/oauthtap/[^"]+)"', answer.text):
+        for address in re.findall(r'(?:src|href)="(/oauthtap/(?:page|live)[^"]+)"', answer.text):
             got = await tap.client.get(page.removesuffix("/oauthtap/") + address)
             assert got.status_code == 200
             assert got.headers["content-type"].startswith("text/css" if ".css" in address else "text/javascript")

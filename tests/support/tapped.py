@@ -23,6 +23,7 @@ from mitmproxy import http
 
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.fixes.offers import FixSwitch
 from oauthtap.model.exchange import Exchange
 from oauthtap.proxy.forward import ForwardProxyInfo, run_forward_proxy
 from oauthtap.proxy.observer import ProxyCallbacks
@@ -149,9 +150,13 @@ async def tapped(
     *,
     state: Path | None = None,
     keeps_secrets: bool = False,
+    switch: Callable[[SessionAnalyzer], FixSwitch] | None = None,
     **flags: Any,
 ) -> AsyncIterator[Tapped]:
-    """A tap in front of the server, which is called `mcp.test` (and every other name) upstream."""
+    """A tap in front of the server, which is called `mcp.test` (and every other name) upstream.
+
+    `switch`: makes what switches its fixes.
+    """
     with contextlib.ExitStack() as stack:
         folder = state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="oauthtap-test-")))
         if server:
@@ -162,13 +167,14 @@ async def tapped(
         flows: list[http.HTTPFlow] = []
         notes: list[str] = []
         listeners: dict[str, str] = {}
+        stop, tap = asyncio.Event(), SessionAnalyzer(settings.upstream, keeps_secrets=keeps_secrets)
         ears = ProxyCallbacks(
             steps.append,
             lambda flow, step: flows.append(flow),
             lambda local, origin: listeners.__setitem__(origin, local),
             notes.append,
+            switch(tap) if switch else None,
         )
-        stop, tap = asyncio.Event(), SessionAnalyzer(settings.upstream, keeps_secrets=keeps_secrets)
         ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
         running = asyncio.ensure_future(
             run_reverse_proxy(settings, tap, ears, on_ready=ready.set_result, stop=stop, signals=False)

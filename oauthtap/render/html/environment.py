@@ -9,7 +9,6 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from oauthtap.fixes.change_log import phrase
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.render import advice, deploy_plan, labels, verdict
 from oauthtap.render.consequence import consequence
@@ -45,7 +44,7 @@ def environment() -> Environment:
     made.filters.update(words=words, alike=alike)
     made.globals.update(
         labels=labels, deploy_plan=deploy_plan, advice=advice, verdict=verdict, steps=steps, consequence=consequence,
-        phrase=phrase, curl=curl, secrets_kept=SECRETS_KEPT,
+        curl=curl, secrets_kept=SECRETS_KEPT,
     )  # fmt: skip
     return made
 

@@ -13,7 +13,7 @@ function say(on, words) {
 
 // --- what the reader had in hand
 
-const FOCUS = "a[href], button, summary";
+const FOCUS = "a[href], button, summary, input";
 
 // Rows that the reader opened or closed. The others follow the report: open where it went wrong.
 const touched = new Set();
@@ -26,10 +26,12 @@ document.addEventListener("click", (event) => {
 
 function held(element) {
   const focus = [...element.querySelectorAll(FOCUS)].indexOf(document.activeElement);
-  return { focus, open: [...element.querySelectorAll("details")].map((one) => one.open) };
+  const typed = [...element.querySelectorAll("input")].map((one) => one.value);
+  return { focus, typed, open: [...element.querySelectorAll("details")].map((one) => one.open) };
 }
 
-function given(element, { focus, open }) {
+function given(element, { focus, typed, open }) {
+  [...element.querySelectorAll("input")].forEach((one, place) => { one.value = typed[place] ?? ""; });
   [...element.querySelectorAll("details")].forEach((one, place) => { one.open = open[place] ?? one.open; });
   if (focus >= 0) [...element.querySelectorAll(FOCUS)][focus]?.focus({ preventScroll: true });
 }
@@ -50,6 +52,25 @@ function anchored(before) {
   const one = before && document.getElementById(before.id);
   if (one) scrollBy({ top: one.getBoundingClientRect().top - before.top, behavior: "instant" });
 }
+
+// --- fixes: the switches of the keyboard, for this page alone
+
+async function change(asked) {
+  const token = document.cookie.match(/(?:^|; )_mitmproxy_xsrf=([^;]*)/)?.[1] ?? "";
+  const headers = { "Content-Type": "application/json", "X-XSRFToken": token };
+  const answer = await fetch(`${page.folder}fixes`, { method: "POST", headers, body: JSON.stringify(asked) });
+  const line = document.querySelector("[data-refused]");
+  if (line) line.textContent = answer.ok ? "" : answer.status === 400 ? await answer.text() : "Refused: reload the page.";
+}
+
+document.addEventListener("click", (event) => {
+  const pressed = event.target.closest("[data-fix], [data-give], [data-look]");
+  if (!pressed) return;
+  const issuer = pressed.closest(".offers").querySelector("[data-issuer]");
+  if ("fix" in pressed.dataset) change({ fix: pressed.dataset.fix, on: pressed.getAttribute("aria-pressed") !== "true" });
+  else if ("give" in pressed.dataset) change({ rule: issuer.dataset.issuer, value: issuer.value });
+  else change({ look: true });
+});
 
 // --- what is new
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from oauthtap.fixes.offers import Offers
 from oauthtap.model.exchange import Exchange
+from oauthtap.render import FILES
 from oauthtap.render.html import lanes_style, script_of_page, title
 from oauthtap.render.html.environment import asset, part, render
 from oauthtap.render.html.rows import Row, rows
@@ -46,8 +48,12 @@ class LivePage:
     def __init__(self) -> None:
         self._drawn: dict[int, tuple[Row, Markup]] = {}
 
-    def draw(self, report: Report, exchanges: Sequence[Exchange]) -> Generator[None, None, Pieces]:
-        """Stops after each row that had to be drawn, so that others can work meanwhile; returns the pieces."""
+    def draw(
+        self, report: Report, exchanges: Sequence[Exchange], offers: Offers | None = None
+    ) -> Generator[None, None, Pieces]:
+        """`offers`: the fixes that can be switched; None where none can. Stops after each row that had to be
+        drawn, so that others can work meanwhile; returns the pieces.
+        """
         waits = all(step.actor == "reporter" for step in report.exchanges)
         if waits:
             report = report.model_copy(update={"cause": None})
@@ -63,9 +69,7 @@ class LivePage:
         missing = len(report.exchanges) - len(shown)
         found = tuple(finding for finding in report.findings if finding.exchange is None or finding.exchange in shown)
         pieces = {
-            "head": part("head.html.j2", "waiting", report)
-            if waits
-            else part("head.html.j2", "head", report, exchanges),
+            "head": part("head.html.j2", *(("waiting", report) if waits else ("head", report, exchanges, offers))),
             "lanes": part("lanes.html.j2", "lanes", drawn.lanes),
             "below": part("below.html.j2", "below", report.model_copy(update={"findings": found}), missing, NEWEST),
         }
@@ -94,7 +98,9 @@ def earlier(report: Report, exchanges: Sequence[Exchange], before: int) -> Gener
 def document(state: Pieces, folder: str) -> str:
     """The whole page. `folder`: the path below which style, scripts and updates are served, with a slash at its end."""
     digests = json.dumps(state.digests)
-    return render("live.html.j2", title=state.title, state=state, folder=folder, digests=digests, newest=NEWEST)
+    return render(
+        "live.html.j2", title=state.title, state=state, folder=folder, digests=digests, newest=NEWEST, files=FILES
+    )
 
 
 def style(count: int) -> str:
