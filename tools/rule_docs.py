@@ -49,10 +49,10 @@ def _index(groups: dict[str, list[Rule]]) -> str:
 def _page(group: str, members: list[Rule]) -> str:
     head = [f"# {group}", "", f"Rules about {STAGE[group]}.", ""]
     table = ["| rule | says |", "|---|---|", *(f"| [{r.id}](#{r.id}) | {_cell(r.title)} |" for r in members)]
-    return "\n".join([*head, *table, "", *("\n".join(_section(rule)) for rule in members)])
+    return "\n".join([*head, *table, "", *("\n".join(section(rule)) for rule in members)])
 
 
-def _section(rule: Rule) -> list[str]:
+def section(rule: Rule) -> list[str]:
     span = f", MCP {rule.since or 'any'} to {rule.until or 'newest'}" if rule.since or rule.until else ""
     return [
         f"## {rule.id}",

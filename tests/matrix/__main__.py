@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--ways", type=several(WAYS), default=["direct", "tap"], metavar=",".join(WAYS))
     made.add_argument("--json", type=Path, metavar="FILE", help="keep the runs here; what it has is not run again")
     made.add_argument("--markdown", action="store_true", help="print the tables as a Markdown document")
-    made.add_argument("--summary", action="store_true", help="print the table of README.md")
+    made.add_argument("--summary", action="store_true", help="print the tables of clients and servers")
     made.add_argument("--print-only", action="store_true", help="run nothing; print what the file has")
     made.add_argument("--workers", type=int, default=2, metavar="N", help="servers at the same time (default 2)")
     return made

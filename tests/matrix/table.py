@@ -36,6 +36,7 @@ def page(ledger: Ledger) -> str:
     ways = [way for way in WORDS if ledger.equal(way)[1]]
     parts = [
         HEAD.format(date=ledger.date, number=number(ledger), rest=rest(ledger, ways)),
+        summary(ledger),
         *(part for way in ways for part in section(ledger, way)),
     ]
     return "\n\n".join([*parts, again(ledger), *versions(ledger)]) + "\n"
@@ -48,10 +49,9 @@ oauthtap in between. On {date}: **{number}**.{rest}
 
 A pair is equal when these are the same: the outcome (connected, gave up, waits for ever), the tools the client
 printed, the request it stopped at, the set of all requests that were refused (method, host, path, status), and the
-`aud` of every token it sent. All of it but outcome and tools is read at the servers, which write down what they hear
-at their own door: nothing stands before them when a client goes directly. Each run is made by somebody who was never
-here: fresh home, fresh registration, a tap that nobody used before. A GET answered 405, a server that offers no
-stream, is no refusal: clients ask beside what they wait for, and whether that arrives before they end is chance.
+`aud` of every token it sent. All of it but outcome and tools is recorded at the servers. Each run is a first run:
+fresh home, fresh registration, a fresh tap. A GET answered 405 (the server offers no stream) is not counted as a
+refusal: clients send it in parallel, and whether it arrives before they end is chance.
 
 ✓ connects, · gives up, … waits for ever: the same both ways. A pair that differs is marked ≠ and told of below its
 table. Made by `python -m tests.matrix --ways direct,tap,run --json docs/fidelity.json --markdown`."""
@@ -66,7 +66,7 @@ def rest(ledger: Ledger, ways: Sequence[str]) -> str:
 
 
 def summary(ledger: Ledger) -> str:
-    """The table of README.md: how many pairs of each client and of each kind of server are equal."""
+    """The tables at the top of the page: how many pairs of each client and of each kind of server are equal."""
     ways = [way for way in WORDS if ledger.equal(way)[1]]
     heads = [f"equal {WORDS[way]}" for way in ways]
     lines = [row(["Client", "signs in directly", *heads]), row(["---"] * (2 + len(ways)))]
