@@ -83,6 +83,8 @@ def find_ending(handshake: Handshake, since: int = 0) -> Ending:
     worked = any(_worked(stage) for stage in own)
     met = list(refusals(handshake, since))
     open_ = _standing(met, own)
+    if _is_unreachable(last) and not _is_guess(last):  # a document named it; a guess that was refused ended nothing
+        open_ = [(stage, refusal) for stage, refusal in open_ if not _is_guess(stage)]
     if is_connected(handshake, since):
         told = next((r for stage, r in reversed(open_) if isinstance(stage, Mcp) and stage.ok), None)
         return Ending("lost-later", told, last, worked=True) if told else Ending("connected", None, last, worked=True)
@@ -95,7 +97,7 @@ def find_ending(handshake: Handshake, since: int = 0) -> Ending:
         return Ending("repeating" if len(same) >= _OFTEN else "refused", refusal, last, same, worked)
     if _signed_in(walk):
         return Ending("signed-in", None, last, worked=worked)
-    if last.exchange.response is None and last.exchange.error is not None and not _is_out_of_sight(last):
+    if _is_unreachable(last):
         return Ending("unreachable", None, last, worked=worked)
     waits = _waits(last) or _is_browser_away(walk)
     return Ending("waiting" if waits else "abandoned", None, last, worked=worked)
@@ -200,6 +202,14 @@ def _signed_in(walk: Sequence[Stage]) -> bool:
         if isinstance(stage, Mcp) or stage.slug not in SIDE_STAGES | {AuthorizationResponse.slug}:
             return False
     return False
+
+
+def _is_unreachable(stage: Stage) -> bool:
+    return stage.exchange.response is None and stage.exchange.error is not None and not _is_out_of_sight(stage)
+
+
+def _is_guess(stage: Stage) -> bool:
+    return stage.because is not None and stage.because.guess
 
 
 def _is_out_of_sight(stage: Stage) -> bool:

@@ -52,6 +52,34 @@ def test_the_side_findings_are_there_and_are_not_the_cause() -> None:
     assert {"challenge-error-code-unknown", "challenge-error-without-credentials"} <= found
 
 
+NO_SUCH_HOST = """
+# mcp: https://mcp.example.com/mcp
+POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+401
+WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp"
+
+GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://nobody.example.com"]}
+
+GET https://nobody.example.com/.well-known/oauth-authorization-server
+- [Errno -2] Name or service not known
+
+GET https://mcp.example.com/mcp/.well-known/openid-configuration
+401 {"error": "unauthorized", "error_description": "a bearer token is needed"}
+
+GET https://nobody.example.com/.well-known/oauth-authorization-server
+- [Errno -2] Name or service not known
+"""
+
+
+def test_a_refusal_at_a_guess_explains_nothing_where_the_named_server_cannot_be_reached() -> None:
+    report = judge(NO_SUCH_HOST)
+    assert report.ending == "unreachable"
+    assert report.refusal is None
+    assert report.cause is not None
+    assert report.cause.rule == "connection-failed"
+
+
 def test_a_sign_in_that_ends_well_has_no_cause() -> None:
     report = judge(SIGN_IN)
     assert report.connected
