@@ -31,6 +31,7 @@ from oauthtap.drive.runner import ClientRun, CommandResult
 from oauthtap.model import urls
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.report.model import Report
+from oauthtap.rewriting.origins import FIRST_PORT, WEB_PORT
 from oauthtap.rules import plugins
 from oauthtap.session import SessionError, default_folder
 from oauthtap.session.feed import Feed
@@ -46,7 +47,6 @@ _SETTLE = 0.5
 _ALONE, _WITH_A_PERSON = 120.0, 300.0
 """Seconds that a client may take, where nobody says how many."""
 _LAST_LINES = 12
-_PORT, _WEB_PORT = 8080, 8081
 INTERRUPTED = 130
 
 
@@ -133,12 +133,12 @@ class DriveSession:
         from oauthtap.proxy.settings import Settings
 
         asked = self.arguments
-        port = asked.port or next_free(_PORT, {_WEB_PORT})
+        port = asked.port or next_free(FIRST_PORT, {WEB_PORT})
         return Settings(
             upstream=asked.upstream,
             port=port,
             web=asked.web,
-            web_port=asked.web_port or (next_free(_WEB_PORT, {port}) if asked.web else _WEB_PORT),
+            web_port=asked.web_port or (next_free(WEB_PORT, {port}) if asked.web else WEB_PORT),
             ca=asked.ca,
             insecure=asked.insecure,
             connect_to=tuple(asked.connect_to),

@@ -21,6 +21,7 @@ from oauthtap.formats import FORMS
 from oauthtap.render import FORMATS
 from oauthtap.render.comparison import FORMATS as COMPARISONS
 from oauthtap.render.issue_templates import TRACKERS
+from oauthtap.rewriting.origins import FIRST_PORT, WEB_PORT
 from oauthtap.session import home
 
 _EXAMPLES = """\
@@ -186,7 +187,8 @@ def _diff_flags(command: ArgumentParser) -> None:
 
 def _replay_flags(command: ArgumentParser) -> None:
     command.add_argument("session", type=_recording, metavar="SESSION", help="a session, or a recording")
-    command.add_argument("--port", type=int, default=8080, metavar="N", help="first local port (default 8080)")
+    words = f"first local port (default {FIRST_PORT})"
+    command.add_argument("--port", type=int, default=FIRST_PORT, metavar="N", help=words)
     command.add_argument(
         "--as-file", metavar="FILE", help="write it as one Python file to attach to a report (-: print)"
     )
@@ -201,11 +203,13 @@ def _watch_flags(top: ArgumentParser) -> None:
     tap.add_argument(
         "--port",
         type=int,
-        default=8080,
+        default=FIRST_PORT,
         metavar="N",
-        help="first local port; further origins take the next free ones (default 8080)",
+        help=f"first local port; further origins take the next free ones (default {FIRST_PORT})",
     )
-    tap.add_argument("--web-port", type=int, default=8081, metavar="N", help="port of mitmweb (default 8081)")
+    tap.add_argument(
+        "--web-port", type=int, default=WEB_PORT, metavar="N", help=f"port of mitmweb (default {WEB_PORT})"
+    )
     tap.add_argument("--no-web", action="store_true", help="no mitmweb; the same result on the console")
     tap.add_argument("--no-look", action="store_true", help="ask the server nothing ourselves before the client comes")
     tap.add_argument("--once", action="store_true", help="stop by itself when the handshake has completed or stopped")
@@ -235,7 +239,7 @@ def _watch_flags(top: ArgumentParser) -> None:
         metavar="URL|LOCAL=URL",
         help="a tunnel of yours leads from this URL to the first local port, so that hosted clients (Claude.ai, "
         "ChatGPT) can be watched: they are told this name; LOCAL=URL: the same for a further port, as in "
-        "http://localhost:8082=https://as.tunnel.example; repeatable, see docs/tunnel.md",
+        "http://localhost:8462=https://as.tunnel.example; repeatable, see docs/tunnel.md",
     )
     reach = top.add_argument_group("reaching the upstream")
     _reach_flags(reach)
@@ -357,7 +361,9 @@ def _drive_flags(command: ArgumentParser) -> None:
     running.add_argument("--timeout", type=_seconds, metavar="S", help="seconds it may take (120; with --browser 300)")
     running.add_argument("--transport", choices=("http", "sse"), help="default: sse for a URL that ends in /sse")
     tap = command.add_argument_group("the tap")
-    tap.add_argument("--port", type=int, metavar="N", help="first local port (default: the first free one from 8080)")
+    tap.add_argument(
+        "--port", type=int, metavar="N", help=f"first local port (default: the first free one from {FIRST_PORT})"
+    )
     tap.add_argument("--web", action="store_true", help="show it in mitmweb meanwhile")
     tap.add_argument("--web-port", type=int, metavar="N", help="port of mitmweb (default: the first free one)")
     tap.add_argument(

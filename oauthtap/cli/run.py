@@ -26,6 +26,7 @@ from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.model.exchange import Exchange, Request
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.report.model import SECRETS_KEPT, Report
+from oauthtap.rewriting.origins import WEB_PORT
 from oauthtap.rules import plugins
 from oauthtap.session import SessionError, default_folder
 from oauthtap.session.feed import Feed
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
 OUT_OF_SIGHT = "out of sight: the browser does not use the proxy, and its answer goes straight to the client"
 _MOST_HOSTS = 5
-_WEB_PORT = 8081
 _LONGEST = 70
 
 
@@ -152,7 +152,7 @@ class WrappedRun:
         return Settings(
             upstream=self.upstream or "",
             web=self.arguments.web,
-            web_port=self.arguments.web_port or (next_free(_WEB_PORT, set()) if self.arguments.web else _WEB_PORT),
+            web_port=self.arguments.web_port or (next_free(WEB_PORT, set()) if self.arguments.web else WEB_PORT),
             ca=str(trusted),
             insecure=self.arguments.insecure,
             connect_to=tuple(self.arguments.connect_to),

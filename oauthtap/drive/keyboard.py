@@ -29,7 +29,7 @@ class Keyboard:
 
     @property
     def done(self) -> bool:
-        """Everything was typed, and some time ago the screen said that the command is done."""
+        """Some time ago the screen said that the command is done."""
         return time.monotonic() > self._over
 
     def hear(self, chunk: bytes) -> None:
@@ -47,7 +47,7 @@ class Keyboard:
                 self._queue.append((at, text.encode()))
             if text != keys.type:  # a screen takes text and Enter at once for a paste
                 self._queue.append((at + keys.wait, b"\r"))
-        elif not self._keys and self._until and self._until.search(self._screen):
+        elif self._until and self._until.search(self._screen):
             self._over = min(self._over, time.monotonic() + _SETTLES)
         if self._open_url and (url := _AUTHORIZE.search(self._screen)):
             self._open_url(url[0])

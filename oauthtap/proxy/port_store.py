@@ -17,6 +17,7 @@ from typing import Any
 
 from oauthtap.model import urls
 from oauthtap.proxy.settings import StartupError
+from oauthtap.rewriting.origins import FIRST_PORT
 
 CALLBACK = "callback"
 """Stands in the place of an origin for the port of the callback relay."""
@@ -85,7 +86,7 @@ class Ports:
 def check(port: int, flag: str, *, taken: Iterable[int] = ()) -> None:
     """Raise StartupError, with the next free port, when nobody can listen on this one."""
     if not 0 < port <= _HIGHEST:
-        raise StartupError(f"{port} is no port. Try: {flag} 8080")
+        raise StartupError(f"{port} is no port. Try: {flag} {FIRST_PORT}")
     if not is_free(port):
         free = next_free(port + 1, set(taken))
         raise StartupError(f"port {port} is in use. Try: {flag} {free}")

@@ -11,6 +11,7 @@ from platformdirs import user_state_path
 from oauthtap.faults.injector import FaultInjector
 from oauthtap.fixes.applier import ActiveFixes
 from oauthtap.rewriting.callback_relay import Callback
+from oauthtap.rewriting.origins import FIRST_PORT, WEB_PORT
 
 
 class StartupError(Exception):
@@ -23,10 +24,10 @@ class Settings:
 
     upstream: str
     """The MCP URL, in upstream names."""
-    port: int = 8080
+    port: int = FIRST_PORT
     """The first local port: that of the upstream itself. Further origins take the next free ones."""
     web: bool = True
-    web_port: int = 8081
+    web_port: int = WEB_PORT
     ca: str | None = None
     """A PEM file with a further CA to trust."""
     insecure: bool = False

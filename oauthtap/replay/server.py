@@ -364,5 +364,5 @@ def serve(script: dict[str, Any], port: int) -> int:
 
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--port", type=int, default=8080, help="first port; further origins take the next free ones")
+    arguments.add_argument("--port", type=int, default=8460, help="first port; further origins take the next free ones")
     sys.exit(serve(SCRIPT, arguments.parse_args().port))

@@ -20,6 +20,10 @@ _LOCAL = re.compile(
 _SPELLINGS = 15
 """How many odd spellings of an origin are kept apart: so many ways there are to write `http` (and more for a host)."""
 
+FIRST_PORT, WEB_PORT = 8460, 8461
+"""Where the first local origin and mitmweb are unless somebody says otherwise. Ports that no known client has its
+callback on: 8080 is mcp-use's (and many a server's under development), 3118, 3334, 6276, 7777, 8787, 19876 and 33418
+are others'."""
 HOSTS = ("localhost", "127.0.0.1", "[::1]")
 """The names under which a client on this machine may know us."""
 PUBLIC = "public"
