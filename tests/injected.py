@@ -25,6 +25,7 @@ from oauthtap.faults.model import Fault, injections
 from tests.support.bed import Bed
 from tests.support.clients.installed import cache, from_npm
 from tests.support.running import COMMAND, environment, to_the_bed
+from tests.support.tapped import free_port
 
 CLIENTS = ("claude-code", "python-sdk")
 PAGE = Path(__file__).parent.parent / "docs" / "injections.md"
@@ -53,6 +54,7 @@ def drive(bed: Bed, client: str, target: str, home: Path, *flags: str) -> Driven
     """Run a client against a target of the bed, with these flags; it is installed on first use."""
     env = environment(home) | {"OAUTHTAP_CLIENTS": str(cache() / "drive")}
     words = ["drive", client, "--upstream", bed.url(target), *to_the_bed(bed), "--session", str(home / "session")]
+    words += ["--port", str(free_port())]  # two of them at once would both find the first one free
     if client == "claude-code":  # the one that the other tests use
         claude = from_npm("claude-code", "@anthropic-ai/claude-code@latest") / ".bin"
         env["PATH"] = f"{claude}{os.pathsep}{env['PATH']}"

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 
-from tests.support.bed import TARGETS, Bed, Received
+from tests.support.bed import EVERY_TARGET, Bed, Received
 from tests.support.running import to_the_bed
 from tests.support.servers import Running, Stack, stacks
 from tests.support.servers.heard import Heard, audience, claimed
@@ -70,7 +70,7 @@ class Server:
 
 def servers() -> dict[str, Server]:
     """Every row there is, by name: the bed's targets first."""
-    bed = {name: Server(first_line(target), False, partial(in_the_bed, name)) for name, target in TARGETS.items()}
+    bed = {name: Server(first_line(target), False, partial(in_the_bed, name)) for name, target in EVERY_TARGET.items()}
     return bed | {name: Server(stack.what, True, partial(started, stack)) for name, stack in stacks().items()}
 
 

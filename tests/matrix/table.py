@@ -70,7 +70,7 @@ def summary(ledger: Ledger) -> str:
     ways = [way for way in WORDS if ledger.equal(way)[1]]
     heads = [f"equal {WORDS[way]}" for way in ways]
     lines = [row(["Client", "signs in directly", *heads]), row(["---"] * (2 + len(ways)))]
-    for client in drivers():
+    for client in filter(ledger.clients.__contains__, drivers()):
         own = [run for run in ledger.runs.values() if run.client == client]
         lines.append(row([f"{client} ({_own_version(ledger, client)})", *_counted(own, ways)]))
     lines += ["", row(["Server", "clients that sign in directly", *heads]), row(["---"] * (2 + len(ways)))]

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from oauthtap.drive.keyboard import Keyboard
 from oauthtap.drive.process import ProcessResult, run_command
 from tests.support.clients.installed import versions
 
@@ -60,6 +61,8 @@ class Sandbox:
         typed: str = "",
         path: Path | None = None,
         at_home: bool = False,
+        keyboard: Keyboard | None = None,
+        limit: float = 1e6,
     ) -> ProcessResult:
         """Run one command of the client in it; what it says is kept. `path` comes first on the PATH.
 
@@ -70,8 +73,11 @@ class Sandbox:
         under = () if at_home else self.under
         # Also the last command of a client that waited to the end is to be heard; under oauthtap it starts later.
         left = max(8.0 if under else 1.0, self.deadline - time.monotonic())
-        ran = run_command((*by, *under, *command), env, folder=self.home, timeout=left, terminal=terminal, typed=typed)
-        ending = "ended for being late" if ran.code is None else f"exit {ran.code}"
+        ran = run_command(
+            (*by, *under, *command), env, folder=self.home, timeout=min(left, limit), terminal=terminal, typed=typed,
+            keyboard=keyboard,
+        )  # fmt: skip
+        ending = "done" if ran.done else "ended for being late" if ran.code is None else f"exit {ran.code}"
         words = [Path(command[0]).name, *map(str, command[1:])]
         self.said.append(f"$ {' '.join(words)}  ({ending})\n{ran.said}")
         return ran
@@ -112,6 +118,7 @@ def drivers() -> dict[str, Driver]:
     """Every client there is a driver for."""
     from tests.support.clients import (
         claude_code,
+        driven,
         fastmcp,
         mcp_inspector,
         mcp_remote,
@@ -133,6 +140,7 @@ def drivers() -> dict[str, Driver]:
         "typescript-sdk-1.24": typescript_sdk.drive_1_24,
         "typescript-sdk-2": typescript_sdk.drive_2,
         "fastmcp": fastmcp.drive,
+        **driven.DRIVERS,
     }
 
 
@@ -155,6 +163,10 @@ MADE_OF = {
 
 def versions_of(client: str) -> dict[str, str]:
     """Package → version of a client that has run at least once."""
+    from tests.support.clients import driven
+
+    if client in driven.FILES:
+        return {client: driven.installed(client).version or ""}
     kind, folder, package = MADE_OF[client]
     return {package: versions(kind, folder)[package]}
 

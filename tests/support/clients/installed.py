@@ -32,7 +32,7 @@ def cache() -> Path:
 def from_npm(folder: str, *packages: str) -> Path:
     """The `node_modules` that holds these packages (`name@version` or `name@tag`)."""
     place = cache() / "npm" / folder
-    with _only_one(place):
+    with only_one(place):
         if not (place / RECORD).exists():
             command = ["npm", "install", "--prefix", str(place), "--no-audit", "--no-fund"]
             _install([*command, *packages], packages)
@@ -46,7 +46,7 @@ def from_pypi(folder: str, *requirements: str) -> Path:
     """The `python` of a virtual environment of its own that holds these requirements."""
     place = cache() / "python" / folder
     python = place / "bin" / "python"
-    with _only_one(place):
+    with only_one(place):
         if not (place / RECORD).exists():
             if uv := shutil.which("uv"):
                 _install([uv, "venv", "-q", "--clear", "--python", sys.executable, str(place)], requirements)
@@ -101,7 +101,7 @@ def _install(command: Sequence[str], packages: Sequence[str]) -> None:
 
 
 @contextlib.contextmanager
-def _only_one(place: Path) -> Iterator[None]:
+def only_one(place: Path) -> Iterator[None]:
     """Two test processes may want the same client: the second waits for the first."""
     place.mkdir(parents=True, exist_ok=True)
     with open(place.with_name(f"{place.name}.lock"), "w") as lock:

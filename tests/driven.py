@@ -1,0 +1,106 @@
+"""What `oauthtap drive` says of every client at healthy, broken and unreachable servers: docs/driven.md.
+
+`python -m tests.driven > docs/driven.md` runs each client once at each target of the bed, and prints the page. Names of
+clients after it: only their rows are run, and the others are taken from the page.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from pathlib import Path
+
+from oauthtap.drive.drivers import drivers
+from tests.injected import Driven, drive
+from tests.support.bed import EVERY_TARGET, Bed
+
+PAGE = Path(__file__).parent.parent / "docs" / "driven.md"
+CAUSES: dict[str, set[str]] = {
+    "good": set(),
+    "f16": set(),
+    "seed2": {"prm-as-entry-is-endpoint"},
+    "f02": {"prm-resource-origin-mismatch"},
+    "f05": {"dcr-rejects-loopback-redirect"},
+    "f12": {"scheme-downgrade-behind-proxy"},
+    "closed-as": {"scheme-downgrade-behind-proxy", "connection-failed"},
+    "nosuch-as": {"connection-failed"},
+}
+"""Target → the causes that are right where a client does not connect; written down before the first run."""
+OTHERS: dict[tuple[str, str], str] = {("gemini-cli", "seed2"): "prm-resource-not-identical"}
+"""What stops a client before it comes to the fault, by its own words: corrected after the first run."""
+ONLY_WITH_ISS = "gemini-cli"
+"""It refuses every authorization response without `iss` (RFC 9207), and `good` sends none."""
+NOTES = {
+    "good": "Gemini CLI 0.61 connects only where the authorization response has `iss`: at `f16`, not here.",
+    "f02": "A client that does not compare `resource` connects.",
+}
+
+
+def right(client: str, target: str, driven: Driven) -> bool:
+    """The exit code fits what the client reports, and where it stopped the cause is the one the target was made for."""
+    cause = (driven.report["cause"] or {}).get("rule")
+    if driven.code == 0:
+        return cause is None and target in ("good", "f16", "f02", "f12")
+    if not CAUSES[target]:
+        return client == ONLY_WITH_ISS and target == "good" and cause is not None
+    return cause in CAUSES[target] | {OTHERS.get((client, target))}
+
+
+def cell(client: str, target: str, driven: Driven) -> str:
+    cause = (driven.report["cause"] or {}).get("rule")
+    told = "0, connects" if driven.code == 0 else f"{driven.code}, `{cause or 'no cause'}`"
+    return told if right(client, target, driven) else f"**✗** {told}"
+
+
+def row(bed: Bed, client: str) -> str:
+    """A client's line of the table."""
+    cells, version = [], ""
+    for target in CAUSES:
+        with tempfile.TemporaryDirectory(prefix="oauthtap-driven-", ignore_cleanup_errors=True) as folder:
+            driven = drive(bed, client, target, Path(folder), "--timeout", "60")
+        cells.append(cell(client, target, driven))
+        version = (re.findall(r"^  \D*?(\d[\w.-]*) signs in at", driven.told, re.M) or [""])[0]
+        print(f"{client} {version} {target}: {cells[-1]}", file=sys.stderr, flush=True)
+    return f"| `{client}` {version} | {' | '.join(cells)} |"
+
+
+def page(only: Sequence[str]) -> str:
+    before = PAGE.read_text(encoding="utf-8").splitlines() if PAGE.exists() else []
+    rows = {line.split("`")[1]: line for line in before if line.startswith("| `") and line.split("`")[1] in drivers()}
+    wanted = [name for name in drivers() if not only or name in only]
+    with Bed() as bed, ThreadPoolExecutor(2) as pool:
+        rows |= zip(wanted, pool.map(lambda client: row(bed, client), wanted), strict=True)
+    lines = [rows[name] for name in drivers() if name in rows]
+    cells = [cell for line in lines for cell in line.strip("|").split("|")[1:]]
+    well = sum("✗" not in cell for cell in cells)
+    head = HEAD.format(date=date.today().isoformat(), well=well, all=len(cells), first=first_run(before))
+    table = [f"| Client | {' | '.join(f'`{target}`' for target in CAUSES)} |", "|---" * (len(CAUSES) + 1) + "|", *lines]
+    targets = [
+        f"- `{name}`: {(EVERY_TARGET[name].__doc__ or '').splitlines()[0]} {NOTES.get(name, '')}".rstrip()
+        for name in CAUSES
+    ]
+    return "\n".join([head, "", *table, "", "Targets:", "", *targets, ""])
+
+
+def first_run(before: Sequence[str]) -> str:
+    """The sentence with the figures of the first run, which stays."""
+    kept = [line for line in before if line.startswith("First run")]
+    return kept[0] if kept else "First run, before anything was changed for it: this one."
+
+
+HEAD = """# What `drive` says, client by client
+
+Exit code and cause of `oauthtap drive CLIENT` at targets of the test bed, on {date}: **{well} of {all} right**. Right
+is exit 0 where the client connects (some tolerate a fault), and else 1 with the cause that the target was made for.
+
+{first}
+
+Made by `python -m tests.driven > docs/driven.md`; [drive.md](drive.md) says what each client's *connected* proves."""
+
+
+if __name__ == "__main__":
+    print(page(sys.argv[1:]), end="")
