@@ -33,7 +33,7 @@ from oauthtap.render.labels import attempts
 from oauthtap.report.build import build
 from oauthtap.report.model import Report
 from oauthtap.rewriting import public_url
-from oauthtap.rewriting.origins import local_origin
+from oauthtap.rewriting.origins import FIRST_PORT, local_origin
 from oauthtap.rules import plugins
 from oauthtap.session import SessionError, default_folder
 from oauthtap.session.feed import Feed
@@ -42,9 +42,6 @@ from oauthtap.upstream.options import missing_scheme
 
 if TYPE_CHECKING:
     from oauthtap.proxy.reverse import Ready
-
-_PORT = 8080
-"""Where the search for a free port begins (`--port 0`)."""
 
 
 def watch(arguments: Namespace) -> int:
@@ -139,7 +136,7 @@ async def _watch(arguments: Namespace) -> int:
 def _free_port(arguments: Namespace) -> int:
     from oauthtap.proxy.port_store import next_free  # mitmproxy takes a second to import: only when needed
 
-    return next_free(_PORT, {arguments.web_port})
+    return next_free(FIRST_PORT, {arguments.web_port})
 
 
 class WatchSession:
