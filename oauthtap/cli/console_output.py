@@ -9,7 +9,7 @@ from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 from urllib.parse import urlsplit
 
 from oauthtap.cli.options.summary import display, ink, session_word
@@ -23,6 +23,9 @@ from oauthtap.report.build import exchange_row
 from oauthtap.report.model import Report
 from oauthtap.rewriting.origins import local_origin
 from oauthtap.rewriting.public_url import FIREWALL
+
+if TYPE_CHECKING:
+    from oauthtap.upstream.tunnel import TunnelCheck  # it imports the HTTP client, which takes long
 
 SILENCE = 20.0
 """Seconds without a request after which we say what to check."""
@@ -155,6 +158,26 @@ class ConsoleReporter:
             "",
         )
 
+    def no_tunnel_traffic_hint(self, url: str, found: TunnelCheck, port: int) -> None:
+        """Nothing came by the tunnel but what we sent ourselves, or not even that."""
+        lines = ["", f"  No request after {SILENCE:.0f} seconds. {found.words}", *_curl(url)]
+        if found.kind == "arrived":
+            lines += [
+                "  A client sends that first. If it arrives here and the hosted client does not, that client has not",
+                "  come to this name:",
+                f"  - it was given another URL, or nobody has pressed Connect yet: give it exactly {url}",
+                "  - its data centre does not find the name: Claude.ai needs IPv4, and a new name takes a minute",
+                "  - the tunnel lets browsers and curl pass, and not a data centre: its access rules, its warning page",
+                "  - it remembers an earlier answer: Claude.ai keeps discovery for some five minutes; take a new name",
+            ]
+        else:
+            lines += [
+                "  Until that arrives here, no hosted client does. Lead the tunnel to this tap:",
+                f"    cloudflared tunnel --url {local_origin(port)}",
+                "  and start oauthtap with the name that it prints: --public-url https://NAME",
+            ]
+        self.say(*lines, "")
+
     def print_indented(self, lines: Sequence[str]) -> None:
         """What was asked for by a key."""
         self.say(*(f"  {text}" if text else "" for text in lines))
@@ -201,6 +224,17 @@ def injected_below(step: AnalyzedExchange) -> Iterator[str]:
 def addresses(web: str | None) -> list[str]:
     """Where to look, given mitmweb's address with its token: the report as it grows, and every request."""
     return [f"  Watch:    {web.replace('/?', '/oauthtap/?', 1)}", f"  mitmweb:  {web}"] if web else []
+
+
+def _curl(url: str) -> list[str]:
+    """The first request of a client, to be pasted into a shell: from elsewhere it tells more than from here."""
+    message = '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}'
+    return [
+        "",
+        f"    curl -i {shlex.quote(url)} -H 'Content-Type: application/json' \\",
+        f"      -H 'Accept: application/json, text/event-stream' -d {shlex.quote(message)}",
+        "",
+    ]
 
 
 def server_name(upstream: str) -> str:

@@ -244,7 +244,7 @@ class WatchSession:
             if self.patience.last is None:
                 if not self.patience.said_silence and now - began > SILENCE:
                     self.patience.said_silence = True
-                    self.narrator.no_traffic_hint(self._shown(self.local), self._shown(self.arguments.upstream))
+                    await self._say_why_nothing_came()
             elif self.patience.due_for_check(now):
                 report = build(self.tap, now=time.time(), story=False)
                 self._tell_what_never_came(report)
@@ -254,6 +254,18 @@ class WatchSession:
                 if self.arguments.once and over:
                     self.stop.set()
                     return
+
+    async def _say_why_nothing_came(self) -> None:
+        """What to check; behind a tunnel, whether a request of our own comes through it."""
+        if not self.arguments.public_url:
+            self.narrator.no_traffic_hint(self._shown(self.local), self._shown(self.arguments.upstream))
+            return
+        from oauthtap.upstream.tunnel import check_tunnel  # the HTTP client takes long to import: only when needed
+
+        place = urls.origin(self.local) + public_url.CHECK_PATH
+        found = await check_tunnel(place, parse_upstream_options(self.arguments))
+        if self.patience.last is None:
+            self.narrator.no_tunnel_traffic_hint(self._shown(self.local), found, self.arguments.port)
 
     def _tell_what_never_came(self, report: Report) -> None:
         news = [finding for finding in report.findings if self._is_news(finding)]

@@ -72,9 +72,12 @@ class TapAddon:
         upstream = "" if port == self.relay.port else self.origins.upstream_of(port)
         if upstream is None:
             return
-        self.requests += 1
         public = self.origins.public.get(port)
         host = matched_host(flow_convert.header(flow.request, "host"), port, public)
+        if public and host is not None and flow.request.path == public_url.CHECK_PATH:
+            flow.response = failure_answer(public_url.CHECK_ANSWER, "The tunnel leads to this tap.", 200)
+            return
+        self.requests += 1
         if host == PUBLIC and urls.path_of(f"{public}{flow.request.path}") == PUBLIC_PATH:
             upstream = ""
         if host is None:

@@ -7,6 +7,7 @@ sign-in needs: the MCP endpoint, the well-known documents, what judged answers h
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 
 from oauthtap.handshake.state import Handshake, absolute
@@ -23,6 +24,10 @@ _MARKS = re.compile(r"forwarded|x-forwarded-.*|x-real-ip|x-original-host|cf-.*|c
 _DEFAULTS = ("/authorize", "/token", "/register")
 """The endpoints that clients assume where no document names any (MCP 2025-03-26)."""
 _RECENT = 50
+CHECK_ANSWER = "tunnel"
+"""`X-Oauthtap` of the answer to `CHECK_PATH`."""
+CHECK_PATH = f"/oauthtap/tunnel/{secrets.token_urlsafe(9)}"
+"""Answered by the taps of this process alone: who gets that answer by way of a tunnel was led to one of them."""
 
 
 class PublicUrlError(ValueError):

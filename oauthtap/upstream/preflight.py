@@ -49,7 +49,7 @@ async def preflight(url: str, reach: UpstreamOptions) -> PreflightResult:
         try:
             answer = await _ask(client, url)
         except httpx.HTTPError as failure:
-            return PreflightResult(*_failed(url, failure, reach))
+            return PreflightResult(*failed(url, failure, reach))
         exchange = _exchange(url, answer, began)
         return replace(await _understood(client, url, answer), exchange=exchange)
 
@@ -150,7 +150,7 @@ def _not_mcp(url: str, answer: httpx.Response, better: str | None) -> str:
     return f"{said} Is the path right? It is often /mcp or /sse."
 
 
-def _failed(url: str, failure: httpx.HTTPError, reach: UpstreamOptions) -> tuple[Kind, str]:
+def failed(url: str, failure: httpx.HTTPError, reach: UpstreamOptions) -> tuple[Kind, str]:
     """Kind and sentence for a request that got no answer."""
     host, text = httpx.URL(url).host, str(failure)
     if isinstance(failure, httpx.TimeoutException):

@@ -7,6 +7,7 @@ import contextlib
 import json
 import socket
 from collections.abc import AsyncIterator, Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -14,9 +15,12 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx
 import pytest
 
+from oauthtap.cli.console_output import ConsoleReporter
 from oauthtap.report.build import build
 from oauthtap.rewriting import public_url
 from oauthtap.rewriting.callback_relay import PUBLIC_PATH
+from oauthtap.upstream.options import UpstreamOptions
+from oauthtap.upstream.tunnel import TunnelCheck, check_tunnel
 from tests.support.running import call, started
 from tests.support.tapped import Came, Tapped, document, free_port, said, tapped, upstream
 
@@ -189,6 +193,43 @@ async def watched(
         client = ClaudeAi(Internet(port, server.port))
         yield server, tap, client
         await client.http.aclose()
+
+
+# --- the tunnel by itself
+
+
+async def test_one_request_of_our_own_proves_the_tunnel_and_is_in_no_recording() -> None:
+    first = free_port()
+    async with (
+        upstream(PATHS) as server,
+        tapped(server, port=first, public={first: NAME}) as tap,
+        tunnelled({NAME: first}) as port,
+    ):
+        reach = UpstreamOptions((f"tap.tunnel.test:80:127.0.0.1:{port}",))
+        found = await check_tunnel(f"http://tap.tunnel.test{public_url.CHECK_PATH}", reach)
+        other = await check_tunnel("http://tap.tunnel.test/oauthtap/tunnel/somebody-elses", reach)
+    assert (found.kind, other.kind) == ("arrived", "another-tap")
+    assert tap.steps == []
+    assert server.came == []
+
+
+async def test_a_tunnel_that_leads_elsewhere_or_nowhere_is_told_from_one_that_works() -> None:
+    async with upstream({}) as server:
+        elsewhere = await check_tunnel(f"http://localhost:{server.port}{public_url.CHECK_PATH}", UpstreamOptions())
+    nowhere = await check_tunnel(f"http://localhost:{free_port()}/", UpstreamOptions())
+    assert (elsewhere.kind, nowhere.kind) == ("answered-elsewhere", "no-answer")
+    assert "not by way of this tap" in elsewhere.words
+
+
+@pytest.mark.parametrize("kind", ["arrived", "no-answer"])
+def test_what_it_means_is_said_with_the_curl_to_try(kind: str) -> None:
+    out = StringIO()
+    ConsoleReporter(out).no_tunnel_traffic_hint(TYPED, TunnelCheck(kind, "So it is."), 8080)  # type: ignore[arg-type]
+    said = out.getvalue()
+    assert f"curl -i {TYPED} -H 'Content-Type: application/json'" in said
+    assert "No request after 20 seconds. So it is." in said
+    assert ("five minutes" in said) is (kind == "arrived")
+    assert ("cloudflared tunnel --url http://localhost:8080" in said) is (kind != "arrived")
 
 
 # --- a hosted client signs in
