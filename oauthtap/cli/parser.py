@@ -133,6 +133,28 @@ def _explain_flags(command: ArgumentParser) -> None:
     command.set_defaults(command=_command("explain:explain"))
 
 
+def _record_flags(command: ArgumentParser) -> None:
+    command.add_argument("url", metavar="URL", help="the MCP endpoint, as clients are given it")
+    command.add_argument("--session", metavar="DIR", help="where to record (default: a dated folder)")
+    command.set_defaults(command=_command("record:record"))
+
+
+def _mcp_flags(command: ArgumentParser) -> None:
+    command.set_defaults(command=_command("mcp:mcp"))
+
+
+def _skill_flags(command: ArgumentParser) -> None:
+    command.add_argument(
+        "--install",
+        nargs="?",
+        const="~/.claude",
+        metavar="DIR",
+        help="write it to DIR/skills/oauthtap/SKILL.md (default: ~/.claude; .claude for this project alone)",
+    )
+    command.add_argument("--agents", action="store_true", help="the snippet for AGENTS.md instead")
+    command.set_defaults(command=_command("skill:skill"))
+
+
 def _sessions_flags(command: ArgumentParser) -> None:
     command.set_defaults(command=_command("sessions:list_sessions"))
 
@@ -544,6 +566,17 @@ _COMMANDS: dict[str, tuple[str, str, Callable[[ArgumentParser], None]]] = {
         "oauthtap stop 2026-11-29-101500-mcp.example.com",
         _stop_flags,
     ),
+    "record": (
+        "write into a session what a server of yours hands over: addons/express_recorder.mjs",
+        "oauthtap record https://mcp.example.com/mcp < exchanges.jsonl",
+        _record_flags,
+    ),
+    "mcp": (
+        "serve these commands as tools to a coding agent, over stdio",
+        "claude mcp add oauthtap -- oauthtap mcp",
+        _mcp_flags,
+    ),
+    "skill": ("print or install what a coding agent has to know", "oauthtap skill --install", _skill_flags),
     "sessions": ("list the recorded sessions, newest first", "oauthtap sessions", _sessions_flags),
     "verify": (
         "look for secrets that were left in a session; exit 1 when there are any, 3 when it is torn or was not swept",

@@ -28,7 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("formats", "upstream"),
     ("render",),
     ("session",),
-    ("probe", "replay", "wrap"),
+    ("probe", "replay", "wrap", "mcp", "skill"),
     ("proxy", "drive"),
     ("cli",),
 )

@@ -1,0 +1,67 @@
+"""oauthtap's own commands, run as processes: none of them may write into the stream that MCP speaks on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+_LAST = 600
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended."""
+
+    code: int
+    document: Any
+    """The JSON it printed; None where it printed none."""
+    said: str
+    """What it said to stderr, or in place of JSON."""
+    session: str | None
+    """The folder that it recorded into."""
+
+
+async def run(*words: str, text: str | None = None, timeout: float = 120.0) -> Ran:
+    """Run `oauthtap WORDS` with `text` on its standard input, for so many seconds at most.
+
+    A command that takes longer, or whose caller is cancelled, is ended as Ctrl-C ends it.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "oauthtap", *words,
+        stdin=asyncio.subprocess.PIPE if text is not None else asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    work = asyncio.ensure_future(process.communicate(text.encode() if text is not None else None))
+    try:
+        printed, said = await asyncio.wait_for(asyncio.shield(work), timeout)
+    except TimeoutError:
+        _end(process)
+        printed, said = await work
+    except asyncio.CancelledError:
+        _end(process)
+        with contextlib.suppress(Exception):
+            await work
+        raise
+    words_said = said.decode("utf-8", "replace").strip()
+    return Ran(process.returncode or 0, _json(printed), words_said[-_LAST:], _session(words_said))
+
+
+def _end(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+
+
+def _json(printed: bytes) -> Any:
+    with contextlib.suppress(ValueError, RecursionError):
+        return json.loads(printed)
+    return None
+
+
+def _session(said: str) -> str | None:
+    found = re.findall(r"^Session: (.+)$", said, re.MULTILINE)
+    return found[-1].strip() if found else None

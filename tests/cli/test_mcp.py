@@ -1,0 +1,67 @@
+"""`oauthtap mcp`, through a real MCP client on stdio: each answer has its schema, its bounds, and the next call."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from mcp import ClientSession, StdioServerParameters
+from mcp.client.stdio import stdio_client
+
+from tests.support.running import COMMAND, environment
+
+RECORDINGS = Path(__file__).parents[1] / "recordings" / "corpus"
+SEED2 = RECORDINGS / "001-as-endpoint-url-in-prm.har"
+TOKENS = 2_000
+TOOLS = {"diagnose", "start", "wait", "try_fix", "solve", "explain", "deploy_lines", "stop"}
+
+
+@asynccontextmanager
+async def session(home: Path) -> AsyncIterator[ClientSession]:
+    parameters = StdioServerParameters(command=str(COMMAND), args=["mcp"], env=environment(home))
+    async with stdio_client(parameters) as (read, write), ClientSession(read, write) as client:
+        await client.initialize()
+        yield client
+
+
+async def call(client: ClientSession, tool: str, **arguments: Any) -> dict[str, Any]:
+    """The structured answer of a call that has to succeed, bounded with the text beside it."""
+    result = await client.call_tool(tool, arguments)
+    assert not result.isError, result.content
+    assert result.structuredContent is not None
+    said = json.dumps(result.structuredContent) + "".join(getattr(part, "text", "") for part in result.content)
+    assert len(said) / 4 < TOKENS  # four characters are a token, or less
+    following = result.structuredContent["next"]
+    assert following is None or following["tool"] in TOOLS
+    return result.structuredContent
+
+
+async def test_an_agent_gets_from_a_recording_to_what_to_change(tmp_path: Path) -> None:
+    async with session(tmp_path) as client:
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+        assert tools.keys() == TOOLS
+        assert all(tool.outputSchema and tool.description for tool in tools.values())
+        found = await call(client, "diagnose", recording=str(SEED2))
+        assert (found["works"], found["causes"][0]["rule"]) == (False, "prm-as-entry-is-endpoint")
+        assert found["next"]["tool"] == "solve"
+        pasted = await call(client, "diagnose", text='HTTP/1.1 200 OK\n\n{"access_token": "s3cret-0123456789abcdef"}')
+        assert "s3cret" not in json.dumps(pasted)
+        meant = await call(client, "explain", text="AADSTS9010010: The resource parameter does not match the scopes.")
+        assert meant["meanings"][0]["subject"] == "resource/audience"
+        wrong = await client.call_tool("diagnose", {})
+        assert wrong.isError
+
+
+async def test_a_tap_is_started_waited_for_and_stopped(tmp_path: Path) -> None:
+    async with session(tmp_path) as client:
+        tap = await call(client, "start", url="http://127.0.0.1:9/mcp")
+        assert tap["url"].startswith("http://localhost:")
+        assert any(line.startswith("claude mcp add ") and tap["url"] in line for line in tap["commands"])
+        assert tap["next"] == {"tool": "wait", "arguments": {"session": tap["session"]}, "why": tap["next"]["why"]}
+        waited = await call(client, "wait", session=tap["session"], seconds=0)
+        assert waited["next"]["tool"] == "wait"
+        ended = await call(client, "stop", session=tap["session"])
+        assert (ended["phase"], ended["next"]) == ("ended", None)
