@@ -178,15 +178,17 @@ def _fix_flags(command: ArgumentParser) -> None:
         "--fix", action="append", default=[], metavar="RULE[=VALUE]|FILE", help="begin with this one; repeatable"
     )
     command.add_argument(
-        "--stack", choices=tuple(stacks()), help="show the lines to deploy for this, whatever was recognized"
+        "--stack", choices=tuple(stacks()), help="show the lines to deploy for this stack; overrides the detected one"
     )
     command.add_argument("--deploy", metavar="FILE", help="write what to deploy there as JSON, for scripts")
     live = command.add_mutually_exclusive_group()
     live.add_argument("--apply", action="store_true", help="switch it on in the tap that is recording this session")
     live.add_argument("--undo", action="store_true", help="switch off again what --apply switched on")
-    command.add_argument("--strict", action="store_true", help="also for what this client put up with")
-    command.add_argument("--offline", action="store_true", help="ask no server which issuer is right")
-    command.add_argument("--client-id", metavar="ID", help="a client that was registered beforehand")
+    command.add_argument(
+        "--strict", action="store_true", help="also for problems this client tolerates but others do not"
+    )
+    command.add_argument("--offline", action="store_true", help="do not contact servers to verify candidate issuers")
+    command.add_argument("--client-id", metavar="ID", help="a pre-registered client id")
     _reach_flags(command)
     command.set_defaults(command=_command("fix:fix"))
 
@@ -194,7 +196,7 @@ def _fix_flags(command: ArgumentParser) -> None:
 def _lock_flags(command: ArgumentParser) -> None:
     command.add_argument("session", type=_recording, metavar="SESSION", help="a session, or a recording")
     command.add_argument("-o", "--output", metavar="FILE", help="write to FILE instead of stdout")
-    command.add_argument("--revision", metavar="DATE", help="read it by this MCP revision, whatever was negotiated")
+    command.add_argument("--revision", metavar="DATE", help="judge by this MCP revision instead of the negotiated one")
     command.set_defaults(command=_command("lock:write_lock"))
 
 
@@ -219,9 +221,7 @@ def _replay_flags(command: ArgumentParser) -> None:
 
 def _watch_flags(top: ArgumentParser) -> None:
     tap = top.add_argument_group("the tap")
-    tap.add_argument(
-        "--upstream", metavar="URL", help="the MCP endpoint to stand in for, as a client would be given it"
-    )
+    tap.add_argument("--upstream", metavar="URL", help="the URL of the MCP endpoint, as a client would be given it")
     tap.add_argument(
         "--port",
         type=int,
@@ -233,9 +233,9 @@ def _watch_flags(top: ArgumentParser) -> None:
         "--web-port", type=int, default=WEB_PORT, metavar="N", help=f"port of mitmweb (default {WEB_PORT})"
     )
     tap.add_argument("--no-web", action="store_true", help="no mitmweb; the same result on the console")
-    tap.add_argument("--no-look", action="store_true", help="ask the server nothing ourselves before the client comes")
-    tap.add_argument("--once", action="store_true", help="stop by itself when the handshake has completed or stopped")
-    tap.add_argument("--timeout", type=_seconds, metavar="S", help="stop by itself after so many seconds at the latest")
+    tap.add_argument("--no-look", action="store_true", help="do not probe the server at startup")
+    tap.add_argument("--once", action="store_true", help="end when the sign-in has completed or stopped")
+    tap.add_argument("--timeout", type=_seconds, metavar="S", help="end after at most S seconds")
     tap.add_argument(
         "--background",
         action=argparse.BooleanOptionalAction,
@@ -250,9 +250,9 @@ def _watch_flags(top: ArgumentParser) -> None:
         type=_callback,
         default="auto",
         metavar="auto|relay|direct|URI",
-        help="lead the browser's way back through the tap "
-        "(auto: when the client registers through it, or would refuse the answer; relay: for every loopback redirect "
-        "URI; URI: also for this one, which is not on this machine)",
+        help="route the OAuth redirect through oauthtap (auto: only for clients that register dynamically, or that "
+        "would reject `iss`; relay: for every loopback redirect URI; direct: never; URI: also for this redirect URI, "
+        "which is not on this machine)",
     )
     tap.add_argument(
         "--public-url",
@@ -270,14 +270,14 @@ def _watch_flags(top: ArgumentParser) -> None:
         action="store_true",
         help="follow a public server's documents to private addresses too",
     )
-    _keeping_flags(top.add_argument_group("what is kept"))
-    telling = top.add_argument_group("telling")
+    _keeping_flags(top.add_argument_group("recording"))
+    telling = top.add_argument_group("output")
     _report_flags(telling)
     _events_flag(telling)
     judging = top.add_argument_group("judging")
     _judging_flags(judging)
     _fix_flag(judging)
-    inject_flag(top.add_argument_group("breaking it on purpose"))
+    inject_flag(top.add_argument_group("fault injection"))
 
 
 def _events_flag(group: Any) -> None:
@@ -292,7 +292,7 @@ def _redact_flag(group: Any) -> None:
     group.add_argument(
         "--redact",
         choices=("claims",),
-        help="strike out more than secrets; claims: who somebody is (e-mail, name, sub, …), in tokens and anywhere",
+        help="redact more than secrets; claims: also redact personal data (e-mail, name, sub, …)",
     )
 
 
@@ -301,7 +301,7 @@ def _keeping_flags(group: Any) -> None:
     group.add_argument(
         "--keep-secrets",
         action="store_true",
-        help="leave tokens, codes and passwords in the recording, and in what mitmweb saves; the reports have none",
+        help="keep tokens, codes and passwords in the recording and in mitmweb's saves; reports have none",
     )
 
 
@@ -311,34 +311,37 @@ def _fix_flag(judging: Any) -> None:
         action="append",
         default=[],
         metavar="RULE[=VALUE]|safe|FILE",
-        help="repair what this rule finds, live; `safe`: what assumes nothing; a fixes.toml; repeatable",
+        help="apply this rule's fix to live responses; `safe`: all fixes that make no assumptions; FILE: a fixes.toml; "
+        "repeatable",
     )
     judging.add_argument(
         "--fix-header",
         action="append",
         default=[],
         metavar="'NAME: VALUE'",
-        help="put this header into every answer (without a value: take it out); repeatable",
+        help="set this header in every response (without a value: remove it); repeatable",
     )
-    judging.add_argument("--client-id", metavar="ID", help="answer registrations with this client, registered before")
+    judging.add_argument(
+        "--client-id", metavar="ID", help="answer registration requests with this pre-registered client id"
+    )
 
 
 def _run_flags(command: ArgumentParser) -> None:
     command.usage = "oauthtap run [FLAG…] -- COMMAND…"
     command.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="the client, with its arguments")
-    seeing = command.add_argument_group("what is looked into")
+    seeing = command.add_argument_group("interception scope")
     seeing.add_argument("--upstream", metavar="URL", help="the MCP endpoint, where the command does not tell it")
     seeing.add_argument("--all", action="store_true", help="keep all its traffic, not only OAuth and MCP")
     seeing.add_argument("--web", action="store_true", help="show it in mitmweb meanwhile")
     seeing.add_argument("--web-port", type=int, metavar="N", help="port of mitmweb (default: the first free one)")
     seeing.add_argument("--session", metavar="DIR", help="where to record (default: a dated folder)")
-    telling = command.add_argument_group("telling (the output is the command's)")
+    telling = command.add_argument_group("output (stdout is the command's)")
     telling.add_argument("--events", metavar="FILE", help="write what happens there as JSON lines")
     telling.add_argument(
         "--format", choices=("console", "json"), default="console", help="json: the report, to stderr, at the end"
     )
     _limit_flag(telling)
-    _keeping_flags(command.add_argument_group("what is kept"))
+    _keeping_flags(command.add_argument_group("recording"))
     _reach_flags(command.add_argument_group("reaching the servers"))
     judging = command.add_argument_group("judging")
     _judging_flags(judging)
@@ -400,7 +403,7 @@ def _drive_flags(command: ArgumentParser) -> None:
     _events_flag(judging)
     _judging_flags(judging)
     _fix_flag(judging)
-    inject_flag(command.add_argument_group("breaking it on purpose"))
+    inject_flag(command.add_argument_group("fault injection"))
     command.set_defaults(command=_command("drive:drive"))
 
 
@@ -422,14 +425,16 @@ def _probe_flags(command: ArgumentParser) -> None:
     going.add_argument("--register", action="store_true", help="register as a client, and undo it where possible")
     way = going.add_mutually_exclusive_group()
     way.add_argument("--login", action="store_true", help="register, sign in with your browser, and use the token")
-    way.add_argument("--headless", action="store_true", help="the same without browser, where nobody is asked anything")
-    going.add_argument("--client-id", metavar="ID", help="sign in as this client, registered beforehand")
+    way.add_argument(
+        "--headless", action="store_true", help="same, without a browser (only if no login or consent is needed)"
+    )
+    going.add_argument("--client-id", metavar="ID", help="sign in with this pre-registered client id")
     going.add_argument(
         "--callback-port", type=int, default=0, metavar="N",
-        help="of the redirect URI http://127.0.0.1:N/callback, where it was registered beforehand",
+        help="port of the pre-registered redirect URI http://127.0.0.1:N/callback",
     )  # fmt: skip
     _reach_flags(command.add_argument_group("reaching the server"))
-    telling = command.add_argument_group("telling")
+    telling = command.add_argument_group("output")
     telling.add_argument("--session", metavar="DIR", help="where to record (default: a dated folder)")
     _keeping_flags(telling)
     _report_flags(telling)
@@ -484,12 +489,12 @@ def _stop_flags(command: ArgumentParser) -> None:
     _state_flags(command, "stop")
 
 
-def _judging_flags(group: Any, client: str = "which client it is, whatever was recognized") -> None:
+def _judging_flags(group: Any, client: str = "override the detected client") -> None:
     group.add_argument("--client", metavar="NAME", help=client)
     group.add_argument(
         "--rules", action="append", default=[], metavar="FILE", help="load rules of your own; repeatable"
     )
-    group.add_argument("--revision", metavar="DATE", help="judge by this MCP revision, whatever was negotiated")
+    group.add_argument("--revision", metavar="DATE", help="judge by this MCP revision instead of the negotiated one")
 
 
 def _check_flags(command: ArgumentParser) -> None:
@@ -513,7 +518,7 @@ def _judged_flags(command: ArgumentParser) -> None:
         "--for", choices=tuple(TRACKERS), dest="tracker", help="Markdown, as that client's issue tracker asks for it"
     )
     command.add_argument(
-        "--against", metavar="LOCK", help="hold it against this lock, and against nothing else (see `oauthtap lock`)"
+        "--against", metavar="LOCK", help="check against this lock file only, not against the specifications"
     )
     _redact_flag(command)
     _judging_flags(command)

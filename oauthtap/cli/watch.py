@@ -276,7 +276,7 @@ class WatchSession:
             self.notebook.guarded(partial(self.notebook.annotate_flows, news))
 
     def _tell_what_fixes_did(self, report: Report, *, over: bool) -> None:
-        """What would repair it can be tried at once; what came of trying it, once it has come to an end."""
+        """Says that a fix can be tried now, and what came of one that was tried."""
         if report.attempts and (report.attempts[-1].ending in GOOD or over):
             if (sentence := attempts(report)) not in self._said:
                 self._said.add(sentence)

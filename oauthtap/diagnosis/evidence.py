@@ -322,7 +322,7 @@ def _places(ending: Ending, handshake: Handshake) -> set[int]:
 
 
 def _at_guess(finding: Finding, refusal: Refusal, handshake: Handshake) -> bool:
-    """The refused request was advertised by nobody, and the finding is about what made the client guess."""
+    """The refused request was not advertised, and the finding is about what made the client guess."""
     stages = handshake.of(refusal.exchange)
     if not stages or stages[0].because is None or not stages[0].because.guess:
         return False

@@ -3,7 +3,7 @@
 Held against a lock, the cases are the answers that the lock holds: what nobody asked for this time is skipped.
 
 An error fails its case; warnings and notes leave it passed and stand in its output. A rule that
-had nothing to look at is no case at all: a skipped test would read as somebody's decision.
+was not applicable is not a case: a skipped test would read as somebody's decision.
 """
 
 from __future__ import annotations

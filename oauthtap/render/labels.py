@@ -16,7 +16,7 @@ WHO = {
     "resource-server": "the MCP server's",
     "authorization-server": "the authorization server's",
     "client": "the client's",
-    "config": "the configuration's: each part does what it was told",
+    "config": "the configuration's: every component behaves as configured",
     "network": "the network's",
 }
 
@@ -184,7 +184,7 @@ def client(named: Client | None) -> str:
 def no_cause(report: Report) -> str:
     """Why a handshake that came to nothing has no cause, in one sentence."""
     if report.injected:
-        return "It stopped after a fault that oauthtap itself injected: nothing is laid on anybody."
+        return "It stopped after a fault that oauthtap itself injected; no finding blames client or server for it."
     return "No single cause stands out."
 
 
@@ -203,7 +203,7 @@ def others(report: Report) -> list[tuple[str, list[str]]]:
     unknown = sorted((o for o in rest if o.outcome == "unknown"), key=lambda o: o.why)
     reasons = [f"{why}: {', '.join(map(_named, same))}" for why, same in groupby(unknown, key=lambda o: o.why)]
     sections = [("Others that go through", [", ".join(through)] if through else []), ("Others that stop", stops)]
-    return [(head, lines) for head, lines in (*sections, ("Others, not known", reasons)) if lines]
+    return [(head, lines) for head, lines in (*sections, ("Unknown for", reasons)) if lines]
 
 
 def _named(outlook: ClientForecast) -> str:

@@ -102,7 +102,7 @@ def _standstill(report: Report) -> Iterator[str]:
     yield "## Where it stands still"
     yield ""
     yield f"- At {STAGE[still.stage]}; next the client was to {still.was_to}."
-    yield f"- Not to be seen from here: {still.unknown}."
+    yield f"- Not observable here: {still.unknown}."
     yield f"- Look at: {still.look}."
     yield ""
 

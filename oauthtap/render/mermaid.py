@@ -61,7 +61,7 @@ def _why(because: Initiator | None) -> str:
     if because is None:
         return ""
     if because.guess:
-        return " (a guess)"
+        return " (not advertised)"
     return f" (because of {because.exchange})" if because.exchange else ""
 
 

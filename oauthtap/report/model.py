@@ -163,7 +163,7 @@ class Report(_Row):
     attempts: tuple[Attempt, ...] = ()
     """What came of each sign-in, where fixes were on: without and with them, the newest last."""
     injected: tuple[FaultRecord, ...] = ()
-    """The faults that oauthtap itself made, as it was asked to; nothing of them is laid on anybody."""
+    """The faults that oauthtap injected; no finding blames client or server for them."""
     exchanges: tuple[ExchangeRow, ...] = ()
     findings: tuple[Finding, ...] = ()
     not_checked: tuple[NotChecked, ...] = ()
