@@ -47,7 +47,7 @@ class Initiator(BaseModel):
     at: str = ""
     """`response.json.authorization_servers[0]`, `response.header.location`, …"""
     guess: bool = False
-    """Advertised by nobody."""
+    """No document advertised it."""
     fallback: str = ""
     """For a guess: the rule of thumb by which clients come to this URL."""
 

@@ -11,7 +11,7 @@ FILES = [
     ROOT / "CHANGELOG.md",
     ROOT / "CONTRIBUTING.md",
     *(ROOT / "addons").glob("*.py"),
-    *(ROOT / "docs").rglob("*.md"),
+    *(page for page in (ROOT / "docs").rglob("*.md") if page.parent.name != "rules"),  # those are made of the rules
     *(
         file
         for ending in ("py", "toml", "j2", "html", "js")
