@@ -1,0 +1,313 @@
+"""Small servers that behave as those of the threads: `python server.py CASE PORT`, MCP endpoint at http://127.0.0.1:PORT/mcp.
+
+Everything is in order but for what the case's own answers say. One process is MCP server and authorization server.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import uuid
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
+
+Answer = tuple[int, Any, dict[str, str]]
+"""Status, body (a dict is JSON, text is text, text that begins with < is HTML), headers."""
+
+
+class Case:
+    """A healthy server; each case overrides what is its own."""
+
+    prm: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
+    challenge: str | None = None
+
+    def __init__(self, origin: str) -> None:
+        self.origin = origin
+        self.tokens: set[str] = set()
+        self.clients: set[str] = set()
+
+    def answer(
+        self, method: str, path: str, query: dict[str, str], form: dict[str, str], message: Any, headers: Any
+    ) -> Answer:
+        token = (headers.get("Authorization") or "").removeprefix("Bearer ")
+        if path.startswith("/.well-known/oauth-protected-resource"):
+            return self.resource_metadata(path)
+        if path.startswith(("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")):
+            return self.server_metadata(path)
+        if path == "/register":
+            return self.register(message)
+        if path == "/authorize":
+            return self.authorize(query)
+        if path == "/token":
+            return self.token(form)
+        if path == "/mcp":
+            if token not in self.tokens:
+                return self.unauthorized()
+            if method != "POST":
+                return 405, "", {"Allow": "POST"}
+            return self.request(message, headers)
+        return 404, {"error": "not_found"}, {}
+
+    def resource_metadata(self, path: str) -> Answer:
+        return 200, {"resource": f"{self.origin}/mcp", "authorization_servers": [self.origin], **self.prm}, {}
+
+    def server_metadata(self, path: str) -> Answer:
+        if path != "/.well-known/oauth-authorization-server":
+            return 404, {"error": "not_found"}, {}
+        document = {
+            "issuer": self.origin,
+            "authorization_endpoint": f"{self.origin}/authorize",
+            "token_endpoint": f"{self.origin}/token",
+            "registration_endpoint": f"{self.origin}/register",
+            "response_types_supported": ["code"],
+            "grant_types_supported": ["authorization_code", "refresh_token"],
+            "code_challenge_methods_supported": ["S256"],
+            "token_endpoint_auth_methods_supported": ["none"],
+        }
+        return 200, {name: value for name, value in (document | self.metadata).items() if value is not None}, {}
+
+    def register(self, asked: Any) -> Answer:
+        client = str(uuid.uuid4())
+        self.clients.add(client)
+        return 201, {**asked, "client_id": client, "token_endpoint_auth_method": "none"}, {}
+
+    def authorize(self, query: dict[str, str]) -> Answer:
+        return self.back(query, {"code": uuid.uuid4().hex})
+
+    def back(self, query: dict[str, str], answer: dict[str, str]) -> Answer:
+        answer = answer | ({"state": query["state"]} if "state" in query else {})
+        return 302, "", {"Location": f"{query['redirect_uri']}?{urlencode(answer, quote_via=quote)}"}
+
+    def token(self, form: dict[str, str]) -> Answer:
+        token = uuid.uuid4().hex
+        self.tokens.add(token)
+        document = {
+            "access_token": token,
+            "token_type": "Bearer",
+            "expires_in": 3600,
+            "refresh_token": uuid.uuid4().hex,
+        }
+        return 200, document, {"Cache-Control": "no-store"}
+
+    def unauthorized(self) -> Answer:
+        challenge = (
+            self.challenge or f'Bearer resource_metadata="{self.origin}/.well-known/oauth-protected-resource/mcp"'
+        )
+        return (
+            401,
+            {"error": "invalid_token", "error_description": "Authentication required"},
+            {"WWW-Authenticate": challenge},
+        )
+
+    def request(self, message: Any, headers: Any) -> Answer:
+        method = message.get("method", "")
+        if method.startswith("notifications/"):
+            return 202, "", {}
+        results = {
+            "initialize": {
+                "protocolVersion": (message.get("params") or {}).get("protocolVersion", "2025-11-25"),
+                "capabilities": {"tools": {}},
+                "serverInfo": {"name": "thread", "version": "1.0.0"},
+            },
+            "tools/list": {"tools": [{"name": "search", "inputSchema": {"type": "object", "properties": {}}}]},
+        }
+        if method in results:
+            return 200, {"jsonrpc": "2.0", "id": message.get("id"), "result": results[method]}, {}
+        error = {"code": -32601, "message": "Method not found"}
+        return 200, {"jsonrpc": "2.0", "id": message.get("id"), "error": error}, {}
+
+
+class RegistrationRefusesCallback(Case):
+    """openai/codex#23804"""
+
+    def register(self, asked: Any) -> Answer:
+        return 400, {"error": "invalid_redirect_uri"}, {}
+
+
+class ScopeIsNeeded(Case):
+    """openai/codex#5480: Entra wants a scope, and nothing told the client of one."""
+
+    words = (
+        "AADSTS900144: The request body must contain the following parameter: 'scope'. "
+        "Trace ID: 5f3c1d00 Correlation ID: 77aa0b12 Timestamp: 2025-10-22 10:12:44Z"
+    )
+
+    def authorize(self, query: dict[str, str]) -> Answer:
+        if query.get("scope"):
+            return super().authorize(query)
+        return self.back(query, {"error": "invalid_request", "error_description": self.words})
+
+
+class NothingToDiscover(Case):
+    """OpenDigitalProductFactory/opendigitalproductfactory#4787"""
+
+    challenge = 'Bearer realm="DPF MCP", error="invalid_token", error_description="missing Bearer token or X-MCP-Session header"'
+
+    def answer(
+        self, method: str, path: str, query: dict[str, str], form: dict[str, str], message: Any, headers: Any
+    ) -> Answer:
+        return self.unauthorized() if path == "/mcp" else (404, "Not Found", {})
+
+
+class VerifierRefused(Case):
+    """anthropics/claude-code#85705"""
+
+    def token(self, form: dict[str, str]) -> Answer:
+        return 400, {"error": "invalid_grant", "error_description": "invalid code verifier"}, {}
+
+
+class KeyWithoutId(Case):
+    """elastic/docs-builder#2811: `initialize` is answered, everything after it fails on the signature."""
+
+    words = "IDX10503: Signature validation failed. Token does not have a kid. Keys tried: 'Microsoft.IdentityModel.Tokens.RsaSecurityKey, KeyId: '''"
+
+    def request(self, message: Any, headers: Any) -> Answer:
+        if message.get("method") == "tools/list":
+            challenge = f'Bearer error="invalid_token", error_description="{self.words}"'
+            return 401, "", {"WWW-Authenticate": challenge}
+        return super().request(message, headers)
+
+
+class ClientForgotten(Case):
+    """modelcontextprotocol/python-sdk#1480: the registration is gone when the code is exchanged."""
+
+    def token(self, form: dict[str, str]) -> Answer:
+        return 401, {"error": "unauthorized_client", "error_description": "Invalid client_id"}, {}
+
+
+class MetadataForbidden(Case):
+    """NousResearch/hermes-agent#113771"""
+
+    def server_metadata(self, path: str) -> Answer:
+        return 403, "<html><head><title>403 Forbidden</title></head><body><h1>403 Forbidden</h1></body></html>", {}
+
+    def register(self, asked: Any) -> Answer:
+        return 404, {"detail": "Not Found"}, {}
+
+
+class SessionForgotten(Case):
+    """modelcontextprotocol/python-sdk#1676"""
+
+    def request(self, message: Any, headers: Any) -> Answer:
+        if message.get("method") == "initialize":
+            status, body, more = super().request(message, headers)
+            return status, body, {**more, "Mcp-Session-Id": uuid.uuid4().hex}
+        if message.get("method") == "tools/list":
+            error = {"code": -32600, "message": "Session not found"}
+            return 404, {"jsonrpc": "2.0", "id": "server-error", "error": error}, {}
+        return super().request(message, headers)
+
+
+class NoRegistration(Case):
+    """github/copilot-cli#4604"""
+
+    metadata = {"registration_endpoint": None, "scopes_supported": ["repo", "read:org"]}
+    prm = {"scopes_supported": ["repo", "read:org"]}
+
+    def register(self, asked: Any) -> Answer:
+        return 404, "<!DOCTYPE html><html><head><title>Page not found</title></head><body>Not Found</body></html>", {}
+
+
+class NotAcceptable(Case):
+    """redis/agent-memory-server#284: no token is answered with 406."""
+
+    def unauthorized(self) -> Answer:
+        words = "Not Acceptable: Client must accept text/event-stream"
+        return 406, {"jsonrpc": "2.0", "id": "server-error", "error": {"code": -32600, "message": words}}, {}
+
+
+class MetadataElsewhere(Case):
+    """homeassistant-ai/ha-mcp#1714: the authorization server's metadata is at a path that no client tries."""
+
+    @property
+    def issuer(self) -> str:
+        return f"{self.origin}/api/mcp_proxy/oauth"
+
+    def unauthorized(self) -> Answer:
+        document = f"{self.origin}/api/mcp_proxy/oauth/protected-resource"
+        return (
+            401,
+            {"error": "unauthorized"},
+            {"WWW-Authenticate": f'Bearer realm="MCP Proxy", resource_metadata="{document}"'},
+        )
+
+    def answer(
+        self, method: str, path: str, query: dict[str, str], form: dict[str, str], message: Any, headers: Any
+    ) -> Answer:
+        if path == "/api/mcp_proxy/oauth/protected-resource":
+            return 200, {"resource": f"{self.origin}/mcp", "authorization_servers": [self.issuer]}, {}
+        if path == "/api/mcp_proxy/oauth/authorization-server":
+            return (
+                200,
+                {**super().server_metadata("/.well-known/oauth-authorization-server")[1], "issuer": self.issuer},
+                {},
+            )
+        if path == "/mcp":
+            return super().answer(method, path, query, form, message, headers)
+        return 404, "404: Not Found", {}
+
+
+CASES: dict[str, Callable[[str], Case]] = {
+    "v01": RegistrationRefusesCallback,
+    "v02": ScopeIsNeeded,
+    "v03": NothingToDiscover,
+    "v04": VerifierRefused,
+    "v05": KeyWithoutId,
+    "v06": ClientForgotten,
+    "v07": Case,
+    "v08": Case,
+    "v09": Case,
+    "v10": MetadataForbidden,
+    "v11": SessionForgotten,
+    "v12": NoRegistration,
+    "v13": NotAcceptable,
+    "v14": MetadataElsewhere,
+}
+
+
+def serve(make: Callable[[str], Case], port: int) -> ThreadingHTTPServer:
+    """A server for one case, bound to loopback."""
+    case = make(f"http://127.0.0.1:{port}")
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_any(self) -> None:
+            url = urlsplit(self.path)
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+            is_json = "json" in (self.headers.get("Content-Type") or "")
+            message = json.loads(body) if is_json and body else {}
+            form = {} if is_json else {name: values[0] for name, values in parse_qs(body).items()}
+            query = {name: values[0] for name, values in parse_qs(url.query).items()}
+            status, answer, headers = case.answer(self.command, url.path, query, form, message, self.headers)
+            text = json.dumps(answer) if isinstance(answer, dict) else answer
+            self.send_response(status)
+            if text:
+                kind = (
+                    "application/json"
+                    if isinstance(answer, dict)
+                    else "text/html"
+                    if text.startswith("<")
+                    else "text/plain"
+                )
+                self.send_header("Content-Type", kind)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(text.encode())))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(text.encode())
+
+        do_GET = do_POST = do_DELETE = do_HEAD = do_OPTIONS = handle_any  # noqa: N815
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    return ThreadingHTTPServer(("127.0.0.1", port), Handler)
+
+
+if __name__ == "__main__":
+    serve(CASES[sys.argv[1]], int(sys.argv[2])).serve_forever()
