@@ -10,7 +10,7 @@ import sys
 import uuid
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 Answer = tuple[int, Any, dict[str, str]]
@@ -20,8 +20,8 @@ Answer = tuple[int, Any, dict[str, str]]
 class Case:
     """A healthy server; each case overrides what is its own."""
 
-    prm: dict[str, Any] = {}
-    metadata: dict[str, Any] = {}
+    prm: ClassVar[dict[str, Any]] = {}
+    metadata: ClassVar[dict[str, Any]] = {}
     challenge: str | None = None
 
     def __init__(self, origin: str) -> None:
@@ -144,7 +144,10 @@ class ScopeIsNeeded(Case):
 class NothingToDiscover(Case):
     """OpenDigitalProductFactory/opendigitalproductfactory#4787"""
 
-    challenge = 'Bearer realm="DPF MCP", error="invalid_token", error_description="missing Bearer token or X-MCP-Session header"'
+    challenge = (
+        'Bearer realm="DPF MCP", error="invalid_token", '
+        'error_description="missing Bearer token or X-MCP-Session header"'
+    )
 
     def answer(
         self, method: str, path: str, query: dict[str, str], form: dict[str, str], message: Any, headers: Any
@@ -162,7 +165,10 @@ class VerifierRefused(Case):
 class KeyWithoutId(Case):
     """elastic/docs-builder#2811: `initialize` is answered, everything after it fails on the signature."""
 
-    words = "IDX10503: Signature validation failed. Token does not have a kid. Keys tried: 'Microsoft.IdentityModel.Tokens.RsaSecurityKey, KeyId: '''"
+    words = (
+        "IDX10503: Signature validation failed. Token does not have a kid. "
+        "Keys tried: 'Microsoft.IdentityModel.Tokens.RsaSecurityKey'"
+    )
 
     def request(self, message: Any, headers: Any) -> Answer:
         if message.get("method") == "tools/list":
@@ -204,8 +210,8 @@ class SessionForgotten(Case):
 class NoRegistration(Case):
     """github/copilot-cli#4604"""
 
-    metadata = {"registration_endpoint": None, "scopes_supported": ["repo", "read:org"]}
-    prm = {"scopes_supported": ["repo", "read:org"]}
+    metadata: ClassVar[dict[str, Any]] = {"registration_endpoint": None, "scopes_supported": ["repo", "read:org"]}
+    prm: ClassVar[dict[str, Any]] = {"scopes_supported": ["repo", "read:org"]}
 
     def register(self, asked: Any) -> Answer:
         return 404, "<!DOCTYPE html><html><head><title>Page not found</title></head><body>Not Found</body></html>", {}
