@@ -55,6 +55,7 @@ def said(recording: Path) -> str:
     answers = [entry["response"] for entry in entries]
     texts = [answer["content"].get("text", "") for answer in answers]
     texts += [header["value"] for answer in answers for header in answer["headers"]]
+    texts += [entry.get("_error", "") for entry in entries]
     # The browser brings the client what a redirect carried, also where the redirect itself was not recorded.
     texts += [entry["request"]["url"] for entry in entries if entry.get("_actor") == "browser"]
     plain = " ".join(texts).replace('\\"', '"')
