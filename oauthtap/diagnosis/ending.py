@@ -14,7 +14,7 @@ from typing import Literal, get_args
 
 from oauthtap.diagnosis.causality import broke_down, same_request
 from oauthtap.diagnosis.progress import SIDE_STAGES, STAGE_ORDER, is_connected
-from oauthtap.diagnosis.refusal import Refusal, refusals
+from oauthtap.diagnosis.refusal import Refusal, is_absent_guess, read_challenge, read_refusal, refusals
 from oauthtap.handshake.stages import (
     AuthorizationRequest,
     AuthorizationResponse,
@@ -87,7 +87,8 @@ def find_ending(handshake: Handshake, since: int = 0) -> Ending:
         open_ = [(stage, refusal) for stage, refusal in open_ if not _is_guess(stage)]
     if is_connected(handshake, since):
         told = next((r for stage, r in reversed(open_) if isinstance(stage, Mcp) and stage.ok), None)
-        return Ending("lost-later", told, last, worked=True) if told else Ending("connected", None, last, worked=True)
+        lost = told is not None and told.subject != "scope"  # one tool wants more; the others go on
+        return Ending("lost-later" if lost else "connected", told, last, worked=True)
     decisive = _decisive(open_, handshake)
     if decisive is not None:
         stage, refusal = decisive
@@ -101,6 +102,21 @@ def find_ending(handshake: Handshake, since: int = 0) -> Ending:
         return Ending("unreachable", None, last, worked=worked)
     waits = _waits(last) or _is_browser_away(walk)
     return Ending("waiting" if waits else "abandoned", None, last, worked=worked)
+
+
+def heard(ending: Ending, handshake: Handshake, since: int = 0) -> Refusal | None:
+    """What was said, for people: not that nothing is at a guessed address, but what had made the client guess."""
+    refusal = ending.refusal
+    if refusal is None or not is_absent_guess(refusal, handshake):
+        return refusal
+    for stages in reversed([s for s in handshake.exchanges() if since <= s[0].exchange.id < refusal.exchange]):
+        stage = stages[0]
+        if stage.exchange.actor not in ("client", "browser"):
+            continue
+        said = read_challenge(stage, handshake) if isinstance(stage, Challenge) else read_refusal(stage, handshake)
+        if said is not None and said.words and not is_absent_guess(said, handshake):
+            return said
+    return refusal
 
 
 def _worked(stage: Stage) -> bool:

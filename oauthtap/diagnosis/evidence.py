@@ -17,8 +17,9 @@ from oauthtap import rules
 from oauthtap.diagnosis.causality import causal_chain, guess_ancestors, same_document_places
 from oauthtap.diagnosis.ending import Ending
 from oauthtap.diagnosis.findings import Finding, Party
+from oauthtap.diagnosis.omission import find_omission
 from oauthtap.diagnosis.phrases import CODES
-from oauthtap.diagnosis.refusal import Refusal
+from oauthtap.diagnosis.refusal import Refusal, is_absent_guess, led_from
 from oauthtap.diagnosis.subjects import FORM, agreement, meaning, subjects_of
 from oauthtap.handshake.stages import AuthorizationResponse, Document, Mcp
 from oauthtap.handshake.state import Handshake
@@ -68,7 +69,7 @@ def rank(
     said = _told(said_by(refusal, handshake), found)
     if not ranked or scored[0][0] < (_ENOUGH if refusal.is_telling else 2):
         ranked.insert(0, Candidate(said, _trust(refusal), refusal.subject, (_words(refusal),)))
-    elif refusal.words:
+    elif refusal.words and not is_absent_guess(refusal, handshake):
         ranked.append(Candidate(said, "possible", refusal.subject, (_words(refusal),)))
     once: dict[str, Candidate] = {}
     for candidate in ranked:
@@ -318,6 +319,8 @@ def _places(ending: Ending, handshake: Handshake) -> set[int]:
         for stage in handshake.of(place):
             if isinstance(stage, AuthorizationResponse) and stage.asked is not None:
                 places.add(stage.asked.exchange.id)
+            if (asked := led_from(stage, handshake)) is not None:
+                places.add(asked.exchange.id)
     return places
 
 
@@ -359,12 +362,15 @@ def _letters(text: str) -> str:
     return re.sub(r"[\W_]+", "", text.lower())
 
 
+_NAME = re.compile(r"[a-z]+(?:_[a-z]+)+")
+"""The name of a parameter or a code, as `client_id`: it stands in many findings, and is no value."""
 _VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9:/._~%@+-]{2,}[A-Za-z0-9/]")
 
 
 def shares_value(finding: Finding, refusal: Refusal) -> bool:
     """The finding names a value that the refusal names: a scope, a URI, an id; no mere word."""
     values = {value for value in _VALUE.findall(refusal.words) if re.search(r"[0-9:/._-]", value)}
+    values = {value for value in values if not _NAME.fullmatch(value)}
     if refusal.subject == "scope":
         values |= set(re.findall(r"scopes?(?: are invalid| is invalid)?[: '\"]+([\w:./-]{3,})", refusal.words))
     text = f"{finding.message} {finding.expected or ''} {finding.actual or ''}"
@@ -454,6 +460,9 @@ def said_by(refusal: Refusal, handshake: Handshake) -> Finding:
         means = f"{refusal.edge} answered in its place. {means}".strip()
     host = _host(refusal, handshake)
     party = PARTY[refusal.who]
+    omitted = find_omission(refusal, handshake)
+    if omitted is not None:
+        means, change = f"The request has no `{omitted}`.", f"Make the client send `{omitted}`."
     if refusal.stage == "authorization-request" and refusal.status == 404 and phrase is None:
         means = "This address serves no page, or the server does not know the client id: some say it with 404."
         change = "Configure the id of a registered client; if the id is right, correct `authorization_endpoint`."
@@ -464,7 +473,7 @@ def said_by(refusal: Refusal, handshake: Handshake) -> Finding:
         title=f"{party[:1].upper()}{party[1:]} refuses {STEP.get(refusal.stage, 'a request')}",
         severity="note" if person else "error",
         level="practice",
-        who=_owner(refusal, phrase.party if phrase is not None else None),
+        who="client" if omitted else _owner(refusal, phrase.party if phrase is not None else None),
         stage=refusal.stage,
         exchange=refusal.exchange,
         at=refusal.at,

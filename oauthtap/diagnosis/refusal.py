@@ -141,6 +141,22 @@ def read_refusal(stage: Stage, handshake: Handshake) -> Refusal | None:
     return _refusal(stage, exchange, handshake, said, edge)
 
 
+def read_challenge(stage: Challenge, handshake: Handshake) -> Refusal | None:
+    """What the 401 that starts a sign-in says; None where it says nothing."""
+    exchange = stage.exchange.patched
+    if exchange.injected or exchange.response is None or exchange.response.status < 400:
+        return None
+    said = _said(exchange)
+    return _refusal(stage, exchange, handshake, said, _edge(exchange.response)) if said.words else None
+
+
+def is_absent_guess(refusal: Refusal, handshake: Handshake) -> bool:
+    """Nothing is there, at an address that no document named: the client guessed it. It says no to nobody."""
+    stages = handshake.of(refusal.exchange)
+    guess = bool(stages) and stages[0].because is not None and stages[0].because.guess
+    return guess and refusal.status in (404, 405, 410)
+
+
 def _starts_sign_in(exchange: Exchange, said: _Said) -> bool:
     """A 401 without a token that means no more than: sign in first."""
     if exchange.status != 401 or exchange.response is None:
@@ -181,7 +197,7 @@ def _in_success(stage: Stage, exchange: Exchange, response: Response, handshake:
             return _refusal(stage, exchange, handshake, said, "")
     if edge := _edge(response):
         return _refusal(stage, exchange, handshake, _said(exchange), edge)
-    if isinstance(stage, AuthorizationRequest | Interaction) or _led_here(stage, handshake):
+    if isinstance(stage, AuthorizationRequest | Interaction) or led_from(stage, handshake) is not None:
         return _on_page(stage, exchange, response, handshake)
     return None
 
@@ -452,6 +468,8 @@ def _refusal(
         subject = "client-auth" if exchange.status == 401 else "grant"
     if isinstance(stage, AuthorizationRequest) and exchange.status == 404 and subject in (None, "not-mcp"):
         subject = "client"  # the page was advertised: some servers answer 404 to a client id that they do not know
+    if subject == "not-mcp" and not isinstance(stage, Mcp):
+        subject = "method"  # nothing is served at this address, which is none of an MCP endpoint
     status = exchange.status if status == -1 else status
     if subject in (None, "request") and status is not None:
         subject = _by_status(status) or subject
@@ -582,7 +600,7 @@ def refusals(handshake: Handshake, since: int = 0) -> Iterator[tuple[Stage, Refu
         exchange = stages[0].exchange
         if exchange.id < since or exchange.actor not in ("client", "browser"):
             continue
-        if stages[0].slug == Stage.slug and not _led_here(stages[0], handshake):
+        if stages[0].slug == Stage.slug and led_from(stages[0], handshake) is None:
             continue
         back = tuple(stage for stage in stages if isinstance(stage, AuthorizationResponse))
         front = stages[:1] if isinstance(stages[0], Mcp) else back or stages
@@ -592,15 +610,15 @@ def refusals(handshake: Handshake, since: int = 0) -> Iterator[tuple[Stage, Refu
                 break
 
 
-def _led_here(stage: Stage, handshake: Handshake) -> bool:
-    """The browser was redirected to this page from the authorization endpoint, over however many hops."""
+def led_from(stage: Stage, handshake: Handshake) -> AuthorizationRequest | Interaction | None:
+    """The request at the authorization server from which the browser was redirected here, over however many hops."""
     for _ in range(10):
         if stage.exchange.actor != "browser" or stage.because is None or stage.because.exchange is None:
-            return False
+            return None
         before = handshake.of(stage.because.exchange)
         if not before:
-            return False
+            return None
         stage = before[0]
         if isinstance(stage, AuthorizationRequest | Interaction):
-            return True
-    return False
+            return stage
+    return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from oauthtap import rules
 from oauthtap.diagnosis.causality import Place, causal_chain, downgrade_retried, guess_ancestors, same_document_places
-from oauthtap.diagnosis.ending import GOOD, Ending, EndingId, find_ending
+from oauthtap.diagnosis.ending import GOOD, Ending, EndingId, find_ending, heard
 from oauthtap.diagnosis.evidence import REFUSED, Candidate, rank
 from oauthtap.diagnosis.findings import RANK, Finding
 from oauthtap.diagnosis.progress import NEXT_STAGES, STAGE_ORDER, furthest_stage, stop_points
@@ -85,7 +85,7 @@ def diagnose(handshake: Handshake, found: Sequence[Finding], goal: str | None = 
         complete,
         unexplained,
         "connected" if connected else end.id,
-        end.refusal,
+        heard(end, handshake, since),
         causes,
     )
 

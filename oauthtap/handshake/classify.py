@@ -496,10 +496,14 @@ def is_token_rejection(exchange: Exchange) -> bool:
 # --- 4: browser traffic, and what only the path tells
 
 
+_ASSET = re.compile(r"\.(?:ico|m?js|css|map|png|jpe?g|gif|svg|webp|woff2?|ttf|webmanifest)$", re.I)
+"""What a page brings with it: no step of a sign-in."""
+
+
 def _interaction(exchange: Exchange, so_far: Handshake) -> Stage | None:
     asked = so_far.authorization
     request = exchange.request
-    if asked is None or urls.origin(asked.url) != urls.origin(request.url):
+    if asked is None or urls.origin(asked.url) != urls.origin(request.url) or _ASSET.search(request.path):
         return None
     mode, accepts = request.header("sec-fetch-mode"), request.header("accept") or ""
     page = exchange.response is not None and exchange.response.media_type == "text/html"

@@ -139,7 +139,7 @@ def rejects_unknown_metadata(stage: Registration, so_far: Handshake) -> Problems
           {"redirect_uris": ["http://127.0.0.1:4711/cb"], "application_type": "native"}
         201 {"client_id": "c1", "redirect_uris": ["http://127.0.0.1:4711/cb"]}
     """
-    if reached(stage) and stage.status in (400, 422) and _unwanted(stage) and not _of_policy(stage):
+    if reached(stage) and stage.status in (400, 403, 422) and _unwanted(stage) and not _of_policy(stage):
         named = next((name for name in stage.requested if re.search(rf"\b{re.escape(name)}\b", words(stage))), None)
         yield Problem(
             message=f"the registration is refused with {quote(stage)}; "
@@ -279,6 +279,7 @@ def refused_by_policy(stage: Registration, so_far: Handshake) -> Problems:
         stage.status == 403
         and not stage.challenged.challenges
         and not _TOKEN.search(words(stage))
+        and not _unwanted(stage)
         and not _GATEWAY_PAGE.search(stage.answer_text)
     )
     if _of_policy(stage) or silent:

@@ -1,6 +1,7 @@
-"""Small servers that behave as those of the threads: `python server.py CASE PORT`, MCP endpoint at http://127.0.0.1:PORT/mcp.
+"""Small servers that behave as those of the threads of a lot: `python -m tests.support.servers.threads CASE PORT`.
 
-Everything is in order but for what the case's own answers say. One process is MCP server and authorization server.
+The MCP endpoint is http://127.0.0.1:PORT/mcp; one process is MCP server and authorization server. Everything is in
+order but for what the case's own answers say.
 """
 
 from __future__ import annotations
@@ -256,6 +257,131 @@ class MetadataElsewhere(Case):
         return 404, "404: Not Found", {}
 
 
+class SecretAndBasic(Case):
+    """VRSEN/agency-swarm#785: who names no method gets a secret for Basic, and may then not name itself in the body."""
+
+    metadata: ClassVar[dict[str, Any]] = {"token_endpoint_auth_methods_supported": ["client_secret_basic", "none"]}
+
+    def register(self, asked: Any) -> Answer:
+        status, answer, more = super().register(asked)
+        if asked.get("token_endpoint_auth_method") == "none":
+            return status, answer, more
+        secret = {"token_endpoint_auth_method": "client_secret_basic", "client_secret": uuid.uuid4().hex}
+        return status, {**answer, **secret, "client_secret_expires_at": 0}, more
+
+    def answer(
+        self, method: str, path: str, query: dict[str, str], form: dict[str, str], message: Any, headers: Any
+    ) -> Answer:
+        basic = (headers.get("Authorization") or "").lower().startswith("basic ")
+        if path == "/token" and basic and "client_id" in form:
+            words = "Client must not use multiple authentication methods"
+            return 400, {"error": "invalid_request", "error_description": words}, {}
+        return super().answer(method, path, query, form, message, headers)
+
+
+class CrashWithoutToken(Case):
+    """BerriAI/litellm#27489"""
+
+    def unauthorized(self) -> Answer:
+        return 500, {"error": "MCP request failed", "details": ""}, {}
+
+
+class TokenCrash(Case):
+    """doobidoo/mcp-memory-service#577"""
+
+    def token(self, form: dict[str, str]) -> Answer:
+        return 500, {"error": "server_error", "error_description": "Internal server error"}, {}
+
+
+class GuardedRegistration(Case):
+    """Zomato/mcp-server-manifest#39: one guard before everything, also before the metadata and the registration."""
+
+    challenge = 'Bearer error="invalid_token", error_description="Authentication required"'
+
+    def answer(
+        self, method: str, path: str, query: dict[str, str], form: dict[str, str], message: Any, headers: Any
+    ) -> Answer:
+        return self.unauthorized()
+
+
+class RegistrationRedirected(Case):
+    """laravel/mcp#173: the validation of the redirect URI fails, and the framework redirects as for a form."""
+
+    def answer(
+        self, method: str, path: str, query: dict[str, str], form: dict[str, str], message: Any, headers: Any
+    ) -> Answer:
+        if path == "/":
+            return (
+                200,
+                "<!DOCTYPE html><html><head><title>Laravel</title></head><body><h1>Welcome</h1></body></html>",
+                {},
+            )
+        return super().answer(method, path, query, form, message, headers)
+
+    def register(self, asked: Any) -> Answer:
+        return 302, "<!DOCTYPE html><html><head><title>Redirecting</title></head></html>", {"Location": self.origin}
+
+
+class RegistrationInString(Case):
+    """supermemoryai/supermemory-mcp#21: the answer is JSON within a JSON string."""
+
+    def register(self, asked: Any) -> Answer:
+        status, answer, more = super().register(asked)
+        return status, json.dumps(json.dumps(answer)), {**more, "Content-Type": "application/json"}
+
+
+class NoRegistrationAtRoot(Case):
+    """homeassistant-ai/ha-mcp#1976: another component's metadata at the root, without registration."""
+
+    metadata: ClassVar[dict[str, Any]] = {
+        "registration_endpoint": None,
+        "client_id_metadata_document_supported": True,
+        "token_endpoint_auth_methods_supported": None,
+    }
+
+    def resource_metadata(self, path: str) -> Answer:
+        return 404, "404: Not Found", {}
+
+    def unauthorized(self) -> Answer:
+        return 401, "401: Unauthorized", {}
+
+    def register(self, asked: Any) -> Answer:
+        return 404, "404: Not Found", {}
+
+
+class TokenUnauthorized(Case):
+    """punkpeye/mcp-remote#30"""
+
+    def token(self, form: dict[str, str]) -> Answer:
+        return 401, "", {}
+
+
+class SecretForPublicClient(Case):
+    """garrytan/gbrain#909: a secret is issued to a public client, and asked for afterwards."""
+
+    metadata: ClassVar[dict[str, Any]] = {"token_endpoint_auth_methods_supported": ["client_secret_post", "none"]}
+
+    def register(self, asked: Any) -> Answer:
+        status, answer, more = super().register(asked)
+        return status, {**answer, "client_secret": f"gbrain_cs_{uuid.uuid4().hex}"}, more
+
+    def token(self, form: dict[str, str]) -> Answer:
+        if form.get("client_secret"):
+            return super().token(form)
+        return 401, {"error": "invalid_client", "error_description": "Client secret is required"}, {}
+
+
+class LockedEndpoint(Case):
+    """aks129/HealthClawGuardrails#290: a token made by hand is wanted, and the 401 looks like OAuth."""
+
+    def answer(
+        self, method: str, path: str, query: dict[str, str], form: dict[str, str], message: Any, headers: Any
+    ) -> Answer:
+        if path == "/mcp":
+            return 401, {"error": "Unauthorized"}, {"WWW-Authenticate": "Bearer"}
+        return 404, "Not Found", {}
+
+
 CASES: dict[str, Callable[[str], Case]] = {
     "v01": RegistrationRefusesCallback,
     "v02": ScopeIsNeeded,
@@ -271,6 +397,19 @@ CASES: dict[str, Callable[[str], Case]] = {
     "v12": NoRegistration,
     "v13": NotAcceptable,
     "v14": MetadataElsewhere,
+    "w01": SecretAndBasic,
+    "w02": CrashWithoutToken,
+    "w03": TokenCrash,
+    "w04": GuardedRegistration,
+    "w05": Case,
+    "w06": RegistrationRedirected,
+    "w07": RegistrationInString,
+    "w08": NoRegistrationAtRoot,
+    "w09": Case,
+    "w10": Case,
+    "w11": TokenUnauthorized,
+    "w12": SecretForPublicClient,
+    "w13": LockedEndpoint,
 }
 
 
@@ -291,7 +430,7 @@ def serve(make: Callable[[str], Case], port: int) -> ThreadingHTTPServer:
             status, answer, headers = case.answer(self.command, url.path, query, form, message, self.headers)
             text = json.dumps(answer) if isinstance(answer, dict) else answer
             self.send_response(status)
-            if text:
+            if text and "Content-Type" not in headers:
                 kind = (
                     "application/json"
                     if isinstance(answer, dict)
