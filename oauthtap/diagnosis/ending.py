@@ -114,7 +114,7 @@ def heard(ending: Ending, handshake: Handshake, since: int = 0) -> Refusal | Non
         if stage.exchange.actor not in ("client", "browser"):
             continue
         said = read_challenge(stage, handshake) if isinstance(stage, Challenge) else read_refusal(stage, handshake)
-        if said is not None and said.words and not is_absent_guess(said, handshake):
+        if said is not None and (said.words or said.code) and not is_absent_guess(said, handshake):
             return said
     return refusal
 

@@ -226,6 +226,7 @@ _EVIDENCE: tuple[tuple[int, str, Callable[[_Case], bool]], ...] = (
     (2, "it was found in the refused step itself", lambda case: case.here),
     (3, "the refused request itself has the defect", lambda case: case.is_fact),
     (3, "the words name the member", lambda case: case.named),
+    (9, "the client itself names the member", lambda case: case.named and case.refusal.who == "client"),
     (2, "the words name the same value", lambda case: case.shares),
     (
         6,
@@ -317,10 +318,11 @@ def _places(ending: Ending, handshake: Handshake) -> set[int]:
     places = set(ending.same)
     for place in ending.same:
         for stage in handshake.of(place):
-            if isinstance(stage, AuthorizationResponse) and stage.asked is not None:
-                places.add(stage.asked.exchange.id)
-            if (asked := led_from(stage, handshake)) is not None:
-                places.add(asked.exchange.id)
+            if isinstance(stage, AuthorizationResponse):
+                asked = stage.asked or handshake.authorization  # without `state` they cannot be told together
+                places |= {asked.exchange.id} if asked is not None else set()
+            if (first := led_from(stage, handshake)) is not None:
+                places.add(first.exchange.id)
     return places
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -35,9 +35,9 @@ from oauthtap.handshake.stages import (
     TokenRequest,
     Unseen,
 )
-from oauthtap.handshake.state import Handshake
+from oauthtap.handshake.state import Handshake, absolute
 from oauthtap.handshake.token_request import expired
-from oauthtap.model import www_authenticate
+from oauthtap.model import urls, www_authenticate
 from oauthtap.model.exchange import Exchange, Message, Response
 from oauthtap.model.sse import sse_events
 from oauthtap.vendors import Subject
@@ -147,7 +147,7 @@ def read_challenge(stage: Challenge, handshake: Handshake) -> Refusal | None:
     if exchange.injected or exchange.response is None or exchange.response.status < 400:
         return None
     said = _said(exchange)
-    return _refusal(stage, exchange, handshake, said, _edge(exchange.response)) if said.words else None
+    return _refusal(stage, exchange, handshake, said, _edge(exchange.response)) if said.words or said.code else None
 
 
 def is_absent_guess(refusal: Refusal, handshake: Handshake) -> bool:
@@ -185,6 +185,12 @@ def _redirected_back(stage: AuthorizationResponse, handshake: Handshake) -> Refu
 
 def _in_success(stage: Stage, exchange: Exchange, response: Response, handshake: Handshake) -> Refusal | None:
     """A refusal in an answer whose status is no error."""
+    location = response.header("location") or ""
+    if isinstance(stage, Mcp) and 300 <= response.status < 400:
+        if stage.bearer is None or not location or not urls.leads_to_login(stage.url, absolute(location, stage.url)):
+            return None
+        said = _Said(None, "", "response.header.location")
+        return replace(_refusal(stage, exchange, handshake, said, _edge(response)), subject="token")
     body = (response.body or "")[:_READ]
     if isinstance(stage, Mcp):
         return _in_result(stage, exchange, response, handshake)
@@ -200,6 +206,11 @@ def _in_success(stage: Stage, exchange: Exchange, response: Response, handshake:
     if isinstance(stage, AuthorizationRequest | Interaction) or led_from(stage, handshake) is not None:
         return _on_page(stage, exchange, response, handshake)
     return None
+
+
+_OF_ERRORS = re.compile(
+    r"\berror\b|\bdenied\b|\bforbidden\b|went wrong|not (?:allowed|found|recogni[sz]ed)|\binvalid\b|\bunknown\b", re.I
+)
 
 
 def _on_page(stage: Stage, exchange: Exchange, response: Response, handshake: Handshake) -> Refusal | None:
@@ -221,7 +232,7 @@ def _on_page(stage: Stage, exchange: Exchange, response: Response, handshake: Ha
     title, heads, text = _page(response.body or "")
     said = _Said(None, _page_words(title, heads, text), "response.body")
     known = _best(said, exchange)
-    told = re.search(r"\berror\b|\bdenied\b|\bforbidden\b|went wrong|not allowed|\binvalid\b", f"{title} {heads}", re.I)
+    told = _OF_ERRORS.search(f"{title} {heads}")
     coded = (
         known is not None
         and not known.phrase.is_generic

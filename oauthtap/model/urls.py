@@ -6,6 +6,7 @@ Paths are never percent-decoded: a server that means `/a%2Fb` does not mean `/a/
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -93,6 +94,17 @@ def whatwg_form(url: str) -> str:
 def _normal(url: str) -> str:
     parts = split(url)
     return f"{origin(url)}{parts.path or '/'}?{parts.query}#{parts.fragment}" if parts else url
+
+
+_LOGIN = re.compile(r"log-?in|sign-?in|\bsso\b|\bauth\b|oauth2?|authori[sz]e|saml|accounts?\.", re.I)
+
+
+def leads_to_login(url: str, target: str) -> bool:
+    """A redirect from `url` to `target` (both absolute) sends a person to sign in."""
+    if path_of(target).rstrip("/") == path_of(url).rstrip("/"):
+        return False
+    other_host = host(target) if origin(target) != origin(url) else ""
+    return bool(_LOGIN.search(f"{other_host}{path_of(target)}"))
 
 
 @lru_cache(4096)

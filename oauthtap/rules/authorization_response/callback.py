@@ -250,7 +250,7 @@ def callback_refused(stage: AuthorizationResponse, so_far: Handshake) -> Problem
     yield Problem(
         message=f"the listener at {urls.without_query(stage.url)} answers {stage.status}"
         + (f" ({said[:160]!r})" if said else "")
-        + ", although code and state are those of the request",
+        + (", although code and state are those of the request" if sent else ""),
         at="response.status",
         expected="200",
         actual=str(stage.status),

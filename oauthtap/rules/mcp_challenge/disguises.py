@@ -51,7 +51,7 @@ def redirect_to_login(stage: Challenge, so_far: Handshake) -> Problems:
         return
     target = absolute(stage.response.header("location") or "", stage.url)
     known = so_far.learned("authorization_endpoint", target) is not None
-    if known or _leads_to_login(stage.url, target):
+    if known or urls.leads_to_login(stage.url, target):
         yield Problem(
             message=f"An MCP request is redirected ({status}) to {urls.without_query(target)}; it has to be answered 401",
             at="response.header.location",
@@ -59,15 +59,6 @@ def redirect_to_login(stage: Challenge, so_far: Handshake) -> Problems:
             actual=f"{status} to {urls.without_query(target)}",
             patch=as_challenge(stage, so_far),
         )
-
-
-def _leads_to_login(url: str, target: str) -> bool:
-    host = urls.origin(target).partition("//")[2]
-    path = urls.path_of(target)
-    if path.rstrip("/") == urls.path_of(url).rstrip("/"):
-        return False
-    other_host = host if host != urls.origin(url).partition("//")[2] else ""
-    return bool(_LOGIN_WORD.search(f"{other_host}{path}"))
 
 
 @rule(

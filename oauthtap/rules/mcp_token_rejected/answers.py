@@ -6,7 +6,8 @@ import re
 
 from oauthtap.diagnosis.findings import Patch, Problem, Problems
 from oauthtap.handshake.stages import Mcp, StepUp, TokenRejected
-from oauthtap.handshake.state import Handshake
+from oauthtap.handshake.state import Handshake, absolute
+from oauthtap.model import urls
 from oauthtap.model.requirements import must, practice, should
 from oauthtap.model.www_authenticate import format_challenges, with_params
 from oauthtap.redaction.redactor import claims
@@ -102,6 +103,12 @@ def wrong_status(stage: Mcp, so_far: Handshake) -> Problems:
 
 def _refused_for_token(stage: Mcp) -> str | None:
     status, text = stage.status or 0, _text(stage)
+    if 300 <= status < 400 and (location := stage.exchange.response and stage.exchange.response.header("location")):
+        return (
+            "it sends the client to a login page"
+            if urls.leads_to_login(stage.url, absolute(location, stage.url))
+            else None
+        )
     if status in (403, 500) and (expired := _expired_for(stage)) is not None:
         return f"it expired {expired:.0f} s ago"
     if stage.error == "insufficient_scope" or isinstance(stage, StepUp) or _is_application(text):
