@@ -24,9 +24,11 @@ from typing import Any
 CHECKS = ("cause", "words", "says", "connected", "true", "quiet")
 RULES = Path(__file__).parent.parent / "tests" / "recordings" / "lots" / "known.txt"
 """The rules of 2026-11-28. Their titles and fixes say the same everywhere, so only their messages are looked at."""
-EXCHANGE = re.compile(r"^\s*\d+\s{2,}[a-z][a-z-]+\s+(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS|CONNECT)\s", re.M)
-"""A line of the list of exchanges; what stands before the first one is the summary."""
-URL = re.compile(r"^\s*\d+\s.*\bhttps?://", re.M)
+_METHOD = "(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS|CONNECT)"
+EXCHANGE = re.compile(rf"^(?:[^\w\s]? *\d+ +[a-z][a-z-]+ +|exchanges \d+-\d+: .*){_METHOD}\s.*$", re.M)
+"""A line of the list of exchanges; the summary is what stands before the first one, or after the last one."""
+ASIDE = re.compile(r"\s{2,}(?:exchange \d+|certain|likely|possible)$", re.M)
+"""What stands at the right edge of a line, and would part the words of two lines."""
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 ALOUD = ("error", "warning", "warn")
 
@@ -52,9 +54,9 @@ class Output:
 
     @property
     def summary(self) -> str:
-        clean = COLOUR.sub("", self.console)
-        first = EXCHANGE.search(clean) or URL.search(clean)
-        return flat(clean[: first.start()] if first else clean)
+        clean = ASIDE.sub("", COLOUR.sub("", self.console))
+        listed = list(EXCHANGE.finditer(clean))
+        return flat(f"{clean[: listed[0].start()]} {clean[listed[-1].end() :]}" if listed else clean)
 
     @property
     def everything(self) -> str:

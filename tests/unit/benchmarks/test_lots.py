@@ -113,7 +113,7 @@ def test_a_cause_is_right_by_its_rule_or_by_party_and_words(given: Output, right
     assert judge(LABEL, given, {"known-rule"})["cause"].right is right
 
 
-def test_words_have_to_stand_before_the_list_of_exchanges() -> None:
+def test_words_have_to_stand_outside_the_list_of_exchanges() -> None:
     listed = "Refused\n   1  token-request  POST https://as.example/token 400 No such scope\n"
     assert not judge(LABEL, output("right-rule", console=listed), set())["words"].right
     assert judge(LABEL, output("right-rule", console="Refused: No  such\nscope\n" + listed), set())["words"].right
