@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, get_args
 from urllib.parse import urlencode
 
+from oauthtap.formats import hosted_client
 from oauthtap.model.exchange import Actor, Exchange, Message, Pairs, Request, Response
 from oauthtap.model.recording import Recording, SourceError
 
@@ -46,6 +47,7 @@ def read(document: Any) -> Recording:
         else:
             exchanges.append(exchange)
     if not own:  # ours are in the order in which they were judged, whichever began first
+        exchanges, header = _with_steps_told(exchanges), _hosted(exchanges)
         exchanges = [_numbered(exchange, number) for number, exchange in enumerate(_in_order(exchanges), 1)]
         if _sanitized(log, exchanges):
             exchanges = list(map(_without_secrets, exchanges))
@@ -54,6 +56,20 @@ def read(document: Any) -> Recording:
     until = _number(ended) if _number(ended) is not None else until
     header = {name: value for name, value in header.items() if name != "ended"}
     return Recording(tuple(exchanges), header, until, tuple(_notes(log, exchanges, skipped)))
+
+
+def _hosted(exchanges: list[Exchange]) -> dict[str, Any]:
+    """What a hosted client's own API says, as a session's header has it."""
+    client = hosted_client.client_of(exchanges)
+    if client is None:
+        return {}
+    upstream, notes = hosted_client.upstream_of(exchanges), hosted_client.notes_of(exchanges, client)
+    return {"client": client, **({"upstream": upstream} if upstream else {}), **({"notes": notes} if notes else {})}
+
+
+def _with_steps_told(exchanges: list[Exchange]) -> list[Exchange]:
+    told = {id(behind): step for behind, step in hosted_client.steps_of(exchanges)}
+    return [one for exchange in exchanges for one in (exchange, told.get(id(exchange))) if one is not None]
 
 
 def _notes(log: dict[str, Any], exchanges: list[Exchange], skipped: int) -> Iterator[str]:
