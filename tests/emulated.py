@@ -31,6 +31,7 @@ from oauthtap.replay import server
 from oauthtap.replay.script import build_script
 from oauthtap.report.build import build
 from oauthtap.report.model import Report
+from oauthtap.rules import RULES
 from oauthtap.upstream.options import UpstreamOptions
 from tests.injected import drive
 from tests.support.bed import TARGETS, Bed
@@ -130,8 +131,8 @@ class Case:
     name: str
     path: Path
     client: str
-    stage: str | None
-    """The labelled one; None for a recording in which nothing is wrong."""
+    stages: tuple[str, ...]
+    """The labelled ones; none for a recording in which nothing is wrong."""
     rules: tuple[str, ...]
     """The labelled causes."""
     observable: str
@@ -149,8 +150,37 @@ def cases() -> Iterator[Case]:
             client = next((slug for slug, marks in _CLIENTS if any(mark in words for mark in marks)), None)
             if client:
                 path = next((folder / "corpus").glob(f"{name}.*"))
-                stage = None if label.get("healthy") else label["cause_stage"]
-                yield Case(name, path, client, stage, tuple(label.get("cause_rules", ())), label.get("observable", ""))
+                stages = () if label.get("healthy") else (label["cause_stage"],)
+                rules = tuple(label.get("cause_rules", ()))
+                yield Case(name, path, client, stages, rules, label.get("observable", ""))
+    for labels in sorted((RECORDINGS / "lots").glob("*/labels.json")):
+        for name, label in json.loads(labels.read_text()).items():
+            path = labels.parent / label["file"]
+            client = _recorded_client(path) if path.suffix == ".har" else None
+            if client:
+                rules = tuple((label.get("cause") or {}).get("rules", ()))
+                stages = tuple(dict.fromkeys(map(_stage_of, filter(RULES.get, rules))))
+                yield Case(f"{labels.parent.name} {name}", path, client, stages, rules, "lots")
+
+
+def _recorded_client(path: Path) -> str | None:
+    """Labels of lots name no client: the recording itself shows it."""
+    handshake = _handshake(path)
+    wanted = {slug for slug, _ in _CLIENTS}
+    return next((one.slug for one in profiles() if one.slug in wanted and one.is_client(handshake)), None)
+
+
+def _handshake(path: Path) -> Handshake:
+    recording = loader.read(path)
+    tap = SessionAnalyzer(recording.upstream, profiles=profiles())
+    for exchange in recording.exchanges:
+        tap.add(exchange)
+    return tap.handshake
+
+
+def _stage_of(rule: str) -> str:
+    """The package that a rule stands in is named after its stage."""
+    return RULES[rule].check.__module__.split(".")[2].replace("_", "-")
 
 
 @dataclass(frozen=True)
@@ -204,15 +234,15 @@ def on_recordings() -> Iterator[str]:
             continue
         stopped, cause = end.outcome in ("stopped", "unreachable"), report.cause.rule if report.cause else "-"
         told = f"{end.outcome} {end.stage}: {end.why[:90]} [{cause}]"
-        if case.stage is None:
+        if not case.stages:
             controls, false = controls + 1, false + stopped
             yield f"{'!' if stopped else ' '}  {case.name:42} {case.client:10} {'healthy':24} {told}"
             continue
-        stage = (stopped or end.outcome == "waiting") and end.stage == case.stage
+        stage = (stopped or end.outcome == "waiting") and end.stage in case.stages
         wire = fared(report.model_dump(mode="json")).stage == played.recorded.stage
         failures.setdefault(case.observable, []).append((stage, wire, cause in case.rules))
         marks = "".join(mark if good else "-" for mark, good in zip("swc", failures[case.observable][-1], strict=True))
-        yield f"{marks} {case.name:42} {case.client:10} {case.stage:24} {told}"
+        yield f"{marks} {case.name:42} {case.client:10} {case.stages[0]:24} {told}"
     yield "\ns: at the labelled stage; w: at the step at which the recorded client stopped; c: the labelled cause"
     for kind, rows in failures.items():
         counts = [sum(column) for column in zip(*rows, strict=True)]
