@@ -11,12 +11,14 @@ import json
 import sys
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from oauthtap.clients import emulations, profiles
 from oauthtap.clients.traits import WalkEnd
@@ -154,13 +156,14 @@ def cases() -> Iterator[Case]:
                 rules = tuple(label.get("cause_rules", ()))
                 yield Case(name, path, client, stages, rules, label.get("observable", ""))
     for labels in sorted((RECORDINGS / "lots").glob("*/labels.json")):
-        for name, label in json.loads(labels.read_text()).items():
-            path = labels.parent / label["file"]
+        for label in json.loads(labels.read_text()):
+            name, path = label["id"], labels.parent / label["file"]
             client = _recorded_client(path) if path.suffix == ".har" else None
-            if client:
+            if client and label["ending"] != "lost-later":  # that comes after the sign-in
                 rules = tuple((label.get("cause") or {}).get("rules", ()))
                 stages = tuple(dict.fromkeys(map(_stage_of, filter(RULES.get, rules))))
-                yield Case(f"{labels.parent.name} {name}", path, client, stages, rules, "lots")
+                if stages or label.get("control"):
+                    yield Case(f"{labels.parent.name} {name}", path, client, stages, rules, "lots")
 
 
 def _recorded_client(path: Path) -> str | None:
@@ -192,6 +195,8 @@ class Replayed:
     """How the client in the recording fared."""
     client_id: str | None
     """Of a client that was registered beforehand."""
+    missing: list[str]
+    """What was asked for and is not in the recording, as it happens."""
 
 
 @contextmanager
@@ -203,10 +208,12 @@ def replayed(path: Path) -> Iterator[Replayed]:
         tap.add(exchange)
     was = fared(build(tap, now=recording.until).model_dump(mode="json"))
     play, servers = server.opened(build_script(tap.handshake), 0)
+    missing: list[str] = []
+    server.tell = lambda *lines: missing.extend(line for line in lines if line.endswith("not in the recording"))
     for one in servers:
         threading.Thread(target=one.serve_forever, args=(0.05,), daemon=True).start()
     try:
-        yield Replayed(server.address(play), was, _known_beforehand(tap.handshake))
+        yield Replayed(server.address(play), was, _known_beforehand(tap.handshake), missing)
     finally:
         for one in servers:
             one.shutdown()
@@ -221,8 +228,8 @@ def _known_beforehand(handshake: Handshake) -> str | None:
 
 def on_recordings() -> Iterator[str]:
     """The table: recording, labelled stage, where the walk stopped and why, the cause that its report names."""
-    server.tell = lambda *lines: None
     failures: dict[str, list[tuple[bool, bool, bool]]] = {}
+    left: Counter[str] = Counter()
     false, controls, left_out = 0, 0, 0
     for case in cases():
         try:
@@ -234,21 +241,33 @@ def on_recordings() -> Iterator[str]:
             continue
         stopped, cause = end.outcome in ("stopped", "unreachable"), report.cause.rule if report.cause else "-"
         told = f"{end.outcome} {end.stage}: {end.why[:90]} [{cause}]"
+        beyond = stopped and _is_missing(report, played.missing)
         if not case.stages:
-            controls, false = controls + 1, false + stopped
-            yield f"{'!' if stopped else ' '}  {case.name:42} {case.client:10} {'healthy':24} {told}"
+            controls, false = controls + 1, false + (stopped and not beyond)
+            yield f"{'>' if beyond else '!' if stopped else ' '}  {case.name:42} {case.client:10} {'healthy':24} {told}"
             continue
         stage = (stopped or end.outcome == "waiting") and end.stage in case.stages
         wire = fared(report.model_dump(mode="json")).stage == played.recorded.stage
         failures.setdefault(case.observable, []).append((stage, wire, cause in case.rules))
+        left[case.observable] += beyond and not stage
         marks = "".join(mark if good else "-" for mark, good in zip("swc", failures[case.observable][-1], strict=True))
-        yield f"{marks} {case.name:42} {case.client:10} {case.stages[0]:24} {told}"
+        yield f"{marks}{'>' if beyond else ' '} {case.name:41} {case.client:10} {case.stages[0]:24} {told}"
     yield "\ns: at the labelled stage; w: at the step at which the recorded client stopped; c: the labelled cause"
+    yield ">: stopped at an answer that the recording does not hold"
     for kind, rows in failures.items():
         counts = [sum(column) for column in zip(*rows, strict=True)]
         either = sum(s or c for s, _, c in rows)
-        yield f"observable {kind}: of {len(rows)}, s {counts[0]}, w {counts[1]}, c {counts[2]}, s or c {either}"
+        told = (
+            f"s {counts[0]}, w {counts[1]}, c {counts[2]}, s or c {either}; not s, and past the recording: {left[kind]}"
+        )
+        yield f"observable {kind}: of {len(rows)}, {told}"
     yield f"{controls} healthy recordings, {false} false stops; {left_out} left out"
+
+
+def _is_missing(report: Report, missing: list[str]) -> bool:
+    """The last answer that the walk itself got was made up, because the recording has none."""
+    own = [step for step in report.exchanges if step.actor != "reporter"]
+    return bool(own) and any(urlsplit(own[-1].url).path in line for line in missing if own[-1].method in line)
 
 
 def main() -> None:
