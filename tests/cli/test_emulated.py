@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from oauthtap.cli import main
+from oauthtap.cli.options.overrides import validate_overrides
 from tests.emulated import emulated, kept, real
 from tests.support.bed import TARGETS, Bed
 from tests.support.running import to_the_bed
@@ -65,3 +67,9 @@ def test_fix_gives_the_change_with_which_claude_ai_would_connect(bed: Bed, tmp_p
 def test_wrong_use_ends_in_what_to_type(words: list[str], hint: str, capsys: Any) -> None:
     assert main(words) == 2
     assert hint in capsys.readouterr().err
+
+
+def test_a_client_is_known_with_hyphens_or_without() -> None:
+    arguments = Namespace(client="VSCode", client_a=None, client_b="claudecode", revision=None)
+    validate_overrides(arguments)
+    assert (arguments.client, arguments.client_b) == ("vs-code", "claude-code")

@@ -12,10 +12,13 @@ from oauthtap.model.sanitize import escape_controls
 
 
 def validate_overrides(arguments: Namespace) -> None:
-    """Raises Usage for a client without profile, and for a revision that is no date. Unknown dates are judged."""
+    """Clients by the names of their profiles. Raises Usage for one without profile, and for a revision that is no date.
+
+    Unknown dates are judged.
+    """
     for flag in ("client", "client_a", "client_b"):
         if name := getattr(arguments, flag, None):
-            _check_client(name, f"--{flag.replace('_', '-')}")
+            setattr(arguments, flag, _known_client(name, f"--{flag.replace('_', '-')}"))
     revision = getattr(arguments, "revision", None)
     if revision and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", revision):
         known = ", ".join(REVISIONS)
@@ -24,9 +27,12 @@ def validate_overrides(arguments: Namespace) -> None:
         )
 
 
-def _check_client(name: str, flag: str) -> None:
-    known = [profile.slug for profile in profiles()]
-    if name not in known:
-        near = nearest(name, known)
-        hint = f"Try: {flag} {near[0]}" if near else f"Known are {', '.join(known)}"
+def _known_client(name: str, flag: str) -> str:
+    """The name of its profile, written with hyphens or without."""
+    known = {profile.slug.replace("-", ""): profile.slug for profile in profiles()}
+    slug = known.get(name.replace("-", "").lower())
+    if slug is None:
+        near = nearest(name, known.values())
+        hint = f"Try: {flag} {near[0]}" if near else f"Known are {', '.join(known.values())}"
         raise UsageError(f"{flag} {escape_controls(name)}: there is no profile of that name. {hint}")
+    return slug
