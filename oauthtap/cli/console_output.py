@@ -123,7 +123,8 @@ class ConsoleReporter:
         told = exchange_row(step.stages)
         self._lines = True
         yield line(told, self.ink, step.client)
-        yield from findings_below([f for f in step.findings if self._is_new(f, step.exchange.request)], self.ink)
+        news = [finding for finding in step.findings if self._is_new(finding, step.exchange.request)]
+        yield from findings_below(news, self.ink, step.exchange.id)
         yield from patched_below(told, self.ink)
         yield from injected_below(step)
 

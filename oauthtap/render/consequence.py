@@ -114,12 +114,13 @@ def _tables(report: Report) -> list[ClientMessages]:
 
 
 def _heard(spoken: str, report: Report) -> str:
-    """The last of the client's messages in what it printed."""
-    lines = [fold(line) for line in spoken.splitlines() if line.strip()]
-    for line in reversed(lines):
-        hits = [hit for table in _tables(report) for one in table.message if (hit := matched(pattern(one.match), line))]
+    """The last of the client's messages in what it printed, up to the end of its line."""
+    known = [one for table in _tables(report) for one in table.message]
+    for line in reversed(spoken.splitlines()):
+        hits = [hit for one in known if (hit := matched(pattern(one.match), fold(line)))]
         if hits:
-            return escape_controls(line[max(hits, key=lambda hit: hit[1])[0].start() :], limit=120)
+            best = max(hits, key=lambda hit: hit[1])[0]
+            return escape_controls(line[max(line.find(best[0]), 0) :].strip(" !|\t"), limit=100)
     return ""
 
 

@@ -45,11 +45,15 @@ def finding_line(finding: Finding, ink: Ink, *, source: bool = False) -> str:
     return f"        {head}: {escape_controls(finding.message, limit=400)}{follows}{said}"
 
 
-def findings_below(findings: Sequence[Finding], ink: Ink) -> Iterator[str]:
-    """The lines that stand under a live exchange: notes are left to the report."""
+def findings_below(findings: Sequence[Finding], ink: Ink, exchange: int | None = None) -> Iterator[str]:
+    """The lines that stand under a live exchange: notes are left to the report.
+
+    `exchange`: the number of that exchange; a finding about another one names it.
+    """
     for finding in sorted(findings, key=lambda f: RANK[f.severity]):
         if finding.severity != "note":
-            yield finding_line(finding, ink)
+            other = f"  (exchange {finding.exchange})" if finding.exchange not in (None, exchange) else ""
+            yield f"{finding_line(finding, ink)}{other}"
 
 
 def patched_below(step: ExchangeRow, ink: Ink) -> Iterator[str]:

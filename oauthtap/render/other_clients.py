@@ -27,7 +27,7 @@ def other_clients(report: Report, display: Display) -> list[str]:
             (len(unknown), "not known"),
         )
         parts = ", ".join(f"{many} {what}" for many, what in counts if many)
-        reasons = "; ".join(f"{len(same)} {why}" if len(groups) > 1 else why for why, same in groups.items())
+        reasons = "; ".join(f"{len(same)}: {why}" if len(groups) > 1 else why for why, same in groups.items())
         text = f"Other clients (--clients lists them): {parts}{f': {reasons}' if reasons else ''}"
         return [display.ink("note", cut(escape_controls(text), display.width))]
     rows = [("Would connect", through)] if through else []
@@ -44,9 +44,9 @@ def _by_reason(clients: Sequence[ClientForecast]) -> dict[str, list[ClientForeca
 
 
 def _group(head: str, same: Sequence[ClientForecast], display: Display) -> Iterator[str]:
-    yield from wrap(escape_controls(head), display.width, initial_indent="  ", subsequent_indent="  ")
-    names = escape_controls(", ".join(map(_named, same)))
-    yield from wrap(names, display.width, initial_indent="    ", subsequent_indent="    ")
+    for indent, text in (("  ", head), ("    ", ", ".join(map(_named, same)))):
+        words = escape_controls(text)
+        yield from wrap(words, display.width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _named(one: ClientForecast) -> str:

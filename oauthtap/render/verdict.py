@@ -73,6 +73,8 @@ def headline(report: Report) -> str:
             return f"{name} was asked by {server} to sign in (401), and has not begun"
         return f"{name} waits for the browser, or for the person in front of it, to sign in to {server}"
     if report.ending == "abandoned" and report.cause is None:
+        if report.reached == "other":
+            return "The requests have nothing of an MCP sign-in"
         last = next((row.id for row in reversed(report.exchanges) if row.actor in ("client", "browser")), None)
         return (
             f"{name} stopped after exchange {last} by itself, and is not connected to {server}: nobody refused anything"
@@ -128,7 +130,8 @@ def _cause(report: Report, exchanges: Sequence[Exchange], display: Display, spok
     shown = line_of_cause(report, found, exchanges, display.width - LABEL - 2)
     sure = first.confidence if first else ""
     style = {"certain": "error", "likely": "warning"}.get(sure, "bold")
-    yield Section(tuple(display.field("Cause", f"{escape_controls(cause.title)}.", right=sure, style=style)), apart=1)
+    right = f"{sure}, exchange {cause.exchange}" if display.brief and cause.exchange else sure
+    yield Section(tuple(display.field("Cause", f"{escape_controls(cause.title)}.", right=right, style=style)), apart=1)
     if shown is not None and found is not None:
         yield Section(tuple(_excerpt(shown, found, display)), rank=3)
     if words := _message(report, found, shown):
@@ -268,7 +271,7 @@ def _next(report: Report, display: Display) -> Iterator[Section]:
         lines = display.field("Stopped", f"at {STAGE[still.stage]}; the next step was to {still.was_to}", most=2)
         lines += display.field("Unseen", still.unknown, most=2)
         yield Section((*lines, *display.field("Look at", still.look, most=3)))
-    elif report.ending == "nothing-arrived" and not report.complete:
+    elif not report.works and not report.refusal:
         words = "give the client exactly the URL that oauthtap printed, with http:// and its path, and sign in there"
         if not display.folder:
             words = f"record it with the client: oauthtap --upstream {shlex.quote(report.upstream or 'URL')}"
