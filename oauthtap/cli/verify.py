@@ -19,7 +19,7 @@ from oauthtap.model.exchange import Exchange
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.redaction.leak_scanner import Leak, LeakScanner
 from oauthtap.redaction.redactor import Redactor
-from oauthtap.session import FLOWS, HAR, JSONL, SessionError
+from oauthtap.session import FLOWS, HAR, JSONL, STATE, SessionError
 
 _LOOKED = """\
 Looked for, by other means than those that struck secrets out
@@ -164,7 +164,10 @@ def _first_look(path: Path, data: bytes, exchanges: list[Exchange], search: Leak
 
         kinds = (leak.what for value in flow_file.texts(data) for leak in search.in_text(value, by_place=False))
         return leaks + [Leak("a flow", what) for what in kinds]
-    if (document := _json(text)) is not None:
+    document = _json(text)
+    if path.name == STATE and isinstance(document, dict):  # `session` is the name of this folder there
+        document = {name: value for name, value in document.items() if name != "session"}
+    if document is not None:
         return leaks + list(search.in_document(document))
     if path.name == JSONL or path.suffix == ".jsonl":
         for number, line in enumerate(text.split("\n"), 1):
