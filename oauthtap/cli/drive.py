@@ -28,6 +28,7 @@ from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.drive import install
 from oauthtap.drive.drivers import Driver, DriverError, Transport, find_driver
 from oauthtap.drive.runner import ClientRun, CommandResult
+from oauthtap.fixes.applier import ActiveFixes
 from oauthtap.model import urls
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.report.model import Report
@@ -56,10 +57,7 @@ def drive(arguments: Namespace) -> int:
         return emulated.drive(arguments)
     if sys.platform == "win32":
         raise UsageError("drive needs Linux or macOS. Try: oauthtap --upstream https://mcp.example.com/mcp")
-    try:
-        driver = find_driver(arguments.driver)
-    except DriverError as problem:
-        raise UsageError(str(problem)) from None
+    driver = driver_named(arguments.driver)
     if not arguments.upstream:
         raise UsageError(f"name the server. Try: oauthtap drive {driver.name} --upstream https://mcp.example.com/mcp")
     parse_mcp_url(arguments.upstream, f"oauthtap drive {driver.name} --upstream")
@@ -75,8 +73,20 @@ def drive(arguments: Namespace) -> int:
         raise UsageError(str(problem)) from None
 
 
+def driver_named(word: str) -> Driver:
+    """The driver of that name or file. Raises Usage."""
+    try:
+        return find_driver(word)
+    except DriverError as problem:
+        raise UsageError(str(problem)) from None
+
+
 class DriveSession:
-    """One run, from its start to its report. `private`: a folder that is gone afterwards."""
+    """One run, from its start to its report. `private`: a folder that is gone afterwards.
+
+    `fixes`: those that are on, in place of what the flags say; `feed`: told what happens, in place of one of its own.
+    `looks`: ask the server ourselves before the client comes.
+    """
 
     def __init__(
         self,
@@ -85,13 +95,19 @@ class DriveSession:
         found: install.InstalledClient,
         private: Path,
         narrator: ConsoleReporter,
+        *,
+        fixes: ActiveFixes | None = None,
+        feed: Feed | None = None,
+        looks: bool = True,
     ) -> None:
         self.arguments, self.driver, self.client, self.narrator = arguments, driver, found, narrator
         self.tap = SessionAnalyzer(arguments.upstream, arguments.revision, arguments.client, profiles())
         self.folder = Path(arguments.session) if arguments.session else default_folder(arguments.upstream)
         self.notebook = SessionRecorder(self.tap, self.folder, arguments.upstream, arguments, narrator.warn)
-        self.feed = Feed("drive", self.folder, self.tap.redactor.strike_url(arguments.upstream),
-                         out=event_stream(arguments), clean=self.tap.redactor.redact_known)  # fmt: skip
+        self.fixes, self.looks = fixes or FixOptions(arguments).fixes, looks
+        self.feed = feed or Feed("drive", self.folder, self.tap.redactor.strike_url(arguments.upstream),
+                                 out=event_stream(arguments), clean=self.tap.redactor.redact_known)  # fmt: skip
+        self.on_flow = self.notebook.keep_flow
         self.stop = asyncio.Event()
         home = private / "home"
         home.mkdir()
@@ -101,6 +117,10 @@ class DriveSession:
 
     async def run(self) -> int:
         """Tap, client, report. Gives the exit code."""
+        return self._end(await self.connect())
+
+    async def connect(self) -> bool:
+        """Tap and client. Gives whether the client says that it is connected; the session is still to be ended."""
         from oauthtap.proxy.observer import ProxyCallbacks  # mitmproxy takes a second to import: only when needed
         from oauthtap.proxy.reverse import run_reverse_proxy
         from oauthtap.proxy.settings import StartupError
@@ -110,7 +130,7 @@ class DriveSession:
         standing: asyncio.Future[Ready] = self._loop.create_future()
         ears = ProxyCallbacks(
             self._on_step,
-            self.notebook.keep_flow,
+            self.on_flow,
             self._on_listener,
             self._warn,
             on_stream=self.notebook.add_stream,
@@ -126,7 +146,7 @@ class DriveSession:
         except StartupError as problem:
             self.notebook.discard()
             raise UsageError(f"cannot start: {problem}") from None
-        return self._end(connected)
+        return connected
 
     def _settings(self) -> Settings:
         from oauthtap.proxy.port_store import next_free
@@ -143,7 +163,7 @@ class DriveSession:
             insecure=asked.insecure,
             connect_to=tuple(asked.connect_to),
             callback=asked.callback,
-            fixes=FixOptions(asked).fixes,
+            fixes=self.fixes,
             injecting=asked.inject,
             allow_private=asked.allow_private,
             state=self.state,
@@ -155,8 +175,9 @@ class DriveSession:
         """The client's whole run; it ends early where the tap does (Ctrl-C)."""
         self._banner(ready)
         self.feed.ready(ready.url, {urls.origin(ready.url): urls.origin(self.arguments.upstream)}, ready.web_url)
-        self.feed.fixes(FixOptions(self.arguments).fixes.names)
-        await self._look()
+        self.feed.fixes(self.fixes.names)
+        if self.looks:
+            await self._look()
         errand = asyncio.ensure_future(asyncio.to_thread(self.errand.run, ready.url, self._transport()))
         await asyncio.wait([errand, tap], return_when=asyncio.FIRST_COMPLETED)
         self.errand.cancel_requested = not errand.done()

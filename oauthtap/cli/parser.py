@@ -407,6 +407,54 @@ def _drive_flags(command: ArgumentParser) -> None:
     command.set_defaults(command=_command("drive:drive"))
 
 
+_SOLVE = """\
+It runs the client as it is, then with each change that its causes suggest, one by one and then in pairs, each time in a
+fresh home, until it connects; then it takes every part out again to see that it is needed. SESSION, a recording, is
+only simulated: nothing is proved then.
+
+examples:
+  oauthtap solve claude-code --upstream https://mcp.example.com/mcp
+  oauthtap solve claude-code --upstream URL --set issuer=https://TENANT.authkit.app
+  oauthtap solve SESSION                                what its recording tells, without a client
+
+exit codes: 0 proved, or nothing to do; 1 no change of answers or requests cures it, or the budget is over; 2 wrong
+usage; 3 a value is needed that only you know (--set)
+"""
+
+
+def _solve_flags(command: ArgumentParser) -> None:
+    command.epilog = _SOLVE
+    command.add_argument(
+        "subject", type=_recording, metavar="CLIENT|SESSION", help="a client as in `drive`, or a recording"
+    )
+    command.add_argument("--upstream", metavar="URL", help="the MCP endpoint, as a client would be given it")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE",
+        help="a value that only you know: issuer, client-id, resource-metadata, resource, scope; repeatable",
+    )  # fmt: skip
+    budget = command.add_argument_group("budget")
+    budget.add_argument("--tries", type=_positive, default=10, metavar="N", help="runs of the client (default 10)")
+    budget.add_argument("--timeout", type=_seconds, default=600.0, metavar="S", help="seconds for all (default 600)")
+    budget.add_argument("--run-timeout", type=_seconds, default=60.0, metavar="S", help="for each run (default 60)")
+    running = command.add_argument_group("the client")
+    running.add_argument("--install", action="store_true", help="fetch it from npm or PyPI into our cache")
+    running.add_argument("--client-version", metavar="VERSION", help="exactly this one; `latest`: with --install")
+    running.add_argument("--transport", choices=("http", "sse"), help="default: sse for a URL that ends in /sse")
+    reach = command.add_argument_group("reaching the upstream")
+    _reach_flags(reach)
+    reach.add_argument("--allow-private", action="store_true", help="follow its documents to private addresses too")
+    reach.add_argument("--offline", action="store_true", help="ask no server which issuer is right")
+    telling = command.add_argument_group("telling")
+    telling.add_argument(
+        "--session", metavar="DIR", help="where to record; one that was begun goes on (default: a dated folder)"
+    )
+    telling.add_argument("--format", choices=("console", "json"), default="console", help="of the result (console)")
+    summary_flags(telling)
+    _events_flag(telling)
+    _judging_flags(command.add_argument_group("judging"))
+    command.set_defaults(command=_command("solve:solve"))
+
+
 def _reach_flags(reach: Any) -> None:
     reach.add_argument("--ca", metavar="FILE", help="trust this further CA (PEM) for the upstream")
     reach.add_argument("--insecure", action="store_true", help="do not verify the upstream's certificate")
@@ -535,6 +583,11 @@ _COMMANDS: dict[str, tuple[str, str, Callable[[ArgumentParser], None]]] = {
         "run a real client through the tap, without a person; exit 0 when it connects",
         "oauthtap drive claude-code --upstream https://mcp.example.com/mcp",
         _drive_flags,
+    ),
+    "solve": (
+        "find the smallest change with which a real client connects, by experiment",
+        "oauthtap solve claude-code --upstream https://mcp.example.com/mcp",
+        _solve_flags,
     ),
     "probe": (
         "send the requests of a sign-in without a client, and judge what the server answers",

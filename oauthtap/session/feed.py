@@ -53,6 +53,11 @@ class Feed:
         self._ending = ""
         self._save()
 
+    @property
+    def ports(self) -> Mapping[str, str]:
+        """Local origin to upstream origin, as told so far."""
+        return self._state.ports
+
     def ready(self, url: str | None, ports: Mapping[str, str], web: str | None = None) -> None:
         """The proxy stands. `ports`: local origin to upstream origin; `web`: mitmweb's address, which is not kept."""
         self._put(url=url, ports=dict(ports))

@@ -30,6 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("session",),
     ("probe", "replay", "wrap", "mcp", "skill"),
     ("proxy", "drive"),
+    ("solve",),
     ("cli",),
 )
 """A package may import those above it and itself; not those beside it, and none below. Redaction stands first, because

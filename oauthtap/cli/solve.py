@@ -1,0 +1,223 @@
+"""`oauthtap solve CLIENT --upstream URL`: the smallest change with which a real client connects, by experiment."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shlex
+import sys
+import tempfile
+import time
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from oauthtap.cli.analyze_file import analyze_recording
+from oauthtap.cli.drive import driver_named
+from oauthtap.cli.errors import UsageError
+from oauthtap.cli.options.fixes import SECRET
+from oauthtap.cli.options.summary import display
+from oauthtap.cli.options.telling import event_stream
+from oauthtap.cli.options.upstream import parse_mcp_url, parse_upstream_options
+from oauthtap.cli.probe_progress import LiveConsole
+from oauthtap.cli.solve_runner import ClientRunner, SimulationRunner
+from oauthtap.drive import install
+from oauthtap.drive.drivers import drivers
+from oauthtap.fixes.issuer_candidates import WANT_AN_ISSUER
+from oauthtap.fixes.issuer_candidates import candidates as issuer_candidates
+from oauthtap.fixes.propose import fetch_stated_issuer
+from oauthtap.model.sanitize import escape_controls
+from oauthtap.redaction.redactor import Redactor
+from oauthtap.rules import plugins
+from oauthtap.session import SessionError, default_folder
+from oauthtap.session.feed import Feed
+from oauthtap.session.paths import replace
+from oauthtap.solve.candidates import VALUES, candidates
+from oauthtap.solve.model import ChangeSet, Need, Solution, Try
+from oauthtap.solve.report import console, progress, solution
+from oauthtap.solve.search import Ran, Runner, Search
+from oauthtap.upstream.options import UpstreamOptions
+
+_INTERRUPTED = 130
+
+
+def solve(arguments: Namespace) -> int:
+    """Search, and print what was found. Gives 0 proved or nothing to do, 1 not curable, 3 a value is needed."""
+    values = _values(arguments)
+    plugins.load_rule_files(arguments.rules)
+    if arguments.subject in drivers() or arguments.subject.endswith(".toml"):
+        return _with_a_client(arguments, values)
+    if not Path(arguments.subject).exists():
+        raise UsageError(
+            f"{escape_controls(arguments.subject)}: neither a client ({', '.join(drivers())}) nor a recording. "
+            "Try: oauthtap solve claude-code --upstream https://mcp.example.com/mcp"
+        )
+    return _by_simulation(arguments, values)
+
+
+def _values(arguments: Namespace) -> dict[str, str]:
+    """What `--set` names. Raises Usage for a name that is not known."""
+    found = {}
+    for word in arguments.set:
+        name, _, value = word.partition("=")
+        if name not in VALUES or not value:
+            raise UsageError(
+                f"--set {escape_controls(word)}: known are {', '.join(VALUES)}. Try: --set issuer=https://…"
+            )
+        found[name] = value
+    if "client-id" in found and os.environ.get(SECRET):
+        found["client-secret"] = os.environ[SECRET]
+    return found
+
+
+# --- with a client
+
+
+def _with_a_client(arguments: Namespace, values: Mapping[str, str]) -> int:
+    if sys.platform == "win32":
+        raise UsageError("solve needs Linux or macOS for a client. Try: oauthtap solve SESSION")
+    driver = driver_named(arguments.subject)
+    if not arguments.upstream:
+        raise UsageError(f"name the server. Try: oauthtap solve {driver.name} --upstream https://mcp.example.com/mcp")
+    parse_mcp_url(arguments.upstream, f"oauthtap solve {driver.name} --upstream")
+    reach = parse_upstream_options(arguments)
+    found = install.locate_client(driver, arguments.client_version, install=arguments.install, say=_say)
+    dated = default_folder(arguments.upstream)
+    root = Path(arguments.session) if arguments.session else dated.with_name(f"{dated.name}-solve")
+    redactor = Redactor()
+    known = redactor.strike_url(arguments.upstream)
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as problem:
+        raise UsageError(f"--session {root}: {problem.strerror}. Try: --session DIR, with a folder of yours") from None
+    feed = Feed("solve", root, known, out=event_stream(arguments), clean=redactor.redact_known)
+    with tempfile.TemporaryDirectory(prefix="oauthtap-solve-", ignore_cleanup_errors=True) as private:
+        runner = ClientRunner(arguments, driver, found, root, Path(private), values, feed)
+        search = _search(arguments, runner, values, None if arguments.offline else reach)
+        _say(f"{driver.title} {escape_controls(found.version or '')} at {escape_controls(known)}, recorded in {root}")
+        try:
+            with _progress(search):
+                change = search.solve()
+        except SessionError as problem:
+            raise UsageError(str(problem)) from None
+        except KeyboardInterrupt:
+            _say(f"Interrupted. To go on: {_again(arguments, root, known)}")
+            return _INTERRUPTED
+        last = search.result(change)[1] if change is not None else next(iter(search.ran.values()))[1]
+        result = solution(
+            search, change, simulated=False, client=f"{driver.title} {found.version or ''}".strip(), upstream=known,
+            deploy=last.report.deploy if change is not None else None, command=_again(arguments, root, known),
+        )  # fmt: skip
+    _keep(root, result, redactor)
+    feed.end(last.report, result.exit)
+    return _told(result, arguments)
+
+
+def _again(arguments: Namespace, root: Path, upstream: str) -> str:
+    """The command that goes on where this one stopped."""
+    words = [upstream if word == arguments.upstream else word for word in arguments.argv]
+    return shlex.join(["oauthtap", *words, *(() if arguments.session else ("--session", str(root)))])
+
+
+def _keep(root: Path, result: Solution, redactor: Redactor) -> None:
+    """Write the result into the session."""
+    replace(root / "solution.json", redactor.redact_known(json.dumps(result.as_json(), indent=1) + "\n").encode())
+    if result.fixes_toml:
+        replace(root / "solved.toml", redactor.redact_known(result.fixes_toml).encode())
+
+
+# --- by simulation
+
+
+def _by_simulation(arguments: Namespace, values: Mapping[str, str]) -> int:
+    tap, _ = analyze_recording(arguments.subject, revision=arguments.revision, client=arguments.client)
+    if arguments.events:
+        raise UsageError("--events is for a client. Try: oauthtap solve SESSION --format json")
+    reach = None if arguments.offline else parse_upstream_options(arguments)
+    runner = SimulationRunner(tap, values)
+    search = _search(arguments, runner, values, reach)
+    change = search.solve()
+    last = search.result(change)[1] if change is not None else next(iter(search.ran.values()))[1]
+    named = last.report.client.name if last.report.client else None
+    result = solution(
+        search, change, simulated=True, client=named, upstream=tap.handshake.resource,
+        deploy=last.report.deploy if change is not None else None,
+        command=shlex.join(["oauthtap", *arguments.argv]),
+    )  # fmt: skip
+    return _told(result, arguments)
+
+
+# --- both
+
+
+def _search(arguments: Namespace, runner: Runner, values: Mapping[str, str], reach: UpstreamOptions | None) -> Search:
+    asked: dict[str, str | None] = {}
+
+    def issuers(ran: Ran) -> tuple[list[str], list[str]]:
+        """Those whose metadata states them, and all that were thought of. Each is asked for once."""
+        wanted = [one for one in ran.report.findings if one.rule in WANT_AN_ISSUER]
+        if not wanted or "issuer" in values:
+            return [], []
+        wrong = {(one.actual or "").rstrip("/") for one in wanted}
+        thought = [one for one in issuer_candidates(ran.tap.handshake) if one.issuer.rstrip("/") not in wrong]
+        for one in thought:
+            if one.issuer not in asked:
+                fetched = asyncio.run(fetch_stated_issuer(one.issuer, reach)) if reach and not one.sure else None
+                asked[one.issuer] = one.issuer if one.sure else fetched
+        good = [stated for one in thought if (stated := asked[one.issuer])]
+        return list(dict.fromkeys(good)), [one.issuer for one in thought]
+
+    def propose(ran: Ran) -> tuple[list[ChangeSet], list[Need]]:
+        good, thought = issuers(ran)
+        changes, needs = candidates(ran.tap, ran.report, values, good)
+        named = [
+            need.model_copy(update={"candidates": tuple(thought)}) if need.name == "issuer" else need for need in needs
+        ]
+        return changes, named
+
+    return Search(runner, propose, most=arguments.tries, until=time.monotonic() + arguments.timeout)
+
+
+@contextmanager
+def _progress(search: Search) -> Iterator[None]:
+    """A line that changes on a terminal, a line for each try elsewhere; all to stderr."""
+    shown = LiveConsole()
+    status = shown.status("starting …")
+
+    def tell(number: int, change: ChangeSet, why: str, done: Try | None) -> None:
+        words = escape_controls(progress(number, search.most, change, why, done), limit=300)
+        if not shown.is_terminal:
+            if done is not None:
+                _say(words)
+        elif done is None:
+            status.update(Text(words))
+        else:
+            shown.print(Text(words))
+
+    search.tell = tell
+    if shown.is_terminal:
+        status.start()
+    try:
+        yield
+    finally:
+        status.stop()
+
+
+def _told(result: Solution, arguments: Namespace) -> int:
+    if arguments.format == "json":
+        if not arguments.events:
+            print(json.dumps(result.as_json(), ensure_ascii=False, indent=1))
+    elif arguments.events:
+        _say(console(result, display(sys.stderr, arguments)).rstrip("\n"))
+    else:
+        sys.stdout.write(console(result, display(sys.stdout, arguments)))
+    return result.exit
+
+
+def _say(*lines: Any) -> None:
+    print(*lines, sep="\n", file=sys.stderr, flush=True)

@@ -1,0 +1,121 @@
+"""What `oauthtap solve` tries a change on: a real client in a fresh home, or a recording."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import json
+import time
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from oauthtap.cli.analyze_file import analyze_recording
+from oauthtap.cli.console_output import ConsoleReporter
+from oauthtap.cli.drive import DriveSession
+from oauthtap.cli.errors import UsageError
+from oauthtap.cli.options.upstream import parse_upstream_options
+from oauthtap.cli.registrations import Registrations
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.drive.drivers import Driver
+from oauthtap.drive.install import InstalledClient
+from oauthtap.faults.injector import FaultInjector
+from oauthtap.fixes.applier import ActiveFixes
+from oauthtap.fixes.deploy_plan import deploy
+from oauthtap.fixes.dry_run import simulate
+from oauthtap.fixes.model import with_values
+from oauthtap.fixes.propose import latest_attempt_steps, new_tap_like
+from oauthtap.session.feed import Feed
+from oauthtap.session.paths import replace
+from oauthtap.solve.model import ChangeSet
+from oauthtap.solve.search import Ran
+
+_TRIES = "tries.json"
+
+
+class ClientRunner:
+    """Runs a real client through a tap with some fixes on. A try that lies in `root` already is not made again.
+
+    `private`: a folder that is gone afterwards; each run gets a home of its own below it.
+    """
+
+    def __init__(
+        self,
+        arguments: Namespace,
+        driver: Driver,
+        client: InstalledClient,
+        root: Path,
+        private: Path,
+        values: Mapping[str, str],
+        feed: Feed,
+    ) -> None:
+        self._driver, self._client, self._root, self._private, self._feed = driver, client, root, private, feed
+        self._values = {"client_id": values.get("client-id", ""), "client_secret": values.get("client-secret", "")}
+        set_by_us = {"fix": [], "fix_header": [], "client_id": None, "inject": FaultInjector(), "web": False,
+                     "port": None, "browser": False, "timeout": arguments.run_timeout, "format": "console",
+                     "events": False}  # fmt: skip
+        self._arguments = Namespace(**{**vars(arguments), **set_by_us})
+        self._tries = self._begun(arguments)
+
+    def _begun(self, arguments: Namespace) -> dict[str, Any]:
+        """The tries of a search that was begun in this folder. Raises Usage when it was another one."""
+        subject = {"client": self._driver.name, "upstream": hashlib.sha256(arguments.upstream.encode()).hexdigest()}
+        try:
+            kept: dict[str, Any] = json.loads((self._root / _TRIES).read_text("utf-8"))
+        except (OSError, ValueError):
+            return {**subject, "tries": {}}
+        if {name: kept.get(name) for name in subject} != subject:
+            raise UsageError(f"{self._root}: a search with another client or server. Try: --session {self._root}-2")
+        return kept
+
+    def __call__(self, change: ChangeSet, /) -> Ran:
+        """One run. Raises KeyboardInterrupt when the person ended it."""
+        mark = hashlib.sha256(repr(sorted(change.key)).encode()).hexdigest()[:12]
+        folder = self._root / f"try-{mark}"
+        if (known := self._tries["tries"].get(mark)) is not None and (folder / "report.json").exists():
+            tap, report = analyze_recording(str(folder))
+            return Ran(known["connected"], report, tap, known["seconds"], str(folder))
+        number = len(list(self._root.glob(f"try-{mark}*")))
+        folder = folder.with_name(f"{folder.name}-{number}") if folder.exists() else folder
+        began = time.monotonic()
+        connected, driven = asyncio.run(self._drive(change, folder))
+        report = driven.notebook.end(time.time())
+        self._feed.look(report, over=True)
+        if driven.errand.why_ended == "it was interrupted":
+            raise KeyboardInterrupt
+        seconds = time.monotonic() - began
+        self._tries["tries"][mark] = {"fixes": list(change.names), "connected": connected, "seconds": seconds}
+        replace(self._root / _TRIES, (json.dumps(self._tries, indent=1) + "\n").encode())
+        return Ran(connected, report, driven.tap, seconds, str(folder))
+
+    async def _drive(self, change: ChangeSet, folder: Path) -> tuple[bool, DriveSession]:
+        home = self._private / folder.name
+        home.mkdir()
+        fixes = ActiveFixes(fixes=change.fixes, values=self._values)
+        asked = Namespace(**{**vars(self._arguments), "session": str(folder)})
+        quiet = ConsoleReporter(io.StringIO())
+        driven = DriveSession(
+            asked, self._driver, self._client, home, quiet, fixes=fixes, feed=self._feed, looks=not change.fixes
+        )
+        registered = Registrations(driven.on_flow)
+        driven.on_flow = registered.hear
+        connected = await driven.connect()
+        await registered.delete(parse_upstream_options(asked), self._feed.ports)
+        return connected, driven
+
+
+class SimulationRunner:
+    """Lays fixes over a recording. `connected` is: nothing that was recorded is in the way any more."""
+
+    def __init__(self, tap: SessionAnalyzer, values: Mapping[str, str]) -> None:
+        self._new_tap, self._steps = new_tap_like(tap), latest_attempt_steps(tap)
+        self._values = {"client_id": values.get("client-id", "")}
+
+    def __call__(self, change: ChangeSet, /) -> Ran:
+        """One simulation."""
+        fixes = tuple(with_values(fix, self._values) for fix in change.fixes)
+        trial = simulate(self._new_tap, self._steps, fixes)
+        told = trial.report.model_copy(update={"deploy": deploy(trial.patched, trial.tap.handshake, proved=False)})
+        return Ran(trial.enough, told, trial.tap)

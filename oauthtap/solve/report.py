@@ -1,0 +1,157 @@
+"""What a search came to: as a value, and in words for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from oauthtap.fixes import toml_io
+from oauthtap.fixes.deploy_plan import Deploy
+from oauthtap.fixes.model import Fix
+from oauthtap.model.sanitize import escape_controls
+from oauthtap.render import deploy_plan
+from oauthtap.render.display import Display
+from oauthtap.render.labels import STAGE
+from oauthtap.report.model import Report
+from oauthtap.solve.model import ChangeSet, Part, Solution, Try
+from oauthtap.solve.search import Search
+
+_HEADING = "The smallest change that oauthtap solve found.\nWhat each key means: docs/fixes.md"
+
+
+def solution(
+    search: Search,
+    change: ChangeSet | None,
+    *,
+    simulated: bool,
+    client: str | None,
+    upstream: str | None,
+    deploy: Deploy | None,
+    command: str,
+) -> Solution:
+    """The result of a search that has ended. `command`: what to type to go on, without `--set`."""
+    first = next(iter(search.ran.values()), None)
+    before, report = (first[0], first[1].report) if first else (None, None)
+    needs = tuple(search.needs.values()) if change is None else ()
+    parts = _parts(search, change) if change is not None else ()
+    told: dict[str, Any] = {
+        "simulated": simulated, "client": client, "upstream": upstream, "before": before, "tries": tuple(search.tries),
+        "cause": report.causes[0] if report and report.causes else None,
+    }  # fmt: skip
+    if change is not None and not change.fixes:
+        return Solution(outcome="nothing-to-do", after=before, **told)
+    if change is not None:
+        return Solution(
+            outcome="simulated" if simulated else "proved",
+            change=parts,
+            after=search.result(change)[0],
+            fixes_toml=toml_io.write(change.fixes, _HEADING),
+            deploy=deploy,
+            **told,
+        )
+    if needs:
+        flags = " ".join(f"--set {need.name}=…" for need in needs[:1])
+        return Solution(outcome="needs-value", needs=needs, remains=_remains(report), next=f"{command} {flags}", **told)
+    if search.exhausted:
+        more = f"{command} --tries {search.most * 2} --timeout 1200"
+        return Solution(outcome="budget", remains=_remains(report), next=more, **told)
+    return Solution(outcome="not-curable", remains=_remains(report), **told)
+
+
+def _parts(search: Search, change: ChangeSet) -> tuple[Part, ...]:
+    alone = len(change.fixes) == 1
+    return tuple(
+        Part(
+            fix=ChangeSet(fixes=(fix,)).names[0],
+            says=fix.says or "What the rule proposes for this answer.",
+            assumes=_assumes(fix),
+            needed_by=1 if alone else search.needed_by(change, number),
+        )
+        for number, fix in enumerate(change.fixes)
+    )
+
+
+def _assumes(fix: Fix) -> str | None:
+    return fix.assumes.replace("${value}", fix.value) if fix.assumes else None
+
+
+def _remains(report: Report | None) -> str:
+    """What has to be changed where it is made."""
+    if report is None or report.cause is None:
+        return "Nothing that was seen explains it; no change of an answer or a request is known that would help."
+    return f"{report.cause.title}. {report.cause.fix}"
+
+
+# --- a terminal
+
+
+def console(found: Solution, display: Display) -> str:
+    """All of it: verdict and change last, as everywhere; upstream text in it is escaped."""
+    rows: list[str] = [""]
+    if found.deploy and not display.brief:
+        rows += [*deploy_plan.console(found.deploy), ""]
+    good = found.outcome in ("proved", "nothing-to-do", "simulated")
+    sign = "✓" if good and not found.simulated else "~" if good else "✗"
+    rows += [display.ink("good" if good else "bold", f"{sign} {escape_controls(headline(found), limit=400)}"), ""]
+    for label, text in _fields(found):
+        rows += display.field(label, escape_controls(text, limit=900), most=0 if label != "Tried" else 2)
+    return "\n".join(rows) + "\n"
+
+
+def headline(found: Solution) -> str:
+    """The result in one sentence."""
+    client, server = found.client or "The client", found.upstream or "the MCP server"
+    count = f"{len(found.change)} change{'s' if len(found.change) != 1 else ''}"
+    return {
+        "proved": f"Proved: {client} connects to {server} with {count}, and does not without",
+        "simulated": f"Simulated, not proved: with {count} nothing recorded stops {client} at {server} any more",
+        "nothing-to-do": f"Nothing to do: {client} connects to {server} as it is",
+        "not-curable": f"No change of answers or requests makes {client} connect to {server}",
+        "needs-value": f"{client} does not connect to {server}; the change needs a value that only you know",
+        "budget": f"{client} does not connect to {server} so far; the budget is over (--tries, --timeout)",
+    }[found.outcome]
+
+
+def _fields(found: Solution) -> Iterator[tuple[str, str]]:
+    if found.cause and found.outcome != "nothing-to-do":
+        sure = "proved" if found.outcome == "proved" and _cures_it(found) else found.cause.confidence
+        yield "Cause", f"{found.cause.title} ({found.cause.rule}; {sure})"
+    if found.before and found.outcome != "nothing-to-do":
+        yield "Before", went(found.before)
+    if found.after and found.outcome != "nothing-to-do":
+        yield "After", went(found.after)
+    for part in found.change:
+        proof = f" Needed: without it, try {part.needed_by} did not connect." if part.needed_by else ""
+        yield "Change", f"{part.fix}: {part.says}{f' It assumes that {part.assumes}.' if part.assumes else ''}{proof}"
+    for one in found.unhelpful:
+        yield "Tried", f"{', '.join(one.fixes)}: {went(one)}"
+    for need in found.needs:
+        yield "Needed", f"{need.question} {need.hint} --set {need.name}=…".replace("  ", " ")
+        if need.candidates:
+            yield "", f"not it, as no metadata states them: {', '.join(need.candidates)}"
+    if found.remains:
+        yield "Remains", found.remains
+    if found.outcome in ("proved", "simulated") and found.upstream:
+        yield "Keep it", "the lines above on the server; or: --fix solved.toml, which lies in the session"
+    if found.next:
+        yield "Next", found.next
+
+
+def _cures_it(found: Solution) -> bool:
+    """What was changed is what the cause is about: the try with it alone, or all of it, took it away."""
+    return found.after is not None and found.cause is not None and found.after.connected
+
+
+def went(one: Try) -> str:
+    """How a try went, in few words."""
+    if one.connected:
+        return "connected"
+    left = f": {one.title}" if one.title else ""
+    return f"stopped at {STAGE.get(one.reached, one.reached)} ({one.ending}){left}"
+
+
+def progress(number: int, most: int, change: ChangeSet, why: str, done: Try | None) -> str:
+    """The line of a try, before and after it."""
+    what = ", ".join(change.names) or "no change"
+    head = f"try {number} of at most {most}: {what} ({why})"
+    return head if done is None else f"{head}: {'connected' if done.connected else went(done)}"

@@ -1,0 +1,121 @@
+"""What `oauthtap solve` finds on every target of the bed with real clients, and the page that says so: docs/solved.md.
+
+`python -m tests.solved > docs/solved.md` runs it and prints the page. `EXPECTED` was written before the first run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from tests.cures import CLIENT, TENANT, AnyPort
+from tests.support.bed import TARGETS, Bed
+from tests.support.clients.installed import cache, from_npm
+from tests.support.running import COMMAND, environment, to_the_bed
+
+LIMIT = 400.0
+
+REGISTERED = ("--set", f"client-id={CLIENT}")
+TOLD: dict[str, tuple[str, ...]] = {"seed2": ("--set", f"issuer={TENANT}"), "f05": REGISTERED, "f11": REGISTERED}
+"""What only a person knows."""
+
+NOTHING, REST = ("nothing-to-do", 0), ("not-curable", 0)
+EXPECTED: dict[tuple[str, str], tuple[str, int]] = {
+    **{("claude-code", target): NOTHING
+       for target in ("good", "seed1", "seed1fix", "f01", "f03", "f04", "f09", "f13", "f14", "f16")},
+    **{("claude-code", target): ("proved", 1)
+       for target in ("seed2", "f02", "f05", "f07", "f08", "f10", "f12", "f15")},
+    ("claude-code", "f06"): REST,
+    ("claude-code", "f11"): ("proved", 2),
+    **{(client, target): ("proved", 1) for client in ("codex", "opencode") for target in ("f02", "f05", "f12")},
+}  # fmt: skip
+"""Client and target: how it should end, and of how many fixes the smallest change should be."""
+
+
+@dataclass(frozen=True)
+class Solved:
+    """One run of `oauthtap solve`."""
+
+    code: int
+    result: dict[str, Any]
+    told: str
+    seconds: float
+
+
+def solve(bed: Bed, client: str, target: str, home: Path, *flags: str) -> Solved:
+    """Solve a target of the bed with a client, which is installed on first use."""
+    env = environment(home) | {"OAUTHTAP_CLIENTS": str(cache() / "drive")}
+    words = ["solve", client, "--upstream", bed.url(target), *to_the_bed(bed), "--session", str(home / "session")]
+    if client == "claude-code":  # the one that the other tests use
+        claude = from_npm("claude-code", "@anthropic-ai/claude-code@latest") / ".bin"
+        env["PATH"] = f"{claude}{os.pathsep}{env['PATH']}"
+    else:
+        words.append("--install")
+    server: Any = bed.origins[TARGETS[target].host]
+    if REGISTERED[1] in flags:
+        server.clients[CLIENT] = {"client_id": CLIENT, "redirect_uris": AnyPort()}
+    began = time.monotonic()
+    ran = subprocess.run(
+        [str(COMMAND), *words, "--format", "json", *flags],
+        env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT, check=False,
+    )  # fmt: skip
+    if ran.returncode not in (0, 1, 3):
+        raise AssertionError(f"exit {ran.returncode}:\n{ran.stderr}")
+    return Solved(ran.returncode, json.loads(ran.stdout), ran.stderr, time.monotonic() - began)
+
+
+def row(client: str, target: str, solved: Solved) -> str:
+    """One line of the table."""
+    result, expected = solved.result, EXPECTED[client, target]
+    change = ", ".join(f"`{part['fix']}`" for part in result["change"])
+    before = next(iter(result["tries"]), {})
+    went = "connects" if before.get("connected") else f"{before.get('ending')} at {before.get('reached')}"
+    what = (TARGETS[target].__doc__ or "").splitlines()[0].replace("|", "\\|")
+    seen = (result["outcome"], len(result["change"]))
+    mark = "as expected" if seen == expected else f"**expected {expected[0]}, {expected[1]} fixes**"
+    told = " ".join(TOLD.get(target, ()))
+    cause = f"`{before['cause']}`" if before.get("cause") else ""
+    return (
+        f"| {client} | {target}: {what} | {went} | {cause} | {result['outcome']}{f' (`{told}`)' if told else ''} "
+        f"| {change} | {len(result['tries'])} | {solved.seconds:.0f} s | {mark} |"
+    )
+
+
+def page() -> str:
+    """The whole page."""
+    rows, right = [], 0
+    with Bed() as bed, tempfile.TemporaryDirectory(prefix="oauthtap-solved-") as folder:
+        for client, target in EXPECTED:
+            home = Path(folder) / f"{client}-{target}"
+            home.mkdir()
+            try:
+                solved = solve(bed, client, target, home, *TOLD.get(target, ()))
+            except (AssertionError, subprocess.TimeoutExpired, ValueError) as problem:
+                line = (
+                    str(problem).strip().splitlines()[-1].replace("|", "\\|") if str(problem).strip() else "no result"
+                )
+                rows.append(f"| {client} | {target} | | | **failed**: {line} | | | | |")
+            else:
+                rows.append(row(client, target, solved))
+                right += rows[-1].endswith("as expected |")
+            print(rows[-1], file=sys.stderr, flush=True)
+    heads = ("Client", "Target", "As it is", "Cause", "Outcome", "Smallest change", "Runs", "Took", "Against the label")
+    return "\n".join([
+        "# What `oauthtap solve` finds", "",
+        "A real client at every target of the test bed, as it is, with each change, with each part of the change taken",
+        "out. What was expected was written down in `tests/solved.py` before the first run.", "",
+        f"Run on {date.today().isoformat()}: {right} of {len(EXPECTED)} as expected. `python -m tests.solved > docs/solved.md`",
+        "", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|", *rows, "",
+    ])  # fmt: skip
+
+
+if __name__ == "__main__":
+    print(page(), end="")
