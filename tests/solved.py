@@ -76,7 +76,7 @@ def row(client: str, target: str, solved: Solved) -> str:
     """One line of the table."""
     result, expected = solved.result, EXPECTED[client, target]
     change = ", ".join(f"`{part['fix']}`" for part in result["change"])
-    before = next(iter(result["tries"]), {})
+    before: dict[str, Any] = next(iter(result["tries"]), {})
     went = "connects" if before.get("connected") else f"{before.get('ending')} at {before.get('reached')}"
     what = (TARGETS[target].__doc__ or "").splitlines()[0].replace("|", "\\|")
     seen = (result["outcome"], len(result["change"]))
@@ -112,7 +112,8 @@ def page() -> str:
         "# What `oauthtap solve` finds", "",
         "A real client at every target of the test bed, as it is, with each change, with each part of the change taken",
         "out. What was expected was written down in `tests/solved.py` before the first run.", "",
-        f"Run on {date.today().isoformat()}: {right} of {len(EXPECTED)} as expected. `python -m tests.solved > docs/solved.md`",
+        f"Run on {date.today().isoformat()}: {right} of {len(EXPECTED)} as expected.",
+        "`python -m tests.solved > docs/solved.md` makes this page.",
         "", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|", *rows, "",
     ])  # fmt: skip
 
