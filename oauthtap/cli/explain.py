@@ -6,6 +6,7 @@ import json
 import re
 from argparse import Namespace
 from itertools import groupby
+from typing import Any
 
 from oauthtap import rules
 from oauthtap.cli.errors import UsageError, nearest
@@ -37,8 +38,9 @@ def explain(arguments: Namespace) -> int:
     """Print one rule's page, what a text may mean, or the list of all rules by stage. 1 when a text means nothing."""
     known = rules.load()
     asked = " ".join(arguments.rule)
+    as_json = arguments.format == "json"
     if not asked:
-        print(_index(list(known.values())))
+        print(json.dumps(list(map(_short, known.values())), indent=1) if as_json else _index(list(known.values())))
         return 0
     if asked == REFUSED:
         print(_REFUSED)
@@ -46,9 +48,23 @@ def explain(arguments: Namespace) -> int:
     known = known | {lock_check.RULE: lock_check.PAGE}
     rule = known.get(asked)
     if rule is None:
-        return _explain_text(asked, known, as_json=arguments.format == "json")
-    print(page(rule))
+        return _explain_text(asked, known, as_json=as_json)
+    print(json.dumps(_whole(rule), ensure_ascii=False, indent=1) if as_json else page(rule))
     return 0
+
+
+def _short(rule: Rule) -> dict[str, Any]:
+    return {"rule": rule.id, "title": rule.title, "severity": rule.severity, "who": rule.who, "stage": rule.group}
+
+
+def _whole(rule: Rule) -> dict[str, Any]:
+    """A rule's page for scripts."""
+    asked = rule.requirement
+    return {
+        **_short(rule), "level": asked.level, "since": rule.since, "until": rule.until, "why": rule.prose,
+        "change": rule.repair, "bad": rule.example("Bad"), "good": rule.example("Good"),
+        "source": asked.source, "source_url": asked.url,
+    }  # fmt: skip
 
 
 def _explain_text(text: str, known: dict[str, Rule], *, as_json: bool) -> int:

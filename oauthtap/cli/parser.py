@@ -29,6 +29,7 @@ examples:
   oauthtap https://mcp.example.com/mcp                   stand between client and server (the same as --upstream URL)
   oauthtap run -- claude mcp login NAME                  the same without a change to any name
   oauthtap drive claude-code --upstream URL              the real client without a person; exit 0 when it connects
+  oauthtap solve claude-code --upstream URL              find, and prove, the smallest change with which it connects
   oauthtap probe https://mcp.example.com/mcp             send the requests of a sign-in without a client
   oauthtap check ~/capture.har                           judge a recording
   oauthtap paste                                         judge what you paste: a log, curl output, an access log
@@ -129,7 +130,7 @@ def _explain_flags(command: ArgumentParser) -> None:
     command.add_argument(
         "rule", nargs="*", metavar="RULE | TEXT", help="a rule's id, or an error message of a client or server"
     )
-    command.add_argument("--format", choices=("console", "json"), default="console", help="of what a message means")
+    command.add_argument("--format", choices=("console", "json"), default="console", help="of the answer (console)")
     command.set_defaults(command=_command("explain:explain"))
 
 
@@ -156,6 +157,8 @@ def _skill_flags(command: ArgumentParser) -> None:
 
 
 def _sessions_flags(command: ArgumentParser) -> None:
+    command.add_argument("--format", choices=("console", "json"), default="console", help="of the list (console)")
+    command.add_argument("--limit", type=_positive, metavar="N", help="only the newest so many")
     command.set_defaults(command=_command("sessions:list_sessions"))
 
 
@@ -166,6 +169,7 @@ def _verify_flags(command: ArgumentParser) -> None:
         action="store_true",
         help="first strike secrets out of every file once more: for a session that is over and did not end cleanly",
     )
+    command.add_argument("--format", choices=("console", "json"), default="console", help="of the result (console)")
     command.set_defaults(command=_command("verify:verify"))
 
 

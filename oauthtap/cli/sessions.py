@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import time
 from argparse import Namespace
+from dataclasses import asdict
 
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.session import Listed, home, sessions
 
 
-def list_sessions(_: Namespace) -> int:
-    """Print one line a session, newest first: when, how it ended, server, folder."""
-    found = sessions()
+def list_sessions(arguments: Namespace) -> int:
+    """Print one line a session, newest first: when, how it ended, server, folder; or all of it as a JSON list."""
+    found = sessions()[: arguments.limit]
+    if arguments.format == "json":
+        print(json.dumps([{**asdict(one), "folder": str(one.folder)} for one in found], ensure_ascii=False, indent=1))
+        return 0
     if not found:
         print(f"No sessions in {home()} yet. Record one: oauthtap --upstream https://mcp.example.com/mcp")
         return 0

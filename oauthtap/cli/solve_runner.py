@@ -17,10 +17,10 @@ from oauthtap.cli.console_output import ConsoleReporter
 from oauthtap.cli.drive import DriveSession
 from oauthtap.cli.errors import UsageError
 from oauthtap.cli.options.upstream import parse_upstream_options
-from oauthtap.cli.registrations import Registrations
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.drive.drivers import Driver
 from oauthtap.drive.install import InstalledClient
+from oauthtap.drive.registrations import Registrations
 from oauthtap.faults.injector import FaultInjector
 from oauthtap.fixes.applier import ActiveFixes
 from oauthtap.fixes.deploy_plan import deploy

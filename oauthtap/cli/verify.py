@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,8 @@ def verify(arguments: Namespace) -> int:
         _sweep(top)
     header = header_of(top)
     looked = scan_files(top, claims=header.get("redact") == "claims")
+    if getattr(arguments, "format", "console") == "json":
+        return _as_json(looked, top, kept=header.get("secrets") == "kept")
     for one in looked:
         words = f"{len(one.leaks)} leaks" if one.leaks else "torn" if one.torn else "clean"
         inside = f"{one.exchanges} exchanges, " if one.exchanges else ""
@@ -86,6 +88,22 @@ def verify(arguments: Namespace) -> int:
         print(f"Do not pass this session on. Try: {again}record it again, and report what leaked where.")
         return 1
     return INCOMPLETE if unswept or any(one.torn for one in looked) else 0
+
+
+def _as_json(looked: Sequence[ScannedFile], top: Path, *, kept: bool) -> int:
+    """Print the same for scripts, `exit` in it, and give that."""
+    files = [
+        {
+            "file": _name(one.path, top), "size": one.size, "exchanges": one.exchanges, "torn": one.torn or None,
+            "leaks": [{"place": leak.place, "what": leak.what} for leak in one.leaks],
+        }
+        for one in looked
+    ]  # fmt: skip
+    leaks, swept = sum(len(one.leaks) for one in looked), not _not_swept(top)
+    code = 1 if leaks or kept else INCOMPLETE if not swept or any(one.torn for one in looked) else 0
+    told = {"leaks": leaks, "swept": swept, "secrets_kept": kept, "files": files, "exit": code}
+    print(json.dumps(told, ensure_ascii=False, indent=1))
+    return code
 
 
 def header_of(top: Path) -> dict[str, Any]:

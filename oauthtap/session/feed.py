@@ -42,7 +42,7 @@ class Feed:
         began = time.time()
         self._state = SessionState(
             command=command,
-            session=str(self.folder.absolute()),
+            folder=str(self.folder.absolute()),
             upstream=upstream,
             started=began,
             updated=began,

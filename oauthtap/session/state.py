@@ -31,7 +31,8 @@ class SessionState(BaseModel):
     pid: int
     created: float
     """When that process began (seconds since 1970): another one may get its number."""
-    session: str
+    folder: str
+    """The session's. Not called `session`: what stands behind that name is a secret to whoever looks for some."""
     upstream: str | None = None
     started: float
     updated: float
@@ -49,6 +50,11 @@ class SessionState(BaseModel):
     """The exit code of the command, once it has ended."""
     report: dict[str, Any] | None = None
     """The report so far, cut to its cause (`report.brief`); None before the first exchange."""
+
+    @property
+    def session(self) -> str:
+        """The session folder."""
+        return self.folder
 
     @property
     def cause(self) -> str | None:

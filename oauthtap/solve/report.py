@@ -121,7 +121,11 @@ def _fields(found: Solution) -> Iterator[tuple[str, str]]:
     if found.after and found.outcome != "nothing-to-do":
         yield "After", went(found.after)
     for part in found.change:
-        proof = f" Needed: without it, try {part.needed_by} did not connect." if part.needed_by else ""
+        proof = (
+            f" Needed: without it, try {part.needed_by} did not connect."
+            if part.needed_by
+            else " Whether it is needed was not tried: the budget was over."
+        )
         yield "Change", f"{part.fix}: {part.says}{f' It assumes that {part.assumes}.' if part.assumes else ''}{proof}"
     for one in found.unhelpful:
         yield "Tried", f"{', '.join(one.fixes)}: {went(one)}"

@@ -34,6 +34,8 @@ def test_a_tap_is_started_used_waited_for_and_stopped(tmp_path: Path) -> None:
     assert stopped.returncode == 0, stopped.stderr
     assert stopped.stdout.startswith("tap: ended")
     assert parsed((folder / "report.json").read_text())["connected"] is True
+    verified = call("verify", folder, "--format", "json", home=tmp_path)
+    assert (verified.returncode, parsed(verified.stdout)["leaks"]) == (0, 0), verified.stdout
 
 
 def test_events_are_all_of_the_output_and_a_time_limit_ends_it(tmp_path: Path) -> None:

@@ -147,3 +147,10 @@ def test_explain_still_tells_rules(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_is_printed_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
     main(["explain", "invalid_target \x1b[31m"])
     assert "\x1b" not in capsys.readouterr().out
+
+
+def test_a_rule_is_a_json_object_for_scripts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "prm-as-entry-is-endpoint", "--format", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["rule"], told["severity"], told["stage"]) == ("prm-as-entry-is-endpoint", "error", "prm-discovery")
+    assert all(told[name] for name in ("title", "why", "change", "bad", "good", "source_url"))

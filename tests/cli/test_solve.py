@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from oauthtap.cli import main
-from oauthtap.cli.registrations import Registrations
+from oauthtap.drive.registrations import Registrations
 from oauthtap.upstream.options import UpstreamOptions
 
 LIVE = Path(__file__).parents[1] / "recordings" / "live"
