@@ -107,7 +107,9 @@ class Solution(_Row):
     client: str | None = None
     upstream: str | None = None
     cause: RankedCause | None = None
-    """The cause as the client met it without a change."""
+    """The cause as the client met it without a change: the one that the change cures, where there is one."""
+    cause_proved: bool = False
+    """With its change the client connects, and without it does not."""
     change: tuple[Part, ...] = ()
     """The smallest change with which the client connects; each part of it is needed."""
     before: Try | None = None

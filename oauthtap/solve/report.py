@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from oauthtap.fixes import toml_io
+from oauthtap.fixes.change_log import phrase
 from oauthtap.fixes.deploy_plan import Deploy
 from oauthtap.fixes.model import Fix
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.render import deploy_plan
 from oauthtap.render.display import Display
-from oauthtap.render.labels import STAGE
-from oauthtap.report.model import Report
+from oauthtap.render.labels import STAGE, said
+from oauthtap.report.model import RankedCause, Report
 from oauthtap.solve.model import ChangeSet, Part, Solution, Try
 from oauthtap.solve.search import Search
 
@@ -36,13 +37,14 @@ def solution(
     parts = _parts(search, change) if change is not None else ()
     told: dict[str, Any] = {
         "simulated": simulated, "client": client, "upstream": upstream, "before": before, "tries": tuple(search.tries),
-        "cause": report.causes[0] if report and report.causes else None,
+        "cause": _cause(report, change),
     }  # fmt: skip
     if change is not None and not change.fixes:
         return Solution(outcome="nothing-to-do", after=before, **told)
     if change is not None:
         return Solution(
             outcome="simulated" if simulated else "proved",
+            cause_proved=not simulated and told["cause"] is not None and told["cause"].rule in change.rules,
             change=parts,
             after=search.result(change)[0],
             fixes_toml=toml_io.write(change.fixes, _HEADING),
@@ -58,17 +60,33 @@ def solution(
     return Solution(outcome="not-curable", remains=_remains(report), **told)
 
 
+def _cause(report: Report | None, change: ChangeSet | None) -> RankedCause | None:
+    """The cause that the change is for, else the first one."""
+    causes = report.causes if report else ()
+    cured = (one for one in causes if change is not None and one.rule in change.rules)
+    return next(cured, causes[0] if causes else None)
+
+
 def _parts(search: Search, change: ChangeSet) -> tuple[Part, ...]:
     alone = len(change.fixes) == 1
     return tuple(
         Part(
             fix=ChangeSet(fixes=(fix,)).names[0],
-            says=fix.says or "What the rule proposes for this answer.",
+            says=fix.says or _changed(search, change)
+            if alone
+            else fix.says or "What the rule proposes for this answer.",
             assumes=_assumes(fix),
             needed_by=1 if alone else search.needed_by(change, number),
         )
         for number, fix in enumerate(change.fixes)
     )
+
+
+def _changed(search: Search, change: ChangeSet) -> str:
+    """What the change made of the answers, where its rule has no sentence for it."""
+    attempts = search.result(change)[1].report.attempts
+    made = phrase(attempts[-1].changed) if attempts else ""
+    return f"{made}." if made else "What the rule proposes for this answer."
 
 
 def _assumes(fix: Fix) -> str | None:
@@ -114,10 +132,12 @@ def headline(found: Solution) -> str:
 
 def _fields(found: Solution) -> Iterator[tuple[str, str]]:
     if found.cause and found.outcome != "nothing-to-do":
-        sure = "proved" if found.outcome == "proved" and _cures_it(found) else found.cause.confidence
+        sure = "proved" if found.cause_proved else found.cause.confidence
         yield "Cause", f"{found.cause.title} ({found.cause.rule}; {sure})"
     if found.before and found.outcome != "nothing-to-do":
         yield "Before", went(found.before)
+        if found.before.refusal:
+            yield "It said", said(found.before.refusal).removeprefix("It said: ")
     if found.after and found.outcome != "nothing-to-do":
         yield "After", went(found.after)
     for part in found.change:
@@ -139,11 +159,6 @@ def _fields(found: Solution) -> Iterator[tuple[str, str]]:
         yield "Keep it", "the lines above on the server; or: --fix solved.toml, which lies in the session"
     if found.next:
         yield "Next", found.next
-
-
-def _cures_it(found: Solution) -> bool:
-    """What was changed is what the cause is about: the try with it alone, or all of it, took it away."""
-    return found.after is not None and found.cause is not None and found.after.connected
 
 
 def went(one: Try) -> str:

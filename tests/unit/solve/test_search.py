@@ -9,7 +9,7 @@ import pytest
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.fixes.actions import ResponseChange
 from oauthtap.fixes.model import Fix
-from oauthtap.report.model import Cause, Report
+from oauthtap.report.model import RankedCause, Report
 from oauthtap.solve.model import ChangeSet, Need
 from oauthtap.solve.report import headline, solution
 from oauthtap.solve.search import Ran, Search
@@ -25,8 +25,10 @@ def change(*names: str) -> ChangeSet:
     return ChangeSet(fixes=tuple(map(fix, names)), rules=names[:1])
 
 
-def cause(name: str) -> Cause:
-    return Cause(rule=name, who="resource-server", exchange=1, title=name, message=name, fix=f"Mend {name}.")
+def cause(name: str) -> RankedCause:
+    return RankedCause(
+        rule=name, who="resource-server", exchange=1, title=name, message=name, fix=f"Mend {name}.", confidence="likely"
+    )
 
 
 class World:
@@ -40,7 +42,8 @@ class World:
         self.runs.append(asked.names)
         left = [fault for fault in self.faults if fault not in asked.names]
         reached = "mcp-request" if not left else "as-discovery"
-        report = Report(cause=cause(left[0]) if left else None, reached=reached, upstream=URL)
+        causes = tuple(map(cause, left[: self.visible]))
+        report = Report(cause=causes[0] if causes else None, causes=causes, reached=reached, upstream=URL)
         return Ran(not left, report, SessionAnalyzer(URL))
 
     def propose(self, ran: Ran) -> tuple[list[ChangeSet], list[Need]]:
@@ -148,6 +151,23 @@ def test_what_is_not_cured_says_what_remains_or_which_value_is_missing(
     assert (told.outcome, told.exit) == (outcome, code)
     assert "Mend a." in told.remains
     assert told.next == ("oauthtap solve C --set issuer=…" if needs else None)
+
+
+def test_the_cause_that_is_proved_is_the_one_that_the_change_cures() -> None:
+    """Not the one that was ranked first."""
+
+    class Second(World):
+        def run(self, asked: ChangeSet, /) -> Ran:
+            connected = "b" in asked.names
+            causes = () if connected else (cause("a"), cause("b"))
+            report = Report(cause=causes[0] if causes else None, causes=causes, reached="as-discovery", upstream=URL)
+            return Ran(connected, report, SessionAnalyzer(URL))
+
+    looked = search(Second(names=("b",)))
+    result = looked.solve()
+    told = solution(looked, result, simulated=False, client="C", upstream=URL, deploy=None, command="")
+    assert told.cause
+    assert (told.cause.rule, told.cause_proved) == ("b", True)
 
 
 def test_a_simulation_is_never_called_proved() -> None:
