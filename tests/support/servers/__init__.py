@@ -73,7 +73,16 @@ def laid(programs: Path, modules: Path | None = None) -> Iterator[Path]:
 
 def stacks() -> dict[str, Stack]:
     """Every real server there is a driver for, by the name of its row."""
-    from tests.support.servers import better_auth, cloudflare, fastmcp, oidc, python_sdk
+    from tests.support.servers import (
+        better_auth,
+        cloudflare,
+        django_toolkit,
+        fastmcp,
+        hono,
+        mcp_handler,
+        oidc,
+        python_sdk,
+    )
 
     return {
         **cloudflare.STACKS,
@@ -81,4 +90,7 @@ def stacks() -> dict[str, Stack]:
         **python_sdk.STACKS,
         **fastmcp.STACKS,
         **better_auth.STACKS,
+        **hono.STACKS,
+        **mcp_handler.STACKS,
+        **django_toolkit.STACKS,
     }
