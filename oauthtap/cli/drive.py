@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import sys
 import tempfile
 import time
@@ -153,7 +154,8 @@ class DriveSession:
         from oauthtap.proxy.settings import Settings
 
         asked = self.arguments
-        port = asked.port or next_free(FIRST_PORT, {WEB_PORT})
+        # Two runs at once would both find the first one free; from here on no client listens up to 8787.
+        port = asked.port or next_free(FIRST_PORT + 4 * random.randrange(1, 80), {WEB_PORT})
         return Settings(
             upstream=asked.upstream,
             port=port,

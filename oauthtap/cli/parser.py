@@ -390,9 +390,7 @@ def _drive_flags(command: ArgumentParser) -> None:
     running.add_argument("--timeout", type=_seconds, metavar="S", help="seconds it may take (120; with --browser 300)")
     running.add_argument("--transport", choices=("http", "sse"), help="default: sse for a URL that ends in /sse")
     tap = command.add_argument_group("the tap")
-    tap.add_argument(
-        "--port", type=int, metavar="N", help=f"first local port (default: the first free one from {FIRST_PORT})"
-    )
+    tap.add_argument("--port", type=int, metavar="N", help="first local port (default: a free one)")
     tap.add_argument("--web", action="store_true", help="show it in mitmweb meanwhile")
     tap.add_argument("--web-port", type=int, metavar="N", help="port of mitmweb (default: the first free one)")
     tap.add_argument(

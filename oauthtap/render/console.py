@@ -39,7 +39,8 @@ def console(
     sections = list(_verdicts(report, exchanges, display, spoken))
     if display.brief:
         return "\n".join(fit(sections, BRIEF, display, airy=0)) + "\n"
-    above = [*other_clients(report, display), *_closing(report, display), *_warnings(warnings, display)]
+    others = [words for words in warnings if words not in report.notes]
+    above = [*other_clients(report, display), *_closing(report, display), *_warnings(others, display)]
     most = 10**6 if display.verbose else display.height - 1
     end = list(fit(sections, most, display, airy=most - len(above) - 1))
     if display.verbose:
