@@ -11,7 +11,7 @@ _MCP = ("mcp-", "prm-", "legacy-")
 _SERVER = ("as-", "jwks-", "client-registration", "pushed-", "authorization-request", "token-", "device-")
 _BROWSER = ("authorization-request", "authorization-interaction", "authorization-response")
 """Legs of the user agent (RFC 6749, 1.7), also where a program without a browser walks them itself."""
-_OTHERS = {"gateway": "a gateway", "reporter": "oauthtap, looking first"}
+_OTHERS = {"gateway": "a gateway", "reporter": "oauthtap (preflight)"}
 
 
 @dataclass(frozen=True)
