@@ -86,5 +86,5 @@ def because(step: AnalyzedExchange) -> str:
     if reason is None:
         return ""
     if reason.guess:
-        return f"advertised by nobody: a guess ({reason.fallback})" if reason.fallback else "advertised by nobody"
+        return f"not advertised ({reason.fallback})" if reason.fallback else "not advertised"
     return f"{reason.at} in exchange {reason.exchange}" if reason.exchange else reason.at

@@ -30,8 +30,10 @@ from oauthtap.render import FORMATS
 from oauthtap.report.build import build
 from oauthtap.upstream.options import UpstreamOptions
 from tests.support.bed import Bed
+from tests.support.clients import installed
 from tests.support.running import COMMAND, LIMIT, Started, call, environment, started, to_the_bed
 from tests.support.tapped import document, free_port, said, tapped, upstream
+from tests.unit.render.test_html import chromium
 
 TENANT = "https://tenant.authkit.test"
 RULE = "prm-as-entry-is-endpoint"
@@ -206,7 +208,7 @@ def test_what_is_patched_is_told_in_every_file_and_judged_by_the_upstreams_words
         assert "api.workos.com/sso/authorize" in text
         assert TENANT in text
     assert "What oauthtap changed" in (tap.session / "report.md").read_text()
-    assert "as the client got it" in (tap.session / "report.html").read_text()
+    assert "as the client received it" in (tap.session / "report.html").read_text()
     console = call("check", tap.session, home=tmp_path).stdout
     assert "Tried before: stopped at as-discovery; with `authorization_servers` →" in " ".join(console.split())
     assert f'upstream said ["https://api.workos.com/sso/authorize"], client saw ["{TENANT}"]' in console
@@ -277,8 +279,8 @@ async def test_mitmweb_its_view_and_the_live_page_tell_both_sides_of_answer_and_
         text = "\n".join(page(document_step, shown, answer=True))
         assert "patched by prm-resource" in text
         live = await tap.client.get((tap.web_url or "").replace("/?", "/oauthtap/?"))
-        assert "as the client got it (patched)" in live.text
-        assert "as it went on (patched)" in live.text
+        assert "as the client received it (patched)" in live.text
+        assert "as the server received it (patched)" in live.text
         report = build(tap.tap)
         assert report.deploy is not None
         assert len(report.deploy.requests) == 1
@@ -333,6 +335,27 @@ async def test_the_live_page_switches_the_same_fixes_and_nobody_else_does(tmp_pa
             refused = await tap.client.post(place, json=bad, headers=own)
             assert refused.status_code == 400, bad
             assert refused.text
+
+
+@pytest.mark.browser
+def test_a_person_types_the_issuer_and_sees_what_came_of_it(bed: Bed, tmp_path: Path) -> None:
+    modules = installed.from_npm("page", "playwright-core@1", "axe-core@4")
+    program = Path(__file__).parents[1] / "support" / "browser" / "fix.mjs"
+    with started(bed.url("seed2"), *to_the_bed(bed), home=tmp_path, web=True) as tap:
+        sign_in(tap.url)
+        address = re.search(r"http://\S+/oauthtap/\?token=\w+", tap.said)
+        assert address is not None
+        command = ["node", str(program), str(modules), chromium(), address[0], TENANT, str(tmp_path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as looking:
+            assert looking.stdout is not None
+            assert looking.stdout.readline() == "applied\n"
+            assert sign_in(tap.url)[0].startswith("http://localhost:")
+            seen = json.loads(looking.stdout.read())
+    assert seen["refused"] == "nonsense is no URL. Type an issuer: https://…"
+    assert [row.split()[0] for row in seen["attempts"]] == ["none", f"prm-authorization-servers={TENANT}"]
+    assert "✗ stopped at as-discovery" in seen["attempts"][0]
+    assert seen["off"]
+    assert seen["violations"] == []
 
 
 async def test_the_live_page_has_the_session_in_every_format() -> None:

@@ -239,7 +239,7 @@ async def test_a_browser_keeps_what_the_reader_has_in_hand(tmp_path: Path) -> No
     assert seen["open"] == {"x5": True, "x6": False}
     assert seen["focus"] == {"before": "x5", "after": "x5"}
     assert abs(seen["moved"]) <= 1
-    assert seen["status"] == "Live, 29 exchanges so far. What stands here may still change."
+    assert seen["status"] == "Live, 29 exchanges so far. The verdict may still change."
     assert seen["key"] == "x6", "arrow keys know the new rows"
     assert seen["last"] == "x29"
     assert seen["dialogs"] == []

@@ -106,7 +106,7 @@ function take(news) {
   if (items.length - place(last + 1) <= AT_ONCE) draw(place(last + 1), items.length);
   sequence.classList.toggle("many", items.length > MANY);
   anchored(before);
-  say("yes", `Live, ${news.total} exchange${news.total === 1 ? "" : "s"} so far. What stands here may still change.`);
+  say("yes", `Live, ${news.total} exchange${news.total === 1 ? "" : "s"} so far. The verdict may still change.`);
 }
 
 // --- older ones, when they are looked for
@@ -140,7 +140,7 @@ function connect() {
   });
   socket.addEventListener("message", (event) => take(JSON.parse(event.data)));
   socket.addEventListener("close", () => {
-    say("no", "No longer live: oauthtap has ended. This is what it saw last; the session folder has all of it.");
+    say("no", "No longer live: oauthtap has ended. This is the last state; the session folder has everything.");
     setTimeout(connect, pause);
     pause = Math.min(pause * 2, 60000);
   });

@@ -116,16 +116,22 @@ class Row:
         asked = [finding for finding in self.placed if finding.at.startswith("request")]
         answered = [finding for finding in self.placed if finding.at.startswith("response")]
         sent = request_lines(exchange.sent) if exchange.sent else None
-        yield from _columns("Request", request_lines(exchange.request), asked, sent, ("as it came", "as it went on"))
+        yield from _columns(
+            "Request",
+            request_lines(exchange.request),
+            asked,
+            sent,
+            ("as the client sent it", "as the server received it"),
+        )
         if exchange.response is not None:
             shown = response_lines(exchange.shown) if exchange.shown else None
-            names = ("as the server gave it", "as the client got it")
-            yield from _columns("Answer", response_lines(exchange.response), answered, shown, names)
+            names = ("as the server sent it", "as the client received it")
+            yield from _columns("Response", response_lines(exchange.response), answered, shown, names)
         elif exchange.injected and exchange.shown:
-            yield Column("What the client got (injected)", pieces(response_lines(exchange.shown), ()))
+            yield Column("Injected response", pieces(response_lines(exchange.shown), ()))
         else:
-            why = exchange.error or "The answer did not pass here, or is still under way."
-            yield Column("No answer", text=why, findings=answered)
+            why = exchange.error or "No response was recorded, or it is still under way."
+            yield Column("No response", text=why, findings=answered)
 
 
 def _columns(

@@ -22,10 +22,12 @@ from oauthtap.model.exchange import Exchange, Request, Response
 from oauthtap.render.html import html
 from oauthtap.render.html.curl import curl
 from oauthtap.render.html.message_lines import request_lines, response_lines
+from oauthtap.render.verdict import headline
 from oauthtap.report.build import build
 from tests.support.clients import installed
 from tests.unit.diagnosis.test_root_cause import SEED2
 from tests.unit.handshake.test_classify import SIGN_IN
+from tests.unit.render.test_console import OF, recorded
 from tests.unit.render.test_markdown import HOSTILE
 from tests.unit.render.test_sarif import tapped
 
@@ -80,7 +82,7 @@ def page(text: str) -> Page:
 
 def test_the_answers_stand_on_top_in_their_order() -> None:
     text = html(*tapped(SEED2))
-    order = ("<h1", "Cause</dt>", "Whose</dt>", "Change</dt>", "Try it</dt>", "It said</dt>", "What was said")
+    order = ("<h1", "Cause</dt>", "Whose</dt>", "Change</dt>", "Try it</dt>", "It said</dt>", "<h2>Exchanges")
     places = [text.index(words) for words in order]
     assert places == sorted(places)
     assert "could not sign in to https://logs.example.com/" in text
@@ -178,7 +180,7 @@ def test_a_patched_answer_stands_beside_the_original() -> None:
     for exchange in (Exchange(**{**members, "shown": patched}), *rest):
         tap.add(exchange)
     seen = Page(html(build(tap), [step.exchange for step in tap.steps]))
-    assert any("as the server gave it" in text for text in seen.texts["column before"])
+    assert any("as the server sent it" in text for text in seen.texts["column before"])
     assert any("WWW-Authenticate: Bearer" in text for text in seen.texts["column after-patch"])
     assert "WWW-Authenticate: Bearer" in seen.texts["patched"]
 
@@ -243,17 +245,16 @@ def chromium() -> str:
     return found
 
 
-def looked_at(text: str, folder: Path) -> dict[str, Any]:
-    """What `browser/look.mjs` says of a page; screenshots are left in `folder`."""
+def looked_at(text: str, folder: Path, program: str = "look.mjs") -> Any:
+    """What a program of `browser/` says of a page; screenshots are left in `folder`."""
     file = folder / "page.html"
     file.write_text(text, encoding="utf-8")
     modules = installed.from_npm("page", "playwright-core@1", "axe-core@4")
-    program = Path(__file__).parents[2] / "support" / "browser" / "look.mjs"
-    command = ["node", str(program), str(modules), chromium(), str(file), str(folder)]
+    path = Path(__file__).parents[2] / "support" / "browser" / program
+    command = ["node", str(path), str(modules), chromium(), str(file), str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    said: dict[str, Any] = json.loads(done.stdout)
-    return said
+    return json.loads(done.stdout)
 
 
 @pytest.mark.browser
@@ -304,3 +305,17 @@ def test_a_thousand_exchanges_are_accessible_and_their_repeats_are_one_line(tmp_
     said = looked_at(many(1000), tmp_path)
     assert said["violations"] == [], "\n".join(said["violations"])
     assert said["repeats"] == ["exchanges 21–999: the same 11 requests, 89 times more"]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", OF)
+def test_the_first_screen_says_what_and_whose_and_what_to_change(name: str, tmp_path: Path) -> None:
+    report, exchanges = recorded(name)
+    said = looked_at(html(report, exchanges), tmp_path, "first.mjs")
+    assert {one["view"] for one in said} == {"1280x800", "390x844", "1920x1080"}
+    for one in said:
+        assert not one["wide"], one["view"]
+        assert one["stepper"] == 1, "the steps are one line"
+        assert headline(report) in one["heading"]
+        wanted = ["Cause", "Whose", "Change"] if report.cause else []
+        assert set(wanted) <= set(one["fields"]), one["view"]
