@@ -22,7 +22,7 @@ from oauthtap.cli.options.fixes import FixOptions
 from oauthtap.cli.options.inject import unused_faults_notice
 from oauthtap.cli.options.telling import bounded, event_stream, narration, written
 from oauthtap.cli.options.upstream import parse_mcp_url, parse_upstream_options
-from oauthtap.clients import profiles
+from oauthtap.clients import EMULATED, profiles
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.findings import RANK
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
@@ -54,7 +54,7 @@ INTERRUPTED = 130
 
 def drive(arguments: Namespace) -> int:
     """Run the client. Gives 0 when it connected (and no finding reaches `--fail-on`), 1 when not."""
-    if arguments.driver.endswith(emulated.SUFFIX):
+    if arguments.driver.endswith(EMULATED):
         return emulated.drive(arguments)
     if sys.platform == "win32":
         raise UsageError("drive needs Linux or macOS. Try: oauthtap --upstream https://mcp.example.com/mcp")

@@ -9,15 +9,13 @@ from oauthtap.cli.errors import UsageError
 from oauthtap.cli.options.fixes import FixOptions
 from oauthtap.cli.options.upstream import parse_mcp_url
 from oauthtap.cli.probe import emulation, walk
-from oauthtap.clients import emulations
+from oauthtap.clients import EMULATED, emulations
 from oauthtap.probe.walk import Plan
-
-SUFFIX = "@emulated"
 
 
 def names() -> tuple[str, ...]:
     """What `drive` takes for a client to emulate."""
-    return tuple(f"{slug}{SUFFIX}" for slug in emulations())
+    return tuple(f"{slug}{EMULATED}" for slug in emulations())
 
 
 def drive(arguments: Namespace) -> int:
@@ -32,6 +30,6 @@ def drive(arguments: Namespace) -> int:
     if arguments.inject.pending:
         raise UsageError("--inject needs a client that runs. Try: oauthtap drive claude-code --inject FAULT")
     url = parse_mcp_url(arguments.upstream, f"oauthtap drive {arguments.driver} --upstream")
-    client = emulation(arguments.driver.removesuffix(SUFFIX))
+    client = emulation(arguments.driver.removesuffix(EMULATED))
     plan = Plan(url=url, version=__version__, sign_in="headless", client=client)
     return walk(arguments, plan, FixOptions(arguments).fixes)

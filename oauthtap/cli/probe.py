@@ -20,7 +20,7 @@ from oauthtap.cli.options.summary import display, session_word
 from oauthtap.cli.options.telling import bounded, written
 from oauthtap.cli.options.upstream import parse_mcp_url, parse_upstream_options
 from oauthtap.cli.probe_progress import Progress
-from oauthtap.clients import emulations, profiles
+from oauthtap.clients import EMULATED, emulations, profiles
 from oauthtap.clients.traits import Emulation, WalkEnd
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
@@ -131,8 +131,11 @@ class _Walked:
         """Walk, and judge it. Raises SessionError, and what `probe` raises."""
         plan, arguments = self.plan, self.arguments
         folder = Path(arguments.session) if arguments.session else default_folder(plan.url)
-        named = plan.client.profile.slug if plan.client else arguments.client
-        tap = SessionAnalyzer(plan.url, arguments.revision, named, profiles(), plan.goal, **redacting(arguments))
+        if plan.client:  # so that no report says of the client itself what was only walked
+            arguments.client = f"{plan.client.profile.slug}{EMULATED}"
+        tap = SessionAnalyzer(
+            plan.url, arguments.revision, arguments.client, profiles(), plan.goal, **redacting(arguments)
+        )
         with Progress() as progress:
             if self.way.insecure:
                 progress.narrator.warn("--insecure: nobody checks that this is the real server. Tokens may go astray.")
@@ -181,6 +184,8 @@ class _Walked:
         lines = textwrap.wrap(in_words.headline(client, end), _WIDTH)
         for label, words in in_words.details(client, end, report.cause.fix if report.cause else ""):
             lines += textwrap.wrap(f"{label}: {words}", _WIDTH, initial_indent="  ", subsequent_indent="    ")
+        if end.outcome == "as-asked":
+            lines.append("  Go on: --headless registers and signs in, as far as nobody is asked")
         if end.outcome == "stopped":
             url = escape_controls(self.plan.url)
             lines.append(f"  Try it: oauthtap fix {session_word(self.kept.folder)}")

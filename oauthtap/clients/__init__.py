@@ -15,6 +15,9 @@ from typing import Any
 from oauthtap.clients.profile import Profile
 from oauthtap.clients.traits import Behaviour, Emulation, Trait
 
+EMULATED = "@emulated"
+"""Behind the name of a client: a walk as that client, and not the client."""
+
 
 @cache
 def profiles() -> tuple[Profile, ...]:

@@ -10,7 +10,8 @@ import pytest
 
 from oauthtap.cli import main
 from oauthtap.cli.options.overrides import validate_overrides
-from tests.emulated import emulated, kept, real
+from oauthtap.upstream.options import UpstreamOptions
+from tests.emulated import emulate, emulated, kept, real
 from tests.support.bed import TARGETS, Bed
 from tests.support.running import to_the_bed
 
@@ -22,6 +23,13 @@ def run(bed: Bed, home: Path, *words: str) -> int:
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_emulated_claude_code_ends_as_the_real_one_did(bed: Bed, target: str) -> None:
     assert emulated(bed, target) == kept()[target]
+
+
+@pytest.mark.parametrize(("target", "connects"), [("f04", True), ("f07", False), ("f08", False), ("f14", True)])
+def test_the_emulated_codex_connects_where_the_real_one_did(bed: Bed, target: str, connects: bool) -> None:
+    """As measured with Codex 0.171.0 on 2026-11-28; of f01 to f15 all fifteen are alike."""
+    _, end = emulate("codex", bed.url(target), UpstreamOptions(tuple(bed.connect_to), str(bed.ca_file)))
+    assert (end.outcome == "connected") is connects
 
 
 @pytest.mark.more_clients
