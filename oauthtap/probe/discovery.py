@@ -196,6 +196,8 @@ def _judge(state: WalkState, metadata: dict[str, Any], issuer: str) -> None:
         url = text(metadata.get(name))
         if not url or not urls.split(url):
             raise state.stop("as-discovery", f"the metadata has no usable `{name}`")
+        if not may_go(state.url, url):
+            raise state.stop("as-discovery", f"`{name}` is {url}, on a network that only this machine reaches")
         if behaviour.https and not url.startswith("https://") and not urls.is_loopback(url):
             raise state.stop("as-discovery", f"`{name}` is {url}, and it calls nothing without TLS", "https")
     stated = text(metadata.get("issuer"))

@@ -134,6 +134,20 @@ def _way(plan: Plan, state: WalkState) -> Steps[WalkEnd]:
         if not wanted:
             raise state.stop("mcp-initialize", f"{first.request.bare_url} answers {first.status}")
         state.challenge = first
+        return (yield from _signed_in(plan, state))
+    try:
+        return (yield from _signed_in(plan, state))
+    except Stop:
+        if state.prm is not None or (state.facts is not None and not state.facts.guessed):
+            raise
+        # Whoever signs in unasked connects all the same where nobody asks.
+        if not speaks_mcp((yield from connect(plan.url, state.asker, None))):
+            raise
+    return WalkEnd("open", "mcp-initialize", leant_on=tuple(state.leant_on))
+
+
+def _signed_in(plan: Plan, state: WalkState) -> Steps[WalkEnd]:
+    """From discovery on. Raises Stop."""
     facts = state.facts = yield from discover(state)
     if plan.sign_in == "no":
         if plan.client is not None and not plan.client_id:

@@ -184,6 +184,20 @@ def test_claude_ai_signs_in_at_an_open_server_whose_metadata_places_do_not_say_4
     assert walk("chatgpt", closed)[0].outcome == "open"
 
 
+def test_who_signs_in_unasked_connects_where_nobody_asks() -> None:
+    def opened(asked: Request) -> Response:
+        return answer(200, {"jsonrpc": "2.0", "id": 1, "result": {"protocolVersion": "2025-11-25", "tools": []}})
+
+    open_server: dict[tuple[str, str], Answer] = {("POST", URL): opened, ("GET", PRM): answer(404)}
+    assert walk("claude-code", open_server)[0].outcome == "open"
+
+
+def test_metadata_does_not_lead_a_request_into_this_machines_network() -> None:
+    end, came = walk("claude-ai", {("GET", OAUTH): metadata(token_endpoint="https://169.254.169.254/token")})
+    assert (end.stage, "169.254" in end.why) == ("as-discovery", True)
+    assert not [one for one in came if "169.254" in one.request.url]
+
+
 def test_a_wrong_iss_stops_only_who_compares_it() -> None:
     def another(asked: Request) -> Response:
         pairs = {"code": "made-up-code-1", "state": first_value(asked.query, "state"), "iss": "https://x.example"}
