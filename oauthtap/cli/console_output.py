@@ -183,10 +183,10 @@ class ConsoleReporter:
         """What was asked for by a key."""
         self.say(*(f"  {text}" if text else "" for text in lines))
 
-    def try_it(self, folder: Path) -> None:
-        """It stopped, and there may be something that would repair it."""
-        how = "press f" if self.keys else f"in another terminal: oauthtap fix --apply {session_word(folder)}"
-        self.say(f"  Try a fix now: {how}")
+    def try_it(self, folder: Path, flag: str) -> None:
+        """It stopped, and there may be something that would repair it: with this flag, where one is known."""
+        command = f"in another terminal: oauthtap fix --apply {session_word(folder)} {flag}".rstrip()
+        self.say(f"  Try a fix now: {'press f, or ' if self.keys else ''}{command}")
 
     def fix_result(self, sentence: str) -> None:
         """What came of the sign-in without and with fixes."""

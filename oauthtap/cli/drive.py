@@ -256,7 +256,7 @@ class DriveSession:
         else:
             sys.stdout.write(written(report, exchanges, self.arguments))
             self.narrator.say(f"Session: {self.folder}")
-        code = 0 if connected and not self._fails(report) else 1
+        code = 0 if connected and not self._fails(report) else 3 if report.ending == "nothing-arrived" else 1
         code = INTERRUPTED if self.errand.why_ended == "it was interrupted" else code
         self.feed.end(report, code)
         return code

@@ -371,7 +371,8 @@ examples:
   oauthtap drive python-sdk --upstream URL --inject expired-token       what does it do then?
   oauthtap drive claude-code --install --client-version 2.1.330 --upstream URL --format junit > drive.xml
 
-exit codes: 0 connected; 1 not, or a finding reaches --fail-on; 2 wrong usage, or no such client; 130 interrupted
+exit codes: 0 connected; 1 not, or a finding reaches --fail-on; 2 wrong usage, or no such client; 3 it sent nothing;
+130 interrupted
 """
 
 

@@ -29,7 +29,9 @@ from oauthtap.diagnosis.findings import Finding
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.model import urls
 from oauthtap.model.sanitize import escape_controls
+from oauthtap.render.advice import fix_flag
 from oauthtap.render.labels import attempts
+from oauthtap.render.verdict import finding_of_cause
 from oauthtap.report.build import build
 from oauthtap.report.model import Report
 from oauthtap.rewriting import public_url
@@ -283,7 +285,7 @@ class WatchSession:
                 self.narrator.fix_result(sentence)
         elif report.cause is not None and report.cause.rule not in self._said:
             self._said.add(report.cause.rule)
-            self.narrator.try_it(self.folder)
+            self.narrator.try_it(self.folder, fix_flag(report, finding_of_cause(report)))
 
     def _is_news(self, finding: Finding) -> bool:
         return (finding.rule, finding.exchange) not in self._told

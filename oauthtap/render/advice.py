@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from oauthtap.diagnosis.findings import Finding, Party
 from oauthtap.fixes.deploy_plan import recognized_in
 from oauthtap.fixes.issuer_candidates import WANT_AN_ISSUER, vendor_of
-from oauthtap.fixes.model import PLACEHOLDER, Fix
+from oauthtap.fixes.model import PLACEHOLDER
 from oauthtap.fixes.presets import presets
 from oauthtap.fixes.stacks import Snippet, stacks
 from oauthtap.model import urls
@@ -120,14 +120,18 @@ def try_it(report: Report, finding: Finding | None) -> str:
         return ""
     if report.causes and report.causes[0].experiment:
         return report.causes[0].experiment
-    known = [fix for fix in presets() if report.cause.rule in fix.cures and not fix.by_hand]
-    words = _flag(known, report, finding)
+    words = fix_flag(report, finding)
     return f"oauthtap --upstream {shlex.quote(report.upstream)} {words}" if words else ""
 
 
-def _flag(known: Sequence[Fix], report: Report, finding: Finding | None) -> str:
-    assert report.cause is not None
+def fix_flag(report: Report, finding: Finding | None) -> str:
+    """The flag that switches on a fix for the cause; empty where there is none."""
+    if report.cause is None:
+        return ""
     rule = report.cause.rule
+    if finding is not None and finding.patch is not None:
+        return f"--fix {rule}"
+    known = [fix for fix in presets() if rule in fix.cures and not fix.by_hand]
     if any("client_id" in fix.needs for fix in known):
         return "--client-id ID"
     if any("value" not in fix.needs for fix in known):

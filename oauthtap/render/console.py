@@ -10,7 +10,6 @@ from textwrap import wrap
 from oauthtap.diagnosis.findings import RANK, Severity
 from oauthtap.model.exchange import Exchange
 from oauthtap.model.sanitize import escape_controls
-from oauthtap.render.consequence import title
 from oauthtap.render.display import Display, Section, fit
 from oauthtap.render.exchange_lines import everything, folded
 from oauthtap.render.other_clients import other_clients
@@ -59,11 +58,10 @@ def _verdicts(report: Report, exchanges: Sequence[Exchange], display: Display, s
     count, connected = len(report.sign_ins), sum(one.connected for one in report.sign_ins)
     words = "all" if connected == count else str(connected or "none")
     yield Section((display.ink("bold", f"{count} clients at the same time, of which {words} connected."),))
-    stopped = (one for one in report.sign_ins if one.cause == report.cause and not one.connected)
-    about = next(stopped, report.sign_ins[0])
+    stopped = [one for one in report.sign_ins if one.cause == report.cause and not one.connected]
+    about = stopped[0] if stopped else report.sign_ins[-1]
     for one in sorted(report.sign_ins, key=lambda one: one is about):
-        yield Section((display.ink("bold", f"Client {one.letter}: {title(one.client)}"),))
-        alone = list(verdict(report.alone(one), exchanges, display, spoken))
+        alone = list(verdict(report.alone(one), exchanges, display, spoken, one.letter))
         yield from alone if one is about else (replace(part, rank=7) if n else part for n, part in enumerate(alone))
 
 

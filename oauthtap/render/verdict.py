@@ -29,14 +29,17 @@ _SIGN = {"passed": ("✓", "good"), "failed": ("✗", "error"), "open": ("─", 
 _LATE = ("mcp-initialize", "mcp-discover", "mcp-request", "mcp-stream", "mcp-token-rejected", "mcp-step-up")
 
 
-def verdict(report: Report, exchanges: Sequence[Exchange], display: Display, spoken: str = "") -> Iterator[Section]:
-    """The sections of the verdict of one client, in order."""
+def verdict(
+    report: Report, exchanges: Sequence[Exchange], display: Display, spoken: str = "", letter: str = ""
+) -> Iterator[Section]:
+    """The sections of the verdict of one client, in order. `letter`: which one, where there are several."""
     ink = display.ink
     if report.secrets_kept:
         yield Section(tuple(ink("error", one) for one in display.field("", f"RECORDED WITH SECRETS: {SECRETS_KEPT}")))
     good = report.works
     sign, style = _SIGN["passed" if good else "failed"]
-    head = _wrapped(f"{sign} {escape_controls(headline(report))}", display)
+    which = f"Client {letter}: " if letter else ""
+    head = _wrapped(f"{sign} {which}{escape_controls(headline(report))}", display)
     yield Section(tuple(ink(style if good else "bold", one) for one in head))
     if not good and report.exchanges and (report.cause or report.ending != "nothing-arrived"):
         yield Section((_stepper(report, display),), rank=1, apart=2)

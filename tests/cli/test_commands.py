@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from oauthtap.cli import main
+from oauthtap.cli.console_output import ConsoleReporter
 from oauthtap.cli.parser import _COMMANDS, _SWITCHES, parser, with_upstream
+from oauthtap.report.model import Report
 from tests.unit.formats.test_loader import RECORDINGS, session_of
 
 HAR = RECORDINGS / "corpus" / "001-as-endpoint-url-in-prm.har"
@@ -179,3 +181,26 @@ def test_verify_of_a_folder_without_session_says_so_at_once(tmp_path: Path, caps
     code, words = said(capsys, "verify", str(tmp_path))
     assert code == 2
     assert "no session in it. Try: oauthtap sessions" in words
+
+
+# --- what was wrong at the start, and what to type
+
+
+def test_what_failed_at_the_start_is_said_again_above_the_verdict(tmp_path: Path) -> None:
+    out = io.StringIO()
+    reporter = ConsoleReporter(out)
+    reporter.warn("There is no host named nobody.invalid.")
+    shown = argparse.Namespace(verbose=False, clients=False, brief=False)
+    reporter.end(Report(upstream="https://nobody.invalid/mcp"), tmp_path / "a b", (), shown)
+    _, _, summary = out.getvalue().partition("\n\n")
+    assert summary.index("! There is no host named nobody.invalid.") < summary.index("✗ Nothing arrived")
+    assert f"oauthtap verify '{tmp_path}/a b'" in summary, "printed commands are quoted"
+
+
+@pytest.mark.parametrize(
+    ("keys", "how"), [(True, "press f, or in another terminal: "), (False, "in another terminal: ")]
+)
+def test_a_fix_that_is_known_is_in_the_command(tmp_path: Path, keys: bool, how: str) -> None:
+    out = io.StringIO()
+    ConsoleReporter(out, keys=keys).try_it(tmp_path / "a b", "--fix drop-resource")
+    assert out.getvalue() == f"  Try a fix now: {how}oauthtap fix --apply '{tmp_path}/a b' --fix drop-resource\n"
