@@ -70,7 +70,7 @@ class SseRewriter:
     seen_endpoint: bool = False
 
     def __post_init__(self) -> None:
-        self._held = b""
+        self._held = bytearray()
         self._given_up = False
 
     def __call__(self, data: bytes) -> bytes:
@@ -78,18 +78,21 @@ class SseRewriter:
         if self._given_up:
             return data
         if not data:
-            rest, self._held = self._held, b""
+            rest, self._held = bytes(self._held), bytearray()
             return rest
-        buffer = self._held + data
+        looked_at = max(0, len(self._held) - 3)  # an event may end in what came before and what comes now
+        self._held += data
         sent, start = [], 0
-        for match in _EVENT_END.finditer(buffer):
-            sent.append(self._event(buffer[start : match.end()]))
-            start = match.end()
-        self._held = buffer[start:]
+        for match in _EVENT_END.finditer(bytes(self._held[looked_at:])):
+            end = looked_at + match.end()
+            sent.append(self._event(bytes(self._held[start:end])))
+            start = end
+        if start:
+            del self._held[:start]
         if len(self._held) > _LONGEST_EVENT:
             self._given_up = True
-            sent.append(self._held)
-            self._held = b""
+            sent.append(bytes(self._held))
+            self._held = bytearray()
         return b"".join(sent)
 
     def _event(self, event: bytes) -> bytes:

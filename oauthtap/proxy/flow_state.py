@@ -135,6 +135,14 @@ def redact(flow: http.HTTPFlow, redactor: Redactor) -> None:
     _put_back(flow, _redacted(shown, flow, redactor))
 
 
+def is_clean(flow: http.HTTPFlow, redactor: Redactor) -> bool:
+    """No secret is in a flow that is still under way."""
+    shown = exchange_from(flow)
+    return redactor.redact(shown) is shown and not redactor.knows_any_of(
+        "\n".join(texts_of(flow.get_state(), "replace"))
+    )
+
+
 def redact_known(flow: http.HTTPFlow, redactor: Redactor) -> None:
     """The same for a flow that was redacted before: what was learned since may stand in it."""
     state: State = flow.get_state()

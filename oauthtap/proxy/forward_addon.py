@@ -139,12 +139,12 @@ class ForwardAddon:
         at_endpoint = partial(self._observer.judge_stream, flow, passage, ended=False)
 
         def let_go() -> bool:
-            start(flow, passage, None, at_endpoint, self._observer.without_secrets)
+            start(flow, passage, None, at_endpoint, self._observer.without_secrets, partial(self._observer.sent, flow))
             self._observer.note(TOO_LARGE, kind="too-large")
             return True
 
         if should_stream(flow, repairing=self._repairing):
-            start(flow, passage, None, at_endpoint, self._observer.without_secrets)
+            start(flow, passage, None, at_endpoint, self._observer.without_secrets, partial(self._observer.sent, flow))
         else:
             flow.response.stream = Held(let_go)  # type: ignore[assignment]
 

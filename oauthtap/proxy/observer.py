@@ -16,6 +16,7 @@ from oauthtap.fixes.offers import FixSwitch
 from oauthtap.model.exchange import Exchange, Request, Response
 from oauthtap.model.sse import BoundedCapture
 from oauthtap.proxy import flow_convert
+from oauthtap.proxy.byte_budget import SPENT, ByteBudget
 from oauthtap.proxy.fault_hooks import FaultHooks
 from oauthtap.proxy.flow_annotations import annotate, flows_are_shown
 from oauthtap.proxy.flow_convert import RequestContext
@@ -57,6 +58,7 @@ class Observer:
     ) -> None:
         self.faults = FaultHooks(analyzer, injecting, self.note)
         self._analyzer, self.ears, self._fixes, self._keeps = analyzer, ears, fixes or ActiveFixes(), keeps
+        self._budget = ByteBudget()
         self._noted: set[str] = set()
         self._were_on: tuple[str, ...] = ()
 
@@ -82,7 +84,9 @@ class Observer:
             exchange = exchange.replace(fixes=self._were_on)
         if passage.changed is not None:
             exchange = exchange.replace(sent=passage.changed, patched_by=passage.changed_by)
-        exchange = self.faults.marked(exchange, passage)
+        exchange = self._budget.within(self.faults.marked(exchange, passage))
+        if self._budget.is_spent:
+            self.tell([Limitation("session-bytes", SPENT)])
         analyzed = self._analyzer.analyze(exchange)  # observe
         delivered, applied = self._repaired(analyzed, passage, response)  # repair
         passage.step = self._analyzer.record_delivery(analyzed, delivered if applied else None, applied)
@@ -193,8 +197,11 @@ class Observer:
             redact(flow, self._analyzer.redactor)
 
     def without_secrets(self, data: bytes) -> bytes:
-        """What is shown of a stream while it passes: without the secrets known by now."""
-        return data if self._analyzer.keeps_secrets else self._analyzer.redactor.redact_known_bytes(data)
+        """What is shown of a stream while it passes."""
+        if self._analyzer.keeps_secrets:
+            return data
+        text = data.decode("utf-8", "surrogateescape")
+        return self._analyzer.redactor.redact_text(text).encode("utf-8", "surrogateescape")
 
     def is_in_scope(self, url: str) -> bool:
         """The sign-ins so far need this upstream URL."""

@@ -253,7 +253,14 @@ class TapAddon:
         assert flow.response is not None
         flow.response.headers = http.Headers(_bytes(self._renamed_headers(passage, head)))
         at_endpoint = partial(self._observer.judge_stream, flow, passage, ended=False)
-        start(flow, passage, lambda: self.origins, at_endpoint, self._observer.without_secrets)
+        start(
+            flow,
+            passage,
+            lambda: self.origins,
+            at_endpoint,
+            self._observer.without_secrets,
+            partial(self._observer.sent, flow),
+        )
         self._observer.faults.cut(flow, passage, head)
 
     def response(self, flow: http.HTTPFlow) -> Awaitable[None] | None:

@@ -64,11 +64,12 @@ def start(
     origins: Callable[[], Origins] | None,
     on_endpoint: Callable[[], None],
     without_secrets: Callable[[bytes], bytes],
+    on_head_sent: Callable[[], None],
 ) -> None:
     """Let the answer pass and keep a copy. `on_endpoint` is told, once, of the 2024-11-05 transport's first event.
 
-    `origins`: the map to rename by; None where every byte passes as it came. `without_secrets`: takes the known
-    secrets out of what mitmweb is shown meanwhile.
+    `origins`: the map to rename by; None where every byte passes as it came. `without_secrets`: takes the secrets
+    out of what mitmweb is shown meanwhile. `on_head_sent`: told, once, that the header lines have left.
     """
     assert flow.response is not None
     response = flow.response
@@ -89,6 +90,8 @@ def start(
 
     def passing(data: bytes) -> bytes | list[bytes]:
         if data:
+            if not copy.size:
+                on_head_sent()
             copy.add(data)
             shown.now_and_then()
         if events is None:

@@ -11,18 +11,24 @@ from mitmproxy import ctx, exceptions, http
 from mitmproxy.master import Master
 from tornado.httputil import HTTPServerRequest
 from tornado.routing import Matcher, Rule
+from tornado.web import RequestHandler
 
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.fixes.offers import FixSwitch
 from oauthtap.proxy import _mitmproxy_internals as internals
 from oauthtap.proxy import contentview, live_page
-from oauthtap.proxy.flow_state import redact_known
+from oauthtap.proxy.flow_state import is_clean, redact_known
 from oauthtap.proxy.settings import Settings
 from oauthtap.redaction.redactor import Redactor
 
 _KEPT = 2000
 """Flows that the list holds. A browser asks for all of them at once, and the proxy waits meanwhile."""
-_EVERY = 100
+_EXPORTS = ("/flows/dump", "/commands/export", "/commands/save", "/commands/cut")
+"""Paths of mitmweb by which flows leave it."""
+_MOST = 12 << 20
+"""Bytes of the flows that the list holds."""
+_EVERY, _BYTES = 100, 1 << 20
+"""After how many flows, and after how many bytes, it is looked whether these are too many."""
 
 
 def set_up(master: Master, settings: Settings, tap: SessionAnalyzer, fixes: FixSwitch | None = None) -> str:
@@ -33,6 +39,7 @@ def set_up(master: Master, settings: Settings, tap: SessionAnalyzer, fixes: FixS
     if not tap.keeps_secrets:
         internals.put_first(master, [NoSecretsSaved()])  # before the addon that opens the file
         rules = master.app.default_router.rules  # type: ignore[attr-defined]
+        rules.insert(0, Rule(ExportWhileUnsent(master, tap.redactor), NotYet))
         rules.insert(0, Rule(RedactFirst(master, tap.redactor), None))
     live_page.mount(master, tap, fixes)  # type: ignore[arg-type]
     contentview.add()
@@ -91,25 +98,64 @@ class RedactFirst(Matcher):
                 redact_known(flow, self._redactor)
 
 
+class ExportWhileUnsent(Matcher):
+    """Matches a request to take flows out of mitmweb while one of them has its secrets still: a message loses them when
+    it has been sent, and an upstream may be slow to take it."""
+
+    def __init__(self, master: Master, redactor: Redactor) -> None:
+        self._master, self._redactor = master, redactor
+
+    def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
+        """Match with no arguments, or not at all."""
+        if not request.path.startswith(_EXPORTS):
+            return None
+        flows = self._master.commands.call("view.flows.resolve", "@all")
+        live = [flow for flow in flows if isinstance(flow, http.HTTPFlow) and flow.live]
+        return None if all(is_clean(flow, self._redactor) for flow in live) else {}
+
+
+class NotYet(RequestHandler):
+    """Says why nothing is exported now."""
+
+    def prepare(self) -> None:
+        """Whatever the method."""
+        self.set_status(409)
+        self.finish("A message is still being sent, with its secrets in it. Try again when it has ended.")
+
+
 class FlowLimit:
     """Forgets the oldest flows that nobody marked."""
 
     name = "oauthtap_bounded"
 
     def __init__(self) -> None:
-        self._seen = 0
+        self._seen = self._bytes = 0
 
     def response(self, flow: http.HTTPFlow) -> None:
-        self._tidy()
+        self._tidy(flow)
 
     def error(self, flow: http.HTTPFlow) -> None:
-        self._tidy()
+        self._tidy(flow)
 
-    def _tidy(self) -> None:
-        self._seen += 1
-        if self._seen % _EVERY:
+    def _tidy(self, flow: http.HTTPFlow) -> None:
+        self._seen, self._bytes = self._seen + 1, self._bytes + _size(flow)
+        if self._seen < _EVERY and self._bytes < _BYTES:
             return
+        self._seen = self._bytes = 0
         flows: list[Any] = list(ctx.master.commands.call("view.flows.resolve", "@unmarked"))
         ended = [one for one in flows if not (one.live or one.intercepted)]
-        if over := ended[: max(0, len(flows) - _KEPT)]:
+        count, size = len(flows), sum(map(_size, flows))
+        over = []
+        for one in ended:
+            if count <= _KEPT and size <= _MOST:
+                break
+            over.append(one)
+            count, size = count - 1, size - _size(one)
+        if over:
             ctx.master.commands.call("view.flows.remove", over)
+
+
+def _size(flow: Any) -> int:
+    """Bytes of the messages of a flow."""
+    messages = [getattr(flow, "request", None), getattr(flow, "response", None)]
+    return sum(len(message.raw_content or b"") + len(bytes(message.headers)) for message in messages if message)

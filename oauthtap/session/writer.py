@@ -26,6 +26,8 @@ from oauthtap.session.paths import (
 )
 from oauthtap.session.reader import read_jsonl
 
+LARGEST = 8 << 20
+"""Bytes of `session.jsonl`."""
 _MARKED = (
     "This session was recorded with `oauthtap --keep-secrets`: the tokens, codes and passwords in it are real.\n"
     "Do not pass it on. A copy without them: oauthtap check FOLDER --format html > report.html\n"
@@ -33,7 +35,7 @@ _MARKED = (
 
 
 class SessionWriter:
-    """Writes one session. Every method raises SessionError when the disk refuses.
+    """Writes one session. Every method raises SessionError when the disk refuses, and where there is no more room.
 
     `header`: `upstream`, `client`, `revision`, `versions`; `started` is added when missing.
     `sweep`: takes the secrets known by now out of any text; used once more over everything
@@ -58,6 +60,7 @@ class SessionWriter:
         self._make_flows = make_flows
         self._news = news
         self._closed = False
+        self._written = 0
         with disk_errors(self.folder):
             self._made = not self.folder.exists()
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -74,12 +77,12 @@ class SessionWriter:
     def add(self, *exchanges: str) -> None:
         """Write exchanges (`Exchange.as_json`), their secrets struck out already."""
         self._sweep_written()
-        self._append(self._lines, "".join(f"{self._sweep(text)}\n" for text in exchanges).encode())
+        self._append_within("".join(f"{self._sweep(text)}\n" for text in exchanges).encode())
 
     def add_stream(self, exchange: int, body: str) -> None:
         """Write all that came down the event stream of an exchange that was written with its beginning alone."""
         self._sweep_written()
-        self._append(self._lines, (self._sweep(line({"stream": exchange, "body": body})) + "\n").encode())
+        self._append_within((self._sweep(line({"stream": exchange, "body": body})) + "\n").encode())
 
     def close(
         self,
@@ -138,6 +141,15 @@ class SessionWriter:
                 replace(self.folder / JSONL, swept.encode())
                 before, self._lines = self._lines, reopen_private(self.folder / JSONL)
                 os.close(before)
+
+    def _append_within(self, data: bytes) -> None:
+        """Write what there is room for: everything is read at once at the end, and by every command."""
+        self._written += len(data)
+        if self._written > LARGEST:
+            raise SessionError(
+                f"{self.folder} holds {LARGEST >> 20} MB: what comes now is judged, and not written down"
+            )
+        self._append(self._lines, data)
 
     def _append(self, file: int, data: bytes) -> None:
         with disk_errors(self.folder):

@@ -21,7 +21,10 @@ import pytest
 import zstandard
 from mitmproxy import http
 
+from oauthtap.model.exchange import Exchange, Request
+from oauthtap.model.sse import SseRewriter
 from oauthtap.proxy import content_coding, flow_convert
+from oauthtap.session import SessionError, SessionWriter, read_session
 from tests.proxy.test_streams import memory
 from tests.support.running import Started, started
 from tests.support.tapped import Came, Upstream, document, said, tapped, upstream
@@ -144,6 +147,41 @@ async def passed(client: httpx.AsyncClient, url: str, attack: str) -> int:
     size = len(await reader.read(-1))
     writer.close()
     return size
+
+
+async def test_a_session_is_bounded_by_bytes_and_says_so(tmp_path: Path) -> None:
+    """Every answer passes whole; what is kept of them does not grow on."""
+    text = json.dumps({"jsonrpc": "2.0", "id": 1, "result": {"text": "some words " * 60_000}})
+    paths = {"/mcp": said(200, text, content_type="application/json")}
+    async with running(paths, tmp_path) as (_, tap, client):
+        for number in range(8):
+            asked = {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": {"name": f"t{number}"}}
+            assert (await client.post(tap.url, json=asked)).text == text
+        peak = memory(tap.process.pid, "VmHWM")
+        assert await asyncio.get_running_loop().run_in_executor(None, tap.end) in (0, 1)
+    assert "More than 4 MB came in this session" in " ".join(tap.said.split())
+    assert "More than 4 MB" in " ".join(tap.report["notes"])
+    assert (tmp_path / "session" / "session.jsonl").stat().st_size < 6 * MB
+    assert peak < MOST
+    print(f"peak {peak // MB} MB, end {tap.down_after:.1f} s", file=sys.stderr)
+
+
+def test_nothing_is_written_to_a_session_that_is_full(tmp_path: Path) -> None:
+    writer = SessionWriter(tmp_path / "s", {"upstream": "https://a.example"})
+    line = Exchange(id=1, request=Request(method="GET", url="https://a.example", body="x" * (3 * MB))).as_json()
+    writer.add(line)
+    writer.add(line)
+    with pytest.raises(SessionError, match="holds 8 MB"):
+        writer.add(line)
+    writer.close()
+    assert len(read_session(tmp_path / "s").exchanges) == 2
+
+
+def test_an_event_without_an_end_is_looked_at_once() -> None:
+    rewriter, began = SseRewriter(endpoint=str, message=str), time.process_time()
+    passed = b"".join(rewriter(b"data: A") for _ in range(100_000)) + rewriter(b"")
+    assert passed == b"data: A" * 100_000
+    assert time.process_time() - began < 2
 
 
 async def test_every_byte_of_a_large_answer_arrives() -> None:

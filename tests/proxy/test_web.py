@@ -7,6 +7,7 @@ import io
 import json
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -15,6 +16,7 @@ from mitmproxy import ctx, http
 from mitmproxy.contentviews import Metadata
 from mitmproxy.io import FlowReader
 from mitmproxy.test import tflow
+from tornado.httputil import HTTPServerRequest
 
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.findings import Finding
@@ -22,7 +24,10 @@ from oauthtap.handshake.stages import Challenge, ServerMetadata, Stage
 from oauthtap.model.exchange import Exchange, Request, Response
 from oauthtap.proxy import contentview
 from oauthtap.proxy.flow_annotations import annotate, comment
-from tests.support.tapped import Tapped, document, free_port, said, tapped, upstream
+from oauthtap.proxy.flow_state import redact
+from oauthtap.proxy.web import ExportWhileUnsent, FlowLimit
+from oauthtap.redaction.redactor import Redactor
+from tests.support.tapped import Came, Tapped, document, free_port, said, tapped, upstream
 
 PRM = "/.well-known/oauth-protected-resource"
 TOKEN = "tok_canary_0123456789abcdef"
@@ -324,3 +329,61 @@ def test_a_flow_without_findings_keeps_mitmproxys_own_views() -> None:
     assert contentview.OAuthContentview().render_priority(b"", Metadata(flow=flow)) <= 0
     assert flow.comment == "not seen · other"
     assert json.loads(flow.metadata["oauthtap"])["id"] == 1
+
+
+async def test_an_open_stream_is_exported_without_the_secrets_in_its_head_and_its_events() -> None:
+    over = asyncio.Event()
+
+    async def stream(came: Came, writer: asyncio.StreamWriter) -> None:
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nSet-Cookie: sid=head_canary_0123456789\r\n\r\n"
+        )
+        writer.write(b'data: {"api_key": "event_canary_0123456789"}\n\n')
+        await writer.drain()
+        await over.wait()
+        writer.close()
+
+    async with (
+        upstream({"/mcp": stream}) as server,
+        tapped(server, web=True, web_port=free_port()) as tap,
+        tap.client.stream("GET", tap.url) as answer,
+    ):
+        came = await anext(answer.aiter_text())
+        assert "event_canary" in came
+        assert "head_canary" in answer.headers["set-cookie"]
+        page = await browser(tap)
+        dump = await page.get("/flows/dump")
+        await page.aclose()
+        over.set()
+    assert dump.status_code == 200
+    assert b"data:" in dump.content
+    assert b"canary" not in dump.content
+
+
+def test_nothing_is_exported_while_a_secret_is_on_its_way() -> None:
+    flow = tflow.tflow()
+    flow.live = True
+    flow.request.headers["Authorization"] = f"Bearer {TOKEN}"
+    redactor = Redactor()
+    master: Any = SimpleNamespace(commands=SimpleNamespace(call=lambda name, which: [flow]))
+    guard = ExportWhileUnsent(master, redactor)
+    assert guard.match(HTTPServerRequest("GET", "/flows/dump")) == {}
+    assert guard.match(HTTPServerRequest("POST", "/commands/export")) == {}
+    assert guard.match(HTTPServerRequest("GET", "/flows")) is None
+    redact(flow, redactor)
+    assert guard.match(HTTPServerRequest("GET", "/flows/dump")) is None
+
+
+def test_mitmwebs_list_holds_so_many_bytes() -> None:
+    flows = [tflow.tflow(resp=True) for _ in range(40)]
+    for flow in flows:
+        flow.response.raw_content = b"x" * (1 << 20)
+        flow.live = False
+    removed: list[http.HTTPFlow] = []
+    calls = {"view.flows.resolve": lambda which: flows, "view.flows.remove": removed.extend}
+    with pytest.MonkeyPatch.context() as patch:
+        commands = SimpleNamespace(call=lambda name, it: calls[name](it))
+        patch.setattr(ctx, "master", SimpleNamespace(commands=commands), raising=False)
+        FlowLimit().response(flows[0])
+    assert removed == flows[: len(removed)]
+    assert 10 << 20 < sum(len(flow.response.raw_content or b"") for flow in flows[len(removed) :]) <= 12 << 20
