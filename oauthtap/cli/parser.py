@@ -446,7 +446,7 @@ def _solve_flags(command: ArgumentParser) -> None:
     reach = command.add_argument_group("reaching the upstream")
     _reach_flags(reach)
     reach.add_argument("--allow-private", action="store_true", help="follow its documents to private addresses too")
-    reach.add_argument("--offline", action="store_true", help="ask no server which issuer is right")
+    reach.add_argument("--offline", action="store_true", help="do not contact servers to verify candidate issuers")
     telling = command.add_argument_group("telling")
     telling.add_argument(
         "--session", metavar="DIR", help="where to record; one that was begun goes on (default: a dated folder)"

@@ -103,7 +103,7 @@ class Solution(_Row):
     version: Literal[1] = 1
     outcome: Outcome
     simulated: bool = False
-    """No client ran: fixes were laid over a recording. Nothing is proved."""
+    """No client ran: fixes were applied to a recording. Nothing is proved."""
     client: str | None = None
     upstream: str | None = None
     cause: RankedCause | None = None

@@ -12,7 +12,7 @@ from oauthtap.cli.parser import parser, with_upstream
 
 ROOT = Path(__file__).parents[2]
 _COMMAND = re.compile(r"^    (?:uv run )?oauthtap (\S.*?)(?:  .*)?$", re.M)
-_NO_ONE_COMMAND = re.compile(r" \| |--inject list")
+_NO_ONE_COMMAND = re.compile(r" \| | < |--inject list")
 
 
 def commands(page: str) -> list[str]:
