@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from oauthtap.diagnosis.findings import Party
 from oauthtap.diagnosis.phrases import PhraseMatch, match_phrases, plain_subject
@@ -180,7 +181,17 @@ def _redirected_back(stage: AuthorizationResponse, handshake: Handshake) -> Refu
         return _refusal(stage, exchange, handshake, said, "", who="authorization-server", status=None)
     if exchange.response is not None and exchange.response.status >= 400 and stage.callback:
         return _refusal(stage, exchange, handshake, _said(exchange), "", who="client")
+    onward = exchange.response.header("location") if exchange.response is not None and stage.callback else None
+    told = dict(parse_qsl(urlsplit(onward or "").query))
+    if code := told.get("oauth_error"):  # Claude.ai leads the browser on to its settings with it
+        who: Party = "authorization-server" if _OF_THE_SERVER.search(code) else "client"
+        words = _folded(told.get("oauth_error_description", code))
+        said = _Said(code, words, "response.header.location.oauth_error")
+        return _refusal(stage, exchange, handshake, said, "", who=who, status=None)
     return None
+
+
+_OF_THE_SERVER = re.compile(r"registration|token_exchange")
 
 
 def _in_success(stage: Stage, exchange: Exchange, response: Response, handshake: Handshake) -> Refusal | None:

@@ -12,7 +12,10 @@ from oauthtap.model.recording import Recording
 
 SERVER = "https://mcp.example.com/mcp"
 ORGANIZATION = "https://claude.ai/api/organizations/0f7b2c1a/mcp"
-AUTHORIZE = "https://as.example.com/authorize?response_type=code&client_id=c1&resource=https%3A%2F%2Fmcp.example.com%2Fmcp&state=s1"
+AUTHORIZE = (
+    "https://as.example.com/authorize?response_type=code&client_id=c1&code_challenge=x&code_challenge_method=S256&state=s1"
+    "&redirect_uri=https%3A%2F%2Fclaude.ai%2Fapi%2Fmcp%2Fauth_callback&resource=https%3A%2F%2Fmcp.example.com%2Fmcp"
+)
 
 
 def entry(
@@ -78,6 +81,15 @@ def test_the_report_has_the_words_and_no_secret(tmp_path: Path) -> None:
     assert report.upstream == SERVER
     assert any("Failed to resolve OAuth client" in note for note in report.notes)
     assert "c0de-0123456789" not in report.model_dump_json()
+
+
+def test_the_error_that_claude_ai_leads_on_with_is_the_refusal(tmp_path: Path) -> None:
+    (tmp_path / "claude.har").write_text(json.dumps(CLAUDE))
+    _, report = analyze_recording(str(tmp_path / "claude.har"))
+    assert report.refusal is not None
+    assert (report.ending, report.refusal.code, report.refusal.who) == (
+        "refused", "mcp_token_exchange_failed", "authorization-server",
+    )  # fmt: skip
 
 
 def test_a_har_of_anything_else_is_read_as_before() -> None:
