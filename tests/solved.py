@@ -11,13 +11,19 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
 from tests.cures import CLIENT, TENANT, AnyPort
 from tests.support.bed import TARGETS, Bed
+from tests.support.bed.faults import F02, F03, F05, F06, F07, F08, F10, F11, F12, F15
+from tests.support.bed.healthy import Good
 from tests.support.clients.installed import cache, from_npm
 from tests.support.running import COMMAND, environment, to_the_bed
 
@@ -40,6 +46,57 @@ EXPECTED: dict[tuple[str, str], tuple[str, int]] = {
 """Client and target: how it should end, and of how many fixes the smallest change should be."""
 
 
+class Managed(Good):
+    """Registrations can be deleted (RFC 7592)."""
+
+    host = "managed.mcp.test"
+
+    async def register(self, request: Request) -> Response:
+        answer = await super().register(request)
+        if answer.status_code != 201:
+            return answer
+        client = json.loads(bytes(answer.body))
+        client |= {
+            "registration_client_uri": f"{self.origin}/register/{client['client_id']}",
+            "registration_access_token": self.secret("rat"),
+        }
+        self.clients[client["client_id"]] = client
+        return JSONResponse(client, 201)
+
+    async def answer(self, request: Request) -> Response:
+        if request.method != "DELETE":
+            return await super().answer(request)
+        client = self.clients.get(request.url.path.rpartition("/")[2], {})
+        if request.headers.get("authorization") != f"Bearer {client.get('registration_access_token')}":
+            return JSONResponse({"error": "invalid_token"}, 401)
+        del self.clients[client["client_id"]]
+        return Response(status_code=204)
+
+
+def several(*kinds: type[Good]) -> type[Good]:
+    """A server with all of these faults."""
+    name = "x" + "-".join(kind.host.partition(".")[0] for kind in kinds)
+    says = " ".join((kind.__doc__ or "").splitlines()[0] for kind in kinds)
+    return type(name, kinds, {"host": f"{name}.mcp.test", "__doc__": says})
+
+
+SEVERAL: dict[type[Good], tuple[str, int]] = {
+    several(F02, F08): ("proved", 2),
+    several(F07, F15): ("proved", 2),
+    several(F12, F10): ("proved", 2),
+    several(F05, F02): ("proved", 2),
+    several(F11, F10): ("proved", 3),
+    several(F02, F07, F08): ("proved", 3),
+    several(F02, F06): ("not-curable", 0),
+    several(F03, F15): ("proved", 1),
+    several(Managed, F02): ("proved", 1),
+}
+"""Servers with several faults at once, with Claude Code: the same, also written before the first run."""
+BOTH = {kind.host.partition(".")[0]: kind for kind in SEVERAL}
+EXPECTED_OF_SEVERAL = {("claude-code", name): SEVERAL[kind] for name, kind in BOTH.items()}
+TOLD |= {name: REGISTERED for name, kind in BOTH.items() if issubclass(kind, F05 | F11)}
+
+
 @dataclass(frozen=True)
 class Solved:
     """One run of `oauthtap solve`."""
@@ -59,7 +116,7 @@ def solve(bed: Bed, client: str, target: str, home: Path, *flags: str) -> Solved
         env["PATH"] = f"{claude}{os.pathsep}{env['PATH']}"
     else:
         words.append("--install")
-    server: Any = bed.origins[TARGETS[target].host]
+    server: Any = bed.origins[f"{target}.mcp.test"]
     if REGISTERED[1] in flags:
         server.clients[CLIENT] = {"client_id": CLIENT, "redirect_uris": AnyPort()}
     began = time.monotonic()
@@ -74,11 +131,11 @@ def solve(bed: Bed, client: str, target: str, home: Path, *flags: str) -> Solved
 
 def row(client: str, target: str, solved: Solved) -> str:
     """One line of the table."""
-    result, expected = solved.result, EXPECTED[client, target]
+    result, expected = solved.result, {**EXPECTED, **EXPECTED_OF_SEVERAL}[client, target]
     change = ", ".join(f"`{part['fix']}`" for part in result["change"])
     before: dict[str, Any] = next(iter(result["tries"]), {})
     went = "connects" if before.get("connected") else f"{before.get('ending')} at {before.get('reached')}"
-    what = (TARGETS[target].__doc__ or "").splitlines()[0].replace("|", "\\|")
+    what = ((TARGETS | BOTH)[target].__doc__ or "").splitlines()[0].replace("|", "\\|")
     seen = (result["outcome"], len(result["change"]))
     mark = "as expected" if seen == expected else f"**expected {expected[0]}, {expected[1]} fixes**"
     told = " ".join(TOLD.get(target, ()))
@@ -89,34 +146,45 @@ def row(client: str, target: str, solved: Solved) -> str:
     )
 
 
-def page() -> str:
-    """The whole page."""
+def table(wanted: Mapping[tuple[str, str], tuple[str, int]]) -> list[str]:
+    """The lines of a table, with how many are as expected before it."""
     rows, right = [], 0
-    with Bed() as bed, tempfile.TemporaryDirectory(prefix="oauthtap-solved-") as folder:
-        for client, target in EXPECTED:
+    with Bed(*SEVERAL) as bed, tempfile.TemporaryDirectory(prefix="oauthtap-solved-") as folder:
+        for client, target in wanted:
             home = Path(folder) / f"{client}-{target}"
             home.mkdir()
             try:
                 solved = solve(bed, client, target, home, *TOLD.get(target, ()))
             except (AssertionError, subprocess.TimeoutExpired, ValueError) as problem:
-                line = (
-                    str(problem).strip().splitlines()[-1].replace("|", "\\|") if str(problem).strip() else "no result"
-                )
+                line = (str(problem).strip() or "no result").splitlines()[-1].replace("|", "\\|")
                 rows.append(f"| {client} | {target} | | | **failed**: {line} | | | | |")
             else:
                 rows.append(row(client, target, solved))
                 right += rows[-1].endswith("as expected |")
             print(rows[-1], file=sys.stderr, flush=True)
+        for name, kind in BOTH.items():
+            if issubclass(kind, Managed) and ("claude-code", name) in wanted:
+                server: Any = bed.origins[kind.host]
+                rows.append(f"\nRegistrations left at {name}: {len(server.clients)}.")
     heads = ("Client", "Target", "As it is", "Cause", "Outcome", "Smallest change", "Runs", "Took", "Against the label")
+    counted = f"Run on {date.today().isoformat()}: {right} of {len(wanted)} as expected."
+    return [counted, "", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|", *rows, ""]
+
+
+def page(only: str) -> str:
+    """The whole page; `several`: only its second table."""
+    if only == "several":
+        return "\n".join(table(EXPECTED_OF_SEVERAL))
     return "\n".join([
         "# What `oauthtap solve` finds", "",
         "A real client at every target of the test bed, as it is, with each change, with each part of the change taken",
-        "out. What was expected was written down in `tests/solved.py` before the first run.", "",
-        f"Run on {date.today().isoformat()}: {right} of {len(EXPECTED)} as expected.",
-        "`python -m tests.solved > docs/solved.md` makes this page.",
-        "", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|", *rows, "",
+        "out. What was expected was written down in `tests/solved.py` before the first run.",
+        "`python -m tests.solved > docs/solved.md` makes this page.", "",
+        *table(EXPECTED),
+        "## Several faults at once", "",
+        *table(EXPECTED_OF_SEVERAL),
     ])  # fmt: skip
 
 
 if __name__ == "__main__":
-    print(page(), end="")
+    print(page(" ".join(sys.argv[1:])), end="")

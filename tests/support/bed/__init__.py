@@ -25,6 +25,7 @@ import trustme
 import uvicorn
 
 from tests.support.bed.listener import Dispatch, ForwardProxy, Received
+from tests.support.bed.mcp import McpServer
 from tests.support.bed.origin import Origin
 from tests.support.bed.targets import EVERY_TARGET, ORIGINS, TARGETS
 
@@ -34,9 +35,11 @@ NEVER_PROXIED = "localhost,127.0.0.1,::1"
 
 
 class Bed:
-    """All targets, while the `with` (or `async with`) lasts. Fresh keys, clients and CA every time."""
+    """All targets, and `more`, while the `with` (or `async with`) lasts. Fresh keys, clients and CA every time."""
 
-    def __init__(self) -> None:
+    def __init__(self, *more: type[McpServer]) -> None:
+        self._kinds = (*ORIGINS, *more)
+        self._targets = EVERY_TARGET | {kind.host.partition(".")[0]: kind for kind in more}
         self.log: list[Received] = []
         """Every request that reached an origin, in order of arrival."""
         self.issued: set[str] = set()
@@ -53,7 +56,7 @@ class Bed:
 
     def url(self, name: str) -> str:
         """The MCP URL of a target by its name in the table, as a user types it."""
-        target = EVERY_TARGET[name]
+        target = self._targets[name]
         return f"https://{target.host}{target.path}"
 
     @property
@@ -106,9 +109,9 @@ class Bed:
         certificate_file = folder / "server.pem"
         authority = trustme.CA(organization_name="oauthtap test bed")
         authority.cert_pem.write_to_path(str(self.ca_file))
-        names = authority.issue_cert(*(origin.host for origin in ORIGINS))
+        names = authority.issue_cert(*(origin.host for origin in self._kinds))
         names.private_key_and_cert_chain_pem.write_to_path(str(certificate_file))
-        self.origins = {kind.host: kind(self.issued) for kind in ORIGINS}
+        self.origins = {kind.host: kind(self.issued) for kind in self._kinds}
         self._start(certificate_file)
         return self
 
