@@ -125,8 +125,11 @@ def _again(arguments: Namespace, root: Path, upstream: str) -> str:
 
 
 def _keep(root: Path, result: Solution, redactor: Redactor) -> None:
-    """Write the result into the session."""
-    replace(root / "solution.json", redactor.redact_known(json.dumps(result.as_json(), indent=1) + "\n").encode())
+    """Write the result into the session: tries by their folders in it, under a name that is no secret's."""
+    told = result.as_json()
+    for one in filter(None, (told["before"], told["after"], *told["tries"])):
+        one["folder"] = Path(one.pop("session")).name
+    replace(root / "solution.json", redactor.redact_known(json.dumps(told, indent=1) + "\n").encode())
     if result.fixes_toml:
         replace(root / "solved.toml", redactor.redact_known(result.fixes_toml).encode())
 

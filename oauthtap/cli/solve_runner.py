@@ -61,7 +61,7 @@ class ClientRunner:
 
     def _begun(self, arguments: Namespace) -> dict[str, Any]:
         """The tries of a search that was begun in this folder. Raises Usage when it was another one."""
-        subject = {"client": self._driver.name, "upstream": hashlib.sha256(arguments.upstream.encode()).hexdigest()}
+        subject = {"client": self._driver.name, "upstream": _mark(arguments.upstream)}
         try:
             kept: dict[str, Any] = json.loads((self._root / _TRIES).read_text("utf-8"))
         except (OSError, ValueError):
@@ -72,7 +72,7 @@ class ClientRunner:
 
     def __call__(self, change: ChangeSet, /) -> Ran:
         """One run. Raises KeyboardInterrupt when the person ended it."""
-        mark = hashlib.sha256(repr(sorted(change.key)).encode()).hexdigest()[:12]
+        mark = _mark(repr(sorted(change.key)))
         folder = self._root / f"try-{mark}"
         if (known := self._tries["tries"].get(mark)) is not None and (folder / "report.json").exists():
             tap, report = analyze_recording(str(folder))
@@ -104,6 +104,11 @@ class ClientRunner:
         connected = await driven.connect()
         await registered.delete(parse_upstream_options(asked), self._feed.ports)
         return connected, driven
+
+
+def _mark(text: str) -> str:
+    """A short name for a text that is itself not to be written down."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 class SimulationRunner:

@@ -52,7 +52,8 @@ def verify(arguments: Namespace) -> int:
     """Print what was read, looked for and found. Gives 1 when a secret was found, 0 when none was, 3 when none was but
     a file is torn or the session was never swept."""
     top = Path(arguments.session).expanduser()
-    if top.is_dir() and not any((top / name).exists() for name in (JSONL, FLOWS, HAR)):
+    several = top.is_dir() and any(top.glob(f"*/{JSONL}"))  # of `oauthtap solve`: a session for each try
+    if top.is_dir() and not several and not any((top / name).exists() for name in (JSONL, FLOWS, HAR)):
         raise UsageError(f"{escape_controls(str(top))}: a folder, but no session in it. Try: oauthtap sessions")
     if getattr(arguments, "sweep", False):
         _sweep(top)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.solved import EXPECTED, TOLD, solve
 from tests.support.bed import Bed
+from tests.support.running import call
 
 pytestmark = pytest.mark.clients
 
@@ -27,7 +28,8 @@ def test_claude_code_at_f02_is_solved_with_one_change_and_nothing_secret_is_left
     assert secrets
     assert [value for value in secrets if any(value in text for text in texts)] == []
     written = json.loads((tmp_path / "session" / "solution.json").read_text())
-    assert written == solved.result
+    assert (written["outcome"], written["change"]) == ("proved", solved.result["change"])
+    assert call("verify", tmp_path / "session", home=tmp_path).returncode == 0
 
 
 @pytest.mark.more_clients
