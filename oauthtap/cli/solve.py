@@ -146,11 +146,12 @@ def _by_simulation(arguments: Namespace, values: Mapping[str, str]) -> int:
     search = _search(arguments, runner, values, reach)
     change = search.solve()
     last = search.result(change)[1] if change is not None else next(iter(search.ran.values()))[1]
-    named = last.report.client.name if last.report.client else None
+    named, server = last.report.client.name if last.report.client else None, tap.handshake.resource or "URL"
     result = solution(
         search, change, simulated=True, client=named, upstream=tap.handshake.resource,
         deploy=last.report.deploy if change is not None else None,
         command=shlex.join(["oauthtap", *arguments.argv]),
+        proof=f"oauthtap solve {named if named in drivers() else 'CLIENT'} --upstream {shlex.quote(server)}",
     )  # fmt: skip
     return _told(result, arguments)
 

@@ -60,6 +60,7 @@ class Try(_Row):
     number: int
     fixes: tuple[str, ...] = ()
     connected: bool
+    """The client said so; in a simulation: nothing that was recorded is in its way."""
     ending: str
     reached: str
     cause: str | None = None

@@ -29,8 +29,10 @@ def solution(
     upstream: str | None,
     deploy: Deploy | None,
     command: str,
+    proof: str | None = None,
 ) -> Solution:
-    """The result of a search that has ended. `command`: what to type to go on, without `--set`."""
+    """The result of a search that has ended. `command`: what to type to go on, without `--set`; `proof`: what to type
+    for a run with a client, where this was none."""
     first = next(iter(search.ran.values()), None)
     before, report = (first[0], first[1].report) if first else (None, None)
     needs = tuple(search.needs.values()) if change is None else ()
@@ -49,6 +51,7 @@ def solution(
             after=search.result(change)[0],
             fixes_toml=toml_io.write(change.fixes, _HEADING),
             deploy=deploy,
+            next=proof,
             **told,
         )
     if needs:
@@ -57,7 +60,7 @@ def solution(
     if search.exhausted:
         more = f"{command} --tries {search.most * 2} --timeout 1200"
         return Solution(outcome="budget", remains=_remains(report), next=more, **told)
-    return Solution(outcome="not-curable", remains=_remains(report), **told)
+    return Solution(outcome="not-curable", remains=_remains(report), next=proof, **told)
 
 
 def _cause(report: Report | None, change: ChangeSet | None) -> RankedCause | None:
@@ -72,9 +75,7 @@ def _parts(search: Search, change: ChangeSet) -> tuple[Part, ...]:
     return tuple(
         Part(
             fix=ChangeSet(fixes=(fix,)).names[0],
-            says=fix.says or _changed(search, change)
-            if alone
-            else fix.says or "What the rule proposes for this answer.",
+            says=fix.says or _changed(search, change if alone else None),
             assumes=_assumes(fix),
             needed_by=1 if alone else search.needed_by(change, number),
         )
@@ -82,9 +83,9 @@ def _parts(search: Search, change: ChangeSet) -> tuple[Part, ...]:
     )
 
 
-def _changed(search: Search, change: ChangeSet) -> str:
-    """What the change made of the answers, where its rule has no sentence for it."""
-    attempts = search.result(change)[1].report.attempts
+def _changed(search: Search, change: ChangeSet | None) -> str:
+    """What a change made of the answers, where its rule has no sentence for it; not for one of several."""
+    attempts = search.result(change)[1].report.attempts if change is not None else ()
     made = phrase(attempts[-1].changed) if attempts else ""
     return f"{made}." if made else "What the rule proposes for this answer."
 
@@ -119,6 +120,8 @@ def console(found: Solution, display: Display) -> str:
 def headline(found: Solution) -> str:
     """The result in one sentence."""
     client, server = found.client or "The client", found.upstream or "the MCP server"
+    if found.simulated and found.outcome == "not-curable":
+        return f"Simulated: no change of a recorded answer is known that would help {client} at {server}"
     count = f"{len(found.change)} change{'s' if len(found.change) != 1 else ''}"
     return {
         "proved": f"Proved: {client} connects to {server} with {count}, and does not without",
@@ -139,7 +142,7 @@ def _fields(found: Solution) -> Iterator[tuple[str, str]]:
         if found.before.refusal:
             yield "It said", said(found.before.refusal).removeprefix("It said: ")
     if found.after and found.outcome != "nothing-to-do":
-        yield "After", went(found.after)
+        yield "After", went(found.after, simulated=found.simulated)
     for part in found.change:
         proof = (
             f" Needed: without it, try {part.needed_by} did not connect."
@@ -155,16 +158,16 @@ def _fields(found: Solution) -> Iterator[tuple[str, str]]:
             yield "", f"not it, as no metadata states them: {', '.join(need.candidates)}"
     if found.remains:
         yield "Remains", found.remains
-    if found.outcome in ("proved", "simulated") and found.upstream:
+    if found.outcome == "proved":
         yield "Keep it", "the lines above on the server; or: --fix solved.toml, which lies in the session"
     if found.next:
         yield "Next", found.next
 
 
-def went(one: Try) -> str:
+def went(one: Try, *, simulated: bool = False) -> str:
     """How a try went, in few words."""
     if one.connected:
-        return "connected"
+        return "nothing recorded is in the way; what follows was never requested" if simulated else "connected"
     left = f": {one.title}" if one.title else ""
     return f"stopped at {STAGE.get(one.reached, one.reached)} ({one.ending}){left}"
 

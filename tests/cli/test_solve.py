@@ -52,6 +52,8 @@ def test_a_recording_is_simulated_and_never_called_proved(capsys: pytest.Capture
     assert "Simulated, not proved" in out
     assert "not proven by a client" in out
     assert "Proved" not in out
+    assert "connected" not in out
+    assert "Next     oauthtap solve claude-code --upstream" in out
 
 
 async def test_a_registration_is_deleted_at_its_own_server_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
