@@ -21,6 +21,8 @@ from oauthtap.report.model import Report
 
 _MOST_LINES = 8
 _COMMENT = re.compile(r"\s+(?:#|//) .*")
+SOLVES = frozenset({"claude-code", "codex", "fastmcp", "gemini-cli", "mcp-inspector", "mcp-remote", "opencode"})
+"""Clients, by the names of their profiles, that `oauthtap solve` runs."""
 _KIND = {"resource-server": "server", "authorization-server": "authorization-server"}
 
 
@@ -143,5 +145,10 @@ def fix_flag(report: Report, finding: Finding | None) -> str:
 
 
 def tell_apart(report: Report) -> str:
-    """The command that tells the first cause from the next; empty where nothing in an answer can be changed for it."""
-    return next((one.experiment for one in report.causes if one.experiment), "") if len(report.causes) > 1 else ""
+    """The command that tells the first cause from the next: with the real client where oauthtap can run it, else with
+    one change of an answer; empty where there is neither."""
+    if len(report.causes) < 2:
+        return ""
+    if report.upstream and report.client and report.client.name in SOLVES:
+        return f"oauthtap solve {report.client.name} --upstream {shlex.quote(report.upstream)}"
+    return next((one.experiment for one in report.causes if one.experiment), "")

@@ -229,10 +229,10 @@ def _others(report: Report, display: Display) -> Iterator[Section]:
     for place, one in enumerate(report.causes[1:]):
         words = escape_controls(_runner_up(one, display), limit=600)
         lines = display.field("" if place else "Or", words, right=one.confidence, most=2)
-        yield Section(tuple(lines), rank=6, apart=0)
+        yield Section(tuple(lines), rank=8 if place else 6, apart=0)
     command = tell_apart(report)
     if command and command != try_it(report, finding_of_cause(report)):
-        yield Section(tuple(_command("Tell apart", command, display)), rank=5, apart=0)
+        yield Section(tuple(_command("Tell apart", command, display)), rank=7, apart=0)
 
 
 def _runner_up(one: RankedCause, display: Display) -> str:

@@ -14,8 +14,10 @@ import pytest
 
 from oauthtap.cli.analyze_file import analyze_recording
 from oauthtap.cli.options.summary import ink
+from oauthtap.drive.drivers import drivers
 from oauthtap.model.exchange import Exchange
 from oauthtap.model.sanitize import escape_controls
+from oauthtap.render.advice import SOLVES
 from oauthtap.render.console import console
 from oauthtap.render.display import Display, Ink, Section, fit
 from oauthtap.report.model import ExchangeRow, Report
@@ -187,6 +189,11 @@ def test_what_ranks_last_goes_first_where_there_is_no_room() -> None:
     assert list(fit(parts, 10, Display())) == ["a", "", "b", "", "c", "", "d"]
     assert list(fit(parts, 4, Display())) == ["a", "b", "c", "d"]
     assert list(fit(parts, 2, Display())) == ["a", "d"]
+
+
+def test_causes_are_told_apart_with_the_real_client_where_there_is_one() -> None:
+    assert set(drivers()) >= SOLVES
+    assert "  Tell apart oauthtap solve claude-code --upstream http://localhost:8115/" in told("repeating", height=60)
 
 
 if __name__ == "__main__":
