@@ -89,7 +89,7 @@ def flow_from(exchange: Exchange, stream: str | None = None) -> http.HTTPFlow:
     server = connection.Server(address=(parts.hostname or "", parts.port or {"https": 443}.get(parts.scheme, 80)))
     flow = http.HTTPFlow(client, server)
     asked, (host, port) = exchange.request, server.address or ("", 0)
-    path = parts._replace(scheme="", netloc="").geturl()
+    path = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
     flow.request = http.Request(
         host, port, asked.method.encode(), parts.scheme.encode(), b"", path.encode(), b"HTTP/1.1",
         _headers(asked.headers), b"", None, began, began,
