@@ -15,7 +15,7 @@ from oauthtap.render.display import Display
 from oauthtap.render.labels import STAGE, said
 from oauthtap.report.model import RankedCause, Report
 from oauthtap.solve.model import ChangeSet, Part, Solution, Try
-from oauthtap.solve.search import Search
+from oauthtap.solve.search import Search, position
 
 _HEADING = "The smallest change that oauthtap solve found.\nWhat each key means: docs/fixes.md"
 
@@ -56,11 +56,11 @@ def solution(
         )
     if needs:
         flags = " ".join(f"--set {need.name}=…" for need in needs[:1])
-        return Solution(outcome="needs-value", needs=needs, remains=_remains(report), next=f"{command} {flags}", **told)
+        return Solution(outcome="needs-value", needs=needs, remains=_remains(search), next=f"{command} {flags}", **told)
     if search.exhausted:
         more = f"{command} --tries {search.most * 2} --timeout 1200"
-        return Solution(outcome="budget", remains=_remains(report), next=more, **told)
-    return Solution(outcome="not-curable", remains=_remains(report), next=proof, **told)
+        return Solution(outcome="budget", remains=_remains(search), next=more, **told)
+    return Solution(outcome="not-curable", remains=_remains(search), next=proof, **told)
 
 
 def _cause(report: Report | None, change: ChangeSet | None) -> RankedCause | None:
@@ -94,11 +94,15 @@ def _assumes(fix: Fix) -> str | None:
     return fix.assumes.replace("${value}", fix.value) if fix.assumes else None
 
 
-def _remains(report: Report | None) -> str:
-    """What has to be changed where it is made."""
-    if report is None or report.cause is None:
+def _remains(search: Search) -> str:
+    """What has to be changed where it is made, as the try shows that came furthest."""
+    best = max(search.ran.values(), key=lambda one: position(one[1].report), default=None)
+    if best is None or best[1].report.cause is None:
         return "Nothing that was seen explains it; no change of an answer or a request is known that would help."
-    return f"{report.cause.title}. {report.cause.fix}"
+    tried, report = best[0], best[1].report
+    far = f"With {', '.join(tried.fixes)} the client comes further, and stops again. " if tried.fixes else ""
+    assert report.cause is not None
+    return f"{far}{report.cause.title}. {report.cause.fix}"
 
 
 # --- a terminal

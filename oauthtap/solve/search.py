@@ -149,13 +149,15 @@ class Search:
 
 def _went_further(before: Ran, after: Ran) -> bool:
     """The client came further than before, or stopped for another cause."""
-    first, then = (
-        STAGE_ORDER.index(ran.report.reached) if ran.report.reached in STAGE_ORDER else -1 for ran in (before, after)
-    )
-    if then > first:
+    if position(after.report) > position(before.report):
         return True
     causes = [ran.report.cause.rule if ran.report.cause else None for ran in (before, after)]
     return causes[0] != causes[1]
+
+
+def position(report: Report) -> int:
+    """How far the client came, as the place of the stage in a sign-in."""
+    return STAGE_ORDER.index(report.reached) if report.reached in STAGE_ORDER else -1
 
 
 def _told(number: int, change: ChangeSet, ran: Ran, why: str) -> Try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.solved import EXPECTED, TOLD, solve
+from tests.solved import EXPECTED, EXPECTED_OF_SEVERAL, SEVERAL, TOLD, solve
 from tests.support.bed import Bed
 from tests.support.running import call
 
@@ -37,3 +37,11 @@ def test_claude_code_at_f02_is_solved_with_one_change_and_nothing_secret_is_left
 def test_every_target_is_solved_as_it_was_labelled(bed: Bed, tmp_path: Path, client: str, target: str) -> None:
     solved = solve(bed, client, target, tmp_path, *TOLD.get(target, ()))
     assert (solved.result["outcome"], len(solved.result["change"])) == EXPECTED[client, target], solved.told
+
+
+@pytest.mark.more_clients
+@pytest.mark.parametrize(("client", "target"), EXPECTED_OF_SEVERAL)
+def test_servers_with_several_faults_are_solved_as_labelled(tmp_path: Path, client: str, target: str) -> None:
+    with Bed(*SEVERAL) as bed:
+        solved = solve(bed, client, target, tmp_path, *TOLD.get(target, ()))
+    assert (solved.result["outcome"], len(solved.result["change"])) == EXPECTED_OF_SEVERAL[client, target], solved.told

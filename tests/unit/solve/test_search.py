@@ -170,6 +170,20 @@ def test_the_cause_that_is_proved_is_the_one_that_the_change_cures() -> None:
     assert (told.cause.rule, told.cause_proved) == ("b", True)
 
 
+def test_what_remains_is_told_of_the_try_that_came_furthest() -> None:
+    class Further(World):
+        def run(self, asked: ChangeSet, /) -> Ran:
+            left = cause("b" if "a" in asked.names else "a")
+            reached = "mcp-token-rejected" if left.rule == "b" else "as-discovery"
+            return Ran(False, Report(cause=left, causes=(left,), reached=reached, upstream=URL), SessionAnalyzer(URL))
+
+    world = Further()
+    looked = Search(world.run, lambda ran: ([change("a")], []))
+    told = solution(looked, looked.solve(), simulated=False, client="C", upstream=URL, deploy=None, command="")
+    assert told.outcome == "not-curable"
+    assert told.remains == "With a the client comes further, and stops again. b. Mend b."
+
+
 def test_a_simulation_is_never_called_proved() -> None:
     looked = search(World("a"))
     result = looked.solve()
