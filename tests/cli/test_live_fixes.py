@@ -25,6 +25,7 @@ from oauthtap.cli.options.fixes import LIVE_FIX_FILE, FixOptions
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.fixes import toml_io
 from oauthtap.fixes.applier import ActiveFixes
+from oauthtap.proxy import live_page
 from oauthtap.proxy.contentview import page
 from oauthtap.render import FORMATS
 from oauthtap.report.build import build
@@ -209,7 +210,7 @@ def test_what_is_patched_is_told_in_every_file_and_judged_by_the_upstreams_words
         assert TENANT in text
     assert "What oauthtap changed" in (tap.session / "report.md").read_text()
     assert "as the client received it" in (tap.session / "report.html").read_text()
-    console = call("check", tap.session, home=tmp_path).stdout
+    console = call("check", tap.session, "-v", home=tmp_path).stdout
     assert "Tried before: stopped at as-discovery; with `authorization_servers` →" in " ".join(console.split())
     assert f'upstream said ["https://api.workos.com/sso/authorize"], client saw ["{TENANT}"]' in console
     assert call("verify", tap.session, home=tmp_path).returncode == 0
@@ -289,7 +290,12 @@ async def test_mitmweb_its_view_and_the_live_page_tell_both_sides_of_answer_and_
 # --- the buttons of the live page
 
 
-async def test_the_live_page_switches_the_same_fixes_and_nobody_else_does(tmp_path: Path) -> None:
+async def test_the_live_page_switches_the_same_fixes_and_nobody_else_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("this check is broken")
+
     wrong = {"resource": "http://mcp.test/mcp", "authorization_servers": ["https://api.workos.com/sso/authorize"]}
     pages = {f"{PRM}/mcp": document(wrong)}
     fixing, told = FixOptions(Namespace(fix=[], fix_header=[], client_id=None)), list[str]()
@@ -335,6 +341,11 @@ async def test_the_live_page_switches_the_same_fixes_and_nobody_else_does(tmp_pa
             refused = await tap.client.post(place, json=bad, headers=own)
             assert refused.status_code == 400, bad
             assert refused.text
+        for check in ("prepare", "check_xsrf_cookie", "get_current_user"):
+            with monkeypatch.context() as patched:
+                patched.setattr(live_page.Fixes, check, broken)
+                assert (await tap.client.post(place, json=given, headers=own)).status_code == 500, check
+        assert fixing.fixes.names == ()
 
 
 @pytest.mark.browser

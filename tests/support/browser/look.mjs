@@ -76,7 +76,8 @@ for (const view of VIEWS) {
   if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) said.wide.push(view.name);
   const small = await page.evaluate(() => document.querySelectorAll(".exchange").length) <= 150;
   if (pictures) await page.screenshot({ path: join(pictures, `${view.name}.png`), fullPage: small });
-  if (small || view.name === "light" || view.name === "narrow") await scan(page, view.name);
+  const many = await page.evaluate(() => items.length);
+  if (small || (many <= 1000 && view.name === "narrow")) await scan(page, view.name);
   await context.close();
 }
 
@@ -121,7 +122,7 @@ if (await page.$(".exchange")) {
   await page.click('[data-do="all"]');
   said.times.frame_open = await scrolled(page);
   await page.click('[data-do="none"]');
-  await scan(page, "unfolded");
+  if ((await page.evaluate(() => items.length)) <= 1000) await scan(page, "unfolded");
 }
 said.text = await page.evaluate(() => document.body.innerText);
 said.scripts = await page.evaluate(() => document.querySelectorAll("script").length);
