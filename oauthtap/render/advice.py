@@ -42,7 +42,8 @@ def whose(report: Report, party: Party, exchanges: Sequence[Exchange] = ()) -> s
     if report.same_origin and party in _KIND:
         name = "your server (MCP server and authorization server are one)"
     elif party == "client":
-        return f"the client ({title(report.client)})" if report.client else "the client"
+        name = title(report.client)
+        return name if name.startswith("the client") else f"the client ({name})"
     else:
         name = {
             "resource-server": "your MCP server",

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from oauthtap.clients import profiles
 from oauthtap.clients.messages import ClientMessages, Message, messages
+from oauthtap.diagnosis.multi.attribution import is_library
 from oauthtap.diagnosis.phrases import fold
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.report.model import Client, ExchangeRow, Report
@@ -29,11 +30,13 @@ _STATUS = re.compile(r"\b([45]\d\d)\b")
 
 
 def title(client: Client | None) -> str:
-    """The client's name as its makers write it, with its version; `the client` where nothing is known of it."""
+    """The client's name as its makers write it, with its version; `the client` where nothing is known of it, with the
+    runtime or library by which it calls itself."""
     if client is None:
         return "the client"
-    name = next((profile.name for profile in profiles() if profile.slug == client.name), client.name)
-    return escape_controls(f"{name} {client.version or ''}".strip(), limit=60)
+    known = next((profile.name for profile in profiles() if profile.slug == client.name), None)
+    shown = escape_controls(f"{known or client.name} {client.version or ''}".strip(), limit=60)
+    return f"the client ({shown})" if known is None and is_library(client.name) else shown
 
 
 def consequence(report: Report, spoken: str = "") -> str:
@@ -51,7 +54,7 @@ def consequence(report: Report, spoken: str = "") -> str:
     words = _heard(spoken, report) if spoken else _known(report, after)
     if not parts and not words:
         return ""
-    name = title(report.client.model_copy(update={"version": None}) if report.client else None)
+    name = title(report.client.model_copy(update={"version": None}) if report.client else None).partition(" (")[0]
     said = [f'{"said" if spoken else "says"} "{words}"'] if words else []
     return f"So {name} {_list([*parts, *said])}."
 

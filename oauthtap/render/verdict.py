@@ -59,7 +59,8 @@ def _wrapped(text: str, display: Display) -> list[str]:
 
 def headline(report: Report) -> str:
     """How it ended, in one sentence that names client and server."""
-    name, server = title(report.client) if report.client else "The client", report.upstream or "the MCP server"
+    name, server = title(report.client), report.upstream or "the MCP server"
+    name = f"T{name[1:]}" if name.startswith("the client") else name
     if all(row.actor != "client" for row in report.exchanges):
         return _without_client(report, server)
     if report.connected:
@@ -301,5 +302,9 @@ def _more(report: Report, display: Display) -> Iterator[str]:
     yield from _command("More", joined, display) if joined else ()
     yield from (f"{' ' * LABEL}{escape_controls(command)}" for command in below)
     if display.folder:
-        share = "" if report.secrets_kept else f" (before you share it: oauthtap verify {display.session})"
-        yield from _command("Session", f"{display.folder}{share}", display)
+        named = display.folder if "/" in display.session else display.session
+        share = "" if report.secrets_kept else f"(before you share it: oauthtap verify {display.session})"
+        fits = LABEL + len(named) + 1 + len(share) <= display.width
+        yield from _command("Session", f"{named} {share}".rstrip() if fits else named, display)
+        if share and not fits:
+            yield f"{' ' * LABEL}{escape_controls(share)}"
