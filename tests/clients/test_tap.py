@@ -26,7 +26,7 @@ HEALTHY = ("good", "f16", "seed1")
 PAIRS = [(client, target) for client in FIRST for target in HEALTHY]
 WATCHED = [*PAIRS, ("claude-code", "seed1fix"), ("claude-code", "seed2"), ("python-sdk-2", "seed2")]
 """The runs whose session folders are looked through."""
-FILES = {"report.json", "report.md", "report.html", "session.jsonl", "flows.mitm", "session.har"}
+FILES = {"report.json", "report.md", "report.html", "session.jsonl", "state.json", "flows.mitm", "session.har"}
 ENDPOINT = "https://api.workos.com/sso/authorize"
 
 
