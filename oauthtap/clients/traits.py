@@ -57,7 +57,7 @@ class Behaviour(_Data):
     """What a client sends. The defaults are what the specifications say."""
 
     first_request: Literal["initialize", "discover", "none"] = "initialize"
-    """`discover`: `server/discover`, and `initialize` where that is refused; `none`: it signs in unasked."""
+    """`discover`: `server/discover`, and `initialize` where that is refused; `none`: it signs in first."""
     agent: str = ""
     """User-Agent of MCP requests with a token."""
     tokenless_agent: str = ""
@@ -80,8 +80,8 @@ class Behaviour(_Data):
     https: bool = False
     """It calls nothing without TLS."""
     open_server: Literal["connects", "looks"] = "connects"
-    """At a server that answers without a token: it is done, or it looks for metadata all the same, and signs in where a
-    place answers anything but 404."""
+    """At a server that answers without a token: it connects, or it requests the resource metadata, and signs in where
+    that is answered with anything but 404."""
     resource_compared: Literal["at-once", "after-metadata"] = "at-once"
     """It compares `resource` when it reads it, or when it has the authorization server's metadata too."""
     asks_oidc_too: bool = False
@@ -192,7 +192,7 @@ class WalkEnd:
     """What to change, where the check itself says it."""
     trait: str = ""
     """The member of profile or behaviour that made it stop there; empty where the server refused."""
-    leant_on: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
     """The members that mattered on the way: with other values the walk could have gone another way."""
 
 
@@ -202,8 +202,8 @@ _RANK: tuple[Confidence, ...] = ("possible", "likely", "certain")
 
 
 def confidence(client: Emulation, end: WalkEnd) -> Confidence:
-    """How sure it is that the client itself would end as the walk did: no surer than what it leant on."""
-    names = (end.trait,) if end.trait else end.leant_on
+    """How sure it is that the client itself would end as the walk did: no surer than the traits it depends on."""
+    names = (end.trait,) if end.trait else end.depends_on
     if end.outcome in ("connected", "open", "as-asked"):
         names = tuple(name for name in names if name not in _SHAPES)
     known = [client.traits[name].confidence if name in client.traits else "possible" for name in names]

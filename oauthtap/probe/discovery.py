@@ -29,13 +29,13 @@ def discover(state: WalkState) -> Steps[FlowState]:
     issuer = next(iter(texts((state.prm or {}).get("authorization_servers"))), None) or urls.origin(state.url)
     metadata = yield from _server_metadata(state, issuer)
     if metadata is None and behaviour.server_fallback and urls.origin(issuer) != urls.origin(state.url):
-        state.lean("server_fallback")
+        state.note_traits("server_fallback")
         issuer = urls.origin(state.url)
         metadata = yield from _server_metadata(state, issuer)
     if metadata is None:
         if profile.without_metadata == "stops" and state.prm is not None:
             raise state.stop("as-discovery", f"it finds no metadata of {issuer}", "without_metadata")
-        state.lean("without_metadata", "default_endpoints")
+        state.note_traits("without_metadata", "default_endpoints")
         base = state.url if behaviour.default_endpoints == "resource" else issuer
         nowhere = f"it finds no metadata of {issuer}"
         why = nowhere if state.prm is not None else f"it finds no protected resource metadata, and {nowhere[3:]}"
@@ -93,7 +93,7 @@ def _resource_metadata(state: WalkState) -> Steps[dict[str, Any] | None]:
             continue
         if stated == state.url or (stated is not None and _fits(state, stated)):
             return found
-        state.lean("resource_mismatch")
+        state.note_traits("resource_mismatch")
         if profile.resource_mismatch == "ignored":
             return found
         if state.client.behaviour.resource_compared == "after-metadata":
@@ -112,7 +112,7 @@ def _resource_metadata(state: WalkState) -> Steps[dict[str, Any] | None]:
             f'WWW-Authenticate: Bearer resource_metadata="{place}"'
         )
         raise state.stop("prm-discovery", f"it finds no protected resource metadata: {asked}", "without_prm", change)
-    state.lean("without_prm", "resource_without_prm")
+    state.note_traits("without_prm", "resource_without_prm")
     return None
 
 
@@ -144,10 +144,10 @@ def _prm_places(state: WalkState) -> list[str]:
                 "mcp-challenge", f"it cannot use the relative `resource_metadata` {named}", "relative_header",
                 f"Write the whole URL: resource_metadata=\"{whole}\"",
             )  # fmt: skip
-        state.lean("relative_header")
+        state.note_traits("relative_header")
         named = whole if profile.relative_header == "resolved" else None
     if named and profile.header_same_origin and urls.origin(named) != urls.origin(state.url):
-        state.lean("header_same_origin")
+        state.note_traits("header_same_origin")
         named = None
     if not named:
         return known
@@ -157,7 +157,7 @@ def _prm_places(state: WalkState) -> list[str]:
 
 
 def _fits(state: WalkState, stated: str) -> bool:
-    state.lean("resource_rule")
+    state.note_traits("resource_rule")
     return RESOURCE_RULES[state.client.profile.resource_rule](stated, state.url)
 
 
@@ -185,7 +185,7 @@ def _server_metadata(state: WalkState, issuer: str) -> Steps[dict[str, Any] | No
         base, path = urls.origin(issuer), urls.path_of(issuer).rstrip("/")
         yield from document(state, base + path + urls.OIDC)
     if len(places) > 1 and state.answers.get(places[0]) and not _object(state.answers[places[0]]):
-        state.lean("as_places")
+        state.note_traits("as_places")
     return found
 
 
@@ -202,7 +202,7 @@ def _judge(state: WalkState, metadata: dict[str, Any], issuer: str) -> None:
             raise state.stop("as-discovery", f"`{name}` is {url}, and it calls nothing without TLS", "https")
     stated = text(metadata.get("issuer"))
     if stated != issuer and (state.prm is not None or behaviour.issuer_without_prm):
-        state.lean("issuer_rule")
+        state.note_traits("issuer_rule")
         if not issuer_fits(profile.issuer_rule, issuer, stated):
             why = f"the metadata says `issuer` {stated or '(none)'}, and it wants {issuer}"
             change = f"Make `issuer` what `authorization_servers` names: {issuer}"
@@ -214,7 +214,7 @@ def _judge(state: WalkState, metadata: dict[str, Any], issuer: str) -> None:
                 "as-discovery", "S256 is not among `code_challenge_methods_supported`", "pkce",
                 'Publish `"code_challenge_methods_supported": ["S256"]`',
             )  # fmt: skip
-        state.lean("pkce")
+        state.note_traits("pkce")
     if profile.response_types and "code" not in texts(metadata.get("response_types_supported")):
         raise state.stop("as-discovery", "`response_types_supported` does not list `code`", "response_types")
 
@@ -229,7 +229,7 @@ def _scope(state: WalkState, metadata: dict[str, Any]) -> str | None:
     }
     scope = next((listed[whose] for whose in behaviour.scopes if listed[whose]), "")
     if len({value for value in listed.values() if value}) > 1:
-        state.lean("scopes")
+        state.note_traits("scopes")
     offered = "offline_access" in texts(metadata.get("scopes_supported"))
     if scope and behaviour.offline_access and offered and "offline_access" not in scope.split():
         scope += " offline_access"

@@ -41,7 +41,7 @@ def metadata_client_id(state: WalkState, facts: FlowState) -> str | None:
         return None
     methods = texts(facts.metadata.get("token_endpoint_auth_methods_supported"))
     if behaviour.cimd_needs_none and "none" not in methods:
-        state.lean("cimd_needs_none")
+        state.note_traits("cimd_needs_none")
         return None
     without = not facts.promises_iss and behaviour.metadata_client_id_without_iss
     return without or behaviour.metadata_client_id or None
@@ -57,7 +57,7 @@ def check_registrable(state: WalkState, facts: FlowState) -> None:
             "as-discovery", why, "without_registration",
             "Offer dynamic registration, or give the client an id that was registered beforehand",
         )  # fmt: skip
-    state.lean("without_registration")
+    state.note_traits("without_registration")
 
 
 def register(state: WalkState, facts: FlowState, how: SignIn) -> Steps[str]:
@@ -95,7 +95,7 @@ def register(state: WalkState, facts: FlowState, how: SignIn) -> Steps[str]:
 def _method(state: WalkState, facts: FlowState) -> str:
     if state.client.behaviour.registration_method == "none":
         return "none"
-    state.lean("registration_method")
+    state.note_traits("registration_method")
     listed = facts.metadata.get("token_endpoint_auth_methods_supported")
     return "client_secret_post" if listed is None or "client_secret_post" in texts(listed) else "none"
 
@@ -238,7 +238,7 @@ def _accepted(state: WalkState, came: Pairs, nonce: str, facts: FlowState) -> st
     if error:
         raise state.stop(stage, f"the redirect says `error={error}`")
     if (iss is None and facts.promises_iss) or (iss is not None and iss != issuer):
-        state.lean("iss_rule")
+        state.note_traits("iss_rule")
         if state.client.profile.iss_rule == "exact":
             raise state.stop(stage, f"`iss` in the redirect is {iss or 'missing'}, and it wants {issuer}", "iss_rule")
     code = first_value(came, "code")

@@ -128,7 +128,7 @@ def _way(plan: Plan, state: WalkState) -> Steps[WalkEnd]:
         if first.response is None:
             raise state.stop("mcp-initialize", f"no answer: {first.error}", outcome="unreachable")
         if speaks_mcp(first) and not (yield from _signs_in_anyway(state)):
-            return WalkEnd("open", "mcp-initialize", leant_on=tuple(state.leant_on))
+            return WalkEnd("open", "mcp-initialize", depends_on=tuple(state.depends_on))
         challenged = first.status in behaviour.challenges if plan.client else is_refusal(first)
         wanted = speaks_mcp(first) or challenged
         if not wanted:
@@ -140,10 +140,10 @@ def _way(plan: Plan, state: WalkState) -> Steps[WalkEnd]:
     except Stop:
         if state.prm is not None or (state.facts is not None and not state.facts.guessed):
             raise
-        # Whoever signs in unasked connects all the same where nobody asks.
+        # No document and no endpoint: the server may answer MCP requests without a token.
         if not speaks_mcp((yield from connect(plan.url, state.asker, None))):
             raise
-    return WalkEnd("open", "mcp-initialize", leant_on=tuple(state.leant_on))
+    return WalkEnd("open", "mcp-initialize", depends_on=tuple(state.depends_on))
 
 
 def _signed_in(plan: Plan, state: WalkState) -> Steps[WalkEnd]:
@@ -154,11 +154,11 @@ def _signed_in(plan: Plan, state: WalkState) -> Steps[WalkEnd]:
             check_registrable(state, facts)
         if plan.register and plan.client_id is None:
             yield from register(state, facts, _sign_in(plan, state, facts))
-        return WalkEnd("as-asked", plan.goal, leant_on=tuple(state.leant_on))
+        return WalkEnd("as-asked", plan.goal, depends_on=tuple(state.depends_on))
     token = yield from sign_in(state, facts, _sign_in(plan, state, facts))
     last = yield from connect(plan.url, state.asker, token)
     if speaks_mcp(last):
-        return WalkEnd("connected", "mcp-request", leant_on=tuple(state.leant_on))
+        return WalkEnd("connected", "mcp-request", depends_on=tuple(state.depends_on))
     if last.response is None:
         why = f"no answer to the request with the token: {last.error}"
         raise state.stop("mcp-initialize", why, outcome="unreachable")
@@ -170,7 +170,7 @@ def _signs_in_anyway(state: WalkState) -> Steps[bool]:
     """At a server that answers without a token, some clients look for metadata, and take any sign of it for a wish."""
     if state.client.behaviour.open_server == "connects":
         return False
-    state.lean("open_server")
+    state.note_traits("open_server")
     for place in urls.prm_locations(state.url):
         answer = yield from document(state, place.url)
         if answer is not None and answer.response is not None and answer.status != 404:

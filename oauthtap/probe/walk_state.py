@@ -74,15 +74,15 @@ class WalkState:
     facts: FlowState | None = None
     uses_metadata_url: bool = False
     """The client id is the URL of the client's metadata document."""
-    leant_on: list[str] = field(default_factory=list)
+    depends_on: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.asker = RequestBuilder(self.client.behaviour)
 
-    def lean(self, *members: str) -> None:
-        """Here the walk goes on as the client's traits say; with other traits it might not."""
-        self.leant_on += [name for name in members if name not in self.leant_on]
+    def note_traits(self, *members: str) -> None:
+        """Record the traits that decided here: with other values the walk could go another way."""
+        self.depends_on += [name for name in members if name not in self.depends_on]
 
     def stop(self, stage: str, why: str, trait: str = "", change: str = "", outcome: Outcome = "stopped") -> Stop:
         """What to raise. `trait`: the member that makes the client stop; none where the server refused."""
-        return Stop(WalkEnd(outcome, stage, why, change, trait, tuple(self.leant_on)))
+        return Stop(WalkEnd(outcome, stage, why, change, trait, tuple(self.depends_on)))

@@ -46,7 +46,7 @@ def details(client: Emulation, end: WalkEnd, change: str = "") -> Iterator[tuple
     if end.outcome in ("stopped", "unreachable") and (end.change or change):
         yield "Change", escape_controls(end.change or change, limit=900)
     yield "How sure", _SURE[confidence(client, end)]
-    for name in (end.trait,) if end.trait else end.leant_on:
+    for name in (end.trait,) if end.trait else end.depends_on:
         what, trait = WORDS.get(name, f"`{name}`"), client.traits.get(name)
         if trait is None:
             yield "Because of", f"{what}: nobody knows, taken as the specifications have it"

@@ -184,7 +184,7 @@ def test_claude_ai_signs_in_at_an_open_server_whose_metadata_places_do_not_say_4
     assert walk("chatgpt", closed)[0].outcome == "open"
 
 
-def test_who_signs_in_unasked_connects_where_nobody_asks() -> None:
+def test_a_client_that_signs_in_first_connects_to_an_open_server() -> None:
     def opened(asked: Request) -> Response:
         return answer(200, {"jsonrpc": "2.0", "id": 1, "result": {"protocolVersion": "2025-11-25", "tools": []}})
 
@@ -211,7 +211,7 @@ def test_a_wrong_iss_stops_only_who_compares_it() -> None:
 # --- how sure
 
 
-def test_a_verdict_is_no_surer_than_what_it_leans_on() -> None:
+def test_a_verdict_is_no_surer_than_the_traits_it_depends_on() -> None:
     profile = emulations()["claude-ai"].profile
     known = Trait(value="exact", basis="documented", seen=date(2026, 8, 14), source="documentation")
     doubted = known.model_copy(update={"against": "somebody saw otherwise"})
