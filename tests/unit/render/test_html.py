@@ -19,6 +19,7 @@ import pytest
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.formats import notation
 from oauthtap.model.exchange import Exchange, Request, Response
+from oauthtap.model.sanitize import escape_controls
 from oauthtap.render.html import html
 from oauthtap.render.html.curl import curl
 from oauthtap.render.html.message_lines import request_lines, response_lines
@@ -212,6 +213,21 @@ def test_steering_characters_are_written_out() -> None:
     text = html(*tapped(EVIL))
     assert not re.search("[\x00-\x08\x0b-\x1f\u202a-\u202e\u2066-\u2069]", text)
     assert "\\u202eevil" in text
+
+
+@pytest.mark.parametrize("name", OF)
+def test_everything_of_the_report_is_on_the_page(name: str) -> None:
+    report, exchanges = recorded(name)
+    seen = Page(html(report, exchanges))
+    text = re.sub(r"[\s`]", "", "".join(seen.texts["html"]))
+    wanted = [part for f in report.findings for part in (f.message, f.rule, f.source, f.fix, f.expected, f.actual)]
+    wanted += [part for one in report.causes for part in (one.title, one.message, one.confidence, one.rule)]
+    wanted += [row.url for row in report.exchanges] + [row.rule for row in report.not_checked]
+    wanted += [one.client for one in report.clients] + [report.refusal.words if report.refusal else ""]
+    missing = [part for part in wanted if part and re.sub(r"[\s`]", "", escape_controls(part, lines=True)) not in text]
+    assert missing == []
+    assert {f"x{row.id}" for row in report.exchanges} <= {row.get("id") for row in seen.all("details")}
+    assert {f.source_url for f in report.findings} <= {link["href"] for link in seen.all("a")}
 
 
 def test_a_report_alone_and_an_empty_one_make_a_page() -> None:
