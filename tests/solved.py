@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from tests.cures import CLIENT, TENANT, AnyPort
-from tests.support.bed import TARGETS, Bed
+from tests.support.bed import EVERY_TARGET, Bed
 from tests.support.bed.faults import F02, F03, F05, F06, F07, F08, F10, F11, F12, F15
 from tests.support.bed.healthy import Good
 from tests.support.clients.installed import cache, from_npm
@@ -94,6 +94,18 @@ SEVERAL: dict[type[Good], tuple[str, int]] = {
 """Servers with several faults at once, with Claude Code: the same, also written before the first run."""
 BOTH = {kind.host.partition(".")[0]: kind for kind in SEVERAL}
 EXPECTED_OF_SEVERAL = {("claude-code", name): SEVERAL[kind] for name, kind in BOTH.items()}
+EXPECTED_OF_DEPLOYMENTS: dict[tuple[str, str], tuple[str, int]] = {
+    ("claude-code", "closed-as"): ("proved", 1),
+    ("claude-code", "nosuch-as"): ("proved", 1),
+    ("claude-code", "http-prm"): ("proved", 1),
+    ("claude-code", "prefix"): NOTHING,
+    ("claude-code", "prefix-root"): NOTHING,
+    ("claude-code", "spa"): ("proved", 2),
+    ("claude-code", "pages"): REST,
+    ("claude-code", "gateway"): REST,
+    ("claude-code", "gateway-mcp"): REST,
+}
+"""The further targets of the bed, written before they were run even once with a client here."""
 TOLD |= {name: REGISTERED for name, kind in BOTH.items() if issubclass(kind, F05 | F11)}
 
 
@@ -131,11 +143,11 @@ def solve(bed: Bed, client: str, target: str, home: Path, *flags: str) -> Solved
 
 def row(client: str, target: str, solved: Solved) -> str:
     """One line of the table."""
-    result, expected = solved.result, {**EXPECTED, **EXPECTED_OF_SEVERAL}[client, target]
+    result, expected = solved.result, {**EXPECTED, **EXPECTED_OF_SEVERAL, **EXPECTED_OF_DEPLOYMENTS}[client, target]
     change = ", ".join(f"`{part['fix']}`" for part in result["change"])
     before: dict[str, Any] = next(iter(result["tries"]), {})
     went = "connects" if before.get("connected") else f"{before.get('ending')} at {before.get('reached')}"
-    what = ((TARGETS | BOTH)[target].__doc__ or "").splitlines()[0].replace("|", "\\|")
+    what = ((EVERY_TARGET | BOTH)[target].__doc__ or "").splitlines()[0].replace("|", "\\|")
     seen = (result["outcome"], len(result["change"]))
     mark = "as expected" if seen == expected else f"**expected {expected[0]}, {expected[1]} fixes**"
     told = " ".join(TOLD.get(target, ()))
@@ -172,9 +184,9 @@ def table(wanted: Mapping[tuple[str, str], tuple[str, int]]) -> list[str]:
 
 
 def page(only: str) -> str:
-    """The whole page; `several`: only its second table."""
-    if only == "several":
-        return "\n".join(table(EXPECTED_OF_SEVERAL))
+    """The whole page; `several` and `deployments`: only that table."""
+    if only in ("several", "deployments"):
+        return "\n".join(table(EXPECTED_OF_SEVERAL if only == "several" else EXPECTED_OF_DEPLOYMENTS))
     return "\n".join([
         "# What `oauthtap solve` finds", "",
         "A real client at every target of the test bed, as it is, with each change, with each part of the change taken",
@@ -183,6 +195,8 @@ def page(only: str) -> str:
         *table(EXPECTED),
         "## Several faults at once", "",
         *table(EXPECTED_OF_SEVERAL),
+        "## Proxies, gateways and hosts", "",
+        *table(EXPECTED_OF_DEPLOYMENTS),
     ])  # fmt: skip
 
 
