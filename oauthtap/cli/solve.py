@@ -28,7 +28,6 @@ from oauthtap.cli.probe_progress import LiveConsole
 from oauthtap.cli.solve_runner import ClientRunner, SimulationRunner
 from oauthtap.drive import install
 from oauthtap.drive.drivers import drivers
-from oauthtap.fixes.issuer_candidates import WANT_AN_ISSUER
 from oauthtap.fixes.issuer_candidates import candidates as issuer_candidates
 from oauthtap.fixes.propose import fetch_stated_issuer
 from oauthtap.model.sanitize import escape_controls
@@ -37,7 +36,7 @@ from oauthtap.rules import plugins
 from oauthtap.session import SessionError, default_folder
 from oauthtap.session.feed import Feed
 from oauthtap.session.paths import replace
-from oauthtap.solve.candidates import VALUES, candidates
+from oauthtap.solve.candidates import VALUES, candidates, wants_an_issuer
 from oauthtap.solve.model import ChangeSet, Need, Solution, Try
 from oauthtap.solve.report import console, progress, solution
 from oauthtap.solve.search import Ran, Runner, Search
@@ -164,7 +163,7 @@ def _search(arguments: Namespace, runner: Runner, values: Mapping[str, str], rea
 
     def issuers(ran: Ran) -> tuple[list[str], list[str]]:
         """Those whose metadata states them, and all that were thought of. Each is asked for once."""
-        wanted = [one for one in ran.report.findings if one.rule in WANT_AN_ISSUER]
+        wanted = [one for one in ran.report.findings if wants_an_issuer(one)]
         if not wanted or "issuer" in values:
             return [], []
         wrong = {(one.actual or "").rstrip("/") for one in wanted}

@@ -10,7 +10,6 @@ from oauthtap.fixes.dry_run import proposals, recorded
 from oauthtap.fixes.issuer_candidates import WANT_AN_ISSUER, vendor_of
 from oauthtap.fixes.model import Fix, with_values
 from oauthtap.fixes.presets import presets
-from oauthtap.fixes.toml_io import presets_for
 from oauthtap.report.model import Report
 from oauthtap.solve.model import ChangeSet, Need
 
@@ -26,6 +25,7 @@ _VALUE_OF = {
     "scope": "scope",
 }
 """What the `value` of a preset is."""
+_NOBODY_THERE = frozenset({"connection-failed", "tls-certificate-not-trusted", "response-timeout"})
 _QUESTIONS = {
     "issuer": "Which issuer is right: the exact `issuer` value of the authorization server's metadata?",
     "client-id": "Which client id was registered beforehand, with this client's redirect URIs?",
@@ -82,10 +82,10 @@ def _changes(
     tap: SessionAnalyzer, finding: Finding, values: Mapping[str, str], issuers: Sequence[str]
 ) -> Iterator[ChangeSet]:
     rule = finding.rule
-    named = [values["issuer"]] if "issuer" in values else list(issuers)
-    if rule in WANT_AN_ISSUER:
-        for issuer in named:
-            yield from _preset(rule, issuer)
+    if wants_an_issuer(finding):
+        preset = next(one for one in presets() if one.name == "prm-authorization-servers")
+        for issuer in [values["issuer"]] if "issuer" in values else issuers:
+            yield ChangeSet(fixes=(preset.model_copy(update={"value": issuer}),), rules=(rule,))
     step = next((one for one in tap.steps if one.exchange.id == finding.exchange), None)
     known = recorded(tap)
     fixes = tuple(with_values(fix, known) for fix in proposals(step, finding))
@@ -99,10 +99,10 @@ def _changes(
         yield _registered(rule, values)
 
 
-def _preset(rule: str, value: str) -> Iterator[ChangeSet]:
-    fitting = [one for one in presets() if rule in one.cures and "value" in one.needs]
-    if fitting:
-        yield ChangeSet(fixes=presets_for(rule, value), rules=(rule,))
+def wants_an_issuer(finding: Finding) -> bool:
+    """Another issuer may cure it: its rule says so, or the authorization server could not be found where it was said to
+    be."""
+    return finding.rule in WANT_AN_ISSUER or (finding.rule in _NOBODY_THERE and finding.stage == "as-discovery")
 
 
 def _wanting(rule: str) -> Iterator[Fix]:
