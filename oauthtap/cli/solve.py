@@ -29,14 +29,14 @@ from oauthtap.cli.solve_runner import ClientRunner, SimulationRunner
 from oauthtap.drive import install
 from oauthtap.drive.drivers import drivers
 from oauthtap.fixes.issuer_candidates import candidates as issuer_candidates
-from oauthtap.fixes.propose import fetch_stated_issuer
+from oauthtap.fixes.propose import fetch_misplaced_metadata, fetch_stated_issuer
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.redaction.redactor import Redactor
 from oauthtap.rules import plugins
 from oauthtap.session import SessionError, default_folder
 from oauthtap.session.feed import Feed
 from oauthtap.session.paths import replace
-from oauthtap.solve.candidates import VALUES, candidates, wants_an_issuer
+from oauthtap.solve.candidates import NOT_FOUND, VALUES, candidates, wants_an_issuer
 from oauthtap.solve.model import ChangeSet, Need, Solution, Try
 from oauthtap.solve.report import console, progress, solution
 from oauthtap.solve.search import Ran, Runner, Search
@@ -175,9 +175,19 @@ def _search(arguments: Namespace, runner: Runner, values: Mapping[str, str], rea
         good = [stated for one in thought if (stated := asked[one.issuer])]
         return list(dict.fromkeys(good)), [one.issuer for one in thought]
 
+    moved: dict[str, dict[str, Any] | None] = {}
+
+    def misplaced(ran: Ran) -> dict[str, Any] | None:
+        issuer = ran.tap.handshake.issuer
+        if reach is None or not issuer or not any(one.rule in NOT_FOUND for one in ran.report.findings):
+            return None
+        if issuer not in moved:
+            moved[issuer] = asyncio.run(fetch_misplaced_metadata(issuer, reach))
+        return moved[issuer]
+
     def propose(ran: Ran) -> tuple[list[ChangeSet], list[Need]]:
         good, thought = issuers(ran)
-        changes, needs = candidates(ran.tap, ran.report, values, good)
+        changes, needs = candidates(ran.tap, ran.report, values, good, misplaced(ran))
         named = [
             need.model_copy(update={"candidates": tuple(thought)}) if need.name == "issuer" else need for need in needs
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from oauthtap.clients import EMULATED, profiles
 from oauthtap.clients.forecast import forecast
@@ -129,4 +130,17 @@ async def fetch_stated_issuer(issuer: str, reach: UpstreamOptions) -> str | None
         written = str(document.get("issuer", ""))
         if written.rstrip("/") == issuer.rstrip("/") and states(written, document):
             return written
+    return None
+
+
+async def fetch_misplaced_metadata(issuer: str, reach: UpstreamOptions) -> dict[str, Any] | None:
+    """The metadata of an issuer with a path, from where clients do not look for it: the root of its origin, or below
+    its path. None when nothing there states it."""
+    from oauthtap.upstream.preflight import document_at  # the HTTP client takes long to import: only when needed
+
+    base = urls.origin(issuer)
+    for place in (f"{base}{urls.OAUTH}", f"{base}{urls.OIDC}", f"{issuer.rstrip('/')}{urls.OAUTH}"):
+        document = await document_at(place, reach)
+        if states(issuer, document):
+            return document
     return None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from oauthtap.diagnosis.findings import Finding
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
@@ -25,6 +27,8 @@ _VALUE_OF = {
     "scope": "scope",
 }
 """What the `value` of a preset is."""
+NOT_FOUND = frozenset({"as-metadata-not-found", "as-metadata-html-200"})
+"""Rules that find no metadata where it has to be."""
 _NOBODY_THERE = frozenset({"connection-failed", "tls-certificate-not-trusted", "response-timeout"})
 _QUESTIONS = {
     "issuer": "Which issuer is right: the exact `issuer` value of the authorization server's metadata?",
@@ -36,15 +40,22 @@ _QUESTIONS = {
 
 
 def candidates(
-    tap: SessionAnalyzer, report: Report, values: Mapping[str, str], issuers: Sequence[str] = ()
+    tap: SessionAnalyzer,
+    report: Report,
+    values: Mapping[str, str],
+    issuers: Sequence[str] = (),
+    misplaced: Mapping[str, Any] | None = None,
 ) -> tuple[list[ChangeSet], list[Need]]:
     """Changes to try, the likeliest first, and the values that others of them would need.
 
-    `values`: what the person named (`--set`); `issuers`: those whose metadata was fetched and states them.
+    `values`: what the person named (`--set`); `issuers`: those whose metadata was fetched and states them; `misplaced`:
+    the metadata of the issuer that was named, fetched from a place where clients do not look.
     """
     found: dict[frozenset[str], ChangeSet] = {}
     needs: dict[str, Need] = {}
     for finding in _findings(report):
+        if misplaced and finding.rule in NOT_FOUND:
+            found.setdefault((moved := _moved(finding.rule, misplaced)).key, moved)
         for change in _changes(tap, finding, values, issuers):
             found.setdefault(change.key, change)
         for need in _needs(finding, values, issuers):
@@ -97,6 +108,12 @@ def _changes(
             yield ChangeSet(fixes=(preset.model_copy(update={"value": values[name]}),), rules=(rule,))
     if values.get("client-id") and any("client_id" in one.needs for one in presets() if rule in one.cures):
         yield _registered(rule, values)
+
+
+def _moved(rule: str, document: Mapping[str, Any]) -> ChangeSet:
+    """The metadata as it lies elsewhere, at the places where clients look."""
+    preset = next(one for one in presets() if one.name == "as-metadata-copy")
+    return ChangeSet(fixes=(with_values(preset, {"as_document": json.dumps(document)}),), rules=(rule,))
 
 
 def wants_an_issuer(finding: Finding) -> bool:

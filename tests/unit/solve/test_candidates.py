@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from oauthtap.clients import profiles
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
@@ -14,12 +15,14 @@ from oauthtap.solve.model import Need
 SEED2 = Path(__file__).parents[2] / "recordings" / "live" / "cc197__seed2.har"
 
 
-def heard(values: dict[str, str], issuers: tuple[str, ...] = ()) -> tuple[list[tuple[str, ...]], list[Need]]:
+def heard(
+    values: dict[str, str], issuers: tuple[str, ...] = (), misplaced: dict[str, Any] | None = None
+) -> tuple[list[tuple[str, ...]], list[Need]]:
     recording = loader.read(SEED2)
     tap = SessionAnalyzer(recording.upstream, profiles=profiles())
     for exchange in recording.exchanges:
         tap.add(exchange)
-    changes, needs = candidates(tap, build(tap), values, issuers)
+    changes, needs = candidates(tap, build(tap), values, issuers, misplaced)
     return [change.names for change in changes], needs
 
 
@@ -39,3 +42,11 @@ def test_an_issuer_that_was_named_or_checked_is_tried_first_and_not_asked_for() 
 def test_a_client_that_was_named_is_tried_even_where_no_finding_asks_for_it() -> None:
     changes, _ = heard({"client-id": "abc", "issuer": "https://t.example"})
     assert ("client-id-endpoint", "client-id") in changes
+
+
+def test_metadata_that_lies_elsewhere_is_tried_where_clients_look() -> None:
+    changes, _ = heard(
+        {}, misplaced={"issuer": "https://as.example/team", "authorization_endpoint": "https://as.example/a"}
+    )
+    assert ("as-metadata-copy",) in changes
+    assert ("as-metadata-copy",) not in heard({})[0]
