@@ -109,8 +109,8 @@ EXPECTED_OF_DEPLOYMENTS: dict[tuple[str, str], tuple[str, int]] = {
 FIRST_RUN = """\
 First run on 2026-11-29: 4 of 9 as labelled. Three labels were wrong about Claude Code (http-prm and gateway: it
 connects; spa: one change is enough). In two `solve` gave up where a change helps, and was extended: nosuch-as (an
-issuer whose metadata is there, where the named server cannot be reached) and prefix-root (metadata of this issuer that lies
-where clients do not look; the label was wrong, too: it does not connect as it is).
+issuer whose metadata is there, where the named server cannot be reached) and prefix-root (metadata of this issuer
+that lies where clients do not look; the label was wrong, too: it does not connect as it is).
 """
 TOLD |= {name: REGISTERED for name, kind in BOTH.items() if issubclass(kind, F05 | F11)}
 

@@ -242,9 +242,15 @@ def _write(path: Path, trial: Trial, session: str) -> None:
 
 
 def _put(path: Path, text: str, instead: str) -> None:
-    """Write a file that only its owner reads, in one step. Raises Usage, with what to type `instead`."""
+    """Write a file that only its owner reads, in one step. Raises Usage, with what to type `instead`.
+
+    A device or a pipe is written to, and stays what it is: `-o /dev/null` must not put a file in its place.
+    """
     draft = path.with_name(path.name + ".new")
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            path.write_text(text, encoding="utf-8")
+            return
         draft.unlink(missing_ok=True)
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
             out.write(text)

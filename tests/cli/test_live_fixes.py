@@ -20,6 +20,8 @@ from typing import Any
 import httpx
 import pytest
 
+from oauthtap.cli.errors import UsageError
+from oauthtap.cli.fix import _put
 from oauthtap.cli.live_fixes import LiveFixController
 from oauthtap.cli.options.fixes import LIVE_FIX_FILE, FixOptions
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
@@ -385,3 +387,16 @@ async def test_the_live_page_has_the_session_in_every_format() -> None:
         assert (await tap.client.get(f"{base}oauthtap/export/nothing")).status_code == 404
         async with httpx.AsyncClient(trust_env=False) as stranger:
             assert (await stranger.get(base + links[0])).status_code == 403
+
+
+def test_a_device_that_is_written_to_stays_one(tmp_path: Path) -> None:
+    """`-o /dev/null`, as root, put a file in place of the device."""
+    ours, theirs = pty.openpty()
+    device = Path(os.ttyname(theirs))
+    _put(device, "nothing", "-o FILE")
+    assert device.is_char_device()
+    assert os.read(ours, 20) == b"nothing"
+    for end in (ours, theirs):
+        os.close(end)
+    with pytest.raises(UsageError):
+        _put(tmp_path, "nothing", "-o FILE")
