@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from rich.cells import cell_len
 
 from oauthtap.diagnosis.findings import Finding
 from oauthtap.model import json_edit
 from oauthtap.model.exchange import Exchange, Message
 from oauthtap.model.json_edit import JsonSpan
 from oauthtap.model.sanitize import escape_controls
+from oauthtap.render.display import LABEL, PLAIN, Display, cut
 
 _PART = re.compile(r"\[(\d+)\]|\.?([^.\[\]]+)")
 _LONGEST = 400
@@ -151,3 +154,34 @@ def _around(line: str, start: int, end: int, width: int) -> tuple[str, int, int]
     if len(line) > width:
         line = f"{line[: width - 1]}…"
     return line, min(start, width), min(end, width)
+
+
+# --- on a terminal
+
+
+def underlined(shown: Excerpt, found: Finding, display: Display) -> Iterator[str]:
+    """The request, the line, and under what is wrong what is expected."""
+    pad = " " * LABEL
+    number = f"exchange {shown.exchange}"
+    url = escape_controls(shown.url.partition("?")[0])
+    head = cut(f"{shown.method} {url}", display.width - LABEL - len(number) - 2)
+    yield f"{pad}{head}{display.ink('note', number.rjust(display.width - LABEL - cell_len(head)))}"
+    yield f"{pad}  {shown.line}"
+    wanted = f"expected: {escape_controls(found.expected, limit=200)}" if found.expected else ""
+    if shown.start >= shown.end:
+        member = found.at.rpartition(".")[2]
+        wanted = f"missing: {escape_controls(member)}" + (f"; {wanted}" if wanted else "")
+        yield from _beside(" " * (LABEL + 2), "", wanted, display)
+        return
+    before = " " * (LABEL + 2 + cell_len(shown.line[: shown.start]))
+    under = "─" * cell_len(shown.line[shown.start : shown.end])
+    yield from _beside(before, under, wanted, display)
+
+
+def _beside(before: str, under: str, words: str, display: Display) -> Iterator[str]:
+    """What is underlined, with words beside it, or below it where there is no room."""
+    if len(before) + len(under) + 1 + len(words) <= display.width:
+        yield f"{before}{display.ink('error', f'{under} {words}'.strip())}"
+        return
+    yield f"{before}{display.ink('error', under)}"
+    yield from (display.ink("error", line) for line in replace(display, ink=PLAIN).field("", words, most=2))

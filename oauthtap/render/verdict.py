@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from textwrap import wrap
-
-from rich.cells import cell_len
 
 from oauthtap.diagnosis.evidence import REFUSED
 from oauthtap.diagnosis.findings import Finding
@@ -15,8 +12,8 @@ from oauthtap.model.exchange import Exchange
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.render.advice import tell_apart, try_it, vendor_lines, whose
 from oauthtap.render.consequence import consequence, title
-from oauthtap.render.display import LABEL, PLAIN, Display, Section, cut
-from oauthtap.render.excerpt import Excerpt, excerpt
+from oauthtap.render.display import LABEL, Display, Section
+from oauthtap.render.excerpt import Excerpt, excerpt, underlined
 from oauthtap.render.labels import STAGE, attempts, cured, faults, next_step, no_cause
 from oauthtap.render.stepper import steps
 from oauthtap.report.model import SECRETS_KEPT, RankedCause, Refused, Report
@@ -137,7 +134,7 @@ def _cause(report: Report, exchanges: Sequence[Exchange], display: Display, spok
     right = f"{sure}, exchange {cause.exchange}" if display.brief and cause.exchange else sure
     yield Section(tuple(display.field("Cause", f"{escape_controls(cause.title)}.", right=right, style=style)), apart=1)
     if shown is not None and found is not None:
-        yield Section(tuple(_excerpt(shown, found, display)), rank=3)
+        yield Section(tuple(underlined(shown, found, display)), rank=3)
     if words := _message(report, found, shown):
         where = f"exchange {cause.exchange}" if cause.exchange and shown is None else ""
         yield Section(tuple(display.field("", words, right=where, most=3)), rank=0 if shown is None else 4, apart=0)
@@ -171,34 +168,6 @@ def line_of_cause(report: Report, found: Finding | None, exchanges: Sequence[Exc
     if said is not None and found.exchange == said.exchange and (found.at == said.at or found.at == "response.body"):
         return None
     return excerpt(found, exchanges, width)
-
-
-def _excerpt(shown: Excerpt, found: Finding, display: Display) -> Iterator[str]:
-    """The request, the line, and under what is wrong what is expected."""
-    pad = " " * LABEL
-    number = f"exchange {shown.exchange}"
-    url = escape_controls(shown.url.partition("?")[0])
-    head = cut(f"{shown.method} {url}", display.width - LABEL - len(number) - 2)
-    yield f"{pad}{head}{display.ink('note', number.rjust(display.width - LABEL - cell_len(head)))}"
-    yield f"{pad}  {shown.line}"
-    wanted = f"expected: {escape_controls(found.expected, limit=200)}" if found.expected else ""
-    if shown.start >= shown.end:
-        member = found.at.rpartition(".")[2]
-        wanted = f"missing: {escape_controls(member)}" + (f"; {wanted}" if wanted else "")
-        yield from _beside(" " * (LABEL + 2), "", wanted, display)
-        return
-    before = " " * (LABEL + 2 + cell_len(shown.line[: shown.start]))
-    under = "─" * cell_len(shown.line[shown.start : shown.end])
-    yield from _beside(before, under, wanted, display)
-
-
-def _beside(before: str, under: str, words: str, display: Display) -> Iterator[str]:
-    """What is underlined, with words beside it, or below it where there is no room."""
-    if len(before) + len(under) + 1 + len(words) <= display.width:
-        yield f"{before}{display.ink('error', f'{under} {words}'.strip())}"
-        return
-    yield f"{before}{display.ink('error', under)}"
-    yield from (display.ink("error", line) for line in replace(display, ink=PLAIN).field("", words, most=2))
 
 
 def _message(report: Report, found: Finding | None, shown: Excerpt | None) -> str:
