@@ -64,10 +64,18 @@ def solution(
 
 
 def _cause(report: Report | None, change: ChangeSet | None) -> RankedCause | None:
-    """The cause that the change is for, else the first one."""
-    causes = report.causes if report else ()
-    cured = (one for one in causes if change is not None and one.rule in change.rules)
-    return next(cured, causes[0] if causes else None)
+    """What the change is for: one of the ranked causes, else a finding that was not ranked; else the first cause."""
+    causes, findings = (report.causes, report.findings) if report else ((), ())
+    rules = change.rules if change is not None else ()
+    if cured := next((one for one in causes if one.rule in rules), None):
+        return cured
+    found = next((one for one in findings if one.rule in rules), None)
+    if found is None:
+        return causes[0] if causes else None
+    return RankedCause(
+        rule=found.rule, who=found.who, exchange=found.exchange, title=found.title, message=found.message,
+        fix=found.fix, confidence="possible",
+    )  # fmt: skip
 
 
 def _parts(search: Search, change: ChangeSet) -> tuple[Part, ...]:

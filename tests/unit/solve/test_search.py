@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from oauthtap.diagnosis.findings import Finding
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.fixes.actions import ResponseChange
 from oauthtap.fixes.model import Fix
@@ -166,6 +167,24 @@ def test_the_cause_that_is_proved_is_the_one_that_the_change_cures() -> None:
     looked = search(Second(names=("b",)))
     result = looked.solve()
     told = solution(looked, result, simulated=False, client="C", upstream=URL, deploy=None, command="")
+    assert told.cause
+    assert (told.cause.rule, told.cause_proved) == ("b", True)
+
+
+def test_a_finding_that_was_not_ranked_becomes_the_cause_when_its_change_is_what_helps() -> None:
+    finding = Finding(
+        rule="b", title="b", severity="error", level="MUST", who="resource-server", stage="as-discovery", exchange=1,
+        at="response", message="b",
+    )  # fmt: skip
+
+    class Unranked(World):
+        def run(self, asked: ChangeSet, /) -> Ran:
+            first = cause("a")
+            report = Report(cause=first, causes=(first,), findings=(finding,), reached="as-discovery", upstream=URL)
+            return Ran("b" in asked.names, report, SessionAnalyzer(URL))
+
+    looked = search(Unranked(names=("b",)))
+    told = solution(looked, looked.solve(), simulated=False, client="C", upstream=URL, deploy=None, command="")
     assert told.cause
     assert (told.cause.rule, told.cause_proved) == ("b", True)
 
