@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from oauthtap.cli.errors import nearest
@@ -51,7 +51,7 @@ class ArgumentParser(argparse.ArgumentParser):
             self._complain(f"{what} {word!r}: choose from {', '.join(known)}", nearest(word, known))
         elif flags:  # what stands behind it was taken for the command
             self.refuse(flags)
-        elif Path(word).exists():
+        elif os.path.exists(word):
             self._complain(f"there is no command {word!r}, but a file", [f"oauthtap check {shlex.quote(word)}"])
         else:
             self._complain(f"there is no command {word!r}", nearest(word, known))

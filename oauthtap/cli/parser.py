@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import re
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from pathlib import Path
 from textwrap import fill
 from typing import Any
 
@@ -63,10 +63,16 @@ def _callback(text: str) -> str:
     raise argparse.ArgumentTypeError(f"invalid choice: {text!r} ({words})")
 
 
+_LONGEST_NAME = 255
+"""Bytes of a file's name."""
+
+
 def _recording(text: str) -> str:
     """The path of a recording; a session that lies where sessions lie may be named without its folder."""
+    if len(os.fsencode(text.rpartition("/")[2])) > _LONGEST_NAME:
+        raise argparse.ArgumentTypeError("that is text, and no file's name. Try: oauthtap paste")
     own = home() / text
-    return str(own) if text and "/" not in text and own.is_dir() and not Path(text).exists() else text
+    return str(own) if text and "/" not in text and os.path.isdir(own) and not os.path.exists(text) else text
 
 
 def _seconds(text: str) -> float:
@@ -120,7 +126,7 @@ def with_upstream(words: Sequence[str]) -> list[str]:
         before = words[place - 1] if place else ""
         if word.startswith("-") or (before.startswith("-") and "=" not in before and before not in _SWITCHES):
             continue
-        if word not in _COMMANDS and _URL.match(word) and not word.endswith(_FILES) and not Path(word).exists():
+        if word not in _COMMANDS and _URL.match(word) and not word.endswith(_FILES) and not os.path.exists(word):
             return [*words[:place], "--upstream", *words[place:]]
         break
     return list(words)

@@ -176,6 +176,13 @@ def test_fix_takes_the_newest_session_with_an_exchange_and_says_which(
     assert "no session with an exchange" in words
 
 
+@pytest.mark.parametrize("name", ["check", "verify", "fix", "lock", "replay"])
+def test_text_in_place_of_a_file_is_told_where_to_paste_it(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, words = said(capsys, name, "401 Unauthorized: invalid_token " * 20)
+    assert code == 2
+    assert "Try: oauthtap paste" in words
+
+
 def test_verify_of_a_folder_without_session_says_so_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "notes.txt").write_text("nothing")
     code, words = said(capsys, "verify", str(tmp_path))
