@@ -96,6 +96,9 @@ _JWT = re.compile(
 _RUN = re.compile(r"(?<![A-Za-z0-9+/_~=-])[A-Za-z0-9+/_~-]{16,200}+={0,2}")
 _NAME_BEFORE = re.compile(r"([\w./-]{1,60})\\*[\"']?\s{0,3}[:=]\s{0,3}\\*[\"']?\Z")
 _TOKEN = re.compile(r"‹›|[\w.+/~@$!%^#-]+(?:={0,2}(?![\w%=]))?(?P<colon>\\*[\"']?\s?:(?!//))?")
+_VALUE_FIRST = re.compile(r"\bvalue:\s*[\"']?([\w+/=!.-]{10,300}+)[\"']?(?:\s|\\n)+(?:name|key):\s*[\"']?([\w.-]+)")
+_HOLD_IT = ("value", "values", "text", "data", "content", "default", "current", "example", "new", "old", "raw")
+"""Members that hold what another one names."""
 _SAYS_NOTHING = {
     "value",
     "values",
@@ -186,6 +189,7 @@ class LeakScanner:
                 yield from self.in_document(inner, f"{place}[{number}]", name)
         elif isinstance(document, str):
             found = [*self._named(name, document), *self._all_in(document, name)]
+            found += self._in_url(document) if "://" in document and " " not in document else ()
             yield from (Leak(place or name, what) for what in dict.fromkeys(found))
         elif isinstance(document, int) and not isinstance(document, bool) and len(str(document)) >= 4:
             plain = _plain(name)
@@ -200,7 +204,19 @@ class LeakScanner:
                 continue
             where = place.rsplit(".", 1)[-1].partition("[")[0]
             known = "cookie" if where == "cookies" else named
-            for other in ("value", "values", "text", "data", "content", "default", "current"):
+            for other in (
+                "value",
+                "values",
+                "text",
+                "data",
+                "content",
+                "default",
+                "current",
+                "example",
+                "new",
+                "old",
+                "raw",
+            ):
                 values = members.get(other)
                 for value in values if isinstance(values, list) else [values]:
                     if isinstance(value, str):
@@ -377,6 +393,9 @@ class LeakScanner:
 
     def _near(self, text: str) -> Iterator[str]:
         """The name of a secret, and within a few words something that is no word: in sentences, tables, options."""
+        for first in _VALUE_FIRST.finditer(text):
+            if _SECRET.search(_plain(first[2])) and not _is_another(_plain(first[2])) and _is_a_code(first[1]):
+                yield self._what(first[2], first[1])
         name, at, between = "", 0, 0
         for match in _TOKEN.finditer(text):
             word = match[0]

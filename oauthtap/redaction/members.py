@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from oauthtap.model.json_edit import unescape_json
 from oauthtap.redaction import secret_locations
@@ -20,11 +21,12 @@ _NAMED = re.compile(
     r'(?P<bar>\\{0,15}+)"(?i:name|key|field|header|param|parameter|variable|label|id|k|path|property|attribute|title)'
     r'(?P=bar)"\s*:\s*(?P=bar)"(?P<name>[^"\\]{1,80}+)(?P=bar)"'
 )
-_VALUES = "value|values|val|v|data|content|secret|default|current_?value|text|plaintext"
+_VALUES = "value|values|val|v|data|content|secret|default|(?:current|new)(?:_?value)?|old|raw|text|example"
 _VALUE = re.compile(rf'(?P<bar>\\{{0,15}}+)"(?i:{_VALUES})(?P=bar)"\s*:\s*')
 """A name and a value as two members of one object, as HAR and many tools have them."""
 _UNQUOTED = re.compile(r"(?<![\w.-])(?P<name>[A-Za-z_][\w.-]{0,79}+)\s?[:=]\s?(?=[\[{]\s*(?P<bar>\\{0,15}+)\")")
 """An object or a list behind a name, in a text that is no JSON."""
+_BRACE = re.compile(r"[{}]")
 _AROUND = 600
 """Within how many characters of the name its value stands."""
 _NUMBER = re.compile(r"-?\d[\d.]{2,30}(?![\w.])")
@@ -99,13 +101,15 @@ def _open_end(text: str, at: int) -> int:
 def _beside(text: str, named: re.Match[str]) -> Iterator[tuple[int, int]]:
     """Where the values begin that stand in the same object as this name, and the backslashes before their quotes."""
     begins = max(text.rfind(sign, max(0, named.start() - _AROUND), named.start()) for sign in "{}")
-    stops = [at for sign in "{}" if (at := text.find(sign, named.end(), named.end() + _AROUND)) >= 0]
-    stop = min(stops, default=named.end() + _AROUND)
+    depth, stop = 0, min(len(text), named.end() + _AROUND)
+    for brace in _BRACE.finditer(text, named.end(), stop):
+        depth += 1 if brace[0] == "{" else -1
+        if depth < 0:
+            stop = brace.start()
+            break
     for start, end in ((named.end(), stop), (max(begins, 0), named.start())):
-        for match in _VALUE.finditer(text, start, end):
-            if match["bar"] == named["bar"]:
-                yield match.end(), len(match["bar"])
-                break
+        same = (match for match in _VALUE.finditer(text, start, end) if match["bar"] == named["bar"])
+        yield from ((match.end(), len(match["bar"])) for match in islice(same, 3))
 
 
 def _behind(text: str, at: int, bars: int, name: str, kind: str, edit: Edit) -> Iterator[tuple[int, int, str]]:

@@ -16,15 +16,24 @@ _HINT = (
 )
 _WORDS = (
     r"(?:is|was|were|be|set|to|has|provided|given|supplied|received|sent|used|value|values|equals|string|some|with|the|"
-    r"your|new|old|current|data|literal|b|u|r)\b"
+    r"your|new|old|current|data|literal|default|got|rejected|refused|mismatch|expected|found|actual|but|wrong|invalid|unknown|"
+    r"b|u|r)\b"
 )
 _GAP = (
-    r"(?:<(?:input|button|option)\b[^<>]{0,120}?\bvalue\s*=\s*[\"']?|</?(?![^\s<>]*\d[^\s<>]*\d)[A-Za-z][^<>]{0,120}>|\\+[nrt]|&(?:quot|apos|lt|gt|amp|nbsp|#\d{2,3});"
-    rf"|string\(\d+\)|&\w{{1,20}}(?=\s)|![A-Za-z]{{1,20}}(?=\s)|(?i:{_WORDS})|(?:[\s\"'`*:=|,()\[\]>{{}}\\-]|<(?!/?[A-Za-z])|<(?=[^\s<>]*\d[^\s<>]*\d))++){{1,10}}+"
+    r"(?:<[A-Za-z][^<>]{0,120}?\b(?:value|content|data-[\w-]{1,30})\s*=\s*[\"']?"
+    r"|</?(?![^\s<>]*\d[^\s<>]*\d)[A-Za-z][^<>]{0,120}>|\\+(?:[nrt\"'`/]|u[0-9a-fA-F]{4})"
+    r"|&(?:quot|apos|lt|gt|amp|nbsp|#\d{2,3});|string\(\d+\)|&\w{1,20}(?=\s)|![A-Za-z]{1,20}(?=\s)"
+    rf"|(?i:{_WORDS})"
+    r"|(?:[\s\"'`*:=|,()\[\]>{}–—→“”«»‘’-]|<(?!/?[A-Za-z])|<(?=[^\s<>]*\d[^\s<>]*\d))++){1,10}+"
 )
 _NAMED = re.compile(
-    rf"{_HINT}(?P<rest>[A-Za-z_]{{0,12}}+)(?P<gap>{_GAP})(?P<value>[A-Za-z0-9][^\s\"'`<>()\[\]{{}}|,;\\‹›]{{9,4000}}+)"
+    rf"{_HINT}(?P<rest>[A-Za-z_]{{0,12}}+)(?P<gap>{_GAP})(?P<value>[A-Za-z0-9][^\s\"'`<>()\[\]{{}}|,;\\‹›]{{9,800}}+)"
 )
+_REVERSED = re.compile(
+    r"\bvalue:[ \t]*[\"']?(?P<value>[^\s\"'\\‹›]{8,4000}+)[\"']?(?:\s|\\n){1,40}+"
+    r"(?:name|key):[ \t]*[\"']?(?P<name>[\w.-]{1,80})"
+)
+"""In YAML, where the value stands first."""
 _NAME_BEGINS = re.compile(r"[\w.$@-]{0,60}\Z")
 _CODE_OF = re.compile(
     r"(?:authori[sz]ation|auth|oauth|device|user|access|verification|recovery|backup|one-time|invite|security)[ _-]?\Z",
@@ -39,17 +48,20 @@ _NO_SECRET = re.compile(
 
 
 def named(text: str) -> Iterator[tuple[int, int, str, str]]:
-    """Start and end of every value that a name stands before, the name, and the kind of its alias."""
+    """Start and end of every value that a name stands before, the name, and the kind of its alias; in no order."""
+    for other in _REVERSED.finditer(text):
+        if (kind := secret_locations.kind_of(other["name"])) is not None and is_disordered(other["value"]):
+            yield other.start("value"), other.end("value"), other["name"], kind
     at = 0
     while (match := _NAMED.search(text, at)) is not None:
         value = match["value"].rstrip(".:!?*")
         begins = _NAME_BEGINS.search(text, max(0, match.start() - 60), match.start())
         name = (begins[0] if begins else "") + text[match.start() : match.end("rest")]
-        at = match.start("value") + (0 if len(value) < 10 else len(value))
-        if (kind := _kind(name.strip(".-"), text, match.start() - len(begins[0] if begins else ""))) is None:
-            at = match.end("rest")
-        elif is_disordered(value):
-            yield match.start("value"), match.start("value") + len(value), name, kind
+        kind = _kind(name.strip(".-"), text, match.start() - len(begins[0] if begins else ""))
+        at = match.end("rest")
+        if kind is not None and is_disordered(value):
+            at = match.start("value") + len(value)
+            yield match.start("value"), at, name, kind
 
 
 def _kind(name: str, text: str, begins: int) -> str | None:

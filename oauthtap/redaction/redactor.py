@@ -58,11 +58,15 @@ _METADATA_URL = re.compile(
 _CLIENT_ID = re.compile(r'"client_id"\s*:\s*"([^"]{1,500})"')
 _MCP_SESSION = re.compile(r"session_?id", re.IGNORECASE)
 """In a URL this is the session of the HTTP+SSE transport, which opens nothing by itself."""
-_WEB_URL = re.compile(r"(?P<open>\bhttps?:(?:\\?/){2}[^\s/?#\"'<>\\‹]{1,255}/)(?P<path>[\w.~%/=+:@-]{20,2000}+)")
+_WEB_URL = re.compile(
+    r"(?P<open>\b[a-z][a-z0-9+.-]{1,20}:(?:\\?/){2}[^\s/?#\"'<>\\‹]{1,255}/)(?P<path>[\w.~%/=+:@-]{20,2000}+)"
+)
 _DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _COOKIES = re.compile(r"\s*[\w.$@-]+=[^=]")
 """A list of cookies with their names; base64 ends in `=` too."""
 _COOKIE_PATH = re.compile(r";\s*path=([^;\s]{12,})", re.IGNORECASE)
+_IN_PATHS = ("token", "secret", "password", "key", "cookie", "refresh", "assertion")
+"""Kinds of secrets that have their name before them in a path."""
 _FILES = (".js", ".css", ".html", ".json", ".png", ".svg", ".map", ".woff2")
 _SPLIT_DATA = re.compile(r"\r?\n(?:data|event): ?")
 """Between two lines of one event of a stream."""
@@ -343,13 +347,19 @@ class Redactor:
         """The parts of the path of a URL in a text, without those that nobody would choose; digests are no secrets."""
         pieces = path.split("/")
         for place, piece in enumerate(pieces):
-            if (
-                secret_locations.is_random_segment(piece)
-                and not _DIGEST.fullmatch(piece)
-                and not self._is_public(piece)
-            ):
+            named = place > 0 and self._is_named(pieces[place - 1], unquote(piece))
+            unlikely = secret_locations.is_random_segment(piece) and not _DIGEST.fullmatch(piece)
+            if (named or unlikely) and not self._is_public(piece):
+                self._ledger.learn("path", unquote(piece))
                 pieces[place] = write(self._ledger.alias("path", piece))
         return "/".join(pieces)
+
+    @staticmethod
+    def _is_named(before: str, value: str) -> bool:
+        """The part of a path that comes before is the name of a secret."""
+        if secret_locations.kind_of(before) not in _IN_PATHS or not re.search(r"\d", value) or value.endswith(_FILES):
+            return False
+        return secret_locations.is_telling(value)
 
     def _is_public(self, segment: str) -> bool:
         return segment in self._public_segments or segment in self._ledger.public or is_struck(segment)
@@ -369,7 +379,7 @@ class Redactor:
                 if (hidden := _from_base64("".join(_LINE_END.split(run)))) is None:
                     continue
                 struck = self.redact_known(self._text(hidden, asked=False))
-                if struck != hidden and not self._known.within(run):  # packed twice, or in lines: it goes as a whole
+                if struck != hidden and self.redact_known(run) == run:  # packed twice, or in lines: it goes as a whole
                     text = text.replace(run, self._ledger.alias("key", run))
         finally:
             self._behind -= 1
@@ -440,19 +450,8 @@ class Redactor:
             value = unquote(piece)
             if self._is_public(value):
                 continue
-            kind = secret_locations.kind_of(pieces[place - 1]) if place else None
-            named = kind in (
-                "token",
-                "secret",
-                "password",
-                "key",
-                "cookie",
-                "refresh",
-                "assertion",
-            ) and secret_locations.is_telling(value)
-            if (named and re.search(r"\d", value) and not value.endswith(_FILES)) or secret_locations.is_random_segment(
-                value
-            ):
+            named = place > 0 and self._is_named(pieces[place - 1], value)
+            if named or secret_locations.is_random_segment(value):
                 piece = _in_url(self._ledger.alias("path", value))
             pieces[place] = piece + self._parameters(semicolon + matrix)
         origin = f"{scheme}{slashes}{host}{slash}" if slashes else ""
@@ -564,9 +563,9 @@ class Redactor:
         """What has a name in a sentence or a table."""
         pieces: list[str] = []
         end = 0
-        for start, stop, name, kind in found:
+        for start, stop, name, kind in sorted(found):
             value = text[start:stop]
-            if value in self._ledger.public or secret_locations.PLACEHOLDER.fullmatch(value):
+            if start < end or value in self._ledger.public or secret_locations.PLACEHOLDER.fullmatch(value):
                 continue
             kind = "key" if kind in ("authorization", "cookie") else kind
             pieces += (text[end:start], self._in_place(name, kind, value, write, value))

@@ -269,7 +269,9 @@ _PARTS = (
     ("refreshtoken", "refresh"), ("codeverifier", "verifier"), ("assertion", "assertion"), ("saml", "assertion"),
     ("oidcdata", "token"), ("token", "token"), ("secret", "secret"), ("password", "password"), ("passwd", "password"),
     ("passphrase", "password"), ("passcode", "password"), ("pwd", "password"), ("apikey", "key"), ("xauth", "key"),
-    ("accesskey", "key"), ("privatekey", "key"), ("csrf", "token"), ("xsrf", "token"), ("mcpproxyauth", "token"),
+    ("accesskey", "key"), ("privatekey", "key"), ("encryptionkey", "key"), ("signingkey", "key"), ("masterkey", "key"),
+    ("authkey", "key"), ("secretkey", "key"), ("deploykey", "key"), ("sessionkey", "key"),
+    ("csrf", "token"), ("xsrf", "token"), ("mcpproxyauth", "token"),
     ("credential", "secret"), ("cookie", "cookie"), ("session", "session"),
 )  # fmt: skip
 """What a name needs to have in it, the more telling first."""

@@ -165,9 +165,9 @@ async def test_the_cookie_of_the_web_interface_stays_here() -> None:
 async def test_ten_thousand_servers_are_told_in_a_few_lines(tmp_path: Path) -> None:
     named = [f"http://10.0.{n // 250}.{n % 250}" for n in range(10_000)]
     async with upstream(naming(*named)) as server, tapped(server) as tap:
-        began = time.monotonic()
+        began = time.process_time()
         await tap.client.get(tap.origin + PRM)
-        assert time.monotonic() - began < 6
+        assert time.process_time() - began < 2
         assert len(tap.notes) < 30
         assert "further origins" in " ".join(tap.notes)
         assert len(tap.steps[0].findings) < 100

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from oauthtap.model.exchange import Exchange, Request, Response
+from tests.support import later_positions
 from tests.support.canaries import readings
 from tests.support.positions import FRESH_NAMES, FRESH_PLACES, FRESH_SHAPES, POSITIONS
 
@@ -248,6 +249,12 @@ def invented() -> Iterator[Canary]:
             mark = _mark(title)
             value = (mark, f"{mark}-Zq8", f"Zq8/{mark}+x==", f"Zq!{mark}.9")[turn]
             yield Canary(title, mark, (named(name, value),))
+    for place, (position, named) in enumerate(later_positions.POSITIONS.items()):
+        for turn in range(4):
+            name = later_positions.NAMES[(place * 3 + turn * 3) % len(later_positions.NAMES)]
+            title = f"invented later: {position}, {name}"
+            mark = _mark(title)
+            yield Canary(title, mark, (named(name, (mark, f"{mark}-Zq8", f"Zq8/{mark}+x==", f"Zq!{mark}.9")[turn]),))
     places = list(FRESH_PLACES.items())
     for number, (shape, shaped) in enumerate(FRESH_SHAPES.items()):
         for turn in range(4):

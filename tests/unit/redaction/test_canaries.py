@@ -13,17 +13,15 @@ import io
 import json
 import re
 import shutil
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
 from mitmproxy.io import tnetstring
-from tornado.websocket import websocket_connect
 
 from oauthtap.cli import main
 from oauthtap.cli.verify import scan_files
@@ -37,10 +35,12 @@ from oauthtap.render import FORMATS
 from oauthtap.render.issue_templates import TRACKERS
 from oauthtap.report.build import build
 from oauthtap.session import SessionWriter, read_session
+from tests import canaries as through_the_tap
 from tests.support import planted
 from tests.support.canaries import ENCODINGS, KINDS, Hostile, canaries, left_in
 from tests.support.planted import Canary
-from tests.support.running import Started, started
+from tests.support.running import started
+from tests.support.web_watch import Watched
 
 
 async def sign_in(http: httpx.AsyncClient, base: str, known: dict[str, str]) -> None:
@@ -91,58 +91,6 @@ async def sign_in(http: httpx.AsyncClient, base: str, known: dict[str, str]) -> 
     for accept in ({}, streaming):
         await http.post(f"{base}/mcp", json=hello, headers=bearer | accept)
     await http.get(f"{base}/page", headers=streaming | bearer)
-
-
-class Watched:
-    """What the live page and mitmweb gave away while it ran."""
-
-    def __init__(self, tap: Started) -> None:
-        base, _, self.query = re.search(r"mitmweb:\s+(\S+)", tap.said)[1].partition("?")  # type: ignore[index]
-        self.base, self.page = base, f"{base}oauthtap/"
-        self.seen: list[str] = []
-
-    @contextlib.asynccontextmanager
-    async def live(self) -> AsyncIterator[None]:
-        """The page is open meanwhile, in one window as pushed and in one as loaded again and again."""
-        socket: Any = await websocket_connect(
-            f"{self.page.replace('http', 'ws', 1)}updates?{self.query}", max_message_size=1 << 28
-        )
-        await socket.write_message("{}")
-
-        async def listen() -> None:
-            while (news := await socket.read_message()) is not None:
-                self.seen += _texts(json.loads(news))
-
-        listening = asyncio.ensure_future(listen())
-        yield
-        await asyncio.sleep(1)
-        async with httpx.AsyncClient(trust_env=False, timeout=30) as browser:
-            self.seen.append((await browser.get(f"{self.page}?{self.query}")).text)
-        await asyncio.sleep(0.5)
-        socket.close()
-        await listening
-
-    async def exports(self) -> list[str]:
-        """Everything by which a person can take flows out of mitmweb."""
-        taken = []
-        async with httpx.AsyncClient(base_url=self.base, trust_env=False, timeout=30) as browser:
-            await browser.get(f"/?{self.query}")
-            browser.cookies.set("_mitmproxy_xsrf", "aaaaaaaa")
-            taken.append((await browser.get("/flows/dump")).content.decode("utf-8", "replace"))
-            for flow in (await browser.get("/flows")).json():
-                for form in ("curl", "httpie", "raw", "raw_request", "raw_response"):
-                    words = {"arguments": [form, f"@{flow['id']}"]}
-                    answer = await browser.post("/commands/export", json=words, headers={"X-XSRFToken": "aaaaaaaa"})
-                    taken.append(_texts(answer.json())[0] if answer.status_code == 200 else "")
-        return taken
-
-
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, dict):
-        return [text for inner in value.values() for text in _texts(inner)]
-    if isinstance(value, list):
-        return [text for inner in value for text in _texts(inner)]
-    return [value] if isinstance(value, str) else []
 
 
 @dataclass
@@ -450,6 +398,14 @@ def test_no_secret_is_left_where_nobody_said_that_one_may_stand() -> None:
         left += [canary.name] * (canary.mark in planted.left_in(struck))
     assert len(canaries) > 900
     assert left == []
+
+
+def test_the_running_product_leaves_none(tmp_path: Path) -> None:
+    """One in a hundred; `python -m tests.canaries` sends all of them."""
+    pairs = through_the_tap.playable([*planted.planted(), *planted.invented()][::100])
+    texts = through_the_tap.gathered(pairs, tmp_path)
+    assert len(texts) > 25
+    assert through_the_tap.left_over(pairs, texts) == {}
 
 
 def test_verify_finds_nearly_all_that_went_past_the_redactor() -> None:

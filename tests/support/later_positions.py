@@ -1,0 +1,108 @@
+"""The second lot of positions, made up after the first was mended: docs/security.md has the figures."""
+
+# ruff: noqa: E501  # a position a line
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Callable
+from urllib.parse import quote
+
+from oauthtap.model.exchange import Exchange
+from tests.support.positions import (
+    answered,
+    asked,
+    b64,
+    b64url,
+    env,
+    events,
+    get,
+    jwt,
+    page,
+    part,
+    rpc,
+    said,
+    told,
+    tool,
+    word,
+)
+
+URL = "https://mcp.example.com/mcp"
+POSITIONS: dict[str, Callable[[str, str], Exchange]] = {
+    "json: list of pairs": lambda n, v: said([["user", "ada"], [n, v]]),
+    "json: nested under value": lambda n, v: said({n: {"meta": {"id": 1}, "value": {"raw": v}}}),
+    "json: keys of a map": lambda n, v: said({"by": {n: {"primary": v, "secondary": None}}}),
+    "json: comment in it": lambda n, v: told("application/jsonc", f'{{ // {n}: "{v}"\n "a": 1 }}'),
+    "json: two documents": lambda n, v: told("application/json", f'{{"a":1}}{{"{n}":"{v}"}}'),
+    "json: schema with a default": lambda n, v: said({"properties": {n: {"title": "x", "default": v}}}),
+    "json: example": lambda n, v: said({"name": n, "schema": {"format": "uuid"}, "example": v}),
+    "json: Postman": lambda n, v: said({"variable": [{"id": "1", "key": n, "value": v, "enabled": True}]}),
+    "json: diff": lambda n, v: said({"changes": [{"field": n, "old": "x", "new": v}]}),
+    "json: log record": lambda n, v: said({"msg": "set", "kv": f"{n}={v} user=ada"}),
+    "json: header block": lambda n, v: said({"raw": f"HTTP/1.1 200 OK\r\n{n}: {v}\r\nServer: x\r\n\r\n"}),
+    "rpc: resource uri": lambda n, v: rpc(result={"contents": [{"uri": f"config://app/{n}/{quote(v, safe='')}", "text": "x"}]}),
+    "rpc: prompt": lambda n, v: rpc(result={"messages": [{"role": "user", "content": {"type": "text", "text": f"Use {n}: {v}"}}]}),
+    "rpc: description of a tool": lambda n, v: rpc(result={"tools": [{"name": "t", "description": f"Pass {n} '{v}' along"}]}),
+    "rpc: progress": lambda n, v: events("data: " + json.dumps({"method": "notifications/progress", "params": {"message": f"{n} → {v}"}})),
+    "rpc: argument that is JSON": lambda n, v: asked("application/json", json.dumps({"params": {"arguments": {"body": json.dumps({"a": {n: v}})}}})),
+    "stream: retry and id": lambda n, v: events("retry: 3", f"id: {n}={v}", "data: {}"),
+    "stream: text over lines": lambda n, v: events(f"data: the {n} is", f"data: {v}", "data: thanks"),
+    "xml: two attributes": lambda n, v: told("text/xml", f'<p value="{html.escape(v)}" x="1" name="{n}"/>'),
+    "xml: siblings": lambda n, v: told("text/xml", f"<e><k>{n}</k><v>{html.escape(v)}</v></e>"),
+    "xml: Android": lambda n, v: told("text/xml", f'<string name="{n}">{html.escape(v)}</string>'),
+    "html: list": lambda n, v: page(f"<ul><li>{n} = <em>{html.escape(v)}</em></li></ul>"),
+    "html: copy button": lambda n, v: page(f'<span>{n}</span><button data-clipboard-text="{html.escape(v)}">Copy</button>'),
+    "html: title": lambda n, v: page(f'<abbr title="{n}: {html.escape(v)}">x</abbr>'),
+    "html: object in a script": lambda n, v: page(f"<script>init({{ {word(n)} : \"{v}\" }})</script>"),
+    "html: fetch": lambda n, v: page(f"<script>fetch('/x', {{headers: {{'{n}': '{v}'}}}})</script>"),
+    "header: list of two": lambda n, v: answered(("X-Meta", f'a="1", {n}="{v}"')),
+    "header: URL in it": lambda n, v: answered(("X-Callback", f"see https://a.example/cb?{n}={quote(v)} now")),
+    "header: Via": lambda n, v: answered(("Via", f"1.1 proxy ({n} {v})")),
+    "cookie: escaped JSON": lambda n, v: answered(("Set-Cookie", f"s=j%3A{quote(json.dumps({n: v}), safe='')}; Path=/")),
+    "url: JSON:API": lambda n, v: get(f"{URL}?filter[{n}]={quote(v)}&page[size]=2"),
+    "url: pair in a parameter": lambda n, v: get(f"{URL}?kv={quote(f'{n}={v}', safe='')}"),
+    "url: fragment of JSON": lambda n, v: answered(("Location", f"/app#{quote(json.dumps({n: v}), safe='')}"), status=302),
+    "url: two slashes": lambda n, v: get(f"https://mcp.example.com/a//{n}/{quote(v, safe='')}"),
+    "form: in text": lambda n, v: tool(f"curl -d '{n}={quote(v)}&a=1' https://a.example"),
+    "form: multipart option": lambda n, v: tool(f"curl -F '{n}={v}' https://a.example"),
+    "part: two": lambda n, v: part(f'Content-Disposition: form-data; name="a"\r\n\r\n1\r\n--b\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}'),
+    "yaml: quoted block": lambda n, v: tool(f"a:\n  '{n}': \"{v}\" # mine\n"),
+    "yaml: list of maps": lambda n, v: tool(f"- {n}: {v}\n  b: 1\n"),
+    "yaml: value before name": lambda n, v: tool(f"- value: {v}\n  name: {n}\n"),
+    "terraform": lambda n, v: tool(f'variable "{word(n)}" {{\n  default = "{v}"\n}}'),
+    "kubectl": lambda n, v: tool(f"kubectl create secret generic x --from-literal={n}={v}"),
+    "docker": lambda n, v: tool(f"docker run -e {env(n)}={v} -p 80:80 x"),
+    "compose": lambda n, v: tool(f'environment:\n  - "{env(n)}={v}"\n'),
+    "fish": lambda n, v: tool(f"set -gx {env(n)} {v}"),
+    "csharp": lambda n, v: tool(f'options.{word(n)} = "{v}";'),
+    "swift": lambda n, v: tool(f'let {word(n)}: String = "{v}"'),
+    "kotlin": lambda n, v: tool(f'const val {env(n)} = "{v}"'),
+    "define": lambda n, v: tool(f"define('{env(n)}', '{v}');"),
+    "perl": lambda n, v: tool(f"$cfg{{{word(n)}}} = '{v}';"),
+    "lisp": lambda n, v: tool(f'(:{word(n)} "{v}" :a 1)'),
+    "sentence: I set": lambda n, v: tool(f"I have set the {n} to {v}, as you asked."),
+    "sentence: here is": lambda n, v: tool(f"Here is your {n}:\n\n    {v}\n"),
+    "sentence: quotes": lambda n, v: tool(f"The value of {n} is “{v}”."),
+    "sentence: rejected": lambda n, v: tool(f"{n} rejected: got {v!r}"),
+    "sentence: mismatch": lambda n, v: tool(f"{n} mismatch (received {v})"),
+    "sentence: equals sign far": lambda n, v: tool(f"{n}   =   {v}"),
+    "sentence: dash": lambda n, v: tool(f"{n} – {v}"),
+    "hidden: base64 of YAML": lambda n, v: tool(b64(f"a: 1\n{n}: {v}\n")),
+    "hidden: base64url of a URL": lambda n, v: get(f"{URL}?r={b64url(f'https://a.example/?{n}={v}')}"),
+    "hidden: claim": lambda n, v: said({"x": jwt({"ext": {n: v}})}),
+    "hidden: escaped in HTML": lambda n, v: page(f"<pre>{html.escape(f'{n}: "{v}"')}</pre>"),
+    "error_description": lambda n, v: told("application/json", json.dumps({"error": "x", "error_description": f"AADSTS7000215: Invalid {n} provided: '{v}'. Trace ID: 1"})),
+}  # fmt: skip
+NAMES = (
+    "bot_token",
+    "clientSecretValue",
+    "ROOT_PASSWORD",
+    "x-api-key",
+    "signing-key",
+    "id_token",
+    "userPassword",
+    "deploySecret",
+    "authToken",
+    "encryptionKey",
+)
