@@ -72,6 +72,7 @@ def login(url):
     tokens = json.loads(ask(f"{local}/token", urllib.parse.urlencode(redeemed).encode()))
     (HOME / "token").write_text(tokens["access_token"])
     print("the token is", tokens["access_token"])
+    print("and OPENAI_API_KEY=sk-proj-canary0123456789abcdef")
 
 
 words = sys.argv[1:]
@@ -190,6 +191,8 @@ def test_a_secret_that_the_client_prints_is_struck_out(bed: Bed, tmp_path: Path)
     ran = drove(bed, tmp_path)
     assert "| the token is ‹token" in ran.out
     assert not [secret for secret in bed.issued if len(secret) > 12 and secret in ran.out + ran.err]
+    assert "| and OPENAI_API_KEY=‹key" in ran.out, "one that was never on the wire"
+    assert "canary" not in ran.out + ran.err
 
 
 def test_a_client_that_does_not_connect_gives_one_and_the_cause(bed: Bed, tmp_path: Path) -> None:
