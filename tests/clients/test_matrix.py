@@ -109,8 +109,9 @@ def test_a_ledger_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert loaded(tmp_path / "ledger.json") == ledger
 
 
-def test_the_page_says_what_the_ledger_beside_it_says() -> None:
-    assert (DOCS / "fidelity.md").read_text() == page(loaded(DOCS / "fidelity.json"))
+@pytest.mark.parametrize("name", ["fidelity", "fidelity-more"])
+def test_the_page_says_what_the_ledger_beside_it_says(name: str) -> None:
+    assert (DOCS / f"{name}.md").read_text() == page(loaded(DOCS / f"{name}.json"), f"docs/{name}.json")
 
 
 def test_readme_says_so_too() -> None:

@@ -28,7 +28,7 @@ def main() -> int:
         (straight, run) for way in WAYS for straight, run in ledger.pairs(way) if straight.compared != run.compared
     ]
     if arguments.markdown:
-        print(page(ledger), end="")
+        print(page(ledger, str(arguments.json)), end="")
     elif arguments.summary:
         print(summary(ledger))
     else:

@@ -31,11 +31,11 @@ def difference(pair: tuple[Run, Run]) -> str:
     return "\n".join(lines)
 
 
-def page(ledger: Ledger) -> str:
-    """docs/fidelity.md."""
+def page(ledger: Ledger, file: str = "docs/fidelity.json") -> str:
+    """docs/fidelity.md. `file`: where the ledger is kept."""
     ways = [way for way in WORDS if ledger.equal(way)[1]]
     parts = [
-        HEAD.format(date=ledger.date, number=number(ledger), rest=rest(ledger, ways)),
+        HEAD.format(date=ledger.date, number=number(ledger), rest=rest(ledger, ways), file=file),
         summary(ledger),
         *(part for way in ways for part in section(ledger, way)),
     ]
@@ -54,7 +54,7 @@ fresh home, fresh registration, a fresh tap. A GET answered 405 (the server offe
 refusal: clients send it in parallel, and whether it arrives before they end is chance.
 
 ✓ connects, · gives up, … waits for ever: the same both ways. A pair that differs is marked ≠ and told of below its
-table. Made by `python -m tests.matrix --ways direct,tap,run --json docs/fidelity.json --markdown`."""
+table. Made by `python -m tests.matrix --ways direct,tap,run --json {file} --markdown`."""
 
 
 def rest(ledger: Ledger, ways: Sequence[str]) -> str:

@@ -107,9 +107,11 @@ class ForwardProxy:
         writer.close()
 
     async def refuse(self, method: str, target: str, writer: asyncio.StreamWriter) -> None:
-        """No to a tunnel; a plain request is cut off, because 502 is an answer and a closed port gives none."""
+        """No to a tunnel. A plain request is cut off, and a tunnel to a name of the bed's own that is nowhere: 502
+        is an answer, which Bun passes on, and a closed port or an unknown name gives none.
+        """
         self.refused.append(f"{method} {target}")
-        if method != "CONNECT":
+        if method != "CONNECT" or target.partition(":")[0].endswith(".test"):
             writer.transport.abort()
             return
         writer.write(b"HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
