@@ -382,6 +382,68 @@ class LockedEndpoint(Case):
         return 404, "Not Found", {}
 
 
+class IssuerOmitted(Case):
+    """cloudflare/mcp-server-cloudflare#449, twentyhq/twenty#24809: `iss` is advertised, and not sent."""
+
+    metadata: ClassVar[dict[str, Any]] = {"authorization_response_iss_parameter_supported": True}
+
+
+class IssuerSent(IssuerOmitted):
+    """The same after the change."""
+
+    def back(self, query: dict[str, str], answer: dict[str, str]) -> Answer:
+        return super().back(query, {**answer, "iss": self.origin})
+
+
+class RegistrationForbidden(Case):
+    """PrimeIntellect-ai/prime-agent#2362: only clients of a list may register."""
+
+    def register(self, asked: Any) -> Answer:
+        return 403, "Forbidden", {}
+
+
+class ConfidentialOnly(Case):
+    """ridafkih/keeper.sh#208: who names a method has to be signed in to register."""
+
+    def register(self, asked: Any) -> Answer:
+        words = "Authentication required for confidential client registration"
+        return 401, {"error": "invalid_token", "error_description": words}, {}
+
+
+class AudienceOfAnotherHost(Case):
+    """lobu-ai/lobu#2893: behind two proxies the server takes itself for another host, and refuses every token."""
+
+    def request(self, message: Any, headers: Any) -> Answer:
+        status, _, more = self.unauthorized()
+        words = "Token is not valid for this resource"
+        challenge = f'{more["WWW-Authenticate"]}, error="invalid_token", error_description="{words}"'
+        return status, {"error": "invalid_token", "error_description": words}, {"WWW-Authenticate": challenge}
+
+
+class SecretIsWanted(Case):
+    """better-auth/better-auth#2813"""
+
+    def token(self, form: dict[str, str]) -> Answer:
+        return 401, {"error": "invalid_client", "error_description": "client_secret is required"}, {}
+
+
+class SpokenToLikeSse(Case):
+    """punkpeye/mcp-remote#196: an endpoint of the older transport, which wants a session in the query."""
+
+    def answer(
+        self, method: str, path: str, query: dict[str, str], form: dict[str, str], message: Any, headers: Any
+    ) -> Answer:
+        if path == "/mcp":
+            return 404, "Missing sessionId parameter", {}
+        return 404, "Not Found", {}
+
+
+class NoAuthorizationEndpoint(Case):
+    """obot-platform/obot#7336"""
+
+    metadata: ClassVar[dict[str, Any]] = {"authorization_endpoint": None}
+
+
 CASES: dict[str, Callable[[str], Case]] = {
     "v01": RegistrationRefusesCallback,
     "v02": ScopeIsNeeded,
@@ -410,6 +472,18 @@ CASES: dict[str, Callable[[str], Case]] = {
     "w11": TokenUnauthorized,
     "w12": SecretForPublicClient,
     "w13": LockedEndpoint,
+    "x01": IssuerOmitted,
+    "x02": IssuerOmitted,
+    "x03": RegistrationForbidden,
+    "x04": ConfidentialOnly,
+    "x05": SpokenToLikeSse,
+    "x06": AudienceOfAnotherHost,
+    "x07": RegistrationForbidden,
+    "x08": SecretIsWanted,
+    "x09": Case,
+    "x10": Case,
+    "x11": IssuerSent,
+    "x12": NoAuthorizationEndpoint,
 }
 
 
