@@ -190,7 +190,8 @@ class _Case:
     @cached_property
     def passed(self) -> bool:
         """The client met it before, and went on unharmed."""
-        unrelated = self.agrees <= 0 and not self.here and self.refusal.is_telling and not self.guessed
+        known = self.refusal.is_telling or self.agrees < 0
+        unrelated = self.agrees <= 0 and not self.here and known and not self.guessed
         return unrelated and _passed(self.finding, self.refusal, self.handshake)
 
     @cached_property
