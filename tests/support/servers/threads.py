@@ -444,6 +444,69 @@ class NoAuthorizationEndpoint(Case):
     metadata: ClassVar[dict[str, Any]] = {"authorization_endpoint": None}
 
 
+class IssuerWithPath(IssuerOmitted):
+    """letehaha/budget-tracker#551: `iss` has the path of the library, the metadata has not."""
+
+    def back(self, query: dict[str, str], answer: dict[str, str]) -> Answer:
+        return super().back(query, {**answer, "iss": f"{self.origin}/api/v1/auth"})
+
+
+class IssuerWithSlash(Case):
+    """metatool-ai/metamcp#361"""
+
+    def server_metadata(self, path: str) -> Answer:
+        status, document, more = super().server_metadata(path)
+        return status, {**document, "issuer": f"{self.origin}/"} if status == 200 else document, more
+
+
+class IssuerOfAnotherHost(Case):
+    """atlassian/atlassian-mcp-server#148"""
+
+    metadata: ClassVar[dict[str, Any]] = {"issuer": "https://cf.mcp.example"}
+
+
+class SessionOnAnotherReplica(Case):
+    """appsmithorg/appsmith#42238"""
+
+    def request(self, message: Any, headers: Any) -> Answer:
+        if message.get("method") == "initialize":
+            status, body, more = super().request(message, headers)
+            return status, body, {**more, "Mcp-Session-Id": uuid.uuid4().hex}
+        if message.get("method", "").startswith("notifications/"):
+            return 202, "", {}
+        return 404, {"error": "session not found; initialize a new MCP session"}, {}
+
+
+class CodeOnAnotherReplica(Case):
+    """Altinity/altinity-mcp#113"""
+
+    def token(self, form: dict[str, str]) -> Answer:
+        return 400, {"error": "invalid_grant", "error_description": "Unknown OAuth request"}, {}
+
+
+class ScopeOfAnotherName(Case):
+    """obot-platform/obot#7842: the token is for the instance, the URL names the server."""
+
+    def request(self, message: Any, headers: Any) -> Answer:
+        return 403, "forbidden", {}
+
+
+class BadRequestWithoutToken(Case):
+    """charmbracelet/crush#2911"""
+
+    def unauthorized(self) -> Answer:
+        return 400, "bad request: missing required Authorization header", {}
+
+
+class InternalHost(Case):
+    """elastic/docs-builder#2805: behind two proxies the metadata has the internal name."""
+
+    prm: ClassVar[dict[str, Any]] = {
+        "resource": "http://internal-alb.example/mcp",
+        "authorization_servers": ["http://internal-alb.example"],
+    }
+
+
 CASES: dict[str, Callable[[str], Case]] = {
     "v01": RegistrationRefusesCallback,
     "v02": ScopeIsNeeded,
@@ -484,6 +547,17 @@ CASES: dict[str, Callable[[str], Case]] = {
     "x10": Case,
     "x11": IssuerSent,
     "x12": NoAuthorizationEndpoint,
+    "y01": IssuerWithPath,
+    "y02": IssuerWithSlash,
+    "y03": IssuerOfAnotherHost,
+    "y04": SessionOnAnotherReplica,
+    "y05": CodeOnAnotherReplica,
+    "y06": ScopeOfAnotherName,
+    "y07": BadRequestWithoutToken,
+    "y08": InternalHost,
+    "y09": Case,
+    "y10": Case,
+    "y11": Case,
 }
 
 
