@@ -190,7 +190,7 @@ class _Case:
     @cached_property
     def passed(self) -> bool:
         """The client met it before, and went on unharmed."""
-        known = self.refusal.is_telling or self.agrees < 0
+        known = self.refusal.is_telling or (self.agrees < 0 and (self.refusal.code or "").lower() in CODES)
         unrelated = self.agrees <= 0 and not self.here and known and not self.guessed
         return unrelated and _passed(self.finding, self.refusal, self.handshake)
 
