@@ -190,7 +190,9 @@ class _Case:
     @cached_property
     def passed(self) -> bool:
         """The client met it before, and went on unharmed."""
-        known = self.refusal.is_telling or (self.agrees < 0 and (self.refusal.code or "").lower() in CODES)
+        # With what it was registered as, the client got its first token.
+        since = self.refusal.stage == "token-refresh" and self.finding.stage == "client-registration"
+        known = self.refusal.is_telling or (since and self.agrees < 0)
         unrelated = self.agrees <= 0 and not self.here and known and not self.guessed
         return unrelated and _passed(self.finding, self.refusal, self.handshake)
 
@@ -469,14 +471,22 @@ def said_by(refusal: Refusal, handshake: Handshake) -> Finding:
     if refusal.stage == "authorization-request" and refusal.status == 404 and phrase is None:
         means = "This address serves no page, or the server does not know the client id: some say it with 404."
         change = "Configure the id of a registered client; if the id is right, correct `authorization_endpoint`."
+    title = f"{party[:1].upper()}{party[1:]} refuses {STEP.get(refusal.stage, 'a request')}"
+    needless = is_absent_guess(refusal, handshake) and any(
+        one.ok and one.bearer is None and one.exchange.id < refusal.exchange for one in handshake.all(Mcp)
+    )
+    if needless:
+        title = "The client tries to sign in at a server that had answered it without a sign-in"
+        means = "The MCP server answered without a token, and no document names this address."
+        change = "In the client: use the server without a sign-in."
     where = " with a tool result (`isError`)" if refusal.at.endswith("result.content") else ""
     person = refusal.subject == "user-denied"
     return Finding(
         rule=REFUSED,
-        title=f"{party[:1].upper()}{party[1:]} refuses {STEP.get(refusal.stage, 'a request')}",
+        title=title,
         severity="note" if person else "error",
         level="practice",
-        who="client" if omitted else _owner(refusal, phrase.party if phrase is not None else None),
+        who="client" if omitted or needless else _owner(refusal, phrase.party if phrase is not None else None),
         stage=refusal.stage,
         exchange=refusal.exchange,
         at=refusal.at,

@@ -131,7 +131,9 @@ def read_refusal(stage: Stage, handshake: Handshake) -> Refusal | None:
         return None
     if response.status < 400:
         return _in_success(stage, exchange, response, handshake)
-    if isinstance(stage, Document) and response.status in (404, 405, 406, 410):
+    if isinstance(stage, Document) and response.status in (404, 410):
+        return None
+    if isinstance(stage, Document) and response.status in (405, 406) and not _of_vendor(exchange):
         return None
     if isinstance(stage, McpStream) and response.status in (404, 405, 406, 415):
         return None
@@ -156,6 +158,13 @@ def is_absent_guess(refusal: Refusal, handshake: Handshake) -> bool:
     stages = handshake.of(refusal.exchange)
     guess = bool(stages) and stages[0].because is not None and stages[0].because.guess
     return guess and refusal.status in (404, 405, 410)
+
+
+def _of_vendor(exchange: Exchange) -> bool:
+    """A vendor answers in words that are known, and not whatever stands at this address."""
+    said = _said(exchange)
+    best = _best(said, exchange) if said.words else None
+    return best is not None and not best.phrase.is_generic
 
 
 def _starts_sign_in(exchange: Exchange, said: _Said) -> bool:
