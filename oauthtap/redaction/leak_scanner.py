@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from importlib.resources import files
+from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qsl, unquote, unquote_plus
 
@@ -183,8 +184,9 @@ class LeakScanner:
                 yield from (Leak(place or name, what) for what in dict.fromkeys(found))
                 yield from self.in_document(inner, f"{place}.{key}".lstrip("."), _closer(name, str(key)))
         elif isinstance(document, list):
-            if len(document) == 2 and all(isinstance(one, str) for one in document):
-                yield from (Leak(place, what) for what in self._named(document[0], document[1]))
+            for first, second in pairwise(document) if len(document) <= 4 else ():
+                if isinstance(first, str) and isinstance(second, str) and len(first) <= 100:
+                    yield from (Leak(place, what) for what in self._named(first, second))
             for number, inner in enumerate(document):
                 yield from self.in_document(inner, f"{place}[{number}]", name)
         elif isinstance(document, str):
@@ -401,6 +403,8 @@ class LeakScanner:
             word = match[0]
             plain = _plain(word) if len(word) <= 80 else ""
             value = word.strip("%!$#=+/.~-@") if match["colon"] is None else ""
+            if name and text[max(0, match.start() - 1) : match.start() + 1].endswith((f"<{word[0]}", "</")):
+                continue  # a tag
             if word == "‹›":
                 name = ""
             elif name and value and match.start() - at <= _NEAR and between <= _BETWEEN and _is_a_code(value):

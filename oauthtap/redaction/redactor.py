@@ -620,6 +620,7 @@ class Redactor:
         if "</" in text:
             text = secret_locations.ELEMENT.sub(strike_element, text)
             text = secret_locations.KEY_ELEMENT.sub(strike_element, text)
+            text = secret_locations.NAMED_ELEMENT.sub(strike_element, text)
         return text
 
     def _in_html(self, name: str, kind: str, raw: str, *, sure: bool) -> str:

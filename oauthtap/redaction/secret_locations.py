@@ -168,6 +168,10 @@ ELEMENT = re.compile(
     r"(?P<value>[^<>\]]{1,4000}+)(?=\]\]>|</)"
 )
 """An element of XML with nothing but text in it."""
+NAMED_ELEMENT = re.compile(
+    r"<\w[^<>]{0,200}?\s(?:name|key|id)\s*=\s*[\"'](?P<name>[\w.-]{1,80})[\"'][^<>]{0,200}>(?P<value>[^<>]{1,4000}+)(?=</)"
+)
+"""An element of XML with its name in an attribute."""
 KEY_ELEMENT = re.compile(
     r"(?P<open><(?:key|name)>\s*(?P<name>[\w.-]{1,80})\s*</(?:key|name)>\s*<\w+>\s*(?:<\w+>\s*)?)(?P<value>[^<>]{1,4000}+)"
 )
