@@ -45,3 +45,5 @@ def _flush() -> None:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, stream.fileno())
             os.close(nowhere)
+        except ValueError:  # closed by whoever spoke on it: an MCP client has gone
+            pass

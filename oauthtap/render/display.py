@@ -83,12 +83,23 @@ class Display:
         shown = [f"{self.ink('bold', head) if label else head}{self.ink(style, first[0])}{margin}"]
         return shown + [f"{' ' * LABEL}{self.ink(style, line)}" for line in rest]
 
+    def quote(self, label: str, text: str, *, right: str, most: int) -> list[str]:
+        """The same for somebody's own words: `right` stands at the margin behind their end, so that they stay whole."""
+        *before, last = self.field(label, text, most=most) or [""]
+        room = self.width - cell_len(self._bare(last))
+        if room < len(right) + 2:
+            return [*before, last, self.ink("note", right.rjust(self.width))]
+        return [*before, last + self.ink("note", right.rjust(room))]
+
     def rows(self, line: str) -> int:
         """How many lines of the terminal a printed line takes."""
-        bare = line
+        return max(1, -(-cell_len(self._bare(line)) // max(self.columns, 1)))
+
+    def _bare(self, line: str) -> str:
+        """A line without its colours."""
         for style in (*_COLOURS.values(), _OFF):
-            bare = bare.replace(f"\x1b{self.ink.mark}{style}", "")
-        return max(1, -(-cell_len(bare) // max(self.columns, 1)))
+            line = line.replace(f"\x1b{self.ink.mark}{style}", "")
+        return line
 
 
 def _wrap(text: str, width: int) -> list[str]:

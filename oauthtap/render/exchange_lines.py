@@ -210,14 +210,13 @@ def _run_line(run: Run, report: Report, display: Display, stage: int) -> str:
         tail = f"{_marks(first)}{mark}"
         path = cut(escape_controls(path_of(first.url) or "/"), display.width - len(head) - len(tail) - 10)
         return f"{head}{path} {display.ink(_style(first), _status(first))}{tail}"
-    head = f"{first.id:>4}{letter:<1} {first.stage:<{stage}} {first.method:<4} "
+    head = f"· {first.id:>3}{letter:<1} {first.stage:<{stage}} {first.method:<4} "
     bare, query, _ = first.url.partition("?")
     tail = _marks(first)
     room = display.width - len(head) - len(_status(first)) - 2 - len(tail)
     if room < _LEAST_URL:
         room, tail = room + len(tail), ""
-    if is_cause:
-        head = display.ink("error", "✗") + head[1:]
+    head = (display.ink("error", "✗") if is_cause else display.ink("note", "·")) + head[1:]
     own = origin(bare) == origin(report.upstream or "")
     place = path_of(bare) if own and len(bare) > room else bare
     url = cut(escape_controls(f"{place}?…" if query else place), max(room, 4))

@@ -191,7 +191,7 @@ def _said(refusal: Refused, display: Display) -> list[str]:
     head = " ".join(filter(None, (str(refusal.status or ""), escape_controls(code, limit=80))))
     words = f'"{escape_controls(refusal.words, limit=400)}"' if refusal.words else ""
     text = ": ".join(filter(None, (head, words)))
-    return display.field("It said", text, right=f"exchange {refusal.exchange}", most=5) if text else []
+    return display.quote("It said", text, right=f"exchange {refusal.exchange}", most=5) if text else []
 
 
 def _others(report: Report, display: Display) -> Iterator[Section]:

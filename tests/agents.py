@@ -1,0 +1,84 @@
+"""An agent that reads no prose: it calls `diagnose`, then whatever `next` says, through a real MCP client on stdio.
+
+`python -m tests.agents [TARGET …]` prints a row a target of the bed: the calls, what the last one answered, its tokens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mcp import ClientSession, StdioServerParameters
+from mcp.client.stdio import stdio_client
+
+from tests.support.bed import Bed
+from tests.support.clients.installed import from_npm
+from tests.support.running import COMMAND, environment
+
+TARGETS = ("good", "seed1", "seed2", "f02", "f05", "f06", "f07", "f08", "f10", "f11", "f12", "f15")
+NEED_A_VALUE, CURABLE = ("seed2", "f05", "f11"), ("f02", "f07", "f08", "f10", "f12", "f15")
+MOST = 5
+"""Calls it may make."""
+
+
+@dataclass
+class Followed:
+    """What an agent got to."""
+
+    calls: list[str] = field(default_factory=list)
+    answer: dict[str, Any] = field(default_factory=dict)
+    tokens: int = 0
+    """Of the longest answer, at four characters a token, told twice as MCP has it."""
+    texts: list[str] = field(default_factory=list)
+
+    @property
+    def goal(self) -> str:
+        """`connected`, `needs a value`, or what the last answer says."""
+        if self.answer.get("needs"):
+            return "needs a value"
+        works = self.answer.get("works") and self.answer.get("outcome") in ("proved", "nothing-to-do")
+        return "connected" if works else str(self.answer.get("outcome") or self.answer.get("ending"))
+
+
+async def follow(url: str, home: Path, **reach: Any) -> Followed:
+    """Call `diagnose`, then each `next`, until there is none or MOST calls were made."""
+    found, call = Followed(), {"tool": "diagnose", "arguments": {"url": url, **reach}}
+    claude = from_npm("claude-code", "@anthropic-ai/claude-code@latest") / ".bin"
+    env = environment(home) | {"PATH": f"{claude}{os.pathsep}{os.environ['PATH']}"}
+    parameters = StdioServerParameters(command=str(COMMAND), args=["mcp"], env=env)
+    async with stdio_client(parameters) as (read, write), ClientSession(read, write) as client:
+        await client.initialize()
+        while call is not None and len(found.calls) < MOST:
+            result = await client.call_tool(call["tool"], call["arguments"])
+            text = "".join(getattr(part, "text", "") for part in result.content) + json.dumps(result.structuredContent)
+            found.calls.append(call["tool"])
+            found.texts.append(text)
+            found.tokens = max(found.tokens, len(text) // 4)
+            found.answer = result.structuredContent or {"outcome": f"error: {text}"}
+            call = found.answer.get("next")
+    return found
+
+
+def main(targets: list[str]) -> int:
+    print("| target | calls | reached | tokens of the longest answer |\n|---|---|---|---|")
+    with Bed() as bed, tempfile.TemporaryDirectory(prefix="oauthtap-agents-") as folder:
+        for name in targets or TARGETS:
+            home = Path(folder) / name
+            home.mkdir()
+            got = asyncio.run(follow(bed.url(name), home, ca=str(bed.ca_file), connect_to=bed.connect_to))
+            left = [value for value in bed.issued if any(value in text for text in got.texts)]
+            print(
+                f"| {name} | {' → '.join(got.calls)} | {got.goal} | {got.tokens} |{f' SECRETS {left}' if left else ''}",
+                flush=True,
+            )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
