@@ -8,16 +8,26 @@ problem details (RFC 9457), HTML pages, plain text, and what edges put into head
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from oauthtap.diagnosis.edge import edge_of
 from oauthtap.diagnosis.findings import Party
 from oauthtap.diagnosis.phrases import PhraseMatch, match_phrases, plain_subject
+from oauthtap.diagnosis.wording import (
+    GENERAL,
+    READ,
+    SAYS_NOTHING,
+    Said,
+    fold_spaces,
+    page_parts,
+    page_words,
+    read_json,
+    read_words,
+)
 from oauthtap.handshake.stages import (
     AuthorizationRequest,
     AuthorizationResponse,
@@ -38,43 +48,12 @@ from oauthtap.handshake.stages import (
 )
 from oauthtap.handshake.state import Handshake, absolute
 from oauthtap.handshake.token_request import expired
-from oauthtap.model import urls, www_authenticate
+from oauthtap.model import urls
 from oauthtap.model.exchange import Exchange, Message, Response
-from oauthtap.model.sse import sse_events
 from oauthtap.vendors import Subject
-
-LONGEST = 400
-"""Characters of words that are kept."""
-
-_READ = 20_000
-"""Characters of a body that are read: an error stands at its beginning, and a hostile page must not cost time."""
 
 _BEARER_CODES = ("invalid_token", "invalid_request", "insufficient_scope")
 """Codes of RFC 6750 §3.1; where nothing else is said, they tell a form and no reason."""
-
-_GENERAL = {
-    "unauthorized",
-    "forbidden",
-    "bad request",
-    "not found",
-    "error",
-    "http error",
-    "access denied",
-    "authentication required",
-    "authorization required",
-    "missing token",
-    "no token provided",
-}
-"""Words that repeat the status, and no more."""
-
-
-_SAYS_NOTHING = re.compile(
-    r"(?:the )?(?:provided )?(?:access |bearer )?token (?:is |was )?(?:invalid|not valid|rejected)"
-    r"|(?:an? )?(?:invalid|bad|unknown) (?:access |bearer )?token"
-    r"|invalid or (?:missing|expired) (?:access |bearer )?token"
-    r"|(?:http )?(?:error )?\d{3}:? ?(?:unauthorized|forbidden|not found|bad request)?"
-)
-"""Words of a whole refusal that give no reason."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +81,9 @@ class Refusal:
     def is_telling(self) -> bool:
         """It gives a reason: more than a status, a code, or words that repeat them."""
         words = self.words.lower().strip(" .!")
-        if _SAYS_NOTHING.fullmatch(words):
+        if SAYS_NOTHING.fullmatch(words):
             return False
-        return bool(self.edge) or (bool(words) and words not in _GENERAL and words.replace(" ", "_") != self.code)
+        return bool(self.edge) or (bool(words) and words not in GENERAL and words.replace(" ", "_") != self.code)
 
     @property
     def said(self) -> str:
@@ -137,8 +116,8 @@ def read_refusal(stage: Stage, handshake: Handshake) -> Refusal | None:
         return None
     if isinstance(stage, McpStream) and response.status in (404, 405, 406, 415):
         return None
-    said = _said(exchange)
-    edge = _edge(response, gates=not isinstance(stage, TokenEndpoint))
+    said = read_words(exchange)
+    edge = edge_of(response, gates=not isinstance(stage, TokenEndpoint))
     if isinstance(stage, Challenge) and not edge and _starts_sign_in(exchange, said):
         return None
     return _refusal(stage, exchange, handshake, said, edge)
@@ -149,8 +128,8 @@ def read_challenge(stage: Challenge, handshake: Handshake) -> Refusal | None:
     exchange = stage.exchange.patched
     if exchange.injected or exchange.response is None or exchange.response.status < 400:
         return None
-    said = _said(exchange)
-    return _refusal(stage, exchange, handshake, said, _edge(exchange.response)) if said.words or said.code else None
+    said = read_words(exchange)
+    return _refusal(stage, exchange, handshake, said, edge_of(exchange.response)) if said.words or said.code else None
 
 
 def is_absent_guess(refusal: Refusal, handshake: Handshake) -> bool:
@@ -162,12 +141,12 @@ def is_absent_guess(refusal: Refusal, handshake: Handshake) -> bool:
 
 def _of_vendor(exchange: Exchange) -> bool:
     """A vendor answers in words that are known, and not whatever stands at this address."""
-    said = _said(exchange)
+    said = read_words(exchange)
     best = _best(said, exchange) if said.words else None
     return best is not None and not best.phrase.is_generic
 
 
-def _starts_sign_in(exchange: Exchange, said: _Said) -> bool:
+def _starts_sign_in(exchange: Exchange, said: Said) -> bool:
     """A 401 without a token that means no more than: sign in first."""
     if exchange.status != 401 or exchange.response is None:
         return False
@@ -186,16 +165,16 @@ def _redirected_back(stage: AuthorizationResponse, handshake: Handshake) -> Refu
     if error := stage.get("error"):
         at = "request.query.error_description" if stage.callback else "response.header.location.error_description"
         words = stage.get("error_description") or ""
-        said = _Said(error, _folded(words), at if words else at.removesuffix("_description"))
+        said = Said(error, fold_spaces(words), at if words else at.removesuffix("_description"))
         return _refusal(stage, exchange, handshake, said, "", who="authorization-server", status=None)
     if exchange.response is not None and exchange.response.status >= 400 and stage.callback:
-        return _refusal(stage, exchange, handshake, _said(exchange), "", who="client")
+        return _refusal(stage, exchange, handshake, read_words(exchange), "", who="client")
     onward = exchange.response.header("location") if exchange.response is not None and stage.callback else None
     told = dict(parse_qsl(urlsplit(onward or "").query))
     if code := told.get("oauth_error"):  # Claude.ai leads the browser on to its settings with it
         who: Party = "authorization-server" if _OF_THE_SERVER.search(code) else "client"
-        words = _folded(told.get("oauth_error_description", code))
-        said = _Said(code, words, "response.header.location.oauth_error")
+        words = fold_spaces(told.get("oauth_error_description", code))
+        said = Said(code, words, "response.header.location.oauth_error")
         return _refusal(stage, exchange, handshake, said, "", who=who, status=None)
     return None
 
@@ -209,20 +188,20 @@ def _in_success(stage: Stage, exchange: Exchange, response: Response, handshake:
     if isinstance(stage, Mcp) and 300 <= response.status < 400:
         if stage.bearer is None or not location or not urls.leads_to_login(stage.url, absolute(location, stage.url)):
             return None
-        said = _Said(None, "", "response.header.location")
-        return replace(_refusal(stage, exchange, handshake, said, _edge(response)), subject="token")
-    body = (response.body or "")[:_READ]
+        said = Said(None, "", "response.header.location")
+        return replace(_refusal(stage, exchange, handshake, said, edge_of(response)), subject="token")
+    body = (response.body or "")[:READ]
     if isinstance(stage, Mcp):
         return _in_result(stage, exchange, response, handshake)
     if isinstance(stage, TokenEndpoint) and response.json_object.get("error"):
-        return _refusal(stage, exchange, handshake, _said(exchange), "")
+        return _refusal(stage, exchange, handshake, read_words(exchange), "")
     if isinstance(stage, TokenEndpoint) and "error=" in body and "access_token=" not in body:
         form = dict(Message(body=body).form)
         if form.get("error"):
-            said = _Said(form["error"], _folded(form.get("error_description", "")), "response.form.error")
+            said = Said(form["error"], fold_spaces(form.get("error_description", "")), "response.form.error")
             return _refusal(stage, exchange, handshake, said, "")
-    if edge := _edge(response):
-        return _refusal(stage, exchange, handshake, _said(exchange), edge)
+    if edge := edge_of(response):
+        return _refusal(stage, exchange, handshake, read_words(exchange), edge)
     if isinstance(stage, AuthorizationRequest | Interaction) or led_from(stage, handshake) is not None:
         return _on_page(stage, exchange, response, handshake)
     return None
@@ -239,18 +218,20 @@ def _on_page(stage: Stage, exchange: Exchange, response: Response, handshake: Ha
     if 300 <= response.status < 400:
         query = dict(Message(body=location.partition("?")[2].partition("#")[0]).form)
         if query.get("error") and not query.get("code"):
-            said = _Said(query["error"], _folded(query.get("error_description", "")), "response.header.location.error")
+            said = Said(
+                query["error"], fold_spaces(query.get("error_description", "")), "response.header.location.error"
+            )
             return _refusal(stage, exchange, handshake, said, "")
         return None
     if response.media_type in ("application/json", "application/problem+json"):
-        said = _said(exchange)
+        said = read_words(exchange)
         return (
             _refusal(stage, exchange, handshake, said, "") if response.json_object.get("error") and said.words else None
         )
     if response.media_type != "text/html":
         return None
-    title, heads, text = _page(response.body or "")
-    said = _Said(None, _page_words(title, heads, text), "response.body")
+    title, heads, text = page_parts(response.body or "")
+    said = Said(None, page_words(title, heads, text), "response.body")
     known = _best(said, exchange)
     told = _OF_ERRORS.search(f"{title} {heads}")
     coded = (
@@ -271,17 +252,17 @@ def _in_result(stage: Mcp, exchange: Exchange, response: Response, handshake: Ha
         return None
     error = reply.get("error")
     if error:
-        said = _of_json(reply, "response.json")
+        said = read_json(reply, "response.json")
         told = _TOLD_IN_RESULT.search(said.words) and _subject(said)[0] in _OF_SIGN_IN
         told = told and not _OF_OTHERS.search(said.words)
         return _refusal(stage, exchange, handshake, said, "") if told or isinstance(stage, Initialize) else None
     result = reply.get("result")
     if isinstance(result, dict) and result.get("isError") is True:
         texts = [part.get("text") for part in result.get("content") or () if isinstance(part, dict)]
-        words = _folded(" ".join(text for text in texts if isinstance(text, str)))
-        subject = _subject(_Said(None, words, ""))[0]
+        words = fold_spaces(" ".join(text for text in texts if isinstance(text, str)))
+        subject = _subject(Said(None, words, ""))[0]
         if _TOLD_IN_RESULT.search(words) and subject in _OF_SIGN_IN | {None} and not _OF_OTHERS.search(words):
-            return _refusal(stage, exchange, handshake, _Said(None, words, "response.json.result.content"), "")
+            return _refusal(stage, exchange, handshake, Said(None, words, "response.json.result.content"), "")
     return None
 
 
@@ -290,12 +271,16 @@ _TOLD_IN_RESULT = re.compile(
     r"|\b401\b|re-?authenticate|sign in again|log ?in again|not authenticated|insufficient[_ ]scope",
     re.I,
 )
+
+
 _OF_OTHERS = re.compile(
     r"\b(?:github|gitlab|slack|google|gmail|jira|notion|linear|stripe|salesforce|hubspot|figma|dropbox|aws|azure devops"
     r"|third.party|api.?key|personal access)\b",
     re.I,
 )
 """Tokens of other services, which the tool itself uses: no matter of this sign-in."""
+
+
 _OF_SIGN_IN: frozenset[str | None] = frozenset(
     {
         "token",
@@ -311,177 +296,11 @@ _OF_SIGN_IN: frozenset[str | None] = frozenset(
 )
 
 
-# --- the words
-
-
-@dataclass(frozen=True)
-class _Said:
-    code: str | None
-    words: str
-    at: str
-
-
-def _said(exchange: Exchange) -> _Said:
-    """Code and words of an answer, wherever they stand; the longest of those that are at hand."""
-    response = exchange.response
-    assert response is not None
-    header = _of_challenge(response)
-    body = (response.body or "")[:_READ]
-    value = response.json_value if response.body is not None and len(response.body) <= 1_000_000 else None
-    if value is None and response.media_type == "text/event-stream":
-        value = next((m.json_value for _, data in sse_events(body) if (m := Message(body=data)).json_value), None)
-    if isinstance(value, dict | list) and value:
-        said = _of_json(value, "response.json")
-    elif "<" in body and re.search(r"<(?:html|body|head|title|h1|!doctype|div|p)\b", body, re.I):
-        said = _Said(None, _page_words(*_page(body)), "response.body")
-    else:
-        said = _Said(None, _folded(body), "response.body")
-    if header is not None and _telling(header) and not (_telling(said) and len(said.words) > len(header.words)):
-        return _Said(header.code or said.code, header.words, header.at)
-    if header is not None and said.code is None:
-        return _Said(header.code, said.words, said.at if said.words else header.at)
-    return said
-
-
-def _telling(said: _Said) -> bool:
-    return bool(said.words) and said.words.lower().strip(" .!") not in _GENERAL and said.words != said.code
-
-
-def _of_challenge(response: Response) -> _Said | None:
-    parsed = www_authenticate.parse(response.header_lines("www-authenticate"))
-    for challenge in (parsed.bearer, *parsed.challenges):
-        if challenge is None:
-            continue
-        code, words = challenge.get("error"), challenge.get("error_description")
-        if code or words:
-            return _Said(code, _folded(words or ""), "response.header.www-authenticate")
-    return None
-
-
-_CODES = ("error", "code", "errorCode", "error_code", "type", "name", "reason", "__type", "Code")
-_WORDS = (
-    "error_description",
-    "errorSummary",
-    "message",
-    "Message",
-    "msg",
-    "detail",
-    "details",
-    "error_message",
-    "errorMessage",
-    "description",
-    "title",
-    "reason",
-    "error_hint",
-    "error_debug",
-    "hint",
-)
-_INSIDE = (
-    "error",
-    "errors",
-    "errorCauses",
-    "data",
-    "cause",
-    "fault",
-    "result",
-    "response",
-    "issues",
-    "detail",
-    "details",
-)
-
-
-def _of_json(value: Any, at: str, depth: int = 0) -> _Said:
-    """Code and words of a JSON error in any shape."""
-    if isinstance(value, str):
-        return _Said(None, _folded(value), at)
-    if isinstance(value, list):
-        parts = (
-            [_of_json(item, f"{at}[{n}]", depth + 1) for n, item in enumerate(value[:5]) if item] if depth < 5 else []
-        )
-        words = _joined(part.words for part in parts)
-        return _Said(next((p.code for p in parts if p.code), None), words, parts[0].at if parts else at)
-    if not isinstance(value, dict) or depth >= 5:
-        return _Said(None, "", at)
-    code = next((c for name in _CODES if (c := _code(value.get(name)))), None)
-    found = [
-        (name, _folded(value[name])) for name in _WORDS if isinstance(value.get(name), str) and value[name].strip()
-    ]
-    inner = [
-        _of_json(value[name], f"{at}.{name}", depth + 1) for name in _INSIDE if isinstance(value.get(name), dict | list)
-    ]
-    if isinstance(value.get("error"), str) and not found and not _looks_code(value["error"]):
-        found = [("error", _folded(value["error"]))]
-        code = next((c for name in _CODES[1:] if (c := _code(value.get(name)))), None)
-    words = _joined([text for _, text in found if text != code] + [part.words for part in inner])
-    code = code or next((part.code for part in inner if part.code), None)
-    place = f"{at}.{found[0][0]}" if found else next((part.at for part in inner if part.words), at)
-    if not words and code:
-        place = next((f"{at}.{name}" for name in _CODES if _code(value.get(name)) == code), place)
-    return _Said(code, words, place)
-
-
-def _code(value: Any) -> str | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return str(value)
-    return value if isinstance(value, str) and _looks_code(value) else None
-
-
-def _looks_code(value: str) -> bool:
-    return (
-        0 < len(value) <= 80 and re.fullmatch(r"[A-Za-z0-9_.:/#-]+", value) is not None and not value.startswith("http")
-    )
-
-
-def _joined(texts: Any) -> str:
-    """The texts one behind the other, none twice, none that stands in another."""
-    kept: list[str] = []
-    for text in texts:
-        if text and not any(text in other for other in kept):
-            kept = [other for other in kept if other not in text] + [text]
-    return _folded("; ".join(kept))
-
-
-_SCRIPT = re.compile(r"<(script|style|svg|noscript|template)\b.*?(?:</\1\s*>|\Z)", re.I | re.S)
-_HEAD = re.compile(r"<h[1-3]\b[^>]{0,300}>(.{0,400}?)</h[1-3]\s*>", re.I | re.S)
-_TITLE = re.compile(r"<title\b[^>]{0,300}>(.{0,400}?)</title\s*>", re.I | re.S)
-_TAG = re.compile(r"<[^<>]{0,2000}>")
-_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
-
-
-def _page(body: str) -> tuple[str, str, str]:
-    """Title, headings and visible text of a page."""
-    body = _COMMENT.sub(" ", body[:_READ])
-    title = _TITLE.search(body)
-    visible = _SCRIPT.sub(" ", body)
-    heads = " ".join(_plain(head) for head in _HEAD.findall(visible)[:4])
-    inner = re.split(r"<body\b[^>]*>", visible, maxsplit=1, flags=re.I)[-1]
-    return _plain(title[1]) if title else "", heads, _plain(_TITLE.sub(" ", inner))
-
-
-def _plain(markup: str) -> str:
-    return _folded(html.unescape(_TAG.sub(" ", markup)))
-
-
-def _page_words(title: str, heads: str, text: str) -> str:
-    return _joined([title, text or heads])
-
-
-def _folded(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
-
-
-# --- what it is about, and whose
-
-
 def _refusal(
     stage: Stage,
     exchange: Exchange,
     handshake: Handshake,
-    said: _Said,
+    said: Said,
     edge: str,
     *,
     who: Party | None = None,
@@ -539,7 +358,7 @@ def _party(stage: Stage) -> Party:
     return "authorization-server"
 
 
-def _best(said: _Said, exchange: Exchange | None = None) -> PhraseMatch | None:
+def _best(said: Said, exchange: Exchange | None = None) -> PhraseMatch | None:
     hosts: tuple[str, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     if exchange is not None and exchange.response is not None:
@@ -555,7 +374,7 @@ def _matched(
     return next(iter(match_phrases(words, code, hosts, headers)), None)
 
 
-def _subject(said: _Said, exchange: Exchange | None = None) -> tuple[Subject | None, PhraseMatch | None]:
+def _subject(said: Said, exchange: Exchange | None = None) -> tuple[Subject | None, PhraseMatch | None]:
     best = _best(said, exchange)
     if best is not None and not (said.words and _only_code(best, said)):
         return best.subject, best
@@ -570,59 +389,9 @@ _MISSES = re.compile(
 )
 
 
-def _only_code(best: PhraseMatch, said: _Said) -> bool:
+def _only_code(best: PhraseMatch, said: Said) -> bool:
     """Nothing but the code matched, though there are words that may say more."""
     return said.code is not None and best.matched.lower().strip(": '") == said.code.lower()
-
-
-_EDGES: tuple[tuple[str, str, str], ...] = (
-    ("cf-mitigated", r".", "Cloudflare"),
-    ("x-amzn-waf-action", r".", "AWS WAF"),
-    ("x-vercel-mitigated", r".", "Vercel"),
-    ("x-datadome", r".", "DataDome"),
-    ("x-sucuri-block", r".", "Sucuri"),
-)
-"""Headers by which an edge says that it answered itself: name, value, product."""
-
-_EDGE_PAGES: tuple[tuple[str, str], ...] = (
-    ("Cloudflare Access", r"cloudflareaccess\.com|/cdn-cgi/access/"),
-    ("Cloudflare", r"attention required! \| cloudflare|just a moment\.\.\.|cf-browser-verification|/cdn-cgi/challenge"),
-    ("AWS WAF", r"<center><h1>403 forbidden</h1></center>\s*</body>"),
-    ("Akamai", r"access denied.{0,400}reference\s*(?:&#32;)?#|errors\.edgesuite\.net"),
-    ("Imperva", r"incapsula incident id|_incapsula_resource"),
-    ("Vercel", r"vercel security checkpoint|vercel authentication"),
-)
-
-
-_GATES = {
-    "basic": "HTTP Basic authentication",
-    "digest": "HTTP Digest authentication",
-    "negotiate": "Kerberos (SPNEGO)",
-}
-
-
-def _edge(response: Response, *, gates: bool = True) -> str:
-    """The product in front of the server that refused in its place; empty where the server itself answered.
-
-    `gates`: a 401 for HTTP Basic is a gate. At the token endpoint it is the answer of RFC 6749 §5.2.
-    """
-    if gates and response.status == 401:
-        schemes = {
-            c.scheme.lower() for c in www_authenticate.parse(response.header_lines("www-authenticate")).challenges
-        }
-        if schemes and schemes <= set(_GATES):
-            return _GATES[min(schemes)]
-    for name, value, product in _EDGES:
-        found = response.header(name)
-        if found is not None and re.search(value, found):
-            return product
-    if response.status in (401, 403, 429, 503) or 300 <= response.status < 400:
-        server = (response.header("server") or "").lower()
-        page = f"{(response.body or '')[:4000].lower()} {(response.header('location') or '').lower()}"
-        for product, pattern in _EDGE_PAGES:
-            if re.search(pattern, page, re.S) and (product != "AWS WAF" or "awselb" in server + page):
-                return product
-    return ""
 
 
 def refusals(handshake: Handshake, since: int = 0) -> Iterator[tuple[Stage, Refusal]]:
