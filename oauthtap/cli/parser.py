@@ -490,6 +490,11 @@ def _probe_flags(command: ArgumentParser) -> None:
         "--callback-port", type=int, default=0, metavar="N",
         help="port of the pre-registered redirect URI http://127.0.0.1:N/callback",
     )  # fmt: skip
+    going.add_argument(
+        "--attack", action="store_true",
+        help="once signed in, send what the server has to refuse; only at a server of your own (asks first)",
+    )  # fmt: skip
+    going.add_argument("--yes", action="store_true", help="answer the question of --attack, for scripts")
     _reach_flags(command.add_argument_group("reaching the server"))
     telling = command.add_argument_group("output")
     telling.add_argument("--session", metavar="DIR", help="where to record (default: a dated folder)")

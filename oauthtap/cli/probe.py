@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from oauthtap import __version__
+from oauthtap.cli import attack
 from oauthtap.cli.check import exit_code
 from oauthtap.cli.errors import UsageError
 from oauthtap.cli.options.summary import display, session_word
@@ -28,6 +29,7 @@ from oauthtap.fixes.applier import ActiveFixes
 from oauthtap.model import urls
 from oauthtap.model.exchange import Request
 from oauthtap.model.sanitize import escape_controls
+from oauthtap.probe.attack import AttackOutcome
 from oauthtap.probe.runner import Browser, probe
 from oauthtap.probe.walk import CALLBACK_PORT, Plan
 from oauthtap.render import emulation as in_words
@@ -44,7 +46,10 @@ _WIDTH = 100
 
 def run(arguments: Namespace) -> int:
     """Print the report on what a server answers. Gives `exit_code`, or 130 after Ctrl-C."""
-    return walk(arguments, _plan(arguments))
+    plan = _plan(arguments)
+    if plan.attack:
+        attack.ask(arguments)
+    return walk(arguments, plan)
 
 
 def walk(arguments: Namespace, plan: Plan, fixes: ActiveFixes | None = None) -> int:
@@ -84,7 +89,10 @@ def walk(arguments: Namespace, plan: Plan, fixes: ActiveFixes | None = None) -> 
         print(*head, *further, f"Session: {kept.folder}", sep="\n", file=sys.stderr)
     sys.stdout.write(redact(text))
     stopped = walked.end is not None and walked.end.outcome in ("stopped", "unreachable")
-    code = exit_code(report, arguments.fail_on)
+    if plan.attack:
+        lines = attack.table(walked.attacks) if walked.attacks else [attack.NONE]
+        print(*("", *map(redact, lines)), sep="\n", file=sys.stdout if arguments.format == "console" else sys.stderr)
+    code = exit_code(report, arguments.fail_on) or int(any(one.verdict == "ACCEPTED" for one in walked.attacks))
     return 130 if not walked.whole else code or int(plan.client is not None and stopped)
 
 
@@ -100,6 +108,7 @@ def emulation(name: str) -> Emulation:
 def _plan(arguments: Namespace) -> Plan:
     if arguments.client_id and not (arguments.login or arguments.headless):
         raise UsageError("--client-id is for signing in. Try: --login --client-id ID")
+    attack.check(arguments)
     client = emulation(arguments.client) if arguments.client else None
     if client is not None and client.profile.hosted and arguments.login:
         uri = client.behaviour.redirect_uri
@@ -115,6 +124,7 @@ def _plan(arguments: Namespace) -> Plan:
         callback=f"http://127.0.0.1:{arguments.callback_port or CALLBACK_PORT}/callback",
         client_id=arguments.client_id,
         client=client,
+        attack=arguments.attack,
     )
 
 
@@ -129,6 +139,7 @@ class _Walked:
     whole: bool = True
     """It came to its end by itself."""
     end: WalkEnd | None = None
+    attacks: list[AttackOutcome] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     warned: list[str] = field(default_factory=list)
     """What went wrong while it was recorded."""
@@ -159,13 +170,14 @@ class _Walked:
             finally:
                 if plan.client and self.end:
                     self.notes.append(in_words.note(plan.client, self.end))
-                    tap.notes += self.notes
+                self.notes += attack.notes(self.attacks)
+                tap.notes += self.notes
                 report = kept.end(time.time())
         self.warned = progress.narrator.warned
         return report
 
     async def _walk(self, told: Callable[[AnalyzedExchange], None], browser: Browser) -> None:
-        walking = probe(self.plan, self.way, browser, self._ended, self._prepared)
+        walking = probe(self.plan, self.way, browser, self._ended, self._prepared, self.attacks.append)
         async with contextlib.aclosing(walking) as exchanges:
             shown = None
             with contextlib.suppress(StopAsyncIteration):

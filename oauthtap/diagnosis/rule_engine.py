@@ -45,7 +45,8 @@ class RuleEngine:
         found: list[Finding] = []
         with strict():
             for rule, stage in self._asked(stages):
-                found += self._run(rule, stage)
+                if not self._our_request(rule, stage):
+                    found += self._run(rule, stage)
         return tuple(found)
 
     def check_handshake(self) -> list[Finding]:
@@ -133,6 +134,10 @@ class RuleEngine:
     def _our_own(self, rule: Rule) -> bool:
         """Something that our own walk did because of a defect: the defect is the news."""
         return self._ours and rule.who == "client" and rule.symptom
+
+    def _our_request(self, rule: Rule, stage: Stage) -> bool:
+        """A request that our own walk sent beyond the client's way; the rule blames its sender or its refusal."""
+        return self._ours and stage.exchange.actor == "reporter" and (rule.who == "client" or rule.symptom or rule.echo)
 
     def _stage_of(self, problem: Problem, stage: Stage | None) -> str:
         if stage is not None:

@@ -29,6 +29,10 @@ class Callback:
         """The redirect URI."""
         return f"http://127.0.0.1:{self._server.server_port}{PATH}"
 
+    def forget(self) -> None:
+        """Wait for the next answer: what came before was for an earlier sign-in."""
+        self._came = None
+
     async def arrived(self) -> Exchange:
         """The request to the callback, and the page it got."""
         while self._came is None:

@@ -10,7 +10,7 @@ from typing import Any
 from oauthtap.handshake.stages import text, texts
 from oauthtap.handshake.state import absolute
 from oauthtap.model import urls
-from oauthtap.model.exchange import Exchange, Pairs, Request, Response, first_value
+from oauthtap.model.exchange import Actor, Exchange, Pairs, Request, Response, first_value
 from oauthtap.probe.discovery import header_scheme
 from oauthtap.probe.requests import BrowserStep, ProbeRequest, basic, challenge, with_query
 from oauthtap.probe.walk_state import FlowState, Steps, WalkState
@@ -110,10 +110,23 @@ def deregister(state: WalkState, facts: FlowState) -> Steps[None]:
 
 def sign_in(state: WalkState, facts: FlowState, how: SignIn) -> Steps[str]:
     """The access token. Raises Stop where the way ends."""
-    client_id = yield from register(state, facts, how)
-    authorize, token_endpoint = facts.endpoint("authorization"), facts.endpoint("token")
-    if authorize is None or token_endpoint is None:
+    yield from register(state, facts, how)
+    token_endpoint = facts.endpoint("token")
+    if facts.endpoint("authorization") is None or token_endpoint is None:
         raise state.stop("as-discovery", "the metadata names no authorization endpoint, or no token endpoint")
+    form = yield from authorized(state, facts, how)
+    return (yield from _redeemed(state, facts, token_endpoint, form))
+
+
+def authorized(
+    state: WalkState, facts: FlowState, how: SignIn, resource: str | None = None, actor: Actor = "browser"
+) -> Steps[dict[str, str]]:
+    """What to send to the token endpoint: a new code, and what belongs to it. Raises Stop.
+
+    `resource`: what the token is to be for; by default what discovery found. `actor`: who opens the pages.
+    """
+    authorize, client_id = facts.endpoint("authorization") or "", str(facts.client["client_id"])
+    resource = resource or facts.resource
     verifier, nonce = secrets.token_urlsafe(_SUFFICES), secrets.token_urlsafe(_SUFFICES)
     asked = {
         "response_type": "code",
@@ -123,29 +136,32 @@ def sign_in(state: WalkState, facts: FlowState, how: SignIn) -> Steps[str]:
         "code_challenge_method": "S256",
         "state": nonce,
     }
-    bound = {"resource": facts.resource} if facts.resource else {}
+    bound = {"resource": resource} if resource else {}
     asked |= bound | ({"scope": facts.scope} if facts.scope else {})
     if facts.metadata.get("require_pushed_authorization_requests") is True:
-        asked = yield from _pushed(state, facts, asked)
+        asked = yield from _pushed(state, facts, asked, "reporter" if actor == "reporter" else "client")
     url = with_query(authorize, asked)
-    came = (yield from _without_hands(state, url, how)) if how.headless else (yield BrowserStep(url)).request.query
+    if how.headless:
+        came = yield from _without_hands(state, url, how, actor)
+    else:
+        came = (yield BrowserStep(url, actor)).request.query
     code = _accepted(state, came, nonce, facts)
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": how.callback, "code_verifier": verifier}
-    return (yield from _redeemed(state, facts, token_endpoint, form | bound))
+    return form | bound
 
 
-def _pushed(state: WalkState, facts: FlowState, asked: dict[str, str]) -> Steps[dict[str, str]]:
+def _pushed(state: WalkState, facts: FlowState, asked: dict[str, str], actor: Actor) -> Steps[dict[str, str]]:
     """The parameters sent beforehand, where the server wants it so (RFC 9126, 4)."""
     endpoint = facts.endpoint("pushed_authorization_request")
     if endpoint is None or not state.client.behaviour.pushes:
         return asked
-    form, headers = _identified(facts, asked)
-    answer = yield ProbeRequest(state.asker.form(endpoint, form, *headers))
+    form, headers = identified(facts, asked)
+    answer = yield ProbeRequest(state.asker.form(endpoint, form, *headers), actor)
     handle = text(answer.response.json_object.get("request_uri")) if answer.response and answer.ok else None
     return {"client_id": asked["client_id"], "request_uri": handle} if handle else asked
 
 
-def _identified(facts: FlowState, form: dict[str, str]) -> tuple[dict[str, str], Pairs]:
+def identified(facts: FlowState, form: dict[str, str]) -> tuple[dict[str, str], Pairs]:
     """The form with the client's credentials in it, or in a header, as it was registered (RFC 7591, 2)."""
     client_id, secret = str(facts.client["client_id"]), text(facts.client.get("client_secret"))
     method = facts.client.get("token_endpoint_auth_method", "client_secret_basic" if secret else "none")
@@ -157,11 +173,13 @@ def _identified(facts: FlowState, form: dict[str, str]) -> tuple[dict[str, str],
 
 def _redeemed(state: WalkState, facts: FlowState, endpoint: str, form: dict[str, str]) -> Steps[str]:
     """The token for the code. Raises Stop where the answer is not what RFC 6749, 5.1 makes of it."""
-    sent, headers = _identified(facts, form)
-    answer = yield ProbeRequest(state.asker.form(endpoint, sent, *headers))
+    sent, headers = identified(facts, form)
+    facts.redeemed = state.asker.form(endpoint, sent, *headers)
+    answer = yield ProbeRequest(facts.redeemed)
     if not answer.ok:
         raise _refused(state, "token-request", answer)
     granted: dict[str, Any] = answer.response.json_object if answer.response else {}
+    facts.granted = granted
     token, kind = text(granted.get("access_token")), text(granted.get("token_type"))
     if token is None:
         raise state.stop("token-request", "the token answer holds no `access_token` in a JSON object")
@@ -186,12 +204,12 @@ def _refused(state: WalkState, stage: str, answer: Exchange) -> Exception:
 # --- through the browser
 
 
-def _without_hands(state: WalkState, url: str, how: SignIn) -> Steps[Pairs]:
+def _without_hands(state: WalkState, url: str, how: SignIn, actor: Actor) -> Steps[Pairs]:
     """The parameters of the redirect to the callback, when the server needs no login or consent. Raises Stop."""
     jars: dict[str, dict[str, str]] = {}
     for _ in range(_MOST_HOPS):
         jar = jars.setdefault(urls.origin(url), {})
-        answer = yield ProbeRequest(state.asker.page(url, jar), "browser")
+        answer = yield ProbeRequest(state.asker.page(url, jar), actor)
         location = answer.response.header("location") if answer.response else None
         if answer.response is None or answer.response.status >= 400:
             raise _refused(state, "authorization-request", answer)

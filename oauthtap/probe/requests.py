@@ -33,6 +33,8 @@ class ProbeRequest:
     """`reporter` for a look that a client would not have made here."""
     opening: bool = False
     """Of a stream without an end, its first event is enough; it stays open until the walk ends."""
+    after: float = 0.0
+    """Seconds to wait before it is sent."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class BrowserStep:
     """A person is to open this URL. What comes back is the exchange with the callback, also when nobody came."""
 
     url: str
+    actor: Actor = "browser"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import httpx
 from oauthtap.clients.traits import WalkEnd
 from oauthtap.model.exchange import Exchange, Message, Request, Response
 from oauthtap.model.sse import sse_events
+from oauthtap.probe.attack import AttackOutcome
 from oauthtap.probe.callback_server import Callback
 from oauthtap.probe.requests import BrowserStep, ProbeRequest
 from oauthtap.probe.walk import Plan, run_plan
@@ -26,7 +27,7 @@ LARGEST = 512 * 1024
 """Bytes of an answer that are read."""
 PATIENCE = 300.0
 """Seconds a person has for signing in."""
-_MOST_REQUESTS = 80
+_MOST_REQUESTS = 120
 _WHOLE = 3 * TIMEOUT
 """Seconds for one answer, however slowly it trickles in."""
 
@@ -50,11 +51,12 @@ async def probe(
     browser: Browser = _BROWSER,
     tell: Callable[[WalkEnd], None] = lambda end: None,
     prepare: Callable[[Request], Request] = lambda request: request,
+    tell_attack: Callable[[AttackOutcome], None] = lambda outcome: None,
 ) -> AsyncGenerator[Exchange, Exchange | None]:
     """Walk as planned, and give each exchange as it ends.
 
     Who sends one back (`asend`) has the walk go on as if that had been the answer. `tell`: told how the walk ended;
-    `prepare`: makes of each request of the walk the one that is sent.
+    `prepare`: makes of each request of the walk the one that is sent; `tell_attack`: told what came of each attack.
     Raises OSError when the callback's port is taken, and what `UpstreamOptions.client` raises.
     """
     async with AsyncExitStack() as stack:
@@ -64,13 +66,14 @@ async def probe(
         if plan.sign_in == "person":
             callback = stack.enter_context(Callback(browser.port))
             plan = replace(plan, callback=callback.url)
-        way = run_plan(plan, tell)
+        way = run_plan(plan, tell, tell_attack)
         step = next(way, None)
         for _ in range(_MOST_REQUESTS):
             if isinstance(step, BrowserStep) and callback is not None:
-                yield _opened(step.url)
-                answer = await _visited(step.url, callback, browser)
+                yield _opened(step)
+                answer = await _visited(step, callback, browser)
             elif isinstance(step, ProbeRequest):
+                await asyncio.sleep(step.after)
                 answer = await wire.asked(replace(step, request=prepare(step.request)))
             else:
                 return
@@ -157,25 +160,26 @@ def _lines(headers: httpx.Headers) -> tuple[tuple[str, str], ...]:
 # --- by the browser
 
 
-def _opened(url: str) -> Exchange:
+def _opened(step: BrowserStep) -> Exchange:
     """What the browser asks; its answer is between server and browser."""
-    return Exchange(request=Request(method="GET", url=url), at=time.time(), actor="browser")
+    return Exchange(request=Request(method="GET", url=step.url), at=time.time(), actor=step.actor)
 
 
-async def _visited(url: str, callback: Callback, browser: Browser) -> Exchange:
+async def _visited(step: BrowserStep, callback: Callback, browser: Browser) -> Exchange:
     """Wait for the person to come back; without an answer when nobody does.
 
     Ctrl-C ends the waiting, not the walk, which may have to tidy up.
     """
     begun = time.time()
-    await asyncio.to_thread(browser.open, url)
+    callback.forget()
+    await asyncio.to_thread(browser.open, step.url)
     try:
         came = await asyncio.wait_for(callback.arrived(), browser.patience)
-        return came.model_copy(update={"at": begun, "took": time.time() - begun})
+        return came.model_copy(update={"at": begun, "took": time.time() - begun, "actor": step.actor})
     except TimeoutError:
         pass
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is not None:
             task.uncancel()
-    return Exchange(request=Request(method="GET", url=callback.url), actor="browser")
+    return Exchange(request=Request(method="GET", url=callback.url), actor=step.actor)

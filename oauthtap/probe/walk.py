@@ -19,6 +19,7 @@ from oauthtap.handshake.classify import is_refusal
 from oauthtap.handshake.state import absolute
 from oauthtap.model import urls
 from oauthtap.model.exchange import Exchange
+from oauthtap.probe.attack import AttackOutcome, attack
 from oauthtap.probe.discovery import discover, document, header_parameter
 from oauthtap.probe.mcp_connect import connect, speaks_mcp
 from oauthtap.probe.oauth_flow import SignIn, check_registrable, deregister, register, sign_in
@@ -90,6 +91,8 @@ class Plan:
     """Registered beforehand; then nothing is registered."""
     client: Emulation | None = None
     """Behave as this client."""
+    attack: bool = False
+    """Once signed in, send what the server has to refuse."""
 
     @property
     def goal(self) -> str:
@@ -99,11 +102,15 @@ class Plan:
         return "client-registration" if self.register and self.client_id is None else "as-discovery"
 
 
-def run_plan(plan: Plan, tell: Callable[[WalkEnd], None] = lambda end: None) -> Walk:
+def run_plan(
+    plan: Plan,
+    tell: Callable[[WalkEnd], None] = lambda end: None,
+    tell_attack: Callable[[AttackOutcome], None] = lambda outcome: None,
+) -> Walk:
     """Everything, from the first request without a token to the last look around.
 
     Yields `ProbeRequest` and `BrowserStep`; expects the exchange each time. Ends by itself. `tell`: told how the
-    client's own way ended, before the looks around.
+    client's own way ended, before the looks around; `tell_attack`: what came of each attack.
     """
     state = WalkState(plan.client or model_client(plan.version), plan.url)
     try:
@@ -111,6 +118,8 @@ def run_plan(plan: Plan, tell: Callable[[WalkEnd], None] = lambda end: None) -> 
     except Stop as stop:
         end = stop.end
     tell(end)
+    if plan.attack and end.outcome == "connected" and state.facts is not None:
+        yield from attack(plan.url, state, state.facts, _sign_in(plan, state, state.facts), tell_attack)
     if end.stage == "mcp-initialize" and end.outcome == "unreachable" and state.challenge is None:
         return
     yield from _looked_around(plan, state)

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from oauthtap.clients.traits import Emulation, WalkEnd
 from oauthtap.handshake.stages import text
 from oauthtap.model import urls
-from oauthtap.model.exchange import Exchange
+from oauthtap.model.exchange import Exchange, Request
 from oauthtap.probe.requests import BrowserStep, ProbeRequest, RequestBuilder
 
 Outcome = Literal["stopped", "waiting", "unreachable"]
@@ -34,6 +34,9 @@ class FlowState:
     resource: str | None
     scope: str | None
     client: dict[str, Any] = field(default_factory=dict)
+    granted: dict[str, Any] = field(default_factory=dict)
+    """The answer of the token endpoint, and `redeemed` the request that it answers."""
+    redeemed: Request | None = None
     guessed: str = ""
     """Why the endpoints are guesses; empty where metadata names them."""
 

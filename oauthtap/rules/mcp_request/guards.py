@@ -67,6 +67,8 @@ def origin_rejected(mcp: Mcp, so_far: Handshake) -> Problems:
     origin = mcp.request.header("origin")
     if not origin or mcp.status != 403 or mcp.challenged.bearer or _CSRF.search(mcp.answer_text[:8000]):
         return
+    if origin.endswith(".invalid"):  # that of `probe --attack`: nobody can have it, and it has to be refused
+        return
     if _ORIGIN.search(mcp.answer_text[:4000]) or _welcome_without_origin(mcp, so_far):
         yield Problem(
             message=f"the server refuses requests from {origin}; it has to allow the origins of its clients",

@@ -9,6 +9,7 @@ from oauthtap.handshake.stages import TokenRefresh, text
 from oauthtap.handshake.state import Handshake
 from oauthtap.model.requirements import must
 from oauthtap.rules import rule
+from oauthtap.rules.token_refresh.history import authenticates, granted_in, token_of
 
 _DEAD_TOKEN = re.compile(
     r"refresh[ _-]?token\b.{0,40}\b(?:invalid|expired|revoked|unknown|not found|not valid|no longer valid|"
@@ -16,6 +17,8 @@ _DEAD_TOKEN = re.compile(
     r"\b(?:invalid|expired|revoked|unknown|unrecognized|inactive)\b.{0,20}\brefresh[ _-]?token",
     re.I | re.S,
 )
+_GRACE = 30.0
+"""Seconds in which the old token may work, for a client that did not get the answer."""
 _ITS_OWN = {"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope", "invalid_target"}
 """Other refusals, with a meaning of their own."""
 
@@ -57,6 +60,54 @@ def rotation_missing(refresh: TokenRefresh, so_far: Handshake) -> Problems:
             expected="a new refresh token",
             actual="the same" if new else "none",
         )
+
+
+@rule(
+    "refresh-replay-accepted",
+    must("OAuth 2.1 draft-13 §4.3.1", "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-4.3.1"),
+    who="authorization-server",
+    severity="warning",
+    stops_only_at=(),
+)
+def replay_accepted(refresh: TokenRefresh, so_far: Handshake) -> Problems:
+    """The token endpoint accepts a refresh token that was already rotated.
+
+    Rotation is there so that a stolen refresh token is detected at its second use. Here the old one
+    keeps working after it was replaced, so the thief is not noticed.
+
+    Usual causes: the old token is kept for clients that did not save the new one, without an end.
+
+    Repair: Refuse an old refresh token with `invalid_grant` once a few seconds have passed, and revoke what was issued.
+
+    Bad:
+        POST https://as.example.com/token grant_type=refresh_token&client_id=c1&refresh_token=made-up-refresh-1
+        200 {"access_token": "made-up-token-2", "token_type": "Bearer", "refresh_token": "made-up-refresh-2"}
+
+        @+60
+        POST https://as.example.com/token grant_type=refresh_token&client_id=c1&refresh_token=made-up-refresh-1
+        200 {"access_token": "made-up-token-3", "token_type": "Bearer", "refresh_token": "made-up-refresh-3"}
+
+    Good:
+        POST https://as.example.com/token grant_type=refresh_token&client_id=c1&refresh_token=made-up-refresh-1
+        200 {"access_token": "made-up-token-2", "token_type": "Bearer", "refresh_token": "made-up-refresh-2"}
+
+        @+60
+        POST https://as.example.com/token grant_type=refresh_token&client_id=c1&refresh_token=made-up-refresh-1
+        400 {"error": "invalid_grant"}
+    """
+    old = token_of(refresh)
+    if not old or not refresh.access_token or authenticates(refresh) or refresh.exchange.at is None:
+        return
+    for earlier in so_far.all(TokenRefresh):
+        new, ended = granted_in(earlier).get("refresh_token"), earlier.exchange.ended
+        if token_of(earlier) == old and new and new != old and ended and refresh.exchange.at - ended > _GRACE:
+            yield Problem(
+                message=f"the refresh token that exchange {earlier.exchange.id} replaced still brings an access token",
+                at="response.status",
+                expected="400 invalid_grant",
+                actual=f"{refresh.status} with an access token",
+            )
+            return
 
 
 @rule(

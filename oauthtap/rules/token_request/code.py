@@ -272,6 +272,49 @@ def redirect_uri_mismatch(token: TokenRequest, so_far: Handshake) -> Problems:
 
 
 @rule(
+    "token-redirect-uri-not-enforced",
+    must("RFC 6749 §4.1.3; OAuth 2.1 draft-13 §10.2", "https://www.rfc-editor.org/rfc/rfc6749.html#section-4.1.3"),
+    who="authorization-server",
+    severity="warning",
+    stops_only_at=(),
+)
+def redirect_uri_not_enforced(token: TokenRequest, so_far: Handshake) -> Problems:
+    """The token endpoint accepts a `redirect_uri` that differs from that of the authorization request.
+
+    The comparison keeps a code that was sent to another redirect URI from being redeemed as if it
+    came from this client's own.
+
+    Usual causes: the redirect URI is not stored with the code.
+
+    Repair: Store `redirect_uri` with the code, and answer `invalid_grant` when a token request names another.
+
+    Bad:
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=c1&redirect_uri=http://127.0.0.1:7777/cb
+        200 text/html <p>Sign in</p>
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1&redirect_uri=https://other.example.org/cb
+        200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
+
+    Good:
+        @browser
+        GET https://as.example.com/authorize?response_type=code&client_id=c1&redirect_uri=http://127.0.0.1:7777/cb
+        200 text/html <p>Sign in</p>
+        POST https://as.example.com/token grant_type=authorization_code&client_id=c1&redirect_uri=http://127.0.0.1:7777/cb
+        200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
+    """
+    asked = authorization_request_for(token, so_far) if token.access_token else None
+    sent = token.get("redirect_uri")
+    if asked and asked.redirect_uri and sent and sent != asked.redirect_uri:
+        yield Problem(
+            message=f"a token was given for `redirect_uri` {sent}; exchange {asked.exchange.id} asked with "
+            f"{asked.redirect_uri}",
+            at="response.status",
+            expected="400 invalid_grant",
+            actual=f"{token.status} with an access token",
+        )
+
+
+@rule(
     "token-redirect-uri-missing",
     practice(
         "RFC 6749 §4.1.3; OAuth 2.1 draft-13 §10.2",
