@@ -1,8 +1,8 @@
 """What a server has to refuse, sent to one's own server with one's own token. A generator, like the walk.
 
 Every request is sent as `reporter`, and each attack has its name in `User-Agent`, so that neither a rule nor the
-server's log takes it for a client's. What lets the attacker in is found by the rules (`rs-accepts-*`, `token-*`); here is only the
-answer.
+server's log takes it for a client's. What lets the attacker in is found by the rules (`rs-accepts-*`, `token-*`); here
+is only the answer.
 """
 
 from __future__ import annotations
