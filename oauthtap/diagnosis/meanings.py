@@ -103,7 +103,8 @@ def meanings_of(text: str, most: int = MOST) -> list[TextMeaning]:
     """What a message may mean, best first, each subject and party once. Empty when nothing is known of it.
 
     A client's message that only carries on what a server said counts behind the server's words, where these are known.
-    A text of which nothing is known as it is, `signature_invalid`, is read once more in plain words.
+    A text of which nothing is known as it is, `signature_invalid`, is read once more in plain words. Where only a code or a
+    vague wording is known of it, the nouns count next, and before `invalid_request`, which says nothing of its own.
     """
     return _meanings(fold(text), most) or _meanings(_JOINED.sub(" ", fold(text)), most)
 
@@ -124,6 +125,10 @@ def _meanings(folded: str, most: int) -> list[TextMeaning]:
     found = _each_once(meaning for _, meaning in ranked)
     if not found:
         found = _each_once(_of_nouns(rest or folded, record))
+    elif not heard:
+        nouns = list(_of_nouns(rest, record))
+        about_request = bool(phrases) and phrases[0].phrase.subject == "request"
+        found = _each_once([*nouns, *found] if about_request else [*found[:2], *nouns[:1], *found[2:]])
     if found:
         found = _each_once([found[0], *found[1:2], *_otherwise(found[0], record), *found[2:]])
     return found[:most]

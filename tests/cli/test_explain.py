@@ -154,3 +154,8 @@ def test_a_rule_is_a_json_object_for_scripts(capsys: pytest.CaptureFixture[str])
     told = json.loads(capsys.readouterr().out)
     assert (told["rule"], told["severity"], told["stage"]) == ("prm-as-entry-is-endpoint", "error", "prm-discovery")
     assert all(told[name] for name in ("title", "why", "change", "bad", "good", "source_url"))
+
+
+def test_what_a_description_names_comes_before_invalid_request() -> None:
+    first = meanings_of('{"error":"invalid_request","error_description":"redirect_uri is not in ALLOWED_URIS"}')[0]
+    assert (first.subject, first.who) == ("redirect_uri", "authorization-server")
