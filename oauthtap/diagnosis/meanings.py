@@ -103,8 +103,8 @@ def meanings_of(text: str, most: int = MOST) -> list[TextMeaning]:
     """What a message may mean, best first, each subject and party once. Empty when nothing is known of it.
 
     A client's message that only carries on what a server said counts behind the server's words, where these are known.
-    A text of which nothing is known as it is, `signature_invalid`, is read once more in plain words. Where only a code or a
-    vague wording is known of it, the nouns count next, and before `invalid_request`, which says nothing of its own.
+    A text of which nothing is known as it is, `signature_invalid`, is read once more in plain words. Where only a code
+    or a vague wording is known of it, the nouns count next, and before `invalid_request`, which says nothing of its own.
     """
     return _meanings(fold(text), most) or _meanings(_JOINED.sub(" ", fold(text)), most)
 
