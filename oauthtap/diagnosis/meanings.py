@@ -104,7 +104,7 @@ def meanings_of(text: str, most: int = MOST) -> list[TextMeaning]:
 
     A client's message that only carries on what a server said counts behind the server's words, where these are known.
     A text of which nothing is known as it is, `signature_invalid`, is read once more in plain words. Where only a code
-    or a vague wording is known of it, the nouns count next, and before `invalid_request`, which says nothing of its own.
+    or a vague wording is known of it, the nouns count next, and before `invalid_request`, which says nothing.
     """
     return _meanings(fold(text), most) or _meanings(_JOINED.sub(" ", fold(text)), most)
 
