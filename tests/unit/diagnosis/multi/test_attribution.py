@@ -345,7 +345,7 @@ def test_every_format_tells_them_apart(name: str) -> None:
     assert text
     if name == "console":
         assert "Client A: " in text
-        assert re.search(r"^ +20B mcp-request ", text, re.M)
+        assert re.search(r"^· +20B mcp-request ", text, re.M)
     elif name == "markdown":
         assert "- Client B, " in text
         assert "| 20 B | mcp-request |" in text
