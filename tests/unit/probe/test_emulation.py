@@ -8,7 +8,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from oauthtap.cli.parser import EMULATED
+from oauthtap.cli.flags.live import EMULATED
 from oauthtap.clients import emulations
 from oauthtap.clients.traits import Behaviour, Emulation, Trait, WalkEnd, confidence
 from oauthtap.model.exchange import Exchange, Request, Response, first_value
