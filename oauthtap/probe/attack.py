@@ -215,7 +215,7 @@ def _foreign_audience(attacker: _Attacker) -> Steps[None]:
 
 
 def _reuse_refresh_token(attacker: _Attacker) -> Steps[None]:
-    """An old refresh token, after it was replaced; once more after the time that a retry may take."""
+    """An old refresh token, after its successor was used; once more after the time that a retry may take."""
     name, old = "reused refresh token", text(attacker.facts.granted.get("refresh_token"))
     if old is None or not attacker.public:
         why = "a client with a secret may keep its refresh token" if old else "no refresh token was issued"
@@ -228,6 +228,8 @@ def _reuse_refresh_token(attacker: _Attacker) -> Steps[None]:
         attacker.skip(name, f"its first use is refused: {_words(first)}")
         return
     new = text(first.response.json_object.get("refresh_token")) if first.response else None
+    if new and new != old:  # until it is used, some servers keep the old one, for a client that did not get the answer
+        yield _marked(attacker.form({"grant_type": "refresh_token", "refresh_token": new} | resource), name)
     again = yield _marked(request, name)
     if _issued(again) and new and new != old:
         again = yield _marked(request, name, after=GRACE)

@@ -34,6 +34,10 @@ class Sound(Good):
 
     host = "sound.mcp.test"
 
+    def access_token(self, grant: Grant) -> str:
+        inside = jwt.decode(super().access_token(grant), options={"verify_signature": False})
+        return jwt.encode(inside | {"sid": self.secret("sid")}, self.key, "ES256")
+
     def turned_away(self, request: Request) -> Response | None:
         if request.headers.get("origin", self.origin) != self.origin:
             return JSONResponse({"error": "forbidden origin"}, 403)
