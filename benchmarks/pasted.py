@@ -1,4 +1,4 @@
-"""What is read of the pasted texts in tests/recordings/pasted, against their labels: `python -m benchmarks.pasted`."""
+"""What is read of the pasted texts in tests/recordings/pasted, against their labels: `python -m benchmarks.pasted [FOLDER]`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from oauthtap.report.model import Report
 FOLDER = Path(__file__).parent.parent / "tests" / "recordings" / "pasted"
 
 
-def main() -> int:
+def main(folder: Path) -> int:
     """Print the misses, then the four figures."""
-    labels: dict[str, dict[str, Any]] = json.loads((FOLDER / "labels.json").read_text(encoding="utf-8"))
+    labels: dict[str, dict[str, Any]] = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
     right: dict[str, list[bool]] = {"read": [], "reached": [], "stage": [], "client": []}
     invented = 0
     loud: list[str] = []
     for name, label in labels.items():
-        recording, refusal = read(FOLDER / name)
+        recording, refusal = read(folder / name)
         report = told(recording) if recording else None
         statuses = [exchange.status for exchange in recording.exchanges] if recording else []
         wanted = label["statuses"] if label["statuses"] is not None else statuses
@@ -94,4 +94,5 @@ def profile_of(report: Report) -> str | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    folders = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
+    sys.exit(main(Path(folders[0]) if folders else FOLDER))
