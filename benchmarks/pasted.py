@@ -1,4 +1,4 @@
-"""What is read of the pasted texts in tests/recordings/pasted, against their labels: `python -m benchmarks.pasted [FOLDER]`."""
+"""What is read of pasted texts, against their labels: `python -m benchmarks.pasted [FOLDER] [--findings]`."""
 
 from __future__ import annotations
 

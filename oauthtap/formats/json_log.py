@@ -17,15 +17,16 @@ from oauthtap.formats.builder import Draft, recording, seconds
 from oauthtap.model.recording import Recording
 
 WHAT = "a log in JSON"
-FORM = "logs in JSON: Caddy, Traefik, Cloudflare Logpush, wrangler tail, Vercel, Google Cloud, API Gateway, pino-http"
+FORM = "logs in JSON: Caddy, Traefik, Envoy, Cloudflare Logpush, wrangler tail, Vercel, Google Cloud, API Gateway, pino-http"
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _METHOD = ("request.method", "req.method", "RequestMethod", "ClientRequestMethod", "event.request.method", "httpRequest.requestMethod",
            "proxy.method", "requestMethod", "httpMethod", "http.method", "http_method", "method", "verb")  # fmt: skip
 _URL = ("event.request.url", "httpRequest.requestUrl", "ClientRequestURL", "request.url", "req.url", "http.url", "url", "request.uri",
-        "RequestPath", "ClientRequestURI", "requestPath", "proxy.path", "path", "uri", "request_uri", "request.path")  # fmt: skip
+        "RequestPath", "ClientRequestURI", "requestPath", "proxy.path", "path", "uri", "request_uri", "request.path",
+        "x-envoy-original-path", "x-envoy-origin-path")  # fmt: skip
 _STATUS = ("status", "event.response.status", "response.status", "OriginStatus", "DownstreamStatus", "EdgeResponseStatus", "httpRequest.status",
-           "proxy.statusCode", "responseStatusCode", "statusCode", "res.statusCode", "status_code", "http.status_code", "code")  # fmt: skip
+           "proxy.statusCode", "responseStatusCode", "statusCode", "res.statusCode", "status_code", "http.status_code", "code", "response_code")  # fmt: skip
 _HOST = (
     "request.host",
     "RequestHost",
@@ -36,6 +37,8 @@ _HOST = (
     "vhost",
     "requestHost",
     "domainName",
+    ":authority",
+    "authority",
 )
 _AGENT = (
     "ClientRequestUserAgent",
@@ -45,6 +48,7 @@ _AGENT = (
     "userAgent",
     "user_agent",
     "requestUserAgent",
+    "user-agent",
 )
 _TIME = (
     "ts",
@@ -57,6 +61,7 @@ _TIME = (
     "@timestamp",
     "requestTime",
     "TimeUTC",
+    "start_time",
 )
 
 

@@ -57,7 +57,7 @@ def of_text(text: str) -> tuple[str, str]:
     bare = text.strip()
     if re.fullmatch(r"https?://\S+", bare):
         return "a URL and nothing else", f"oauthtap probe {escape_controls(without_query(bare))}"
-    if bare[:1] in ("{", "["):
+    if re.match(r"\{\s*[\"'}]|\[\s*[\"'{\[\]\d-]", bare):
         return _of_json(bare)
     if re.match(r"(?i)<!doctype html|<html", bare):
         return (

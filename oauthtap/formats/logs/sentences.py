@@ -34,7 +34,7 @@ CLIENTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     for name, pattern in (
         ("codex", r"AuthRequired\(|worker quit with fatal|codex(?:_core|_rmcp_client|_mcp|-mcp-client| mcp login|_cli)|\bcodex_"),
         ("gemini-cli", r"Failed to authenticate with MCP server '|MCPOAuthProvider|gemini(?:-cli)?[/\\.]|Gemini CLI|MCP server '[^']+' (?:rejected|requires)"),
-        ("cursor", r"anysphere|\[MCPClient\]|user-[\w-]+: |cursor://|HandleAction|MCPService|\bCursor (?:MCP|IDE)"),
+        ("cursor", r"anysphere|\[MCPClient\]|user-[\w-]+: |cursor://|HandleAction|MCPService|\[V\d(?: FSM)?\] |\bCursor (?:MCP|IDE)"),
         ("vs-code", r"vscode-|Visual Studio Code"),
         ("fastmcp", r"\bfastmcp[./]client|fastmcp\.client|FastMCP Client"),
         ("mcp-inspector", r"MCP Inspector|modelcontextprotocol/inspector|inspector[/\\](?:server|client|cli)|New StreamableHttp connection request|Proxy server listening"),
@@ -74,7 +74,7 @@ _SUCCESS = re.compile(
     re.I,
 )
 _SERVER_URL = re.compile(
-    r"(?:server[_ ]?url|mcp[_ ]?url|\"?url\"?|endpoint|connecting to|connection to|connect to|for url)[\"']?\s*[:=(]?\s*[\"'(]?(https?://[^\s\"'`<>,)\]}\\]+)",
+    r"(?:server[_ ]?url|mcp[_ ]?url|\"?url\"?|endpoint|connecting to|connection to|connect to|for url|http transport)[\"']?\s*[:=(]?\s*[\"'(]?(https?://[^\s\"'`<>,)\]}\\]+)",
     re.I,
 )
 _STEP_URLS = re.compile(
