@@ -1,7 +1,7 @@
 """Which local origin stands for which upstream origin.
 
 Whole origins only: `https://example.com` is a prefix of `https://example.com.evil.org`, and
-`localhost:8080` one of `localhost:80801`. Whatever follows the origin is never touched.
+`localhost:8460` one of `localhost:84601`. Whatever follows the origin is never touched.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _number(origin: str) -> int:
 
 
 def local_origin(port: int, host: str = "localhost") -> str:
-    """`http://localhost:8080`; without the port where it is the default one."""
+    """`http://localhost:8460`; without the port where it is the default one."""
     return f"http://{host}" if port == 80 else f"http://{host}:{port}"
 
 
