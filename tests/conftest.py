@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,8 @@ from tests.support.bed import Bed
 
 settings.register_profile("no clock", deadline=None)  # a busy machine is no failing test
 settings.load_profile("no clock")
+
+os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and sentences would break where they do not without it
 
 TIMEOUTS = {"matrix": 0, "more_clients": 3600, "clients": 1200, "browser": 600}
 """Seconds by marker, where a client or a browser is installed first; the first that fits. 0: no limit."""
