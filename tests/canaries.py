@@ -36,7 +36,7 @@ _NUMBER = b"x-number"
 
 
 def playable(canaries: Iterable[planted.Canary]) -> list[tuple[planted.Canary, Exchange]]:
-    """What can be sent as HTTP: an error of the connection is nobody's message."""
+    """What can be sent as HTTP: an error of the connection is not a message."""
     pairs = [(canary, exchange) for canary in canaries for exchange in canary.exchanges]
     return [(canary, exchange) for canary, exchange in pairs if exchange.response is not None]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -26,20 +27,16 @@ def start_in_background(arguments: Namespace) -> int:
     if arguments.events:
         raise UsageError("--events has no reader in the background. Try: oauthtap wait --ending --format json")
     folder = Path(arguments.session) if arguments.session else default_folder(arguments.upstream)
-    try:
+    with _problems_told():
         state = taps.start(arguments.argv, folder)
-    except BackgroundError as problem:
-        raise UsageError(escape_controls(str(problem), limit=600)) from None
     _say(state, arguments)
     return 0
 
 
 def status(arguments: Namespace) -> int:
     """Print how a tap is doing. Gives `code_of`."""
-    try:
+    with _problems_told():
         state = taps.status(_folder(arguments))
-    except BackgroundError as problem:
-        raise UsageError(escape_controls(str(problem))) from None
     _say(state, arguments)
     return code_of(state)
 
@@ -47,13 +44,11 @@ def status(arguments: Namespace) -> int:
 def wait(arguments: Namespace) -> int:
     """Wait, then print how the tap is doing. Gives `code_of`; 0 for one that is ready; 3 when the time is over."""
     until: Until = arguments.until or "ending"
-    try:
+    with _problems_told():
         folder = _folder(arguments)
         state = taps.wait(folder, until, timeout=arguments.timeout)
         late = state is None
         state = state or taps.status(folder)
-    except BackgroundError as problem:
-        raise UsageError(escape_controls(str(problem))) from None
     _say(state, arguments)
     if late:
         print(f"oauthtap: {arguments.timeout:g} seconds are over (--timeout)", file=sys.stderr)
@@ -63,12 +58,19 @@ def wait(arguments: Namespace) -> int:
 
 def stop(arguments: Namespace) -> int:
     """End a tap, and print how it went. Gives its exit code."""
-    try:
+    with _problems_told():
         state = taps.stop(_folder(arguments))
-    except BackgroundError as problem:
-        raise UsageError(escape_controls(str(problem))) from None
     _say(state, arguments)
     return code_of(state)
+
+
+@contextlib.contextmanager
+def _problems_told() -> Iterator[None]:
+    """What is wrong with a tap becomes a UsageError."""
+    try:
+        yield
+    except BackgroundError as problem:
+        raise UsageError(escape_controls(str(problem), limit=600)) from None
 
 
 def code_of(state: SessionState) -> int:

@@ -183,7 +183,7 @@ class WalkEnd:
     """How a walk ended."""
 
     outcome: Literal["connected", "stopped", "waiting", "as-asked", "open", "unreachable"]
-    """`waiting`: a person is next; `as-asked`: it came as far as it was asked; `open`: nobody asked for a sign-in."""
+    """`waiting`: a person is next; `as-asked`: it came as far as it was asked; `open`: the server wants no sign-in."""
     stage: str = ""
     """The slug of the stage at which it ended."""
     why: str = ""
