@@ -104,7 +104,7 @@ def gathered(pairs: list[tuple[planted.Canary, Exchange]], home: Path) -> dict[s
     async def drive() -> dict[str, str]:
         async with playing(exchanges) as port:
             loop = asyncio.get_running_loop()
-            flags = ("--connect-to", f"::127.0.0.1:{port}", "--no-look")
+            flags = ("--connect-to", f"::127.0.0.1:{port}", "--no-preflight")
             tap_of = started("http://mcp.example.com/mcp", *flags, home=home, web=True)
             with tap_of as tap:
                 seen = await _watched(tap, exchanges)

@@ -79,7 +79,7 @@ def parser() -> ArgumentParser:
 
 _SWITCHES = frozenset({
     "--allow-private", "--background", "--brief", "--clients", "--events", "--insecure", "--keep-secrets",
-    "--no-background", "--no-look", "--no-web", "--once", "--verbose", "-v",
+    "--no-background", "--no-look", "--no-preflight", "--no-web", "--once", "--verbose", "-v",
 })  # fmt: skip
 """The flags of the unnamed command that take no value."""
 

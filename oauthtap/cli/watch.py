@@ -185,7 +185,7 @@ class WatchSession:
             )
         self.fixing.watch_live_file(self.folder / LIVE_FIX_FILE)
         self._begin(self._wait())
-        if not self.arguments.no_look:
+        if not self.arguments.no_preflight:
             self._begin(self._look())
 
     def _shown(self, url: str) -> str:

@@ -20,7 +20,7 @@ def parsed(text: str) -> dict[str, Any]:
 def test_a_tap_is_started_used_waited_for_and_stopped(tmp_path: Path) -> None:
     folder = tmp_path / "session"
     with serving(OPEN) as upstream:
-        flags = ("--session", folder, "--no-look", "--background", "--format", "json")
+        flags = ("--session", folder, "--no-preflight", "--background", "--format", "json")
         ran = call("--upstream", f"{upstream}/mcp", *flags, home=tmp_path)
         assert ran.returncode == 0, ran.stderr
         state = parsed(ran.stdout)
@@ -40,7 +40,7 @@ def test_a_tap_is_started_used_waited_for_and_stopped(tmp_path: Path) -> None:
 
 def test_events_are_all_of_the_output_and_a_time_limit_ends_it(tmp_path: Path) -> None:
     with serving(OPEN) as upstream:
-        flags = ("--port", "0", "--no-web", "--no-look", "--once", "--timeout", "0.5", "--events")
+        flags = ("--port", "0", "--no-web", "--no-preflight", "--once", "--timeout", "0.5", "--events")
         ran = call("--upstream", f"{upstream}/mcp", *flags, home=tmp_path)
     events = [parsed(line) for line in ran.stdout.splitlines()]
     assert ran.returncode == 3

@@ -71,7 +71,7 @@ def lines(count: int) -> Any:
 @asynccontextmanager
 async def running(paths: dict[str, Any], home: Path) -> AsyncIterator[tuple[Upstream, Started, httpx.AsyncClient]]:
     async with upstream(paths) as server:
-        flags = ("--connect-to", f"::127.0.0.1:{server.port}", "--no-look")
+        flags = ("--connect-to", f"::127.0.0.1:{server.port}", "--no-preflight")
         with started(server.origin() + "/mcp", *flags, home=home) as tap:
             async with httpx.AsyncClient(trust_env=False, timeout=600) as client:
                 yield server, tap, client

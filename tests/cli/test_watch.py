@@ -356,7 +356,7 @@ def test_once_ends_by_itself_when_the_client_has_connected(bed: Bed, tmp_path: P
     assert walk.verifier not in written + tap.said
 
 
-@pytest.mark.parametrize(("flags", "looked"), [((), True), (("--no-look",), False)])
+@pytest.mark.parametrize(("flags", "looked"), [((), True), (("--no-preflight",), False)])
 def test_our_own_look_can_be_left_out(bed: Bed, tmp_path: Path, flags: tuple[str, ...], looked: bool) -> None:
     with bed.watching() as seen, started(bed.url("good"), *flags, *to_the_bed(bed), home=tmp_path) as tap:
         sign_in(bed, tap)

@@ -84,7 +84,7 @@ def before(url: str, way: Way) -> Iterator[str]:
         return
     with (
         tempfile.TemporaryDirectory(prefix="oauthtap-before-", ignore_cleanup_errors=True) as home,
-        started(url, "--no-look", home=Path(home), path=urlsplit(url).path) as tap,
+        started(url, "--no-preflight", home=Path(home), path=urlsplit(url).path) as tap,
     ):
         yield tap.url
         tap.end()

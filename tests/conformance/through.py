@@ -21,7 +21,7 @@ def main(words: list[str]) -> int:
     with (
         tempfile.TemporaryDirectory(prefix="oauthtap-through-", ignore_cleanup_errors=True) as home,
         # The suite counts every request as the client's, so we send none.
-        started(url, "--no-look", home=Path(home), path=urlsplit(url).path) as tap,
+        started(url, "--no-preflight", home=Path(home), path=urlsplit(url).path) as tap,
     ):
         code = subprocess.run([*command, tap.url], check=False).returncode
         tap.end()

@@ -59,7 +59,8 @@ def watch_flags(top: ArgumentParser) -> None:
         "--web-port", type=int, default=WEB_PORT, metavar="N", help=f"port of mitmweb (default {WEB_PORT})"
     )
     tap.add_argument("--no-web", action="store_true", help="no mitmweb; the same result on the console")
-    tap.add_argument("--no-look", action="store_true", help="do not probe the server at startup")
+    tap.add_argument("--no-preflight", action="store_true", help="do not send the server a request at startup")
+    tap.add_argument("--no-look", dest="no_preflight", action="store_true", help=argparse.SUPPRESS)  # for one release
     tap.add_argument("--once", action="store_true", help="end when the sign-in has completed or stopped")
     tap.add_argument("--timeout", type=seconds, metavar="S", help="end after at most S seconds")
     tap.add_argument(
