@@ -253,9 +253,25 @@ class Exchange(Value):
         return Exchange.model_construct(**{**_members(self), **changes})
 
     @property
+    def outline(self) -> Exchange:
+        """What is left of it where there is no more room: no header lines, no body but that of a short request."""
+        asked, answer = self.request, self.response
+        short = asked.body if asked.body is not None and len(asked.body) <= _SHORT else None
+        return self.replace(
+            request=Request(method=asked.method, url=asked.url, body=short, partial=True),
+            response=None if answer is None else Response(status=answer.status, body=None, partial=True),
+            shown=None,
+            sent=None,
+        )
+
+    @property
     def ended(self) -> float | None:
         """When the answer was complete: seconds since 1970."""
         return None if self.at is None else self.at + (self.took or 0.0)
+
+
+_SHORT = 500
+"""Characters of a request's body that an outline keeps."""
 
 
 def _members(value: Value) -> dict[str, Any]:

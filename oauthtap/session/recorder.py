@@ -22,10 +22,12 @@ from oauthtap.redaction.redactor import Redactor
 from oauthtap.report.build import build
 from oauthtap.report.model import SECRETS_KEPT, Report
 from oauthtap.session import SessionError, SessionWriter
+from oauthtap.session.writer import WHOLE
 
 REPORTS = {"report.json": "json", "report.md": "markdown", "report.html": "html"}
 """File in the session folder to report format."""
 
+_LONG = f"The session holds {WHOLE >> 20} MB: of each exchange that comes now, request line and status are written."
 FLOWS = 2000
 """How many flows mitmweb keeps, and we with it."""
 
@@ -74,14 +76,22 @@ class SessionRecorder:
         try:
             work()
         except Exception as problem:
-            words = str(problem) if isinstance(problem, SessionError) else f"{type(problem).__name__}: {problem}"
-            if words not in self._warned:
-                self._warned.add(words)
-                self._warn(escape_controls(words, limit=300))
+            self._warn_once(
+                str(problem) if isinstance(problem, SessionError) else f"{type(problem).__name__}: {problem}"
+            )
+
+    def _warn_once(self, words: str) -> None:
+        if words not in self._warned:
+            self._warned.add(words)
+            self._warn(escape_controls(words, limit=300))
 
     def add(self, step: AnalyzedExchange) -> None:
         """One exchange, as it was judged: it is handed to the system, in one write, before this returns."""
-        self.guarded(lambda: self._writer.add((step.unredacted or step.exchange).as_json()))
+        exchange = step.unredacted or step.exchange
+        if self._writer.is_long:
+            exchange = exchange.outline
+            self._warn_once(_LONG)
+        self.guarded(lambda: self._writer.add(exchange.as_json()))
 
     def add_stream(self, step: AnalyzedExchange, body: str) -> None:
         """All that came down the event stream of an exchange that was judged, and written, at its first event."""

@@ -26,8 +26,8 @@ from oauthtap.session.paths import (
 )
 from oauthtap.session.reader import read_jsonl
 
-LARGEST = 8 << 20
-"""Bytes of `session.jsonl`."""
+WHOLE, LARGEST = 8 << 20, 16 << 20
+"""Bytes of `session.jsonl` up to which exchanges are written whole, and up to which they are written at all."""
 _MARKED = (
     "This session was recorded with `oauthtap --keep-secrets`: the tokens, codes and passwords in it are real.\n"
     "Do not pass it on. A copy without them: oauthtap check FOLDER --format html > report.html\n"
@@ -73,6 +73,11 @@ class SessionWriter:
             os.write(self._lines, (line(self.header) + "\n").encode())
             if self.header.get("secrets") == "kept":
                 replace(self.folder / MARK, _MARKED.encode())
+
+    @property
+    def is_long(self) -> bool:
+        """From now on an exchange is to be written as its `outline`: everything is read at once at the end."""
+        return self._written > WHOLE
 
     def add(self, *exchanges: str) -> None:
         """Write exchanges (`Exchange.as_json`), their secrets struck out already."""
@@ -143,7 +148,7 @@ class SessionWriter:
                 os.close(before)
 
     def _append_within(self, data: bytes) -> None:
-        """Write what there is room for: everything is read at once at the end, and by every command."""
+        """Write what there is room for."""
         self._written += len(data)
         if self._written > LARGEST:
             raise SessionError(

@@ -21,7 +21,7 @@ import pytest
 import zstandard
 from mitmproxy import http
 
-from oauthtap.model.exchange import Exchange, Request
+from oauthtap.model.exchange import Exchange, Request, Response
 from oauthtap.model.sse import SseRewriter
 from oauthtap.proxy import content_coding, flow_convert
 from oauthtap.session import SessionError, SessionWriter, read_session
@@ -168,13 +168,23 @@ async def test_a_session_is_bounded_by_bytes_and_says_so(tmp_path: Path) -> None
 
 def test_nothing_is_written_to_a_session_that_is_full(tmp_path: Path) -> None:
     writer = SessionWriter(tmp_path / "s", {"upstream": "https://a.example"})
-    line = Exchange(id=1, request=Request(method="GET", url="https://a.example", body="x" * (3 * MB))).as_json()
+    line = Exchange(id=1, request=Request(method="GET", url="https://a.example", body="x" * (7 * MB))).as_json()
     writer.add(line)
+    assert not writer.is_long
     writer.add(line)
-    with pytest.raises(SessionError, match="holds 8 MB"):
+    assert writer.is_long
+    with pytest.raises(SessionError, match="holds 16 MB"):
         writer.add(line)
     writer.close()
     assert len(read_session(tmp_path / "s").exchanges) == 2
+
+
+def test_of_an_exchange_in_a_long_session_the_outline_is_written(tmp_path: Path) -> None:
+    request = Request(method="POST", url="https://a.example/mcp", headers=(("x", "y" * 9000),), body='{"id": 7}')
+    answer = Response(status=200, headers=(("x", "y"),), body="z" * 9000)
+    left = Exchange(id=7, request=request, response=answer).outline
+    assert len(left.as_json()) < 300
+    assert (left.request.body, left.status, left.request.unseen("x")) == ('{"id": 7}', 200, True)
 
 
 def test_an_event_without_an_end_is_looked_at_once() -> None:
