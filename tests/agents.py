@@ -22,7 +22,8 @@ from tests.support.clients.installed import from_npm
 from tests.support.running import COMMAND, environment
 
 TARGETS = ("good", "seed1", "seed2", "f02", "f05", "f06", "f07", "f08", "f10", "f11", "f12", "f15")
-NEED_A_VALUE, CURABLE = ("seed2", "f05", "f11"), ("f02", "f07", "f08", "f10", "f12", "f15")
+EXPECTED = dict.fromkeys(TARGETS, "connected") | dict.fromkeys(("seed2", "f05", "f11"), "needs a value")
+EXPECTED["f06"] = "not-curable"
 MOST = 5
 """Calls it may make."""
 
@@ -66,17 +67,18 @@ async def follow(url: str, home: Path, **reach: Any) -> Followed:
 
 
 def main(targets: list[str]) -> int:
-    print("| target | calls | reached | tokens of the longest answer |\n|---|---|---|---|")
+    print("| target | calls | reached | tokens of the longest answer | |\n|---|---|---|---|---|")
     with Bed() as bed, tempfile.TemporaryDirectory(prefix="oauthtap-agents-") as folder:
         for name in targets or TARGETS:
             home = Path(folder) / name
             home.mkdir()
             got = asyncio.run(follow(bed.url(name), home, ca=str(bed.ca_file), connect_to=bed.connect_to))
-            left = [value for value in bed.issued if any(value in text for text in got.texts)]
-            print(
-                f"| {name} | {' → '.join(got.calls)} | {got.goal} | {got.tokens} |{f' SECRETS {left}' if left else ''}",
-                flush=True,
-            )
+            states = {entry.query.get("state", "") for entry in bed.log}
+            secrets = [value for value in bed.issued if value not in states and not value.startswith("jti_")]
+            left = [value for value in secrets if any(value in text for text in got.texts)]
+            mark = "as expected" if got.goal == EXPECTED[name] else f"**expected: {EXPECTED[name]}**"
+            mark += f" **secrets: {left}**" if left else ""
+            print(f"| {name} | {' → '.join(got.calls)} | {got.goal} | {got.tokens} | {mark} |", flush=True)
     return 0
 
 
