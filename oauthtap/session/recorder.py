@@ -87,11 +87,13 @@ class SessionRecorder:
 
     def add(self, step: AnalyzedExchange) -> None:
         """One exchange, as it was judged: it is handed to the system, in one write, before this returns."""
-        exchange = step.unredacted or step.exchange
+        self.guarded(lambda: self._write(step.unredacted or step.exchange))
+
+    def _write(self, exchange: Exchange) -> None:
         if self._writer.is_long:
             exchange = exchange.outline
             self._warn_once(_LONG)
-        self.guarded(lambda: self._writer.add(exchange.as_json()))
+        self._writer.add(exchange.as_json())
 
     def add_stream(self, step: AnalyzedExchange, body: str) -> None:
         """All that came down the event stream of an exchange that was judged, and written, at its first event."""
