@@ -23,7 +23,7 @@ from oauthtap.handshake.stages import (
 )
 from oauthtap.handshake.state import Handshake
 from oauthtap.model.exchange import all_values, first_value
-from oauthtap.redaction.redactor import parse_alias
+from oauthtap.redaction.alias_format import parse_alias
 
 BASIC, POST, JWT, NONE = "client_secret_basic", "client_secret_post", "private_key_jwt", "none"
 

@@ -22,7 +22,7 @@ from oauthtap.probe.mcp_connect import followed, reply_of
 from oauthtap.probe.oauth_flow import SignIn, authorized, identified
 from oauthtap.probe.requests import ProbeRequest, challenge, with_query
 from oauthtap.probe.walk_state import FlowState, Steps, Stop, WalkState
-from oauthtap.redaction.redactor import claims, jose_header
+from oauthtap.redaction.alias_format import claims, jose_header
 
 HOSTILE = "https://oauthtap-attack.invalid"
 """An origin that nobody can have (RFC 2606, 2)."""

@@ -20,7 +20,7 @@ from oauthtap.model.exchange import Exchange, Message, Pairs
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.proxy.flow_annotations import STEPS, because, keep_steps
 from oauthtap.proxy.flow_state import exchange_from
-from oauthtap.redaction.redactor import claims, jose_header
+from oauthtap.redaction.alias_format import claims, jose_header
 from oauthtap.render.labels import patched
 from oauthtap.report.build import exchange_row
 

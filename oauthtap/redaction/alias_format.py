@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, unquote, unquote_plus
+from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 ALIAS = re.compile(
     r"‹(?P<name>(?P<kind>[a-z]+(?:-[a-z]+)?)[ -](?P<number>\d+))"
@@ -189,3 +189,28 @@ def basic_facts(user: str | None, password: str, secret: int | None) -> str:
     encoded = "no" if not _FORM_SAFE.fullmatch(both) else "plain" if unquote_plus(both) == both else "yes"
     name = "" if user is None else f" client_id={quote(user, safe='')}"
     return f"{name} secret={secret or 'empty'} encoded={encoded}"
+
+
+# --- how an alias is written, by where it stands
+
+
+def in_url(alias: str) -> str:
+    """An alias as a value of a query or form: decoded once, it is itself again."""
+    if "‹path-" in alias or "‹userinfo-" in alias:
+        return alias
+    return quote_plus(alias, safe=":,{}=").replace("%E2%80%B9", "‹").replace("%E2%80%BA", "›")
+
+
+def in_header_name(alias: str) -> str:
+    """An alias in the name of a header, where none of its signs may stand."""
+    return alias[1:-1].replace(" ", "-")
+
+
+def in_json(alias: str) -> str:
+    """An alias inside a string of JSON."""
+    return json.dumps(alias, ensure_ascii=False)[1:-1]
+
+
+def short_in_json(alias: str) -> str:
+    """The same without the claims of a token."""
+    return in_json(alias.partition(" {")[0].removesuffix("›") + "›")

@@ -1,13 +1,18 @@
 """A text as whoever decodes it reads it, and where each part of that stands in the text as it was written.
 
-A secret may be written with any of its characters escaped, letters too: `%70assword`, `&#112;`, `\\u0070`.
+A secret may be written with any of its characters escaped, letters too: `%70assword`, `&#112;`, `\\u0070`;
+and a whole text may be packed in base64.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from bisect import bisect_right
+from collections.abc import Iterator
 from html.entities import html5
+from itertools import islice
 
 _ESCAPE = re.compile(
     r"(?P<octets>(?:%(?:25){0,3}[0-9A-Fa-f]{2})+)"
@@ -24,6 +29,14 @@ _OF_PLAIN = re.compile(
 )
 """The escape of a character that needs none."""
 _DEEPEST = 3
+_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_.-])(?!ey[A-Za-z0-9_-]*\.)[A-Za-z0-9+/_-]{24,8000}+={0,2}(?![A-Za-z0-9._-])")
+_LINE_END = re.compile(r"\r?\n|(?:\\r)?\\n")
+_WRAPPED = re.compile(
+    rf"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+/]{{60,76}}(?:{_LINE_END.pattern})){{1,400}}[A-Za-z0-9+/]{{1,76}}={{0,2}}"
+)
+"""Base64 that is broken into lines, as in a mail."""
+_RUNS = 50
+"""How many runs of base64 of one text are looked into."""
 
 
 def escapes_plain_characters(text: str) -> bool:
@@ -117,3 +130,23 @@ def _of_octets(match: re.Match[str]) -> list[tuple[int, int, str]]:
         found.append((match.start() + part[0][0], match.start() + part[-1][1], text))
         at += length
     return found
+
+
+def base64_runs(text: str) -> Iterator[tuple[str, str]]:
+    """Each run of base64 in a text, as it is written, and the text that it stands for."""
+    for pattern in (_WRAPPED, _BASE64):
+        for run in islice(pattern.finditer(text), _RUNS):
+            if (hidden := _from_base64("".join(_LINE_END.split(run[0])))) is not None:
+                yield run[0], hidden
+
+
+def _from_base64(run: str) -> str | None:
+    """The text that a run of base64 or base64url stands for, None when it is none."""
+    plain = run.rstrip("=").translate(str.maketrans("-_", "+/"))
+    if len(plain) % 4 == 1:
+        return None
+    try:
+        text = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True).decode("ascii")
+    except (ValueError, binascii.Error):
+        return None
+    return text if text.isprintable() or not re.search(r"[^\s\x20-\x7e]", text) else None

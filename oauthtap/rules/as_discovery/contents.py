@@ -9,7 +9,7 @@ from oauthtap.diagnosis.findings import Patch, Problem, Problems
 from oauthtap.handshake.stages import ServerMetadata
 from oauthtap.handshake.state import Handshake
 from oauthtap.model.requirements import must, practice
-from oauthtap.redaction.redactor import claims
+from oauthtap.redaction.alias_format import claims
 from oauthtap.rules import rule
 
 _RFC8414_2 = "https://www.rfc-editor.org/rfc/rfc8414.html#section-2"

@@ -8,7 +8,7 @@ from oauthtap.diagnosis.findings import Problem, Problems
 from oauthtap.handshake.stages import KeySet, TokenEndpoint, TokenRejected, Unseen, text
 from oauthtap.handshake.state import Handshake
 from oauthtap.model.requirements import must, practice
-from oauthtap.redaction.redactor import jose_header
+from oauthtap.redaction.alias_format import jose_header
 from oauthtap.rules import rule
 
 _KINDS = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP", "HS": "oct"}

@@ -8,7 +8,7 @@ from oauthtap.handshake.state import Handshake
 from oauthtap.model import urls
 from oauthtap.model.exchange import first_value
 from oauthtap.model.requirements import must
-from oauthtap.redaction.redactor import claims
+from oauthtap.redaction.alias_format import claims
 from oauthtap.rules import rule
 
 _GRACE = 300.0

@@ -7,7 +7,7 @@ from oauthtap.handshake.stages import Mcp, TokenEndpoint, text
 from oauthtap.handshake.state import Handshake
 from oauthtap.model import urls
 from oauthtap.model.requirements import must, practice
-from oauthtap.redaction.redactor import claims
+from oauthtap.redaction.alias_format import claims
 from oauthtap.rules import rule
 
 

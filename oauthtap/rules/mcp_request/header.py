@@ -9,7 +9,7 @@ from oauthtap.diagnosis.findings import Problem, Problems, Severity
 from oauthtap.handshake.stages import Challenge, Mcp
 from oauthtap.handshake.state import Handshake
 from oauthtap.model.requirements import must, practice
-from oauthtap.redaction.redactor import parse_alias
+from oauthtap.redaction.alias_format import parse_alias
 from oauthtap.rules import rule
 
 _WELL_FORMED = re.compile(r"(?:bearer|dpop) (?P<core>\S.*)", re.I | re.S)

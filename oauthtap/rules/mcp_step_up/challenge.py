@@ -9,7 +9,7 @@ from oauthtap.handshake.stages import Mcp, StepUp, TokenEndpoint, scopes, texts
 from oauthtap.handshake.state import Handshake
 from oauthtap.model.requirements import practice, should
 from oauthtap.model.www_authenticate import format_challenges, with_params
-from oauthtap.redaction.redactor import claims
+from oauthtap.redaction.alias_format import claims
 from oauthtap.rules import rule
 from oauthtap.rules.mcp_challenge.repair import as_challenge, metadata_place
 

@@ -10,7 +10,7 @@ from oauthtap.handshake.state import Handshake, absolute
 from oauthtap.model import urls
 from oauthtap.model.requirements import must, practice, should
 from oauthtap.model.www_authenticate import format_challenges, with_params
-from oauthtap.redaction.redactor import claims
+from oauthtap.redaction.alias_format import claims
 from oauthtap.rules import rule
 from oauthtap.rules.mcp_challenge.repair import as_challenge
 

@@ -8,7 +8,7 @@ from oauthtap.diagnosis.findings import Patch, Problem, Problems
 from oauthtap.handshake.stages import Mcp, Registration, StepUp, TokenEndpoint, TokenRejected
 from oauthtap.handshake.state import Handshake
 from oauthtap.model.requirements import must, practice
-from oauthtap.redaction.redactor import claims
+from oauthtap.redaction.alias_format import claims
 from oauthtap.rules import rule
 
 _HANDLING = "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization#token-handling"

@@ -8,7 +8,7 @@ from oauthtap.diagnosis.findings import Patch, Problem, Problems
 from oauthtap.handshake.stages import ServerMetadata, TokenEndpoint, TokenOther, texts
 from oauthtap.handshake.state import Handshake
 from oauthtap.model.requirements import must, should
-from oauthtap.redaction.redactor import claims, parse_alias
+from oauthtap.redaction.alias_format import claims, parse_alias
 from oauthtap.rules import rule
 
 _NEEDED_CLAIMS = ("iss", "sub", "aud", "exp")

@@ -8,7 +8,7 @@ from oauthtap.diagnosis.findings import Patch, Problem, Problems
 from oauthtap.handshake.stages import ServerMetadata, TokenEndpoint, TokenOther, text, texts
 from oauthtap.handshake.state import Handshake
 from oauthtap.model.requirements import must
-from oauthtap.redaction.redactor import claims, jose_header, parse_alias
+from oauthtap.redaction.alias_format import claims, jose_header, parse_alias
 from oauthtap.rules import rule
 
 _EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"

@@ -20,7 +20,7 @@ from oauthtap.handshake.token_request import (
 )
 from oauthtap.model.exchange import first_value
 from oauthtap.model.requirements import must, practice
-from oauthtap.redaction.redactor import parse_alias
+from oauthtap.redaction.alias_format import parse_alias
 from oauthtap.rules import rule
 
 _EXCHANGE = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-4.1.3"

@@ -21,7 +21,7 @@ from oauthtap.handshake.token_request import authorization_request_for, metadata
 from oauthtap.model import urls
 from oauthtap.model.exchange import all_values
 from oauthtap.model.requirements import practice, should
-from oauthtap.redaction.redactor import claims
+from oauthtap.redaction.alias_format import claims
 from oauthtap.rules import rule
 
 _REJECTED = ("mcp-token-rejected", "mcp-initialize", "mcp-request", "mcp-challenge", "mcp-step-up")

@@ -10,7 +10,7 @@ from oauthtap.handshake.stages import TokenEndpoint, TokenRejected, TokenRequest
 from oauthtap.handshake.state import Handshake
 from oauthtap.handshake.token_request import authorization_request_for, credentials, expired, registered
 from oauthtap.model.requirements import must, practice, should
-from oauthtap.redaction.redactor import claims
+from oauthtap.redaction.alias_format import claims
 from oauthtap.rules import rule
 
 _ANSWER = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-3.2.3"

@@ -8,7 +8,7 @@ from oauthtap.handshake.state import Handshake
 from oauthtap.handshake.token_request import authorization_request_for, by_client, verifier_matches
 from oauthtap.model.exchange import first_value
 from oauthtap.model.requirements import must
-from oauthtap.redaction.redactor import parse_alias
+from oauthtap.redaction.alias_format import parse_alias
 from oauthtap.rules import rule
 
 _EXCHANGE = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-4.1.3"

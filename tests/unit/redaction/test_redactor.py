@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from oauthtap.formats import notation
 from oauthtap.model.exchange import Exchange, Request, Response
 from oauthtap.redaction import matcher as known_secrets
+from oauthtap.redaction.alias_format import claims, jose_header, parse_alias
 from oauthtap.redaction.matcher import SecretMatcher
-from oauthtap.redaction.redactor import Redactor, claims, jose_header, parse_alias
+from oauthtap.redaction.redactor import Redactor
 
 CANARY = "c4nary/Tok+en-9f8e7d6c5b4a"
 """Holds characters that URLs, JSON, HTML and base64 each write in their own way."""
