@@ -19,6 +19,7 @@ from oauthtap.cli import emulated
 from oauthtap.cli.console_output import ConsoleReporter, addresses
 from oauthtap.cli.errors import UsageError
 from oauthtap.cli.options.fixes import FixOptions
+from oauthtap.cli.options.grant import stored_grant
 from oauthtap.cli.options.inject import unused_faults_notice
 from oauthtap.cli.options.telling import bounded, event_stream, narration, written
 from oauthtap.cli.options.upstream import parse_mcp_url, parse_upstream_options
@@ -63,6 +64,7 @@ def drive(arguments: Namespace) -> int:
         raise UsageError(f"name the server. Try: oauthtap drive {driver.name} --upstream https://mcp.example.com/mcp")
     parse_mcp_url(arguments.upstream, f"oauthtap drive {driver.name} --upstream")
     parse_upstream_options(arguments)
+    stored_grant(arguments, arguments.upstream)
     plugins.load_rule_files(arguments.rules)
     FixOptions(arguments)
     narrator = ConsoleReporter(narration(arguments), brief=arguments.brief)
@@ -167,6 +169,7 @@ class DriveSession:
             callback=asked.callback,
             fixes=self.fixes,
             injecting=asked.inject,
+            grant=stored_grant(asked, asked.upstream),
             allow_private=asked.allow_private,
             state=self.state,
         )

@@ -7,6 +7,7 @@ from argparse import Namespace
 from oauthtap import __version__
 from oauthtap.cli.errors import UsageError
 from oauthtap.cli.options.fixes import FixOptions
+from oauthtap.cli.options.grant import stored_grant
 from oauthtap.cli.options.upstream import parse_mcp_url
 from oauthtap.cli.probe import emulation, walk
 from oauthtap.clients import EMULATED, emulations
@@ -31,5 +32,6 @@ def drive(arguments: Namespace) -> int:
         raise UsageError("--inject needs a client that runs. Try: oauthtap drive claude-code --inject FAULT")
     url = parse_mcp_url(arguments.upstream, f"oauthtap drive {arguments.driver} --upstream")
     client = emulation(arguments.driver.removesuffix(EMULATED))
-    plan = Plan(url=url, version=__version__, sign_in="headless", client=client)
+    grant = stored_grant(arguments, url)
+    plan = Plan(url=url, version=__version__, sign_in="headless", client=client, grant=grant)
     return walk(arguments, plan, FixOptions(arguments).fixes)

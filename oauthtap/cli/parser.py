@@ -22,6 +22,7 @@ from oauthtap.cli.flags.files import (
 )
 from oauthtap.cli.flags.live import (
     drive_flags,
+    grant_flags,
     mcp_flags,
     probe_flags,
     record_flags,
@@ -122,6 +123,11 @@ _COMMANDS: dict[str, tuple[str, str, Callable[[ArgumentParser], None]]] = {
         "send the requests of a sign-in without a client, and judge what the server answers",
         "oauthtap probe https://mcp.example.com/mcp",
         probe_flags,
+    ),
+    "grant": (
+        "sign in once, and keep what `probe --grant` and `drive --grant` need, encrypted",
+        "oauthtap grant https://mcp.example.com/mcp -o mcp.grant",
+        grant_flags,
     ),
     "check": (
         "judge a recording: session folder, HAR, .mitm, log, pasted text",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import ssl
 import sys
 import textwrap
+import threading
 import time
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from oauthtap import __version__
 from oauthtap.cli import attack
 from oauthtap.cli.check import exit_code
 from oauthtap.cli.errors import UsageError
+from oauthtap.cli.options.grant import stored_grant
 from oauthtap.cli.options.summary import display, session_word
 from oauthtap.cli.options.telling import bounded, written
 from oauthtap.cli.options.upstream import parse_mcp_url, parse_upstream_options
@@ -26,6 +29,7 @@ from oauthtap.clients.traits import Emulation, WalkEnd
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.fixes.applier import ActiveFixes
+from oauthtap.grants.grant_file import GrantError
 from oauthtap.model import urls
 from oauthtap.model.exchange import Request
 from oauthtap.model.sanitize import escape_controls
@@ -63,7 +67,7 @@ def walk(arguments: Namespace, plan: Plan, fixes: ActiveFixes | None = None) -> 
     try:
         walked = _Walked(plan, way, arguments, fixes)
         report = walked.report()
-    except SessionError as problem:
+    except (SessionError, GrantError) as problem:
         raise UsageError(str(problem)) from None
     except ssl.SSLError as problem:
         raise UsageError(f"--ca {arguments.ca}: no certificate in it that can be read ({problem.reason})") from None
@@ -110,6 +114,7 @@ def _plan(arguments: Namespace) -> Plan:
         raise UsageError("--client-id is for signing in. Try: --login --client-id ID")
     attack.check(arguments)
     client = emulation(arguments.client) if arguments.client else None
+    url = parse_mcp_url(arguments.url, "oauthtap probe")
     if client is not None and client.profile.hosted and arguments.login:
         uri = client.behaviour.redirect_uri
         raise UsageError(
@@ -117,7 +122,7 @@ def _plan(arguments: Namespace) -> Plan:
             f"Try: --client {arguments.client} --headless"
         )
     return Plan(
-        url=parse_mcp_url(arguments.url, "oauthtap probe"),
+        url=url,
         version=__version__,
         register=arguments.register,
         sign_in="person" if arguments.login else "headless" if arguments.headless else "no",
@@ -125,7 +130,21 @@ def _plan(arguments: Namespace) -> Plan:
         client_id=arguments.client_id,
         client=client,
         attack=arguments.attack,
+        grant=stored_grant(arguments, url),
     )
+
+
+@contextlib.contextmanager
+def _ended_politely(plan: Plan) -> Iterator[None]:
+    """With a grant, SIGTERM ends as Ctrl-C does: behind the answer that holds the next refresh token."""
+    if plan.grant is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @dataclass
@@ -164,7 +183,8 @@ class _Walked:
 
             try:
                 browser = Browser(progress.open, port=getattr(arguments, "callback_port", 0))
-                asyncio.run(self._walk(told, browser))
+                with _ended_politely(plan):
+                    asyncio.run(self._walk(told, browser))
             except KeyboardInterrupt:
                 self.whole = False
             finally:
@@ -197,6 +217,9 @@ class _Walked:
     def headline(self, report: Report) -> list[str]:
         """What the walk means for the client, the verdict first; nothing without a client."""
         client, end = self.plan.client, self.end
+        if client is None and end is not None and self.plan.grant is not None and end.outcome != "connected":
+            words = f"The grant did not lead to a connection: {end.why}. {end.change}".strip()
+            return textwrap.wrap(words, _WIDTH)
         if client is None or end is None:
             return []
         lines = textwrap.wrap(in_words.headline(client, end), _WIDTH)

@@ -21,6 +21,7 @@ from oauthtap.cli.analyze_file import analyze_recording
 from oauthtap.cli.drive import driver_named
 from oauthtap.cli.errors import UsageError
 from oauthtap.cli.options.fixes import SECRET
+from oauthtap.cli.options.grant import stored_grant
 from oauthtap.cli.options.summary import display
 from oauthtap.cli.options.telling import event_stream
 from oauthtap.cli.options.upstream import parse_mcp_url, parse_upstream_options
@@ -85,6 +86,7 @@ def _with_a_client(arguments: Namespace, values: Mapping[str, str]) -> int:
         raise UsageError(f"name the server. Try: oauthtap solve {driver.name} --upstream https://mcp.example.com/mcp")
     parse_mcp_url(arguments.upstream, f"oauthtap solve {driver.name} --upstream")
     reach = parse_upstream_options(arguments)
+    stored_grant(arguments, arguments.upstream)
     found = install.locate_client(driver, arguments.client_version, install=arguments.install, say=_say)
     dated = default_folder(arguments.upstream)
     root = Path(arguments.session) if arguments.session else dated.with_name(f"{dated.name}-solve")

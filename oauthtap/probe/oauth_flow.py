@@ -12,7 +12,7 @@ from oauthtap.handshake.state import absolute
 from oauthtap.model import urls
 from oauthtap.model.exchange import Actor, Exchange, Pairs, Request, Response, first_value
 from oauthtap.probe.discovery import header_scheme
-from oauthtap.probe.requests import BrowserStep, ProbeRequest, basic, challenge, with_query
+from oauthtap.probe.requests import BrowserStep, ProbeRequest, challenge, with_credentials, with_query
 from oauthtap.probe.walk_state import FlowState, Steps, WalkState
 
 _MOST_HOPS = 10
@@ -32,6 +32,10 @@ class SignIn:
     headless: bool
     may_visit: Callable[[str], bool]
     """A browser without hands may ask there."""
+    client_secret: str = ""
+    """Of a client that was registered beforehand."""
+    for_later: bool = False
+    """The sign-in is for a refresh token: consent is asked for anew, as `offline_access` wants it."""
 
 
 def metadata_client_id(state: WalkState, facts: FlowState) -> str | None:
@@ -64,7 +68,7 @@ def register(state: WalkState, facts: FlowState, how: SignIn) -> Steps[str]:
     """The client id: given beforehand, the client's metadata URL, or got by registration. Raises Stop."""
     known = how.client_id or metadata_client_id(state, facts)
     if known:
-        facts.client = {"client_id": known}
+        facts.client = {"client_id": known} | ({"client_secret": how.client_secret} if how.client_secret else {})
         state.uses_metadata_url = how.client_id is None
         return known
     check_registrable(state, facts)
@@ -138,6 +142,8 @@ def authorized(
     }
     bound = {"resource": resource} if resource else {}
     asked |= bound | ({"scope": facts.scope} if facts.scope else {})
+    if how.for_later and "offline_access" in (facts.scope or "").split():
+        asked["prompt"] = "consent"  # OpenID Connect Core, 11: without it the scope is ignored
     if facts.metadata.get("require_pushed_authorization_requests") is True:
         asked = yield from _pushed(state, facts, asked, "reporter" if actor == "reporter" else "client")
     url = with_query(authorize, asked)
@@ -162,13 +168,8 @@ def _pushed(state: WalkState, facts: FlowState, asked: dict[str, str], actor: Ac
 
 
 def identified(facts: FlowState, form: dict[str, str]) -> tuple[dict[str, str], Pairs]:
-    """The form with the client's credentials in it, or in a header, as it was registered (RFC 7591, 2)."""
-    client_id, secret = str(facts.client["client_id"]), text(facts.client.get("client_secret"))
-    method = facts.client.get("token_endpoint_auth_method", "client_secret_basic" if secret else "none")
-    if secret and method == "client_secret_basic":
-        return form, (basic(client_id, secret),)
-    posted = {"client_secret": secret} if secret and method == "client_secret_post" else {}
-    return form | {"client_id": client_id} | posted, ()
+    """The form with the client's credentials in it, or in a header."""
+    return with_credentials(facts.client, form)
 
 
 def _redeemed(state: WalkState, facts: FlowState, endpoint: str, form: dict[str, str]) -> Steps[str]:
@@ -176,6 +177,11 @@ def _redeemed(state: WalkState, facts: FlowState, endpoint: str, form: dict[str,
     sent, headers = identified(facts, form)
     facts.redeemed = state.asker.form(endpoint, sent, *headers)
     answer = yield ProbeRequest(facts.redeemed)
+    return accepted_token(state, facts, answer)
+
+
+def accepted_token(state: WalkState, facts: FlowState, answer: Exchange) -> str:
+    """The access token in the answer of the token endpoint. Raises Stop."""
     if not answer.ok:
         raise _refused(state, "token-request", answer)
     granted: dict[str, Any] = answer.response.json_object if answer.response else {}

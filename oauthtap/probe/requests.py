@@ -15,7 +15,8 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from oauthtap.clients.traits import Behaviour
-from oauthtap.model.exchange import Actor, Request
+from oauthtap.handshake.stages import text
+from oauthtap.model.exchange import Actor, Pairs, Request
 
 MODERN = "2026-07-28"
 _ACCEPT = ("Accept", "application/json, text/event-stream")
@@ -35,6 +36,8 @@ class ProbeRequest:
     """Of a stream without an end, its first event is enough; it stays open until the walk ends."""
     after: float = 0.0
     """Seconds to wait before it is sent."""
+    answer_needed: bool = False
+    """What comes back is lost for good unless it is heard: also who is interrupted waits for it."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,16 @@ def basic(client_id: str, secret: str) -> tuple[str, str]:
     """Client id and secret as HTTP Basic, each form-encoded first (RFC 6749, 2.3.1)."""
     pair = f"{quote(client_id, safe='')}:{quote(secret, safe='')}"
     return "Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}"
+
+
+def with_credentials(client: Mapping[str, Any], form: Mapping[str, str]) -> tuple[dict[str, str], Pairs]:
+    """The form with the client's credentials in it, or in a header, as it was registered (RFC 7591, 2)."""
+    client_id, secret = str(client["client_id"]), text(client.get("client_secret"))
+    method = client.get("token_endpoint_auth_method", "client_secret_basic" if secret else "none")
+    if secret and method == "client_secret_basic":
+        return dict(form), (basic(client_id, secret),)
+    posted = {"client_secret": secret} if secret and method == "client_secret_post" else {}
+    return {**form, "client_id": client_id, **posted}, ()
 
 
 def challenge(verifier: str) -> str:

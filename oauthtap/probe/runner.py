@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 import webbrowser
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
@@ -67,14 +67,14 @@ async def probe(
             callback = stack.enter_context(Callback(browser.port))
             plan = replace(plan, callback=callback.url)
         way = run_plan(plan, tell, tell_attack)
-        step = next(way, None)
+        step, interrupted = next(way, None), list[asyncio.CancelledError]()
         for _ in range(_MOST_REQUESTS):
             if isinstance(step, BrowserStep) and callback is not None:
                 yield _opened(step)
                 answer = await _visited(step, callback, browser)
             elif isinstance(step, ProbeRequest):
                 await asyncio.sleep(step.after)
-                answer = await wire.asked(replace(step, request=prepare(step.request)))
+                answer = await _heard(wire.asked(replace(step, request=prepare(step.request))), step, interrupted)
             else:
                 return
             shown = None
@@ -84,6 +84,23 @@ async def probe(
                 step = way.send(shown or answer)
             except StopIteration:
                 return
+            if interrupted:
+                raise interrupted.pop()
+
+
+async def _heard(
+    asking: Coroutine[None, None, Exchange], step: ProbeRequest, interrupted: list[asyncio.CancelledError]
+) -> Exchange:
+    """The answer. Where it is needed, an interruption is noted and comes to effect behind it."""
+    if not step.answer_needed:
+        return await asking
+    task = asyncio.ensure_future(asking)
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as cancelled:
+            interrupted.append(cancelled)
+    return task.result()
 
 
 # --- by httpx

@@ -15,12 +15,14 @@ from typing import Literal
 
 from oauthtap.clients.profile import Profile
 from oauthtap.clients.traits import Behaviour, Emulation, WalkEnd
+from oauthtap.grants.grant_file import Grant, GrantFile
 from oauthtap.handshake.classify import is_refusal
 from oauthtap.handshake.state import absolute
 from oauthtap.model import urls
 from oauthtap.model.exchange import Exchange
 from oauthtap.probe.attack import AttackOutcome, attack
 from oauthtap.probe.discovery import discover, document, header_parameter
+from oauthtap.probe.grant_flow import grant_left, token_by_grant, token_of_its_own
 from oauthtap.probe.mcp_connect import connect, speaks_mcp
 from oauthtap.probe.oauth_flow import SignIn, check_registrable, deregister, register, sign_in
 from oauthtap.probe.requests import BrowserStep, ProbeRequest
@@ -55,7 +57,7 @@ MODEL = Profile(
 )
 
 
-def model_client(version: str) -> Emulation:
+def model_client(version: str, *, offline_access: bool = False) -> Emulation:
     """Nobody but oauthtap, in this version: strict where the specifications are."""
     described = {
         "client_name": "oauthtap probe",
@@ -69,6 +71,7 @@ def model_client(version: str) -> Emulation:
         issuer_without_prm=False,
         registration=described,
         pushes=True,
+        offline_access=offline_access,
     )
     return Emulation(MODEL, behaviour)
 
@@ -89,15 +92,22 @@ class Plan:
     """The redirect URI; where a person signs in, that of the listener takes its place."""
     client_id: str | None = None
     """Registered beforehand; then nothing is registered."""
+    client_secret: str = ""
     client: Emulation | None = None
     """Behave as this client."""
     attack: bool = False
     """Once signed in, send what the server has to refuse."""
+    grant: GrantFile | None = None
+    """In place of a sign-in: what an earlier one left."""
+    save_grant: Callable[[Grant], None] | None = None
+    """Told what the sign-in leaves for later; what was registered then stays."""
+    client_credentials: bool = False
+    """The client asks for a token of its own, and for nobody's consent."""
 
     @property
     def goal(self) -> str:
         """The stage at which the walk ends when nothing is wrong."""
-        if self.sign_in != "no":
+        if self.sign_in != "no" or self.grant is not None:
             return "mcp-request"
         return "client-registration" if self.register and self.client_id is None else "as-discovery"
 
@@ -112,7 +122,8 @@ def run_plan(
     Yields `ProbeRequest` and `BrowserStep`; expects the exchange each time. Ends by itself. `tell`: told how the
     client's own way ended, before the looks around; `tell_attack`: what came of each attack.
     """
-    state = WalkState(plan.client or model_client(plan.version), plan.url)
+    model = model_client(plan.version, offline_access=plan.save_grant is not None)
+    state = WalkState(plan.client or model, plan.url)
     try:
         end = yield from _way(plan, state)
     except Stop as stop:
@@ -123,7 +134,7 @@ def run_plan(
     if end.stage == "mcp-initialize" and end.outcome == "unreachable" and state.challenge is None:
         return
     yield from _looked_around(plan, state)
-    if state.facts is not None:
+    if state.facts is not None and plan.save_grant is None:
         yield from deregister(state, state.facts)
 
 
@@ -158,13 +169,13 @@ def _way(plan: Plan, state: WalkState) -> Steps[WalkEnd]:
 def _signed_in(plan: Plan, state: WalkState) -> Steps[WalkEnd]:
     """From discovery on. Raises Stop."""
     facts = state.facts = yield from discover(state)
-    if plan.sign_in == "no":
+    if plan.sign_in == "no" and plan.grant is None:
         if plan.client is not None and not plan.client_id:
             check_registrable(state, facts)
         if plan.register and plan.client_id is None:
             yield from register(state, facts, _sign_in(plan, state, facts))
         return WalkEnd("as-asked", plan.goal, depends_on=tuple(state.depends_on))
-    token = yield from sign_in(state, facts, _sign_in(plan, state, facts))
+    token = yield from _token(plan, state, facts)
     last = yield from connect(plan.url, state.asker, token)
     if speaks_mcp(last):
         return WalkEnd("connected", "mcp-request", depends_on=tuple(state.depends_on))
@@ -173,6 +184,19 @@ def _signed_in(plan: Plan, state: WalkState) -> Steps[WalkEnd]:
         raise state.stop("mcp-initialize", why, outcome="unreachable")
     stage = "mcp-token-rejected" if last.status in (401, 403) else "mcp-initialize"
     raise state.stop(stage, f"{last.request.bare_url} answers {last.status} to the request with the token")
+
+
+def _token(plan: Plan, state: WalkState, facts: FlowState) -> Steps[str]:
+    """The access token: by what an earlier sign-in left, else by a new one. Raises Stop."""
+    if plan.grant is not None:
+        return (yield from token_by_grant(state, facts, plan.grant))
+    if plan.client_credentials:
+        token = yield from token_of_its_own(state, facts, plan.client_id or "", plan.client_secret)
+    else:
+        token = yield from sign_in(state, facts, _sign_in(plan, state, facts))
+    if plan.save_grant is not None:
+        plan.save_grant(grant_left(state, facts, credentials=plan.client_credentials))
+    return token
 
 
 def _signs_in_anyway(state: WalkState) -> Steps[bool]:
@@ -201,6 +225,7 @@ def _sign_in(plan: Plan, state: WalkState, facts: FlowState) -> SignIn:
     return SignIn(
         callback, registered, plan.client_id, plan.sign_in == "headless",
         lambda url: plan.client is None or urls.origin(url) in servers,
+        client_secret=plan.client_secret, for_later=plan.save_grant is not None,
     )  # fmt: skip
 
 

@@ -50,6 +50,8 @@ class RequestContext:
     events: SseRewriter | None = None
     step: AnalyzedExchange | None = None
     """What the exchange turned out to be, once it was judged."""
+    redeemed: Request | None = None
+    """A stored grant's token request, which goes on in the place of the client's."""
     fault: AppliedFault | None = None
     """The fault that was injected here (`--inject`)."""
 

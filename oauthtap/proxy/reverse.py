@@ -20,6 +20,7 @@ from oauthtap.proxy import master as embed
 from oauthtap.proxy import port_store as ports
 from oauthtap.proxy.commands import Commands
 from oauthtap.proxy.error_layer import ErrorLayerAddon
+from oauthtap.proxy.grant_consent import GrantConsent
 from oauthtap.proxy.listeners import Listeners, modes
 from oauthtap.proxy.observer import Observer, ProxyCallbacks
 from oauthtap.proxy.origin_discovery import OriginDiscovery
@@ -93,7 +94,8 @@ def build_components(settings: Settings, tap: SessionAnalyzer, ears: ProxyCallba
     observer = Observer(tap, ears, settings.fixes or ActiveFixes(frozenset(settings.fix)), injecting=settings.injecting)
     hops = UpstreamConnections(settings.upstream, settings.connect_to, allow_private=settings.allow_private)
     opening = OriginDiscovery(Origins({origin: settings.port}, settings.public), Listeners(known), hops, observer)
-    addon = TapAddon(observer, opening, relay, hops, remember=known.remember)
+    consent = GrantConsent(settings.grant) if settings.grant else None
+    addon = TapAddon(observer, opening, relay, hops, remember=known.remember, consent=consent)
     first = modes(origin, settings.port)
     if relay.port is not None:
         # The callback's port leads nowhere: `.invalid` never resolves (RFC 6761, 6.4).

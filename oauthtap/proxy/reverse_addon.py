@@ -9,12 +9,15 @@ from mitmproxy import http
 from mitmproxy.net.http.status_codes import RESPONSES
 
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.grants.grant_file import GrantError
+from oauthtap.handshake.stages import text
 from oauthtap.model import urls
 from oauthtap.model.exchange import Pairs, Request, Response, first_value
 from oauthtap.model.sanitize import escape_controls
-from oauthtap.proxy import flow_convert
+from oauthtap.proxy import flow_convert, grant_consent
 from oauthtap.proxy.error_layer import end_like_upstream, failure_answer
 from oauthtap.proxy.flow_convert import RequestContext
+from oauthtap.proxy.grant_consent import GrantConsent
 from oauthtap.proxy.observer import TOO_LARGE, Observer
 from oauthtap.proxy.origin_discovery import OriginDiscovery
 from oauthtap.proxy.refusal import refused
@@ -22,6 +25,7 @@ from oauthtap.proxy.streaming import Held, should_stream, start
 from oauthtap.proxy.upstream_connections import UpstreamConnections
 from oauthtap.rewriting import limits, public_url, requests, responses
 from oauthtap.rewriting.callback_relay import PUBLIC_PATH, Relay, meant, restored
+from oauthtap.rewriting.limits import Limitation
 from oauthtap.rewriting.origins import PUBLIC, Origins, local_origin, matched_host
 from oauthtap.rewriting.responses import DocumentKind
 
@@ -40,10 +44,10 @@ class TapAddon:
 
     def __init__(
         self, observer: Observer, opening: OriginDiscovery, relay: Relay, hops: UpstreamConnections, *,
-        remember: Callable[[set[str]], None] = lambda marks: None,
+        remember: Callable[[set[str]], None] = lambda marks: None, consent: GrantConsent | None = None,
     ) -> None:  # fmt: skip
         self._observer, self._opening, self.relay, self.hops = observer, opening, relay, hops
-        self._remember = remember
+        self._remember, self._consent = remember, consent
         self._passages: dict[str, tuple[RequestContext, http.HTTPFlow]] = {}
         self._authorize: set[str] = set()
         """Authorization endpoints that metadata named, in comparable form."""
@@ -135,10 +139,13 @@ class TapAddon:
         authorization = not _is_rpc(passage.client_request) and requests.is_authorization(passage.client_request)
         if authorization and (sentence := self.relay.notice_for(passage.client_request.parts.query)):
             self._observer.note(sentence)
+        if self._consent is not None and self._stand_in(self._consent, flow, passage, sent, authorization):
+            return True
         if authorization and urls.endpoint(passage.client_request.url) in self._authorize:
             self._redirect_to_authorization(flow, passage, sent)
             return True
         passage.guessed = authorization
+        sent = passage.redeemed or sent
         flow_convert.put_request(flow, came, sent, passage.upstream)
         if "text/event-stream" in (sent.header("accept") or ""):
             # A compressed stream could neither be read nor be renamed while it passes.
@@ -168,6 +175,36 @@ class TapAddon:
         flow.response = _redirect(sent.url)
         passage.made = True
         self._observer.judge(flow, passage)
+
+    def _stand_in(
+        self, consent: GrantConsent, flow: http.HTTPFlow, passage: RequestContext, sent: Request, authorization: bool
+    ) -> bool:
+        """The stored grant in the place of consent. True: the request is answered."""
+        if authorization and (back := consent.answer_to(sent)):
+            if not passage.swap:  # it does not come by us again
+                back = self.relay.with_local_issuer(back, passage.host, self.origins)
+            flow.response = _redirect(back)
+            passage.made = True
+            self._observer.tell([grant_consent.TOLD])
+            self._observer.judge(flow, passage)
+            return True
+        try:
+            passage.redeemed = consent.redeemed(sent)
+        except GrantError as problem:
+            self._observer.tell([Limitation("grant-refused", str(problem))])
+            flow.response = failure_answer("grant", str(problem), 503)
+            passage.made = True
+            self._observer.judge(flow, passage)
+            return True
+        return False
+
+    def _keep_grant(self, passage: RequestContext, came: Response | None) -> None:
+        if passage.redeemed is not None and self._consent is not None:
+            passage.redeemed = None
+            try:
+                self._consent.answered(came)
+            except GrantError as problem:
+                self._observer.tell([Limitation("grant-lost", str(problem))])
 
     def _callback(self, flow: http.HTTPFlow, passage: RequestContext, came: Request) -> bool:
         """The browser comes back: note what it brings, and send it on to the client. False: nobody waits for it."""
@@ -279,9 +316,13 @@ class TapAddon:
 
     def _answer(self, flow: http.HTTPFlow, passage: RequestContext, came: Response) -> Awaitable[None] | None:
         assert flow.response is not None
+        by_grant = passage.redeemed is not None
+        self._keep_grant(passage, came)
         original = flow_convert.with_body(came, restored(came.body or "", passage.swap)) if passage.swap else came
         error = flow_convert.unreadable(flow.response)
         repaired = self._observer.judge(flow, passage, original, error=error) or original
+        if by_grant:
+            repaired = grant_consent.without_refresh_token(repaired)
         kind = kind_of(passage.step)
         if passage.fault is not None:
             self._learn(kind, passage, original)
@@ -333,6 +374,8 @@ class TapAddon:
                 self._authorize.add(urls.endpoint(endpoint))
             sends = document.get("authorization_response_iss_parameter_supported") is True
             self.relay.issuer_is_sent = self.relay.issuer_is_sent or sends
+            if self._consent is not None and sends:
+                self._consent.issuer = text(document.get("issuer"))
         elif kind == "registration" and answer.status in (200, 201):
             self.relay.granted(str(document.get("client_id", "")), passage.swap)
             if passage.swap:
@@ -345,6 +388,7 @@ class TapAddon:
         passage, _ = self._passages.pop(flow.id, (None, flow))
         if passage is None or passage.made:
             return
+        self._keep_grant(passage, None)
         words = flow.error.msg if flow.error else "no answer"
         left = words.lower().startswith(_LEFT)
         if passage.copy is not None and flow.response is not None:
@@ -364,6 +408,7 @@ class TapAddon:
             if passage.copy is not None:
                 self._observer.judge_stream(flow, passage, ended=False)
                 self._observer.finished(flow, passage)
+            self._keep_grant(passage, None)
         self._passages.clear()
 
 

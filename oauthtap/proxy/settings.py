@@ -10,6 +10,7 @@ from platformdirs import user_state_path
 
 from oauthtap.faults.injector import FaultInjector
 from oauthtap.fixes.applier import ActiveFixes
+from oauthtap.grants.grant_file import GrantFile
 from oauthtap.rewriting.callback_relay import Callback
 from oauthtap.rewriting.origins import FIRST_PORT, WEB_PORT
 
@@ -43,6 +44,8 @@ class Settings:
     """Local port to the public origin from which a tunnel leads to it."""
     injecting: FaultInjector | None = None
     """Faults to make, each once; empties itself while the tap runs."""
+    grant: GrantFile | None = None
+    """Stands in the place of consent."""
     allow_private: bool = False
     """Documents of a public upstream may name private addresses."""
     state: Path = field(default_factory=lambda: user_state_path("oauthtap"))

@@ -172,16 +172,21 @@ class Relay:
             return self._waiting.get(("state", state))
         return self._waiting.get(("place", (request.parts.hostname or "") + request.path))
 
-    @staticmethod
-    def client_callback_url(waiting: Waiting, query: str, origins: Origins) -> str:
+    @classmethod
+    def client_callback_url(cls, waiting: Waiting, query: str, origins: Origins) -> str:
         """Where the browser goes on to: the client's own callback, `iss` as the client was told it."""
+        return meant(waiting, cls.with_local_issuer(query, waiting.host, origins))
+
+    @staticmethod
+    def with_local_issuer(text: str, host: str, origins: Origins) -> str:
+        """A query, or a URL with one, with `iss` as the client was told it, who knows us as `host`."""
 
         def renamed(match: re.Match[str]) -> str:
             said = unquote_plus(match["value"])
-            told = origins.local(said, waiting.host)
+            told = origins.local(said, host)
             return match[0] if told == said else match["name"] + quote(told, safe="")
 
-        return meant(waiting, _ISS.sub(renamed, query))
+        return _ISS.sub(renamed, text)
 
     # --- which
 

@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from oauthtap.drive.drivers import drivers
+from oauthtap.grants.grant_file import KEY, new_key
 from tests.cures import TENANT
 from tests.injected import drive
 from tests.support.bed import Bed
+from tests.support.bed.consent import Consent
+from tests.support.running import call, to_the_bed
 
 pytestmark = pytest.mark.clients
 
@@ -20,6 +23,24 @@ def test_a_real_client_connects_where_all_is_well(bed: Bed, tmp_path: Path, clie
     assert driven.code == 0, driven.told
     assert driven.report["connected"] is True
     assert ": connected.\n" in driven.told
+
+
+def test_claude_code_connects_by_a_stored_grant_where_consent_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(KEY, new_key())
+    with Bed(Consent) as bed:
+        kept = call("grant", bed.url("consent"), "-o", tmp_path / "g", "--headless", *to_the_bed(bed), home=tmp_path)
+        assert kept.returncode == 0, kept.stderr
+        server = bed.origins[Consent.host]
+        assert isinstance(server, Consent)
+        server.asks = True
+        driven = drive(bed, "claude-code", "consent", tmp_path, "--grant", str(tmp_path / "g"))
+        assert (driven.code, server.refreshed, server.reused) == (0, 1, 0), driven.told
+        states = {entry.query.get("state", "") for entry in bed.log}
+        secrets = [value for value in bed.issued if value not in states and not value.startswith("jti_")]
+    written = [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()]
+    assert not [value for value in secrets if any(value.encode() in text for text in written)]
 
 
 def test_claude_code_fails_on_seed2_and_the_fix_is_proved_in_one_command(bed: Bed, tmp_path: Path) -> None:

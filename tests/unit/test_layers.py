@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("faults",),
     ("report",),
     ("compare",),
-    ("formats", "upstream"),
+    ("formats", "upstream", "grants"),
     ("render",),
     ("session",),
     ("probe", "replay", "wrap", "mcp", "skill"),
@@ -66,6 +66,7 @@ PLACES = {
     "httpx": ("oauthtap.drive", "oauthtap.probe", "oauthtap.upstream"),
     "jinja2": ("oauthtap.render.html",),
     "rich": ("oauthtap.cli", "oauthtap.render"),
+    "cryptography": ("oauthtap.grants",),
     "platformdirs": ("oauthtap.session", "oauthtap.proxy", "oauthtap.drive"),
 }
 

@@ -17,9 +17,11 @@ from oauthtap.cli.flags.shared import (
     state_flags,
 )
 from oauthtap.cli.flags.values import callback_mode, positive, recording_path, seconds
+from oauthtap.cli.options.grant import grant_flag
 from oauthtap.cli.options.inject import inject_flag
 from oauthtap.cli.options.summary import summary_flags
 from oauthtap.drive.drivers import drivers
+from oauthtap.grants.grant_file import KEY
 from oauthtap.rewriting.origins import FIRST_PORT, WEB_PORT
 
 
@@ -165,7 +167,9 @@ def drive_flags(command: ArgumentParser) -> None:
         "--install", action="store_true", help="fetch it from npm or PyPI into our cache, and run that"
     )
     running.add_argument("--client-version", metavar="VERSION", help="exactly this one; `latest`: with --install")
-    running.add_argument("--browser", action="store_true", help="a person signs in, with the real browser")
+    who = running.add_mutually_exclusive_group()
+    who.add_argument("--browser", action="store_true", help="a person signs in, with the real browser")
+    grant_flag(who)
     running.add_argument("--timeout", type=seconds, metavar="S", help="seconds it may take (120; with --browser 300)")
     running.add_argument("--transport", choices=("http", "sse"), help="default: sse for a URL that ends in /sse")
     tap = command.add_argument_group("the tap")
@@ -221,6 +225,7 @@ def solve_flags(command: ArgumentParser) -> None:
     running.add_argument("--install", action="store_true", help="fetch it from npm or PyPI into our cache")
     running.add_argument("--client-version", metavar="VERSION", help="exactly this one; `latest`: with --install")
     running.add_argument("--transport", choices=("http", "sse"), help="default: sse for a URL that ends in /sse")
+    grant_flag(running)
     reach = command.add_argument_group("reaching the upstream")
     reach_flags(reach)
     reach.add_argument("--allow-private", action="store_true", help="follow its documents to private addresses too")
@@ -245,6 +250,7 @@ def probe_flags(command: ArgumentParser) -> None:
     way.add_argument(
         "--headless", action="store_true", help="same, without a browser (only if no login or consent is needed)"
     )
+    grant_flag(way)
     going.add_argument("--client-id", metavar="ID", help="sign in with this pre-registered client id")
     going.add_argument(
         "--callback-port", type=int, default=0, metavar="N",
@@ -262,6 +268,44 @@ def probe_flags(command: ArgumentParser) -> None:
     report_flags(telling)
     judging_flags(command.add_argument_group("judging"), f"walk as this client would: {', '.join(EMULATED)}")
     command.set_defaults(command=deferred("probe:run"))
+
+
+_GRANT = f"""\
+examples:
+  export {KEY}="$(oauthtap grant --new-key)"        keep it where you keep secrets
+  oauthtap grant https://mcp.example.com/mcp -o mcp.grant          sign in once, with your browser
+  oauthtap probe https://mcp.example.com/mcp --grant mcp.grant     as often as you like, without one
+  oauthtap drive claude-code --upstream https://mcp.example.com/mcp --grant mcp.grant
+
+exit codes: 0 kept; 1 the sign-in did not lead to the server; 2 wrong usage, or there is nothing to keep; 3 nothing
+arrived
+"""
+
+
+def grant_flags(command: ArgumentParser) -> None:
+    command.epilog = _GRANT
+    command.add_argument("url", nargs="?", metavar="URL", help="the MCP endpoint, as a client would be given it")
+    command.add_argument("-o", "--output", metavar="FILE", help="where to keep the grant, encrypted")
+    command.add_argument("--new-key", action="store_true", help=f"print a key for {KEY}, and nothing else")
+    way = command.add_mutually_exclusive_group()
+    way.add_argument("--headless", action="store_true", help="sign in without a browser (where nobody is asked)")
+    way.add_argument(
+        "--client-credentials", action="store_true",
+        help="keep --client-id and its secret (OAUTHTAP_CLIENT_SECRET) for a client that acts for itself",
+    )  # fmt: skip
+    command.add_argument("--client-id", metavar="ID", help="sign in with this pre-registered client id")
+    command.add_argument(
+        "--callback-port", type=int, default=0, metavar="N",
+        help="port of the pre-registered redirect URI http://127.0.0.1:N/callback",
+    )  # fmt: skip
+    reach_flags(command.add_argument_group("reaching the server"))
+    telling = command.add_argument_group("output")
+    telling.add_argument("--session", metavar="DIR", help="where to record (default: a dated folder)")
+    report_flags(telling)
+    command.set_defaults(
+        command=deferred("grant:grant"), client=None, rules=[], revision=None, redact=None, keep_secrets=False,
+        attack=False, register=True,
+    )  # fmt: skip
 
 
 def status_flags(command: ArgumentParser) -> None:

@@ -1,0 +1,80 @@
+"""A stored grant in the place of consent: the client's code is ours, and its token request becomes the grant's.
+
+Everything else stays the client's own sign-in: discovery, registration, its authorization and token request, and MCP.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections import OrderedDict
+from urllib.parse import urlencode
+
+from oauthtap.grants.grant_file import Grant, GrantFile
+from oauthtap.model import urls
+from oauthtap.model.exchange import Request, Response, first_value
+from oauthtap.probe.requests import with_credentials, with_query
+from oauthtap.rewriting.limits import Limitation
+
+TOLD = Limitation(
+    "grant",
+    "Nobody was asked for consent: a stored grant (--grant) stands in its place. The authorization endpoint was not "
+    "asked, and the client's code was redeemed as the grant is, so PKCE and redirect URI were not checked there.",
+)
+_CODE = "oauthtap-grant-"
+_MOST = 100
+
+
+class GrantConsent:
+    """Answers authorization requests, and redeems what it answered with, by one grant."""
+
+    def __init__(self, file: GrantFile) -> None:
+        self._file, self._codes = file, OrderedDict[str, None]()
+        self._grant: Grant | None = None
+        """The one that was sent and is not answered yet."""
+        self.issuer: str | None = None
+        """Of the authorization server, where it promises `iss` with each code (RFC 9207)."""
+
+    def answer_to(self, asked: Request) -> str | None:
+        """Where an authorization request leads: back at once, with a code of ours. None for one that we cannot answer.
+
+        Only to a callback on this machine: whether another is registered, the server alone knows.
+        """
+        uri, state = first_value(asked.query, "redirect_uri"), first_value(asked.query, "state")
+        if uri is None or not urls.is_loopback(uri):
+            return None
+        code = _CODE + secrets.token_urlsafe(24)
+        self._codes[code] = None
+        while len(self._codes) > _MOST:
+            self._codes.popitem(last=False)
+        answer = {"code": code, **({"state": state} if state else {}), **({"iss": self.issuer} if self.issuer else {})}
+        return with_query(uri, answer)
+
+    def redeemed(self, asked: Request) -> Request | None:
+        """The grant's token request in the place of one with a code of ours; None for any other.
+
+        Raises GrantError, also where it would go elsewhere than to the endpoint that the grant is for.
+        """
+        code = first_value(asked.form, "code") or ""
+        if code not in self._codes or urls.endpoint(asked.url) != urls.endpoint(self._file.read().token_endpoint):
+            return None
+        del self._codes[code]
+        self._grant = self._file.begin()
+        form, more = with_credentials(self._grant.client, self._grant.form)
+        kept = tuple(line for line in asked.headers if line[0].lower() != "authorization")
+        return Request(method="POST", url=asked.url, headers=(*kept, *more), body=urlencode(form))
+
+    def answered(self, answer: Response | None) -> None:
+        """What the token endpoint said is written down before anybody else gets it. Raises GrantError."""
+        grant, self._grant = self._grant, None
+        good = answer is not None and 200 <= answer.status < 300
+        self._file.end(grant.after(answer.json_object) if grant and answer and good else None)
+
+
+def without_refresh_token(answer: Response) -> Response:
+    """The token answer as the client gets it: the grant's successor is not for a client that would use it up."""
+    document = answer.json_object
+    if "refresh_token" not in document:
+        return answer
+    body = json.dumps({name: value for name, value in document.items() if name != "refresh_token"})
+    return answer.model_copy(update={"body": body})

@@ -1,0 +1,57 @@
+"""A server that asks a person for consent, and revokes everything when a refresh token comes a second time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from tests.support.bed.authorization import Grant
+from tests.support.bed.healthy import Good
+from tests.support.bed.origin import form, oauth_error
+
+
+class Consent(Good):
+    """Healthy; once `asks` is set, a page stands before each code. Refresh tokens are watched for reuse."""
+
+    host = "consent.mcp.test"
+
+    def __init__(self, issued: set[str]) -> None:
+        super().__init__(issued)
+        self.asks = False
+        self.refreshed = 0
+        self.reused = 0
+        self.slow = 0.0
+        """Seconds between a rotation and its answer."""
+        self._used: dict[str, Grant] = {}
+
+    async def authorize(self, request: Request) -> Response:
+        if self.asks:
+            return HTMLResponse("<h1>Allow this client?</h1><form method=post><button>Allow</button></form>")
+        return await super().authorize(request)
+
+    async def token(self, request: Request) -> Response:
+        asked = await form(request)
+        old = asked.get("refresh_token", "")
+        if old in self._used:
+            self.reused += 1
+            self.refresh_tokens.clear()
+        elif asked.get("grant_type") == "client_credentials":
+            return await self._of_its_own(request, asked)
+        elif old in self.refresh_tokens:
+            self._used[old] = self.refresh_tokens[old]
+            self.refreshed += 1
+        answer = await super().token(request)
+        if old and self.slow:
+            await asyncio.sleep(self.slow)
+        return answer
+
+    async def _of_its_own(self, request: Request, asked: dict[str, str]) -> Response:
+        """RFC 6749, 4.4."""
+        client_id, secret = self.credentials(request, asked)
+        if not secret or self.clients.get(client_id, {}).get("client_secret") != secret:
+            return oauth_error("invalid_client", "unknown client or wrong secret", 401)
+        grant = Grant(client_id, "", "", asked.get("scope", ""), asked.get("resource", ""))
+        access = self.keep(self.access_token(grant))
+        return self.token_answer({"access_token": access, "token_type": "Bearer", "expires_in": 3600})
