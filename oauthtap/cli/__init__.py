@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from oauthtap.cli.errors import UsageError
+from oauthtap.cli.options.again import program
 from oauthtap.cli.options.overrides import validate_overrides
 from oauthtap.cli.parser import parser, with_upstream
 from oauthtap.cli.terminal import escaped_output
@@ -28,7 +29,8 @@ def _main(argv: Sequence[str]) -> int:
         validate_overrides(arguments)
         return int(arguments.command(arguments))
     except UsageError as problem:
-        print(f"oauthtap: {problem}", file=sys.stderr)
+        words = str(problem).replace("Try: oauthtap ", f"Try: {program()} ")
+        print(f"oauthtap: {words}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # `oauthtap check … | head`
         return 0

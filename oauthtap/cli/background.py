@@ -106,7 +106,7 @@ def _lines(state: SessionState) -> Iterator[str]:
     yield f"{what}{since}  (process {state.pid}{'' if state.exit is None else f', exit {state.exit}'})"
     if state.url:
         yield f"  give the client  {escape_controls(state.url)}"
-    yield f"  stands in for    {escape_controls(state.upstream or '?', limit=200)}"
+    yield f"  forwards to      {escape_controls(state.upstream or '?', limit=200)}"
     yield f"  session          {escape_controls(state.session)}"
     if state.fixes:
         yield f"  fixes on         {escape_controls(', '.join(state.fixes), limit=200)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import shutil
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,14 +14,16 @@ from typing import TYPE_CHECKING, TextIO
 from urllib.parse import urlsplit
 
 from oauthtap.cli.options.summary import display, ink, session_word
+from oauthtap.cli.repeats import Repeats
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.findings import Finding
 from oauthtap.model.exchange import Exchange, Request
 from oauthtap.model.sanitize import escape_controls
+from oauthtap.render.commands import BY_NAME, Invocation
 from oauthtap.render.console import console
-from oauthtap.render.exchange_lines import findings_below, line, patched_below
+from oauthtap.render.exchange_lines import findings_below, line, patched_below, short_line
 from oauthtap.report.build import exchange_row
-from oauthtap.report.model import Report
+from oauthtap.report.model import ExchangeRow, Report
 from oauthtap.rewriting.origins import local_origin
 from oauthtap.rewriting.public_url import FIREWALL
 
@@ -40,9 +43,14 @@ class ConsoleReporter:
     """Keys pressed in this terminal come to us."""
     brief: bool = False
     """No line an exchange: only what comes before and after."""
+    upstream: str = ""
+    """Of URLs there the path is enough."""
+    here: Invocation = BY_NAME
+    """How oauthtap was started, for the commands that are printed."""
 
     def __post_init__(self) -> None:
         self.ink = ink(self.out)
+        self._repeats = Repeats()
         self.warned: list[str] = []
         """What went wrong so far: the summary says it once more."""
         self._printed: set[tuple[str, str, str, str | None]] = set()
@@ -59,6 +67,7 @@ class ConsoleReporter:
         if self._held is not None:
             self._held += lines
             return
+        lines = (*self._repeats.release(self.ink), *lines)
         # The terminal may be closed by now, and the session goes on, or has to be written to its end.
         with contextlib.suppress(OSError):
             self.out.write("\n".join(lines) + "\n")
@@ -76,19 +85,19 @@ class ConsoleReporter:
         rows = [
             "",
             f"  {self.ink('bold', local)}",
-            f"  stands in for {escape_controls(upstream)}",
+            f"  forwards to {escape_controls(upstream)}",
             "",
             "  Claude Code:",
             f"    claude mcp add --transport {transport} {name} {shlex.quote(local)}",
             f"    claude mcp login {name}",
             "    claude mcp list",
             f"    claude mcp remove {name}        (when you are done)",
-            "  Any other client: give it the localhost URL, path and all.",
+            "  Other clients: configure this URL, with its path, in place of the server's.",
             "",
             *addresses(web),
             f"  Session:  {folder}",
-            *(["  Keys:     f lists what would repair it, a number switches that on or off."] if self.keys else []),
-            "  Ctrl-C ends it and says what was wrong.",
+            *(["  Keys:     f lists fixes, a number turns one on or off."] if self.keys else []),
+            "  Ctrl-C ends it and prints the result.",
             "",
         ]
         self._first(*rows)
@@ -98,35 +107,56 @@ class ConsoleReporter:
         self._first(
             "",
             f"  {self.ink('bold', url)}",
-            f"  stands in for {escape_controls(upstream)}",
+            f"  forwards to {escape_controls(upstream)}",
             "",
-            f"  Lead your tunnel to {local_origin(arguments.port)}, then give the hosted client this URL:",
+            f"  Point your tunnel at {local_origin(arguments.port)}, then give the hosted client this URL:",
             "    Claude.ai: Settings, Connectors, Add custom connector",
             "    ChatGPT: Settings, Apps & Connectors, Create (in developer mode)",
             "",
             *addresses(web),
             f"  Session:  {folder}",
-            "  Ctrl-C ends it and says what was wrong.",
+            "  Ctrl-C ends it and prints the result.",
             "",
         )
         self.warn(FIREWALL)
 
     def steps(self, steps: Iterable[AnalyzedExchange]) -> None:
         """Exchanges as they happened, each with its findings below it, and what a patch made of the answer."""
-        if not self.brief:
-            self.say(*(line for step in steps for line in self._step(step)))
+        for step in () if self.brief else steps:
+            if lines := list(self._step(step)):
+                self.say(*lines)
+
+    def tell_repeats(self) -> None:
+        """Say what was held back, when nothing new has come for a while."""
+        if self._repeats.due:
+            self.say()
 
     def _step(self, step: AnalyzedExchange) -> Iterator[str]:
+        """The lines of an exchange; none where the same was told before."""
         if step.client and not self._lettered:
             self._lettered = True
-            yield self._warning("Several clients are here at once: from here on a letter says whose a line is.")
+            yield self._warning(
+                "Several clients are connected: from here on, a letter behind the number names the client."
+            )
         told = exchange_row(step.stages)
         self._lines = True
-        yield line(told, self.ink, step.client)
         news = [finding for finding in step.findings if self._is_new(finding, step.exchange.request)]
-        yield from findings_below(news, self.ink, step.exchange.id)
+        below = list(findings_below(news, self.ink, step.exchange.id, self._width()))
+        if self._repeats.holds(told, step.client, news=bool(below)):
+            return
+        yield self._line(told, step.client)
+        yield from below
         yield from patched_below(told, self.ink)
         yield from injected_below(step)
+
+    def _line(self, row: ExchangeRow, letter: str) -> str:
+        """The line of an exchange: on a terminal one line, elsewhere all of it."""
+        width = self._width()
+        return short_line(row, letter, self.ink, width, self.upstream) if width else line(row, self.ink, letter)
+
+    def _width(self) -> int:
+        """Of the terminal; 0 where it is none."""
+        return shutil.get_terminal_size().columns if self.out.isatty() else 0
 
     def _is_new(self, finding: Finding, request: Request) -> bool:
         """The same defect of the same document was not said before."""
@@ -138,7 +168,7 @@ class ConsoleReporter:
     def findings(self, findings: Iterable[Finding]) -> None:
         """What only shows over time: it came to nothing."""
         if not self.brief:
-            self.say(*findings_below(tuple(findings), self.ink))
+            self.say(*findings_below(tuple(findings), self.ink, width=self._width()))
 
     def listener(self, local: str, upstream: str) -> None:
         if not self.brief:
@@ -146,16 +176,16 @@ class ConsoleReporter:
 
     def no_traffic_hint(self, local: str, upstream: str) -> None:
         """Nothing came: in one of the field reports the client had been given a URL without its scheme."""
-        name = server_name(upstream)
+        name, run = server_name(upstream), self.here.command("oauthtap run --")
         self.say(
             "",
-            f"  No request after {SILENCE:.0f} seconds. Has the client been given exactly this URL?",
+            f"  No request after {SILENCE:.0f} seconds. Check that the client has exactly this URL:",
             f"    {local}",
-            "  - with http:// in front: clients take a URL without scheme and never send a packet",
+            "  - with http:// in front: clients accept a URL without a scheme, and then send nothing",
             f"  - with the path {urlsplit(local).path or '/'}",
             "  - with the right transport: sse for a URL that ends in /sse, http for all others",
-            f"  - and has it been asked to sign in? claude mcp login {name}",
-            "  - a client whose URL cannot be changed never comes here: oauthtap run -- COMMAND",
+            f"  - and that sign-in was started: claude mcp login {name}",
+            f"  - a client whose URL cannot be changed never sends nothing here: {run} COMMAND",
             "",
         )
 
@@ -164,18 +194,17 @@ class ConsoleReporter:
         lines = ["", f"  No request after {SILENCE:.0f} seconds. {found.words}", *_curl(url)]
         if found.kind == "arrived":
             lines += [
-                "  A client sends that first. If it arrives here and the hosted client does not, that client has not",
-                "  come to this name:",
-                f"  - it was given another URL, or nobody has pressed Connect yet: give it exactly {url}",
-                "  - its data centre does not find the name: Claude.ai needs IPv4, and a new name takes a minute",
-                "  - the tunnel lets browsers and curl pass, and not a data centre: its access rules, its warning page",
-                "  - it remembers an earlier answer: Claude.ai keeps discovery for some five minutes; take a new name",
+                "  A client sends the same request first. If this one arrives and the hosted client's does not:",
+                f"  - the client has another URL, or Connect was not pressed: give it exactly {url}",
+                "  - its data centre cannot resolve the name: Claude.ai needs IPv4; DNS of a new name takes a minute",
+                "  - the tunnel refuses data centres, not browsers and curl: check its access rules, its warning page",
+                "  - the client cached a response: Claude.ai caches discovery for five minutes; use a new name",
             ]
         else:
             lines += [
-                "  Until that arrives here, no hosted client does. Lead the tunnel to this tap:",
+                "  Until this request arrives, no hosted client can connect. Point the tunnel at oauthtap:",
                 f"    cloudflared tunnel --url {local_origin(port)}",
-                "  and start oauthtap with the name that it prints: --public-url https://NAME",
+                "  and restart oauthtap with the name that it prints: --public-url https://NAME",
             ]
         self.say(*lines, "")
 
@@ -185,8 +214,8 @@ class ConsoleReporter:
 
     def try_it(self, folder: Path, flag: str) -> None:
         """It stopped, and there may be something that would repair it: with this flag, where one is known."""
-        command = f"in another terminal: oauthtap fix --apply {session_word(folder)} {flag}".rstrip()
-        self.say(f"  Try a fix now: {'press f, or ' if self.keys else ''}{command}")
+        command = self.here.command(f"oauthtap fix --apply {session_word(folder)} {flag}".rstrip())
+        self.say(f"  Try a fix now: {'press f, or ' if self.keys else ''}in another terminal: {command}")
 
     def fix_result(self, sentence: str) -> None:
         """What came of the sign-in without and with fixes."""

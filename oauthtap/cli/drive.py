@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from oauthtap.cli import emulated
 from oauthtap.cli.console_output import ConsoleReporter, addresses
 from oauthtap.cli.errors import UsageError
+from oauthtap.cli.options.again import invocation
 from oauthtap.cli.options.fixes import FixOptions
 from oauthtap.cli.options.grant import stored_grant
 from oauthtap.cli.options.inject import unused_faults_notice
@@ -67,7 +68,9 @@ def drive(arguments: Namespace) -> int:
     stored_grant(arguments, arguments.upstream)
     plugins.load_rule_files(arguments.rules)
     FixOptions(arguments)
-    narrator = ConsoleReporter(narration(arguments), brief=arguments.brief)
+    narrator = ConsoleReporter(
+        narration(arguments), brief=arguments.brief, upstream=arguments.upstream, here=invocation(arguments)
+    )
     found = install.locate_client(driver, arguments.client_version, install=arguments.install, say=narrator.say)
     try:
         with tempfile.TemporaryDirectory(prefix="oauthtap-drive-", ignore_cleanup_errors=True) as folder:

@@ -14,6 +14,7 @@ from pathlib import Path
 from oauthtap.cli.analyze_file import analyze_recording
 from oauthtap.cli.errors import UsageError
 from oauthtap.cli.live_fixes import spoken, title
+from oauthtap.cli.options.again import invocation
 from oauthtap.cli.options.fixes import LIVE_FIX_FILE, FixOptions
 from oauthtap.cli.options.summary import session_word
 from oauthtap.cli.options.upstream import parse_upstream_options
@@ -42,6 +43,7 @@ from oauthtap.model.exchange import Exchange
 from oauthtap.model.recording import SourceError
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.render import deploy_plan
+from oauthtap.render.commands import Invocation
 from oauthtap.render.labels import attempts, next_step, outcome
 from oauthtap.render.labels import said as said_in_words
 from oauthtap.report.build import build
@@ -71,14 +73,18 @@ def fix(arguments: Namespace) -> int:
         found = Proposal(own, None)
     else:
         found = offline(tap, steps, given, strict=arguments.strict and goes_through)
-    found = _with_an_issuer(tap, steps, found, None if arguments.offline else parse_upstream_options(arguments))
+    again = invocation(arguments).command(
+        f"oauthtap fix {'--apply ' if arguments.apply else ''}{session_word(session)}"
+    )
+    reach = None if arguments.offline else parse_upstream_options(arguments)
+    found = _with_an_issuer(tap, steps, found, reach, again)
     if not found.trial.fixes:
         if goes_through:
             print("No problem that this client tolerates can be fixed by changing responses or requests.")
         return int(not goes_through)
     file = door if arguments.apply else Path(arguments.output)
     _write(file, found.trial, session)
-    _say(found.trial, tap, file, live=arguments.apply)
+    _say(found.trial, tap, file, invocation(arguments), live=arguments.apply)
     made = deploy(found.trial.patched, found.trial.tap.handshake, proved=False, stack=arguments.stack)
     _say_deploy(made, arguments.deploy)
     return 0 if arguments.apply or found.trial.enough or _only_a_run_can_tell(found.trial) else 1
@@ -115,7 +121,8 @@ def _nothing_to_do(tap: SessionAnalyzer, session: str, arguments: Namespace) -> 
     if report.attempts:
         print(f"  {escape_controls(attempts(report), limit=900)}")
     elif any(one.outcome == "stops" for one in report.clients):
-        print(f"  Other clients would stop here. For these: oauthtap fix --strict {escape_controls(session)}")
+        strict = invocation(arguments).command(f"oauthtap fix --strict {session_word(session)}")
+        print(f"  Other clients would stop here. For these: {escape_controls(strict)}")
     _say_deploy(deploy(_patched(tap), tap.handshake, proved=report.connected, stack=arguments.stack), arguments.deploy)
     return 0
 
@@ -186,9 +193,13 @@ def _with_values(on: ActiveFixes) -> Iterable[Fix]:
 
 
 def _with_an_issuer(
-    tap: SessionAnalyzer, steps: Sequence[AnalyzedExchange], found: Proposal, reach: UpstreamOptions | None
+    tap: SessionAnalyzer,
+    steps: Sequence[AnalyzedExchange],
+    found: Proposal,
+    reach: UpstreamOptions | None,
+    again: str,
 ) -> Proposal:
-    """The proposal once it is known which issuer is meant: checked, or named by the person."""
+    """The proposal once it is known which issuer is meant: checked, or named by the person. `again`: this command."""
     stuck = found.unresolved
     if stuck is None:
         return found
@@ -202,11 +213,11 @@ def _with_an_issuer(
         print(f"  {escape_controls(one.issuer)}: {one.why}; {how}")
     if len(found.issuers) == 1:
         return found
-    answer = _asked(found, stuck, asked=reach is not None)
+    answer = _asked(found, stuck, again, asked=reach is not None)
     return with_issuer(tap, steps, found, answer) if answer else found
 
 
-def _asked(found: Proposal, stuck: Finding, *, asked: bool) -> str | None:
+def _asked(found: Proposal, stuck: Finding, again: str, *, asked: bool) -> str | None:
     """What the person says, where there is somebody to ask."""
     if not found.issuers:
         looked = "has no metadata" if asked else "was not asked (--offline)"
@@ -219,7 +230,7 @@ def _asked(found: Proposal, stuck: Finding, *, asked: bool) -> str | None:
         answer = input(f"{question} (https://…, empty: I do not know) ").strip()
         if urls.origin(answer).startswith(("https://", "http://")):
             return answer
-    print(f"{question} oauthtap does not guess. Say it: oauthtap fix --fix {stuck.rule}=https://ISSUER")
+    print(f"{question} oauthtap does not guess. Name it: {escape_controls(again)} --fix {stuck.rule}=https://ISSUER")
     return None
 
 
@@ -259,7 +270,7 @@ def _put(path: Path, text: str, instead: str) -> None:
         raise UsageError(f"{path}: {problem.strerror or problem}. Try: {instead}") from None
 
 
-def _say(trial: Trial, before: SessionAnalyzer, path: Path, *, live: bool) -> None:
+def _say(trial: Trial, before: SessionAnalyzer, path: Path, here: Invocation, *, live: bool) -> None:
     print(f"\n{path} holds {len(trial.fixes)} fix{'es' if len(trial.fixes) > 1 else ''}:")
     for one in trial.fixes:
         known = {"value": one.value, "resource": before.handshake.resource or "the server"}
@@ -284,10 +295,12 @@ def _say(trial: Trial, before: SessionAnalyzer, path: Path, *, live: bool) -> No
         print(f"  Would not stop there any more: {', '.join(freed)}.")
     if live:
         print("\nThe tap switches them on within a second. Let the client sign in once more.")
-        print(f"Off again: oauthtap fix --undo {session_word(path.parent)}")
+        undo = Invocation(here.program).command(f"oauthtap fix --undo {session_word(path.parent)}")
+        print(f"Off again: {escape_controls(undo)}")
     else:
-        upstream = escape_controls(shlex.quote(before.handshake.resource or "URL"))
-        print(f"\nTry it: oauthtap --upstream {upstream} --fix {shlex.quote(str(path))}")
+        upstream = shlex.quote(before.handshake.resource or "URL")
+        command = here.command(f"oauthtap --upstream {upstream} --fix {shlex.quote(str(path))}")
+        print(f"\nTry it: {escape_controls(command)}")
 
 
 def _only_a_run_can_tell(trial: Trial) -> bool:

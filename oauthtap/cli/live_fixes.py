@@ -17,6 +17,7 @@ from oauthtap.fixes.offers import Offer, Offers, UnknownOffer
 from oauthtap.fixes.propose import Proposal, checked, latest_attempt_steps, offline
 from oauthtap.model import urls
 from oauthtap.model.sanitize import escape_controls
+from oauthtap.render.commands import BY_NAME, Invocation
 from oauthtap.upstream.options import UpstreamOptions
 
 _MOST = 9
@@ -26,7 +27,7 @@ _MOST = 9
 class LiveFixController:
     """What is proposed for the newest sign-in, and what is on.
 
-    `say`: told what came of a key or command that needed time.
+    `say`: told what came of a key or command that needed time. `here`: how oauthtap was started.
     """
 
     def __init__(
@@ -36,7 +37,9 @@ class LiveFixController:
         folder: Path,
         reach: UpstreamOptions,
         say: Callable[[Sequence[str]], None],
+        here: Invocation = BY_NAME,
     ) -> None:
+        self._here = here
         self._tap, self._fixing, self._folder, self._reach, self._say = tap, fixing, folder, reach, say
         self._listed: list[Fix] = []
         self._found: Proposal | None = None
@@ -51,7 +54,7 @@ class LiveFixController:
             found = await self._work_out(check=True)
             self._say(["", *self.lines(), *self._missing(found)])
         except Exception as problem:  # the debugger must never be the bug
-            self._say([f"What would repair it could not be worked out: {type(problem).__name__}."])
+            self._say([f"No fix could be proposed: {type(problem).__name__}."])
         finally:
             self._looking = False
 
@@ -73,7 +76,7 @@ class LiveFixController:
         try:
             await self._work_out(check=check)
         except Exception as problem:  # the debugger must never be the bug
-            self._say([f"What would repair it could not be worked out: {type(problem).__name__}."])
+            self._say([f"No fix could be proposed: {type(problem).__name__}."])
         finally:
             self._looking = False
 
@@ -165,7 +168,7 @@ class LiveFixController:
         """The list as it is now."""
         if not self._listed:
             return ["Nothing is proposed, and nothing is on."]
-        rows = ["What would repair it. Its number switches it on, and off again:"]
+        rows = ["Fixes. Press a number to turn one on, and again to turn it off:"]
         for number, fix in enumerate(self._listed, 1):
             state = "on " if fix in self._fixing.fixes.fixes else "off"
             rows.append(f"  {number}  {state}  {title(fix)}: {fix.says or 'what the rule proposes for this answer'}")
@@ -177,7 +180,7 @@ class LiveFixController:
     def _missing(self, found: Proposal) -> list[str]:
         if found.unresolved is None or len(found.issuers) > 1:
             return []
-        return wanting(found.unresolved, f"oauthtap fix --apply {session_word(self._folder)}")
+        return wanting(found.unresolved, self._here.command(f"oauthtap fix --apply {session_word(self._folder)}"))
 
 
 def title(fix: Fix) -> str:

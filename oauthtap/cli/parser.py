@@ -177,7 +177,7 @@ _COMMANDS: dict[str, tuple[str, str, Callable[[ArgumentParser], None]]] = {
         verify_flags,
     ),
     "fix": (
-        "propose what would repair a session, and say whether it would be enough",
+        "propose fixes for a session, and say whether they would be enough",
         "oauthtap fix 2026-11-29-101500-mcp.example.com",
         fix_flags,
     ),

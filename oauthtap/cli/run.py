@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from oauthtap.cli.console_output import ConsoleReporter, addresses
 from oauthtap.cli.errors import UsageError
+from oauthtap.cli.options.again import invocation
 from oauthtap.cli.options.fixes import FixOptions
 from oauthtap.cli.options.telling import bounded, written
 from oauthtap.cli.options.upstream import parse_mcp_url, parse_upstream_options
@@ -104,7 +105,7 @@ class WrappedRun:
         self.tap = SessionAnalyzer(
             self.upstream, arguments.revision, arguments.client, profiles(), **redacting(arguments)
         )
-        self.narrator = ConsoleReporter(sys.stderr)
+        self.narrator = ConsoleReporter(sys.stderr, here=invocation(arguments))
         self.notes: dict[str, None] = {}
         """What the person should know, told when the terminal is ours again."""
         named_after = self.upstream or f"//{Path(command[0]).name}"

@@ -18,6 +18,7 @@ from oauthtap.cli.errors import UsageError
 from oauthtap.cli.idle_timer import IdleTimer
 from oauthtap.cli.keyboard import read_keys
 from oauthtap.cli.live_fixes import LiveFixController
+from oauthtap.cli.options.again import invocation
 from oauthtap.cli.options.fixes import LIVE_FIX_FILE, FixOptions
 from oauthtap.cli.options.inject import unused_faults_notice
 from oauthtap.cli.options.telling import bounded, event_stream, narration, written
@@ -153,7 +154,9 @@ class WatchSession:
         )
         self.tap.notes += [public_url.FIREWALL] if arguments.public_url else []
         self.port = arguments.port or _free_port(arguments)
-        self.narrator = ConsoleReporter(narration(arguments), brief=arguments.brief)
+        self.narrator = ConsoleReporter(
+            narration(arguments), brief=arguments.brief, upstream=arguments.upstream, here=invocation(arguments)
+        )
         self.stop = asyncio.Event()
         self.patience = IdleTimer()
         self.fixing = FixOptions(arguments)
@@ -162,7 +165,12 @@ class WatchSession:
         self._told: set[tuple[str, int | None]] = set()
         self._said: set[str] = set()
         self.switches = LiveFixController(
-            self.tap, self.fixing, self.folder, parse_upstream_options(arguments), self.narrator.print_indented
+            self.tap,
+            self.fixing,
+            self.folder,
+            parse_upstream_options(arguments),
+            self.narrator.print_indented,
+            self.narrator.here,
         )
         self.notebook = SessionRecorder(self.tap, self.folder, arguments.upstream, arguments, self.narrator.warn)
         clean = self.tap.redactor.redact_known
@@ -238,6 +246,7 @@ class WatchSession:
             for words in self.fixing.reload_changed_files():
                 self.warn(words)
             self.feed.fixes(self.fixing.fixes.names)
+            self.narrator.tell_repeats()
             now = time.monotonic()
             if self.arguments.timeout and now - began > self.arguments.timeout:
                 self.warn(f"--timeout: {self.arguments.timeout:g} seconds are over.")

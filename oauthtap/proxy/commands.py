@@ -17,5 +17,5 @@ class Commands:
 
     @command.command("oauthtap.fix")  # type: ignore[untyped-decorator]
     def fix(self, *words: str) -> Sequence[str]:
-        """List what would repair the sign-in; with a number or RULE=VALUE switch it on; with `off` all off."""
+        """List fixes for the sign-in; a number or RULE=VALUE turns one on, `off` turns all off."""
         return self._fix(words)

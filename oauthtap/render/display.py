@@ -8,6 +8,8 @@ from textwrap import wrap
 
 from rich.cells import cell_len
 
+from oauthtap.render.commands import BY_NAME, Invocation
+
 _COLOURS = {
     "error": "[31m",
     "warning": "[33m",
@@ -58,6 +60,8 @@ class Display:
     """The folder in which this was recorded just now."""
     live: bool = False
     """The exchanges were printed as they came, and are not printed again."""
+    here: Invocation = BY_NAME
+    """How oauthtap was started, for the commands that are printed."""
 
     @property
     def width(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
+from textwrap import wrap
 
 from oauthtap.diagnosis.findings import RANK, Finding
 from oauthtap.handshake.stages import Initiator
@@ -16,6 +17,8 @@ from oauthtap.report.model import ExchangeRow, Report
 
 _LONGEST_URL = 110
 _LEAST_URL = 12
+_ROOMY = 110
+"""Columns from which on there is room for the time."""
 _LONGEST_LOOP = 12
 """As many requests may make up a loop that is folded."""
 
@@ -25,7 +28,7 @@ def line(step: ExchangeRow, ink: Ink = PLAIN, whose: str = "") -> str:
     took = f"{step.took * 1000:6.0f} ms" if step.took is not None else " " * 9
     url = escape_controls(step.url, limit=_LONGEST_URL)
     head = f"{step.id:>4}{whose:<1} {step.stage:<24} {step.method:<6} "
-    return f"{head}{ink(_style(step), _status(step))} {took}  {url}{_marks(step)}"
+    return f"{head}{ink(_style(step), status_word(step))} {took}  {url}{_marks(step)}"
 
 
 def reason(because: Initiator | None) -> str:
@@ -37,7 +40,7 @@ def reason(because: Initiator | None) -> str:
     return f"exchange {because.exchange}, {because.at}"
 
 
-def finding_line(finding: Finding, ink: Ink, *, source: bool = False) -> str:
+def finding_line(finding: Finding, ink: Ink = PLAIN, *, source: bool = False) -> str:
     """What is wrong with the exchange above; `source`: and where it is said."""
     follows = f"  [follows from {finding.consequence_of}]" if finding.consequence_of else ""
     said = f"  ({finding.source})" if source and finding.source else ""
@@ -45,15 +48,23 @@ def finding_line(finding: Finding, ink: Ink, *, source: bool = False) -> str:
     return f"        {head}: {escape_controls(finding.message, limit=400)}{follows}{said}"
 
 
-def findings_below(findings: Sequence[Finding], ink: Ink, exchange: int | None = None) -> Iterator[str]:
+def findings_below(findings: Sequence[Finding], ink: Ink, exchange: int | None = None, width: int = 0) -> Iterator[str]:
     """The lines that stand under a live exchange: notes are left to the report.
 
-    `exchange`: the number of that exchange; a finding about another one names it.
+    `exchange`: the number of that exchange; a finding about another one names it. `width`: of the terminal, where it
+    is one.
     """
     for finding in sorted(findings, key=lambda f: RANK[f.severity]):
         if finding.severity != "note":
             other = f"  (exchange {finding.exchange})" if finding.exchange not in (None, exchange) else ""
-            yield f"{finding_line(finding, ink)}{other}"
+            first, *rest = _wrapped(f"{finding_line(finding)}{other}", width)
+            head = f"{MARK[finding.severity]} {finding.rule}"
+            yield first.replace(head, ink(finding.severity, head), 1)
+            yield from rest
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return wrap(text, width, subsequent_indent=" " * 10, break_on_hyphens=False) if width else [text]
 
 
 def patched_below(step: ExchangeRow, ink: Ink) -> Iterator[str]:
@@ -61,7 +72,8 @@ def patched_below(step: ExchangeRow, ink: Ink) -> Iterator[str]:
     yield from (f"        {ink('bold', text)}" for text in patched(step))
 
 
-def _status(step: ExchangeRow) -> str:
+def status_word(step: ExchangeRow) -> str:
+    """The status of an exchange, or what stands there without one."""
     passed_on = "→" if step.stage.startswith("authorization-") else "…"  # what the browser was shown is out of sight
     return str(step.status) if step.status is not None else "no answer" if step.error else passed_on
 
@@ -130,7 +142,7 @@ class _Block:
 def runs(report: Report) -> Iterator[Run]:
     """The exchanges in order, what repeats itself put together."""
     rows, letters = report.exchanges, report.letters
-    kinds = [_kind(row, letters.get(row.id, "")) for row in rows]
+    kinds = [kind(row, letters.get(row.id, "")) for row in rows]
     place = 0
     while place < len(rows):
         period, times = _repetition(kinds, place)
@@ -148,7 +160,8 @@ def _repetition(kinds: Sequence[object], place: int) -> tuple[int, int]:
     return 1, 1
 
 
-def _kind(row: ExchangeRow, letter: str) -> object:
+def kind(row: ExchangeRow, letter: str) -> object:
+    """Equal for exchanges that look the same on their lines, but for number, query and time."""
     guess = bool(row.because and row.because.guess)
     url = row.url.partition("?")[0]
     return row.stage, row.method, url, row.status, row.error, row.actor, guess, row.injected, row.patched_by, letter
@@ -209,18 +222,27 @@ def _run_line(run: Run, report: Report, display: Display, stage: int) -> str:
         head = f"exchanges {first.id}-{last.id}{letter}: {len(run.rows)} × {first.method} "
         tail = f"{_marks(first)}{mark}"
         path = cut(escape_controls(path_of(first.url) or "/"), display.width - len(head) - len(tail) - 10)
-        return f"{head}{path} {display.ink(_style(first), _status(first))}{tail}"
-    head = f"· {first.id:>3}{letter:<1} {first.stage:<{stage}} {first.method:<4} "
-    bare, query, _ = first.url.partition("?")
-    tail = _marks(first)
-    room = display.width - len(head) - len(_status(first)) - 2 - len(tail)
+        return f"{head}{path} {display.ink(_style(first), status_word(first))}{tail}"
+    sign = display.ink("error", "✗") if is_cause else display.ink("note", "·")
+    return sign + short_line(first, letter, display.ink, display.width - 1, report.upstream or "", stage=stage)
+
+
+def short_line(row: ExchangeRow, letter: str, ink: Ink, width: int, upstream: str, *, stage: int = 22) -> str:
+    """An exchange in `width` columns: of URLs at the upstream the path alone, where there is no room for more.
+
+    `stage`: the width of that column.
+    """
+    head = f" {row.id:>3}{letter:<1} {row.stage:<{stage}} {row.method:<4} "
+    took = f" {row.took * 1000:5.0f} ms" if row.took is not None and width >= _ROOMY else ""
+    bare, query, _ = row.url.partition("?")
+    tail = _marks(row)
+    room = width - len(head) - len(status_word(row)) - len(took) - 2 - len(tail)
     if room < _LEAST_URL:
         room, tail = room + len(tail), ""
-    head = (display.ink("error", "✗") if is_cause else display.ink("note", "·")) + head[1:]
-    own = origin(bare) == origin(report.upstream or "")
+    own = origin(bare) == origin(upstream)
     place = path_of(bare) if own and len(bare) > room else bare
     url = cut(escape_controls(f"{place}?…" if query else place), max(room, 4))
-    return f"{head}{display.ink(_style(first), _status(first))}  {url}{tail}"
+    return f"{head}{ink(_style(row), status_word(row))}{took}  {url}{tail}"
 
 
 def _below(run: Run, told: Mapping[int | None, list[Finding]], display: Display) -> Iterator[str]:

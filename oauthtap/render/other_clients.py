@@ -23,12 +23,12 @@ def other_clients(report: Report, display: Display) -> list[str]:
     if not display.clients:
         counts = (
             (len(through), "would connect"),
-            (sum(map(len, groups.values())), "would stop"),
             (len(unknown), "not known"),
+            (sum(map(len, groups.values())), "would stop"),
         )
         parts = ", ".join(f"{many} {what}" for many, what in counts if many)
-        reasons = "; ".join(f"{len(same)}: {why}" if len(groups) > 1 else why for why, same in groups.items())
-        text = f"Other clients (--clients lists them): {parts}{f': {reasons}' if reasons else ''}"
+        reasons = "; ".join(f"{len(same)} because it {why}" if len(groups) > 1 else why for why, same in groups.items())
+        text = f"Other clients (--clients lists them): {parts}{f' ({reasons})' if reasons else ''}"
         return [display.ink("note", cut(escape_controls(text), display.width))]
     rows = [("Would connect", through)] if through else []
     rows += [(f"Would stop at {same[0].stage}: {why}", same) for why, same in groups.items()]

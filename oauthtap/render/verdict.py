@@ -218,10 +218,11 @@ def _deployed(report: Report, found: Finding | None, exchanges: Sequence[Exchang
         yield from (f"{' ' * (LABEL + 2)}{line}" for line in one.lines)
 
 
-def _command(label: str, command: str, display: Display) -> list[str]:
-    """A command line: never broken, so that it can be copied."""
-    head = f"  {label:<{LABEL - 3}} "
-    return [f"{display.ink('bold', head)}{escape_controls(command)}"]
+def _command(label: str, command: str, display: Display, *, aside: str = "") -> list[str]:
+    """A command line: never broken, so that it can be copied. `aside`: what it does, below it."""
+    head = display.ink("bold", f"  {label:<{LABEL - 3}} ") if label else " " * LABEL
+    shown = f"{head}{escape_controls(display.here.command(command))}"
+    return [shown, *display.field("", f"({aside})")] if aside else [shown]
 
 
 # --- no cause
@@ -235,20 +236,27 @@ def _next(report: Report, display: Display) -> Iterator[Section]:
         yield Section(tuple(_command("Next", next_step(report), display)))
     if report.complete:
         register = any(row.stage == "client-registration" for row in report.exchanges)
-        flags = "--login (signs in with your browser)" if register else "--register, or --login (with your browser)"
-        yield Section(
-            tuple(_command("Next", f"oauthtap probe {shlex.quote(report.upstream or 'URL')} {flags}", display))
+        probe = f"oauthtap probe {shlex.quote(report.upstream or 'URL')}"
+        aside = (
+            "signs in with your browser"
+            if register
+            else "registers, and signs in with your browser; --register: only that"
         )
+        yield Section(tuple(_command("Next", f"{probe} --login", display, aside=aside)))
     still = report.standstill
     if still is not None and not report.works and report.exchanges:
         lines = display.field("Stopped", f"at {STAGE[still.stage]}; the next step was to {still.was_to}", most=2)
         lines += display.field("Unseen", still.unknown, most=2)
         yield Section((*lines, *display.field("Look at", still.look, most=3)))
     elif not report.works and not report.refusal:
-        words = "give the client exactly the URL that oauthtap printed, with http:// and its path, and sign in there"
-        if not display.folder:
-            words = f"record it with the client: oauthtap --upstream {shlex.quote(report.upstream or 'URL')}"
-        yield Section(tuple(display.field("Next", words)))
+        if display.folder:
+            words = (
+                "give the client exactly the URL that oauthtap printed, with http:// and its path, and sign in there"
+            )
+            yield Section(tuple(display.field("Next", words)))
+        else:
+            watch = f"oauthtap --upstream {shlex.quote(report.upstream or 'URL')}"
+            yield Section(tuple(_command("Next", watch, display, aside="records the client")))
 
 
 def _more(report: Report, display: Display) -> Iterator[str]:
@@ -261,18 +269,15 @@ def _more(report: Report, display: Display) -> Iterator[str]:
     explain = f"oauthtap explain {report.cause.rule}" if report.cause is not None else ""
     session = display.session
     again = f"oauthtap check {session} -v" if session and not display.verbose else ""
-    shown = [command for command in (explain, again) if command]
-    joined = " · ".join(shown)
-    if shown and LABEL + len(joined) > display.width:
-        joined = shown[0]
-        below = shown[1:]
-    else:
-        below = []
-    yield from _command("More", joined, display) if joined else ()
-    yield from (f"{' ' * LABEL}{escape_controls(command)}" for command in below)
+    shown = [display.here.command(command) for command in (explain, again) if command]
+    if LABEL + len(" · ".join(shown)) <= display.width:
+        shown = [" · ".join(shown)] if shown else []
+    for place, command in enumerate(shown):
+        yield from _command("" if place else "More", command, display)
     if display.folder:
         named = display.folder if "/" in display.session else display.session
-        share = "" if report.secrets_kept else f"(before you share it: oauthtap verify {display.session})"
+        verify = display.here.command(f"oauthtap verify {display.session}")
+        share = "" if report.secrets_kept else f"(before you share it: {verify})"
         fits = LABEL + len(named) + 1 + len(share) <= display.width
         yield from _command("Session", f"{named} {share}".rstrip() if fits else named, display)
         if share and not fits:

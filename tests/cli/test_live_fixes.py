@@ -123,7 +123,7 @@ def on_terminal(bed: Bed, tmp_path: Path) -> Iterator[OnTerminal]:
 
 
 def test_a_key_lists_what_would_repair_it_and_a_number_switches_it(on_terminal: OnTerminal) -> None:
-    on_terminal.wait_for("f lists what would repair it")
+    on_terminal.wait_for("f lists fixes")
     url = next(word for word in on_terminal.said.split() if word.startswith("http://localhost:"))
     with httpx.Client(trust_env=False, timeout=20) as client:
         client.post(url, json=INITIALIZE)

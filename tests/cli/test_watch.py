@@ -130,7 +130,7 @@ def test_the_banner_says_what_to_paste_and_where_to_look(bed: Bed, tmp_path: Pat
         assert httpx.get(web[1], trust_env=False, timeout=10).status_code == 200
         assert httpx.get(web[1].partition("?")[0], trust_env=False, timeout=10).status_code == 403
     print(f"the banner took {tap.up_after:.2f} s")
-    assert f"  http://localhost:{tap.port}/mcp\n  stands in for https://good.mcp.test/mcp\n" in banner
+    assert f"  http://localhost:{tap.port}/mcp\n  forwards to https://good.mcp.test/mcp\n" in banner
     assert f"    claude mcp add --transport http good http://localhost:{tap.port}/mcp\n" in banner
     # The login asks for a token and no more; the list sends the first MCP request with it.
     assert "    claude mcp login good\n    claude mcp list\n" in banner

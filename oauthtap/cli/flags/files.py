@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oauthtap.cli.argument_parser import ArgumentParser
-from oauthtap.cli.flags.shared import deferred, judged_flags, reach_flags
+from oauthtap.cli.flags.shared import deferred, judged_flags, reach_flags, rules_flag
 from oauthtap.cli.flags.values import positive, recording_path
 from oauthtap.fixes.stacks import stacks
 from oauthtap.render.comparison import FORMATS as COMPARISONS
@@ -15,6 +15,7 @@ def explain_flags(command: ArgumentParser) -> None:
         "rule", nargs="*", metavar="RULE | TEXT", help="a rule's id, or an error message of a client or server"
     )
     command.add_argument("--format", choices=("console", "json"), default="console", help="of the answer (console)")
+    rules_flag(command)
     command.set_defaults(command=deferred("explain:explain"))
 
 

@@ -109,11 +109,15 @@ def state_flags(command: ArgumentParser, verb: str) -> None:
     command.set_defaults(command=deferred(f"background:{verb}"))
 
 
-def judging_flags(group: Any, client: str = "override the detected client") -> None:
-    group.add_argument("--client", metavar="NAME", help=client)
+def rules_flag(group: Any) -> None:
     group.add_argument(
         "--rules", action="append", default=[], metavar="FILE", help="load rules of your own; repeatable"
     )
+
+
+def judging_flags(group: Any, client: str = "override the detected client") -> None:
+    group.add_argument("--client", metavar="NAME", help=client)
+    rules_flag(group)
     group.add_argument("--revision", metavar="DATE", help="judge by this MCP revision instead of the negotiated one")
 
 

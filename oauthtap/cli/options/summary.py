@@ -9,6 +9,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any, TextIO
 
+from oauthtap.cli.options.again import invocation
 from oauthtap.cli.terminal import mark_of
 from oauthtap.render.display import Display, Ink
 from oauthtap.session import home
@@ -38,7 +39,7 @@ def display(
     columns, lines = shutil.get_terminal_size(_WITHOUT_TERMINAL)
     return Display(
         ink=ink(stream), columns=columns, height=lines, verbose=arguments.verbose, clients=arguments.clients,
-        brief=arguments.brief, session=session, folder=folder, live=live,
+        brief=arguments.brief, session=session, folder=folder, live=live, here=invocation(arguments),
     )  # fmt: skip
 
 

@@ -1,0 +1,56 @@
+"""The flags of a command line that the commands it prints need again."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+
+from oauthtap.render.commands import Invocation
+
+_TAP, _RUNS = "", frozenset({"", "drive", "solve"})
+_REACH = _RUNS | {"fix", "probe", "run"}
+_NEEDED = {
+    "ca": ("--ca", _REACH),
+    "insecure": ("--insecure", _REACH),
+    "connect_to": ("--connect-to", _REACH),
+    "allow_private": ("--allow-private", _RUNS),
+    "transport": ("--transport", frozenset({"drive", "solve"})),
+    "client_version": ("--client-version", frozenset({"drive", "solve"})),
+    "rules": ("--rules", _RUNS | {"check", "explain", "probe", "run"}),
+    "public_url": ("--public-url", frozenset({_TAP})),
+}
+"""By the name of its value: the flag, and the commands that take it and fail, or say something else, without it."""
+
+
+def program() -> str:
+    """What is typed for oauthtap in the shell it was started from: under `uv run` it is on no other PATH."""
+    in_clone = (Path(sys.prefix).parent / "pyproject.toml").is_file()
+    return "uv run oauthtap" if in_clone and os.environ.get("UV_RUN_RECURSION_DEPTH") else "oauthtap"
+
+
+def invocation(arguments: Namespace) -> Invocation:
+    """How this command was started."""
+    flags = [
+        (commands, flag)
+        for name, (flag_name, commands) in _NEEDED.items()
+        for flag in _typed(arguments, name, flag_name)
+    ]
+    if getattr(arguments, "public_url", None):
+        flags.append((frozenset({_TAP}), f"--port {arguments.port}"))
+    driver = getattr(arguments, "driver", None)
+    return Invocation(program(), tuple(flags), shlex.quote(driver) if driver else "")
+
+
+def _typed(arguments: Namespace, name: str, flag: str) -> Iterator[str]:
+    """The flag as it was typed, once for each of its values."""
+    value = getattr(arguments, name, None)
+    if value is True:
+        yield flag
+    elif isinstance(value, str) and value:
+        yield f"{flag} {shlex.quote(value)}"
+    elif isinstance(value, list):
+        yield from (f"{flag} {shlex.quote(one)}" for one in value)
