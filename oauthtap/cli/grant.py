@@ -10,6 +10,7 @@ from pathlib import Path
 
 from oauthtap import __version__
 from oauthtap.cli.errors import UsageError
+from oauthtap.cli.options.again import invocation
 from oauthtap.cli.options.fixes import SECRET
 from oauthtap.cli.options.upstream import parse_mcp_url
 from oauthtap.cli.probe import walk
@@ -50,10 +51,11 @@ def grant(arguments: Namespace) -> int:
     )
     code = walk(arguments, plan)
     if kept:
+        probe = f"oauthtap probe {shlex.quote(url)} --grant {shlex.quote(arguments.output)}"
         what = "client credentials" if arguments.client_credentials else "a refresh token, written anew at each use"
         print(
             f"Kept in {arguments.output}: {what}, encrypted with {KEY}.",
-            f"Try: oauthtap probe {shlex.quote(url)} --grant {shlex.quote(arguments.output)}",
+            f"Try: {invocation(arguments).command(probe)}",
             sep="\n", file=sys.stderr,
         )  # fmt: skip
     return code

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_NAMES = frozenset({"check", "drive", "explain", "fix", "probe", "run", "solve", "stop", "verify", "wait"})
+_NAMES = frozenset({"check", "drive", "explain", "fix", "grant", "probe", "run", "solve", "stop", "verify", "wait"})
 
 
 @dataclass(frozen=True)

@@ -15,16 +15,29 @@ URL = "https://mcp.example.com/mcp"
 REACH = ["--ca", "my ca.pem", "--connect-to", ":443:127.0.0.1:1", "--connect-to", ":80:127.0.0.1:2"]
 STARTED = {
     "tap": [URL, *REACH, "--insecure", "--allow-private", "--rules", "mine.py"],
-    "drive": ["drive", "claude-code", "--upstream", URL, *REACH, "--client-version", "2.1.330", "--transport", "http"],
+    "drive": [
+        "drive",
+        "claude-code",
+        "--upstream",
+        URL,
+        *REACH,
+        "--grant",
+        "mcp.grant",
+        "--client-version",
+        "2.1.330",
+        "--transport",
+        "http",
+    ],
     "fix": ["fix", "SESSION", *REACH],
-    "probe": ["probe", URL, *REACH, "--rules", "mine.py"],
+    "probe": ["probe", URL, *REACH, "--rules", "mine.py", "--grant", "mcp.grant"],
     "run": ["run", *REACH, "--rules", "mine.py", "--", "claude", "mcp", "list"],
     "solve": ["solve", "claude-code", "--upstream", URL, *REACH],
 }
 REACHES = {"ca", "connect_to", "insecure"}
 RUNS = REACHES | {"allow_private", "rules"}
 NEEDS = {
-    "--upstream": RUNS, "solve": RUNS | {"client_version", "transport"}, "probe": REACHES | {"rules"}, "fix": REACHES,
+    "--upstream": RUNS, "solve": RUNS | {"client_version", "grant", "transport"}, "fix": REACHES,
+    "probe": REACHES | {"rules"},
     "run": REACHES | {"rules"}, "check": {"rules"}, "explain": {"rules"}, "verify": set(),
 }  # fmt: skip
 """What each command has to be given again. The tap's flags have a default in the namespace of every command."""

@@ -12,15 +12,17 @@ from pathlib import Path
 from oauthtap.render.commands import Invocation
 
 _TAP, _RUNS = "", frozenset({"", "drive", "solve"})
-_REACH = _RUNS | {"fix", "probe", "run"}
+_CLIENT = _RUNS - {_TAP}
+_REACH = _RUNS | {"fix", "grant", "probe", "run"}
 _NEEDED = {
     "ca": ("--ca", _REACH),
     "insecure": ("--insecure", _REACH),
     "connect_to": ("--connect-to", _REACH),
     "allow_private": ("--allow-private", _RUNS),
-    "transport": ("--transport", frozenset({"drive", "solve"})),
-    "client_version": ("--client-version", frozenset({"drive", "solve"})),
+    "transport": ("--transport", _CLIENT),
+    "client_version": ("--client-version", _CLIENT),
     "rules": ("--rules", _RUNS | {"check", "explain", "probe", "run"}),
+    "grant": ("--grant", _CLIENT),
     "public_url": ("--public-url", frozenset({_TAP})),
 }
 """By the name of its value: the flag, and the commands that take it and fail, or say something else, without it."""
