@@ -133,6 +133,8 @@ def _overcomes(later: Stage, stage: Stage) -> bool:
         return False
     if broke_down(stage) and not broke_down(later) and same_request(later) == same_request(stage):
         return True  # the server was busy, and answered when it was asked again
+    if _is_fallback(stage, later):
+        return True
     if not _went_well(later):
         return False
     if isinstance(stage, Challenge):
@@ -153,6 +155,16 @@ def _overcomes(later: Stage, stage: Stage) -> bool:
     return later.slug == stage.slug or (
         STAGE_ORDER.index(later.slug) > STAGE_ORDER.index(stage.slug) and later.slug not in SIDE_STAGES
     )
+
+
+def _is_fallback(stage: Stage, later: Stage) -> bool:
+    """The client took the refused POST for a server of the transport of 2024-11-05, and was answered there.
+
+    MCP 2025-06-18 Transports, 'Backwards Compatibility': after 400, 404 or 405 a client sends a GET to the same URL.
+    """
+    posted = isinstance(stage, Mcp) and stage.bearer is None and stage.request.method == "POST"
+    fell_back = isinstance(later, Mcp) and later.request.method == "GET" and later.url == stage.url
+    return posted and stage.status in (400, 404, 405) and fell_back and (later.ok or later.status == 401)
 
 
 def _went_well(stage: Stage) -> bool:

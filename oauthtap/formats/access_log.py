@@ -45,12 +45,12 @@ FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("urllib3", re.compile(rf'(?P<host>https?://[\w.:-]+) "{_METHOD} {_TARGET} HTTP/[\d.]+" {_STATUS}')),
     ("quoted", re.compile(rf'"{_METHOD} {_TARGET}(?: HTTP/[\d.]+)?"\s*(?:[-:]|→|->|=>|from \S+ -|status=)?\s*{_STATUS}\b')),
     ("gin", re.compile(rf'\|\s*{_STATUS}\s*\|\s*(?P<spent>[\d.]+\S+)\s*\|\s*\S+\s*\|\s*{_METHOD}\s+"?{_TARGET}"?')),
-    ("status first", re.compile(rf"(?:^|\s|\[){_STATUS}\]?\s+(?:[-|]\s*)?{_METHOD}\s+{_TARGET}")),
+    ("status first", re.compile(rf"(?:^|\s|\[){_STATUS}\]?\s+(?:[-|]\s*|[\w ]{{1,40}} for )?{_METHOD}\s+{_TARGET}")),
     ("key=value", re.compile(
         rf'^(?=.*\bmethod=\"?{_METHOD})(?=.*\b(?:path|url|uri|fwd_path|request_uri)=\"?{_TARGET})(?=.*\bstatus(?:_code)?=\"?{_STATUS})'
     )),
     ("arrow", re.compile(
-        rf"\b{_METHOD}\s+[`\"']?{_TARGET}[`\"']?(?:\s+HTTP/[\d.]+)?[`\"']?[^→>\n|]{{0,80}}?(?:→|->|—>|=>|⇒|➜|\.{{2,}}|\||returns?(?:ed)?|responded(?: with)?|answer(?:s|ed)(?: with)?|gives|gets?|status[:=]?)"
+        rf"\b{_METHOD}\s+[`\"']?{_TARGET}[`\"']?(?:\s+HTTP/[\d.]+)?[`\"']?[^→>\n|]{{0,80}}?(?:→|\((?=HTTP )|->|—>|=>|⇒|➜|\.{{2,}}|\||returns?(?:ed)?|responded(?: with)?|answer(?:s|ed)(?: with)?|gives|gets?|status[:=]?)"
         rf"\s*[`*\"(]*(?:HTTP(?:/[\d.]+)?[ :]*|status[:= ]*)?{_STATUS}\b(?P<rest>.*)$"
     )),
     ("no method", re.compile(rf"\b(?:route|path|endpoint|url|request)(?: for)?:? (?P<target>/[^\s\"'`]*) ?[-:→>]+ ?{_STATUS} [A-Z]")),

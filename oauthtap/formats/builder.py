@@ -24,6 +24,10 @@ CHALLENGE = "unseen-unseen-unseen-unseen-unseen-unseen-u"
 STATE = "unseen-unseen-unseen-unseen"
 
 _ENDPOINT = re.compile(r"/(?:mcp|sse)(?:/[\w-]+)?/?$")
+_STEP = re.compile(
+    r"/(?:token|register|registration|revoke|introspect|authorize|login|par)\b|-endpoint-not-shown", re.I
+)
+"""Paths of other endpoints of a sign-in."""
 _MCP_LINE = re.compile(r"^\s*# mcp: (\S+)\s*$", re.MULTILINE)
 _METADATA = re.compile(r'resource_metadata="?(https?://[^/"\s,]+)')
 _RESOURCE = re.compile(r'"resource"\s*:\s*"(https?://[^/"\s]+)')
@@ -104,7 +108,11 @@ def _mcp_url(exchanges: Sequence[Exchange]) -> str | None:
     def is_named(exchange: Exchange) -> bool:
         return exchange.request.method in ("POST", "GET") and bool(_ENDPOINT.search(exchange.request.path))
 
-    for sign in (speaks, challenges, is_named):
+    def is_refused(exchange: Exchange) -> bool:
+        posted = exchange.request.method == "POST" and exchange.response is not None and exchange.response.status == 401
+        return posted and not _STEP.search(exchange.request.path)
+
+    for sign in (speaks, challenges, is_named, is_refused):
         found = next((e for e in exchanges if e.actor != "browser" and sign(e)), None)
         if found:
             return found.request.bare_url
@@ -230,7 +238,7 @@ def shown_body(body: str | None) -> tuple[str | None, bool]:
     try:
         json.loads(text)
     except (ValueError, RecursionError):
-        mended = _ELIDED_MEMBERS.sub("", text)
+        mended = re.sub(r"\s*\n\s*", "", _ELIDED_MEMBERS.sub("", text))  # a mail breaks lines within values
         try:
             json.loads(mended)
         except (ValueError, RecursionError):

@@ -20,6 +20,9 @@ from oauthtap.model.recording import Recording, SourceError
 WHAT = "a single document"
 FORM = "one document by itself: protected resource or authorization server metadata, a registration, a token answer, a JWT, a `WWW-Authenticate` line, a HAR or a part of one"
 
+_DECODER = json.JSONDecoder()
+_MOST = 50
+"""Documents in one text, and brackets in it that begin none; further ones are passed over."""
 _CHALLENGE = re.compile(r"^\s*(?:[<>]\s*)?[\"'`]?www-authenticate[\"'`]?\s*:\s*(.+?)\s*$", re.I | re.M)
 _BARE_CHALLENGE = re.compile(
     r"^\s*[\"'`]?((?:Bearer|DPoP|Basic)(?:\s+[\w-]+=(?:\"[^\"]*\"|[^\s,]+)\s*,?)+)[\"'`]?\s*$", re.I | re.M
@@ -33,11 +36,30 @@ def read(text: str) -> Recording | None:
     value, before = _value(text)
     if isinstance(value, dict | list) and (whole := _har(value)):
         return whole
-    draft = (_of(value, before) if isinstance(value, dict) else None) or _challenge(text) or _token(text)
-    if draft is None:
+    lone = (_of(value, before) if isinstance(value, dict) else None) or _challenge(text) or _token(text)
+    drafts = [lone] if lone else _every(text)
+    if not drafts:
         return None
-    draft.actor = "reporter"  # nobody knows who asked for it
-    return recording([draft], text, what=WHAT, upstream=_upstream(draft))
+    for draft in drafts:
+        draft.actor = "reporter"  # nobody knows who asked for it
+    return recording(drafts, text, what=WHAT, upstream=next(filter(None, map(_upstream, drafts)), None))
+
+
+def _every(text: str) -> list[Draft]:
+    """Several documents one below the other, with words between them."""
+    found: list[Draft] = []
+    place, end, failed = text.find("{"), 0, 0
+    while place >= 0 and len(found) < _MOST and failed < _MOST:
+        try:
+            value, after = _DECODER.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            place = text.find("{", place + 1)
+            failed += 1
+            continue
+        if isinstance(value, dict) and (draft := _of(value, text[end:place])):
+            found.append(draft)
+        place, end = text.find("{", after), after
+    return found
 
 
 def _value(text: str) -> tuple[Any, str]:

@@ -52,6 +52,8 @@ _TRACE_LINE = re.compile(r"^[0-9a-f]{4,}: ?(.*)$")
 _NOISE = re.compile(
     r"^(?:\* |[{}] \[\d+ bytes data\]|\[\d+ bytes data\]|\[?\d+ bytes (?:data|received)|\s*% Total|\s+Dload|\s*\d+\s+\d+\s+\d+\s+\d+|--:--:--|Note: |curl: \(\d+\)|Resolving |Connecting to |Saving to|Length: |--\d{4}-)"
 )
+_ERROR_PAGE = re.compile(r"<(?:title|h1|pre)>\s*(?:Error )?(?:([45]\d\d)\b|Cannot (?:GET|POST) /)", re.I)
+"""A page of nginx, of a load balancer, of Express, that says its status."""
 _FAILED = re.compile(r"^(?:\* )?(curl: \(\d+\) .+)$")
 _BODY = re.compile(
     r"^\s*(?:[{\[<]|(?:event|data|id|retry):|\w[\w.]*=[^\s]+$|[}\]]|\"|'|unauthori[sz]ed|forbidden|not found|missing|invalid|bad request|internal)",
@@ -121,6 +123,8 @@ def _lines(text: str) -> Iterator[tuple[float | None, str]]:
         bare = _PROMPT.sub("", line.strip().strip("`"))
         bare = re.sub(r"^(?:[-*]|\d{1,2}[.)])\s+(?=`?(?:curl|http|https|wget|GET|POST)\b)", "", bare).strip("`")
         if _COMMAND.match(bare):
+            if "://" not in bare and place < len(raw) and re.match(r"\s*https?://\S+\s*$", raw[place]):
+                bare, place = f"{bare} {raw[place].strip()}", place + 1
             while place < len(raw) and _goes_on(bare):
                 following, place = raw[place].strip(), place + 1
                 bare = (
@@ -353,9 +357,11 @@ def _presume(draft: Draft) -> None:
         draft.status = 401
     elif isinstance(value, dict) and ("error" in value and "result" not in value and "jsonrpc" not in value):
         draft.status = 401 if "unauthorized" in str(value["error"]).lower() else 400
+    elif page := _ERROR_PAGE.search(body):
+        draft.status = int(page[1] or 404)
     elif isinstance(value, dict | list) or body[:1] == "<" or body.startswith(("event:", "data:")):
         draft.status = 201 if isinstance(value, dict) and draft.method == "POST" and "redirect_uris" in value else 200
-    elif re.match(r"(?:404|not found)", body, re.I):
+    elif re.match(r"(?:404|not found|cannot (?:get|post))", body, re.I):
         draft.status = 404
     elif re.match(r"(?:401|unauthori[sz]ed)", body, re.I):
         draft.status = 401
@@ -380,6 +386,8 @@ def _take_marked(state: _State, mark: str, rest: str, at: float | None) -> None:
             state.at = "request"
         elif current is not None and (match2 := _HEADER.match(rest)):
             current.headers.append((match2[1], match2[2] or ""))
+        elif current is not None and current.status is None and rest[:1] == "{":
+            state.sent.append(rest)
         return
     if match := re.match(r"^HTTP/[\d.]+\s+(\d{3})", rest):
         _answer(state, int(match[1]), at)

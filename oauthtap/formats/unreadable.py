@@ -57,20 +57,22 @@ def of_text(text: str) -> tuple[str, str]:
     bare = text.strip()
     if re.fullmatch(r"https?://\S+", bare):
         return "a URL and nothing else", f"oauthtap probe {escape_controls(without_query(bare))}"
-    if re.match(r"\{\s*[\"'}]|\[\s*[\"'{\[\]\d-]", bare):
+    if re.match(r"\{\s*[\"'}]|\[\s*(?:[\"'{\[\]]|-?\d+(?:\.\d+)?\s*[,\]])", bare):
         return _of_json(bare)
     if re.match(r"(?i)<!doctype html|<html", bare):
         return (
             "a web page, not what was sent and answered",
             'the browser\'s DevTools, Network, "Export HAR"; oauthtap check page.har',
         )
-    if client := client_of(bare):
-        return f"a log of {client}, with no request of a sign-in in it", MORE.get(client, OTHER)
+    client = client_of(bare)
     lines = [line for line in bare.splitlines() if line.strip()]
     if len(lines) <= 3 and len(bare) < 600:
         words = re.sub(r"\s+", " ", bare).replace('"', "'")
         words = escape_controls(re.sub(r"[\w~+/=-]{24,}(?:\.[\w~+/=-]+)*", "…", words), limit=160)
-        return "a message by itself, without the exchange behind it", f'oauthtap explain "{words}"'
+        log = f"; or the log behind it: {MORE[client]}" if client in MORE else ""
+        return "a message by itself, without the exchange behind it", f'oauthtap explain "{words}"{log}'
+    if client:
+        return f"a log of {client}, with no request of a sign-in in it", MORE.get(client, OTHER)
     if re.search(r"^(?:import |from \w+ import|const |function |class |def |package )", bare, re.M):
         return "source code", OTHER
     if re.search(r"\b(?:GET|POST)\b", bare):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from http import HTTPStatus
 
 _CLASSES = {
     "InvalidRequestError": "invalid_request", "InvalidClientError": "invalid_client", "InvalidGrantError": "invalid_grant",
@@ -40,13 +41,26 @@ _FAILED = re.compile(
     r"(?: request)? (?:failed|rejected|was rejected|returned|error)[^\d\n{\"]{0,40}?\(?(?:HTTP |status(?: code)?:? ?)?(?P<status>[1-5]\d\d)\)?(?P<rest>.*)",
     re.S,
 )
+_REASONS = {status.phrase.lower(): status.value for status in HTTPStatus if status.value >= 400}
+_BY_REASON = re.compile(
+    r"(?P<what>[Rr]egistration|[Tt]oken exchange|[Tt]oken refresh|[Tt]oken request) failed: (?P<reason>"
+    + "|".join(map(re.escape, sorted(_REASONS, key=len, reverse=True)))
+    + r")\b(?P<rest>.*)",
+    re.I | re.S,
+)
+"""A client that prints the reason phrase of a status and not its number."""
+_CHALLENGED = re.compile(r'AuthRequired(?:Error)?\s*\{\s*www_authenticate_header:\s*"(?P<value>(?:[^"\\]|\\.)*)"')
+"""rmcp: the answer of an MCP server that asks to sign in, with its challenge."""
 _AT_URL = re.compile(
     r"(?:Client error|Server error|HTTP status (?:client|server) error)[ ('\"]+(?P<status>[45]\d\d)[^'\"\n)]*['\")]+ for url [('\"]*(?P<url>https?://[^\s'\")]+)"
 )
 _POSTING = re.compile(
-    r"(?:Error POSTing to endpoint|Failed to open SSE stream|SSE error: Non-200 status code|Non-200 status code|Server returned|status code|Received error status|Unexpected status code|HTTP error)"
+    r"(?:Error POSTing to endpoint|[Uu]nexpected server response|Failed to open SSE stream|SSE error: Non-200 status code|Non-200 status code|Server returned|status code|Received error status|Unexpected status code|HTTP error)"
     r":?\s*\(?(?:HTTP |code: )?(?P<status>[1-5]\d\d)\)?(?P<rest>.*)", re.S
 )  # fmt: skip
+_RECEIVED = re.compile(
+    r"(?:[Rr]eceived )?\b(?P<status>[45]\d\d)(?: [A-Z]\w+)? (?:error )?(?:received for|from MCP server)"
+)
 _BODY = re.compile(r"Error POSTing to endpoint: (\{.*)", re.S)
 _NAMED = re.compile(r"\b(?P<kind>[A-Z]\w*Error)\d?: (?P<words>[^\n]*)")
 _CODE_MEMBER = re.compile(r"\bcode: '(?P<code>[a-z_]+)'")
@@ -70,6 +84,8 @@ class Outcome:
     status: int
     body: str | None
     url: str | None = None
+    challenge: str | None = None
+    """The value of `WWW-Authenticate`, where the message quotes it."""
     presumed: bool = False
     """The status is not in the message: it is the one that RFC 6749 (5.2) or RFC 7591 (3.2.2) gives such an error."""
 
@@ -84,6 +100,11 @@ def outcome(text: str) -> Outcome | None:
         told = {"r": "client-registration", "c": "client-registration", "d": "client-registration"}
         slug = step or told.get(match["what"][0].lower()) or "token-request"
         return Outcome(slug, int(match["status"]), _body(match["rest"]))
+    if match := _BY_REASON.search(message):
+        slug = step or ("client-registration" if match["what"][0].lower() == "r" else "token-request")
+        return Outcome(slug, _REASONS[match["reason"].lower()], _body(match["rest"]))
+    if match := _CHALLENGED.search(message):
+        return Outcome("mcp", 401, None, challenge=re.sub(r"\\(.)", r"\1", match["value"]))
     if match := _AT_URL.search(message):
         return Outcome(step, int(match["status"]), None, match["url"])
     code = _CODE_MEMBER.search(text)
@@ -93,6 +114,8 @@ def outcome(text: str) -> Outcome | None:
         return _oauth(step, code["code"], match["words"])
     if match := _POSTING.search(message):
         return Outcome(step or "mcp", int(match["status"]), _body(match["rest"]))
+    if match := _RECEIVED.search(message):
+        return Outcome(step or "mcp", int(match["status"]), None)
     if (match := _BODY.search(message)) and (match2 := _OAUTH.search(match[1])):
         found = _oauth("mcp", match2["code"], "")
         return Outcome("mcp", found.status, _cut(match[1]), presumed=True)

@@ -21,7 +21,8 @@ from dataclasses import replace
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from oauthtap.formats import access_log
-from oauthtap.formats.builder import TOKEN, Draft, origin_of, recording, seconds
+from oauthtap.formats.builder import STAND_IN, TOKEN, Draft, origin_of, recording, seconds
+from oauthtap.formats.logs.builder import object_in
 from oauthtap.formats.logs.outcome import Outcome, outcome
 from oauthtap.model import urls
 from oauthtap.model.recording import Recording
@@ -33,13 +34,14 @@ CLIENTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (name, re.compile(pattern))
     for name, pattern in (
         ("codex", r"AuthRequired\(|worker quit with fatal|codex(?:_core|_rmcp_client|_mcp|-mcp-client| mcp login|_cli)|\bcodex_"),
-        ("gemini-cli", r"Failed to authenticate with MCP server '|MCPOAuthProvider|gemini(?:-cli)?[/\\.]|Gemini CLI|MCP server '[^']+' (?:rejected|requires)"),
-        ("cursor", r"anysphere|\[MCPClient\]|user-[\w-]+: |cursor://|HandleAction|MCPService|\[V\d(?: FSM)?\] |\bCursor (?:MCP|IDE)"),
+        ("gemini-cli", r"Failed to authenticate with MCP server '|MCPOAuthProvider|gemini(?:-cli)?[/\\.]|Gemini CLI|MCP server '[^']+' (?:rejected|requires)|Starting OAuth authentication for MCP server '|MCP ERROR \(|error received for (?:SSE|HTTP) server '"),
+        ("cursor", r"anysphere|\[MCPClient\]|user-[\w-]+: |cursor://|HandleAction|MCPService|\[V\d(?: FSM)?\] |Handling CreateClient action|Creating streamableHttp transport|Client error for command|to streamableHttp server|\bCursor (?:MCP|IDE)"),
         ("vs-code", r"vscode-|Visual Studio Code"),
         ("fastmcp", r"\bfastmcp[./]client|fastmcp\.client|FastMCP Client"),
-        ("mcp-inspector", r"MCP Inspector|modelcontextprotocol/inspector|inspector[/\\](?:server|client|cli)|New StreamableHttp connection request|Proxy server listening"),
+        ("mcp-inspector", r"MCP Inspector|modelcontextprotocol/inspector|inspector[/\\](?:server|client|cli)|New StreamableHttp connection request|Failed to connect directly to MCP Server at|Connected MCP client to backing server transport|Created (?:streamable )?web app transport|Error from MCP server: |[Rr]eceived 401 Unauthorized from MCP server|SSE transport: url=|Proxy server listening"),
         ("mcp-remote", r"mcp-remote"),
-        ("claude-code", r"claude-code|Claude Code|claude mcp "),
+        ("claude-code", r"claude-code|Claude Code|claude mcp |SDK auth (?:failed|error)"),
+        ("claude-ai", r"Anthropic/ClaudeAI"),
         ("python-sdk-2", r"\bhttpcore2\b|\bhttpx2\b"),
         ("python-sdk-1", r"\bmcp\.client\.(?:auth|streamable_http|sse)|mcp/client/auth|OAuthClientProvider"),
         ("typescript-sdk-1", r"@modelcontextprotocol/sdk|StreamableHTTPClientTransport|client/auth\.js"),
@@ -48,7 +50,12 @@ CLIENTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 """Names of client profiles, and what only that client writes. The first that is found counts."""
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_FRAME = re.compile(r"^[│┃║|]\s?|\s*[│┃║]$")
+"""The sides of the box that a terminal client draws around its messages."""
 _STAMP = re.compile(r"^\s*\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)\]?")
+_STAMPED = re.compile(r".{0,30}\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d")
+_NOWHERE = f"{STAND_IN}/mcp"
+"""The MCP endpoint, where the text does not name it."""
 _AUTHORIZE = re.compile(r"https?://[^\s\"'<>`]+[?&](?:response_type=code|client_id=)[^\s\"'<>`]*")
 _URL = re.compile(r"https?://[^\s\"'`<>,)\]}\\]+")
 _LOADING = re.compile(
@@ -59,7 +66,7 @@ _MISMATCH = re.compile(
     r"[Pp]rotected resource (?:metadata resource )?\"?(https?://[^\s\"]+?)\"? does not match expected \"?(https?://[^\s\"]+?)\"?(?=[\s(]|\.?$|\.\s)"
 )
 _NETWORK = re.compile(
-    r"ECONNREFUSED|ENOTFOUND|ETIMEDOUT|ECONNRESET|CERT_|self.signed certificate|certificate has expired|getaddrinfo|All connection attempts failed|error sending request for url|fetch failed|Connection refused|Name or service not known",
+    r"ECONNREFUSED|ENOTFOUND|ETIMEDOUT|ECONNRESET|CERT_|self.signed certificate|certificate has expired|getaddrinfo|All connection attempts failed|error sending request for url|fetch failed|Connection refused|Name or service not known|Request timed out",
     re.I,
 )
 _PROBE = re.compile(r"resource metadata probe returned unexpected status: (\d{3})")
@@ -67,7 +74,16 @@ _PROBED = re.compile(r"resource metadata discovery url: (https?://\S+)")
 _OPENED = re.compile(
     r"redirect(?:ing|ed)? to authorization|Saving PKCE|authorization code|Opening (?:your )?browser|code verifier", re.I
 )
-_OF_TOKEN = re.compile(r"(?:provided|presented|supplied) (?:bearer |access )?token", re.I)
+_OF_TOKEN = re.compile(
+    r"(?:provided|presented|supplied) (?:bearer |access )?token|\btoken (?:is |has |was )?(?:not active|no longer|expired|revoked)",
+    re.I,
+)
+_CLIENT_ERROR = re.compile(r"\[error\] .*?Client error for command (?P<words>.+)")
+"""Cursor: what its SDK's transport threw, in whatever words the server used."""
+_ABOUT_TOKEN = re.compile(
+    r"\btoken\b.*\b(?:not active|inactive|expired|invalid|revoked|malformed)\b|\b(?:expired|invalid) (?:access )?token\b",
+    re.I,
+)
 _HEAD = re.compile(r"receive_response_headers\.complete return_value=\(b'HTTP/[\d.]+', (\d{3}), b[^,]*, (\[.*\])\)")
 _SUCCESS = re.compile(
     r"^(?:.*\s)?(?:Successfully (?:logged in|authenticated|connected)|Authentication successful|Connected to (?:MCP )?server|OAuth (?:flow )?(?:completed|successful)|Authorization successful|✓ Connected)\b",
@@ -94,13 +110,15 @@ def client_of(text: str) -> str | None:
 
 def read(text: str) -> Recording | None:
     """The exchanges the sentences tell of; None when there are none."""
-    story = _Story(_mcp_url(text))
+    client = client_of(text)
+    stamped = any(map(_STAMPED.match, text.splitlines()))
+    story = _Story(_mcp_url(text), known=stamped or client is not None)
     if (probe := _PROBE.search(text)) and (probed := _PROBED.search(text)):
         story.drafts.append(Draft("GET", probed[1], status=int(probe[1])))
     for at, line in _messages(text):
         story.take(at, line)
-    client = client_of(text)
-    if not story.drafts or not (client or _URL.search(text) or len(text.strip().splitlines()) > 3):
+    by_itself = len(text.strip().splitlines()) <= 3 and not stamped
+    if not story.drafts or (by_itself and not (client or _URL.search(text))):
         return None  # a message by itself, which is for `oauthtap explain`
     return recording(
         story.drafts,
@@ -124,8 +142,10 @@ def _messages(text: str) -> Iterator[tuple[float | None, str]]:
     block: list[str] = []
     at: float | None = None
     for raw in text.splitlines():
-        line = _ANSI.sub("", raw).rstrip()
+        line = _FRAME.sub("", _ANSI.sub("", raw)).rstrip()
         stamp = _STAMP.match(line)
+        if told := _of_json(line):
+            line = told
         goes_on = bool(block) and not stamp and (line[:1] in (" ", "\t", "}", "{") or not line)
         if not goes_on and block:
             yield at, "\n".join(block)
@@ -138,6 +158,17 @@ def _messages(text: str) -> Iterator[tuple[float | None, str]]:
         yield at, "\n".join(block)
 
 
+def _of_json(line: str) -> str | None:
+    """The message in a line that is a JSON object, perhaps behind a time, with its stack; None for other lines."""
+    start = line.find("{")
+    if start < 0 or ('"message"' not in line and '"msg"' not in line):
+        return None
+    value = object_in(line[start:])
+    said = value.get("message") or value.get("msg")
+    stack = value.get("stack")
+    return f"{said}\n{stack}" if isinstance(stack, str) and stack else said if isinstance(said, str) else None
+
+
 def _header_lines(shown: str) -> list[tuple[str, str]]:
     """The header lines in a list as Python prints it; none where it was cut."""
     try:
@@ -148,10 +179,12 @@ def _header_lines(shown: str) -> list[tuple[str, str]]:
 
 
 class _Story:
-    def __init__(self, mcp_url: str | None) -> None:
+    def __init__(self, mcp_url: str | None, *, known: bool) -> None:
         self.drafts: list[Draft] = []
         self.notes: list[str] = []
         self.mcp_url = mcp_url
+        self.endpoint = mcp_url or (_NOWHERE if known else None)
+        """Where a message of a client goes that names no URL."""
         self.head: tuple[int, list[tuple[str, str]]] | None = None
         """Status and header lines of the answer that the next line is about (httpcore)."""
         self.opened = False
@@ -168,7 +201,7 @@ class _Story:
                 if self.head and self.head[0] == draft.status:
                     draft.answer_headers, draft.answer_headers_shown = self.head[1], True
                 self.head = None
-                self.drafts.append(draft)
+                self._complete(draft)
         elif match := _LOADING.search(text):
             self._loading(at, int(match[1]), match[2])
         elif _PROBE.search(text):
@@ -184,6 +217,8 @@ class _Story:
             self._add(Draft("GET", match[0].rstrip(".,)"), at=at, actor="browser"))
         elif told := outcome(text):
             self._refused(at, told)
+        elif (match := _CLIENT_ERROR.search(line)) and _ABOUT_TOKEN.search(match["words"]):
+            self._refused(at, Outcome("mcp", 401, match["words"].strip(), presumed=True))
         elif _NETWORK.search(text) and (place := self._place(text)):
             self._add(Draft("POST", place, at=at, error=line.strip()[:300]))
         elif _SUCCESS.search(line) and self.mcp_url:
@@ -193,16 +228,16 @@ class _Story:
                 self._add(Draft("POST", "/token-endpoint-not-shown", status=200, at=at, role="token-request"))
         elif (
             re.search(r"\b401\b|\bUnauthorized\b", line)
-            and self.mcp_url
+            and self.endpoint
             and re.search(r"\bmcp\b|server|connect|auth", line, re.I)
         ):
-            self._add(Draft("POST", self.mcp_url, status=401, at=at))
+            self._add(Draft("POST", self.endpoint, status=401, at=at))
         elif re.search(r"\b[A-Z]\w*Error\b.*(?:auth|OAuth|regist|token|metadata)|Incompatible auth server", line):
             self.notes.append(f"the log says: {line.strip()[:300]}")
 
     def _place(self, text: str) -> str | None:
         found = _URL.search(text)
-        return found[0].rstrip(".:") if found else self.mcp_url
+        return found[0].rstrip(".:") if found else self.endpoint
 
     def _loading(self, at: float | None, status: int, url: str | None) -> None:
         places = urls.prm_locations(self.mcp_url or "")
@@ -238,14 +273,37 @@ class _Story:
                             role=told.step, presumed=told.presumed, cut=told.presumed))  # fmt: skip
         elif told.step is None and self.drafts and self.drafts[-1].actor == "browser" and told.presumed:
             self._called_back(at, told)
-        elif place := told.url or self.mcp_url:
-            draft = Draft("POST", place, status=told.status, answer_body=told.body, at=at)
-            draft.presumed = draft.cut = told.presumed
-            if _OF_TOKEN.search(told.body or ""):
-                draft.headers = [("Authorization", f"Bearer {TOKEN}")]
-            if urls.OAUTH in place or urls.PRM in place or urls.OIDC in place:
-                draft.method = "GET"
-            self._add(draft)
+        else:
+            self._refused_request(at, told)
+
+    def _refused_request(self, at: float | None, told: Outcome) -> None:
+        """A request to the MCP server, or to the URL that the message names."""
+        named = re.search(r'resource_metadata="?(https?://[^"\s,]+)', told.challenge or "")
+        home = named[1].replace(urls.PRM, "", 1) if named and urls.PRM in named[1] else None
+        place = told.url or home or self.endpoint
+        if place is None:
+            return
+        last = self.drafts[-1] if self.drafts else None
+        if place == _NOWHERE and last and last.target != place and (last.method, last.status) == ("POST", told.status):
+            last.answer_body, last.cut = last.answer_body or told.body, True
+            return
+        draft = Draft("POST", place, status=told.status, answer_body=told.body, at=at)
+        if told.challenge:
+            draft.answer_headers, draft.answer_headers_shown = [("WWW-Authenticate", told.challenge)], False
+        draft.presumed = draft.cut = told.presumed
+        if _OF_TOKEN.search(told.body or ""):
+            draft.headers = [("Authorization", f"Bearer {TOKEN}")]
+        if urls.OAUTH in place or urls.PRM in place or urls.OIDC in place:
+            draft.method = "GET"
+        self._add(draft)
+
+    def _complete(self, draft: Draft) -> None:
+        """An exchange told with its URL; where a message just before told its answer without, it is that one."""
+        last = self.drafts[-1] if self.drafts else None
+        if last and last.target == _NOWHERE and (last.method, last.status) == (draft.method, draft.status):
+            draft.answer_body, draft.cut = last.answer_body, last.cut
+            self.drafts.pop()
+        self.drafts.append(draft)
 
     def _called_back(self, at: float | None, told: Outcome) -> None:
         """An OAuth error after the browser was opened is what it came back with."""

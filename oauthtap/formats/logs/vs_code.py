@@ -41,6 +41,8 @@ _MISMATCH = re.compile(
     r'Protected Resource Metadata resource "?([^"\s]+)"? does not match MCP server resolved resource "?([^"\s]+?)"?(?:\.|\s|$)'
 )
 _POPULATING = re.compile(r"Error populating auth server metadata for (https?://\S+?):? ")
+_NO_REGISTRATION = re.compile(r"Invalid authorization dynamic client registration response: (\{.*)", re.S)
+"""It was answered with success, and VS Code did not take the document for a registration."""
 _SENT = re.compile(r"^\[editor -> server\] (\{.*)", re.S)
 _CAME = re.compile(r"^\[server -> editor\] (\{.*)", re.S)
 
@@ -107,8 +109,13 @@ class _Story:
             home := self.mcp_url or self.home
         ):
             self.drafts += [Draft("GET", place.url, at=at) for place in urls.prm_locations(home)[:1]]
-        elif (match := _POPULATING.search(text)) and "AggregateError" in text:
-            self.drafts += [Draft("GET", place.url, at=at) for place in urls.as_metadata_locations(match[1])[:1]]
+        elif match := _POPULATING.search(text):
+            error = None if "AggregateError" in text else text[match.end() :].splitlines()[0][:200]
+            places = urls.as_metadata_locations(match[1])[:1]
+            self.drafts += [Draft("GET", place.url, at=at, error=error) for place in places]
+        elif match := _NO_REGISTRATION.search(text):
+            self._add(at, Draft("POST", "/registration-endpoint-not-shown", status=200, answer_body=match[1].strip(),
+                                role="client-registration", presumed=True))  # fmt: skip
         elif found := (outcome(text) if re.search(r"[Rr]egistration|[Tt]oken|[Aa]uth", text) else None):
             if found.step in ("client-registration", "token-request", "token-refresh"):
                 place = "registration" if found.step == "client-registration" else "token"

@@ -215,6 +215,7 @@ def _earlier(request: AuthorizationRequest, so_far: Handshake) -> list[Authoriza
     ),
     who="client",
     stops_at=("authorization-response",),
+    stops_only_at=("authorization-request", "authorization-interaction", "authorization-response"),
 )
 def state_missing(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     """The authorization request has no `state`.
