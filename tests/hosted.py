@@ -199,11 +199,12 @@ def right(case: Case, end: WalkEnd) -> bool:
 def table(lot: Path) -> Iterator[str]:
     found = [(case, fare(case)) for case in cases(lot)]
     for case, end in found:
-        mark = " " if right(case, end) else "x"
-        yield f"{mark} {case.id:5} {case.client:10} {'/'.join(case.stage) or 'connects':42} {end.outcome} {end.stage}: {end.why[:110]}"
+        mark, label = " " if right(case, end) else "x", "/".join(case.stage) or "connects"
+        yield f"{mark} {case.id:5} {case.client:10} {label:42} {end.outcome} {end.stage}: {end.why[:110]}"
     failures = [right(case, end) for case, end in found if case.stage]
     healthy = [right(case, end) for case, end in found if not case.stage]
-    yield f"{sum(failures)} of {len(failures)} failures at the labelled stage; {healthy.count(False)} of {len(healthy)} healthy ones stopped"
+    yield f"{sum(failures)} of {len(failures)} failures at the labelled stage"
+    yield f"{healthy.count(False)} of {len(healthy)} healthy ones stopped"
 
 
 if __name__ == "__main__":

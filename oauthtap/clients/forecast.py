@@ -244,6 +244,15 @@ def issuer_fits(rule: str, expected: str, stated: str | None) -> bool:
     return rule == "root-slash" and root and expected.rstrip("/") == (stated or "").rstrip("/")
 
 
+def iss_fits(rule: str, iss: str | None, issuer: str | None, *, promised: bool) -> bool:
+    """Whether a client that compares by this rule takes the authorization response (RFC 9207, 2.4)."""
+    if rule == "none":
+        return True
+    if iss is None:
+        return not (rule == "always" or (rule == "exact" and promised))
+    return iss == issuer
+
+
 def _judge_pkce(profile: Profile, metadata: ServerMetadata, _: RecordedServer) -> None:
     listed = metadata.document.get("code_challenge_methods_supported")
     if profile.pkce == "none" or "S256" in texts(listed) or (listed is None and profile.pkce == "s256-if-listed"):
@@ -282,8 +291,8 @@ def _judge_callback(profile: Profile, metadata: ServerMetadata, server: Recorded
     if answer is None or profile.iss_rule == "none":
         return
     iss, issuer = answer.get("iss"), metadata.issuer
-    advertised = metadata.document.get("authorization_response_iss_parameter_supported") is True
-    if (iss is None and advertised) or (iss is not None and iss != issuer):
+    promised = metadata.document.get("authorization_response_iss_parameter_supported") is True
+    if not iss_fits(profile.iss_rule, iss, issuer, promised=promised):
         raise _Stops("authorization-response", f"wants `iss` {issuer} in the redirect, and it is {iss or 'missing'}")
 
 

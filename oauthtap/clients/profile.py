@@ -7,9 +7,9 @@ something nobody recorded, the outlook is *not known*: that is no pass.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -43,6 +43,17 @@ class Recognize(_Data):
     """Client ID metadata URLs, exact."""
     redirect_uri: tuple[str, ...] = ()
     """Beginnings of a redirect URI."""
+
+
+class Measured(_Data):
+    """What `python -m tests.profiles` saw of a client."""
+
+    version: str
+    date: date
+    sends: Mapping[str, Any] = {}
+    """What it sends, leg by leg."""
+    bed: Mapping[str, str] = {}
+    """How each server of the test bed ended for it: target → `connects`, or the last request before it stopped."""
 
 
 class Profile(_Data):
@@ -83,7 +94,8 @@ class Profile(_Data):
     without_metadata: Literal["defaults", "stops"] = "defaults"
     issuer_rule: Literal["none", "exact", "root-slash", "slash-dropped"] = "none"
     """`root-slash`: a bare origin may have a slash or not; `slash-dropped`: the document may lack the last slash."""
-    iss_rule: Literal["none", "exact"] = "none"
+    iss_rule: Literal["none", "if-present", "exact", "always"] = "none"
+    """It compares `iss` of the redirect: never, where it is there, also misses one that was promised, or misses any."""
     pkce: Literal["none", "s256-if-listed", "s256-listed"] = "s256-if-listed"
     response_types: bool = False
     """It needs `response_types_supported` with `code`."""
@@ -99,6 +111,7 @@ class Profile(_Data):
     """PRM `resource` as written, or as URL libraries print it: a bare origin gains a slash."""
     token_type: bool = False
     """The token answer has to hold `token_type`."""
+    measured: Measured | None = None
     unknown: tuple[str, ...] = ()
     """Names of members above whose value nobody knows; what depends on them is not known."""
 

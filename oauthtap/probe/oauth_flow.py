@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from oauthtap.clients.forecast import iss_fits
 from oauthtap.handshake.stages import text, texts
 from oauthtap.handshake.state import absolute
 from oauthtap.model import urls
@@ -263,8 +264,8 @@ def _accepted(state: WalkState, came: Pairs, nonce: str, facts: FlowState) -> st
         raise state.stop(stage, f"the redirect says `error={error}`")
     if (iss is None and facts.promises_iss) or (iss is not None and iss != issuer):
         state.note_traits("iss_rule")
-        if state.client.profile.iss_rule == "exact":
-            raise state.stop(stage, f"`iss` in the redirect is {iss or 'missing'}, and it wants {issuer}", "iss_rule")
+    if not iss_fits(state.client.profile.iss_rule, iss, issuer, promised=facts.promises_iss):
+        raise state.stop(stage, f"`iss` in the redirect is {iss or 'missing'}, and it wants {issuer}", "iss_rule")
     code = first_value(came, "code")
     if not code:
         raise state.stop(stage, "the redirect brings no `code`")

@@ -37,9 +37,10 @@ NEVER_PROXIED = "localhost,127.0.0.1,::1"
 class Bed:
     """All targets, and `more`, while the `with` (or `async with`) lasts. Fresh keys, clients and CA every time."""
 
-    def __init__(self, *more: type[McpServer]) -> None:
+    def __init__(self, *more: type[Origin]) -> None:
         self._kinds = (*ORIGINS, *more)
-        self._targets = EVERY_TARGET | {kind.host.partition(".")[0]: kind for kind in more}
+        targets = [kind for kind in more if issubclass(kind, McpServer)]
+        self._targets = EVERY_TARGET | {kind.host.partition(".")[0]: kind for kind in targets}
         self.log: list[Received] = []
         """Every request that reached an origin, in order of arrival."""
         self.issued: set[str] = set()
