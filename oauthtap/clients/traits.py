@@ -75,6 +75,8 @@ class Behaviour(_Data):
     document_accept: str = "application/json"
     challenges: tuple[int, ...] = (401, 403)
     """The statuses that make it sign in."""
+    needs_challenge: bool = False
+    """A refusal without `WWW-Authenticate` is for it a server without OAuth."""
     transport: Literal["falls-back", "by-path"] = "falls-back"
     """`falls-back`: to the stream of 2024-11-05 where a POST finds nothing; `by-path`: where the URL ends in /sse."""
     https: bool = False
@@ -118,6 +120,11 @@ class Behaviour(_Data):
     """Whose list it asks for: of the challenge, the resource's metadata, the server's metadata; the first there is."""
     pushes: bool = False
     """It pushes its authorization request where the server wants that (RFC 9126)."""
+    sends_state: bool = True
+    refreshes: Literal["never", "with-resource", "without-resource"] = "with-resource"
+    """It gets a new token where the old one is refused or runs out; with the `resource` of the sign-in, or without."""
+    steps_up: bool = False
+    """Where a scope is missing (403, `insufficient_scope`) it signs in again for it."""
     offline_access: bool = False
     """It adds `offline_access` where the server lists it."""
     resource: Literal["stated", "typed"] = "stated"
@@ -132,6 +139,7 @@ WORDS = {
     "oauth_agent": "its User-Agent at the authorization server",
     "client_info": "its `clientInfo`",
     "challenges": "which statuses make it sign in",
+    "needs_challenge": "whether it signs in without `WWW-Authenticate`",
     "transport": "when it uses the transport of 2024-11-05",
     "header_fallback": "what it does where `resource_metadata` of the challenge leads nowhere",
     "relative_header": "what it does with a relative `resource_metadata`",
@@ -156,6 +164,8 @@ WORDS = {
     "resource": "which `resource` it sends",
     "resource_without_prm": "whether it sends `resource` without protected resource metadata",
     "token_type": "whether it needs `token_type`",
+    "refreshes": "how it refreshes its token",
+    "steps_up": "what it does where a scope is missing",
     "default_endpoints": "where it looks for endpoints that nothing names",
 }
 """What a walk depends on, in words: for the list of what is not known."""
@@ -192,6 +202,8 @@ class WalkEnd:
     """What to change, where the check itself says it."""
     trait: str = ""
     """The member of profile or behaviour that made it stop there; empty where the server refused."""
+    later: str = ""
+    """A clause: how the connection is lost later on; empty where nothing tells."""
     depends_on: tuple[str, ...] = ()
     """The members that mattered on the way: with other values the walk could have gone another way."""
 

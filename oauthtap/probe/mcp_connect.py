@@ -63,7 +63,8 @@ def _talked(answer: Exchange, asker: RequestBuilder, token: str | None, reply: d
     listed = yield ProbeRequest(asker.tools(url, token, session, revision))
     if session:
         yield ProbeRequest(asker.end(url, token, session, revision))
-    return listed if listed.ok or listed.status in (401, 403) else answer
+    told = listed.response is not None and (listed.status in (401, 403) or (token and not listed.ok))
+    return listed if told else answer
 
 
 def _streamed(url: str, asker: RequestBuilder, token: str | None) -> Leg:

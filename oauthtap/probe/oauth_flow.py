@@ -17,6 +17,8 @@ from oauthtap.probe.requests import BrowserStep, ProbeRequest, challenge, with_c
 from oauthtap.probe.walk_state import FlowState, Steps, WalkState
 
 _MOST_HOPS = 10
+_OF_THE_DOCUMENT = ("invalid_client", "invalid_client_metadata")
+"""What servers say where they could not use the document that a metadata URL names."""
 _SUFFICES = 32
 """Bytes of randomness for verifier and state (RFC 7636, 4.1: 32 octets)."""
 
@@ -120,7 +122,7 @@ def sign_in(state: WalkState, facts: FlowState, how: SignIn) -> Steps[str]:
     if facts.endpoint("authorization") is None or token_endpoint is None:
         raise state.stop("as-discovery", "the metadata names no authorization endpoint, or no token endpoint")
     form = yield from authorized(state, facts, how)
-    return (yield from _redeemed(state, facts, token_endpoint, form))
+    return (yield from redeemed(state, facts, token_endpoint, form))
 
 
 def authorized(
@@ -139,8 +141,8 @@ def authorized(
         "redirect_uri": how.callback,
         "code_challenge": challenge(verifier),
         "code_challenge_method": "S256",
-        "state": nonce,
     }
+    asked |= {"state": nonce} if state.client.behaviour.sends_state else {}
     bound = {"resource": resource} if resource else {}
     asked |= bound | ({"scope": facts.scope} if facts.scope else {})
     if how.for_later and "offline_access" in (facts.scope or "").split():
@@ -173,7 +175,7 @@ def identified(facts: FlowState, form: dict[str, str]) -> tuple[dict[str, str], 
     return with_credentials(facts.client, form)
 
 
-def _redeemed(state: WalkState, facts: FlowState, endpoint: str, form: dict[str, str]) -> Steps[str]:
+def redeemed(state: WalkState, facts: FlowState, endpoint: str, form: dict[str, str]) -> Steps[str]:
     """The token for the code. Raises Stop where the answer is not what RFC 6749, 5.1 makes of it."""
     sent, headers = identified(facts, form)
     facts.redeemed = state.asker.form(endpoint, sent, *headers)
@@ -205,6 +207,10 @@ def _refused(state: WalkState, stage: str, answer: Exchange) -> Exception:
         return state.stop(stage, f"{facts.guessed}; {where}, which it guesses, answers {said}")
     if answer.response is None:
         return state.stop(stage, f"{where} gives no answer: {answer.error}", outcome="unreachable")
+    error = text(answer.response.json_object.get("error"))
+    if stage == "authorization-request" and state.uses_metadata_url and error in _OF_THE_DOCUMENT:
+        why = f"{where} answers {answer.status} `{error}` to the client whose id is the URL of its metadata"
+        return state.stop("client-metadata-fetch", why)
     return state.stop(stage, f"{where} answers {answer.status}")
 
 
@@ -247,10 +253,10 @@ def _accepted(state: WalkState, came: Pairs, nonce: str, facts: FlowState) -> st
     """The code, if the answer is for us and from whom we asked (OAuth 2.1, 7.12; RFC 9207, 2.4). Raises Stop."""
     stage = "authorization-response"
     issuer, iss, back = text(facts.metadata.get("issuer")), first_value(came, "iss"), first_value(came, "state")
-    if back != nonce:
-        raise state.stop(stage, f"`state` came back {'changed' if back else 'not at all'}")
     error = first_value(came, "error")
-    if error in ("invalid_client", "invalid_client_metadata") and state.uses_metadata_url:
+    if back != nonce and not error and state.client.behaviour.sends_state:
+        raise state.stop(stage, f"`state` came back {'changed' if back else 'not at all'}")
+    if error in _OF_THE_DOCUMENT and state.uses_metadata_url:
         why = f"the redirect says `error={error}` of the client whose id is the URL of its metadata"
         raise state.stop("client-metadata-fetch", why)
     if (
@@ -261,7 +267,8 @@ def _accepted(state: WalkState, came: Pairs, nonce: str, facts: FlowState) -> st
         why = f"the server wants pushed authorization requests, and answers the plain one with `error={error}`"
         raise state.stop("authorization-request", why, "pushes")
     if error:
-        raise state.stop(stage, f"the redirect says `error={error}`")
+        said = first_value(came, "error_description")
+        raise state.stop(stage, f"the redirect says `error={error}`{f': {said}' if said else ''}")
     if (iss is None and facts.promises_iss) or (iss is not None and iss != issuer):
         state.note_traits("iss_rule")
     if not iss_fits(state.client.profile.iss_rule, iss, issuer, promised=facts.promises_iss):

@@ -17,6 +17,7 @@ from oauthtap.clients.profile import Profile
 from oauthtap.clients.traits import Behaviour, Emulation, WalkEnd
 from oauthtap.grants.grant_file import Grant, GrantFile
 from oauthtap.handshake.classify import is_refusal
+from oauthtap.handshake.stages import text
 from oauthtap.handshake.state import absolute
 from oauthtap.model import urls
 from oauthtap.model.exchange import Exchange
@@ -25,6 +26,7 @@ from oauthtap.probe.discovery import discover, document, header_parameter
 from oauthtap.probe.grant_flow import grant_left, token_by_grant, token_of_its_own
 from oauthtap.probe.mcp_connect import connect, speaks_mcp
 from oauthtap.probe.oauth_flow import SignIn, check_registrable, deregister, register, sign_in
+from oauthtap.probe.renewal import missing_scope, try_refresh, use_token
 from oauthtap.probe.requests import BrowserStep, ProbeRequest
 from oauthtap.probe.walk_state import FlowState, Steps, Stop, WalkState
 
@@ -152,8 +154,14 @@ def _way(plan: Plan, state: WalkState) -> Steps[WalkEnd]:
         challenged = first.status in behaviour.challenges if plan.client else is_refusal(first)
         wanted = speaks_mcp(first) or challenged
         if not wanted:
-            raise state.stop("mcp-initialize", f"{first.request.bare_url} answers {first.status}")
+            raise _not_challenged(state, first)
         state.challenge = first
+        if challenged and behaviour.needs_challenge and not header_names_a_scheme(first):
+            pointer = urls.prm_locations(plan.url)[0].url
+            raise state.stop(
+                "mcp-challenge", f"the {first.status} has no `WWW-Authenticate`", "needs_challenge",
+                f'Answer 401 with WWW-Authenticate: Bearer resource_metadata="{pointer}"',
+            )  # fmt: skip
         return (yield from _signed_in(plan, state))
     try:
         return (yield from _signed_in(plan, state))
@@ -166,6 +174,21 @@ def _way(plan: Plan, state: WalkState) -> Steps[WalkEnd]:
     return WalkEnd("open", "mcp-initialize", depends_on=tuple(state.depends_on))
 
 
+def _not_challenged(state: WalkState, first: Exchange) -> Stop:
+    """The stop at a first answer that is neither MCP's nor a wish that the client signs in."""
+    location = first.response.header("location") if first.response else None
+    if location is not None:
+        to = urls.without_query(absolute(location, first.request.url))
+        change = "Answer MCP requests without a token 401 with `WWW-Authenticate`, and redirect none"
+        return state.stop("mcp-challenge", f"{first.request.bare_url} redirects to {to}, with no 401", change=change)
+    return state.stop("mcp-initialize", f"{first.request.bare_url} answers {first.status}")
+
+
+def header_names_a_scheme(answer: Exchange) -> bool:
+    """Whether the answer has a challenge at all."""
+    return bool(answer.response and answer.response.header("www-authenticate"))
+
+
 def _signed_in(plan: Plan, state: WalkState) -> Steps[WalkEnd]:
     """From discovery on. Raises Stop."""
     facts = state.facts = yield from discover(state)
@@ -176,14 +199,29 @@ def _signed_in(plan: Plan, state: WalkState) -> Steps[WalkEnd]:
             yield from register(state, facts, _sign_in(plan, state, facts))
         return WalkEnd("as-asked", plan.goal, depends_on=tuple(state.depends_on))
     token = yield from _token(plan, state, facts)
-    last = yield from connect(plan.url, state.asker, token)
+    last = yield from use_token(state, facts, _sign_in(plan, state, facts), token)
     if speaks_mcp(last):
-        return WalkEnd("connected", "mcp-request", depends_on=tuple(state.depends_on))
+        later = ""
+        if plan.client is not None and plan.save_grant is None and plan.grant is None:
+            later = yield from try_refresh(state, facts)
+        return WalkEnd("connected", "mcp-request", depends_on=tuple(state.depends_on), later=later)
+    raise _refused_token(state, last)
+
+
+def _refused_token(state: WalkState, last: Exchange) -> Stop:
+    """The stop at an answer to a request that had a token."""
     if last.response is None:
         why = f"no answer to the request with the token: {last.error}"
-        raise state.stop("mcp-initialize", why, outcome="unreachable")
+        return state.stop("mcp-initialize", why, outcome="unreachable")
+    where = f"{last.request.bare_url} answers {last.status} to"
+    if wanted := missing_scope(last):
+        trait = "" if state.client.behaviour.steps_up else "steps_up"
+        return state.stop("mcp-step-up", f"{where} the request with the token: it wants the scope {wanted}", trait)
+    method = text(last.request.json_object.get("method")) or ""
+    if method not in ("", "initialize", "server/discover") and last.status not in (401, 403):
+        return state.stop("mcp-request", f"{where} `{method}` with the token")
     stage = "mcp-token-rejected" if last.status in (401, 403) else "mcp-initialize"
-    raise state.stop(stage, f"{last.request.bare_url} answers {last.status} to the request with the token")
+    return state.stop(stage, f"{where} the request with the token")
 
 
 def _token(plan: Plan, state: WalkState, facts: FlowState) -> Steps[str]:

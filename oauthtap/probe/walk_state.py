@@ -88,4 +88,4 @@ class WalkState:
 
     def stop(self, stage: str, why: str, trait: str = "", change: str = "", outcome: Outcome = "stopped") -> Stop:
         """What to raise. `trait`: the member that makes the client stop; none where the server refused."""
-        return Stop(WalkEnd(outcome, stage, why, change, trait, tuple(self.depends_on)))
+        return Stop(WalkEnd(outcome, stage, why, change, trait, depends_on=tuple(self.depends_on)))

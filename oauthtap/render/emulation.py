@@ -26,9 +26,9 @@ _BASIS = {
 def headline(client: Emulation, end: WalkEnd) -> str:
     """One sentence: how the client would fare."""
     name, at = client.profile.name, f"{end.stage} ({STAGE.get(end.stage, end.stage)})"
-    why = escape_controls(end.why, limit=500)
+    why, later = escape_controls(end.why, limit=500), escape_controls(end.later, limit=500)
     if end.outcome == "connected":
-        return f"{name} would connect."
+        return f"{name} would connect{f', and lose the connection later: {later}' if later else ''}."
     if end.outcome == "open":
         return f"{name} would connect without a sign-in: the server answers it without a token."
     if end.outcome == "as-asked":
