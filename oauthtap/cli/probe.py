@@ -26,6 +26,7 @@ from oauthtap.cli.options.upstream import parse_mcp_url, parse_upstream_options
 from oauthtap.cli.probe_progress import Progress
 from oauthtap.clients import EMULATED, emulations, profiles
 from oauthtap.clients.traits import Emulation, WalkEnd
+from oauthtap.clients.walk_report import walk_report
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.fixes.applier import ActiveFixes
@@ -190,6 +191,7 @@ class _Walked:
             finally:
                 if plan.client and self.end:
                     self.notes.append(in_words.note(plan.client, self.end))
+                    tap.walk = walk_report(plan.client, self.end)
                 self.notes += attack.notes(self.attacks)
                 tap.notes += self.notes
                 report = kept.end(time.time())

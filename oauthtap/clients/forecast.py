@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from oauthtap.clients.profile import Evidence, Profile
+from oauthtap.clients.profile import STALE, Evidence, Profile
 from oauthtap.handshake.stages import (
     AuthorizationRequest,
     AuthorizationResponse,
@@ -23,9 +23,6 @@ from oauthtap.handshake.stages import (
 )
 from oauthtap.handshake.state import Handshake, absolute
 from oauthtap.model import urls, www_authenticate
-
-STALE = 90
-"""Days after which a profile has to say its age."""
 
 
 class ClientForecast(BaseModel):

@@ -22,6 +22,8 @@ from oauthtap.handshake.stages import (
 )
 from oauthtap.handshake.state import Handshake
 
+STALE = 90
+"""Days after which what is known of a client has to say its age."""
 Evidence = Literal["measured", "read", "reported"]
 """`measured`: run and recorded; `read`: in the client's own source; `reported`: hearsay, what somebody said."""
 

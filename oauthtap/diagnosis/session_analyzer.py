@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from oauthtap.clients.profile import Profile
+from oauthtap.clients.walk_report import WalkReport
 from oauthtap.diagnosis.analyzer import AnalyzedExchange, ClientAnalysis, FixPeriod
 from oauthtap.diagnosis.multi.attribution import ClientAttributor
 from oauthtap.diagnosis.progress import is_connected
@@ -42,6 +43,9 @@ class SessionAnalyzer:
     """What every exchange turned out to be; of a long run of MCP requests alike only the first and the last."""
     notes: list[str] = field(default_factory=list)
     """What the reader should know about the way it was recorded: sentences, told with the report."""
+
+    walk: WalkReport | None = None
+    """How a walk as another client ended."""
 
     def __post_init__(self) -> None:
         # The URL itself may hold an API key.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 
+from oauthtap.clients.profile import STALE
 from oauthtap.clients.traits import WORDS, Emulation, WalkEnd, confidence
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.render.labels import STAGE
@@ -38,10 +40,10 @@ def headline(client: Emulation, end: WalkEnd) -> str:
     return f"{name} would stop at {at}: {why}."
 
 
-def details(client: Emulation, end: WalkEnd, change: str = "") -> Iterator[tuple[str, str]]:
+def details(client: Emulation, end: WalkEnd, change: str = "", today: date | None = None) -> Iterator[tuple[str, str]]:
     """A label and a sentence each: what to change, how sure it is and why, what is not known.
 
-    `change`: what the report says to change, for a stop that is no check of the client's.
+    `change`: what the report says to change, for a stop that is no check of the client's. `today`: for its age.
     """
     if end.outcome in ("stopped", "unreachable") and (end.change or change):
         yield "Change", escape_controls(end.change or change, limit=900)
@@ -53,6 +55,11 @@ def details(client: Emulation, end: WalkEnd, change: str = "") -> Iterator[tuple
         else:
             against = f"; against it: {trait.against}" if trait.against else ""
             yield "Because of", f"{what}: {_BASIS[trait.basis]}, {trait.seen}, {trait.source}{against}"
+    profile = client.profile
+    if profile.measured:
+        yield "Measured with", f"version {profile.measured.version}, {profile.measured.date}"
+    if profile.age(today or date.today()) > STALE:
+        yield "Old", f"the newest that is known of it is of {profile.seen}: it may behave otherwise by now"
     if client.unknown:
         yield "Not known of it, and assumed", ", ".join(client.unknown)
 

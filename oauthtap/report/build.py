@@ -46,7 +46,9 @@ def build(
     """
     reports = [_of_client(analyzer, client, now, today, story=story) for client in analyzer.clients]
     report = _merged(reports) if analyzer.has_several_clients else reports[0]
-    return report.model_copy(update={"notes": (*report.notes, *analyzer.notes)}) if analyzer.notes else report
+    if not analyzer.notes and analyzer.walk is None:
+        return report
+    return report.model_copy(update={"notes": (*report.notes, *analyzer.notes), "walk": analyzer.walk})
 
 
 def _of_client(

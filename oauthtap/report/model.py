@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from oauthtap.clients.forecast import ClientForecast
+from oauthtap.clients.walk_report import WalkReport
 from oauthtap.diagnosis.ending import GOOD, EndingId
 from oauthtap.diagnosis.findings import Finding, Party, Severity
 from oauthtap.diagnosis.stall_hints import StallHint
@@ -174,6 +175,8 @@ class Report(_Row):
     """What became of each answer of the lock it was held against; empty without one."""
     clients: tuple[ClientForecast, ...] = ()
     """Who else would get through, and who would stop where."""
+    walk: WalkReport | None = None
+    """How the client that a probe walked as would fare; left out where it walked as nobody else."""
     secrets_kept: bool = False
     """The recording itself was made with `--keep-secrets`; no secret is in the report."""
     notes: tuple[str, ...] = ()
@@ -195,6 +198,8 @@ class Report(_Row):
         written: dict[str, Any] = write(self)
         if not self.sign_ins:
             written.pop("sign_ins", None)  # a part of the report may be written without it
+        if self.walk is None:
+            written.pop("walk", None)
         return written
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,23 @@ def test_the_headline_says_where_claude_ai_stops_and_what_to_change(bed: Bed, tm
     assert "Claude.ai and Claude Desktop connectors would stop at prm-discovery" in said
     assert "Change: Serve https://seed1.mcp.test/.well-known/oauth-protected-resource/sse" in said
     assert "How sure: possible" in said
+
+
+def test_the_outcome_is_a_member_of_the_json_report(bed: Bed, tmp_path: Path, capsys: Any) -> None:
+    assert run(bed, tmp_path, "probe", bed.url("seed1"), "--client", "claude-ai", "--format", "json") == 1
+    walk = json.loads(capsys.readouterr().out)["walk"]
+    assert (walk["client"], walk["outcome"], walk["stage"]) == ("claude-ai", "stopped", "prm-discovery")
+    assert walk["confidence"] == "possible"
+    assert walk["change"].startswith("Serve https://seed1.mcp.test/.well-known/")
+    assert [(one["trait"], one["basis"], one["seen"]) for one in walk["because"]] == [
+        ("without_prm", "documented", "2026-07-29")
+    ]
+    assert json.loads((tmp_path / "session" / "report.json").read_text())["walk"] == walk
+
+
+def test_no_other_report_has_that_member(bed: Bed, tmp_path: Path, capsys: Any) -> None:
+    run(bed, tmp_path, "probe", bed.url("good"), "--format", "json")
+    assert "walk" not in json.loads(capsys.readouterr().out)
 
 
 def test_an_emulated_client_connects_where_all_is_well(bed: Bed, tmp_path: Path, capsys: Any) -> None:

@@ -19,6 +19,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("diagnosis.findings",),
     ("rules", "vendors"),
     ("clients.profile", "clients.messages"),
+    ("clients.traits",),
+    ("clients.walk_report",),
     ("diagnosis",),
     ("clients", "rewriting"),
     ("fixes",),

@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from oauthtap.clients import profiles
-from oauthtap.clients.forecast import STALE, ClientForecast
-from oauthtap.clients.profile import Profile
+from oauthtap.clients.forecast import ClientForecast
+from oauthtap.clients.profile import STALE, Profile
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.formats import loader
 from oauthtap.render import labels

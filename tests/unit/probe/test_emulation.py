@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
@@ -14,7 +15,21 @@ from oauthtap.clients.traits import Behaviour, Emulation, Trait, WalkEnd, confid
 from oauthtap.model.exchange import Exchange, Request, Response, first_value
 from oauthtap.probe.walk import Plan, run_plan
 from oauthtap.render.emulation import headline
-from tests.unit.probe.test_discovery import AS, HEALTHY, OAUTH, PRM, ROOT_PRM, URL, Answer, _answered, answer, metadata
+from tests.unit.probe.test_discovery import (
+    AS,
+    HEALTHY,
+    OAUTH,
+    PRM,
+    ROOT_PRM,
+    TOKEN,
+    URL,
+    Answer,
+    _answered,
+    answer,
+    consent,
+    mcp,
+    metadata,
+)
 
 CALLBACK = "https://claude.ai/api/mcp/auth_callback"
 
@@ -60,7 +75,7 @@ def test_every_trait_says_where_it_is_known_from() -> None:
 
 def test_what_nobody_knows_is_listed() -> None:
     assert "whether it compares the issuer" in emulations()["claude-ai"].unknown
-    assert emulations()["claude-code"].unknown == ("what it does at a server that answers without a token",)
+    assert "what it does where a scope is missing" in emulations()["cursor"].unknown
 
 
 # --- what it sends
@@ -122,12 +137,19 @@ def test_offline_access_is_added_where_the_server_lists_it_and_the_client_adds_i
 
 # --- where it stops
 
+
+def without_challenge(answered: Response) -> Response:
+    lines = tuple(line for line in answered.headers if line[0].lower() != "www-authenticate")
+    return answered.model_copy(update={"headers": lines})
+
+
 NO_PRM: dict[tuple[str, str], Answer] = {("GET", PRM): answer(404)}
 BARE = {("GET", PRM): answer(200, {"resource": "https://mcp.example.com", "authorization_servers": [AS]})}
 FOREIGN = {("GET", PRM): answer(200, {"resource": "https://x.example", "authorization_servers": [AS]})}
 UNSAFE = {("GET", OAUTH): metadata(code_challenge_methods_supported=None)}
 OTHER_ISSUER = {("GET", OAUTH): metadata(issuer="https://x.example")}
 CLOSED = {("GET", OAUTH): metadata(registration_endpoint=None)}
+UNCHALLENGED: dict[tuple[str, str], Answer] = {("POST", URL): lambda asked: without_challenge(mcp(asked))}
 REFUSED = {("POST", f"{AS}/registration"): answer(400, {"error": "invalid_redirect_uri"})}
 
 
@@ -136,7 +158,8 @@ REFUSED = {("POST", f"{AS}/registration"): answer(400, {"error": "invalid_redire
     [
         ("claude-ai", NO_PRM, "prm-discovery", "without_prm"),
         ("claude-ai", BARE, "prm-discovery", "resource_rule"),
-        ("claude-ai", UNSAFE, "as-discovery", "pkce"),
+        ("chatgpt", UNSAFE, "as-discovery", "pkce"),
+        ("chatgpt", UNCHALLENGED, "mcp-challenge", "needs_challenge"),
         ("claude-ai", CLOSED, "as-discovery", "without_registration"),
         ("claude-ai", REFUSED, "client-registration", ""),
         ("chatgpt", OTHER_ISSUER, "as-discovery", "issuer_rule"),
@@ -153,7 +176,14 @@ def test_it_stops_where_that_client_stops(
 
 
 @pytest.mark.parametrize(
-    ("client", "changed"), [("claude-code", BARE), ("claude-code", OTHER_ISSUER), ("cursor", UNSAFE)]
+    ("client", "changed"),
+    [
+        ("claude-code", BARE),
+        ("claude-code", OTHER_ISSUER),
+        ("cursor", UNSAFE),
+        ("claude-ai", UNSAFE),
+        ("claude-ai", UNCHALLENGED),
+    ],
 )
 def test_it_goes_on_where_that_client_goes_on(client: str, changed: dict[tuple[str, str], Answer]) -> None:
     assert walk(client, changed)[0].outcome == "connected"
@@ -206,6 +236,87 @@ def test_a_wrong_iss_stops_only_who_compares_it() -> None:
     changed: dict[tuple[str, str], Answer] = {("GET", f"{AS}/authorization"): another}
     assert walk("chatgpt", changed)[0].trait == "iss_rule"
     assert walk("claude-ai", changed)[0].outcome == "connected"
+
+
+def test_cursor_sends_no_state_and_the_server_s_own_error_is_told() -> None:
+    def strict(asked: Request) -> Response:
+        if first_value(asked.query, "state"):
+            return consent(asked)
+        pairs = {"error": "invalid_request", "error_description": "Missing parameter: state"}
+        return answer(302, location=f"{first_value(asked.query, 'redirect_uri')}?{urlencode(pairs)}")
+
+    end, _ = walk("cursor", {("GET", f"{AS}/authorization"): strict})
+    assert (end.stage, "Missing parameter: state" in end.why) == ("authorization-response", True)
+    assert walk("claude-ai", {("GET", f"{AS}/authorization"): strict})[0].outcome == "connected"
+    assert walk("cursor")[0].outcome == "connected"
+
+
+def test_a_refusal_of_the_metadata_document_is_told_of_the_document() -> None:
+    offered: dict[tuple[str, str], Answer] = {("GET", OAUTH): metadata(client_id_metadata_document_supported=True)}
+    refused: dict[tuple[str, str], Answer] = {("GET", f"{AS}/authorization"): answer(400, {"error": "invalid_client"})}
+    assert walk("claude-ai", offered | refused)[0].stage == "client-metadata-fetch"
+    assert walk("claude-ai", refused)[0].stage == "authorization-request"
+
+
+def test_a_redirect_in_place_of_the_401_is_a_missing_challenge() -> None:
+    end, _ = walk("vs-code", {("POST", URL): answer(302, location="https://mcp.example.com/login")})
+    assert (end.stage, "redirects to https://mcp.example.com/login" in end.why) == ("mcp-challenge", True)
+
+
+# --- after the sign-in
+
+
+def tokens(**changed: Any) -> dict[tuple[str, str], Answer]:
+    """A token endpoint that gives a refresh token, and answers a refresh with these changes."""
+
+    def granted(asked: Request) -> Response:
+        form = dict(asked.form)
+        refreshing = form.get("grant_type") == "refresh_token"
+        status = changed.get("refused", 200) if refreshing else 200
+        if refreshing and "resource" in form and changed.get("no_resource"):
+            status = 400
+        return answer(status, {"access_token": TOKEN, "token_type": "Bearer", "refresh_token": "r1", "expires_in": 60})
+
+    return {("POST", f"{AS}/token"): granted}
+
+
+def test_a_refresh_that_is_refused_loses_the_connection_later() -> None:
+    end, came = walk("claude-ai", tokens(no_resource=True))
+    assert end.outcome == "connected"
+    assert "the refresh request is refused" in end.later
+    assert "would connect, and lose the connection later" in headline(emulations()["claude-ai"], end)
+    assert [dict(e.request.form).get("grant_type") for e in came if e.request.url == f"{AS}/token"] == [
+        "authorization_code",
+        "refresh_token",
+    ]
+    assert walk("claude-ai", tokens())[0].later == ""
+
+
+def test_without_a_refresh_token_the_connection_ends_with_the_token() -> None:
+    short: dict[tuple[str, str], Answer] = {
+        ("POST", f"{AS}/token"): answer(200, {"access_token": TOKEN, "token_type": "Bearer", "expires_in": 60})
+    }
+    assert walk("claude-ai", short)[0].later == "the token runs out after 60 s, and there is no refresh token"
+    assert walk("claude-ai")[0].later == ""
+
+
+def test_only_who_steps_up_asks_for_the_scope_that_is_missing() -> None:
+    scopes = list[str]()
+
+    def agreed(asked: Request) -> Response:
+        scopes.append(first_value(asked.query, "scope") or "")
+        return consent(asked)
+
+    def narrow(asked: Request) -> Response:
+        if asked.json_object.get("method") == "tools/list" and "more" not in scopes[-1].split():
+            return answer(403, {}, www_authenticate='Bearer error="insufficient_scope", scope="tools more"')
+        return mcp(asked)
+
+    changed: dict[tuple[str, str], Answer] = {("POST", URL): narrow, ("GET", f"{AS}/authorization"): agreed}
+    end, _ = walk("claude-ai", changed)
+    assert (end.outcome, scopes) == ("connected", ["tools", "tools more"])
+    end, _ = walk("chatgpt", changed)
+    assert (end.stage, end.trait) == ("mcp-step-up", "steps_up")
 
 
 # --- how sure
