@@ -21,6 +21,9 @@ _RULE_ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+$")
 
 RECORD = "oauthtap --upstream https://mcp.example.com/mcp"
 
+_UNSURE = f"""This wording is not known; these are meanings of messages like it. The exchange behind it tells more.
+Try: {RECORD}"""
+
 
 _REFUSED = """refused
 
@@ -82,6 +85,8 @@ def _explain_text(text: str, known: dict[str, Rule], *, as_json: bool) -> int:
         print(json.dumps({"meanings": meanings}, indent=2, ensure_ascii=False))
     elif found:
         print("\n\n".join(_meaning(place, meaning) for place, meaning in enumerate(found, 1)))
+        if not found[0].sure:
+            print(f"\n{_UNSURE}")
     else:
         print(f"Nothing is known of this message. What is needed is the exchange behind it.\nTry: {RECORD}")
     return 0 if found else 1
@@ -89,7 +94,9 @@ def _explain_text(text: str, known: dict[str, Rule], *, as_json: bool) -> int:
 
 def _meaning(place: int, meaning: TextMeaning) -> str:
     said = f" ({meaning.said_by})" if meaning.said_by else ""
-    lines = [f"{place}. {meaning.subject}, {_WHOSE[meaning.who]}{said}", meaning.why, f"Look at: {meaning.look}"]
+    possible = "" if meaning.sure or place > 1 else "possible: "
+    title = f"{place}. {possible}{meaning.subject}, {_WHOSE[meaning.who]}{said}"
+    lines = [title, meaning.why, f"Look at: {meaning.look}"]
     if meaning.rule:
         lines.append(f"Rule: oauthtap explain {meaning.rule}")
     lines.append(f"Try: {meaning.command}")

@@ -1,88 +1,32 @@
-"""What an error message means, whoever showed it: clients' messages and servers' phrases, ranked together."""
+"""What an error message means, whoever showed it: known wordings, weighed together with the messages most like it."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from dataclasses import dataclass
 
-from oauthtap.clients.messages import ClientMessages, Meaning, Message, Topic, Who, messages
-from oauthtap.diagnosis.phrases import OWN_WORDS, PhraseMatch, fold, match_phrases, plain_subjects
-from oauthtap.vendors import Subject, matched, pattern
-
-TOPICS: dict[Subject, Topic] = {
-    "redirect_uri": "redirect_uri",
-    "client": "client",
-    "client-auth": "client",
-    "client-not-allowed": "client",
-    "registration": "registration",
-    "discovery": "discovery",
-    "scope": "scope",
-    "resource": "resource/audience",
-    "pkce": "pkce",
-    "grant": "grant",
-    "code": "code",
-    "token": "token",
-    "token-expired": "token",
-    "token-key": "token",
-    "token-issuer": "token",
-    "token-audience": "resource/audience",
-    "token-revoked": "token",
-    "session": "session",
-    "origin": "origin/csrf",
-    "method": "configuration",
-    "media-type": "media type",
-    "policy": "policy/consent",
-    "consent": "policy/consent",
-    "user-denied": "policy/consent",
-    "edge": "edge",
-    "server-fault": "server fault",
-    "request": "configuration",
-    "unreachable": "network",
-    "not-mcp": "configuration",
-}
-"""The subject of a refusal, as a message's reader knows it."""
-
-_WHO: dict[Subject, Who] = {
-    "client": "authorization-server",
-    "client-auth": "config",
-    "scope": "client",
-    "resource": "authorization-server",
-    "pkce": "client",
-    "grant": "authorization-server",
-    "code": "authorization-server",
-    "token": "resource-server",
-    "token-expired": "client",
-    "token-revoked": "person",
-    "session": "resource-server",
-    "origin": "authorization-server",
-    "method": "config",
-    "request": "client",
-    "consent": "person",
-    "user-denied": "person",
-    "server-fault": "resource-server",
-}
-"""Whose it mostly is, where a phrase cannot say."""
-
-_KEYWORD_WHO: dict[Subject, Who] = {
-    **_WHO,
-    "redirect_uri": "authorization-server",
-    "client-not-allowed": "authorization-server",
-    "registration": "authorization-server",
-    "discovery": "authorization-server",
-    "token-key": "resource-server",
-    "token-issuer": "resource-server",
-    "token-audience": "resource-server",
-    "media-type": "client",
-    "policy": "authorization-server",
-    "edge": "network",
-    "unreachable": "network",
-    "not-mcp": "config",
-}
+from oauthtap.clients.messages import Meaning, Topic, Who
+from oauthtap.diagnosis.neighbours import Neighbour, find_neighbours
+from oauthtap.diagnosis.phrases import fold
+from oauthtap.diagnosis.topics import Pair, likely_meanings
+from oauthtap.diagnosis.wordings import Wordings, find_wordings
 
 MOST = 3
 
-_JOINED = re.compile(r"(?<=[A-Za-z0-9])[_-]+(?=[A-Za-z0-9])|(?<=[a-z])(?=[A-Z])")
+_CHARACTER = 0.01
+"""What a character of a known wording weighs beside all neighbours together (1)."""
+
+_LONGEST = 40
+"""Characters that count of a wording."""
+
+_PLACES = (1.0, 0.6, 0.4, 0.2, 0.1, 0.1)
+"""What the first meaning of a wording weighs, its second, and so on."""
+
+_SURE = 0.45
+"""What a meaning has to weigh to be told as what the message means: of lighter ones nearly half are wrong."""
+
+_ALIKE = 0.5
+"""How like a labelled message has to be for what is said of it to be said of the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,123 +41,70 @@ class TextMeaning:
     command: str
     said_by: str | None = None
     """The client or vendor whose words they are, where that is known."""
+    sure: bool = True
+    """False where it only may mean this."""
 
 
 def meanings_of(text: str, most: int = MOST) -> list[TextMeaning]:
-    """What a message may mean, best first, each subject and party once. Empty when nothing is known of it.
+    """What a message may mean, best first, each subject and party once. Empty when nothing is known of it."""
+    folded = fold(text)
+    known = find_wordings(folded)
+    near = find_neighbours(folded)
+    return [_told(pair, weight, known, near) for pair, weight in rank(known, near, most)]
 
-    A client's message that only carries on what a server said counts behind the server's words, where these are known.
-    A text of which nothing is known as it is, `signature_invalid`, is read once more in plain words. Where only a code
-    or a vague wording is known of it, the nouns count next, and before `invalid_request`, which says nothing.
+
+def rank(known: Wordings | None, near: list[Neighbour], most: int = MOST) -> list[tuple[Pair, float]]:
+    """The likeliest subjects and parties, and what speaks for each.
+
+    A neighbour speaks for all that is right for it, and half as loud once one of these is chosen: the next place is
+    for what else it could be.
     """
-    return _meanings(fold(text), most) or _meanings(_JOINED.sub(" ", fold(text)), most)
+    heard: defaultdict[Pair, float] = defaultdict(float)
+    if known:
+        pairs = list(dict.fromkeys((meaning.subject, meaning.who) for meaning, _ in known.meanings))
+        for pair, place in zip(pairs, _PLACES, strict=False):
+            heard[pair] = place * (0.001 + _CHARACTER * min(known.strength, _LONGEST))
+    loudness = sum(map(_loudness, near))
+    chosen: list[tuple[Pair, float]] = []
+    while len(chosen) < most:
+        weights = heard.copy()
+        taken = {pair for pair, _ in chosen}
+        for one in near:
+            share = _loudness(one) / loudness / len(one.labelled.pairs) ** 0.5
+            for pair in one.labelled.pairs:
+                if pair in likely_meanings():
+                    weights[pair] += share / 2 if taken.intersection(one.labelled.pairs) else share
+        for pair in taken:
+            weights.pop(pair, None)
+        if not weights:
+            break
+        chosen.append(max(weights.items(), key=lambda one: one[1]))
+    return chosen
 
 
-def _meanings(folded: str, most: int) -> list[TextMeaning]:
-    spoken, rest = _spoken(folded)
-    phrases = match_phrases(rest) if rest else []
-    ranked: list[tuple[int, TextMeaning]] = []
-    plain_ones = [message for _, message, _ in spoken if not (message.wraps or message.vague)]
-    heard = bool(plain_ones) or any(match.score >= OWN_WORDS + 2 for match in phrases)
-    record = next((client.record for client, _, _ in spoken if client.record), None)
-    for client, message, score in spoken:
-        worth = (1 if message.wraps else 0) if heard and (message.wraps or message.vague) else score
-        ranked += [(worth - place, _of(meaning, client)) for place, meaning in enumerate(message.meaning)]
-    for match in phrases:
-        ranked += [(match.score - place, meaning) for place, meaning in enumerate(_of_phrase(match, record))]
-    ranked.sort(key=lambda pair: -pair[0])
-    found = _each_once(meaning for _, meaning in ranked)
-    if not found:
-        found = _each_once(_of_nouns(rest or folded, record))
-    elif not heard:
-        nouns = list(_of_nouns(rest, record))
-        about_request = bool(phrases) and phrases[0].phrase.subject == "request"
-        found = _each_once([*nouns, *found] if about_request else [*found[:2], *nouns[:1], *found[2:]])
-    if found:
-        found = _each_once([found[0], *found[1:2], *_otherwise(found[0], record), *found[2:]])
-    return found[:most]
+def _loudness(neighbour: Neighbour) -> float:
+    """One that is the same word for word counts more than all that are only like the text."""
+    return neighbour.labelled.weight * neighbour.likeness**2 / (1.1 - neighbour.likeness)
 
 
-def _spoken(text: str) -> tuple[list[tuple[ClientMessages, Message, int]], str]:
-    """The clients' messages in a text, and what is left of it without those that wrap."""
-    found, rest = [], text
-    for client in sorted(messages(), key=lambda client: client.slug == "any"):
-        read = rest if client.slug == "any" else text
-        for message in client.message:
-            hit = matched(pattern(message.match), read)
-            if hit:
-                own = 0 if client.slug == "any" else OWN_WORDS
-                found.append((client, message, hit[1] + message.weight + own))
-                if message.wraps:
-                    rest = rest.replace(hit[0][0], " ", 1)
-    found.sort(key=lambda item: -item[2])
-    return found, rest.strip()
-
-
-def _of(meaning: Meaning, client: ClientMessages | None) -> TextMeaning:
-    said_by = client.name if client and client.slug != "any" else None
+def _told(pair: Pair, weight: float, known: Wordings, near: list[Neighbour]) -> TextMeaning:
+    own = next(((m, by) for m, by in known.meanings if (m.subject, m.who) == pair), None)
+    meaning, said_by = own or (_meaning_near(pair, near) or likely_meanings()[pair], None)
     return TextMeaning(
         subject=meaning.subject,
         who=meaning.who,
         why=meaning.why,
         look=meaning.look,
         rule=meaning.rule,
-        command=_command(meaning.subject, client.record if client else None),
+        command=_command(meaning.subject, known.record),
         said_by=said_by,
+        sure=weight >= _SURE,
     )
 
 
-def _of_phrase(match: PhraseMatch, record: str | None) -> Iterator[TextMeaning]:
-    phrase = match.phrase
-    topic = TOPICS[phrase.subject]
-    if topic == "server fault" and phrase.party == "network":
-        topic = "network"  # a proxy or tunnel that does not reach the server
-    parties: list[Who] = [phrase.party] if phrase.party else []
-    if phrase.person:
-        parties.append("person")
-    elif not parties:
-        parties.append(_WHO.get(phrase.subject, "authorization-server"))
-    first = TextMeaning(
-        subject=topic,
-        who=parties[0],
-        why=phrase.means,
-        look=phrase.change,
-        rule=phrase.rule,
-        command=_command(topic, record),
-        said_by=None if phrase.is_generic else match.vendor,
-    )
-    yield first
-    for who in parties[1:]:
-        yield replace(first, who=who)
-
-
-def _of_nouns(text: str, record: str | None) -> Iterator[TextMeaning]:
-    """What the nouns alone tell."""
-    for subject in plain_subjects(text):
-        topic = TOPICS[subject]
-        yield TextMeaning(
-            subject=topic,
-            who=_KEYWORD_WHO.get(subject, "authorization-server"),
-            why=f"Going by its nouns, the message is about {topic}; its wording is not known.",
-            look="the request that it answers, and the whole answer",
-            rule=None,
-            command=_command(topic, record),
-        )
-
-
-def _otherwise(first: TextMeaning, record: str | None) -> Iterator[TextMeaning]:
-    for client in messages():
-        for other in client.otherwise:
-            if (other.subject, other.who) == (first.subject, first.who):
-                for meaning in other.then:
-                    yield replace(_of(meaning, None), command=_command(meaning.subject, record))
-
-
-def _each_once(found: Iterator[TextMeaning] | list[TextMeaning]) -> list[TextMeaning]:
-    kept: dict[tuple[Topic, Who], TextMeaning] = {}
-    for meaning in found:
-        kept.setdefault((meaning.subject, meaning.who), meaning)
-    return list(kept.values())
+def _meaning_near(pair: Pair, near: list[Neighbour]) -> Meaning | None:
+    alike = [meaning for one in near if one.likeness >= _ALIKE for meaning in one.labelled.meanings]
+    return next((meaning for meaning in alike if (meaning.subject, meaning.who) == pair), None)
 
 
 def _command(topic: Topic, record: str | None) -> str:

@@ -104,6 +104,6 @@ def _is_callback(text: Any) -> bool:
 
 
 def _sentence(words: str, client: str) -> str:
-    meaning = next(iter(meanings_of(words, most=1)), None)
+    meaning = next((meaning for meaning in meanings_of(words, most=1) if meaning.sure), None)
     means = f" {meaning.why} Look at: {meaning.look}." if meaning else ""
     return f"{_NAMES[client]} itself says: “{escape_controls(words, limit=300)}”.{means}"

@@ -14,9 +14,11 @@ from pydantic import ValidationError
 from oauthtap import rules
 from oauthtap.cli import main
 from oauthtap.clients.messages import TOPICS, ClientMessages, Who, messages
-from oauthtap.diagnosis.meanings import TOPICS as TOPIC_OF
 from oauthtap.diagnosis.meanings import meanings_of
+from oauthtap.diagnosis.neighbours import labelled
 from oauthtap.diagnosis.phrases import fold
+from oauthtap.diagnosis.topics import TOPICS as TOPIC_OF
+from oauthtap.diagnosis.topics import likely_meanings
 from oauthtap.vendors import SUBJECTS, matched, pattern, vendors
 
 MESSAGES = [(client, message) for client in messages() for message in client.message]
@@ -45,16 +47,41 @@ def test_a_message_is_whole(client, message) -> None:
         assert meaning.rule is None or meaning.rule in known
 
 
-def test_what_else_it_may_be_is_another_thing() -> None:
-    others = [other for client in messages() for other in client.otherwise]
-    assert len({(other.subject, other.who) for other in others}) == len(others)
-    for other in others:
-        assert (other.subject, other.who) not in [(m.subject, m.who) for m in other.then]
-
-
 def test_every_subject_has_a_topic() -> None:
     assert set(TOPIC_OF) == set(SUBJECTS)
     assert set(TOPIC_OF.values()) <= set(TOPICS)
+
+
+def test_labels_are_of_known_subjects_and_parties_and_each_has_a_meaning() -> None:
+    pairs = {pair for one in labelled() for pair in one.pairs}
+    assert {subject for subject, _ in pairs} == set(TOPICS)
+    assert {who for _, who in pairs} == set(get_args(Who))
+    known = rules.load()
+    for pair, meaning in likely_meanings().items():
+        assert pair in pairs
+        assert meaning.rule is None or meaning.rule in known
+
+
+@pytest.mark.parametrize(
+    ("text", "subject"),
+    [
+        ("Our servers could not make sense of the callback address that your program sent", "redirect_uri"),
+        ("pkce: the S256 proof you sent is wrong", "pkce"),
+        ("peer presented a certificate signed by an authority nobody trusts", "network"),
+        ("your token came without the scope that listing files takes", "scope"),
+    ],
+)
+def test_a_wording_nobody_has_seen_is_read_by_what_it_names(text: str, subject: str) -> None:
+    assert meanings_of(text)[0].subject == subject
+
+
+def test_what_only_resembles_a_known_message_is_called_possible(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "Server said: your session key is bad, log in anew"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("1. possible: ")
+    assert "Try: oauthtap --upstream https://mcp.example.com/mcp" in told
+    main(["explain", "redirect_uri is not registered for this client"])
+    assert "possible" not in capsys.readouterr().out
 
 
 def test_every_subject_that_a_phrase_leaves_open_has_somebody() -> None:

@@ -1,6 +1,6 @@
 """What clients' own error messages mean: one TOML file a client, data only.
 
-`any.toml` holds what many programs say (Node, browsers, HTTP statuses), and what else a meaning may turn out to be.
+`any.toml` holds what many programs say (Node, browsers, HTTP statuses).
 `oauthtap.diagnosis.meanings` ranks them, together with the phrases of `oauthtap.vendors`.
 """
 
@@ -88,14 +88,6 @@ class Message(_Data):
         return meaning
 
 
-class Otherwise(_Data):
-    """What it may be instead, where a text was first taken for this subject and party."""
-
-    subject: Topic
-    who: Who
-    then: tuple[Meaning, ...]
-
-
 class ClientMessages(_Data):
     """One client's messages."""
 
@@ -104,7 +96,6 @@ class ClientMessages(_Data):
     record: str | None = None
     """The command that records what this client does."""
     message: tuple[Message, ...] = ()
-    otherwise: tuple[Otherwise, ...] = ()
 
 
 @cache
