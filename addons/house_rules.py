@@ -39,7 +39,7 @@ def token_lives_too_long(token: TokenRequest, so_far: Handshake) -> Problems:
         POST https://mcp.example.com/token grant_type=authorization_code&code=SplxlOBeZQQYbYS6WxSbIA
         200 {"access_token": "mF_9.B5f-4.1JqM", "token_type": "Bearer", "expires_in": 3600}
     """
-    seconds = token.granted.get("expires_in")
+    seconds = token.issued.get("expires_in")
     if isinstance(seconds, int) and seconds > LONGEST:
         yield Problem(
             message=f"`expires_in` is {seconds}; it has to be {LONGEST} at most",

@@ -54,7 +54,9 @@ def session(length: int, kind: str = "healthy") -> Iterator[Exchange]:
         yield last.model_copy(
             update={
                 "id": number,
-                "at": (last.at or 0) + number / 10 + late,  # but for `late` within the life of its token
+                "started_at": (last.started_at or 0)
+                + number / 10
+                + late,  # but for `late` within the life of its token
                 "request": last.request.model_copy(update={"body": call}),
                 "response": refused if kind == "refused" else answer,
             }
@@ -64,11 +66,13 @@ def session(length: int, kind: str = "healthy") -> Iterator[Exchange]:
 def looping(recorded: Sequence[Exchange], length: int) -> Iterator[Exchange]:
     """A recorded sign-in over and over until there are `length` exchanges, each time with secrets of its own."""
     texts = [exchange.model_dump_json() for exchange in recorded]
-    began = max(exchange.at or 0.0 for exchange in recorded)
+    began = max(exchange.started_at or 0.0 for exchange in recorded)
     for number in range(length):
         turn, place = divmod(number, len(texts))
         text = _of_turn(texts[place], turn)
-        yield Exchange.model_validate_json(text).model_copy(update={"id": number + 1, "at": began + number / 10})
+        yield Exchange.model_validate_json(text).model_copy(
+            update={"id": number + 1, "started_at": began + number / 10}
+        )
 
 
 def _of_turn(text: str, turn: int) -> str:

@@ -43,7 +43,9 @@ def main(folder: Path) -> int:
             client = profile_of(report)
             judged.append(("client", client == label["client"], label["client"], client))
             loud += [
-                f"{name} {f.severity} {f.rule} ({f.who}): {f.message}" for f in report.findings if f.severity != "note"
+                f"{name} {f.severity} {f.rule} ({f.responsible}): {f.message}"
+                for f in report.findings
+                if f.severity != "note"
             ]
             loud += [f"{name} CAUSE {report.cause.rule}"] if report.cause else []
         elif label["client"] and label["n"]:

@@ -97,7 +97,7 @@ def score(folder: Path) -> Score:
         among = " (among the findings)" if found & set(label["cause_rules"]) else ""
         result.cause[label["observable"]].add(right, f"{name}: want {label['cause_rules']}, got {cause}{among}")
         if right and report.cause and label["cause_who"] not in ("config", "network"):
-            result.who.add(report.cause.who == label["cause_who"], f"{name}: {report.cause.who}")
+            result.who.add(report.cause.responsible == label["cause_who"], f"{name}: {report.cause.responsible}")
     return result
 
 

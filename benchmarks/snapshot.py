@@ -51,7 +51,7 @@ def reduced(report: Report) -> dict[str, Any]:
         "revision": report.revision,
         "connected": report.connected,
         "reached": report.reached,
-        "cause": cause and [cause.rule, cause.who, cause.exchange],
+        "cause": cause and [cause.rule, cause.responsible, cause.exchange],
         "standstill": report.standstill and report.standstill.model_dump(mode="json"),
         "stages": " ".join(f"{step.id}:{'+'.join(step.stages)}" for step in report.exchanges),
         "findings": sorted(map(_finding, report.findings)),
@@ -64,7 +64,8 @@ def reduced(report: Report) -> dict[str, Any]:
 
 def _finding(finding: Finding) -> str:
     follows = f" <{finding.consequence_of}" if finding.consequence_of else ""
-    return f"{finding.exchange or 0:03} {RANK[finding.severity]} {finding.rule} {finding.who} {finding.at}{follows}"
+    place = f"{finding.exchange or 0:03} {RANK[finding.severity]}"
+    return f"{place} {finding.rule} {finding.responsible} {finding.at}{follows}"
 
 
 def main() -> int:

@@ -89,7 +89,7 @@ def holds(label: dict[str, Any], before: Report, after: Report) -> bool:
         return True
     if before.cause is None or after.cause is None:
         return before.cause is after.cause
-    return (before.cause.rule, before.cause.who) == (after.cause.rule, after.cause.who)
+    return (before.cause.rule, before.cause.responsible) == (after.cause.rule, after.cause.responsible)
 
 
 # --- what must not matter
@@ -218,10 +218,12 @@ def with_more_behind(exchanges: list[Exchange], report: Report) -> list[Exchange
     url = f"{first.scheme}://{first.netloc}/favicon.ico"
     icon = last.request.model_copy(update={"method": "GET", "url": url, "body": None, "headers": ()})
     answer = Response(status=404, headers=(("content-type", "text/plain"),), body="Not Found")
-    ended = last.ended if last.at is not None else None
+    ended = last.ended if last.started_at is not None else None
     return [
         *exchanges,
-        last.model_copy(update={"request": icon, "response": answer, "at": ended, "actor": "browser", "error": None}),
+        last.model_copy(
+            update={"request": icon, "response": answer, "started_at": ended, "actor": "browser", "error": None}
+        ),
     ]
 
 
@@ -257,7 +259,7 @@ def redirect_between(exchanges: list[Exchange], report: Report) -> list[Exchange
         is_asked = (
             one.actor == "browser" and one.request.method == "GET" and query.get("response_type") and one.response
         )
-        if not is_asked or one.response is None or one.at is None or one.took is None:
+        if not is_asked or one.response is None or one.started_at is None or one.duration is None:
             changed.append(one)
             continue
         parts = urlsplit(one.request.url)
@@ -265,10 +267,10 @@ def redirect_between(exchanges: list[Exchange], report: Report) -> list[Exchange
             (parts.scheme, parts.netloc, "/u/login", urlencode({"tx": query.get("state", "1")}, quote_via=quote), "")
         )
         hop = Response(status=302, headers=(("location", page),), body=None)
-        changed.append(one.model_copy(update={"response": hop, "took": one.took / 4}))
-        later = one.at + one.took / 2
+        changed.append(one.model_copy(update={"response": hop, "duration": one.duration / 4}))
+        later = one.started_at + one.duration / 2
         request = one.request.model_copy(update={"url": page})
-        changed.append(one.model_copy(update={"request": request, "at": later, "took": one.took / 4}))
+        changed.append(one.model_copy(update={"request": request, "started_at": later, "duration": one.duration / 4}))
     return changed if len(changed) > len(exchanges) else None
 
 
@@ -295,7 +297,7 @@ def verdicts(case: Case, names: tuple[str, ...] = tuple(VARIATIONS)) -> Iterator
         changed = VARIATIONS[name](exchanges, before)
         if changed is not None:
             after = judged(recording, changed)
-            was, now = (f"{r.cause.rule} ({r.cause.who})" if r.cause else "no cause" for r in (before, after))
+            was, now = (f"{r.cause.rule} ({r.cause.responsible})" if r.cause else "no cause" for r in (before, after))
             yield name, holds(case.label, before, after), f"{was} -> {now}"
 
 

@@ -240,10 +240,10 @@ class ConsoleReporter:
 
 def injected_below(step: AnalyzedExchange) -> Iterator[str]:
     """The line that names an injected fault, with what the client saw where the upstream was not asked."""
-    exchange, shown = step.exchange, step.exchange.shown
-    if exchange.injected is None:
+    exchange, shown = step.exchange, step.exchange.delivered_response
+    if exchange.injected_fault is None:
         return
-    words = f"        injected by oauthtap, as asked: {escape_controls(exchange.injected)}"
+    words = f"        injected by oauthtap, as asked: {escape_controls(exchange.injected_fault)}"
     if shown is None or exchange.response is not None:
         yield words
         return

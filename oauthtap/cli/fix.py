@@ -129,7 +129,7 @@ def _nothing_to_do(tap: SessionAnalyzer, session: str, arguments: Namespace) -> 
 
 def _patched(tap: SessionAnalyzer) -> list[Exchange]:
     """What fixes changed in the newest sign-in while it was recorded."""
-    return [step.exchange for step in latest_attempt_steps(tap) if step.exchange.patched_by]
+    return [step.exchange for step in latest_attempt_steps(tap) if step.exchange.applied_fixes]
 
 
 def _say_deploy(found: Deploy | None, file: str | None) -> None:

@@ -194,7 +194,7 @@ class WrappedRun:
     def _opened(self, url: str) -> None:
         """The child opens a browser: its first request is recorded, and no answer ever comes by us."""
         request = Request(method="GET", url=url, headers=(("Accept", "text/html"),))
-        exchange = Exchange(request=request, error=OUT_OF_SIGHT, at=time.time(), took=0.0, actor="browser")
+        exchange = Exchange(request=request, error=OUT_OF_SIGHT, started_at=time.time(), duration=0.0, actor="browser")
         if self.interest.keeps_page(exchange, self.tap.handshakes):
             self.notebook.guarded(partial(self.notebook.record_own_request, exchange, self._on_step))
 

@@ -299,7 +299,7 @@ def _judge_token(profile: Profile, _: ServerMetadata, server: RecordedServer) ->
         return
     if answer.access_token is None:
         raise _Stops("token-request", "finds no `access_token` in the token answer")
-    if profile.token_type and text(answer.granted.get("token_type")) is None:
+    if profile.token_type and text(answer.issued.get("token_type")) is None:
         raise _Stops("token-request", "wants `token_type` in the token answer")
 
 

@@ -22,6 +22,7 @@ from oauthtap.diagnosis.progress import STAGE_ORDER
 from oauthtap.handshake.stages import Initiator, ResourceMetadata, ServerMetadata, Unseen
 from oauthtap.handshake.state import Handshake
 from oauthtap.model import urls
+from oauthtap.model.exchange import json_keys
 from oauthtap.report.model import Report
 
 
@@ -46,9 +47,11 @@ class Side(_Row):
 class Performed(_Row):
     """What one side did of a row, and what it was answered."""
 
+    model_config = json_keys(initiator="because")
+
     exchanges: tuple[int, ...]
     statuses: tuple[int | None, ...]
-    because: Initiator | None
+    initiator: Initiator | None
 
 
 class Difference(_Row):
@@ -202,7 +205,7 @@ def _aligned(a: dict[Key, RequestKind], b: dict[Key, RequestKind]) -> list[_Pair
 
 def _same_step(pair: _Pair, key: Key, move: RequestKind) -> bool:
     """Told by the same member of the same kind of document, and so the same step at another place."""
-    mine, other = pair.a.because if pair.a else None, move.because
+    mine, other = pair.a.initiator if pair.a else None, move.initiator
     if pair.key[:2] != key[:2] or mine is None or other is None:
         return False
     return bool(mine.at) and mine.at == other.at and not mine.guess and not other.guess
@@ -221,7 +224,7 @@ def _row(pair: _Pair) -> Row:
 def _did(move: RequestKind | None) -> Performed | None:
     if move is None:
         return None
-    return Performed(exchanges=tuple(move.exchanges), statuses=tuple(move.statuses), because=move.because)
+    return Performed(exchanges=tuple(move.exchanges), statuses=tuple(move.statuses), initiator=move.initiator)
 
 
 def _differences(a: RequestKind, b: RequestKind) -> Iterator[Difference]:

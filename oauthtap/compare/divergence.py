@@ -229,6 +229,6 @@ def _went_elsewhere(sides: _Sides) -> Divergence | None:
             continue
         there = next((o for m, o in sides.rows if o and not m and o.slug == mine.slug), None)
         rest = f", {sides.goes_on} {there.request}" if there else f", {sides.goes_on} does not"
-        guess = " at a guess" if mine.because and mine.because.guess else ""
+        guess = " at a guess" if mine.initiator and mine.initiator.guess else ""
         return Divergence(f"{sides.stops} asks for {mine.request}{guess}{rest}: {sides.stops} stops.", "", number)
     return None

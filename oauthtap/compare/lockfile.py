@@ -123,7 +123,7 @@ def answer(stage: Stage) -> dict[str, Any]:
 
 
 def _parameters(stage: AuthorizationResponse) -> dict[str, Any]:
-    asked = dict(stage.asked.params) if stage.asked and stage.asked.request.body is not None else {}
+    asked = dict(stage.requested.params) if stage.requested and stage.requested.request.body is not None else {}
     return {
         name: AS_ASKED if name in ("state", "client_id") and asked.get(name) == value else _value(name, value, {})
         for name, value in stage.params

@@ -56,7 +56,7 @@ class RequestKind:
     """The first of them."""
     slug: str
     request: str
-    because: Initiator | None
+    initiator: Initiator | None
     asked: dict[str, Any]
     answered: dict[str, Any]
     """Of the last of them, as `contract.answer` gives it."""
@@ -80,7 +80,7 @@ def request_kinds(handshake: Handshake, names: Names = str) -> dict[Key, Request
             request = _request(stage, handshake, names)
             kind = "" if isinstance(stage, Document) else variant(stage)
             move = found.setdefault(
-                (slug, kind, request), RequestKind(stage, slug, request, stage.because, asked(stage, names), {})
+                (slug, kind, request), RequestKind(stage, slug, request, stage.initiator, asked(stage, names), {})
             )
             move.exchanges.append(stage.exchange.id)
             if stage.exchange.response is not None:
@@ -100,7 +100,7 @@ def _steps(stages: tuple[Stage, ...]) -> Iterator[tuple[Stage, str]]:
             yield stage, stage.slug
     if isinstance(first, AuthorizationResponse) or first.slug in ASIDE:
         return
-    if isinstance(first, AuthorizationRequest) and first.because and first.because.at == "response.header.location":
+    if isinstance(first, AuthorizationRequest) and first.initiator and first.initiator.at == "response.header.location":
         return  # passed on from page to page at the authorization server
     if isinstance(first, TokenRejected | StepUp) and len(stages) > 1:
         yield first, stages[1].slug  # the same request as where the token was good enough

@@ -36,8 +36,8 @@ class AnalyzedExchange:
         return self.stages[0].slug
 
     @property
-    def because(self) -> Initiator | None:
-        return self.stages[0].because
+    def initiator(self) -> Initiator | None:
+        return self.stages[0].initiator
 
     @property
     def sends_to(self) -> tuple[str, ...]:
@@ -99,7 +99,7 @@ class ClientAnalysis:
         that are kept no more.
         """
         exchange, findings = analyzed.exchange, analyzed.findings
-        if exchange.patched is not exchange and exchange.injected is None:  # a fault of ours cures nothing
+        if exchange.patched is not exchange and exchange.injected_fault is None:  # a fault of ours cures nothing
             analyzed = replace(analyzed, findings=self._cured(exchange, findings))
         gone = self.handshake.add(analyzed.stages, said=_seen(analyzed.findings))
         if gone:
@@ -113,7 +113,7 @@ class ClientAnalysis:
         """The findings, each with the fixes that took it away: what is left is found with them as well."""
         left = {finding.rule for finding in self.rules.check_exchange(classify(exchange.patched, self.handshake))}
         return tuple(
-            one if one.rule in left else one.model_copy(update={"cured_by": exchange.patched_by}) for one in found
+            one if one.rule in left else one.model_copy(update={"fixed_by": exchange.applied_fixes}) for one in found
         )
 
     def findings_until(self, now: float | None) -> list[Finding]:

@@ -27,10 +27,10 @@ def causal_chain(handshake: Handshake, stopped: tuple[Stage, ...]) -> set[int]:
 def _led_to(handshake: Handshake, place: int) -> Iterator[int]:
     """What the exchange follows from: its because, and the leg through the browser behind its code."""
     for stage in handshake.of(place):
-        if stage.because is not None and stage.because.exchange is not None:
-            yield stage.because.exchange
-        if isinstance(stage, AuthorizationResponse) and stage.asked is not None:
-            yield stage.asked.exchange.id
+        if stage.initiator is not None and stage.initiator.exchange is not None:
+            yield stage.initiator.exchange
+        if isinstance(stage, AuthorizationResponse) and stage.requested is not None:
+            yield stage.requested.exchange.id
         if isinstance(stage, TokenRequest) and stage.request.body is not None:
             issued = handshake.issued.get(stage.get("code") or "")
             yield from () if issued is None else (issued,)
@@ -39,9 +39,9 @@ def _led_to(handshake: Handshake, place: int) -> Iterator[int]:
 def guess_ancestors(stop: Stage, handshake: Handshake) -> Iterator[Stage]:
     """The guesses that led to this one, and the exchange that left the client without anything better."""
     seen: set[int] = set()
-    while stop.because is not None and stop.because.guess and stop.because.exchange not in (None, *seen):
-        seen.add(stop.because.exchange or 0)
-        before = handshake.of(stop.because.exchange or 0)
+    while stop.initiator is not None and stop.initiator.guess and stop.initiator.exchange not in (None, *seen):
+        seen.add(stop.initiator.exchange or 0)
+        before = handshake.of(stop.initiator.exchange or 0)
         yield from before
         if not before:
             return

@@ -170,7 +170,7 @@ def _is_fallback(stage: Stage, later: Stage) -> bool:
 def _went_well(stage: Stage) -> bool:
     """Answered as the step needs it."""
     exchange = stage.exchange.patched
-    if exchange.response is None or exchange.injected:
+    if exchange.response is None or exchange.injected_fault:
         return False
     try:
         if isinstance(stage, Document):
@@ -237,7 +237,7 @@ def _is_unreachable(stage: Stage) -> bool:
 
 
 def _is_guess(stage: Stage) -> bool:
-    return stage.because is not None and stage.because.guess
+    return stage.initiator is not None and stage.initiator.guess
 
 
 def _is_out_of_sight(stage: Stage) -> bool:

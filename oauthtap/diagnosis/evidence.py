@@ -87,7 +87,7 @@ def _told(said: Finding, found: Sequence[Finding]) -> Finding:
     same = next((one for one in found if one.rule == _TELLS and said.stage == "authorization-response"), None)
     if same is None:
         return said
-    return same.model_copy(update={"message": said.message, "fix": said.fix, "who": said.who})
+    return same.model_copy(update={"message": said.message, "fix": said.fix, "responsible": said.responsible})
 
 
 _VAGUE: tuple[str | None, ...] = (None, "request", "server-fault")
@@ -301,17 +301,17 @@ _ASTRAY = frozenset(
 def _sent_by(finding: Finding, refusal: Refusal, handshake: Handshake) -> bool:
     """The refused request went to an endpoint that this very document named."""
     stages = handshake.of(refusal.exchange)
-    return bool(stages) and stages[0].because is not None and stages[0].because.exchange == finding.exchange
+    return bool(stages) and stages[0].initiator is not None and stages[0].initiator.exchange == finding.exchange
 
 
 def _harmed(finding: Finding, handshake: Handshake) -> bool:
     """A request that the faulty member made the client send came to nothing."""
     places = set(same_document_places(finding, handshake)) if finding.severity == "error" else set()
     return any(
-        stages[0].because is not None
+        stages[0].initiator is not None
         and stages[0].exchange.response is None
         and stages[0].exchange.error is not None
-        and (stages[0].because.exchange, stages[0].because.at) in places
+        and (stages[0].initiator.exchange, stages[0].initiator.at) in places
         for stages in (handshake.exchanges() if places else ())
     )
 
@@ -322,7 +322,7 @@ def _places(ending: Ending, handshake: Handshake) -> set[int]:
     for place in ending.same:
         for stage in handshake.of(place):
             if isinstance(stage, AuthorizationResponse):
-                asked = stage.asked or handshake.authorization  # without `state` they cannot be told together
+                asked = stage.requested or handshake.authorization  # without `state` they cannot be told together
                 places |= {asked.exchange.id} if asked is not None else set()
             if (first := led_from(stage, handshake)) is not None:
                 places.add(first.exchange.id)
@@ -332,7 +332,7 @@ def _places(ending: Ending, handshake: Handshake) -> set[int]:
 def _at_guess(finding: Finding, refusal: Refusal, handshake: Handshake) -> bool:
     """The refused request was not advertised, and the finding is about what made the client guess."""
     stages = handshake.of(refusal.exchange)
-    if not stages or stages[0].because is None or not stages[0].because.guess:
+    if not stages or stages[0].initiator is None or not stages[0].initiator.guess:
         return False
     if finding.exchange == refusal.exchange:
         return False
@@ -393,7 +393,7 @@ def _candidate(finding: Finding, score: int, refusal: Refusal, places: set[int])
         confidence = "likely"
     own = subjects_of(finding.rule)
     if refusal.subject == "edge" and refusal.who == "network":
-        finding = finding.model_copy(update={"who": "network"})
+        finding = finding.model_copy(update={"responsible": "network"})
     subject = refusal.subject if refusal.subject in own else next(iter(sorted(own)), refusal.subject)
     return Candidate(finding, confidence, subject, (Evidence(finding.exchange, finding.message), _words(refusal)))
 
@@ -486,7 +486,7 @@ def said_by(refusal: Refusal, handshake: Handshake) -> Finding:
         title=title,
         severity="note" if person else "error",
         level="practice",
-        who="client" if omitted or needless else _owner(refusal, phrase.party if phrase is not None else None),
+        responsible="client" if omitted or needless else _owner(refusal, phrase.party if phrase is not None else None),
         stage=refusal.stage,
         exchange=refusal.exchange,
         at=refusal.at,

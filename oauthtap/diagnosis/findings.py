@@ -9,7 +9,7 @@ from typing import Any, Literal
 from json_merge_patch import merge as merge_patch
 from pydantic import BaseModel, ConfigDict
 
-from oauthtap.model.exchange import Response
+from oauthtap.model.exchange import Response, json_keys
 from oauthtap.model.requirements import Level, Requirement
 
 Severity = Literal["error", "warning", "note"]
@@ -60,7 +60,7 @@ def _is_json(headers: list[tuple[str, str]]) -> bool:
 class Problem(BaseModel):
     """What a rule yields: what is wrong, where to look, how to put it right."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = json_keys(responsible="who")
 
     message: str
     """One sentence that names the values: what is there, and what would have to be."""
@@ -74,7 +74,7 @@ class Problem(BaseModel):
     patch: Patch | None = None
     exchange: int | None = None
     """Only for rules over the whole handshake: the exchange it is about."""
-    who: Party | None = None
+    responsible: Party | None = None
     """Only where it differs from the rule's."""
     severity: Severity | None = None
     """Only where the circumstances make it lighter (or heavier) than the rule's."""
@@ -86,13 +86,13 @@ Problems = Iterator[Problem]
 class Finding(BaseModel):
     """A problem, with the rule that found it and the exchange it was found in."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = json_keys(responsible="who", fixed_by="cured_by")
 
     rule: str
     title: str
     severity: Severity
     level: Level
-    who: Party
+    responsible: Party
     stage: str
     exchange: int | None = None
     at: str
@@ -101,7 +101,7 @@ class Finding(BaseModel):
     actual: str | None = None
     consequence_of: str | None = None
     """The rule of the cause this follows from; None for the cause itself and for what is independent."""
-    cured_by: tuple[str, ...] = ()
+    fixed_by: tuple[str, ...] = ()
     """The fixes of oauthtap with which the client met nothing of it; empty where it did."""
     fix: str = ""
     patch: Patch | None = None
@@ -119,7 +119,7 @@ def finding(
         title=title,
         severity=severity,
         level=requirement.level,
-        who=problem.who or who,
+        responsible=problem.responsible or who,
         stage=stage,
         exchange=problem.exchange if problem.exchange is not None else exchange,
         at=problem.at,

@@ -36,7 +36,7 @@ def find_omission(refusal: Refusal, handshake: Handshake) -> str | None:
     stages = handshake.of(refusal.exchange)
     stage: Stage | None = stages[0] if stages else None
     if isinstance(stage, AuthorizationResponse):
-        stage = stage.asked
+        stage = stage.requested
     if stage is None or stage.exchange.actor not in ("client", "browser"):
         return None
     if isinstance(stage, Mcp):

@@ -70,7 +70,7 @@ def is_connected(handshake: Handshake, since: int = 0) -> bool:
     refused: set[str | None] = set()
     kinds = (Mcp, Registration, TokenRefresh)
     for stage in sorted((one for kind in kinds for one in handshake.all(kind)), key=lambda stage: stage.exchange.id):
-        if stage.exchange.injected and not (isinstance(stage, TokenRefresh) and stage.ok):
+        if stage.exchange.injected_fault and not (isinstance(stage, TokenRefresh) and stage.ok):
             state = False  # the client did not get what the server said
             continue
         under_way = stage.exchange.response is None and stage.exchange.error is None
@@ -142,7 +142,7 @@ def furthest_stage(handshake: Handshake, since: int = 0) -> str:
         stages[0].slug
         for stages in handshake.exchanges()
         if (stage := stages[0]).exchange.actor in ("client", "browser")
-        and (stage.ok or stage.because is None or not stage.because.guess)
+        and (stage.ok or stage.initiator is None or not stage.initiator.guess)
         and stage.slug not in SIDE_STAGES
         and stage.exchange.id >= since
     ]

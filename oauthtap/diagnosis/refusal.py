@@ -101,7 +101,7 @@ def read_refusal(stage: Stage, handshake: Handshake) -> Refusal | None:
     sign-in are no refusals: specifications make them part of a healthy handshake.
     """
     exchange = stage.exchange.patched
-    if exchange.injected or isinstance(stage, Preflight | SessionEnd):
+    if exchange.injected_fault or isinstance(stage, Preflight | SessionEnd):
         return None
     if isinstance(stage, AuthorizationResponse):
         return _redirected_back(stage, handshake)
@@ -126,7 +126,7 @@ def read_refusal(stage: Stage, handshake: Handshake) -> Refusal | None:
 def read_challenge(stage: Challenge, handshake: Handshake) -> Refusal | None:
     """What the 401 that starts a sign-in says; None where it says nothing."""
     exchange = stage.exchange.patched
-    if exchange.injected or exchange.response is None or exchange.response.status < 400:
+    if exchange.injected_fault or exchange.response is None or exchange.response.status < 400:
         return None
     said = read_words(exchange)
     return _refusal(stage, exchange, handshake, said, edge_of(exchange.response)) if said.words or said.code else None
@@ -135,7 +135,7 @@ def read_challenge(stage: Challenge, handshake: Handshake) -> Refusal | None:
 def is_absent_guess(refusal: Refusal, handshake: Handshake) -> bool:
     """Nothing is there, at an address that no document named: the client guessed it. It says no to nobody."""
     stages = handshake.of(refusal.exchange)
-    guess = bool(stages) and stages[0].because is not None and stages[0].because.guess
+    guess = bool(stages) and stages[0].initiator is not None and stages[0].initiator.guess
     return guess and refusal.status in (404, 405, 410)
 
 
@@ -413,9 +413,9 @@ def refusals(handshake: Handshake, since: int = 0) -> Iterator[tuple[Stage, Refu
 def led_from(stage: Stage, handshake: Handshake) -> AuthorizationRequest | Interaction | None:
     """The request at the authorization server from which the browser was redirected here, over however many hops."""
     for _ in range(10):
-        if stage.exchange.actor != "browser" or stage.because is None or stage.because.exchange is None:
+        if stage.exchange.actor != "browser" or stage.initiator is None or stage.initiator.exchange is None:
             return None
-        before = handshake.of(stage.because.exchange)
+        before = handshake.of(stage.initiator.exchange)
         if not before:
             return None
         stage = before[0]

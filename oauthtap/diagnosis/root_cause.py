@@ -64,7 +64,7 @@ def diagnose(handshake: Handshake, found: Sequence[Finding], goal: str | None = 
         by_rules = _newest_cause(handshake, stopped, weighed, since)
         end = _settled(end, by_rules, handshake)
         if end.id not in GOOD | {"nothing-arrived"} and not (faults and by_rules is None):
-            met = [one for one in weighed if not one.cured_by and (one.exchange or since) >= since]
+            met = [one for one in weighed if not one.fixed_by and (one.exchange or since) >= since]
             causes = rank(handshake, end, met, by_rules)
     if end.id == "signed-in":
         found = [_downgrade_tolerated(finding) for finding in found]
@@ -127,9 +127,9 @@ def _unexplained(stopped: tuple[Stage, ...], cause: Finding | None) -> StallHint
 
 def _away(found: Sequence[Finding], since: int) -> set[str]:
     """The rules whose findings only fixes took away: there before, or in the server's own words, and not met since."""
-    met = {finding.rule for finding in found if not finding.cured_by and (finding.exchange or since) >= since}
+    met = {finding.rule for finding in found if not finding.fixed_by and (finding.exchange or since) >= since}
     before = {finding.rule for finding in found if finding.exchange is not None and finding.exchange < since}
-    return ({finding.rule for finding in found if finding.cured_by} | before) - met
+    return ({finding.rule for finding in found if finding.fixed_by} | before) - met
 
 
 def _newest_cause(
@@ -139,10 +139,10 @@ def _newest_cause(
 
     Where the fixes changed nothing, it may lie in an attempt before: clients keep what they were told.
     """
-    met = [finding for finding in found if not finding.cured_by]
+    met = [finding for finding in found if not finding.fixed_by]
     newer = [finding for finding in met if (finding.exchange or since) >= since]
     exchanges = (stages[0].exchange for stages in handshake.exchanges())
-    untouched = bool(since) and not any(one.patched_by for one in exchanges if one.id >= since)
+    untouched = bool(since) and not any(one.applied_fixes for one in exchanges if one.id >= since)
     return _cause(handshake, stopped, newer) or (_cause(handshake, stopped, met) if untouched else None)
 
 
@@ -214,12 +214,12 @@ def _consequence(finding: Finding, cause: Finding, places: set[Place], handshake
     if finding == cause or finding.severity == "note" or after < of_cause:
         return finding
     stages = handshake.of(after)
-    because = stages[0].because if stages else None
+    because = stages[0].initiator if stages else None
     guessed = because is not None and because.guess
     sent_there = because is not None and (because.exchange, because.at) in places
     astray = cause.at == "request.url" and bool(stages) and of_cause in causal_chain(handshake, stages[:1])
     follows = _is_symptom(finding) or (after > of_cause and (guessed or sent_there or astray))
-    if finding.cured_by or not follows:
+    if finding.fixed_by or not follows:
         return finding
     milder = "warning" if finding.severity == "error" else finding.severity
     return finding.model_copy(update={"consequence_of": cause.rule, "severity": milder})

@@ -88,9 +88,13 @@ class SessionAnalyzer:
         `applied`: the names of what changed it. Gives the exchange as it is remembered.
         """
         if delivered is not None:
-            applied = (*analyzed.exchange.patched_by, *applied)
-            redacted = self.redactor.redact(analyzed.exchange.replace(shown=delivered, patched_by=applied))
-            whole = analyzed.unredacted and analyzed.unredacted.replace(shown=delivered, patched_by=applied)
+            applied = (*analyzed.exchange.applied_fixes, *applied)
+            redacted = self.redactor.redact(
+                analyzed.exchange.replace(delivered_response=delivered, applied_fixes=applied)
+            )
+            whole = analyzed.unredacted and analyzed.unredacted.replace(
+                delivered_response=delivered, applied_fixes=applied
+            )
             analyzed = replace(analyzed.with_exchange(redacted), unredacted=whole)
         owner = next(client for client in self.clients if client.handshake is analyzed.handshake)
         shared = self._several and not analyzed.client
@@ -141,13 +145,13 @@ class SessionAnalyzer:
         periods: list[FixPeriod] = []
         fixes: tuple[str, ...] = ()
         since = 0
-        for exchange in (one.exchange for one in self.steps if one.exchange.fixes is not None):
-            if exchange.fixes is None or exchange.fixes == fixes:
+        for exchange in (one.exchange for one in self.steps if one.exchange.active_fixes is not None):
+            if exchange.active_fixes is None or exchange.active_fixes == fixes:
                 continue
             if client.acted(since, exchange.id):
                 periods.append(FixPeriod(fixes, since, exchange))
                 since = exchange.id
-            fixes = exchange.fixes
+            fixes = exchange.active_fixes
         return (*periods, FixPeriod(fixes, since))
 
     @property

@@ -6,21 +6,23 @@ a step failed. Words for a person; nothing is judged.
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
+
+from oauthtap.model.exchange import json_keys
 
 
 class StallHint(BaseModel):
     """Where it stands still, and what to do about it."""
 
-    model_config = ConfigDict(frozen=True, defer_build=True)
+    model_config = json_keys(next_step="was_to", where_to_look="look")
 
     stage: str
     exchange: int | None
-    was_to: str
+    next_step: str
     """What the client was about to do next."""
     unknown: str
     """What the recording cannot show."""
-    look: str
+    where_to_look: str
     """What to look at next."""
 
 
@@ -118,4 +120,4 @@ _CALLED_BACK = (
 def stall_hint(stage: str, exchange: int | None, *, called_back: bool = False) -> StallHint:
     """What is known of a stop at this stage (`spec` ids as in `stages.py`). `called_back`: the callback answered."""
     was_to, unknown, look = _CALLED_BACK if called_back else _TABLE.get(stage, _MCP)
-    return StallHint(stage=stage, exchange=exchange, was_to=was_to, unknown=unknown, look=look)
+    return StallHint(stage=stage, exchange=exchange, next_step=was_to, unknown=unknown, where_to_look=look)

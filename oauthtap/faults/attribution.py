@@ -31,9 +31,9 @@ def fault_records(handshake: Handshake) -> tuple[FaultRecord, ...]:
 def _faults(handshake: Handshake) -> Iterator[FaultRecord]:
     for stages in handshake.exchanges():
         exchange = stages[0].exchange
-        if exchange.injected:
-            known = named(exchange.injected)
-            yield FaultRecord(exchange=exchange.id, name=exchange.injected, says=known.says if known else "")
+        if exchange.injected_fault:
+            known = named(exchange.injected_fault)
+            yield FaultRecord(exchange=exchange.id, name=exchange.injected_fault, says=known.says if known else "")
 
 
 def mark_consequences(found: Sequence[Finding], faults: Sequence[FaultRecord], handshake: Handshake) -> list[Finding]:
@@ -64,6 +64,6 @@ def _follows(finding: Finding, fault: FaultRecord, handshake: Handshake) -> bool
         return False
     known = rules.RULES.get(finding.rule)
     stages = handshake.of(finding.exchange or 0)
-    because = stages[0].because if stages else None
+    because = stages[0].initiator if stages else None
     guessed = because is not None and because.guess
-    return finding.who == "client" or known is None or known.symptom or guessed or Handshake in known.subjects
+    return finding.responsible == "client" or known is None or known.symptom or guessed or Handshake in known.subjects

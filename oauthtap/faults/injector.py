@@ -137,7 +137,7 @@ def _known(so_far: Handshake) -> dict[str, str]:
 
 def _further_scope(so_far: Handshake) -> str:
     """The first scope that the server supports and the token has not got; one it has where there is no other."""
-    granted = str(so_far.token.granted.get("scope", "")) if so_far.token else ""
+    granted = str(so_far.token.issued.get("scope", "")) if so_far.token else ""
     asked = so_far.authorization.get("scope") or "" if so_far.authorization else ""
     supported = [
         scope

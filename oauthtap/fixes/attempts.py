@@ -46,7 +46,9 @@ def attempts(client: ClientAnalysis, periods: Sequence[FixPeriod], found: Sequen
     *past, newest = periods
     if not past and not newest.fixes:
         return ()
-    over = [_attempt(before, period, before.findings_until(end.at)) for period, before, end in _past(client, past)]
+    over = [
+        _attempt(before, period, before.findings_until(end.started_at)) for period, before, end in _past(client, past)
+    ]
     return (*over, *((_attempt(client, newest, found),) if client.acted(newest.since) else ()))
 
 
@@ -78,7 +80,7 @@ def _attempt(client: ClientAnalysis, period: FixPeriod, found: Sequence[Finding]
 
 def _is_step(stage: Stage) -> bool:
     """Not beside the way, and no place that was only tried: of these a client goes on to the next."""
-    tried = isinstance(stage, Document | Discover) or (stage.because is not None and stage.because.guess)
+    tried = isinstance(stage, Document | Discover) or (stage.initiator is not None and stage.initiator.guess)
     return not (stage.slug in SIDE_STAGES or isinstance(stage, McpStream) or (tried and not _went_well(stage)))
 
 

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
-from oauthtap.model.exchange import Exchange, Message, Pairs, Request, Response
+from oauthtap.model.exchange import Exchange, Message, Pairs, Request, Response, json_keys
 
 _LONGEST = 400
 ABOUT_THE_BODY = frozenset(("content-length", "content-encoding", "transfer-encoding"))
@@ -17,13 +17,13 @@ ABOUT_THE_BODY = frozenset(("content-length", "content-encoding", "transfer-enco
 class AppliedChange(BaseModel):
     """One place that a fix changed."""
 
-    model_config = ConfigDict(frozen=True, defer_build=True)
+    model_config = json_keys(original="said", delivered="saw")
 
     at: str
     """The place, as findings name it: `response.json.issuer`, `request.query.resource`, …"""
-    said: str | None = None
+    original: str | None = None
     """What the upstream said there, or the client (in a request). Members of JSON as JSON; None: nothing."""
-    saw: str | None = None
+    delivered: str | None = None
     """What came to the other side in its place; None: nothing."""
 
     @property
@@ -41,10 +41,10 @@ def changes(exchange: Exchange) -> tuple[AppliedChange, ...]:
 
 
 def _changes(exchange: Exchange) -> Iterator[AppliedChange]:
-    if exchange.sent is not None:
-        yield from _of_request(exchange.request, exchange.sent)
-    if exchange.response is not None and exchange.shown is not None:
-        yield from _of_answer(exchange.response, exchange.shown)
+    if exchange.forwarded_request is not None:
+        yield from _of_request(exchange.request, exchange.forwarded_request)
+    if exchange.response is not None and exchange.delivered_response is not None:
+        yield from _of_answer(exchange.response, exchange.delivered_response)
 
 
 def _of_request(before: Request, after: Request) -> Iterator[AppliedChange]:
@@ -55,7 +55,7 @@ def _of_request(before: Request, after: Request) -> Iterator[AppliedChange]:
 
 def _of_answer(before: Response, after: Response) -> Iterator[AppliedChange]:
     if before.status != after.status:
-        yield AppliedChange(at="response.status", said=str(before.status), saw=str(after.status))
+        yield AppliedChange(at="response.status", original=str(before.status), delivered=str(after.status))
     yield from _of_headers("response.header", before.headers, after.headers)
     yield from _of_body("response", before, after)
 
@@ -81,14 +81,14 @@ def _of_body(side: str, before: Message, after: Message) -> Iterator[AppliedChan
     elif before.form and after.form:
         yield from _of_mapping(f"{side}.form", dict(before.form), dict(after.form), str)
     else:
-        yield AppliedChange(at=f"{side}.body", said=_short(before.body or ""), saw=_short(after.body or ""))
+        yield AppliedChange(at=f"{side}.body", original=_short(before.body or ""), delivered=_short(after.body or ""))
 
 
 def _of_mapping(place: str, before: Mapping[str, Any], after: Mapping[str, Any], write: Any) -> Iterator[AppliedChange]:
     for name in dict.fromkeys((*before, *after)):
         if (name in before, before.get(name)) != (name in after, after.get(name)):
             said, saw = (_short(write(side[name])) if name in side else None for side in (before, after))
-            yield AppliedChange(at=f"{place}.{name}", said=said, saw=saw)
+            yield AppliedChange(at=f"{place}.{name}", original=said, delivered=saw)
 
 
 def _json(value: Any) -> str:
@@ -101,7 +101,7 @@ def _short(text: str) -> str:
 
 def phrase(found: Iterable[AppliedChange], most: int = 3) -> str:
     """Changes in few words: "`authorization_servers` → […]"; each place once, the newest value."""
-    news = {one.at: f"`{one.name}` → {'nothing' if one.saw is None else one.saw}" for one in found}
+    news = {one.at: f"`{one.name}` → {'nothing' if one.delivered is None else one.delivered}" for one in found}
     shown = list(news.values())[:most]
     more = len(news) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")

@@ -81,10 +81,10 @@ def deploy(
 
     `stack`: the name of its file, when somebody named it.
     """
-    changed = [exchange for exchange in patched if exchange.patched_by]
+    changed = [exchange for exchange in patched if exchange.applied_fixes]
     if not changed:
         return None
-    names = {name for exchange in changed for name in exchange.patched_by}
+    names = {name for exchange in changed for name in exchange.applied_fixes}
     return Deploy(
         proved=proved,
         changes=tuple(_once(map(change, changed))),
@@ -98,7 +98,7 @@ def deploy(
 
 def change(exchange: Exchange) -> Change | None:
     """The change of an answer that a fix made; None when it only changed the request."""
-    before, after = exchange.response, exchange.shown
+    before, after = exchange.response, exchange.delivered_response
     if before is None or after is None:
         return None
     repeats = _repeated(exchange.request, before, after)
@@ -108,7 +108,7 @@ def change(exchange: Exchange) -> Change | None:
         exchange=exchange.id,
         method=exchange.request.method,
         url=exchange.request.bare_url,
-        fixes=exchange.patched_by,
+        fixes=exchange.applied_fixes,
         was=before.status,
         status=after.status if after.status != before.status else None,
         headers=_headers(before, after),
@@ -178,10 +178,10 @@ def _once(found: Iterable[Change | None]) -> Iterator[Change]:
 
 def _of_requests(exchange: Exchange) -> Iterator[str]:
     back = {"code", "error"} & {name for name, _ in exchange.request.query}
-    for one in changes(exchange) if exchange.sent else ():
+    for one in changes(exchange) if exchange.forwarded_request else ():
         if not one.at.startswith("request."):
             continue
-        gave, got = ("nothing" if value is None else value for value in (one.said, one.saw))
+        gave, got = ("nothing" if value is None else value for value in (one.original, one.delivered))
         if back:
             yield f"The authorization server's redirect has to carry `{one.name}` as it should be: {got}, not {gave}."
         else:
@@ -236,7 +236,7 @@ def _values(handshake: Handshake, changed: Sequence[Exchange]) -> dict[str, str]
     issuer = str(named[0]) if isinstance(named, list) and named else ""
     resource = handshake.resource or ""
     place = next((one.url for one in urls.as_metadata_locations(issuer)), "") if issuer else ""
-    sent = [dict(exchange.sent.query) for exchange in changed if exchange.sent]
+    sent = [dict(exchange.forwarded_request.query) for exchange in changed if exchange.forwarded_request]
     return {
         "issuer": issuer,
         "resource": resource,

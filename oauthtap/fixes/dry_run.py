@@ -55,13 +55,15 @@ def simulate(new_tap: NewTap, steps: Sequence[AnalyzedExchange], fixes: Sequence
     old = new_tap()
     on = ActiveFixes(fixes=tuple(fixes))
     for step in steps:
-        exchange = step.exchange.replace(shown=None, sent=None, patched_by=(), fixes=None)
+        exchange = step.exchange.replace(
+            delivered_response=None, forwarded_request=None, applied_fixes=(), active_fixes=None
+        )
         heard = old.add(exchange)
         if exchange.response is not None and exchange.actor in ("client", "reporter"):
             after, names = on.apply(heard, exchange.request, exchange.response)
             if names:
                 touched.append(exchange.id)
-                patched.append(exchange.replace(shown=after, patched_by=names))
+                patched.append(exchange.replace(delivered_response=after, applied_fixes=names))
                 exchange = exchange.replace(response=after)
         made.append(exchange)
     survived = _survived(old)
@@ -69,7 +71,11 @@ def simulate(new_tap: NewTap, steps: Sequence[AnalyzedExchange], fixes: Sequence
     tap = _heard(new_tap, kept)
     trial = Trial(tuple(fixes), build(tap), tap, tuple(touched), _missing(made, kept), tuple(patched), survived)
     finding = cause_of(trial)
-    if finding is not None and finding.who == "client" and (finding.exchange or 0) > min(touched, default=0) > 0:
+    if (
+        finding is not None
+        and finding.responsible == "client"
+        and (finding.exchange or 0) > min(touched, default=0) > 0
+    ):
         # With another answer the client would have done something else: what it did is no evidence.
         kept = [one for one in kept if one.id <= max(touched)]
         tap = _heard(new_tap, kept)
@@ -82,7 +88,7 @@ def _survived(old: SessionAnalyzer) -> frozenset[str]:
     cause = build(old).cause
     if cause is None or cause.exchange is None:
         return frozenset()
-    used = {step.because.exchange for step in old.steps if step.because is not None and not step.because.guess}
+    used = {step.initiator.exchange for step in old.steps if step.initiator is not None and not step.initiator.guess}
     passed = [one for one in old.steps if one.exchange.id < cause.exchange or one.exchange.id in used]
     return frozenset(finding.rule for step in passed for finding in step.findings) - {cause.rule}
 
@@ -95,7 +101,7 @@ def _without_consequences(new_tap: NewTap, made: Sequence[Exchange], touched: Se
         gone = {
             step.exchange.id
             for step in tap.steps
-            if step.because is not None and step.because.guess and step.exchange.id > touched[0]
+            if step.initiator is not None and step.initiator.guess and step.exchange.id > touched[0]
         } - set(touched)
         if not gone or tap.handshake.authorized is not None:
             break

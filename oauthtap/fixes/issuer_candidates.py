@@ -78,7 +78,7 @@ def _recorded(handshake: Handshake) -> Iterator[Candidate]:
 def _of_tokens(handshake: Handshake) -> Iterator[Candidate]:
     for token in handshake.all(TokenEndpoint):
         try:
-            issued = text(token.granted.get("access_token"))
+            issued = text(token.issued.get("access_token"))
         except Unseen:
             continue
         stated = (claims(issued) or {}).get("iss") if issued else None

@@ -120,7 +120,7 @@ def _joined(blocks: list[str], text: str) -> Recording | None:
     every = [exchange for one in found for exchange in one.exchanges]
     home = origin_of(upstream or "") or next((o for e in every if (o := origin_of(e.request.url)) != STAND_IN), None)
     numbered = tuple(
-        exchange.replace(id=number, at=None, request=_at_home(exchange.request, home))
+        exchange.replace(id=number, started_at=None, request=_at_home(exchange.request, home))
         for number, exchange in enumerate(every, 1)
     )
     client = next((one.client for one in found if one.client), None)

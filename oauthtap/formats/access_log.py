@@ -85,9 +85,9 @@ def drafts_in(text: str) -> list[Draft]:
             fields = line.removeprefix("#Fields:").split()
         elif (fields and "\t" in line and (draft := _of_cloudfront(fields, line))) or (draft := _of_line(line)):
             drafts.append(draft)
-    times = [draft.at for draft in drafts if draft.at is not None]
+    times = [draft.started_at for draft in drafts if draft.started_at is not None]
     if len(times) == len(drafts) and times != sorted(times):
-        drafts.sort(key=lambda draft: draft.at or 0.0)
+        drafts.sort(key=lambda draft: draft.started_at or 0.0)
     return drafts
 
 
@@ -110,8 +110,8 @@ def _draft(name: str, match: re.Match[str], line: str) -> Draft:
     agent = said.get("agent") or next((m[1] for p in (_AGENT, _KNOWN_AGENTS) if (m := p.search(line))), None)
     if agent and agent.strip() not in ("-", ""):
         draft.headers.append(("User-Agent", agent.strip()))
-    draft.at = _at(said, line)
-    draft.took = _took(said, line)
+    draft.started_at = _at(said, line)
+    draft.duration = _took(said, line)
     rest = said.get("rest") or ""
     if draft.status and 300 <= draft.status < 400 and (there := _LOCATION.search(rest)):
         draft.answer_headers.append(("Location", there[1].rstrip("`),;")))
@@ -160,7 +160,7 @@ def _of_cloudfront(fields: list[str], line: str) -> Draft | None:
     agent = row.get("cs(User-Agent)", "-").replace("%20", " ").replace("%2F", "/")
     if agent != "-":
         draft.headers.append(("User-Agent", agent))
-    draft.at = seconds(f"{row.get('date', '')}T{row.get('time', '')}Z")
+    draft.started_at = seconds(f"{row.get('date', '')}T{row.get('time', '')}Z")
     taken = row.get("time-taken", "")
-    draft.took = float(taken) if re.fullmatch(r"\d+(?:\.\d+)?", taken) else None
+    draft.duration = float(taken) if re.fullmatch(r"\d+(?:\.\d+)?", taken) else None
     return draft

@@ -62,8 +62,8 @@ class Draft:
     cut: bool = False
     """Of the answer's body only a part is there."""
     error: str | None = None
-    at: float | None = None
-    took: float | None = None
+    started_at: float | None = None
+    duration: float | None = None
     actor: Actor = "client"
     role: str | None = None
     presumed: bool = False
@@ -163,8 +163,8 @@ def _exchange(draft: Draft, url: str, number: int) -> Exchange:
     request_body = "" if draft.body is None and draft.method in ("GET", "HEAD", "OPTIONS") else draft.body
     return Exchange(
         id=number,
-        at=draft.at,
-        took=draft.took,
+        started_at=draft.started_at,
+        duration=draft.duration,
         actor=_actor(draft),
         request=Request(
             method=draft.method,

@@ -90,16 +90,16 @@ def _sanitized(log: dict[str, Any], exchanges: list[Exchange]) -> bool:
 
 
 def _without_secrets(exchange: Exchange) -> Exchange:
-    request = exchange.request.model_copy(update={"left_out": _SECRET})
+    request = exchange.request.model_copy(update={"unrecorded_headers": _SECRET})
     return exchange.model_copy(update={"request": request})
 
 
 def _in_order(exchanges: list[Exchange]) -> list[Exchange]:
     """By time, but only where the order of the file contradicts it: equal times keep their order."""
-    times = [exchange.at for exchange in exchanges if exchange.at is not None]
+    times = [exchange.started_at for exchange in exchanges if exchange.started_at is not None]
     if len(times) < len(exchanges) or times == sorted(times):
         return exchanges
-    return sorted(exchanges, key=lambda exchange: exchange.at or 0.0)
+    return sorted(exchanges, key=lambda exchange: exchange.started_at or 0.0)
 
 
 def _numbered(exchange: Exchange, number: int) -> Exchange:
@@ -284,9 +284,9 @@ def write(recording: Recording, comments: Mapping[int, str] | None = None) -> st
 
 
 def _entry(exchange: Exchange, comment: str | None) -> dict[str, Any]:
-    took = (exchange.took or 0.0) * 1000
+    took = (exchange.duration or 0.0) * 1000
     entry: dict[str, Any] = {
-        "startedDateTime": _iso(exchange.at or 0.0),
+        "startedDateTime": _iso(exchange.started_at or 0.0),
         "time": took,
         "request": _written_request(exchange.request),
         "response": _written_response(exchange),
@@ -300,13 +300,15 @@ def _entry(exchange: Exchange, comment: str | None) -> dict[str, Any]:
 
 
 def _extras(exchange: Exchange) -> dict[str, Any]:
-    extras: dict[str, Any] = {name: getattr(exchange, name) for name in EXTRAS}
+    members = exchange.model_dump(exclude={"request", "response"})
+    extras: dict[str, Any] = {name: members[name] for name in EXTRAS}
     messages = {"request": exchange.request, "response": exchange.response}
     extras["unseen"] = [name for name, message in messages.items() if message and message.body is None]
     extras["truncated"] = [name for name, message in messages.items() if message and message.truncated]
     extras["partial"] = [name for name, message in messages.items() if message and message.partial]
     extras = {name: value for name, value in extras.items() if value not in (None, [])}
-    return extras | exchange.model_dump(include=set(PATCHED), exclude_defaults=True)
+    told = exchange.model_dump(exclude={"request", "response"}, exclude_defaults=True)
+    return extras | {name: told[name] for name in PATCHED if name in told}
 
 
 def _written_request(request: Request) -> dict[str, Any]:

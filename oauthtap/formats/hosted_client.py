@@ -60,7 +60,7 @@ def steps_of(exchanges: Iterable[Exchange]) -> Iterator[tuple[Exchange, Exchange
             told = next((text for text in exchange.request.json_object.values() if _is_callback(text)), None)
         if isinstance(told, str) and told not in known and urls.origin(told):
             request = Request(method="GET", url=told, partial=True)
-            yield exchange, Exchange(request=request, at=exchange.ended, actor="browser", excerpt=True)
+            yield exchange, Exchange(request=request, started_at=exchange.ended, actor="browser", excerpt=True)
 
 
 def notes_of(exchanges: Iterable[Exchange], client: str) -> list[str]:

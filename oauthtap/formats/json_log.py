@@ -70,8 +70,8 @@ def read(text: str) -> Recording | None:
     drafts = [draft for row in _rows(text) if (draft := _draft(row))]
     if not drafts:
         return None
-    if all(draft.at is not None for draft in drafts):
-        drafts.sort(key=lambda draft: draft.at or 0.0)
+    if all(draft.started_at is not None for draft in drafts):
+        drafts.sort(key=lambda draft: draft.started_at or 0.0)
     return recording(drafts, text, what=WHAT)
 
 
@@ -108,7 +108,7 @@ def _draft(row: dict[str, Any]) -> Draft | None:
     if not url.startswith(("/", "http://", "https://")):
         return None
     draft = Draft(method.upper(), url, status=status if status and 100 <= status <= 599 else None)
-    draft.at = next((at for name in _TIME if (at := seconds(_at(row, name))) is not None), None)
+    draft.started_at = next((at for name in _TIME if (at := seconds(_at(row, name))) is not None), None)
     draft.headers = list(_headers(row, "request", "req", "event.request"))
     draft.answer_headers = list(_headers(row, "response", "res", "event.response"))
     if resp := row.get("resp_headers"):

@@ -69,8 +69,8 @@ def parse(text: str, start: float = START) -> Iterator[Exchange]:
         answered = line is not None and line["status"] != "-"
         return Exchange(
             id=number,
-            at=clock,
-            took=0.05,
+            started_at=clock,
+            duration=0.05,
             actor=actor,  # type: ignore[arg-type]  # checked where it is set
             request=Request(
                 method=request.line["method"],

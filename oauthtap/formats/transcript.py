@@ -291,7 +291,9 @@ def _answer(state: _State, status: int, at: float | None) -> None:
         return
     assert state.current is not None
     state.current.status = status
-    state.current.took = at - state.current.at if at and state.current.at and at >= state.current.at else None
+    state.current.duration = (
+        at - state.current.started_at if at and state.current.started_at and at >= state.current.started_at else None
+    )
     state.at, state.blank, state.body = "answer", False, []
 
 
@@ -312,7 +314,7 @@ def _go_on(state: _State, was: Draft, at: float | None) -> None:
 
 def _begin(state: _State, draft: Draft, at: float | None) -> None:
     _end(state)
-    draft.at = at
+    draft.started_at = at
     state.drafts.append(draft)
     state.current, state.at, state.blank = draft, "asked", False
     state.sent, state.body = [], []

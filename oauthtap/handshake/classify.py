@@ -246,7 +246,7 @@ def _same_callback(url: str, redirect_uri: str) -> bool:
 def _answer_to(state: str | None, exchange: Exchange, so_far: Handshake, certainty: Certainty) -> AuthorizationResponse:
     asked = [request for request in so_far.all(AuthorizationRequest) if request.exchange.request.body is not None]
     match = next((request for request in reversed(asked) if state and request.get("state") == state), None)
-    return _stage(AuthorizationResponse, exchange, certainty, so_far, asked=match or (asked[-1] if asked else None))
+    return _stage(AuthorizationResponse, exchange, certainty, so_far, requested=match or (asked[-1] if asked else None))
 
 
 def _redirect_to_callback(exchange: Exchange, so_far: Handshake, stage: Stage | None) -> AuthorizationResponse | None:
@@ -264,7 +264,7 @@ def _redirect_to_callback(exchange: Exchange, so_far: Handshake, stage: Stage | 
     uris = [*so_far.redirect_uris, *([here] if here else [])]
     if any(_same_callback(urls.without_query(location), uri) for uri in uris):
         if isinstance(stage, AuthorizationRequest):
-            return AuthorizationResponse(exchange, "certain", None, asked=stage)
+            return AuthorizationResponse(exchange, "certain", None, requested=stage)
         return _answer_to(state, exchange, so_far, "certain")
     known = state is not None and any(
         request.get("state") == state
@@ -273,7 +273,7 @@ def _redirect_to_callback(exchange: Exchange, so_far: Handshake, stage: Stage | 
     )
     if answers and (known or own) and (state is not None or own):
         if isinstance(stage, AuthorizationRequest):
-            return AuthorizationResponse(exchange, "likely", None, asked=stage)
+            return AuthorizationResponse(exchange, "likely", None, requested=stage)
         return _answer_to(state, exchange, so_far, "likely")
     return None
 
@@ -434,7 +434,7 @@ def _mcp(stage: Mcp, so_far: Handshake) -> tuple[Stage, ...]:
         front = StepUp
     elif is_token_rejection(exchange):
         front = TokenRejected
-    return (front(exchange, stage.certainty, stage.because), stage) if front else (stage,)
+    return (front(exchange, stage.certainty, stage.initiator), stage) if front else (stage,)
 
 
 def is_refusal(exchange: Exchange) -> bool:

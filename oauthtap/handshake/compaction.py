@@ -42,12 +42,12 @@ class CompactedExchange(NamedTuple):
     """What is left of an exchange: enough for its line in the report."""
 
     exchange: int
-    at: float | None
-    took: float | None
+    started_at: float | None
+    duration: float | None
     like: tuple[Stage, ...]
     """The stages of one of the same kind, which stays."""
     url: str
-    because: Initiator | None
+    initiator: Initiator | None
     is_mcp: bool
     """It was an MCP request; else a part of a sign-in."""
 
@@ -69,7 +69,7 @@ class CompactedLog:
         for place, (exchange, kind) in enumerate(zip(self._exchanges, self._kinds, strict=True)):
             at, took = self._times[2 * place], self._times[2 * place + 1]
             like = self._likes[kind]
-            _, url, because = self._own.get(exchange, (kind, like[0].request.url, like[0].because))
+            _, url, because = self._own.get(exchange, (kind, like[0].request.url, like[0].initiator))
             when, lasted = None if isnan(at) else at, None if isnan(took) else took
             yield CompactedExchange(exchange, when, lasted, like, url, because, exchange not in self._own)
 
@@ -78,17 +78,17 @@ class CompactedLog:
         kind = one.like[0].exchange.id
         self._likes.setdefault(kind, one.like)
         self._exchanges.append(one.exchange)
-        self._times.extend(nan if time is None else time for time in (one.at, one.took))
+        self._times.extend(nan if time is None else time for time in (one.started_at, one.duration))
         self._kinds.append(kind)
         if not one.is_mcp:
-            self._own[one.exchange] = kind, one.url, one.because
+            self._own[one.exchange] = kind, one.url, one.initiator
 
     def of(self, exchange: int) -> tuple[Stage, ...]:
         """The stages of a dropped part of a sign-in: those of one like it, with its own cause."""
         if exchange not in self._own:
             return ()
-        kind, _, because = self._own[exchange]
-        return tuple(replace(stage, because=because) for stage in self._likes[kind])
+        kind, _, initiator = self._own[exchange]
+        return tuple(replace(stage, initiator=initiator) for stage in self._likes[kind])
 
 
 @dataclass
@@ -143,7 +143,13 @@ class HistoryCompactor:
         going = (kind.waiting.popleft() for _ in range(at_once))
         return [
             CompactedExchange(
-                one.exchange.id, one.exchange.at, one.exchange.took, kind.like, one.request.url, one.because, is_mcp
+                one.exchange.id,
+                one.exchange.started_at,
+                one.exchange.duration,
+                kind.like,
+                one.request.url,
+                one.initiator,
+                is_mcp,
             )
             for one in going
         ]
@@ -166,7 +172,7 @@ def _kind_of(stages: tuple[Stage, ...]) -> Hashable | None:
     request, response = exchange.request, exchange.response
     if not isinstance(stage, Mcp) or type(stages[-1]) is not McpRequest or exchange.actor != "client":
         return None
-    marked = exchange.patched_by or exchange.fixes is not None or exchange.injected
+    marked = exchange.applied_fixes or exchange.active_fixes is not None or exchange.injected_fault
     if response is None or exchange.error or marked or stage.certainty == "guess":
         return None
     if request.method != "POST" or request.truncated or response.truncated:
@@ -184,7 +190,18 @@ def _kind_of(stages: tuple[Stage, ...]) -> Hashable | None:
     # Of a failure rules read the words.
     words = _words(response.body or "", stage.message.get("id")) if failed else ""
     kinds = tuple(map(type, stages))
-    return (kinds, request.url, response.status, stage.certainty, stage.because, *message, *asked, *said, *lines, words)
+    return (
+        kinds,
+        request.url,
+        response.status,
+        stage.certainty,
+        stage.initiator,
+        *message,
+        *asked,
+        *said,
+        *lines,
+        words,
+    )
 
 
 _FRESH = "|".join(
@@ -208,9 +225,9 @@ def _part_of(stages: tuple[Stage, ...]) -> Hashable | None:
     request, response = exchange.request, exchange.response
     if exchange.actor not in ("client", "browser") or (response is None and exchange.error is None):
         return None
-    if exchange.patched_by or exchange.fixes is not None or exchange.injected:
+    if exchange.applied_fixes or exchange.active_fixes is not None or exchange.injected_fault:
         return None
-    why = stages[0].because
+    why = stages[0].initiator
     cause = why and (why.exchange is None, why.at, why.guess, why.fallback)
     kinds = tuple((type(stage), stage.certainty) for stage in stages)
     sent = (exchange.actor, request.method, _lasting(request.url), _lasting_lines(request.headers), request.truncated)

@@ -60,7 +60,7 @@ class Stage:
 
     exchange: Exchange
     certainty: Certainty = "likely"
-    because: Initiator | None = None
+    initiator: Initiator | None = None
 
     @cached_property
     def as_delivered(self) -> Self:
@@ -522,13 +522,13 @@ class AuthorizationResponse(Stage):
 
     slug: ClassVar[str] = "authorization-response"
 
-    asked: AuthorizationRequest | None = None
+    requested: AuthorizationRequest | None = None
     """The authorization request it answers, where that was seen."""
 
     @cached_property
     def callback(self) -> bool:
         """This is the request to the callback, not the redirect that leads there."""
-        asked = urls.without_query(self.asked.redirect_uri or "") if self.asked else ""
+        asked = urls.without_query(self.requested.redirect_uri or "") if self.requested else ""
         if asked and urls.redirect_matches(self.request.bare_url, asked):
             return True
         location = combined_header(self.exchange.response.headers, "location") if self.exchange.response else None
@@ -591,14 +591,14 @@ class TokenEndpoint(Stage):
         return self.get("grant_type")
 
     @property
-    def granted(self) -> dict[str, Any]:
+    def issued(self) -> dict[str, Any]:
         """The token answer; empty unless it succeeded. Raises Unseen."""
         return self.answer_object if self.ok else {}
 
     @property
     def access_token(self) -> str | None:
         """The access token (struck out), read as any client would: JSON only. Raises Unseen."""
-        return text(self.granted.get("access_token"))
+        return text(self.issued.get("access_token"))
 
 
 @dataclass(frozen=True)

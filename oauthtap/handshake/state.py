@@ -256,7 +256,7 @@ class Handshake:
                     self.issued.setdefault(stage.code, stage.exchange.id)
             case TokenEndpoint():
                 for member in ("access_token", "refresh_token"):
-                    if secret := text(stage.granted.get(member)):
+                    if secret := text(stage.issued.get(member)):
                         self.issued.setdefault(secret, stage.exchange.id)
 
     def _endpoint(self, member: str, url: str, where: Source) -> None:

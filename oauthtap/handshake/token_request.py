@@ -70,8 +70,8 @@ def authorization_request_for(token: TokenEndpoint, so_far: Handshake) -> Author
     """
     requests = so_far.all(AuthorizationRequest)
     if answer := authorization_response_for(token, so_far):
-        sure = len(requests) == 1 or (answer.asked is not None and answer.get("state") == _state(answer.asked))
-        return answer.asked if sure else None
+        sure = len(requests) == 1 or (answer.requested is not None and answer.get("state") == _state(answer.requested))
+        return answer.requested if sure else None
     by_verifier = [r for r in requests if _seen(r) and verifier_matches(token.get("code_verifier"), r)]
     if by_verifier:
         return by_verifier[-1]
@@ -113,8 +113,8 @@ def expired(rejected: TokenRejected, token: TokenEndpoint) -> bool:
     bearer = rejected.challenged.bearer
     if "expire" in ((bearer.get("error_description") if bearer else None) or "").lower():
         return True
-    lifetime = token.granted.get("expires_in")
-    issued, refused = token.exchange.ended, rejected.exchange.at
+    lifetime = token.issued.get("expires_in")
+    issued, refused = token.exchange.ended, rejected.exchange.started_at
     if not isinstance(lifetime, int | float) or issued is None or refused is None:
         return False
     return refused - issued >= lifetime
@@ -122,7 +122,7 @@ def expired(rejected: TokenRejected, token: TokenEndpoint) -> bool:
 
 def redirected(stage: Stage) -> bool:
     """The sender was only following a redirect, which may have taken its method and body away."""
-    return stage.because is not None and stage.because.at == "response.header.location"
+    return stage.initiator is not None and stage.initiator.at == "response.header.location"
 
 
 def by_client(stage: Stage) -> bool:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasGenerator, BaseModel, ConfigDict
 
 Actor = Literal["client", "browser", "authorization-server", "gateway", "reporter"]
 """Who sent the request. Only what `client` and `browser` did says anything about the client."""
@@ -52,6 +52,15 @@ class Value(BaseModel):
     that are of the right types already, and may hold what is no proper Unicode yet."""
 
     model_config = ConfigDict(frozen=True)
+
+
+def json_keys(**keys: str) -> ConfigDict:
+    """The configuration of a model whose members have other keys in recordings and reports: `name="key"`.
+
+    Both are taken, and the keys are written: these are what scripts rely on.
+    """
+    own = AliasGenerator(alias=cast(Callable[[str], str], keys.get))  # None: its key is its name
+    return ConfigDict(frozen=True, alias_generator=own, validate_by_name=True, serialize_by_alias=True)
 
 
 class Message(Value):
@@ -147,14 +156,18 @@ class _Shown(dict[str, Any]):
 
 
 class Request(Message):
+    model_config = json_keys(unrecorded_headers="left_out")
+
     method: str
     url: str
-    left_out: tuple[str, ...] = ()
+    unrecorded_headers: tuple[str, ...] = ()
     """Headers (in lower case) that the recorder drops: where one is missing, it is unseen."""
 
     def unseen(self, name: str) -> bool:
         """Whether a header of that name was sent cannot be told."""
-        return (self.partial or name.lower() in self.left_out) and combined_header(self.headers, name.lower()) is None
+        return (self.partial or name.lower() in self.unrecorded_headers) and combined_header(
+            self.headers, name.lower()
+        ) is None
 
     @cached_property
     def carries_token(self) -> bool:
@@ -197,6 +210,11 @@ class Response(Message):
 class Exchange(Value):
     """One request and its answer."""
 
+    model_config = json_keys(
+        started_at="at", duration="took", delivered_response="shown", forwarded_request="sent",
+        applied_fixes="patched_by", active_fixes="fixes", injected_fault="injected",
+    )  # fmt: skip
+
     id: int = 0
     """1 for the first exchange of a session; 0 until the tap has numbered it."""
     request: Request
@@ -204,26 +222,26 @@ class Exchange(Value):
     """`None`: no answer came, or it is still under way. `error` tells which."""
     error: str | None = None
     """Why there is no answer, or why its body could not be read, in the words of whoever met it."""
-    at: float | None = None
+    started_at: float | None = None
     """When the request began: seconds since 1970. `None` when the recording does not know."""
-    took: float | None = None
+    duration: float | None = None
     """Seconds until the answer was complete."""
     actor: Actor = "client"
     connection: str | None = None
     """Which client connection carried it, where that is known."""
-    shown: Response | None = None
+    delivered_response: Response | None = None
     """What the client got in place of `response`, when a fix was on. Never judged."""
-    sent: Request | None = None
+    forwarded_request: Request | None = None
     """What the upstream got in place of `request` (at the callback: the client), when a fix was on. Never judged."""
-    patched_by: tuple[str, ...] = ()
-    """The fixes that made `shown` or `sent`."""
-    fixes: tuple[str, ...] | None = None
+    applied_fixes: tuple[str, ...] = ()
+    """The fixes that made `delivered_response` or `forwarded_request`."""
+    active_fixes: tuple[str, ...] | None = None
     """From this exchange on these fixes are switched on; None: the same as before."""
     excerpt: bool = False
     """The recording tells of some exchanges only: one that is not in it may have happened all the same."""
     role: str | None = None
     """The stage that the recording itself says this was (`token-request`, …), where a log names it and no URL."""
-    injected: str | None = None
+    injected_fault: str | None = None
     """The fault oauthtap itself put here (`--inject`); never blamed on the upstream."""
 
     def as_json(self) -> str:
@@ -242,10 +260,13 @@ class Exchange(Value):
     @cached_property
     def patched(self) -> Exchange:
         """The exchange as it was with the fixes: what went on, and what came back. Itself where none changed it."""
-        if self.shown is None and self.sent is None:
+        if self.delivered_response is None and self.forwarded_request is None:
             return self
         return self.replace(
-            request=self.sent or self.request, response=self.shown or self.response, shown=None, sent=None
+            request=self.forwarded_request or self.request,
+            response=self.delivered_response or self.response,
+            delivered_response=None,
+            forwarded_request=None,
         )
 
     def replace(self, **changes: Any) -> Exchange:
@@ -260,14 +281,14 @@ class Exchange(Value):
         return self.replace(
             request=Request(method=asked.method, url=asked.url, body=short, partial=True),
             response=None if answer is None else Response(status=answer.status, body=None, partial=True),
-            shown=None,
-            sent=None,
+            delivered_response=None,
+            forwarded_request=None,
         )
 
     @property
     def ended(self) -> float | None:
         """When the answer was complete: seconds since 1970."""
-        return None if self.at is None else self.at + (self.took or 0.0)
+        return None if self.started_at is None else self.started_at + (self.duration or 0.0)
 
 
 _SHORT = 500

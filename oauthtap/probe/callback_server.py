@@ -80,4 +80,4 @@ class Callback:
         handler.end_headers()
         handler.wfile.write(body)
         response = Response(status=200, headers=headers, body=_DONE)
-        self._came = self._came or Exchange(request=request, response=response, at=time.time(), actor="browser")
+        self._came = self._came or Exchange(request=request, response=response, started_at=time.time(), actor="browser")

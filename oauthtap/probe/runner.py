@@ -133,7 +133,12 @@ class _Wire:
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as failure:
             error = str(failure) or type(failure).__name__
         return Exchange(
-            request=asked, response=response, error=error, at=begun, took=time.time() - begun, actor=ask.actor
+            request=asked,
+            response=response,
+            error=error,
+            started_at=begun,
+            duration=time.time() - begun,
+            actor=ask.actor,
         )
 
     async def _read(self, answer: httpx.Response, head: Response, ask: ProbeRequest) -> Response:
@@ -179,7 +184,7 @@ def _lines(headers: httpx.Headers) -> tuple[tuple[str, str], ...]:
 
 def _opened(step: BrowserStep) -> Exchange:
     """What the browser asks; its answer is between server and browser."""
-    return Exchange(request=Request(method="GET", url=step.url), at=time.time(), actor=step.actor)
+    return Exchange(request=Request(method="GET", url=step.url), started_at=time.time(), actor=step.actor)
 
 
 async def _visited(step: BrowserStep, callback: Callback, browser: Browser) -> Exchange:
@@ -192,7 +197,7 @@ async def _visited(step: BrowserStep, callback: Callback, browser: Browser) -> E
     await asyncio.to_thread(browser.open, step.url)
     try:
         came = await asyncio.wait_for(callback.arrived(), browser.patience)
-        return came.model_copy(update={"at": begun, "took": time.time() - begun, "actor": step.actor})
+        return came.model_copy(update={"started_at": begun, "duration": time.time() - begun, "actor": step.actor})
     except TimeoutError:
         pass
     except asyncio.CancelledError:

@@ -27,7 +27,11 @@ class ByteBudget:
 
     def within(self, exchange: Exchange) -> Exchange:
         """The exchange as it is judged and kept."""
-        messages = {"request": exchange.request, "response": exchange.response, "sent": exchange.sent}
+        messages = {
+            "request": exchange.request,
+            "response": exchange.response,
+            "forwarded_request": exchange.forwarded_request,
+        }
         if self._spent <= WHOLE:
             self._spent += sum(map(_size, messages.values()))
         if not self.is_spent:

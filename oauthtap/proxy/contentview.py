@@ -46,7 +46,7 @@ class OAuthContentview(Contentview):
         step = STEPS.get(metadata.flow.id) if metadata.flow else None
         if step is None:
             return -1
-        return 100 if step.findings or step.exchange.patched_by else 0
+        return 100 if step.findings or step.exchange.applied_fixes else 0
 
     def prettify(self, data: bytes, metadata: Metadata) -> str:
         """The view's text; the body alone for a flow that was never judged."""
@@ -63,7 +63,7 @@ def page(step: AnalyzedExchange, flow: http.HTTPFlow, *, answer: bool) -> Iterat
     yield f"exchange {exchange.id}: {step.stage} ({step.stages[0].certainty})"
     yield f"{exchange.request.method} {escape_controls(exchange.request.url)}"
     yield f"status: {exchange.status or escape_controls(exchange.error or 'no answer seen')}"
-    if step.because is not None:
+    if step.initiator is not None:
         yield f"because: {escape_controls(because(step))}"
     yield ""
     worst = sorted(step.findings, key=lambda finding: RANK[finding.severity])

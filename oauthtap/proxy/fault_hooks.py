@@ -49,7 +49,7 @@ class FaultHooks:
         fault = passage.fault
         if fault is None:
             return exchange
-        return exchange.replace(injected=fault.injection.name, shown=fault.shown)
+        return exchange.replace(injected_fault=fault.injection.name, delivered_response=fault.shown)
 
     def apply(
         self, passage: RequestContext, answer: Response, handshake: Handshake

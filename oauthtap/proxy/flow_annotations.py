@@ -41,7 +41,7 @@ def put_words(flow: http.HTTPFlow, step: AnalyzedExchange) -> None:
     worst = sorted(step.findings, key=lambda finding: RANK[finding.severity])
     flow.metadata[STAGE] = step.stage
     flow.metadata[FINDINGS] = " ".join(f"{finding.severity}:{finding.rule}" for finding in worst)
-    if step.because is not None:
+    if step.initiator is not None:
         flow.metadata[BECAUSE] = because(step)
     flow.comment = comment(step, worst)
     flow.marked = MARKERS[worst[0].severity] if worst else ""
@@ -62,8 +62,8 @@ def annotate_later(flow: http.HTTPFlow, step: AnalyzedExchange) -> None:
 
 def comment(step: AnalyzedExchange, worst: list[Finding]) -> str:
     """What matters first: only the beginning fits into the list. The worst rule's id; else what came of it."""
-    changed = list(patched(exchange_row(step.stages))) if step.exchange.patched_by else []
-    if fault := step.exchange.injected:
+    changed = list(patched(exchange_row(step.stages))) if step.exchange.applied_fixes else []
+    if fault := step.exchange.injected_fault:
         changed = [f"injected by oauthtap: {escape_controls(fault)}", *changed]
     first = worst[0].rule if worst and worst[0].severity != "note" else came_of(step)
     lines = [" · ".join([first, *(["patched"] if changed else []), step.stage]), *changed]
@@ -82,7 +82,7 @@ def came_of(step: AnalyzedExchange) -> str:
 
 def because(step: AnalyzedExchange) -> str:
     """Why the client sent this request, in words."""
-    reason = step.because
+    reason = step.initiator
     if reason is None:
         return ""
     if reason.guess:

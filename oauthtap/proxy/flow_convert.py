@@ -96,8 +96,8 @@ def exchange(
         request=_clean(meant),
         response=_clean(response) if response else None,
         error=error,
-        at=begun,
-        took=took,
+        started_at=begun,
+        duration=took,
         actor=actor_of(meant),
         connection=flow.client_conn.id,
     )

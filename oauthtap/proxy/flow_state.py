@@ -42,8 +42,8 @@ def exchange_from(flow: http.HTTPFlow, number: int = 0) -> Exchange:
         if answer
         else None,
         error=_clean(flow.error.msg) if flow.error else broken,
-        at=begin or None,
-        took=end - begin if begin and end else None,
+        started_at=begin or None,
+        duration=end - begin if begin and end else None,
         connection=flow.client_conn.id,
     )
 
@@ -84,7 +84,7 @@ def _clean(text: str) -> str:
 def flow_from(exchange: Exchange, stream: str | None = None) -> http.HTTPFlow:
     """A flow that shows an exchange, in upstream names. `stream`: all that came, where it is an event stream."""
     parts = exchange.request.parts
-    began, ended = exchange.at or 0.0, exchange.ended or 0.0
+    began, ended = exchange.started_at or 0.0, exchange.ended or 0.0
     client = connection.Client(peername=("127.0.0.1", 0), sockname=("127.0.0.1", 0), timestamp_start=began)
     server = connection.Server(address=(parts.hostname or "", parts.port or {"https": 443}.get(parts.scheme, 80)))
     flow = http.HTTPFlow(client, server)

@@ -81,9 +81,9 @@ class Observer:
             return response
         if self._fixes.names != self._were_on:
             self._were_on = self._fixes.names
-            exchange = exchange.replace(fixes=self._were_on)
+            exchange = exchange.replace(active_fixes=self._were_on)
         if passage.changed is not None:
-            exchange = exchange.replace(sent=passage.changed, patched_by=passage.changed_by)
+            exchange = exchange.replace(forwarded_request=passage.changed, applied_fixes=passage.changed_by)
         exchange = self._budget.within(self.faults.marked(exchange, passage))
         if self._budget.is_spent:
             self.tell([Limitation("session-bytes", SPENT)])

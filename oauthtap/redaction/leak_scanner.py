@@ -166,8 +166,8 @@ class LeakScanner:
         for place, message in (
             ("request", exchange.request),
             ("response", exchange.response),
-            ("shown", exchange.shown),
-            ("sent", exchange.sent),
+            ("shown", exchange.delivered_response),
+            ("sent", exchange.forwarded_request),
         ):
             if message is not None:
                 yield from self._in_message(place, message)
@@ -544,7 +544,7 @@ def _json(text: str) -> Any:
 
 def _values(exchange: Exchange) -> Iterator[tuple[str, str]]:
     """Name and value of whatever has a name in an exchange, in the claims of tokens too."""
-    for message in (exchange.request, exchange.response, exchange.shown, exchange.sent):
+    for message in (exchange.request, exchange.response, exchange.delivered_response, exchange.forwarded_request):
         if message is None:
             continue
         yield from message.headers

@@ -56,12 +56,18 @@ class Redactor:
 
     def redact(self, exchange: Exchange) -> Exchange:
         """The exchange without its secrets; the same object when it has none."""
-        before = (exchange.request, exchange.response, exchange.shown, exchange.sent, exchange.error)
+        before = (
+            exchange.request,
+            exchange.response,
+            exchange.delivered_response,
+            exchange.forwarded_request,
+            exchange.error,
+        )
         self._ledger.reserve_existing("\n".join(self._unsettled(before)))
         learned, self._fresh = self._ledger.learned, [exchange.error] if exchange.error else []
         request = self._request(exchange.request)
-        response, shown = self._response(exchange.response), self._response(exchange.shown)
-        sent = self._request(exchange.sent) if exchange.sent else None
+        response, shown = self._response(exchange.response), self._response(exchange.delivered_response)
+        sent = self._request(exchange.forwarded_request) if exchange.forwarded_request else None
         error = exchange.error and self._texts.text(exchange.error, asked=False)
         if self._persons:
             request, sent = self._impersonal(request), self._impersonal(sent)
@@ -79,7 +85,9 @@ class Redactor:
             error = self._known.strike(error, needles) if error else error
         messages = (request, response, shown, sent)
         if error != exchange.error or any(new is not old for new, old in zip(messages, before, strict=False)):
-            return exchange.replace(request=request, response=response, shown=shown, sent=sent, error=error)
+            return exchange.replace(
+                request=request, response=response, delivered_response=shown, forwarded_request=sent, error=error
+            )
         return exchange
 
     def news(self) -> Write | None:
@@ -129,7 +137,7 @@ class Redactor:
             return request if headers == request.headers else request.with_headers(headers)
         return Request.model_construct(
             method=request.method, url=url, headers=headers, body=body, truncated=request.truncated,
-            left_out=request.left_out, partial=request.partial,
+            unrecorded_headers=request.unrecorded_headers, partial=request.partial,
         )  # fmt: skip
 
     def _response(self, response: Response | None) -> Response | None:

@@ -77,7 +77,7 @@ def _below(row: Row) -> Iterator[str]:
     for difference in row.differences:
         shown = f"{difference.at}: A {difference.a}, B {difference.b}"
         yield escape_controls(shown, limit=_LONGEST)
-    if row.a and row.b and reason(row.a.because) != reason(row.b.because):
+    if row.a and row.b and reason(row.a.initiator) != reason(row.b.initiator):
         a, b = _why(row.a), _why(row.b)
         if a != b:
             yield escape_controls(f"why: A {a}, B {b}", limit=_LONGEST)
@@ -85,9 +85,9 @@ def _below(row: Row) -> Iterator[str]:
 
 def _why(did: Performed) -> str:
     """Why it was asked for, without the number of an exchange."""
-    if did.because is None:
+    if did.initiator is None:
         return "by itself"
-    return "at a guess" if did.because.guess else f"told by {did.because.at}"
+    return "at a guess" if did.initiator.guess else f"told by {did.initiator.at}"
 
 
 # --- the page

@@ -74,7 +74,7 @@ def _following(report: Report, cause: int) -> Iterator[ExchangeRow]:
             return
         if row.url == document:
             led.add(row.id)
-        elif row.because is not None and row.because.exchange in led:
+        elif row.initiator is not None and row.initiator.exchange in led:
             led.add(row.id)
             yield row
 
@@ -87,7 +87,7 @@ def _looked(after: Sequence[ExchangeRow]) -> Iterator[str]:
 
 
 def _guessed(after: Sequence[ExchangeRow]) -> Iterator[str]:
-    guess = next((r for r in after if r.because and r.because.guess and r.stage not in _LOOKUPS), None)
+    guess = next((r for r in after if r.initiator and r.initiator.guess and r.stage not in _LOOKUPS), None)
     if guess is not None:
         url = escape_controls(guess.url.partition("?")[0], limit=100)
         yield f"guessed {guess.method} {url}"

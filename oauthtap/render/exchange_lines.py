@@ -25,7 +25,7 @@ _LONGEST_LOOP = 12
 
 def line(step: ExchangeRow, ink: Ink = PLAIN, whose: str = "") -> str:
     """One exchange on one line: number, whose of several clients, stage, method, upstream URL, status, time, why."""
-    took = f"{step.took * 1000:6.0f} ms" if step.took is not None else " " * 9
+    took = f"{step.duration * 1000:6.0f} ms" if step.duration is not None else " " * 9
     url = escape_controls(step.url, limit=_LONGEST_URL)
     head = f"{step.id:>4}{whose:<1} {step.stage:<24} {step.method:<6} "
     return f"{head}{ink(_style(step), status_word(step))} {took}  {url}{_marks(step)}"
@@ -83,10 +83,10 @@ def _style(step: ExchangeRow) -> str:
 
 
 def _marks(step: ExchangeRow) -> str:
-    mark = "  (not advertised)" if step.because and step.because.guess else ""
+    mark = "  (not advertised)" if step.initiator and step.initiator.guess else ""
     if step.actor == "reporter":
         mark = "  (sent by hand)" if step.excerpt else "  (sent by oauthtap)"
-    return mark + (f"  (injected: {escape_controls(step.injected)})" if step.injected else "")
+    return mark + (f"  (injected: {escape_controls(step.injected_fault)})" if step.injected_fault else "")
 
 
 # --- all of them, in as few lines as there is room for
@@ -162,9 +162,20 @@ def _repetition(kinds: Sequence[object], place: int) -> tuple[int, int]:
 
 def kind(row: ExchangeRow, letter: str) -> object:
     """Equal for exchanges that look the same on their lines, but for number, query and time."""
-    guess = bool(row.because and row.because.guess)
+    guess = bool(row.initiator and row.initiator.guess)
     url = row.url.partition("?")[0]
-    return row.stage, row.method, url, row.status, row.error, row.actor, guess, row.injected, row.patched_by, letter
+    return (
+        row.stage,
+        row.method,
+        url,
+        row.status,
+        row.error,
+        row.actor,
+        guess,
+        row.injected_fault,
+        row.applied_fixes,
+        letter,
+    )
 
 
 def _by_weight(blocks: Sequence[_Block], report: Report) -> list[int]:
@@ -233,7 +244,7 @@ def short_line(row: ExchangeRow, letter: str, ink: Ink, width: int, upstream: st
     `stage`: the width of that column.
     """
     head = f" {row.id:>3}{letter:<1} {row.stage:<{stage}} {row.method:<4} "
-    took = f" {row.took * 1000:5.0f} ms" if row.took is not None and width >= _ROOMY else ""
+    took = f" {row.duration * 1000:5.0f} ms" if row.duration is not None and width >= _ROOMY else ""
     bare, query, _ = row.url.partition("?")
     tail = _marks(row)
     room = width - len(head) - len(status_word(row)) - len(took) - 2 - len(tail)

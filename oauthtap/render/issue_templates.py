@@ -28,8 +28,8 @@ def tracker(report: Report, name: str) -> str:
 
 def _addressee(report: Report) -> Iterator[str]:
     """A tracker is the wrong place where the cause is somebody else's: say so before anybody files it."""
-    if report.cause and report.cause.who != "client":
-        whose = WHO[report.cause.who].partition(":")[0]
+    if report.cause and report.cause.responsible != "client":
+        whose = WHO[report.cause.responsible].partition(":")[0]
         yield f"> Before you file this: by what was recorded the cause is {whose}, not this client's."
         yield ""
 
@@ -122,7 +122,7 @@ def _where(report: Report) -> str:
 
 
 def _when(report: Report) -> str:
-    times = [step.at for step in report.exchanges if step.at is not None]
+    times = [step.started_at for step in report.exchanges if step.started_at is not None]
     return f"{datetime.fromtimestamp(max(times), UTC):%Y-%m-%d %H:%M} UTC" if times else "_Please add: date and time._"
 
 

@@ -101,7 +101,7 @@ def _words(finding: Finding) -> str:
         f"Where: {where}",
         *([f"Expected: {finding.expected}"] if finding.expected is not None else []),
         *([f"Actual: {finding.actual}"] if finding.actual is not None else []),
-        f"Whose: {WHO[finding.who]}",
+        f"Whose: {WHO[finding.responsible]}",
         f"Change: {finding.fix}",
         *([f"Follows from: {finding.consequence_of}"] if finding.consequence_of else []),
         f"Source: {finding.source} {finding.source_url}",

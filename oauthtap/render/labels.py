@@ -150,19 +150,19 @@ def cured(report: Report) -> list[Finding]:
     causes = {one.cause for one in report.attempts[:-1]} if report.works else set()
     found: dict[str, Finding] = {}
     for one in report.findings:
-        if one.severity == "error" and (one.cured_by or one.rule in causes) and not one.consequence_of:
+        if one.severity == "error" and (one.fixed_by or one.rule in causes) and not one.consequence_of:
             found.setdefault(one.rule, one)
     return list(found.values())
 
 
 def patched(step: ExchangeRow) -> Iterator[str]:
     """What fixes changed in an exchange, a line for each place. Upstream text in it is made plain."""
-    by = escape_controls(", ".join(step.patched_by), limit=120)
+    by = escape_controls(", ".join(step.applied_fixes), limit=120)
     for one in step.patched:
         said, saw = parties(one, step)
         yield (
             f"patched by {by}: `{escape_controls(one.name, limit=80)}`: "
-            f"{said} {quoted(one.said)}, {saw} {quoted(one.saw)}"
+            f"{said} {quoted(one.original)}, {saw} {quoted(one.delivered)}"
         )
 
 
@@ -183,7 +183,7 @@ def client(named: Client | None) -> str:
 
 def no_cause(report: Report) -> str:
     """Why a handshake that came to nothing has no cause, in one sentence."""
-    if report.injected:
+    if report.injected_faults:
         return "It stopped after a fault that oauthtap itself injected; no finding blames client or server for it."
     return "No single cause stands out."
 
@@ -191,7 +191,8 @@ def no_cause(report: Report) -> str:
 def faults(report: Report) -> list[str]:
     """A sentence for every fault that oauthtap itself made."""
     return [
-        f"oauthtap injected {f.name} in exchange {f.exchange}, as asked. {f.says}".rstrip() for f in report.injected
+        f"oauthtap injected {f.name} in exchange {f.exchange}, as asked. {f.says}".rstrip()
+        for f in report.injected_faults
     ]
 
 

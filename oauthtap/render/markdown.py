@@ -68,7 +68,7 @@ def _cause(report: Report) -> Iterator[str]:
     yield ""
     if report.causes:
         yield f"- How sure: {report.causes[0].confidence}"
-    yield f"- Whose: {whose(report, cause.who)}"
+    yield f"- Whose: {whose(report, cause.responsible)}"
     yield f"- What to change: {code_words(cause.fix)}"
     for other in runners_up(report):
         yield f"- Or: {code_words(other)}"
@@ -85,7 +85,7 @@ def _cured(report: Report) -> Iterator[str]:
     yield "## Only with a fix"
     yield ""
     for finding in found:
-        by = ", ".join(map(code, finding.cured_by or report.attempts[-1].fixes))
+        by = ", ".join(map(code, finding.fixed_by or report.attempts[-1].fixes))
         where = f"({code(finding.rule)}, exchange {finding.exchange})"
         yield f"- **{finding.title}** {where}, away with {by}. {finding.fix}"
     yield ""
@@ -101,9 +101,9 @@ def _standstill(report: Report) -> Iterator[str]:
     still = report.standstill
     yield "## Where it stands still"
     yield ""
-    yield f"- At {STAGE[still.stage]}; next the client was to {still.was_to}."
+    yield f"- At {STAGE[still.stage]}; next the client was to {still.next_step}."
     yield f"- Not observable here: {still.unknown}."
-    yield f"- Look at: {still.look}."
+    yield f"- Look at: {still.where_to_look}."
     yield ""
 
 
@@ -117,8 +117,8 @@ def walk(report: Report) -> Iterator[str]:
     for step in report.exchanges:
         number = f"{step.id} {letters.get(step.id, '')}".rstrip()
         answer = step.status if step.status is not None else code_words((step.error or "none")[:60])
-        answer = f"{answer} (injected: {code(step.injected)})" if step.injected else answer
-        yield f"| {number} | {step.stage} | {code(f'{step.method} {step.url}')} | {answer} | {reason(step.because)} |"
+        answer = f"{answer} (injected: {code(step.injected_fault)})" if step.injected_fault else answer
+        yield f"| {number} | {step.stage} | {code(f'{step.method} {step.url}')} | {answer} | {reason(step.initiator)} |"
     yield ""
 
 
@@ -134,8 +134,8 @@ def _patched(report: Report) -> Iterator[str]:
         for one in step.patched:
             said, saw = (text.partition(" ")[0] for text in parties(one, step))
             yield (
-                f"| {step.id} | {code(', '.join(step.patched_by))} | {code(one.at)} "
-                f"| {said}: {code(quoted(one.said))} | {saw}: {code(quoted(one.saw))} |"
+                f"| {step.id} | {code(', '.join(step.applied_fixes))} | {code(one.at)} "
+                f"| {said}: {code(quoted(one.original))} | {saw}: {code(quoted(one.delivered))} |"
             )
     yield ""
 
@@ -157,8 +157,8 @@ def _finding(finding: Finding) -> Iterator[str]:
     yield f"- {head}: {code_words(finding.message)}"
     if finding.expected is not None:
         yield f"  - expected {code(finding.expected)}, actual {code(finding.actual or 'nothing')}"
-    if finding.cured_by:
-        yield f"  - the client did not meet it: a fix was at work ({code(', '.join(finding.cured_by))})"
+    if finding.fixed_by:
+        yield f"  - the client did not meet it: a fix was at work ({code(', '.join(finding.fixed_by))})"
     if finding.consequence_of:
         yield f"  - follows from {code(finding.consequence_of)}"
     yield f"  - change: {finding.fix}"

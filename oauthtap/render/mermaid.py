@@ -43,7 +43,7 @@ def _step(report: Report, step: ExchangeRow, sender: str, receiver: str) -> Iter
     if broken:
         yield "    rect rgba(220, 50, 40, 0.15)"
     path = urlsplit(step.url).path or "/"
-    yield f"    {sender}->>{receiver}: {escaped(f'{step.id}. {step.method} {path}{_why(step.because)}')}"
+    yield f"    {sender}->>{receiver}: {escaped(f'{step.id}. {step.method} {path}{_why(step.initiator)}')}"
     if step.status is None and step.error:
         yield f"    {receiver}--x{sender}: {escaped(step.error)}"
     elif step.status is None:

@@ -173,7 +173,7 @@ def _properties(finding: Finding) -> Row:
     facts = {
         "stage": finding.stage,
         "stageTitle": STAGE.get(finding.stage),
-        "whose": WHO[finding.who],
+        "whose": WHO[finding.responsible],
         "requirement": finding.level,
         "exchange": finding.exchange,
         "expected": finding.expected and escape_controls(finding.expected),

@@ -116,7 +116,7 @@ def _tried(report: Report, display: Display) -> Iterator[Section]:
     for one in cured(report):
         words = f"Only with a fix: {escape_controls(one.title)} (exchange {one.exchange}, {one.rule})"
         yield Section((*display.field("Cause", words), *display.field("Change", escape_controls(one.fix))))
-    if report.injected:
+    if report.injected_faults:
         lines = [line for words in faults(report) for line in display.field("Injected", escape_controls(words))]
         yield Section(tuple(lines))
 
@@ -143,7 +143,7 @@ def _cause(report: Report, exchanges: Sequence[Exchange], display: Display, spok
     if report.refusal is not None:
         yield Section(tuple(_said(report.refusal, display)))
     yield from _others(report, display)
-    yield Section(tuple(display.field("Whose", whose(report, cause.who, exchanges))), apart=1)
+    yield Section(tuple(display.field("Whose", whose(report, cause.responsible, exchanges))), apart=1)
     yield Section(tuple(display.field("Change", escape_controls(cause.fix), most=3)), apart=0)
     lines = tuple(_deployed(report, found, exchanges, display))
     yield Section(lines, rank=2 if len(lines) <= _FEW else 4, apart=0)
@@ -230,7 +230,7 @@ def _command(label: str, command: str, display: Display, *, aside: str = "") -> 
 
 def _next(report: Report, display: Display) -> Iterator[Section]:
     """What to look at next where nothing was found wrong, or nothing is."""
-    if report.injected and not report.works:
+    if report.injected_faults and not report.works:
         yield Section(tuple(display.field("Cause", no_cause(report))))
     if report.ending == "signed-in":
         yield Section(tuple(_command("Next", next_step(report), display)))
@@ -245,9 +245,9 @@ def _next(report: Report, display: Display) -> Iterator[Section]:
         yield Section(tuple(_command("Next", f"{probe} --login", display, aside=aside)))
     still = report.standstill
     if still is not None and not report.works and report.exchanges:
-        lines = display.field("Stopped", f"at {STAGE[still.stage]}; the next step was to {still.was_to}", most=2)
+        lines = display.field("Stopped", f"at {STAGE[still.stage]}; the next step was to {still.next_step}", most=2)
         lines += display.field("Unseen", still.unknown, most=2)
-        yield Section((*lines, *display.field("Look at", still.look, most=3)))
+        yield Section((*lines, *display.field("Look at", still.where_to_look, most=3)))
     elif not report.works and not report.refusal:
         if display.folder:
             words = (
@@ -262,7 +262,7 @@ def _next(report: Report, display: Display) -> Iterator[Section]:
 def _more(report: Report, display: Display) -> Iterator[str]:
     """Where to read on: the rule, everything, and what to do before it is passed on."""
     if report.works:
-        rules = list(dict.fromkeys(f.rule for f in report.findings if f.severity != "note" and not f.cured_by))
+        rules = list(dict.fromkeys(f.rule for f in report.findings if f.severity != "note" and not f.fixed_by))
         if rules:
             many = f"{len(rules)} finding{'s' if len(rules) > 1 else ''} that a stricter client may stop at"
             yield from display.field("Note", f"{many}: {', '.join(rules)}", most=2)

@@ -73,7 +73,7 @@ def _of_client(
         cause=_cause(verdict),
         standstill=verdict.standstill,
         attempts=attempts(client, periods, found),
-        injected=fault_records(handshake),
+        injected_faults=fault_records(handshake),
         exchanges=_story(handshake) if story else (),
         findings=verdict.findings,
         not_checked=tuple(NotChecked(rule=rule, because=reason) for rule, reason in client.rules.not_checked().items()),
@@ -105,7 +105,7 @@ def _story(handshake: Handshake) -> tuple[ExchangeRow, ...]:
         for exchange, at, took, like, url, because, _ in handshake.compacted:
             number = like[0].exchange.id
             template = alike[number] if number in alike else alike.setdefault(number, exchange_row(like))
-            own = {"id": exchange, "at": at, "took": took, "url": url, "because": because}
+            own = {"id": exchange, "started_at": at, "duration": took, "url": url, "initiator": because}
             rows.append(ExchangeRow.model_construct(**{**template.__dict__, **own}))
         rows.sort(key=lambda step: step.id)
     return tuple(rows)
@@ -135,7 +135,7 @@ def _ranked(handshake: Handshake, candidate: Candidate) -> RankedCause:
 
 def _told(finding: Finding) -> dict[str, Any]:
     """What a cause tells of its finding."""
-    return {name: getattr(finding, name) for name in ("rule", "who", "exchange", "title", "message", "fix")}
+    return {name: getattr(finding, name) for name in ("rule", "responsible", "exchange", "title", "message", "fix")}
 
 
 def _refusal(verdict: Verdict) -> Refused | None:
@@ -144,7 +144,7 @@ def _refusal(verdict: Verdict) -> Refused | None:
         return None
     return Refused(
         exchange=said.exchange,
-        who=said.who,
+        responsible=said.who,
         at=said.at,
         status=said.status,
         code=said.code,
@@ -165,12 +165,12 @@ def exchange_row(stages: tuple[Stage, ...]) -> ExchangeRow:
         status=exchange.status,
         error=exchange.error,
         actor=exchange.actor,
-        at=exchange.at,
-        took=exchange.took,
-        because=stages[0].because,
-        patched_by=exchange.patched_by,
+        started_at=exchange.started_at,
+        duration=exchange.duration,
+        initiator=stages[0].initiator,
+        applied_fixes=exchange.applied_fixes,
         patched=changes(exchange),
-        injected=exchange.injected,
+        injected_fault=exchange.injected_fault,
         excerpt=exchange.excerpt,
     )
 
@@ -211,10 +211,10 @@ def _merged(reports: Sequence[Report]) -> Report:
     exchanges = {step.id: step for report in reports for step in report.exchanges}
     unchecked = set.intersection(*({row.rule for row in report.not_checked} for report in reports))
     recorded = {outlook.client for report in reports for outlook in report.clients if outlook.recorded}
-    faults = {fault for report in reports for fault in report.injected}
+    faults = {fault for report in reports for fault in report.injected_faults}
     return first.model_copy(
         update={
-            "injected": tuple(sorted(faults, key=lambda fault: fault.exchange)),
+            "injected_faults": tuple(sorted(faults, key=lambda fault: fault.exchange)),
             "exchanges": tuple(exchanges[number] for number in sorted(exchanges)),
             "findings": _findings_of_all([report.findings for report in reports]),
             "not_checked": tuple(row for row in first.not_checked if row.rule in unchecked),

@@ -32,7 +32,7 @@ def of_exchange(row: ExchangeRow, client: str = "") -> dict[str, Any]:
 
 def of_findings(findings: Iterable[Finding]) -> list[dict[str, Any]]:
     """Each finding that is no mere note."""
-    wanted = ("rule", "severity", "who", "exchange", "at", "message", "expected", "actual", "fix")
+    wanted = ("rule", "severity", "responsible", "exchange", "at", "message", "expected", "actual", "fix")
     return [
         {"event": "finding", **one.model_dump(mode="json", include=set(wanted), exclude_none=True)}
         for one in findings

@@ -17,7 +17,7 @@ from oauthtap.fixes.change_log import AppliedChange
 from oauthtap.fixes.deploy_plan import Deploy
 from oauthtap.handshake.stages import Initiator
 from oauthtap.model import requirements
-from oauthtap.model.exchange import Value
+from oauthtap.model.exchange import Value, json_keys
 
 SECRETS_KEPT = (
     "session.jsonl, flows.mitm and session.har hold every token, code and password as it is. "
@@ -38,8 +38,10 @@ class Client(_Row):
 class Cause(_Row):
     """The one finding that ends the search."""
 
+    model_config = json_keys(responsible="who")
+
     rule: str
-    who: Party
+    responsible: Party
     exchange: int | None
     title: str
     message: str
@@ -67,8 +69,10 @@ class RankedCause(Cause):
 class Refused(_Row):
     """What the one who said no actually said."""
 
+    model_config = json_keys(responsible="who")
+
     exchange: int
-    who: Party
+    responsible: Party
     at: str
     status: int | None = None
     code: str | None = None
@@ -79,6 +83,10 @@ class Refused(_Row):
 class ExchangeRow(_Row):
     """One exchange, as a line of the story."""
 
+    model_config = json_keys(
+        started_at="at", duration="took", initiator="because", applied_fixes="patched_by", injected_fault="injected"
+    )
+
     id: int
     stage: str
     stages: tuple[str, ...]
@@ -87,14 +95,14 @@ class ExchangeRow(_Row):
     status: int | None
     error: str | None = None
     actor: str = "client"
-    at: float | None = None
-    took: float | None = None
-    because: Initiator | None = None
-    patched_by: tuple[str, ...] = ()
+    started_at: float | None = None
+    duration: float | None = None
+    initiator: Initiator | None = None
+    applied_fixes: tuple[str, ...] = ()
     """The fixes that changed it."""
     patched: tuple[AppliedChange, ...] = ()
     """What they changed: the upstream said one thing, the client saw another."""
-    injected: str | None = None
+    injected_fault: str | None = None
     """The fault that oauthtap itself put here (`--inject`)."""
     excerpt: bool = False
     """Read from a log or from pasted lines, which leave things out: what is not there may have happened."""
@@ -140,6 +148,8 @@ class LockCheck(_Row):
 class Report(_Row):
     """How far did it get; what is the cause; whose is it; what to change."""
 
+    model_config = json_keys(injected_faults="injected")
+
     version: Literal[2] = 2
     upstream: str | None = None
     client: Client | None = None
@@ -163,7 +173,7 @@ class Report(_Row):
     """What to look at next, where the wire shows only the step and not the cause."""
     attempts: tuple[Attempt, ...] = ()
     """What came of each sign-in, where fixes were on: without and with them, the newest last."""
-    injected: tuple[FaultRecord, ...] = ()
+    injected_faults: tuple[FaultRecord, ...] = ()
     """The faults that oauthtap injected; no finding blames client or server for them."""
     exchanges: tuple[ExchangeRow, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -212,8 +222,8 @@ class Report(_Row):
         own = set(sign_in.exchanges)
         members = {name: getattr(sign_in, name) for name in ClientReport.model_fields if name in Report.model_fields}
         told = tuple(step for step in self.exchanges if step.id in own)
-        faults = tuple(fault for fault in self.injected if fault.exchange in own)
-        return self.model_copy(update={**members, "exchanges": told, "injected": faults, "sign_ins": ()})
+        faults = tuple(fault for fault in self.injected_faults if fault.exchange in own)
+        return self.model_copy(update={**members, "exchanges": told, "injected_faults": faults, "sign_ins": ()})
 
     @property
     def worst(self) -> Severity | None:

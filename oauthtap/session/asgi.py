@@ -88,7 +88,7 @@ class Recorder:
             response = Response(status=head["status"], headers=_lines(head), **answered.shown(head)) if head else None
             self._count += 1
             exchange = Exchange(
-                id=self._count, at=began, took=time.time() - began, request=request, response=response,
+                id=self._count, started_at=began, duration=time.time() - began, request=request, response=response,
                 error=None if head else "the application gave no answer", excerpt=True,
             )  # fmt: skip
             self._session.add(self._redactor.redact(exchange).as_json())

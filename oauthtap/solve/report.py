@@ -73,8 +73,8 @@ def _cause(report: Report | None, change: ChangeSet | None) -> RankedCause | Non
     if found is None:
         return causes[0] if causes else None
     return RankedCause(
-        rule=found.rule, who=found.who, exchange=found.exchange, title=found.title, message=found.message,
-        fix=found.fix, confidence="possible",
+        rule=found.rule, responsible=found.responsible, exchange=found.exchange, title=found.title,
+        message=found.message, fix=found.fix, confidence="possible",
     )  # fmt: skip
 
 

@@ -68,8 +68,8 @@ async def _understood(client: httpx.AsyncClient, url: str, answer: httpx.Respons
 def _exchange(url: str, answer: httpx.Response, began: float) -> Exchange:
     streams = "event-stream" in answer.headers.get("content-type", "")
     return Exchange(
-        at=began,
-        took=time.time() - began,
+        started_at=began,
+        duration=time.time() - began,
         actor="reporter",
         request=Request(
             method="POST",

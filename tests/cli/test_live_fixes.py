@@ -272,9 +272,9 @@ async def test_mitmweb_its_view_and_the_live_page_tell_both_sides_of_answer_and_
         form = {"grant_type": "refresh_token", "refresh_token": "r", "resource": "https://other.test/mcp"}
         await tap.client.post(f"{tap.origin}/token", data=form)
         document_step, token_step = tap.tap.steps
-        assert [step.exchange.patched_by for step in tap.steps] == [("prm-resource",), ("drop-resource",)]
-        assert document_step.exchange.shown is not None
-        assert token_step.exchange.sent is not None
+        assert [step.exchange.applied_fixes for step in tap.steps] == [("prm-resource",), ("drop-resource",)]
+        assert document_step.exchange.delivered_response is not None
+        assert token_step.exchange.forwarded_request is not None
         assert "resource=" not in server.came[-1].text
         shown, sent = tap.flows
         assert 'upstream said "https://other.test/mcp", client saw' in shown.comment
@@ -333,7 +333,7 @@ async def test_the_live_page_switches_the_same_fixes_and_nobody_else_does(
         assert told[0].startswith(f"On: {name}")
         answer = (await tap.client.get(f"{tap.origin}{PRM}/mcp")).json()
         assert answer["authorization_servers"][0] != wrong["authorization_servers"][0]
-        assert tap.tap.steps[-1].exchange.patched_by == ("prm-authorization-servers",)
+        assert tap.tap.steps[-1].exchange.applied_fixes == ("prm-authorization-servers",)
         live = (await tap.client.get(f"{base}oauthtap/")).text
         assert f'data-fix="{name}" aria-pressed="true"' in live
 

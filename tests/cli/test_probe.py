@@ -76,7 +76,9 @@ async def test_the_cause_is_named_on_the_whole_bed(bed: Bed, name: str) -> None:
     assert report.connected == (name not in CAUSES)
     if name in TOLERATED:
         assert TOLERATED[name] in {finding.rule for finding in report.findings}
-    assert not [f.rule for f in report.findings if f.who == "client" and f.severity != "note"], "it blames itself"
+    assert not [f.rule for f in report.findings if f.responsible == "client" and f.severity != "note"], (
+        "it blames itself"
+    )
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -93,7 +95,7 @@ async def test_reading_alone_shows_what_can_be_read(bed: Bed, name: str) -> None
 async def test_nothing_is_wrong_with_a_healthy_server(bed: Bed, name: str, sign_in: Any) -> None:
     report, _ = await walked(Plan(bed.url(name), "1.0", sign_in=sign_in), reach(bed))
     assert [finding.rule for finding in report.findings if finding.severity != "note"] == []
-    assert not [finding.rule for finding in report.findings if finding.who == "client"]
+    assert not [finding.rule for finding in report.findings if finding.responsible == "client"]
 
 
 async def test_every_known_client_has_its_outlook(bed: Bed) -> None:

@@ -22,7 +22,7 @@ WWW-Authenticate: Bearer
 
 def row(number: int, url: str = "https://mcp.example.com/mcp", status: int = 401) -> ExchangeRow:
     return ExchangeRow(
-        id=number, at=0, stage="mcp-challenge", stages=("mcp-challenge",), method="POST", url=url, status=status
+        id=number, started_at=0, stage="mcp-challenge", stages=("mcp-challenge",), method="POST", url=url, status=status
     )
 
 

@@ -101,7 +101,7 @@ def recording(http: httpx.Client) -> Iterator[list[Exchange]]:
             body=asked.content.decode(),
         )
         response = Response(status=answer.status_code, headers=tuple(answer.headers.multi_items()), body=answer.text)
-        kept.append(Exchange(request=request, response=response, at=1767225600.0 + len(kept)))
+        kept.append(Exchange(request=request, response=response, started_at=1767225600.0 + len(kept)))
 
     http.event_hooks = {"response": [keep]}
     yield kept

@@ -199,7 +199,7 @@ def test_a_long_session_shows_its_newest_and_the_broken_one() -> None:
     tap = SessionAnalyzer(resource="https://mcp.example.com/mcp", profiles=profiles())
     for number in range(drawing.NEWEST + 100):
         request = Request(method="GET", url=f"https://mcp.example.com/.well-known/{number}")
-        tap.add(Exchange(request=request, response=Response(status=404), at=1767229200.0 + number))
+        tap.add(Exchange(request=request, response=Response(status=404), started_at=1767229200.0 + number))
     page = drawing.LivePage()
     report, exchanges = build(tap), [step.exchange for step in tap.steps]
     state = drawn(page, report, exchanges)[1]

@@ -76,7 +76,7 @@ async def test_a_connection_that_never_was_is_an_error_of_the_network_and_no_ans
     assert [note for note in tap.notes if KINDS[kind] in note] == tap.tap.notes
     assert "was reset instead" in tap.tap.notes[0]
     assert build(tap.tap).cause
-    assert build(tap.tap).cause.who == "network"
+    assert build(tap.tap).cause.responsible == "network"
 
 
 async def test_a_connection_that_the_upstream_closes_is_closed() -> None:

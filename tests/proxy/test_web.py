@@ -247,9 +247,9 @@ async def test_a_repair_shows_the_client_what_it_asked_for_and_the_record_what_w
     rule = patched[0].rule
     async with upstream(PAGES) as server, tapped(server, fix=(rule,)) as tap:
         await visited(tap)
-        exchange = next(one for one in tap.exchanges if one.shown is not None)
+        exchange = next(one for one in tap.exchanges if one.delivered_response is not None)
     assert exchange.response is not None
-    assert exchange.shown != exchange.response
+    assert exchange.delivered_response != exchange.response
 
 
 # --- the view

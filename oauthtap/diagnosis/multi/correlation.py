@@ -89,7 +89,7 @@ class ExchangeGroups:
 
     def time_of(self, exchange: Exchange) -> float:
         """When the exchange began; where a recording has no times, after those before it."""
-        return exchange.at if exchange.at is not None else self._now + 1.0
+        return exchange.started_at if exchange.started_at is not None else self._now + 1.0
 
     def add(self, exchange: Exchange) -> ExchangeGroup:
         """Take one more exchange of a client or its browser; gives its thread."""

@@ -95,8 +95,8 @@ class RecordingBuilder:
                 request=Request(method=method, url=url, headers=headers, body=sent, partial=True),
                 response=response,
                 error=None if response else error,
-                at=event.at if began is None else began,
-                took=event.at - began if began is not None and event.at is not None else None,
+                started_at=event.at if began is None else began,
+                duration=event.at - began if began is not None and event.at is not None else None,
                 actor=actor,  # type: ignore[arg-type]  # written out at every call
                 excerpt=True,
                 role=role,
@@ -117,8 +117,8 @@ class RecordingBuilder:
     def recording(self, last: Event | None) -> Recording:
         """Everything noted down, in the order in which it began."""
         # A request is written down when its end is known; what counts is when it began.
-        if all(exchange.at is not None for exchange in self.exchanges):
-            self.exchanges.sort(key=lambda exchange: exchange.at or 0.0)
+        if all(exchange.started_at is not None for exchange in self.exchanges):
+            self.exchanges.sort(key=lambda exchange: exchange.started_at or 0.0)
         exchanges = tuple(self._placed(exchange, number) for number, exchange in enumerate(self.exchanges, 1))
         notes = (
             f"read from a log of {self.client}: headers and bodies that it leaves out are not judged",

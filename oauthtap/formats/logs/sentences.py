@@ -197,7 +197,7 @@ class _Story:
             self.head = (int(head[1]), _header_lines(head[2]))
         elif found := access_log.drafts_in(line):
             for draft in found:
-                draft.at = draft.at or at
+                draft.started_at = draft.started_at or at
                 if self.head and self.head[0] == draft.status:
                     draft.answer_headers, draft.answer_headers_shown = self.head[1], True
                 self.head = None
@@ -208,30 +208,30 @@ class _Story:
             pass  # told with the URL that another line names
         elif _NO_PRM.search(text) and self.mcp_url:
             for location in urls.prm_locations(self.mcp_url)[:1]:
-                self._add(Draft("GET", location.url, status=404, at=at, presumed=True))
+                self._add(Draft("GET", location.url, status=404, started_at=at, presumed=True))
         elif match := _MISMATCH.search(text):
             self._mismatch(at, match[1], match[2])
         elif (match := _AUTHORIZE.search(text)) and re.search(
             r"[?&](?:redirect_uri|response_type|request_uri)=", match[0]
         ):
-            self._add(Draft("GET", match[0].rstrip(".,)"), at=at, actor="browser"))
+            self._add(Draft("GET", match[0].rstrip(".,)"), started_at=at, actor="browser"))
         elif told := outcome(text):
             self._refused(at, told)
         elif (match := _CLIENT_ERROR.search(line)) and _ABOUT_TOKEN.search(match["words"]):
             self._refused(at, Outcome("mcp", 401, match["words"].strip(), presumed=True))
         elif _NETWORK.search(text) and (place := self._place(text)):
-            self._add(Draft("POST", place, at=at, error=line.strip()[:300]))
+            self._add(Draft("POST", place, started_at=at, error=line.strip()[:300]))
         elif _SUCCESS.search(line) and self.mcp_url:
             if re.search(r"connected", line, re.I):
-                self._add(Draft("POST", self.mcp_url, status=200, at=at))
+                self._add(Draft("POST", self.mcp_url, status=200, started_at=at))
             else:
-                self._add(Draft("POST", "/token-endpoint-not-shown", status=200, at=at, role="token-request"))
+                self._add(Draft("POST", "/token-endpoint-not-shown", status=200, started_at=at, role="token-request"))
         elif (
             re.search(r"\b401\b|\bUnauthorized\b", line)
             and self.endpoint
             and re.search(r"\bmcp\b|server|connect|auth", line, re.I)
         ):
-            self._add(Draft("POST", self.endpoint, status=401, at=at))
+            self._add(Draft("POST", self.endpoint, status=401, started_at=at))
         elif re.search(r"\b[A-Z]\w*Error\b.*(?:auth|OAuth|regist|token|metadata)|Incompatible auth server", line):
             self.notes.append(f"the log says: {line.strip()[:300]}")
 
@@ -242,14 +242,14 @@ class _Story:
     def _loading(self, at: float | None, status: int, url: str | None) -> None:
         places = urls.prm_locations(self.mcp_url or "")
         if where := url or (places[0].url if places else None):
-            self._add(Draft("GET", where, status=status, at=at))
+            self._add(Draft("GET", where, status=status, started_at=at))
 
     def _mismatch(self, at: float | None, named: str, used: str) -> None:
         self.mcp_url = self.mcp_url or used
         document = next((d for d in reversed(self.drafts) if urls.PRM in d.target and d.status == 200), None)
         if document is None:
             places = urls.prm_locations(used)
-            document = Draft("GET", places[0].url if places else used, status=200, at=at, presumed=True)
+            document = Draft("GET", places[0].url if places else used, status=200, started_at=at, presumed=True)
             self.drafts.append(document)
         document.answer_body, document.cut = json.dumps({"resource": named}), True
 
@@ -269,7 +269,7 @@ class _Story:
                 return
             opened = next((d for d in reversed(self.drafts) if d.actor == "browser"), None)
             home = (origin_of(opened.target) if opened else None) or ""
-            self._add(Draft("POST", f"{home}/{steps[told.step]}-endpoint-not-shown", status=told.status, answer_body=told.body, at=at,
+            self._add(Draft("POST", f"{home}/{steps[told.step]}-endpoint-not-shown", status=told.status, answer_body=told.body, started_at=at,
                             role=told.step, presumed=told.presumed, cut=told.presumed))  # fmt: skip
         elif told.step is None and self.drafts and self.drafts[-1].actor == "browser" and told.presumed:
             self._called_back(at, told)
@@ -287,7 +287,7 @@ class _Story:
         if place == _NOWHERE and last and last.target != place and (last.method, last.status) == ("POST", told.status):
             last.answer_body, last.cut = last.answer_body or told.body, True
             return
-        draft = Draft("POST", place, status=told.status, answer_body=told.body, at=at)
+        draft = Draft("POST", place, status=told.status, answer_body=told.body, started_at=at)
         if told.challenge:
             draft.answer_headers, draft.answer_headers_shown = [("WWW-Authenticate", told.challenge)], False
         draft.presumed = draft.cut = told.presumed
@@ -312,13 +312,13 @@ class _Story:
         if not place:
             return
         said = {**json.loads(told.body or "{}"), **({"state": query["state"]} if "state" in query else {})}
-        self._add(Draft("GET", f"{place}?{urlencode(said)}", at=at, actor="browser", role="authorization-response",
+        self._add(Draft("GET", f"{place}?{urlencode(said)}", started_at=at, actor="browser", role="authorization-response",
                         status=200,))  # fmt: skip
 
     def _add(self, draft: Draft) -> None:
         """A sentence about an exchange that is told already, or said twice, is no other one."""
         for known in reversed(self.drafts[-3:]):
-            near = known.at is None or draft.at is None or abs(draft.at - known.at) < 2
+            near = known.started_at is None or draft.started_at is None or abs(draft.started_at - known.started_at) < 2
             if near and (known.target, known.status) == (draft.target, draft.status) and draft.actor != "browser":
                 known.answer_body = known.answer_body or draft.answer_body
                 return

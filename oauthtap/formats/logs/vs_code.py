@@ -108,11 +108,11 @@ class _Story:
         elif text.startswith("Could not fetch resource metadata: AggregateError") and (
             home := self.mcp_url or self.home
         ):
-            self.drafts += [Draft("GET", place.url, at=at) for place in urls.prm_locations(home)[:1]]
+            self.drafts += [Draft("GET", place.url, started_at=at) for place in urls.prm_locations(home)[:1]]
         elif match := _POPULATING.search(text):
             error = None if "AggregateError" in text else text[match.end() :].splitlines()[0][:200]
             places = urls.as_metadata_locations(match[1])[:1]
-            self.drafts += [Draft("GET", place.url, at=at, error=error) for place in places]
+            self.drafts += [Draft("GET", place.url, started_at=at, error=error) for place in places]
         elif match := _NO_REGISTRATION.search(text):
             self._add(at, Draft("POST", "/registration-endpoint-not-shown", status=200, answer_body=match[1].strip(),
                                 role="client-registration", presumed=True))  # fmt: skip
@@ -126,7 +126,7 @@ class _Story:
 
     def _fetching(self, at: float | None, url: str, options: dict[str, object]) -> None:
         method, headers = str(options.get("method") or "GET"), options.get("headers")
-        draft = Draft(method, url, at=at)
+        draft = Draft(method, url, started_at=at)
         draft.headers = [(str(k), str(v)) for k, v in headers.items()] if isinstance(headers, dict) else []
         if method == "POST" and self.message and "application/json" in str(headers):
             draft.body, self.mcp_url = self.message, self.mcp_url or url
@@ -134,7 +134,7 @@ class _Story:
 
     def _fetched(self, at: float | None, url: str, answer: dict[str, object]) -> None:
         waiting = next((d for d in reversed(self.drafts) if d.target == url and d.status is None), None)
-        draft = waiting or Draft("GET", url, at=at)
+        draft = waiting or Draft("GET", url, started_at=at)
         if waiting is None:
             self.drafts.append(draft)
         status, headers = answer.get("status"), answer.get("headers")
@@ -142,7 +142,7 @@ class _Story:
         if isinstance(headers, dict):
             draft.answer_headers = [(str(name), str(value)) for name, value in headers.items()]
             draft.answer_headers_shown = True
-        draft.took = at - draft.at if at is not None and draft.at is not None else None
+        draft.duration = at - draft.started_at if at is not None and draft.started_at is not None else None
         if draft.status == 401 and draft.method == "POST":
             self.mcp_url = self.mcp_url or url
 
@@ -158,7 +158,7 @@ class _Story:
         document = next((d for d in reversed(self.drafts) if d.method == "GET" and d.status in (None, 200)), None)
         if document is None:
             places = urls.prm_locations(used)
-            document = Draft("GET", places[0].url if places else used, status=200, at=at, presumed=True)
+            document = Draft("GET", places[0].url if places else used, status=200, started_at=at, presumed=True)
             self.drafts.append(document)
         document.status = document.status or 200
         document.answer_body, document.cut = json.dumps({"resource": named}), True
@@ -170,7 +170,7 @@ class _Story:
 
     def _add(self, at: float | None, draft: Draft) -> None:
         """A line that says how it ended; where a fetch was told as well, it is that one."""
-        draft.at = at
+        draft.started_at = at
         for known in reversed(self.drafts[-3:]):
             if known.target == draft.target and known.method == draft.method and known.status in (None, draft.status):
                 known.status, known.answer_body = draft.status, known.answer_body or draft.answer_body

@@ -56,16 +56,16 @@ class Row:
     @property
     def took(self) -> str:
         """How long the answer took; empty where that is not known."""
-        took = self.step.took
+        took = self.step.duration
         return "" if took is None else f"{took * 1000:.0f} ms" if took < 10 else f"{took:.1f} s"
 
     @property
     def when(self) -> str:
         """When the request was sent, and how long the answer took."""
-        if self.step.at is None:
+        if self.step.started_at is None:
             return ""
         try:
-            sent = f"{datetime.fromtimestamp(self.step.at, UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3]
+            sent = f"{datetime.fromtimestamp(self.step.started_at, UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3]
         except (ValueError, OverflowError, OSError):
             return ""
         return f"{sent} UTC{f', answered after {self.took}' if self.took else ''}"
@@ -115,7 +115,7 @@ class Row:
             return
         asked = [finding for finding in self.placed if finding.at.startswith("request")]
         answered = [finding for finding in self.placed if finding.at.startswith("response")]
-        sent = request_lines(exchange.sent) if exchange.sent else None
+        sent = request_lines(exchange.forwarded_request) if exchange.forwarded_request else None
         yield from _columns(
             "Request",
             request_lines(exchange.request),
@@ -124,11 +124,11 @@ class Row:
             ("as the client sent it", "as the server received it"),
         )
         if exchange.response is not None:
-            shown = response_lines(exchange.shown) if exchange.shown else None
+            shown = response_lines(exchange.delivered_response) if exchange.delivered_response else None
             names = ("as the server sent it", "as the client received it")
             yield from _columns("Response", response_lines(exchange.response), answered, shown, names)
-        elif exchange.injected and exchange.shown:
-            yield Column("Injected response", pieces(response_lines(exchange.shown), ()))
+        elif exchange.injected_fault and exchange.delivered_response:
+            yield Column("Injected response", pieces(response_lines(exchange.delivered_response), ()))
         else:
             why = exchange.error or "No response was recorded, or it is still under way."
             yield Column("No response", text=why, findings=answered)
@@ -150,7 +150,7 @@ def rows(
     report: Report, exchanges: Sequence[Exchange], drawn: Layout, only: Container[int] | None = None
 ) -> Iterator[Row]:
     """A row for each exchange of the report, in its order. `only`: for these ids alone."""
-    start = min((step.at for step in report.exchanges if step.at is not None), default=None)
+    start = min((step.started_at for step in report.exchanges if step.started_at is not None), default=None)
     seen = {exchange.id: exchange for exchange in exchanges}
     found: dict[int | None, list[Finding]] = {}
     for finding in report.findings:
@@ -160,7 +160,7 @@ def rows(
         if only is not None and step.id not in only:
             continue
         ends, number = drawn.ends[step.id], step.id
-        clock = f"{step.at - start:+.2f} s" if step.at is not None and start is not None else ""
+        clock = f"{step.started_at - start:+.2f} s" if step.started_at is not None and start is not None else ""
         lanes = (drawn.lanes[ends[0]], drawn.lanes[ends[1]])
         part, letter = parts.get(number, ""), letters.get(number, "")
         yield Row(step, seen.get(number), found.get(number, []), part, letter, clock, ends, lanes)
@@ -174,7 +174,7 @@ def _parts(report: Report) -> dict[int, Part]:
     parts: dict[int, Part] = {broken: "broken"}
     follows = {finding.exchange for finding in report.findings if finding.consequence_of == report.cause.rule}
     for step in report.exchanges:
-        told_by = step.because.exchange if step.because else None
+        told_by = step.initiator.exchange if step.initiator else None
         if step.id > broken and (step.id in follows or told_by in parts):
             parts[step.id] = "after"
     return parts

@@ -96,7 +96,7 @@ def certificate_not_trusted(stage: Stage, so_far: Handshake) -> Problems:
             at="response",
             expected="a certificate the client trusts",
             actual=_words(stage),
-            who="network",
+            responsible="network",
         )
 
 
@@ -151,7 +151,7 @@ def connection_failed(stage: Stage, so_far: Handshake) -> Problems:
         at="response",
         expected="an answer",
         actual=_words(stage),
-        who="network",
+        responsible="network",
     )
 
 
@@ -183,7 +183,7 @@ def too_slow(stage: Stage, so_far: Handshake) -> Problems:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
         200 {"resource": "https://mcp.example.com/mcp"}
     """
-    took, words = stage.exchange.took or 0.0, stage.exchange.error or ""
+    took, words = stage.exchange.duration or 0.0, stage.exchange.error or ""
     if isinstance(stage, _STREAMS) or stage.slug == "other" or isinstance(stage, _PEOPLE):
         return
     if stage.exchange.response is None:
@@ -196,7 +196,7 @@ def too_slow(stage: Stage, so_far: Handshake) -> Problems:
                 at="response",
                 expected=f"an answer within {_LONG:.0f} s",
                 actual=_words(stage),
-                who=_whose(stage, so_far),
+                responsible=_whose(stage, so_far),
             )
         return
     steps = (Document, Registration, PushedAuthorization, TokenEndpoint, Challenge, Initialize, Discover)
@@ -206,7 +206,7 @@ def too_slow(stage: Stage, so_far: Handshake) -> Problems:
             at="response",
             expected=f"at most {_LONG:.0f} s",
             actual=f"{took:.0f} s",
-            who=_whose(stage, so_far),
+            responsible=_whose(stage, so_far),
             severity=None if took > 3 * _LONG else "warning",
         )
 
@@ -246,7 +246,7 @@ def body_unreadable(stage: Stage, so_far: Handshake) -> Problems:
             at="response.header.content-encoding",
             expected="headers that fit the body",
             actual=encoding or _words(stage) or "gzip without Content-Encoding",
-            who=_whose(stage, so_far),
+            responsible=_whose(stage, so_far),
             patch=Patch(headers={"Content-Encoding": None, "Content-Length": None}) if response and told else None,
         )
 
@@ -287,7 +287,7 @@ def rate_limited(
         at="response.status",
         expected="an answer",
         actual="429",
-        who=_whose(stage, so_far),
+        responsible=_whose(stage, so_far),
         severity="error" if needed else None,
     )
 
@@ -331,6 +331,6 @@ def cached_too_long(stage: Challenge | ResourceMetadata | ServerMetadata, so_far
             at="response.header.cache-control",
             expected=proper,
             actual=value[:80],
-            who=_whose(stage, so_far),
+            responsible=_whose(stage, so_far),
             patch=Patch(headers={"Cache-Control": proper, "Expires": None}),
         )

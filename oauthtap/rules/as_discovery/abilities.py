@@ -216,7 +216,7 @@ def grants_without_refresh(handshake: Handshake) -> Problems:
     if not listed or "refresh_token" in listed:
         return
     issued = any(
-        "refresh_token" in token.granted
+        "refresh_token" in token.issued
         for token in handshake.all(TokenEndpoint)
         if token.exchange.response and token.exchange.response.body is not None
     )

@@ -85,7 +85,7 @@ def metadata_guarded(document: ServerMetadata, so_far: Handshake) -> Problems:
         GET https://as.example.com/.well-known/oauth-authorization-server
         200 {"issuer": "https://as.example.com"}
     """
-    guessed = bool(document.because and document.because.guess)
+    guessed = bool(document.initiator and document.initiator.guess)
     again = any(
         other.url == document.url and other.status == document.status for other in so_far.all(ServerMetadata)[-200:]
     )

@@ -131,7 +131,7 @@ def _guessed_at_listed(stage: Stage, so_far: Handshake) -> bool:
     """A default endpoint at the host of a listed authorization server, whose metadata nobody found."""
     if isinstance(stage, ServerMetadata) or stage.ok or stage.exchange.actor not in ("client", "browser"):
         return False
-    guess = stage.because is not None and stage.because.guess and so_far.metadata is None
+    guess = stage.initiator is not None and stage.initiator.guess and so_far.metadata is None
     listed = {urls.origin(entry) for entry in _listed(so_far)}
     again = any(earlier.url == stage.url for earlier in so_far.all(type(stage)))
     return guess and urls.path_of(stage.url) in _DEFAULTS and urls.origin(stage.url) in listed and not again
@@ -139,9 +139,9 @@ def _guessed_at_listed(stage: Stage, so_far: Handshake) -> bool:
 
 def _named_by_listed(stage: Stage, so_far: Handshake) -> bool:
     """Metadata of a listed issuer named this address."""
-    source = stage.because.exchange if stage.because and not stage.because.guess else None
+    source = stage.initiator.exchange if stage.initiator and not stage.initiator.guess else None
     for document in so_far.of(source or 0):
-        if isinstance(document, ServerMetadata) and not (document.because and document.because.guess):
+        if isinstance(document, ServerMetadata) and not (document.initiator and document.initiator.guess):
             return True
     return False
 

@@ -34,7 +34,7 @@ def _expected(document: ServerMetadata, so_far: Handshake) -> str | None:
     """The issuer whose metadata the client set out for, redirects traced back."""
     start = document
     for _ in range(5):
-        cause = start.because
+        cause = start.initiator
         if cause is None or cause.at != "response.header.location" or cause.exchange is None:
             break
         before = next((s for s in so_far.of(cause.exchange) if isinstance(s, ServerMetadata)), None)
@@ -118,7 +118,7 @@ def issuer_mismatch(document: ServerMetadata, so_far: Handshake) -> Problems:
     if differs is None:
         return
     expected, stated = differs
-    guessed = bool(document.because and document.because.guess and so_far.prm)
+    guessed = bool(document.initiator and document.initiator.guess and so_far.prm)
     lighter: Severity | None = "warning" if "{" in stated or guessed else None
     yield Problem(
         message=f"`issuer` is {stated}, but this is the metadata of {expected}",
@@ -246,10 +246,10 @@ def used_mismatched_issuer(stage: Registration | AuthorizationRequest | TokenEnd
         POST https://as.example.com/register {"redirect_uris": ["http://localhost:8000/callback"]}
         201 {"client_id": "client-1"}
     """
-    source = stage.because.exchange if stage.because and not stage.because.guess else None
+    source = stage.initiator.exchange if stage.initiator and not stage.initiator.guess else None
     if stage.exchange.actor not in ("client", "browser") or source is None:
         return
-    used = [s.because.exchange for s in so_far.stages[-50:] if isinstance(s, Registration | AuthorizationRequest | TokenEndpoint) and s.because]  # fmt: skip
+    used = [s.initiator.exchange for s in so_far.stages[-50:] if isinstance(s, Registration | AuthorizationRequest | TokenEndpoint) and s.initiator]  # fmt: skip
     document = next((s for s in so_far.of(source) if isinstance(s, ServerMetadata)), None)
     differs = _mismatch(document, so_far) if document and source not in used else None
     if differs:

@@ -242,7 +242,7 @@ def consent_skipped(stage: AuthorizationResponse, so_far: Handshake) -> Problems
         302
         Location: http://127.0.0.1:4711/cb?code=made-up&state=s1
     """
-    asked = stage.asked
+    asked = stage.requested
     if stage.callback or stage.code is None or asked is None or stage.exchange.actor not in _PEOPLE:
         return
     client_id = asked.get("client_id") or ""

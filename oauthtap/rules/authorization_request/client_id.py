@@ -159,7 +159,7 @@ def client_id_unknown(stage: Asked, so_far: Handshake) -> Problems:
         at="request.query.client_id",
         expected="an id the server knows",
         actual=client_id[:120],
-        who="authorization-server" if seen else None,
+        responsible="authorization-server" if seen else None,
     )
 
 

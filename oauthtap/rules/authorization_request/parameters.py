@@ -134,7 +134,7 @@ def endpoint_query_lost(request: AuthorizationRequest, so_far: Handshake) -> Pro
     if named is None or request.exchange.actor not in ("client", "browser"):
         return
     wanted = Request(method="GET", url=named.value).query
-    if not wanted or (request.because and request.because.at == "response.header.location"):
+    if not wanted or (request.initiator and request.initiator.at == "response.header.location"):
         return
     sent = dict(request.request.query)
     lost = [name for name, value in wanted if name != "resource" and sent.get(name) != value]

@@ -99,7 +99,7 @@ def refusal(stage: Asked, so_far: Handshake) -> Refusal | None:
     if isinstance(stage, AuthorizationRequest):
         asked, at_once = stage, True
     else:
-        known = stage.asked if isinstance(stage, AuthorizationResponse) else so_far.authorization
+        known = stage.requested if isinstance(stage, AuthorizationResponse) else so_far.authorization
         if known is None or _said(known.exchange) or stage.exchange.actor not in ("client", "browser"):
             return None
         asked, at_once = known, False
@@ -168,7 +168,7 @@ def own_request(request: AuthorizationRequest) -> bool:
     """
     if request.exchange.actor not in ("client", "browser"):
         return False
-    if request.because is not None and request.because.at == "response.header.location":
+    if request.initiator is not None and request.initiator.at == "response.header.location":
         return False
     names = {name for name, _ in request.request.query}
     return request.pushed is not None or not names & {"request_uri", "request"}

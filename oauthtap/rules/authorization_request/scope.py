@@ -345,7 +345,7 @@ def offline_access_not_requested(handshake: Handshake) -> Problems:
     asked = scopes(request.get("scope"))
     if "offline_access" not in metadata.list("scopes_supported") or "offline_access" in asked:
         return
-    if not own_request(request) or "refresh_token" in token.granted or not token.granted:
+    if not own_request(request) or "refresh_token" in token.issued or not token.issued:
         return
     rejected = next((s for s in handshake.all(TokenRejected) if s.exchange.id > token.exchange.id), None)
     if rejected and expired(rejected, token):

@@ -60,11 +60,11 @@ def redirect_altered(stage: AuthorizationResponse, so_far: Handshake) -> Problem
         302
         Location: http://127.0.0.1:4711/cb?code=made-up&state=s1
     """
-    asked = stage.asked.redirect_uri if stage.asked else None
-    if stage.asked is None or not asked or stage.callback or not _alike(stage.target, asked):
+    asked = stage.requested.redirect_uri if stage.requested else None
+    if stage.requested is None or not asked or stage.callback or not _alike(stage.target, asked):
         return
     here = urls.origin(stage.url)
-    if here != urls.origin(stage.asked.url) or urls.origin(stage.target) == here:
+    if here != urls.origin(stage.requested.url) or urls.origin(stage.target) == here:
         return  # an identity provider comes back to the authorization server this way
     kept = Request(method="GET", url=stage.target).query
     lost = [pair for pair in Request(method="GET", url=asked).query if pair not in kept]
@@ -133,10 +133,10 @@ def open_redirect(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
         302
         Location: https://app.example.org/cb?code=made-up&state=s1
     """
-    asked = stage.asked.redirect_uri if stage.asked else None
-    if stage.asked is None or not asked or stage.callback:
+    asked = stage.requested.redirect_uri if stage.requested else None
+    if stage.requested is None or not asked or stage.callback:
         return
-    client_id = stage.asked.get("client_id")
+    client_id = stage.requested.get("client_id")
     owner = next((r for r in reversed(so_far.all(Registration)) if r.issued.get("client_id") == client_id), None)
     registered = (
         (*texts(owner.issued.get("redirect_uris")), *texts(owner.requested.get("redirect_uris"))) if owner else ()
@@ -243,8 +243,8 @@ def callback_refused(stage: AuthorizationResponse, so_far: Handshake) -> Problem
     """
     if not stage.callback or stage.request.method != "GET" or stage.code is None or (stage.status or 0) < 400:
         return
-    sent = stage.asked.get("state") if stage.asked else None
-    if stage.asked is None or sent != stage.get("state") or stage.exchange.actor == "reporter":
+    sent = stage.requested.get("state") if stage.requested else None
+    if stage.requested is None or sent != stage.get("state") or stage.exchange.actor == "reporter":
         return
     said = " ".join(re.sub(r"<[^>]*>", " ", (stage.response.body or "")[:2000]).split())
     yield Problem(
@@ -327,7 +327,7 @@ def _unused(handshake: Handshake) -> Iterator[AuthorizationResponse]:
     requests = [request for request in handshake.all(TokenEndpoint) if request.exchange.request.body is not None]
     used = {request.get("code") for request in requests}
     unreadable = [r.exchange.id for r in handshake.all(TokenRequest) if r.exchange.request.body is None]
-    last = {answer.code: answer for answer in handshake.all(AuthorizationResponse) if answer.code and answer.asked}
+    last = {answer.code: answer for answer in handshake.all(AuthorizationResponse) if answer.code and answer.requested}
     for code, answer in last.items():
         ended, own = answer.exchange.ended, answer.exchange.actor in ("client", "browser")
         late = ended is not None and handshake.ended is not None and handshake.ended - ended >= _CODE_LIVES
@@ -339,7 +339,7 @@ def _unused(handshake: Handshake) -> Iterator[AuthorizationResponse]:
 
 def _other_flow(answer: AuthorizationResponse, handshake: Handshake) -> AuthorizationRequest | None:
     """A newer authorization request to the same callback, made before this answer arrived there."""
-    state, asked = answer.get("state"), answer.asked
+    state, asked = answer.get("state"), answer.requested
     if not answer.callback or asked is None or asked.get("state") != state:
         return None
     for request in handshake.all(AuthorizationRequest):

@@ -51,7 +51,7 @@ _RESOURCE = re.compile(
 
 def _answer(stage: AuthorizationResponse, so_far: Handshake) -> str | None:
     """The error of an answer to a request we saw, at its first sight; None otherwise."""
-    asked = stage.asked.redirect_uri if stage.asked else None
+    asked = stage.requested.redirect_uri if stage.requested else None
     target = urls.without_query(stage.target)
     if not stage.error or (asked and not urls.redirect_matches(target, urls.without_query(asked))):
         return None
@@ -237,7 +237,7 @@ def _refusal(stage: Stage) -> tuple[str, str | None, str]:
 
 def _resource_sent(stage: Stage) -> str | None:
     if isinstance(stage, AuthorizationResponse):
-        return stage.asked.get("resource") if stage.asked else None
+        return stage.requested.get("resource") if stage.requested else None
     if isinstance(stage, AuthorizationRequest | TokenEndpoint):
         return stage.get("resource")
     return None

@@ -14,14 +14,14 @@ _FLAG = "authorization_response_iss_parameter_supported"
 
 def _metadata(stage: AuthorizationResponse, so_far: Handshake) -> ServerMetadata | None:
     """The document that sent the browser to this authorization endpoint; None when that is not sure."""
-    asked = stage.asked.redirect_uri if stage.asked else None
-    if stage.asked is None or not asked:
+    asked = stage.requested.redirect_uri if stage.requested else None
+    if stage.requested is None or not asked:
         return None
     if not urls.redirect_matches(urls.without_query(stage.target), urls.without_query(asked)):
         return None
     if any(earlier.params == stage.params for earlier in so_far.all(AuthorizationResponse)):
         return None  # the redirect was judged before its callback came
-    where = so_far.learned("authorization_endpoint", stage.asked.url)
+    where = so_far.learned("authorization_endpoint", stage.requested.url)
     stages = so_far.of(where.exchange) if where else ()
     return next((document for document in stages if isinstance(document, ServerMetadata)), None)
 

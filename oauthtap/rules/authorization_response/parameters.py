@@ -19,7 +19,7 @@ def _place(stage: AuthorizationResponse, name: str) -> str:
 
 def _sight(stage: AuthorizationResponse, so_far: Handshake) -> bool:
     """This is the answer to a request we saw, at the address it named, and not one we judged before."""
-    asked = stage.asked.redirect_uri if stage.asked else None
+    asked = stage.requested.redirect_uri if stage.requested else None
     if not asked or not urls.redirect_matches(urls.without_query(stage.target), urls.without_query(asked)):
         return False
     return not any(earlier.params == stage.params for earlier in so_far.all(AuthorizationResponse))
@@ -178,7 +178,7 @@ def state_missing(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
         302
         Location: http://127.0.0.1:4711/cb?code=made-up&state=s1
     """
-    sent = stage.asked.get("state") if stage.asked else None
+    sent = stage.requested.get("state") if stage.requested else None
     answers = stage.code is not None or stage.error is not None
     if sent and answers and stage.get("state") is None and _sight(stage, so_far):
         yield Problem(
@@ -216,7 +216,7 @@ def state_mismatch(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
         302
         Location: http://127.0.0.1:4711/cb?code=made-up&state=a%2Bb
     """
-    sent, got = stage.asked.get("state") if stage.asked else None, stage.get("state")
+    sent, got = stage.requested.get("state") if stage.requested else None, stage.get("state")
     if not sent or got is None or got == sent or not _sight(stage, so_far):
         return
     if any(asked.get("state") == got for asked in so_far.all(AuthorizationRequest)):

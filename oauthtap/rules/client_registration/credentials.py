@@ -266,7 +266,7 @@ def wrong_endpoint(stage: Registration, so_far: Handshake) -> Problems:
     if stage.managing or stage.exchange.actor != "client" or so_far.metadata is None:
         return
     named = so_far.metadata.get("registration_endpoint")
-    guessed = stage.because is None or stage.because.guess
+    guessed = stage.initiator is None or stage.initiator.guess
     if named and guessed and so_far.learned("registration_endpoint", stage.url) is None:
         yield Problem(
             message=f"the client registers at {urls.without_query(stage.url)}; the metadata says {named}",

@@ -26,7 +26,7 @@ _OTHER_MATTERS = (401, 403, 404, 405, 408, 413, 415, 429)
 
 def reached(stage: Registration) -> bool:
     """A new registration at an address that somebody named, not at one the client made up."""
-    guess = stage.because is not None and stage.because.guess and stage.because.exchange is not None
+    guess = stage.initiator is not None and stage.initiator.guess and stage.initiator.exchange is not None
     return not stage.managing and not guess and stage.status is not None
 
 

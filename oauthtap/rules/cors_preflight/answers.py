@@ -80,7 +80,7 @@ def blocked(stage: Preflight, so_far: Handshake) -> Problems:
             at="response.status",
             expected="204",
             actual=str(stage.status),
-            who=_whose(stage, so_far),
+            responsible=_whose(stage, so_far),
             severity="note" if not_there(stage) or turned_away(stage) else None,
             patch=_permission(stage),
         )
@@ -131,7 +131,7 @@ def headers_not_allowed(stage: Preflight, so_far: Handshake) -> Problems:
             at="response.header.access-control-allow-headers",
             expected=", ".join(stage.wanted_headers),
             actual=", ".join(allowed) or "absent",
-            who=_whose(stage, so_far),
+            responsible=_whose(stage, so_far),
             patch=Patch(headers={"Access-Control-Allow-Headers": ", ".join([*allowed, *missing])}),
         )
 
@@ -180,7 +180,7 @@ def authorization_by_wildcard(stage: Preflight, so_far: Handshake) -> Problems:
             at="response.header.access-control-allow-headers",
             expected="*, Authorization",
             actual="*",
-            who=_whose(stage, so_far),
+            responsible=_whose(stage, so_far),
             patch=Patch(headers={"Access-Control-Allow-Headers": "*, Authorization"}),
         )
 
@@ -225,7 +225,7 @@ def method_not_allowed(stage: Preflight, so_far: Handshake) -> Problems:
             at="response.header.access-control-allow-methods",
             expected=wanted,
             actual=", ".join(allowed) or "absent",
-            who=_whose(stage, so_far),
+            responsible=_whose(stage, so_far),
             patch=Patch(headers={"Access-Control-Allow-Methods": ", ".join([*allowed, wanted])}),
         )
 
@@ -273,7 +273,7 @@ def credentials_for_anyone(stage: Stage, so_far: Handshake) -> Problems:
             at="response.header.access-control-allow-origin",
             expected=stage.request.header("origin"),
             actual="*",
-            who=_whose(stage, so_far),
+            responsible=_whose(stage, so_far),
             severity=None if stage.request.header("cookie") else "note",
             patch=Patch(headers={"Access-Control-Allow-Origin": stage.request.header("origin")}),
         )

@@ -165,7 +165,7 @@ def metadata_url_leads_to_as(
         WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp"
     """
     if isinstance(stage, ResourceMetadata):
-        from_header = stage.because is not None and stage.because.at.endswith("www-authenticate.resource_metadata")
+        from_header = stage.initiator is not None and stage.initiator.at.endswith("www-authenticate.resource_metadata")
         alien = {"issuer", "token_endpoint"} & set(stage.document) if stage.found else set()
         if from_header and alien and not {"resource", "authorization_servers"} & set(stage.document):
             yield Problem(

@@ -86,7 +86,7 @@ def allow_origin_missing(stage: Stage, so_far: Handshake) -> Problems:
             at="response.header.access-control-allow-origin",
             expected=origin,
             actual=allowed or "absent",
-            who=None if own else "authorization-server",
+            responsible=None if own else "authorization-server",
             severity="note" if not_there(stage) or turned_away(stage) else None,
             patch=Patch(headers={"Access-Control-Allow-Origin": origin}),
         )

@@ -194,11 +194,11 @@ def expired_token(mcp: Mcp, so_far: Handshake) -> Problems:
     """
     inside = claims(mcp.bearer) if mcp.bearer and _served(mcp) else None
     ends = inside.get("exp") if inside else None
-    if isinstance(ends, bool) or not isinstance(ends, int | float) or mcp.exchange.at is None:
+    if isinstance(ends, bool) or not isinstance(ends, int | float) or mcp.exchange.started_at is None:
         return
-    if mcp.exchange.at - ends > _GRACE:
+    if mcp.exchange.started_at - ends > _GRACE:
         yield Problem(
-            message=f"the token ended {mcp.exchange.at - ends:.0f} seconds before, and was accepted ({mcp.status})",
+            message=f"the token ended {mcp.exchange.started_at - ends:.0f} seconds before, and was accepted ({mcp.status})",
             at="response.status",
             expected="401",
             actual=str(mcp.status),

@@ -65,7 +65,7 @@ def missing_after_login(mcp: Mcp, so_far: Handshake) -> Problems:
     if not by_client(mcp) or mcp.request.method == "OPTIONS" or _carried(mcp) or token is None:
         return
     issued = token.access_token
-    began, given = mcp.exchange.at, token.exchange.ended
+    began, given = mcp.exchange.started_at, token.exchange.ended
     if not issued or began is None or given is None or not given <= began <= given + _FRESH:
         return
     if token.exchange.actor != "client" or not (_never_used(issued, so_far) or _same_session(mcp, issued, so_far)):
@@ -301,7 +301,7 @@ def _what_it_is(sent: str, so_far: Handshake) -> str | None:
     if any(token.access_token == sent for token in answers):
         return _of_another_server(sent, so_far)
     for member, name in (("id_token", "the ID token"), ("refresh_token", "the refresh token")):
-        if any(text(token.granted.get(member)) == sent for token in answers):
+        if any(text(token.issued.get(member)) == sent for token in answers):
             return name
     return "the authorization code" if any(a.code == sent for a in so_far.all(AuthorizationResponse)) else None
 
@@ -374,10 +374,12 @@ def discarded(handshake: Handshake) -> Problems:
     )
     bare = [c for c in handshake.all(Challenge) if c.exchange.id >= anew.exchange.id and by_client(c)]
     again = again or (bare[-1] if len(bare) > 1 else None)
-    given, lasts = token.exchange.ended, token.granted.get("expires_in")
+    given, lasts = token.exchange.ended, token.issued.get("expires_in")
     if again is None or not isinstance(lasts, int | float) or isinstance(lasts, bool):
         return
-    since = (anew.exchange.at or 0.0) - given if given is not None and anew.exchange.at is not None else 0.0
+    since = (
+        (anew.exchange.started_at or 0.0) - given if given is not None and anew.exchange.started_at is not None else 0.0
+    )
     if since >= lasts:
         return
     yield Problem(

@@ -48,7 +48,7 @@ def sent_as_bearer(mcp: Mcp, so_far: Handshake) -> Problems:
     issued = next((s for s in so_far.of(so_far.issued.get(mcp.bearer or "", 0)) if isinstance(s, TokenEndpoint)), None)
     if issued is None or mcp.authorization is None or mcp.exchange.actor != "client":
         return
-    if (text(issued.granted.get("token_type")) or "").lower() != "dpop":
+    if (text(issued.issued.get("token_type")) or "").lower() != "dpop":
         return
     scheme, proof = mcp.authorization[0], mcp.request.header("dpop") is not None
     if scheme.lower() != "dpop" or not proof:

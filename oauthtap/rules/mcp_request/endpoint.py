@@ -95,7 +95,7 @@ def drops_authorization(challenge: Challenge, so_far: Handshake) -> Problems:
         401
         WWW-Authenticate: Bearer
     """
-    why = challenge.because
+    why = challenge.initiator
     if why is None or why.at != "response.header.location" or challenge.authorization or challenge.status != 401:
         return
     before = next((s for s in so_far.of(why.exchange or 0) if s.bearer is not None), None)

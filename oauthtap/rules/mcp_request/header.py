@@ -72,7 +72,7 @@ def malformed(mcp: Mcp, so_far: Handshake) -> Problems:
         at="request.header.authorization",
         expected="Bearer <token>",
         actual=fault,
-        who="config" if mcp.exchange.actor == "gateway" else None,
+        responsible="config" if mcp.exchange.actor == "gateway" else None,
         severity=severity,
     )
 

@@ -138,10 +138,10 @@ def public_but_varies(mcp: Mcp, so_far: Handshake) -> Problems:
         Authorization: Bearer made-up-token-of-bob
         200 {"jsonrpc": "2.0", "id": 1, "result": {"cacheScope": "private", "tools": [{"name": "delete"}]}}
     """
-    if not _public(mcp) or mcp.exchange.at is None:
+    if not _public(mcp) or mcp.exchange.started_at is None:
         return
     for other in reversed(same_url(mcp, so_far)):
-        if other.exchange.at is None or mcp.exchange.at - other.exchange.at > _CLOSE:
+        if other.exchange.started_at is None or mcp.exchange.started_at - other.exchange.started_at > _CLOSE:
             return
         if other.bearer == mcp.bearer or not _public(other) or _asked(other) != _asked(mcp):
             continue

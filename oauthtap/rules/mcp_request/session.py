@@ -208,10 +208,10 @@ def opened_by(mcp: Mcp, so_far: Handshake) -> Initialize | None:
     ):
         return None
     opened = next((i for i in reversed(so_far.all(Initialize)) if i.ok and i.method == "initialize"), None)
-    if opened is None or opened.exchange.ended is None or mcp.exchange.at is None or opened.url != mcp.url:
+    if opened is None or opened.exchange.ended is None or mcp.exchange.started_at is None or opened.url != mcp.url:
         return None
     known = opened.exchange.actor == "client" and not any(s.is_stateless_revision for s in so_far.all(Mcp)[-20:])
-    return opened if known and mcp.exchange.at >= opened.exchange.ended else None
+    return opened if known and mcp.exchange.started_at >= opened.exchange.ended else None
 
 
 def _good_without_session(mcp: Mcp, handshake: Handshake) -> bool:

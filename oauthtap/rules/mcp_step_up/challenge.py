@@ -194,7 +194,7 @@ def _granted(stage: StepUp, so_far: Handshake) -> set[str]:
             return found
     issuing = so_far.of(so_far.issued.get(stage.bearer or "", 0))
     endpoint = next((s for s in issuing if isinstance(s, TokenEndpoint)), None)
-    return set(scopes(endpoint.granted.get("scope"))) if endpoint else set()
+    return set(scopes(endpoint.issued.get("scope"))) if endpoint else set()
 
 
 @rule(

@@ -165,7 +165,7 @@ def refreshes_instead(stage: TokenRefresh, so_far: Handshake) -> Problems:
     last = so_far.of(walk[-1].exchange.id)[0] if walk else None
     if not isinstance(last, StepUp) or stage.exchange.actor != "client" or last.error != "insufficient_scope":
         return
-    at, since = stage.exchange.at, last.exchange.ended
+    at, since = stage.exchange.started_at, last.exchange.ended
     if at is not None and since is not None and at - since > 60:
         return
     yield Problem(

@@ -129,7 +129,7 @@ def _refused_for_token(stage: Mcp) -> str | None:
 def _expired_for(stage: Mcp) -> float | None:
     """Seconds since the token expired by its own claims, when it is a good deal more than a clock's error."""
     expiry = (claims(stage.bearer or "") or {}).get("exp")
-    at = stage.exchange.at
+    at = stage.exchange.started_at
     if at is None or isinstance(expiry, bool) or not isinstance(expiry, int | float):
         return None
     return at - expiry if at - expiry > 60 else None

@@ -25,7 +25,7 @@ def _issued_by(token: str | None, so_far: Handshake) -> TokenEndpoint | None:
 
 
 def _age(stage: Mcp, issued: TokenEndpoint) -> float | None:
-    at, since = stage.exchange.at, issued.exchange.ended
+    at, since = stage.exchange.started_at, issued.exchange.ended
     return None if at is None or since is None else at - since
 
 
@@ -153,9 +153,9 @@ def rejected_in_a_loop(stage: TokenRejected, so_far: Handshake) -> Problems:
 
 
 def _apart(one: Mcp, other: Mcp) -> float:
-    if one.exchange.at is None or other.exchange.at is None:
+    if one.exchange.started_at is None or other.exchange.started_at is None:
         return 0.0
-    return other.exchange.at - one.exchange.at
+    return other.exchange.started_at - one.exchange.started_at
 
 
 @rule(
@@ -236,17 +236,17 @@ def _new_session(odd: Mcp, other: Mcp) -> bool:
 
 def _known_lifetime(stage: Mcp, so_far: Handshake) -> bool:
     issued = _issued_by(stage.bearer, so_far)
-    expires = issued.granted.get("expires_in") if issued else None
+    expires = issued.issued.get("expires_in") if issued else None
     return isinstance(expires, int | float) or "exp" in (claims(stage.bearer or "") or {})
 
 
 def _still_good(stage: Mcp, so_far: Handshake) -> bool:
     """The token has not expired, as far as its claims or its answer tell."""
-    at, expiry = stage.exchange.at, (claims(stage.bearer or "") or {}).get("exp")
+    at, expiry = stage.exchange.started_at, (claims(stage.bearer or "") or {}).get("exp")
     if isinstance(expiry, int | float) and at is not None and at > expiry - 5:
         return False
     issued = _issued_by(stage.bearer, so_far)
-    lifetime = issued.granted.get("expires_in") if issued else None
+    lifetime = issued.issued.get("expires_in") if issued else None
     age = _age(stage, issued) if issued else None
     return not (isinstance(lifetime, int | float) and age is not None and age > lifetime - 5)
 
@@ -290,7 +290,7 @@ def static_token_rejected(stage: Registration, so_far: Handshake) -> Problems:
     refused = isinstance(first, TokenRejected) and first.status == 401 and first.bearer not in so_far.issued
     if first is None or not refused or so_far.token is not None or so_far.authorized is not None:
         return
-    if stage.because is not None and stage.because.guess and len(so_far.all(Registration)) == 0:
+    if stage.initiator is not None and stage.initiator.guess and len(so_far.all(Registration)) == 0:
         yield Problem(
             message=f"The first request already carries a token that is refused (401), and the server has no OAuth: "
             f"{stage.request.path} is answered {stage.status}",

@@ -14,8 +14,8 @@ def mcp_url(prm: ResourceMetadata, so_far: Handshake) -> str | None:
     With several endpoints it is the one whose answer led here, or the one that the
     well-known URL was built from; else the URL the client was given.
     """
-    stages = so_far.of(prm.because.exchange) if prm.because and prm.because.exchange else ()
-    if prm.because and not prm.because.guess and stages and isinstance(stages[0], Mcp):
+    stages = so_far.of(prm.initiator.exchange) if prm.initiator and prm.initiator.exchange else ()
+    if prm.initiator and not prm.initiator.guess and stages and isinstance(stages[0], Mcp):
         return stages[0].url
     described = prm.described
     if described and so_far.is_mcp(described) and urls.path_of(described) != "/":

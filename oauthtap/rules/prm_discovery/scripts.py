@@ -55,6 +55,6 @@ def cors(document: ResourceMetadata | ServerMetadata, so_far: Handshake) -> Prob
             at="response.header.access-control-allow-origin",
             expected="*",
             actual=allowed or "",
-            who="authorization-server" if isinstance(document, ServerMetadata) else None,
+            responsible="authorization-server" if isinstance(document, ServerMetadata) else None,
             patch=Patch(headers={"Access-Control-Allow-Origin": "*"}),
         )

@@ -86,7 +86,7 @@ def used_mismatched(stage: Registration | AuthorizationRequest, so_far: Handshak
 
 def _named_by(stage: Stage, so_far: Handshake, servers: set[str]) -> bool:
     """The request goes where the metadata of one of these servers sent it."""
-    source = so_far.of(stage.because.exchange) if stage.because and stage.because.exchange else ()
+    source = so_far.of(stage.initiator.exchange) if stage.initiator and stage.initiator.exchange else ()
     return any(isinstance(one, ServerMetadata) and urls.origin(one.url) in servers for one in source)
 
 

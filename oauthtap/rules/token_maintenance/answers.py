@@ -79,11 +79,11 @@ def _fresh(token: str, asked: Stage, so_far: Handshake) -> bool:
     """The token was issued in this handshake, still lives, and was not given back."""
     source = so_far.of(so_far.issued.get(token, 0))
     issued = next((one for one in source if isinstance(one, TokenEndpoint)), None)
-    if issued is None or issued.granted.get("access_token") != token:
+    if issued is None or issued.issued.get("access_token") != token:
         return False
-    lifetime = issued.granted.get("expires_in")
+    lifetime = issued.issued.get("expires_in")
     seconds = lifetime if isinstance(lifetime, int | float) else 60
-    now, then = asked.exchange.at, issued.exchange.at
+    now, then = asked.exchange.started_at, issued.exchange.started_at
     back = [
         one for one in so_far.all(TokenMaintenance) if _revoking(one, so_far) and first_value(one.request.form, "token")
     ]

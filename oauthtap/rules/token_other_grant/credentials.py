@@ -79,7 +79,7 @@ def refresh_token_issued(stage: TokenOther, so_far: Handshake) -> Problems:
         POST https://as.example.com/token grant_type=client_credentials&client_id=c1&client_secret=made-up-secret
         200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
     """
-    if stage.grant == "client_credentials" and stage.granted.get("refresh_token"):
+    if stage.grant == "client_credentials" and stage.issued.get("refresh_token"):
         yield Problem(
             message="the answer has a `refresh_token`; for client_credentials there should be none",
             at="response.json.refresh_token",

@@ -57,12 +57,12 @@ def poll_too_fast(stage: TokenOther, so_far: Handshake) -> Problems:
         POST https://as.example.com/token grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code&client_id=c1&device_code=made-up-device-code
         200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
     """
-    code, now = stage.get("device_code"), stage.exchange.at
+    code, now = stage.get("device_code"), stage.exchange.started_at
     if stage.grant != _BY_DEVICE or not code or stage.exchange.actor != "client" or now is None:
         return
-    asked = [one for one in so_far.all(TokenOther) if _device_code(one) == code and one.exchange.at is not None]
+    asked = [one for one in so_far.all(TokenOther) if _device_code(one) == code and one.exchange.started_at is not None]
     wait = _interval(so_far, code) + 5.0 * sum(_said(one, "slow_down") for one in asked)
-    last = asked[-1].exchange.at if asked else None
+    last = asked[-1].exchange.started_at if asked else None
     if last is not None and now - last < wait * _LENIENCE:
         yield Problem(
             message=f"the client asks again after {now - last:.1f} s; it has to wait {wait:.0f} s",

@@ -113,7 +113,7 @@ def exchange_response(stage: TokenOther, so_far: Handshake) -> Problems:
     """
     if not _wants_id_jag(stage) or not stage.ok:
         return
-    kind, header = stage.granted.get("issued_token_type"), jose_header(stage.access_token or "")
+    kind, header = stage.issued.get("issued_token_type"), jose_header(stage.access_token or "")
     if kind != _ID_JAG:
         yield Problem(
             message=f"`issued_token_type` is {kind!r:.100}; it has to be {_ID_JAG}",

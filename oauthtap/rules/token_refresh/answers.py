@@ -50,7 +50,7 @@ def rotation_missing(refresh: TokenRefresh, so_far: Handshake) -> Problems:
     """
     if not refresh.access_token or refresh.authorization or refresh.request.header("dpop"):
         return
-    old, new = refresh.get("refresh_token"), text(refresh.granted.get("refresh_token"))
+    old, new = refresh.get("refresh_token"), text(refresh.issued.get("refresh_token"))
     proven = any(refresh.get(name) for name in ("client_secret", "client_assertion"))
     if old and not proven and (not new or new == old):
         yield Problem(
@@ -100,11 +100,13 @@ def replay_accepted(refresh: TokenRefresh, so_far: Handshake) -> Problems:
         400 {"error": "invalid_grant"}
     """
     old = token_of(refresh)
-    if not old or not refresh.access_token or authenticates(refresh) or refresh.exchange.at is None:
+    if not old or not refresh.access_token or authenticates(refresh) or refresh.exchange.started_at is None:
         return
     for earlier in so_far.all(TokenRefresh):
         new, ended = granted_in(earlier).get("refresh_token"), earlier.exchange.ended
-        later = new and new != old and token_of(earlier) == old and ended and refresh.exchange.at - ended > _GRACE
+        later = (
+            new and new != old and token_of(earlier) == old and ended and refresh.exchange.started_at - ended > _GRACE
+        )
         # Until the new one is used, some servers keep the old one, for a client that did not get the answer.
         if later and any(token_of(other) == new and other.access_token for other in so_far.all(TokenRefresh)):
             yield Problem(

@@ -67,7 +67,7 @@ def old_token(refresh: TokenRefresh, so_far: Handshake) -> Problems:
 
 def _overlap(one: Stage, other: Stage) -> bool:
     """The later request was sent before the earlier one was answered."""
-    ended, began = one.exchange.ended, other.exchange.at
+    ended, began = one.exchange.ended, other.exchange.started_at
     return ended is not None and began is not None and began < ended
 
 
@@ -98,11 +98,11 @@ def concurrent(refresh: TokenRefresh, so_far: Handshake) -> Problems:
         POST https://as.example.com/token grant_type=refresh_token&client_id=c1&refresh_token=made-up-refresh-1
         200 {"access_token": "made-up-token-2", "token_type": "Bearer", "refresh_token": "made-up-refresh-2"}
     """
-    token, now = refresh.get("refresh_token"), refresh.exchange.at
+    token, now = refresh.get("refresh_token"), refresh.exchange.started_at
     if refresh.exchange.actor != "client" or not token or now is None:
         return
     for earlier in reversed(so_far.all(TokenRefresh)):
-        at, ended = earlier.exchange.at, earlier.exchange.ended
+        at, ended = earlier.exchange.started_at, earlier.exchange.ended
         if at is None or ended is None or earlier.exchange.actor != "client" or token_of(earlier) != token:
             continue
         retried = not earlier.ok and now >= ended

@@ -17,7 +17,7 @@ def token_of(refresh: TokenRefresh) -> str | None:
 def granted_in(stage: TokenEndpoint) -> dict[str, object]:
     """The token answer, empty unless it succeeded and was recorded."""
     try:
-        return stage.granted
+        return stage.issued
     except Unseen:
         return {}
 

@@ -54,7 +54,7 @@ def ignored_iss(token: TokenRequest, so_far: Handshake) -> Problems:
         200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
     """
     answer = authorization_response_for(token, so_far) if by_client(token) else None
-    metadata = _metadata_behind(answer.asked, so_far) if answer and answer.asked else None
+    metadata = _metadata_behind(answer.requested, so_far) if answer and answer.requested else None
     if answer is None or metadata is None or metadata.issuer is None:
         return
     iss, promised = answer.get("iss"), metadata.document.get("authorization_response_iss_parameter_supported") is True
@@ -106,9 +106,9 @@ def ignored_state(token: TokenRequest, so_far: Handshake) -> Problems:
     """
     answer = authorization_response_for(token, so_far) if by_client(token) else None
     sent = [request.get("state") for request in so_far.all(AuthorizationRequest)]
-    if answer is None or not sent or None in sent or answer.asked is None:
+    if answer is None or not sent or None in sent or answer.requested is None:
         return
-    same_place = answer.target.partition("?")[0] == (answer.asked.redirect_uri or "").partition("?")[0]
+    same_place = answer.target.partition("?")[0] == (answer.requested.redirect_uri or "").partition("?")[0]
     if same_place and answer.get("state") not in sent:
         yield Problem(
             message=f"the callback of exchange {answer.exchange.id} had `state` {answer.get('state')}, sent was "

@@ -289,7 +289,7 @@ def basic_encoding(token: TokenEndpoint, so_far: Handshake) -> Problems:
             at="request.header.authorization",
             expected="form-encoded and decoded on the other side",
             actual=sent,
-            who=None if encoded == "no" else "authorization-server",
+            responsible=None if encoded == "no" else "authorization-server",
         )
 
 

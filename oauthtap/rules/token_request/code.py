@@ -57,7 +57,7 @@ def altered(token: TokenRequest, so_far: Handshake) -> Problems:
         return
     asked = authorization_request_for(token, so_far)
     for answer in reversed(so_far.all(AuthorizationResponse)):
-        if asked and answer.asked is asked and answer.code and answer.get("state") == asked.get("state"):
+        if asked and answer.requested is asked and answer.code and answer.get("state") == asked.get("state"):
             yield Problem(
                 message=f"the code sent is not the code that exchange {answer.exchange.id} delivered for this verifier",
                 at="request.form.code",
@@ -217,9 +217,9 @@ def late(token: TokenRequest, so_far: Handshake) -> Problems:
         200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
     """
     answers = [a for a in so_far.all(AuthorizationResponse) if a.code and a.code == token.get("code")]
-    if not by_client(token) or not answers or token.exchange.at is None or answers[0].exchange.ended is None:
+    if not by_client(token) or not answers or token.exchange.started_at is None or answers[0].exchange.ended is None:
         return
-    waited = token.exchange.at - answers[0].exchange.ended
+    waited = token.exchange.started_at - answers[0].exchange.ended
     if waited > _LONG or (waited > _SHORT and not token.ok and token.oauth_error == "invalid_grant"):
         yield Problem(
             severity="warning" if token.oauth_error == "invalid_grant" and not token.ok else None,
@@ -417,4 +417,8 @@ def _same_code(one: TokenRequest, other: TokenRequest) -> bool:
 
 
 def _late(token: TokenRequest, before: TokenRequest) -> bool:
-    return token.exchange.at is None or before.exchange.at is None or token.exchange.at - before.exchange.at > _SHORT
+    return (
+        token.exchange.started_at is None
+        or before.exchange.started_at is None
+        or token.exchange.started_at - before.exchange.started_at > _SHORT
+    )

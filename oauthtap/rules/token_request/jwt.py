@@ -183,7 +183,7 @@ def time(stage: TokenEndpoint | Mcp, so_far: Handshake) -> Problems:
         said = f"the token is good only in {begins - now:.0f} seconds; it has to be good now"
         yield Problem(message=said, at=place, expected="nbf and iat not in the future", actual=f"{begins:.0f}")
     elif ends is not None and isinstance(stage, TokenEndpoint):
-        told = _moment(stage.granted.get("expires_in"))
+        told = _moment(stage.issued.get("expires_in"))
         if told is not None and abs((ends - now) - told) > _DRIFT:
             said = f"`expires_in` is {told:.0f}, but the token ends in {ends - now:.0f} seconds"
             yield Problem(
@@ -217,7 +217,7 @@ def id_token(token: TokenEndpoint, so_far: Handshake) -> Problems:
     """
     access = token.access_token
     inside = claims(access) if access else None
-    same = access is not None and access == text(token.granted.get("id_token"))
+    same = access is not None and access == text(token.issued.get("id_token"))
     shaped = bool(inside) and ("nonce" in (inside or {}) or "at_hash" in (inside or {}))
     client_id = token.get("client_id")
     if same or (inside and shaped and client_id and _audiences(inside) == (client_id,)):
@@ -323,9 +323,9 @@ def _issue_of(stage: Mcp, so_far: Handshake) -> TokenEndpoint | None:
 
 def _aged(rejected: Mcp, issued: TokenEndpoint) -> bool:
     """So long after the issue that the token may simply have ended."""
-    if rejected.exchange.at is None or issued.exchange.ended is None:
+    if rejected.exchange.started_at is None or issued.exchange.ended is None:
         return True
-    return rejected.exchange.at - issued.exchange.ended > _AT_ONCE
+    return rejected.exchange.started_at - issued.exchange.ended > _AT_ONCE
 
 
 def _audiences(inside: dict[str, Any]) -> tuple[str, ...]:

@@ -71,7 +71,7 @@ def token_type_missing(token: TokenEndpoint, so_far: Handshake) -> Problems:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1
         200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
     """
-    if token.access_token and token.granted.get("token_type") in (None, ""):
+    if token.access_token and token.issued.get("token_type") in (None, ""):
         yield Problem(
             message="the answer has an `access_token` and no `token_type`; clients need `Bearer` there",
             at="response.json.token_type",
@@ -107,10 +107,10 @@ def token_type_unsupported(token: TokenEndpoint, so_far: Handshake) -> Problems:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1
         200 {"access_token": "made-up-token-1", "token_type": "bearer"}
     """
-    kind = token.granted.get("token_type")
+    kind = token.issued.get("token_type")
     if not token.access_token or kind in (None, ""):
         return
-    if "id-jag" in (text(token.granted.get("issued_token_type")) or ""):
+    if "id-jag" in (text(token.issued.get("issued_token_type")) or ""):
         return
     word = kind.lower() if isinstance(kind, str) else ""
     if word != "bearer" and not (word == "dpop" and token.request.header("dpop")):
@@ -145,9 +145,9 @@ def expires_in_type(token: TokenEndpoint, so_far: Handshake) -> Problems:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1
         200 {"access_token": "made-up-token-1", "token_type": "Bearer", "expires_in": 3600}
     """
-    if not token.access_token or "expires_in" not in token.granted:
+    if not token.access_token or "expires_in" not in token.issued:
         return
-    value = token.granted["expires_in"]
+    value = token.issued["expires_in"]
     if isinstance(value, int | float) and not isinstance(value, bool):
         return
     seconds = int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 12 else None
@@ -182,7 +182,7 @@ def expires_in_missing(token: TokenEndpoint, so_far: Handshake) -> Problems:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1
         200 {"access_token": "made-up-token-1", "token_type": "Bearer", "expires_in": 3600}
     """
-    if token.access_token and "expires_in" not in token.granted:
+    if token.access_token and "expires_in" not in token.issued:
         seconds = _left(token)
         yield Problem(
             message="the answer has no `expires_in`; clients cannot refresh before the token ends",
@@ -216,7 +216,7 @@ def expires_in_implausible(token: TokenEndpoint, so_far: Handshake) -> Problems:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1
         200 {"access_token": "made-up-token-1", "token_type": "Bearer", "expires_in": 3600}
     """
-    value = token.granted.get("expires_in") if token.access_token else None
+    value = token.issued.get("expires_in") if token.access_token else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
     if value <= 0 or value > _TEN_YEARS or not math.isfinite(value):
@@ -248,7 +248,7 @@ def scope_type(token: TokenEndpoint, so_far: Handshake) -> Problems:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1
         200 {"access_token": "made-up-token-1", "token_type": "Bearer", "scope": "read write"}
     """
-    value = token.granted.get("scope") if token.access_token else None
+    value = token.issued.get("scope") if token.access_token else None
     if value is not None and not isinstance(value, str):
         joined = " ".join(texts(value))
         yield Problem(
@@ -288,7 +288,7 @@ def scope_narrowed(token: TokenRequest, so_far: Handshake) -> Problems:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1
         200 {"access_token": "made-up-token-1", "token_type": "Bearer", "scope": "write read"}
     """
-    granted = text(token.granted.get("scope")) if token.access_token else None
+    granted = text(token.issued.get("scope")) if token.access_token else None
     asked = authorization_request_for(token, so_far) if granted is not None else None
     lost = [s for s in scopes(asked.get("scope")) if s not in scopes(granted) and s not in _NO_API] if asked else []
     if asked and lost:
@@ -329,7 +329,7 @@ def scope_not_reported(token: TokenRequest, so_far: Handshake) -> Problems:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1
         200 {"access_token": "eyJhbGciOiJub25lIn0.eyJzY29wZSI6InJlYWQifQ.bWFkZS11cA", "token_type": "Bearer", "scope": "read"}
     """
-    inside = claims(token.access_token) if token.access_token and "scope" not in token.granted else None
+    inside = claims(token.access_token) if token.access_token and "scope" not in token.issued else None
     own = next((inside[name] for name in ("scope", "scp", "scopes") if inside.get(name)), None) if inside else None
     carried = set(scopes(own)) | set(texts(own))
     asked = authorization_request_for(token, so_far) if carried else None
@@ -369,7 +369,7 @@ def null_members(token: TokenEndpoint, so_far: Handshake) -> Problems:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1
         200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
     """
-    nulls = [name for name in _TYPED if name in token.granted and token.granted[name] is None]
+    nulls = [name for name in _TYPED if name in token.issued and token.issued[name] is None]
     if token.access_token and nulls:
         yield Problem(
             message=f"{' and '.join(f'`{name}`' for name in nulls)} is null; an unset member has to be left out",
@@ -414,7 +414,7 @@ def no_refresh_token(handshake: Handshake) -> Problems:
     for token in handshake.all(TokenRequest):
         if token.exchange.response is None or token.exchange.response.body is None:
             continue
-        if not token.access_token or token.granted.get("refresh_token"):
+        if not token.access_token or token.issued.get("refresh_token"):
             continue
         asked = authorization_request_for(token, handshake)
         own = registered(credentials(token).client_id, handshake)

@@ -122,7 +122,7 @@ def body(token: TokenEndpoint, so_far: Handshake) -> Problems:
     got = token.status or 0
     if got < 400 or got == _BUSY or token.oauth_error is not None or token.certainty == "guess":
         return
-    if got in (404, 405) and token.because is not None and token.because.guess:
+    if got in (404, 405) and token.initiator is not None and token.initiator.guess:
         return  # nobody said that there is a token endpoint here
     if token.response.header("cf-mitigated") or _EDGE.search(token.answer_text[:4000]):
         return

@@ -56,7 +56,10 @@ def run_again(name: str, seed: int) -> ComparedRun:
                  for line in lines]  # fmt: skip
     exchanges = [Exchange.model_validate_json(line) for line in lines]
     day = chance.randint(1, 10**7)
-    exchanges = [e.model_copy(update={"id": 0, "at": None if e.at is None else e.at + day}) for e in exchanges]
+    exchanges = [
+        e.model_copy(update={"id": 0, "started_at": None if e.started_at is None else e.started_at + day})
+        for e in exchanges
+    ]
     documents = [e for e in exchanges if ".well-known" in e.request.url]
     exchanges += [chance.choice(documents)] if documents else []
     return judged(exchanges, recording.upstream or first.report.upstream or "")

@@ -129,10 +129,10 @@ def test_without_its_document_a_request_is_a_guess(path: Path) -> None:
             if exchange.id != gone:
                 left.add(exchange)
         for step in left.steps:
-            assert step.because is None or step.because.exchange != gone
-        named = {s.exchange.id: s.because for s in whole.steps if s.because and s.because.exchange == gone}
+            assert step.initiator is None or step.initiator.exchange != gone
+        named = {s.exchange.id: s.initiator for s in whole.steps if s.initiator and s.initiator.exchange == gone}
         for step in left.steps:
-            was, now = named.get(step.exchange.id), step.because
+            was, now = named.get(step.exchange.id), step.initiator
             if was is not None and not was.guess and was.at.startswith("response.json") and now is not None:
                 again = now.exchange is not None and not now.guess
                 assert now.guess or (again and now.exchange in documents)

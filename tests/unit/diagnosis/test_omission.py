@@ -25,7 +25,7 @@ def test_whose_an_omission_is(recording: str, client: bool) -> None:
     whole = loader.read(str(LOTS / recording))
     cause = judged(whole, list(whole.exchanges)).cause
     assert cause is not None
-    assert (cause.who == "client") is client
+    assert (cause.responsible == "client") is client
 
 
 def test_a_404_at_a_guess_is_not_what_was_said() -> None:

@@ -75,7 +75,7 @@ def _foreign(
     actor: str = "client",
 ) -> Exchange:  # fmt: skip
     request, response = Request(method=method, url=url, headers=sent), Response(status=status, headers=got, body=body)
-    return Exchange(request=request, response=response, at=beside.ended, took=0.01, actor=actor)  # type: ignore[arg-type]
+    return Exchange(request=request, response=response, started_at=beside.ended, duration=0.01, actor=actor)  # type: ignore[arg-type]
 
 
 def read_twice(exchanges: list[Exchange]) -> Iterator[Exchange]:
@@ -88,9 +88,11 @@ def read_twice(exchanges: list[Exchange]) -> Iterator[Exchange]:
 def tried_again(exchanges: list[Exchange]) -> Iterator[Exchange]:
     """Every request of the client that was answered failed once before, as an overloaded server makes it fail."""
     for exchange in exchanges:
-        if exchange.actor == "client" and exchange.response and exchange.response.status < 400 and exchange.at:
+        if exchange.actor == "client" and exchange.response and exchange.response.status < 400 and exchange.started_at:
             busy = Response(status=503, headers=(("retry-after", "1"), ("content-type", "text/plain")), body="busy")
-            yield exchange.model_copy(update={"response": busy, "at": exchange.at - 0.02, "took": 0.01})
+            yield exchange.model_copy(
+                update={"response": busy, "started_at": exchange.started_at - 0.02, "duration": 0.01}
+            )
         yield exchange
 
 

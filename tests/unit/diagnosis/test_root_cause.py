@@ -36,7 +36,7 @@ def test_the_first_field_report_has_its_one_cause() -> None:
     report = judge(SEED2)
     assert report.cause is not None
     assert report.cause.rule == "prm-as-entry-is-endpoint"
-    assert report.cause.who == "resource-server"
+    assert report.cause.responsible == "resource-server"
     assert "https://api.workos.com/sso/authorize" in report.cause.message
     assert not report.connected
     assert report.reached == "as-discovery"
@@ -131,7 +131,7 @@ def test_a_standstill_without_a_cause_says_what_to_look_at() -> None:
     assert report.cause is None
     assert report.standstill is not None
     assert report.standstill.stage == "client-registration"
-    assert report.standstill.look
+    assert report.standstill.where_to_look
 
 
 def test_a_cause_that_explains_needs_no_further_look() -> None:

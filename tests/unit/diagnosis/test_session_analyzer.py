@@ -50,7 +50,7 @@ def two_at_once() -> Iterator[tuple[str, Exchange]]:
         for number, name in enumerate("ab")
     ]
     for number, (name, exchange) in enumerate(pair for pairs in zip(*walks, strict=True) for pair in pairs):
-        yield name, exchange.replace(at=1000.0 + number, took=0.01)
+        yield name, exchange.replace(started_at=1000.0 + number, duration=0.01)
 
 
 def registered(handshake: Handshake) -> set[str]:
@@ -83,7 +83,7 @@ def test_placeholders_of_a_fix_are_filled_from_its_own_clients_handshake() -> No
         delivered, applied = TELLS_ISSUER.apply(analyzed, exchange.request, exchange.response)
         recorded = analyzer.record_delivery(analyzed, delivered if applied else None, applied)
         if applied:
-            assert recorded.exchange.patched_by == ("tells-issuer",)
+            assert recorded.exchange.applied_fixes == ("tells-issuer",)
             filled.append((name, str(delivered.json_object["is"])))
     assert filled == [(name, issuer_of(name)) for name in "ababab"]
 
@@ -94,8 +94,11 @@ def test_a_fault_asks_its_own_client_whether_the_token_has_worked() -> None:
     first, second = clients[0].whole(), clients[1].whole()
     analyzer, injecting = SessionAnalyzer(MCP), FaultInjector([fault("expired-token")])
     for number, exchange in enumerate([*in_turns(first[:7], second[:7]), *first[7:]]):
-        analyzer.add(exchange.replace(at=1000.0 + number, took=0.01))
-    fresh, worked = second[8].replace(at=1100.0, response=None), first[8].replace(at=1101.0, response=None)
+        analyzer.add(exchange.replace(started_at=1000.0 + number, duration=0.01))
+    fresh, worked = (
+        second[8].replace(started_at=1100.0, response=None),
+        first[8].replace(started_at=1101.0, response=None),
+    )
     assert injecting.instead(fresh, analyzer) is None
     assert injecting.instead(worked, analyzer) == fault("expired-token")
 
@@ -104,7 +107,7 @@ def test_what_was_delivered_is_redacted_like_everything_else() -> None:
     analyzer = SessionAnalyzer(MCP, keeps_secrets=True)
     asked = Client("a", 40001).whole()[6]
     assert asked.response is not None
-    analyzed = analyzer.analyze(asked.replace(at=1.0, took=0.1))
+    analyzed = analyzer.analyze(asked.replace(started_at=1.0, duration=0.1))
     recorded = analyzer.record_delivery(analyzed, asked.response, ("x",))
     assert "at_a_0123456789abcdef" not in recorded.exchange.as_json()
     assert recorded.unredacted is not None

@@ -245,8 +245,8 @@ async def test_a_fault_changes_its_own_exchange_and_not_a_byte_of_any_other(
     assert {k: v for k, v in walks.first.items() if k not in gone} == {
         k: v for k, v in plain.first.items() if k not in gone
     }
-    assert [exchange.injected for exchange in walks.exchanges].count(name) == 1
-    assert {exchange.injected for exchange in walks.exchanges} == {None, name}
+    assert [exchange.injected_fault for exchange in walks.exchanges].count(name) == 1
+    assert {exchange.injected_fault for exchange in walks.exchanges} == {None, name}
     got, before = walks.first[step], plain.first[step]
     if not one.instead:
         wanted = expected(name, step, before, local)
@@ -299,7 +299,7 @@ async def test_no_fault_is_laid_on_anybody(place: tuple[Upstream, int, Path, Wal
     server, port, state, plain = place
     one = fault(name).model_copy(update={"value": "0.3"}) if name == "slow-token" else fault(name)
     report = (await twice(server, port, state, one)).report
-    assert [(made.name, made.says) for made in report.injected] == [(name, one.says)]
+    assert [(made.name, made.says) for made in report.injected_faults] == [(name, one.says)]
     assert report.cause is None
     before = {(finding.rule, finding.severity) for finding in plain.report.findings}
     new = [f for f in report.findings if f.severity != "note" and (f.rule, f.severity) not in before]
@@ -421,14 +421,20 @@ def test_the_mark_survives_in_a_session_and_gives_the_same_report(tmp_path: Path
     )
     shown = Response(status=401, headers=(("WWW-Authenticate", 'Bearer error="invalid_token"'),))
     tap = SessionAnalyzer("https://mcp.example/mcp")
-    step = tap.add(Exchange(request=request, injected="expired-token", shown=shown, at=1.0, took=0.0))
+    step = tap.add(
+        Exchange(
+            request=request, injected_fault="expired-token", delivered_response=shown, started_at=1.0, duration=0.0
+        )
+    )
     writer = session.SessionWriter(tmp_path / "s", {"upstream": "https://mcp.example/mcp"})
     writer.add(step.exchange.as_json())
     writer.close({}, ended=2.0)
     for name in ("session.jsonl", "session.har"):
         again = loader.read(tmp_path / "s" / name).exchanges
-        assert [(one.injected, one.shown, one.response) for one in again] == [("expired-token", shown, None)]
-    assert build(tap).injected[0].exchange == 1
+        assert [(one.injected_fault, one.delivered_response, one.response) for one in again] == [
+            ("expired-token", shown, None)
+        ]
+    assert build(tap).injected_faults[0].exchange == 1
 
 
 @pytest.mark.parametrize(

@@ -80,10 +80,10 @@ def heard(*parts: tuple[str, ActiveFixes]) -> SessionAnalyzer:
     for text, fixes in parts:
         for exchange in notation.parse(text):
             number += 1
-            exchange = exchange.replace(id=number, at=1000.0 + number, took=0.1)
+            exchange = exchange.replace(id=number, started_at=1000.0 + number, duration=0.1)
             if fixes.names != were:
                 were = fixes.names
-                exchange = exchange.replace(fixes=were)
+                exchange = exchange.replace(active_fixes=were)
             analyzed = tap.analyze(exchange)
             assert exchange.response is not None
             delivered, applied = fixes.apply(analyzed, exchange.request, exchange.response)
@@ -108,8 +108,10 @@ def test_every_place_that_changed_is_told_once_with_both_sides() -> None:
     after = Response(status=401, headers=(JSON, ("ETag", "x"), ("Content-Length", "22")), body='{"a": 2, "b": null}')
     asked = Request(method="GET", url=f"{MCP}?resource=a&x=1")
     sent = Request(method="GET", url=f"{MCP}?resource=b&x=1")
-    exchange = Exchange(request=asked, response=before, sent=sent, shown=after, patched_by=("x",))
-    assert [(one.at, one.said, one.saw) for one in changes(exchange)] == [
+    exchange = Exchange(
+        request=asked, response=before, forwarded_request=sent, delivered_response=after, applied_fixes=("x",)
+    )
+    assert [(one.at, one.original, one.delivered) for one in changes(exchange)] == [
         ("request.query.resource", "a", "b"),
         ("response.status", "403", "401"),
         ("response.header.www-authenticate", "Basic", None),
@@ -134,9 +136,9 @@ def test_sign_ins_are_told_apart_and_judged_by_the_upstreams_own_words() -> None
     assert (second.first, second.reached) == (7, "as-discovery")
     assert (second.good, second.steps) == (3, 3)
     patched = report.exchanges[7]
-    assert patched.patched[0].said == '["https://api.workos.com/sso/authorize"]'
-    assert report.exchanges[8].because is not None
-    assert (report.exchanges[8].because.exchange, report.exchanges[8].because.guess) == (8, False)
+    assert patched.patched[0].original == '["https://api.workos.com/sso/authorize"]'
+    assert report.exchanges[8].initiator is not None
+    assert (report.exchanges[8].initiator.exchange, report.exchanges[8].initiator.guess) == (8, False)
     assert report.cause is None or report.cause.exchange is None or report.cause.exchange >= 7
 
 
@@ -145,7 +147,7 @@ def test_what_a_fix_took_away_is_no_cause_and_keeps_its_weight() -> None:
     wrong = GOES_ON.replace(f'"resource": "{MCP}"', '"resource": "https://other.example/mcp"')
     report = build(heard((wrong, on(*ISSUER, *missing))))
     (found,) = [one for one in report.findings if one.rule == "prm-resource-origin-mismatch"]
-    assert set(found.cured_by) == {"prm-resource", "prm-authorization-servers"}
+    assert set(found.fixed_by) == {"prm-resource", "prm-authorization-servers"}
     assert found.severity == "error"
     assert report.cause is None or report.cause.rule != "prm-resource-origin-mismatch"
     assert [one.rule for one in cured(report)] == ["prm-resource-origin-mismatch"]
@@ -159,7 +161,7 @@ def test_switching_without_a_request_in_between_makes_no_sign_in() -> None:
     tap = heard((FAILS, on()))
     for number, name in ((7, "a"), (8, "b")):  # a look of ours is nobody's sign-in
         ask = Request(method="GET", url=PRM)
-        tap.add(Exchange(id=number, request=ask, response=Response(status=404), fixes=(name,), actor="reporter"))
+        tap.add(Exchange(id=number, request=ask, response=Response(status=404), active_fixes=(name,), actor="reporter"))
     assert [one.fixes for one in build(tap).attempts] == [()]
     assert tap.newest_period.since == 7
 
@@ -181,7 +183,9 @@ def test_each_format_tells_both_sides_and_what_to_deploy(format: str) -> None:
 def patched_by(fix: Fix, exchange: Exchange) -> Exchange:
     assert fix.answer is not None
     assert exchange.response is not None
-    return exchange.replace(shown=fix.answer(exchange.request, exchange.response), patched_by=(fix.name,))
+    return exchange.replace(
+        delivered_response=fix.answer(exchange.request, exchange.response), applied_fixes=(fix.name,)
+    )
 
 
 def preset(name: str) -> Fix:
@@ -229,7 +233,7 @@ def test_a_page_is_replaced_as_a_whole_and_hostile_text_ends_no_fence() -> None:
     page = Response(status=200, headers=(("Content-Type", "text/html"),), body="```\n<script>alert(1)</script>\x1b[31m")
     exchange = Exchange(id=1, request=Request(method="GET", url=PRM), response=page)
     shown = Response(status=200, headers=(JSON,), body='{"resource": "a"}')
-    exchange = exchange.replace(shown=shown, patched_by=("x",))
+    exchange = exchange.replace(delivered_response=shown, applied_fixes=("x",))
     made = deploy([exchange], SessionAnalyzer(MCP).handshake, proved=True)
     assert made is not None
     assert made.changes[0].json_patch == ({"op": "add", "path": "", "value": {"resource": "a"}},)
@@ -335,6 +339,6 @@ def test_fixes_are_on_for_every_client_when_there_are_several() -> None:
     walks = [*in_turns(first[:7], second[:7]), *in_turns(first[7:], second[7:], third)]
     for number, exchange in enumerate(walks, 1):
         fixes = ("x",) if number == 10 else None
-        tap.add(exchange.replace(id=number, at=1000.0 + number, took=0.1, fixes=fixes))
+        tap.add(exchange.replace(id=number, started_at=1000.0 + number, duration=0.1, active_fixes=fixes))
     made = [attempts(client, tap.fix_periods(client), client.findings_until(None)) for client in tap.clients]
     assert [[one.fixes for one in each] for each in made] == [[(), ("x",)], [(), ("x",)], [("x",)]]

@@ -64,8 +64,8 @@ def test_an_entry_is_an_exchange() -> None:
         id=1,
         request=Request(method="GET", url="https://mcp.example.com/mcp", headers=(("Accept", "*/*"),)),
         response=Response(status=200, headers=(("Content-Type", "application/json"),), body="{}"),
-        at=1767225600.5,
-        took=0.25,
+        started_at=1767225600.5,
+        duration=0.25,
     )
 
 
@@ -173,12 +173,12 @@ def test_entries_are_sorted_only_when_out_of_order() -> None:
         (2, "GET"),
         (3, "PUT"),
     ]
-    assert [exchange.at for exchange in recording.exchanges] == [1767225601.0, 1767225609.0, 1767225609.0]
+    assert [exchange.started_at for exchange in recording.exchanges] == [1767225601.0, 1767225609.0, 1767225609.0]
 
 
 def test_times_nobody_can_read_are_unknown() -> None:
     exchange = one(startedDateTime="yesterday", time=-1)
-    assert (exchange.at, exchange.took) == (None, None)
+    assert (exchange.started_at, exchange.duration) == (None, None)
 
 
 def test_the_end_of_the_recording_is_told() -> None:

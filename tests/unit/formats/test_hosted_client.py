@@ -87,7 +87,7 @@ def test_the_error_that_claude_ai_leads_on_with_is_the_refusal(tmp_path: Path) -
     (tmp_path / "claude.har").write_text(json.dumps(CLAUDE))
     _, report = analyze_recording(str(tmp_path / "claude.har"))
     assert report.refusal is not None
-    assert (report.ending, report.refusal.code, report.refusal.who) == (
+    assert (report.ending, report.refusal.code, report.refusal.responsible) == (
         "refused", "mcp_token_exchange_failed", "authorization-server",
     )  # fmt: skip
 

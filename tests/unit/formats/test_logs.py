@@ -137,7 +137,7 @@ def test_how_a_connection_failed_is_kept(words: str, status: int | None, error: 
     )
     [exchange] = read.exchanges
     assert (exchange.status, exchange.error) == (status, error)
-    assert exchange.took == pytest.approx(0.086, abs=1e-3)
+    assert exchange.duration == pytest.approx(0.086, abs=1e-3)
 
 
 def test_of_several_servers_the_last_is_read_with_a_note() -> None:

@@ -86,7 +86,7 @@ def test_learned_urls_are_certain() -> None:
 
 
 def test_every_request_has_its_reason() -> None:
-    reasons = {step.exchange.id: step.because for step in steps(SIGN_IN)}
+    reasons = {step.exchange.id: step.initiator for step in steps(SIGN_IN)}
     assert reasons[1] is None
     told = {number: (because.exchange, because.at) for number, because in reasons.items() if because}
     assert told[2] == (1, "response.header.www-authenticate.resource_metadata")
@@ -105,8 +105,8 @@ def test_the_mcp_url_is_inferred_where_nobody_named_it() -> None:
 def test_a_guess_says_by_which_rule_of_thumb() -> None:
     step = steps('POST https://as.example.com/register {"redirect_uris": ["http://localhost/callback"]}\n404')[0]
     assert step.stage == "client-registration"
-    assert step.because is not None
-    assert step.because.guess
+    assert step.initiator is not None
+    assert step.initiator.guess
 
 
 def test_a_path_alone_is_a_guess() -> None:
@@ -155,8 +155,8 @@ POST https://mcp.example.com/sse/message?id=1 {"jsonrpc": "2.0", "id": 1, "metho
 """
     told = steps(text, resource="https://mcp.example.com/sse")
     assert told[0].stage == "legacy-sse"
-    assert told[1].because is not None
-    assert told[1].because.at == "response.event.endpoint"
+    assert told[1].initiator is not None
+    assert told[1].initiator.at == "response.event.endpoint"
 
 
 def test_federation_does_not_look_like_a_second_authorization() -> None:

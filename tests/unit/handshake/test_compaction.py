@@ -27,10 +27,10 @@ def prolonged(name: str, times: int) -> Iterator[Exchange]:
     recorded = loader.read(RECORDINGS / "live" / f"{name}.har").exchanges
     last = next(e for e in reversed(recorded) if e.ok and e.request.method == "POST")
     told = [*recorded, *[last] * times, *recorded, *[last] * times]
-    began = max(e.at or 0.0 for e in recorded)
+    began = max(e.started_at or 0.0 for e in recorded)
     for number, exchange in enumerate(told, 1):
-        at = exchange.at if number <= len(recorded) else began + number
-        yield exchange.model_copy(update={"id": number, "at": at})
+        at = exchange.started_at if number <= len(recorded) else began + number
+        yield exchange.model_copy(update={"id": number, "started_at": at})
 
 
 def oddity(kind: str, like: Exchange, number: int) -> Exchange:
@@ -57,7 +57,9 @@ def oddity(kind: str, like: Exchange, number: int) -> Exchange:
     }
     late = 10**7 if kind == "expired" else 0
     response = answers.get(kind, like.response)
-    return like.model_copy(update={"request": request, "response": response, "at": (like.at or 0) + late})
+    return like.model_copy(
+        update={"request": request, "response": response, "started_at": (like.started_at or 0) + late}
+    )
 
 
 def judged_odd(name: str, kind: str, times: int) -> tuple[SessionAnalyzer, Report]:
@@ -66,11 +68,11 @@ def judged_odd(name: str, kind: str, times: int) -> tuple[SessionAnalyzer, Repor
     last = next(e for e in reversed(recorded) if e.ok and e.request.method == "POST")
     odd = [oddity(kind, last, number) for number in range(1000, 1000 + times)]
     in_turn = [one for pair in zip(odd, [last] * times, strict=True) for one in pair]
-    tap, at = SessionAnalyzer(), max(e.at or 0.0 for e in recorded)
+    tap, at = SessionAnalyzer(), max(e.started_at or 0.0 for e in recorded)
     for number, exchange in enumerate([*recorded, *odd, *[last] * times, *in_turn, *recorded, *odd], 1):
-        late = 10**7 if (exchange.at or 0) - at > 10**6 else 0
-        when = exchange.at if number <= len(recorded) else at + late + number
-        tap.add(exchange.model_copy(update={"id": number, "at": when}))
+        late = 10**7 if (exchange.started_at or 0) - at > 10**6 else 0
+        when = exchange.started_at if number <= len(recorded) else at + late + number
+        tap.add(exchange.model_copy(update={"id": number, "started_at": when}))
     return tap, build(tap)
 
 
@@ -133,10 +135,10 @@ def test_a_look_in_between_leaves_the_exchanges_out_and_nothing_else() -> None:
 def test_a_token_that_ends_in_the_middle_of_a_long_session_is_noticed() -> None:
     recorded = list(notation.parse(rules.load()["rs-accepts-expired-token"].example("Bad")))
     ends = next(e for e in recorded if e.ok and e.request.header("authorization"))
-    tap, began = SessionAnalyzer(), (ends.at or 0.0) - 10**6
+    tap, began = SessionAnalyzer(), (ends.started_at or 0.0) - 10**6
     for number in range(60):
         # Sent with ten thousand seconds between, so that the token ends on the way.
-        tap.add(ends.model_copy(update={"id": number + 1, "at": began + number * 40_000}))
+        tap.add(ends.model_copy(update={"id": number + 1, "started_at": began + number * 40_000}))
     late = [finding for finding in build(tap).findings if finding.rule == "rs-accepts-expired-token"]
     assert late
     assert all((finding.exchange or 0) > 10 for finding in late)

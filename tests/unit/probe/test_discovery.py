@@ -111,7 +111,7 @@ def _answered(step: ProbeRequest | BrowserStep, server: Mapping[tuple[str, str],
     found = server.get((request.method, request.bare_url), answer(404))
     response = found if isinstance(found, Response) or found is None else found(request)
     error = None if response else "connect ECONNREFUSED"
-    return Exchange(request=request, response=response, error=error, actor=step.actor, at=0.0, took=0.0)
+    return Exchange(request=request, response=response, error=error, actor=step.actor, started_at=0.0, duration=0.0)
 
 
 READ = Plan(URL, "1.0")
@@ -132,7 +132,7 @@ def test_signing_in_connects_and_nothing_is_held_against_us() -> None:
     assert went.report.connected
     assert went.report.cause is None
     assert [f.rule for f in went.report.findings if f.severity != "note"] == []
-    assert not [f.rule for f in went.report.findings if f.who == "client"]
+    assert not [f.rule for f in went.report.findings if f.responsible == "client"]
 
 
 def test_a_person_signing_in_connects_too() -> None:
@@ -372,7 +372,7 @@ def test_a_server_of_2026_is_asked_in_its_own_way() -> None:
         "server/discover",
         "tools/list",
     ]
-    assert not [f.rule for f in went.report.findings if f.who == "client" and f.severity != "note"]
+    assert not [f.rule for f in went.report.findings if f.responsible == "client" and f.severity != "note"]
 
 
 def test_a_server_of_2024_is_asked_by_its_stream() -> None:

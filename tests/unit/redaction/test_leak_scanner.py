@@ -85,7 +85,7 @@ IN_EXCHANGES = {
         "response": with_header(e.response, "Location", f"http://localhost:1/?code={CANARY}")
     },
     "response.body": lambda e: {"response": changed(e.response, body=json.dumps({"refresh_token": CANARY}))},
-    "shown.body": lambda e: {"shown": changed(e.response, body=json.dumps({"client_secret": CANARY}))},
+    "shown.body": lambda e: {"delivered_response": changed(e.response, body=json.dumps({"client_secret": CANARY}))},
     "error": lambda e: {"error": f"GET https://as.example.com/?code={CANARY} failed"},
 }
 

@@ -178,7 +178,7 @@ def test_a_patched_answer_stands_beside_the_original() -> None:
     patched = Response(status=401, headers=(("WWW-Authenticate", "Bearer"),), body=first.response.body)  # type: ignore[union-attr]
     members = {name: getattr(first, name) for name in Exchange.model_fields}
     tap = SessionAnalyzer(resource="https://logs.example.com/")
-    for exchange in (Exchange(**{**members, "shown": patched}), *rest):
+    for exchange in (Exchange(**{**members, "delivered_response": patched}), *rest):
         tap.add(exchange)
     seen = Page(html(build(tap), [step.exchange for step in tap.steps]))
     assert any("as the server sent it" in text for text in seen.texts["column before"])
@@ -246,7 +246,7 @@ def many(count: int) -> str:
     for number in range(count):
         one = once[number % len(once)]
         members = {name: getattr(one, name) for name in Exchange.model_fields}
-        tap.add(Exchange(**{**members, "id": 0, "at": notation.START + number}))
+        tap.add(Exchange(**{**members, "id": 0, "started_at": notation.START + number}))
     return html(build(tap), [step.exchange for step in tap.steps])
 
 

@@ -290,12 +290,12 @@ def test_unseen_cut_off_and_shown_survive(tmp_path: Path) -> None:
         response=Response(
             status=200, body="data: x", truncated=True, headers=(("Set-Cookie", "a=1\nb=2"), (":x", "y"))
         ),
-        shown=Response(status=200, body="{}"),
-        at=1.0000001,
-        took=0.1 + 0.2,
+        delivered_response=Response(status=200, body="{}"),
+        started_at=1.0000001,
+        duration=0.1 + 0.2,
         actor="gateway",
         connection="c1",
-        injected="slow",
+        injected_fault="slow",
         error="cut",
     )
     writer = SessionWriter(tmp_path / "s", HEADER)

@@ -28,7 +28,13 @@ def change(*names: str) -> ChangeSet:
 
 def cause(name: str) -> RankedCause:
     return RankedCause(
-        rule=name, who="resource-server", exchange=1, title=name, message=name, fix=f"Mend {name}.", confidence="likely"
+        rule=name,
+        responsible="resource-server",
+        exchange=1,
+        title=name,
+        message=name,
+        fix=f"Mend {name}.",
+        confidence="likely",
     )
 
 
@@ -173,8 +179,8 @@ def test_the_cause_that_is_proved_is_the_one_that_the_change_cures() -> None:
 
 def test_a_finding_that_was_not_ranked_becomes_the_cause_when_its_change_is_what_helps() -> None:
     finding = Finding(
-        rule="b", title="b", severity="error", level="MUST", who="resource-server", stage="as-discovery", exchange=1,
-        at="response", message="b",
+        rule="b", title="b", severity="error", level="MUST", responsible="resource-server", stage="as-discovery",
+        exchange=1, at="response", message="b",
     )  # fmt: skip
 
     class Unranked(World):

@@ -137,7 +137,7 @@ def in_turns(*walks: list[Exchange]) -> list[Exchange]:
 def heard(exchanges: list[Exchange]) -> tuple[SessionAnalyzer, Report]:
     tap = SessionAnalyzer(MCP)
     for number, exchange in enumerate(exchanges):
-        tap.add(exchange.model_copy(update={"at": 1000.0 + number, "took": 0.01}))
+        tap.add(exchange.model_copy(update={"started_at": 1000.0 + number, "duration": 0.01}))
     return tap, build(tap, now=1000.0 + len(exchanges) + 600)
 
 
