@@ -14,9 +14,13 @@ from oauthtap.model import json_edit
 from oauthtap.model.exchange import Exchange, Message
 from oauthtap.model.json_edit import JsonSpan
 from oauthtap.model.sanitize import escape_controls
+from oauthtap.redaction.alias_format import ALIAS, claims
 from oauthtap.render.display import LABEL, PLAIN, Display, cut
+from oauthtap.render.marks import mark
 
 _PART = re.compile(r"\[(\d+)\]|\.?([^.\[\]]+)")
+_NAMED = re.compile(r"`(\w+)`")
+_TOKENS = {("json", "access_token"), ("header", "authorization")}
 _LONGEST = 400
 
 
@@ -41,7 +45,7 @@ def excerpt(finding: Finding, exchanges: Sequence[Exchange], width: int) -> Exce
     exchange = next((one for one in exchanges if one.id == finding.exchange), None)
     if exchange is None:
         return None
-    found = _located(finding.at, exchange)
+    found = _claim(finding, exchange) or _located(finding.at, exchange)
     if found is None or not found[0]:
         return None
     line, start, end = _narrowed(*found, finding.actual)
@@ -58,6 +62,22 @@ def _narrowed(line: str, start: int, end: int, actual: str | None) -> tuple[str,
         return line, start, end
     place = line.index(value, start, end)
     return line, place, place + len(value)
+
+
+def _claim(finding: Finding, exchange: Exchange) -> tuple[str, int, int] | None:
+    """The claim of a token that its rule names in the title, where the finding is about one."""
+    side, _, place = finding.at.partition(".")
+    message: Message | None = exchange.request if side == "request" else exchange.response
+    kind, _, name = place.partition(".")
+    if message is None or not finding.actual or (kind, name) not in _TOKENS:
+        return None
+    text = message.header(name) if kind == "header" else message.body
+    alias = ALIAS.search((text or "").replace('\\"', '"'))
+    told = (claims(alias[0]) if alias else None) or {}
+    for claim in _NAMED.findall(finding.title):
+        if finding.actual in str(told.get(claim, "")):
+            return _marked(f'{name}: {{ … "{claim}": ', json.dumps(told[claim], ensure_ascii=False), " … }")
+    return None
 
 
 def _located(at: str, exchange: Exchange) -> tuple[str, int, int] | None:
@@ -160,22 +180,21 @@ def _around(line: str, start: int, end: int, width: int) -> tuple[str, int, int]
 
 
 def underlined(shown: Excerpt, found: Finding, display: Display) -> Iterator[str]:
-    """The request, the line, and under what is wrong what is expected."""
+    """The request, the line, and under what is wrong a few words that say so."""
     pad = " " * LABEL
     number = f"exchange {shown.exchange}"
     url = escape_controls(shown.url.partition("?")[0])
     head = cut(f"{shown.method} {url}", display.width - LABEL - len(number) - 2)
     yield f"{pad}{head}{display.ink('note', number.rjust(display.width - LABEL - cell_len(head)))}"
     yield f"{pad}  {shown.line}"
-    wanted = f"expected: {escape_controls(found.expected, limit=200)}" if found.expected else ""
     if shown.start >= shown.end:
-        member = found.at.rpartition(".")[2]
-        wanted = f"missing: {escape_controls(member)}" + (f"; {wanted}" if wanted else "")
-        yield from _beside(" " * (LABEL + 2), "", wanted, display)
+        wanted = f"; expected: {escape_controls(found.expected, limit=200)}" if found.expected else ""
+        member = escape_controls(found.at.rpartition(".")[2])
+        yield from _beside(" " * (LABEL + 2), "", f"missing: {member}{wanted}", display)
         return
     before = " " * (LABEL + 2 + cell_len(shown.line[: shown.start]))
     under = "─" * cell_len(shown.line[shown.start : shown.end])
-    yield from _beside(before, under, wanted, display)
+    yield from _beside(before, under, mark(found), display)
 
 
 def _beside(before: str, under: str, words: str, display: Display) -> Iterator[str]:
@@ -184,4 +203,7 @@ def _beside(before: str, under: str, words: str, display: Display) -> Iterator[s
         yield f"{before}{display.ink('error', f'{under} {words}'.strip())}"
         return
     yield f"{before}{display.ink('error', under)}"
+    if len(before) + len(words) <= display.width:
+        yield f"{before}{display.ink('error', words)}"
+        return
     yield from (display.ink("error", line) for line in replace(display, ink=PLAIN).field("", words, most=2))

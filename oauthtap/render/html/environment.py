@@ -14,6 +14,7 @@ from oauthtap.render import advice, deploy_plan, labels, verdict
 from oauthtap.render.consequence import consequence
 from oauthtap.render.html.curl import curl
 from oauthtap.render.html.findings import alike
+from oauthtap.render.marks import mark
 from oauthtap.render.stepper import steps
 from oauthtap.report.model import SECRETS_KEPT
 
@@ -44,7 +45,7 @@ def environment() -> Environment:
     made.filters.update(words=words, alike=alike)
     made.globals.update(
         labels=labels, deploy_plan=deploy_plan, advice=advice, verdict=verdict, steps=steps, consequence=consequence,
-        curl=curl, secrets_kept=SECRETS_KEPT,
+        mark=mark, curl=curl, secrets_kept=SECRETS_KEPT,
     )  # fmt: skip
     return made
 
