@@ -1,5 +1,7 @@
 """The pictures of the README: `python -m tests.screenshots docs` makes terminal, live, report and mitmweb anew.
 
+`--screens FOLDER` writes what is on the first screens of pages (`tests/data/screens/*.page.txt`), and pictures of them.
+
 Claude Code signs in through the tap at the target `seed2` of the bed; a headless Chromium takes the pictures.
 """
 
@@ -20,7 +22,8 @@ from rich.text import Text
 from tests.support.bed import Bed
 from tests.support.clients import installed, run
 from tests.support.running import COMMAND, environment, to_the_bed
-from tests.unit.render.test_html import chromium
+from tests.unit.render.test_console import SCREENS
+from tests.unit.render.test_html import as_text, chromium, first_screens
 
 ROWS, COLUMNS = 40, 128
 HEAD = 25
@@ -30,6 +33,8 @@ _TOKEN = re.compile(r"(token=\w{4})\w+")
 
 def main(docs: Path) -> None:
     """Make the pictures in the folder `docs`."""
+    with tempfile.TemporaryDirectory() as pages:
+        screens(Path(pages))
     with Bed() as bed, tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         env = {name: value for name, value in environment(home).items() if name != "NO_COLOR"}
@@ -76,5 +81,14 @@ def _terminal(docs: Path, home: Path, said: str) -> None:
     _pictures(docs, "terminal", file.as_uri())
 
 
+def screens(folder: Path) -> None:
+    """Write down what is on the first screens; pictures of them are left in the folder."""
+    for name, views in first_screens(folder).items():
+        (SCREENS / f"{name}.page.txt").write_text(as_text(views), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    if sys.argv[1] == "--screens":
+        screens(Path(sys.argv[2]))
+    else:
+        main(Path(sys.argv[1]))

@@ -243,11 +243,11 @@ def injected_below(step: AnalyzedExchange) -> Iterator[str]:
     exchange, shown = step.exchange, step.exchange.delivered_response
     if exchange.injected_fault is None:
         return
-    words = f"        injected by oauthtap, as asked: {escape_controls(exchange.injected_fault)}"
+    words = f"        injected by oauthtap (--inject): {escape_controls(exchange.injected_fault)}"
     if shown is None or exchange.response is not None:
         yield words
         return
-    asked = "" if step.stage == "authorization-response" else " the server was not asked,"
+    asked = "" if step.stage == "authorization-response" else " not sent to the server;"
     yield f"{words};{asked} the client saw {escape_controls(shown.header('location') or str(shown.status), limit=110)}"
 
 

@@ -1,4 +1,4 @@
-"""Fixes while the tap runs: what would repair it, by number, switched on and off."""
+"""Fixes while the tap runs: fixes by number, switched on and off."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class LiveFixController:
         self._looking = False
 
     async def look(self) -> None:
-        """Work out what would repair it, and say it. Issuers are checked over the network: somebody asked for it."""
+        """Propose fixes, and say them. Issuers are checked over the network: somebody asked for it."""
         if self._looking:
             return
         self._looking = True
@@ -69,7 +69,7 @@ class LiveFixController:
     # --- for the live page
 
     async def propose(self, *, check: bool = False) -> None:
-        """Work out what would repair it, and say nothing. `check`: ask servers which issuer is right."""
+        """Propose fixes, and say nothing. `check`: ask servers which issuer is right."""
         if self._looking:
             return
         self._looking = True

@@ -201,7 +201,7 @@ class WatchSession:
         return url if self.tap.keeps_secrets else self.tap.redactor.strike_url(url)
 
     def on_key(self, key: str) -> None:
-        """`f` lists what would repair it, a number switches that on or off."""
+        """`f` lists fixes, a number turns one on or off."""
         if key in "fF":
             self._begin(self.switches.look())
         elif key.isdecimal() and key.isascii():

@@ -28,23 +28,23 @@ class StallHint(BaseModel):
 
 _TABLE: dict[str, tuple[str, str, str]] = {
     "cors-preflight": (
-        "send the request it asked permission for",
+        "send the request that the preflight is for",
         "what the browser decided",
-        "the browser's console; then the CORS headers of this answer",
+        "the browser's console; then the CORS headers of this response",
     ),
     "mcp-challenge": (
         "read the challenge and fetch the resource metadata",
-        "whether the client understood the challenge, or was told to sign in at all",
+        "whether the client parsed the challenge, and whether sign-in was started",
         "whether sign-in was started in the client (Claude Code: `claude mcp login NAME`); then its own log",
     ),
     "prm-discovery": (
         "choose an authorization server and fetch its metadata",
-        "why the client dropped the document: it says so only in its own log",
-        "the client's log; and the same URL with another client through this tap",
+        "why the client rejected the document: only its own log says so",
+        "the client's log; and the same URL with another client through oauthtap",
     ),
     "as-discovery": (
         "register, or open the browser with a client id",
-        "which member the client did not like",
+        "which member of the metadata the client rejected",
         "the client's log; and what other clients would do",
     ),
     "client-registration": (
@@ -58,61 +58,61 @@ _TABLE: dict[str, tuple[str, str, str]] = {
         "the terminal or window of the client for an address to open by hand",
     ),
     "authorization-request": (
-        "let the person log in and agree",
+        "have the person log in and give consent",
         "what the login page shows: the browser is at the authorization server itself",
-        "the browser window; an error page there is the answer. Then the authorization server's log",
+        "the browser window: an error page there names the reason; then the authorization server's log",
     ),
     "authorization-interaction": (
-        "come back with a code",
-        "what the person did on these pages",
+        "return to the client with a code",
+        "what the person did on the login and consent pages",
         "the browser window; then the authorization server's log",
     ),
     "authorization-response": (
-        "redeem the code",
-        "whether the client's callback was reached, and what it thought of `state` and `iss`",
-        "what the browser shows now (cannot connect: the callback's port is closed); then the client's log",
+        "exchange the code for a token",
+        "whether the client's callback was reached, and whether it accepted `state` and `iss`",
+        "the browser window (cannot connect: nothing listens on the callback's port); then the client's log",
     ),
     "token-request": (
         "call the MCP server with the token",
-        "what the client made of the token answer",
+        "why the client did not use the token response",
         "the client's log; then the authorization server's log for this request",
     ),
     "token-refresh": (
-        "go on with a fresh token",
+        "continue with the new token",
         "why the authorization server refused: often only its log says",
         "the authorization server's log; then sign out and in again in the client",
     ),
     "token-other-grant": (
         "call the MCP server with the token",
-        "what the client made of the token answer",
+        "why the client did not use the token response",
         "the authorization server's log for this request",
     ),
     "device-authorization": (
-        "wait until the person enters the code",
-        "what happens in the other browser",
+        "poll until the person has entered the code",
+        "what the person does in the other browser",
         "the address and code that the client shows",
     ),
     "mcp-token-rejected": (
         "use the token",
-        "how the MCP server checks a token: signature keys, audience, issuer, clock, scopes",
+        "which check of the MCP server failed: signature key, audience, issuer, time or scope",
         "the MCP server's log at the time of this exchange; a gateway in front of it, if there is one",
     ),
     "mcp-step-up": (
-        "ask for the further scope",
+        "request the additional scope",
         "which scopes the person's account may have",
         "the scopes of the challenge against those the authorization server grants to this account",
     ),
 }
 _MCP = (
-    "go on with MCP requests",
-    "what goes on inside the MCP server",
-    "the MCP server's log at the time of this exchange: the sign-in itself is over",
+    "send more MCP requests",
+    "what the MCP server does internally",
+    "the MCP server's log at the time of this exchange; the sign-in itself is complete",
 )
 
 
 _CALLED_BACK = (
-    "redeem the code",
-    "what the client thought of `state` and `iss`: its callback was reached and answered",
+    "exchange the code for a token",
+    "why the client did not go on: its callback was reached and answered (it may have rejected `state` or `iss`)",
     "the client's log at the time of the callback",
 )
 

@@ -21,7 +21,7 @@ WHO = {
 }
 
 STAGE = {
-    "cors-preflight": "a browser's permission check",
+    "cors-preflight": "the CORS preflight",
     "mcp-challenge": "the 401 that starts the sign-in",
     "prm-discovery": "protected resource metadata",
     "as-discovery": "authorization server metadata",
@@ -44,12 +44,12 @@ STAGE = {
     "mcp-session-end": "the end of the MCP session",
     "legacy-sse": "the legacy SSE transport",
     "mcp-token-rejected": "the MCP server refusing the token",
-    "mcp-step-up": "the MCP server asking for more permission",
-    "other": "nothing of the handshake",
+    "mcp-step-up": "the MCP server requiring more scope",
+    "other": "not part of the handshake",
     "any": "the whole handshake",
 }
 
-EVIDENCE = {"measured": "", "read": " (from its source)", "reported": " (hearsay)"}
+EVIDENCE = {"measured": "", "read": " (from its source)", "reported": " (reported)"}
 """How much a client's outlook is worth, in words to put behind its name."""
 
 MARK = {"error": "✗", "warning": "!", "note": "·"}
@@ -63,17 +63,17 @@ def outcome(report: Report) -> str:
         return f"{count} clients at the same time, of which {words} connected."
     if all(step.actor != "client" for step in report.exchanges):
         if any(step.excerpt for step in report.exchanges):
-            return "Requests that somebody made by hand: what the server answers is judged, and no client is in it."
+            return "Requests were sent by hand: the responses are checked, no client was recorded."
         return "Nothing arrived: the client sent no request."
     if report.connected and report.attempts and report.attempts[-1].changed:
-        return "Connected, with fixes of oauthtap at work: an MCP request was answered."
+        return "Connected, with fixes of oauthtap applied: an MCP request was answered."
     if report.connected:
         return "Connected: an MCP request was answered."
     if report.ending == "signed-in":
         return f"Signed in: a token was issued. The client has sent no MCP request yet. Next: {next_step(report)}"
     if report.complete:
-        return f"Nothing stops a client up to {STAGE[report.reached]} ({report.reached}). The probe went no further."
-    far = f"It got as far as {STAGE[report.reached]} ({report.reached})."
+        return f"No problem up to {STAGE[report.reached]} ({report.reached}), where this probe ends."
+    far = f"Last step reached: {STAGE[report.reached]} ({report.reached})."
     return f"Not connected. {_ended(report, far)}".rstrip()
 
 
@@ -86,21 +86,32 @@ def next_step(report: Report) -> str:
     return _FIRST_USE.get(report.client.name if report.client else "", "start the client and use a tool")
 
 
+def is_command(text: str) -> bool:
+    """What `next_step` says is something to type."""
+    return text in _FIRST_USE.values()
+
+
+def by_hand(report: Report) -> bool:
+    """No client is in it: somebody pasted requests of their own."""
+    rows = report.exchanges
+    return bool(rows) and all(row.actor != "client" for row in rows) and any(row.excerpt for row in rows)
+
+
 def _ended(report: Report, far: str) -> str:
     """How it ended, behind "Not connected"."""
     last = next((step for step in reversed(report.exchanges) if step.actor in ("client", "browser")), None)
     at = f"exchange {last.id}" if last else "the last exchange"
     if report.ending == "lost-later":
-        return f"It had worked, and was lost later. {far}"
+        return f"The client was connected, then lost the connection. {far}"
     if report.ending == "repeating":
-        return f"{far} The same refusal came again and again."
+        return f"{far} The client retries, and gets the same refusal."
     if report.ending == "unreachable":
         return f"{far} The request of {at} got no answer."
     if report.ending == "waiting":
         signs = report.reached == "mcp-challenge"
-        return f"{far} {'The server wants a sign-in (401).' if signs else 'The browser, or the person at it, is next.'}"
+        return f"{far} {'The server requires a sign-in (401).' if signs else 'Next: the sign-in in the browser.'}"
     if report.ending == "abandoned":
-        return f"{far} Nobody refused anything: the client stopped after {at} by itself."
+        return f"{far} No request was refused: the client stopped after {at}."
     return far
 
 
@@ -184,15 +195,14 @@ def client(named: Client | None) -> str:
 def no_cause(report: Report) -> str:
     """Why a handshake that came to nothing has no cause, in one sentence."""
     if report.injected_faults:
-        return "It stopped after a fault that oauthtap itself injected; no finding blames client or server for it."
+        return "It stopped after a fault that oauthtap injected; no finding blames client or server for it."
     return "No single cause stands out."
 
 
 def faults(report: Report) -> list[str]:
     """A sentence for every fault that oauthtap itself made."""
     return [
-        f"oauthtap injected {f.name} in exchange {f.exchange}, as asked. {f.says}".rstrip()
-        for f in report.injected_faults
+        f"oauthtap injected {f.name} in exchange {f.exchange} (--inject). {f.says}".rstrip() for f in report.injected_faults
     ]
 
 

@@ -66,32 +66,30 @@ def headline(report: Report) -> str:
     if report.ending == "signed-in":
         return f"{name} signed in to {server}. It has sent no MCP request yet."
     if report.complete:
-        return f"Nothing stops a client at {server} up to {STAGE[report.reached]}. The probe went no further."
+        return f"No problem at {server} up to {STAGE[report.reached]}, where this probe ends."
     if report.ending == "lost-later":
-        return f"{name} was connected to {server}, and lost the connection later"
+        return f"{name} was connected to {server}, then lost the connection"
     if report.ending == "waiting" and report.cause is None:
         if report.reached == "mcp-challenge":
-            return f"{name} was asked by {server} to sign in (401), and has not begun"
-        return f"{name} waits for the browser, or for the person in front of it, to sign in to {server}"
+            return f"{name} got a 401 from {server} and has not started to sign in"
+        return f"{name} is waiting for the sign-in in the browser, for {server}"
     if report.ending == "abandoned" and report.cause is None:
         if report.reached == "other":
-            return "The requests have nothing of an MCP sign-in"
+            return "No request of an MCP sign-in was recorded"
         last = next((row.id for row in reversed(report.exchanges) if row.actor in ("client", "browser")), None)
-        return (
-            f"{name} stopped after exchange {last} by itself, and is not connected to {server}: nobody refused anything"
-        )
+        return f"{name} stopped after exchange {last} and is not connected to {server}; no request was refused"
     did = "connect" if report.reached in _LATE or report.ending == "unreachable" else "sign in"
-    again = ", again and again" if report.ending == "repeating" else ""
+    again = ", and keeps retrying" if report.ending == "repeating" else ""
     return f"{name} could not {did} to {server}{again}"
 
 
 def _without_client(report: Report, server: str) -> str:
     if report.complete:
-        return f"Nothing stops a client at {server} up to {STAGE[report.reached]}. The probe went no further."
+        return f"No problem at {server} up to {STAGE[report.reached]}, where this probe ends."
     if report.connected:
         return f"oauthtap connected to {server}: an MCP request was answered."
     if any(row.excerpt for row in report.exchanges):
-        return f"{server} was asked by hand: its answers are judged, and no client is in the recording"
+        return f"Requests to {server} were sent by hand: the responses are checked, no client was recorded"
     if report.cause is not None:
         return f"A client cannot sign in to {server}"
     return f"Nothing arrived: no client sent a request to {server}"
@@ -250,9 +248,7 @@ def _next(report: Report, display: Display) -> Iterator[Section]:
         yield Section((*lines, *display.field("Look at", still.where_to_look, most=3)))
     elif not report.works and not report.refusal:
         if display.folder:
-            words = (
-                "give the client exactly the URL that oauthtap printed, with http:// and its path, and sign in there"
-            )
+            words = "configure the client with exactly the URL that oauthtap printed, http:// and path included, and sign in"
             yield Section(tuple(display.field("Next", words)))
         else:
             watch = f"oauthtap --upstream {shlex.quote(report.upstream or 'URL')}"

@@ -114,7 +114,7 @@ def _story(handshake: Handshake) -> tuple[ExchangeRow, ...]:
 def _notes(handshake: Handshake) -> Iterator[str]:
     named = handshake.revision_named
     if named is None and handshake.stages:
-        yield f"Nobody named an MCP revision; judged by {handshake.revision}."
+        yield f"No MCP revision was negotiated; checked by {handshake.revision}."
     elif named is not None and named not in requirements.REVISIONS:
         yield f"MCP {escape_controls(named, limit=40)} is not known to this oauthtap; judged by {handshake.revision}."
 

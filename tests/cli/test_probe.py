@@ -265,7 +265,7 @@ def test_the_summary_says_how_far_it_can_be_judged(bed: Bed, tmp_path: Path, cap
     run(bed, tmp_path / "s", "good")
     captured = capsys.readouterr()
     told = " ".join(captured.out.split())  # whatever the width of the terminal
-    assert "✓ Nothing stops a client at https://good.mcp.test/mcp up to authorization server metadata" in told
+    assert "✓ No problem at https://good.mcp.test/mcp up to authorization server metadata" in told
     assert "--login" in captured.out
 
 

@@ -42,7 +42,7 @@ def environment() -> Environment:
         loader=PackageLoader(__package__ or ""), autoescape=True, finalize=_final, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip
-    made.filters.update(words=words, alike=alike)
+    made.filters.update(words=words, sentence=sentence, alike=alike)
     made.globals.update(
         labels=labels, deploy_plan=deploy_plan, advice=advice, verdict=verdict, steps=steps, consequence=consequence,
         mark=mark, curl=curl, secrets_kept=SECRETS_KEPT,
@@ -55,6 +55,11 @@ def _final(value: Any) -> Any:
     if isinstance(value, str) and not isinstance(value, Markup):
         return escape_controls(value, lines=True)
     return "" if value is None else value
+
+
+def sentence(text: str) -> str:
+    """A text that begins with a capital letter, where it begins with a word."""
+    return f"{text[:1].upper()}{text[1:]}" if text.partition(" ")[0].isalpha() else text
 
 
 def words(text: str) -> Markup:

@@ -168,7 +168,7 @@ def _apart(one: Mcp, other: Mcp) -> float:
 def rejected_now_and_then(stage: Mcp, so_far: Handshake) -> Problems:
     """The MCP server accepts an access token in one request and refuses it in another.
 
-    The client treats the token as expired and signs in again and again, although the token is
+    The client treats the token as expired and signs in again each time, although the token is
     valid. Usual causes: several instances that do not share their tokens; another application that
     gets the GET requests of the same URL.
 

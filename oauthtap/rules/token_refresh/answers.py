@@ -129,7 +129,7 @@ def not_invalid_grant(refresh: TokenRefresh, so_far: Handshake) -> Problems:
     """An invalid refresh token is not answered with `invalid_grant`.
 
     Clients read the error code, not the description. `invalid_grant` tells them to delete the token
-    and let the user sign in. With any other code they may retry the token again and again.
+    and let the user sign in. With any other code they may retry the token without end.
 
     Usual causes: a general handler that turns each failure into `invalid_request`, `server_error`
     or a 401.

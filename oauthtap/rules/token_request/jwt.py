@@ -47,7 +47,7 @@ def audience(stage: TokenEndpoint | TokenRejected, so_far: Handshake) -> Problem
     """The access token's audience (`aud`) is not this MCP server.
 
     `aud` names who may accept a token. An MCP server has to refuse tokens that do not name it, so
-    the first call after a successful sign-in is answered with 401, again and again.
+    the first call after a successful sign-in is answered with 401, every time.
 
     Usual causes: the authorization server ignores `resource` and uses a default API, its userinfo
     endpoint, or the client id as audience.

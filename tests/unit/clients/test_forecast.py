@@ -66,13 +66,13 @@ def test_whoever_falls_back_to_the_origin_gets_on_without_resource_metadata() ->
     assert seen["claude-code"].outcome != seen["claude-ai"].outcome
 
 
-def test_hearsay_is_marked_and_what_is_old_says_its_age() -> None:
+def test_what_is_only_reported_is_marked_and_what_is_old_says_its_age() -> None:
     old = SEEN + timedelta(days=STALE + 1)
     told = "\n".join(
         line for _, lines in labels.others(judged("203-seed-prm-missing-everywhere", old)) for line in lines
     )
     for profile in profiles():
         assert f"{profile.name}{labels.EVIDENCE[profile.evidence]} (as of {profile.seen})" in told
-    assert "(hearsay)" in told
+    assert "(reported)" in told
     fresh = "\n".join(line for _, lines in labels.others(judged("203-seed-prm-missing-everywhere")) for line in lines)
     assert f"(as of {SEEN})" not in fresh

@@ -28,7 +28,7 @@ from oauthtap.report.build import build
 from tests.support.clients import installed
 from tests.unit.diagnosis.test_root_cause import SEED2
 from tests.unit.handshake.test_classify import SIGN_IN
-from tests.unit.render.test_console import OF, recorded
+from tests.unit.render.test_console import OF, SCREENS, recorded
 from tests.unit.render.test_markdown import HOSTILE
 from tests.unit.render.test_sarif import tapped
 
@@ -238,6 +238,29 @@ def test_a_report_alone_and_an_empty_one_make_a_page() -> None:
 
 # --- in a real browser
 
+NEEDED = ("Cause", "Whose", "Change", "Stopped", "Unseen", "Look at", "Next")
+"""What answers the three questions; how much below them is still on the screen depends on the fonts."""
+
+
+def first_screens(folder: Path) -> dict[str, Any]:
+    """What of each recording's page is on its first screen, by recording and size; pictures are left in `folder`."""
+    for name in OF:
+        (folder / f"{name}.html").write_text(html(*recorded(name)), encoding="utf-8")
+    found: dict[str, Any] = browsed("first.mjs", folder)
+    return found
+
+
+def as_text(views: dict[str, Any]) -> str:
+    """The first screens of a page as they are committed: what is not on all of them names those that it is on."""
+    one = next(iter(views.values()))
+    lines = [f"on the first screen of {', '.join(views)}", "", one["heading"]]
+    lines.append(f"✗ {one['failed']}" if one["failed"] else "no step failed")
+    for field, words in {tuple(pair): None for shown in views.values() for pair in shown["fields"]}:
+        on = [view for view, shown in views.items() if [field, words] in shown["fields"]]
+        if field in NEEDED:
+            lines.append(f"{field}{'' if len(on) == len(views) else f' ({chr(44).join(on)})'}: {words}")
+    return "\n".join(lines) + "\n"
+
 
 def many(count: int) -> str:
     """A page of so many exchanges."""
@@ -261,13 +284,18 @@ def chromium() -> str:
     return found
 
 
-def looked_at(text: str, folder: Path, program: str = "look.mjs") -> Any:
-    """What a program of `browser/` says of a page; screenshots are left in `folder`."""
+def looked_at(text: str, folder: Path) -> Any:
+    """What `look.mjs` says of a page; screenshots are left in `folder`."""
     file = folder / "page.html"
     file.write_text(text, encoding="utf-8")
+    return browsed("look.mjs", file, folder)
+
+
+def browsed(program: str, *words: Path) -> Any:
+    """What a program of `browser/` prints, as JSON."""
     modules = installed.from_npm("page", "playwright-core@1", "axe-core@4")
     path = Path(__file__).parents[2] / "support" / "browser" / program
-    command = ["node", str(path), str(modules), chromium(), str(file), str(folder)]
+    command = ["node", str(path), str(modules), chromium(), *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout)
@@ -323,15 +351,23 @@ def test_a_thousand_exchanges_are_accessible_and_their_repeats_are_one_line(tmp_
     assert said["repeats"] == ["exchanges 21–999: the same 11 requests, 89 times more"]
 
 
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return first_screens(tmp_path_factory.mktemp("pages"))
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("name", OF)
-def test_the_first_screen_says_what_and_whose_and_what_to_change(name: str, tmp_path: Path) -> None:
-    report, exchanges = recorded(name)
-    said = looked_at(html(report, exchanges), tmp_path, "first.mjs")
-    assert {one["view"] for one in said} == {"1280x800", "390x844", "1920x1080"}
-    for one in said:
-        assert not one["wide"], one["view"]
+def test_the_first_screen_says_what_and_whose_and_what_to_change(name: str, first: dict[str, Any]) -> None:
+    report, _ = recorded(name)
+    assert set(first[name]) == {"1280x800", "390x844", "1920x1080"}
+    for view, one in first[name].items():
+        assert not one["wide"], view
         assert one["stepper"] == 1, "the steps are one line"
         assert headline(report) in one["heading"]
         wanted = ["Cause", "Whose", "Change"] if report.cause else []
-        assert set(wanted) <= set(one["fields"]), one["view"]
+        assert set(wanted) <= {field for field, _ in one["fields"]}, view
+    committed = (SCREENS / f"{name}.page.txt").read_text(encoding="utf-8")
+    assert as_text(first[name]) == committed, (
+        "python -m tests.screenshots --screens FOLDER writes them anew; look at each picture"
+    )
