@@ -202,7 +202,8 @@ def no_cause(report: Report) -> str:
 def faults(report: Report) -> list[str]:
     """A sentence for every fault that oauthtap itself made."""
     return [
-        f"oauthtap injected {f.name} in exchange {f.exchange} (--inject). {f.says}".rstrip() for f in report.injected_faults
+        f"oauthtap injected {f.name} in exchange {f.exchange} (--inject). {f.says}".rstrip()
+        for f in report.injected_faults
     ]
 
 

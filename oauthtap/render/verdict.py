@@ -248,7 +248,9 @@ def _next(report: Report, display: Display) -> Iterator[Section]:
         yield Section((*lines, *display.field("Look at", still.where_to_look, most=3)))
     elif not report.works and not report.refusal:
         if display.folder:
-            words = "configure the client with exactly the URL that oauthtap printed, http:// and path included, and sign in"
+            words = (
+                "configure the client with exactly the URL that oauthtap printed, with http:// and path, and sign in"
+            )
             yield Section(tuple(display.field("Next", words)))
         else:
             watch = f"oauthtap --upstream {shlex.quote(report.upstream or 'URL')}"
