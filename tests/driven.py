@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
-from oauthtap.drive.drivers import drivers
+from oauthtap.drive.driver import drivers
 from tests.injected import Driven, drive
 from tests.support.bed import EVERY_TARGET, Bed
 

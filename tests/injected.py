@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from oauthtap.cli.options.inject import also
-from oauthtap.drive.drivers import drivers
+from oauthtap.drive.driver import drivers
 from oauthtap.faults.model import Fault, injections
 from tests.support.bed import Bed
 from tests.support.clients.installed import cache, from_npm

@@ -29,7 +29,7 @@ from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.findings import RANK
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.drive import install
-from oauthtap.drive.drivers import Driver, DriverError, Transport, find_driver
+from oauthtap.drive.driver import Driver, DriverError, Transport, find_driver
 from oauthtap.drive.runner import ClientRun, CommandResult
 from oauthtap.fixes.applier import ActiveFixes
 from oauthtap.model import urls

@@ -28,7 +28,7 @@ from oauthtap.cli.options.upstream import parse_mcp_url, parse_upstream_options
 from oauthtap.cli.probe_progress import LiveConsole
 from oauthtap.cli.solve_runner import ClientRunner, SimulationRunner
 from oauthtap.drive import install
-from oauthtap.drive.drivers import drivers
+from oauthtap.drive.driver import drivers
 from oauthtap.fixes.issuer_candidates import candidates as issuer_candidates
 from oauthtap.fixes.propose import fetch_misplaced_metadata, fetch_stated_issuer
 from oauthtap.model.sanitize import escape_controls

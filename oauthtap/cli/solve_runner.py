@@ -18,7 +18,7 @@ from oauthtap.cli.drive import DriveSession
 from oauthtap.cli.errors import UsageError
 from oauthtap.cli.options.upstream import parse_upstream_options
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
-from oauthtap.drive.drivers import Driver
+from oauthtap.drive.driver import Driver
 from oauthtap.drive.install import InstalledClient
 from oauthtap.drive.registrations import Registrations
 from oauthtap.faults.injector import FaultInjector

@@ -1,4 +1,4 @@
-"""The client profiles that come with oauthtap: one TOML file each, data only.
+"""The client profiles that come with oauthtap, of the files of the clients (`files.py`).
 
 A file says flatly what is known of a client, or, below `[trait]`, one member at a time with source and date. Of a
 client that every leg of a sign-in is told of that way, there is an emulation.
@@ -6,12 +6,11 @@ client that every leg of a sign-in is told of that way, there is an emulation.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
+from oauthtap.clients import files
 from oauthtap.clients.profile import Profile
 from oauthtap.clients.traits import Behaviour, Emulation, Trait
 
@@ -33,8 +32,13 @@ def emulations() -> Mapping[str, Emulation]:
 
 @cache
 def _read() -> tuple[Emulation, ...]:
-    texts = [(f.name, f.read_text(encoding="utf-8")) for f in files(__name__).iterdir() if f.name.endswith(".toml")]
-    return tuple(_emulation(name.removesuffix(".toml"), tomllib.loads(text)) for name, text in sorted(texts))
+    return tuple(
+        _emulation(
+            slug, {key: value for key, value in said.items() if key == "name" or key not in files.NOT_OF_PROFILE}
+        )
+        for slug, said in files.without_messages().items()
+        if said.keys() - files.NOT_OF_PROFILE
+    )
 
 
 def _emulation(slug: str, said: dict[str, Any]) -> Emulation:

@@ -20,7 +20,7 @@ from pathlib import Path
 import platformdirs
 
 from oauthtap.cli.errors import UsageError
-from oauthtap.drive.drivers import Driver
+from oauthtap.drive.driver import Driver
 from oauthtap.model.sanitize import escape_controls
 
 _LIMIT = 300.0

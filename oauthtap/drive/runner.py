@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oauthtap.drive.drivers import BROWSER, PROGRAMS, Driver, Run, Transport, fill
+from oauthtap.drive.driver import BROWSER, PROGRAMS, Driver, Run, Transport, fill
 from oauthtap.drive.install import InstalledClient
 from oauthtap.drive.keyboard import Keyboard
 from oauthtap.upstream.options import UpstreamOptions

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from oauthtap.cli import main
 from oauthtap.cli.errors import UsageError
 from oauthtap.drive import install as installed
-from oauthtap.drive.drivers import BROWSER, PROGRAMS, Driver, DriverError, drivers, find_driver
+from oauthtap.drive.driver import BROWSER, PROGRAMS, Driver, DriverError, drivers, find_driver
 from tests.cli.test_watch import serving
 from tests.support.bed import Bed
 from tests.support.running import COMMAND, LIMIT, environment, to_the_bed

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from oauthtap.drive.drivers import drivers
+from oauthtap.drive.driver import drivers
 from oauthtap.grants.grant_file import KEY, new_key
 from tests.cures import TENANT
 from tests.injected import drive

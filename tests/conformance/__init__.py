@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from oauthtap.drive.drivers import PROGRAMS
+from oauthtap.drive.driver import PROGRAMS
 from tests.conformance.suite import Checks, Suite
 from tests.support.clients import environment
 from tests.support.clients.installed import from_npm, from_pypi, node

@@ -18,6 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("handshake",),
     ("diagnosis.findings",),
     ("rules", "vendors"),
+    ("clients.files",),
     ("clients.profile", "clients.messages"),
     ("clients.traits",),
     ("clients.walk_report",),

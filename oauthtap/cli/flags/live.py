@@ -20,7 +20,7 @@ from oauthtap.cli.flags.values import callback_mode, positive, recording_path, s
 from oauthtap.cli.options.grant import grant_flag
 from oauthtap.cli.options.inject import inject_flag
 from oauthtap.cli.options.summary import summary_flags
-from oauthtap.drive.drivers import drivers
+from oauthtap.drive.driver import drivers
 from oauthtap.grants.grant_file import KEY
 from oauthtap.rewriting.origins import FIRST_PORT, WEB_PORT
 

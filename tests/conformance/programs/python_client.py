@@ -1,6 +1,6 @@
 """The Python SDK, 1.x or 2.x, as the suite wants a client: signs in, and calls the first tool with whatever it asks.
 
-`python_client.py 1|2 URL`. Runs in a client's own virtual environment, beside `callback.py` of oauthtap/drive/drivers.
+`python_client.py 1|2 URL`. Runs in a client's own virtual environment, beside `callback.py` of oauthtap/drive/programs.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from oauthtap.drive.drivers import drivers
+from oauthtap.drive.driver import drivers
 from tests.support.clients import HERE, Sandbox, Transport
 from tests.support.clients.installed import from_npm
 from tests.support.clients.python_sdk import listed

@@ -8,7 +8,7 @@ import sys
 from functools import partial
 from unittest import mock
 
-from oauthtap.drive import drivers as files
+from oauthtap.drive import driver as files
 from oauthtap.drive.install import InstalledClient, locate_client
 from oauthtap.drive.keyboard import Keyboard
 from tests.support.clients import HERE, Driver, Sandbox, Transport

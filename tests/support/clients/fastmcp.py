@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oauthtap.drive.drivers import PROGRAMS
+from oauthtap.drive.driver import PROGRAMS
 from tests.support.clients import Sandbox, Transport
 from tests.support.clients.installed import from_pypi
 from tests.support.clients.python_sdk import CALL, listed

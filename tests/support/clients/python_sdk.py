@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from oauthtap.drive.drivers import PROGRAMS
+from oauthtap.drive.driver import PROGRAMS
 from tests.support.clients import Sandbox, Transport
 from tests.support.clients.installed import from_pypi
 

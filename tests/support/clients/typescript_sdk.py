@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from oauthtap.drive.drivers import PROGRAMS
+from oauthtap.drive.driver import PROGRAMS
 from tests.support.clients import Sandbox, Transport
 from tests.support.clients.installed import from_npm, node
 from tests.support.clients.python_sdk import CALL, listed

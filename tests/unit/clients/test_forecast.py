@@ -8,10 +8,13 @@ from importlib.resources import files
 import pytest
 from pydantic import ValidationError
 
+from oauthtap.clients import files as client_files
 from oauthtap.clients import profiles
 from oauthtap.clients.forecast import ClientForecast
+from oauthtap.clients.messages import messages
 from oauthtap.clients.profile import STALE, Profile
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.drive.driver import drivers
 from oauthtap.formats import loader
 from oauthtap.render import labels
 from oauthtap.report.build import build
@@ -45,9 +48,14 @@ def test_every_profile_says_where_it_is_known_from() -> None:
     assert all(len(profile.source) > 10 and profile.versions for profile in profiles())
 
 
-def test_a_profile_is_one_data_file() -> None:
-    texts = {file.name for file in files("oauthtap.clients").iterdir() if file.name.endswith(".toml")}
-    assert {f"{profile.slug}.toml" for profile in profiles()} == texts
+def test_a_client_is_one_data_file_with_its_messages_last() -> None:
+    names = {file.name for file in files("oauthtap.clients").iterdir() if file.name.endswith(".toml")}
+    known = {one.slug for one in (*profiles(), *messages())} | set(drivers())
+    assert {f"{slug}.toml" for slug in known} == names
+    for name, said in client_files.whole().items():
+        assert client_files.without_messages()[name] == {
+            key: value for key, value in said.items() if key not in ("message", "otherwise")
+        }, f"{name}.toml: [[message]] and [[otherwise]] stand last"
 
 
 def test_an_unknown_key_is_refused() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from oauthtap.cli.analyze_file import analyze_recording
 from oauthtap.cli.options.summary import ink
-from oauthtap.drive.drivers import drivers
+from oauthtap.drive.driver import drivers
 from oauthtap.model.exchange import Exchange
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.render.advice import SOLVES

@@ -1,4 +1,4 @@
-"""What clients' own error messages mean: one TOML file a client, data only.
+"""What clients' own error messages mean: the `[[message]]`s of its file (`files.py`).
 
 `any.toml` holds what many programs say (Node, browsers, HTTP statuses).
 `oauthtap.diagnosis.meanings` ranks them, together with the phrases of `oauthtap.vendors`.
@@ -6,14 +6,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from functools import cache
-from importlib.resources import files
 from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from oauthtap import vendors
+from oauthtap.clients import files
 
 Topic = Literal[
     "redirect_uri",
@@ -101,8 +100,11 @@ class ClientMessages(_Data):
 @cache
 def messages() -> tuple[ClientMessages, ...]:
     """Every client's messages, by slug. Raises pydantic's ValidationError for an unknown key or an unfit pattern."""
-    found = [f for f in files(__name__).iterdir() if f.name.endswith(".toml")]
-    read = (
-        ClientMessages(slug=f.name.removesuffix(".toml"), **tomllib.loads(f.read_text(encoding="utf-8"))) for f in found
+    keys = ("record", "message", "otherwise")
+    return tuple(
+        ClientMessages(
+            slug=slug, name=said.get("said_by", said["name"]), **{key: said[key] for key in keys if key in said}
+        )
+        for slug, said in files.whole().items()
+        if "message" in said
     )
-    return tuple(sorted(read, key=lambda client: client.slug))

@@ -1,4 +1,4 @@
-"""Real clients that `oauthtap drive` can run: a TOML file each, here or anywhere, and the programs some need."""
+"""How `oauthtap drive` runs a real client: the `[drive]` of the client's file, or a file of the user's own."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from oauthtap.clients import files as client_files
 from oauthtap.model.sanitize import escape_controls
 
 Transport = Literal["http", "sse"]
@@ -152,12 +153,7 @@ class Driver(_Table):
 @cache
 def drivers() -> dict[str, Driver]:
     """Every client there is a file for, by name. Raises pydantic's ValidationError for an unknown key."""
-    found = {}
-    for file in sorted(files(__name__).iterdir(), key=lambda file: file.name):
-        if file.name.endswith(".toml"):
-            name = file.name.removesuffix(".toml")
-            found[name] = _read(name, file.read_text(encoding="utf-8"))
-    return found
+    return {name: _driver(name, said) for name, said in client_files.without_messages().items() if "drive" in said}
 
 
 def find_driver(word: str) -> Driver:
@@ -171,7 +167,7 @@ def find_driver(word: str) -> Driver:
         )
     file = Path(word)
     try:
-        return _read(file.stem, file.read_text(encoding="utf-8"), file.parent.resolve())
+        return _driver(file.stem, tomllib.loads(file.read_text(encoding="utf-8")), file.parent.resolve())
     except (OSError, UnicodeDecodeError) as problem:
         why = getattr(problem, "strerror", None) or "it is not UTF-8"
         raise DriverError(f"cannot read {escape_controls(word)}: {why}. Try: oauthtap drive --help") from None
@@ -185,8 +181,10 @@ def find_driver(word: str) -> Driver:
         ) from None
 
 
-def _read(name: str, text: str, folder: Path = PROGRAMS) -> Driver:
-    return Driver.model_validate({"name": name, "folder": folder, **tomllib.loads(text)})
+def _driver(name: str, said: Mapping[str, Any], folder: Path = PROGRAMS) -> Driver:
+    """Of a client's file its `[drive]`; of a user's own file also all of it."""
+    own = {"title": said["name"], **said["drive"]} if isinstance(said.get("drive"), dict) and "name" in said else said
+    return Driver.model_validate({"name": name, "folder": folder, **own})
 
 
 def _stays_inside(path: str) -> bool:
