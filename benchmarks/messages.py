@@ -43,6 +43,8 @@ def fresh(file: Path) -> Iterator[tuple[str, set[tuple[str, str]], Pairs]]:
 def left_out() -> Iterator[tuple[str, set[tuple[str, str]], Pairs]]:
     """The same for the labelled messages, each without its source and the known wordings."""
     for one in threads():
+        if one.weight < 1:
+            continue
 
         def of_the_same(other: Labelled, one: Labelled = one) -> bool:
             return other.source == one.source or other.text == one.text

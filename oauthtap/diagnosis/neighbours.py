@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 
 from oauthtap.clients.messages import Meaning, messages
 from oauthtap.diagnosis.phrases import fold
-from oauthtap.diagnosis.terms import terms
+from oauthtap.diagnosis.terms import reason, terms
 from oauthtap.diagnosis.topics import Pair, meanings_of_phrase
 from oauthtap.vendors import vendors
 
@@ -25,8 +25,14 @@ MOST = 30
 FAR = 0.12
 """A text that is less like its nearest neighbour is like none."""
 
+_WEIGHTS = {"code": 0.7, "said": 0.7}
+"""What a line counts by its lot, beside the example of a known wording."""
+
 _THREAD = 2.0
-"""What a labelled message counts beside an example, which knows no case but its own."""
+"""What a message counts that a person met."""
+
+_REASON = 0.3
+"""What a neighbour of the reason alone counts beside one of the whole text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,21 @@ class Neighbour:
 
 
 def find_neighbours(text: str, without: Callable[[Labelled], bool] = lambda _: False) -> list[Neighbour]:
-    """The nearest of a folded text, nearest first, none that `without` leaves out. Empty where none is near."""
+    """The nearest of a folded text, nearest first, none that `without` leaves out. Empty where none is near.
+
+    Behind them stand those of its last clause: what a client puts around a reason comes before it.
+    """
+    near = _nearest(text, without)
+    last = reason(text)
+    if not near or not last:
+        return near
+    soft = (
+        Neighbour(replace(n.labelled, weight=n.labelled.weight * _REASON), n.likeness) for n in _nearest(last, without)
+    )
+    return [*near, *soft]
+
+
+def _nearest(text: str, without: Callable[[Labelled], bool]) -> list[Neighbour]:
     known, rarity, postings = _index()
     found: defaultdict[int, float] = defaultdict(float)
     unseen = math.log(1 + len(known))
@@ -104,8 +124,8 @@ def threads() -> tuple[Labelled, ...]:
 
 
 def _of_line(line: str) -> Labelled:
-    _, label, source, text = line.split("\t")
-    return Labelled(text, tuple(_pairs(label)), source, _THREAD)
+    lot, label, source, text = line.split("\t")
+    return Labelled(text, tuple(_pairs(label)), source, _WEIGHTS.get(lot, _THREAD))
 
 
 def _pairs(label: str) -> Iterator[Pair]:

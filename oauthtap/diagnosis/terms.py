@@ -29,6 +29,8 @@ _PLACEHOLDER = re.compile(
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _TOKEN = re.compile(r"[a-z0-9]+")
 _KEPT = re.compile(r"[a-z]{2,}|s256|x509|[1-5]\d\d|32[0-9]{3}")
+_MEMBER = re.compile(r"['\"]?(error_description|error|message|description|reason|detail)['\"]?\s*:\s*")
+_CLAUSE = re.compile(r"(?<=[a-z0-9)'\]]): (?=\S)|\b[Cc]aused by:?|\b[Rr]eason:?|=>|\berror=|\. (?=[A-Z])")
 _NOT = (("can't", "can not"), ("cannot", "can not"), ("n't", " not"))
 _ENDINGS = (("ies", "y"), ("sses", "ss"), ("ing", ""), ("ed", ""), ("es", ""), ("s", ""))
 
@@ -65,6 +67,12 @@ def _stem(word: str) -> str:
         if word.endswith(ending) and len(word) - len(ending) >= 4 and not word.endswith("ss"):
             return word[: -len(ending)] + instead
     return word
+
+
+def reason(text: str) -> str | None:
+    """The last clause of a folded text, as in `token exchange failed: invalid_client`; None where there is one only."""
+    clauses = [clause for clause in _CLAUSE.split(_MEMBER.sub(r"\1 ", text)) if len(clause) > 5]
+    return clauses[-1] if len(clauses) > 1 else None
 
 
 def terms(text: str) -> dict[str, float]:
