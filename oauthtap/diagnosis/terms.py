@@ -29,7 +29,9 @@ _PLACEHOLDER = re.compile(
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _TOKEN = re.compile(r"[a-z0-9]+")
 _KEPT = re.compile(r"[a-z]{2,}|s256|x509|[1-5]\d\d|32[0-9]{3}")
-_MEMBER = re.compile(r"['\"]?(error_description|error|message|description|reason|detail)['\"]?\s*:\s*")
+_DESCRIBED = re.compile(
+    r"'(?:error_?description|description|message|reason|details?|error_?summary)'\s*:\s*'([^']{6,})", re.I
+)
 _CLAUSE = re.compile(r"(?<=[a-z0-9)'\]]): (?=\S)|\b[Cc]aused by:?|\b[Rr]eason:?|=>|\berror=|\. (?=[A-Z])")
 _NOT = (("can't", "can not"), ("cannot", "can not"), ("n't", " not"))
 _ENDINGS = (("ies", "y"), ("sses", "ss"), ("ing", ""), ("ed", ""), ("es", ""), ("s", ""))
@@ -70,8 +72,11 @@ def _stem(word: str) -> str:
 
 
 def reason(text: str) -> str | None:
-    """The last clause of a folded text, as in `token exchange failed: invalid_client`; None where there is one only."""
-    clauses = [clause for clause in _CLAUSE.split(_MEMBER.sub(r"\1 ", text)) if len(clause) > 5]
+    """What a folded text says last: the longest description in it, else its last clause. None where it is all one."""
+    described = max(_DESCRIBED.findall(text), key=len, default="")
+    if described:
+        return described
+    clauses = [clause for clause in _CLAUSE.split(text) if len(clause) > 5]
     return clauses[-1] if len(clauses) > 1 else None
 
 
