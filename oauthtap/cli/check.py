@@ -8,6 +8,7 @@ from argparse import Namespace
 from oauthtap.cli.analyze_file import analyze_recording
 from oauthtap.cli.errors import UsageError
 from oauthtap.cli.lock import read_lock
+from oauthtap.cli.options.rule_files import load_rule_files
 from oauthtap.cli.options.summary import display, session_word
 from oauthtap.cli.options.telling import bounded, written
 from oauthtap.compare.lock_check import check_lock
@@ -15,14 +16,13 @@ from oauthtap.diagnosis.findings import RANK
 from oauthtap.render.console import console
 from oauthtap.render.issue_templates import tracker
 from oauthtap.report.model import Report
-from oauthtap.rules import plugins
 
 
 def check(arguments: Namespace) -> int:
     """Print the report on a recording. Gives `exit_code`."""
     if arguments.tracker and arguments.format not in ("console", "markdown"):
         raise UsageError(f"--for writes Markdown; leave --format {arguments.format} out")
-    plugins.load_rule_files(arguments.rules)
+    load_rule_files(arguments.rules)
     tap, report = analyze_recording(
         arguments.file, revision=arguments.revision, client=arguments.client, claims=arguments.redact == "claims"
     )

@@ -22,6 +22,7 @@ from oauthtap.cli.options.again import invocation
 from oauthtap.cli.options.fixes import FixOptions
 from oauthtap.cli.options.grant import stored_grant
 from oauthtap.cli.options.inject import unused_faults_notice
+from oauthtap.cli.options.rule_files import load_rule_files
 from oauthtap.cli.options.telling import bounded, event_stream, narration, written
 from oauthtap.cli.options.upstream import parse_mcp_url, parse_upstream_options
 from oauthtap.clients import EMULATED, profiles
@@ -36,7 +37,6 @@ from oauthtap.model import urls
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.report.model import Report
 from oauthtap.rewriting.origins import FIRST_PORT, WEB_PORT
-from oauthtap.rules import plugins
 from oauthtap.session import SessionError, default_folder
 from oauthtap.session.feed import Feed
 from oauthtap.session.recorder import SessionRecorder
@@ -66,16 +66,16 @@ def drive(arguments: Namespace) -> int:
     parse_mcp_url(arguments.upstream, f"oauthtap drive {driver.name} --upstream")
     parse_upstream_options(arguments)
     stored_grant(arguments, arguments.upstream)
-    plugins.load_rule_files(arguments.rules)
+    load_rule_files(arguments.rules)
     FixOptions(arguments)
     narrator = ConsoleReporter(
         narration(arguments), brief=arguments.brief, upstream=arguments.upstream, here=invocation(arguments)
     )
-    found = install.locate_client(driver, arguments.client_version, install=arguments.install, say=narrator.say)
     try:
+        found = install.locate_client(driver, arguments.client_version, install=arguments.install, say=narrator.say)
         with tempfile.TemporaryDirectory(prefix="oauthtap-drive-", ignore_cleanup_errors=True) as folder:
             return asyncio.run(DriveSession(arguments, driver, found, Path(folder), narrator).run())
-    except SessionError as problem:
+    except (DriverError, SessionError) as problem:
         raise UsageError(str(problem)) from None
 
 

@@ -10,11 +10,12 @@ from typing import Any
 
 from oauthtap import rules
 from oauthtap.cli.errors import UsageError, nearest
+from oauthtap.cli.options.rule_files import load_rule_files
 from oauthtap.compare import lock_check
 from oauthtap.diagnosis.evidence import REFUSED
 from oauthtap.diagnosis.meanings import TextMeaning, meanings_of
 from oauthtap.model.sanitize import escape_controls
-from oauthtap.rules import Rule, plugins
+from oauthtap.rules import Rule
 
 _RULE_ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+$")
 """What is meant for a rule's id. Everything else is a text."""
@@ -39,7 +40,7 @@ Several changes of answers can be tried without a deployment: oauthtap fix."""
 
 def explain(arguments: Namespace) -> int:
     """Print one rule's page, what a text may mean, or the list of all rules by stage. 1 when a text means nothing."""
-    plugins.load_rule_files(arguments.rules)
+    load_rule_files(arguments.rules)
     known = rules.load()
     asked = " ".join(arguments.rule)
     as_json = arguments.format == "json"

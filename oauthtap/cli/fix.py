@@ -24,20 +24,9 @@ from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.fixes import toml_io
 from oauthtap.fixes.applier import ActiveFixes
 from oauthtap.fixes.deploy_plan import Deploy, deploy
-from oauthtap.fixes.dry_run import Trial, cause_of, simulate
 from oauthtap.fixes.issuer_candidates import WANT_AN_ISSUER, vendor_of
 from oauthtap.fixes.model import Fix, with_values
 from oauthtap.fixes.presets import presets
-from oauthtap.fixes.propose import (
-    Proposal,
-    checked,
-    fetch_stated_issuer,
-    for_its_client,
-    latest_attempt_steps,
-    new_tap_like,
-    offline,
-    with_issuer,
-)
 from oauthtap.model import urls
 from oauthtap.model.exchange import Exchange
 from oauthtap.model.recording import SourceError
@@ -49,6 +38,17 @@ from oauthtap.render.labels import said as said_in_words
 from oauthtap.report.build import build
 from oauthtap.report.model import Report
 from oauthtap.session import JSONL, read_session, sessions
+from oauthtap.solve.dry_run import Trial, cause_of, simulate
+from oauthtap.solve.proposal import (
+    Proposal,
+    checked,
+    fetch_stated_issuer,
+    for_its_client,
+    latest_attempt_steps,
+    new_tap_like,
+    offline,
+    with_issuer,
+)
 from oauthtap.upstream.options import UpstreamOptions
 
 

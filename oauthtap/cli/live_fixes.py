@@ -14,10 +14,10 @@ from oauthtap.fixes import toml_io
 from oauthtap.fixes.issuer_candidates import WANT_AN_ISSUER, vendor_of
 from oauthtap.fixes.model import Fix
 from oauthtap.fixes.offers import Offer, Offers, UnknownOffer
-from oauthtap.fixes.propose import Proposal, checked, latest_attempt_steps, offline
 from oauthtap.model import urls
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.render.commands import BY_NAME, Invocation
+from oauthtap.solve.proposal import Proposal, checked, latest_attempt_steps, offline
 from oauthtap.upstream.options import UpstreamOptions
 
 _MOST = 9

@@ -20,6 +20,7 @@ from oauthtap.cli import attack
 from oauthtap.cli.check import exit_code
 from oauthtap.cli.errors import UsageError
 from oauthtap.cli.options.grant import stored_grant
+from oauthtap.cli.options.rule_files import load_rule_files
 from oauthtap.cli.options.summary import display, session_word
 from oauthtap.cli.options.telling import bounded, written
 from oauthtap.cli.options.upstream import parse_mcp_url, parse_upstream_options
@@ -40,7 +41,6 @@ from oauthtap.probe.walk import CALLBACK_PORT, Plan
 from oauthtap.render import emulation as in_words
 from oauthtap.render.console import console
 from oauthtap.report.model import Report
-from oauthtap.rules import plugins
 from oauthtap.session import SessionError, default_folder
 from oauthtap.session.recorder import SessionRecorder, redacting
 from oauthtap.upstream.options import UpstreamOptions
@@ -64,7 +64,7 @@ def walk(arguments: Namespace, plan: Plan, fixes: ActiveFixes | None = None) -> 
     Raises UsageError.
     """
     way = parse_upstream_options(arguments)
-    plugins.load_rule_files(arguments.rules)
+    load_rule_files(arguments.rules)
     try:
         walked = _Walked(plan, way, arguments, fixes)
         report = walked.report()

@@ -19,6 +19,7 @@ from oauthtap.cli.console_output import ConsoleReporter, addresses
 from oauthtap.cli.errors import UsageError
 from oauthtap.cli.options.again import invocation
 from oauthtap.cli.options.fixes import FixOptions
+from oauthtap.cli.options.rule_files import load_rule_files
 from oauthtap.cli.options.telling import bounded, written
 from oauthtap.cli.options.upstream import parse_mcp_url, parse_upstream_options
 from oauthtap.clients import profiles
@@ -28,7 +29,6 @@ from oauthtap.model.exchange import Exchange, Request
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.report.model import SECRETS_KEPT, Report
 from oauthtap.rewriting.origins import WEB_PORT
-from oauthtap.rules import plugins
 from oauthtap.session import SessionError, default_folder
 from oauthtap.session.feed import Feed
 from oauthtap.session.recorder import SessionRecorder, redacting
@@ -53,7 +53,7 @@ def run(arguments: Namespace) -> int:
     if sys.platform == "win32":
         raise UsageError("run needs Linux or macOS. Try: oauthtap --upstream https://mcp.example.com/mcp")
     parse_upstream_options(arguments)
-    plugins.load_rule_files(arguments.rules)
+    load_rule_files(arguments.rules)
     if arguments.upstream:
         parse_mcp_url(arguments.upstream, "oauthtap run --upstream")
     command = [word for place, word in enumerate(arguments.words) if place or word != "--"]

@@ -22,6 +22,7 @@ from oauthtap.cli.drive import driver_named
 from oauthtap.cli.errors import UsageError
 from oauthtap.cli.options.fixes import SECRET
 from oauthtap.cli.options.grant import stored_grant
+from oauthtap.cli.options.rule_files import load_rule_files
 from oauthtap.cli.options.summary import display
 from oauthtap.cli.options.telling import event_stream
 from oauthtap.cli.options.upstream import parse_mcp_url, parse_upstream_options
@@ -30,15 +31,14 @@ from oauthtap.cli.solve_runner import ClientRunner, SimulationRunner
 from oauthtap.drive import install
 from oauthtap.drive.driver import drivers
 from oauthtap.fixes.issuer_candidates import candidates as issuer_candidates
-from oauthtap.fixes.propose import fetch_misplaced_metadata, fetch_stated_issuer
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.redaction.redactor import Redactor
-from oauthtap.rules import plugins
 from oauthtap.session import SessionError, default_folder
 from oauthtap.session.feed import Feed
 from oauthtap.session.paths import replace
 from oauthtap.solve.candidates import NOT_FOUND, VALUES, candidates, wants_an_issuer
 from oauthtap.solve.model import ChangeSet, Need, Solution, Try
+from oauthtap.solve.proposal import fetch_misplaced_metadata, fetch_stated_issuer
 from oauthtap.solve.report import console, progress, solution
 from oauthtap.solve.search import Ran, Runner, Search
 from oauthtap.upstream.options import UpstreamOptions
@@ -49,7 +49,7 @@ _INTERRUPTED = 130
 def solve(arguments: Namespace) -> int:
     """Search, and print what was found. Gives 0 proved or nothing to do, 1 not curable, 3 a value is needed."""
     values = _values(arguments)
-    plugins.load_rule_files(arguments.rules)
+    load_rule_files(arguments.rules)
     if arguments.subject in drivers() or arguments.subject.endswith(".toml"):
         return _with_a_client(arguments, values)
     if not Path(arguments.subject).exists():

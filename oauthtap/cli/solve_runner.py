@@ -24,12 +24,12 @@ from oauthtap.drive.registrations import Registrations
 from oauthtap.faults.injector import FaultInjector
 from oauthtap.fixes.applier import ActiveFixes
 from oauthtap.fixes.deploy_plan import deploy
-from oauthtap.fixes.dry_run import simulate
 from oauthtap.fixes.model import with_values
-from oauthtap.fixes.propose import latest_attempt_steps, new_tap_like
 from oauthtap.session.feed import Feed
 from oauthtap.session.paths import replace
+from oauthtap.solve.dry_run import simulate
 from oauthtap.solve.model import ChangeSet
+from oauthtap.solve.proposal import latest_attempt_steps, new_tap_like
 from oauthtap.solve.search import Ran
 
 _TRIES = "tries.json"

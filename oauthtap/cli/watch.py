@@ -21,6 +21,7 @@ from oauthtap.cli.live_fixes import LiveFixController
 from oauthtap.cli.options.again import invocation
 from oauthtap.cli.options.fixes import LIVE_FIX_FILE, FixOptions
 from oauthtap.cli.options.inject import unused_faults_notice
+from oauthtap.cli.options.rule_files import load_rule_files
 from oauthtap.cli.options.telling import bounded, event_stream, narration, written
 from oauthtap.cli.options.upstream import parse_upstream_options, refuse_userinfo
 from oauthtap.clients import profiles
@@ -37,7 +38,6 @@ from oauthtap.report.build import build
 from oauthtap.report.model import Report
 from oauthtap.rewriting import public_url
 from oauthtap.rewriting.origins import FIRST_PORT, local_origin
-from oauthtap.rules import plugins
 from oauthtap.session import SessionError, default_folder
 from oauthtap.session.feed import Feed
 from oauthtap.session.recorder import SessionRecorder, redacting
@@ -63,7 +63,7 @@ def _check(arguments: Namespace) -> None:
     if not arguments.upstream:
         raise UsageError("name the server to watch. Try: oauthtap --upstream https://mcp.example.com/mcp")
     if arguments.rules:  # they may be wrong, which is to be said now; ours can wait until the ports are open
-        plugins.load_rule_files(arguments.rules)
+        load_rule_files(arguments.rules)
     FixOptions(arguments)
     parse_upstream_options(arguments)
     _public(arguments)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from oauthtap import rules
+from oauthtap.diagnosis import fault_attribution
 from oauthtap.diagnosis.causality import Place, causal_chain, downgrade_retried, guess_ancestors, same_document_places
 from oauthtap.diagnosis.ending import GOOD, Ending, EndingId, find_ending, heard
 from oauthtap.diagnosis.evidence import REFUSED, Candidate, rank
@@ -13,7 +14,6 @@ from oauthtap.diagnosis.findings import RANK, Finding
 from oauthtap.diagnosis.progress import NEXT_STAGES, STAGE_ORDER, furthest_stage, stop_points
 from oauthtap.diagnosis.refusal import Refusal
 from oauthtap.diagnosis.stall_hints import StallHint, stall_hint
-from oauthtap.faults import attribution
 from oauthtap.handshake.stages import AuthorizationResponse, Document, Stage
 from oauthtap.handshake.state import Handshake
 from oauthtap.model import urls
@@ -55,10 +55,10 @@ def diagnose(handshake: Handshake, found: Sequence[Finding], goal: str | None = 
         found = downgrade_retried(found, handshake)
     if arrived:  # nothing is left to explain, but for what a client refuses at the goal itself
         found = [f if f.exchange == stopped[0].exchange.id else _downgrade_tolerated(f) for f in found]
-    if faults := attribution.fault_records(handshake):
-        found = attribution.mark_consequences(found, faults, handshake)
+    if faults := fault_attribution.fault_records(handshake):
+        found = fault_attribution.mark_consequences(found, faults, handshake)
     weighed = [finding for finding in found if finding.severity == "error"] if arrived else found
-    weighed = attribution.candidate_causes(weighed, faults) if faults else weighed
+    weighed = fault_attribution.candidate_causes(weighed, faults) if faults else weighed
     causes: tuple[Candidate, ...] = ()
     if not connected:
         by_rules = _newest_cause(handshake, stopped, weighed, since)

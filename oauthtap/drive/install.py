@@ -19,8 +19,7 @@ from pathlib import Path
 
 import platformdirs
 
-from oauthtap.cli.errors import UsageError
-from oauthtap.drive.driver import Driver
+from oauthtap.drive.driver import Driver, DriverError
 from oauthtap.model.sanitize import escape_controls
 
 _LIMIT = 300.0
@@ -70,7 +69,7 @@ def _missing(driver: Driver, version: str | None) -> InstalledClient:
     )
     where = "neither on the PATH nor in our cache" if driver.command else "not in our cache"
     registry = "npm" if driver.npm else "PyPI"
-    raise UsageError(
+    raise DriverError(
         f"{driver.title}{wanted} is {where}, and nothing is fetched unasked. Try: {command} …  (from {registry})"
     )
 
@@ -81,7 +80,7 @@ def _own(driver: Driver) -> InstalledClient:
         return InstalledClient(Path(sys.executable), None, f"{driver.name}.toml")
     if found := _on_path(driver, None):
         return found
-    raise UsageError(f"{escape_controls(driver.command)} is not on the PATH. Install it, and try again")
+    raise DriverError(f"{escape_controls(driver.command)} is not on the PATH. Install it, and try again")
 
 
 def _on_path(driver: Driver, version: str | None) -> InstalledClient | None:
@@ -139,14 +138,14 @@ def _node(path: Sequence[Path]) -> str:
     """The Node that a library is run by."""
     found = shutil.which("node", path=os.pathsep.join([*map(str, path), os.environ["PATH"]]))
     if found is None:
-        raise UsageError("Node is needed to run it. Try again when node is on the PATH")
+        raise DriverError("Node is needed to run it. Try again when node is on the PATH")
     return found
 
 
 def _check_node(driver: Driver, node: int) -> None:
     if node < driver.node:
         has = f"this one is {node}" if node else "there is none on the PATH"
-        raise UsageError(
+        raise DriverError(
             f"{driver.title} needs Node {driver.node}, and {has}. Try: oauthtap drive {driver.name} --install "
             "--client-version latest  (it brings a Node of its own)"
         )
@@ -168,7 +167,7 @@ def _fetched(driver: Driver, version: str | None, say: Callable[[str], None]) ->
         above.mkdir(parents=True, exist_ok=True)
         place = Path(tempfile.mkdtemp(prefix=".new-", dir=above))
     except OSError as problem:
-        raise UsageError(
+        raise DriverError(
             f"cannot install to {above}: {problem.strerror}. Try: OAUTHTAP_CLIENTS=DIR oauthtap drive …"
         ) from None
     try:
@@ -209,10 +208,10 @@ def _install(command: Sequence[str]) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT, check=False)
     except FileNotFoundError:
-        raise UsageError(f"{command[0]} is needed to install it. Try again when it is on the PATH") from None
+        raise DriverError(f"{command[0]} is needed to install it. Try again when it is on the PATH") from None
     except subprocess.TimeoutExpired:
-        raise UsageError(f"installing took longer than {_LIMIT:.0f} s: is the network there?") from None
+        raise DriverError(f"installing took longer than {_LIMIT:.0f} s: is the network there?") from None
     if done.returncode:
         lines = (done.stdout + done.stderr).strip().splitlines()[-5:]
         words = "\n  ".join(escape_controls(line, limit=300) for line in lines)
-        raise UsageError(f"it could not be installed. Try by hand: {' '.join(command)}\n  {words}")
+        raise DriverError(f"it could not be installed. Try by hand: {' '.join(command)}\n  {words}")

@@ -10,11 +10,12 @@ from oauthtap.clients.forecast import forecasts
 from oauthtap.clients.profile import Profile
 from oauthtap.diagnosis.analyzer import ClientAnalysis
 from oauthtap.diagnosis.evidence import Candidate, experiment
+from oauthtap.diagnosis.fault_attribution import FaultRecord, fault_records
 from oauthtap.diagnosis.findings import RANK, Finding
 from oauthtap.diagnosis.multi.attribution import is_library
 from oauthtap.diagnosis.root_cause import Verdict
 from oauthtap.diagnosis.session_analyzer import LETTERS, SessionAnalyzer
-from oauthtap.faults.attribution import fault_records
+from oauthtap.faults.model import named
 from oauthtap.fixes.attempts import attempts
 from oauthtap.fixes.change_log import changes
 from oauthtap.fixes.deploy_plan import Deploy, deploy
@@ -73,7 +74,7 @@ def _of_client(
         cause=_cause(verdict),
         standstill=verdict.standstill,
         attempts=attempts(client, periods, found),
-        injected_faults=fault_records(handshake),
+        injected_faults=_injected_faults(handshake),
         exchanges=_story(handshake) if story else (),
         findings=verdict.findings,
         not_checked=tuple(NotChecked(rule=rule, because=reason) for rule, reason in client.rules.not_checked().items()),
@@ -109,6 +110,11 @@ def _story(handshake: Handshake) -> tuple[ExchangeRow, ...]:
             rows.append(ExchangeRow.model_construct(**{**template.__dict__, **own}))
         rows.sort(key=lambda step: step.id)
     return tuple(rows)
+
+
+def _injected_faults(handshake: Handshake) -> tuple[FaultRecord, ...]:
+    made = fault_records(handshake)
+    return tuple(one.model_copy(update={"says": fault.says}) if (fault := named(one.name)) else one for one in made)
 
 
 def _notes(handshake: Handshake) -> Iterator[str]:

@@ -9,9 +9,9 @@ from pydantic import ConfigDict, SerializerFunctionWrapHandler, model_serializer
 from oauthtap.clients.forecast import ClientForecast
 from oauthtap.clients.walk_report import WalkReport
 from oauthtap.diagnosis.ending import GOOD, EndingId
+from oauthtap.diagnosis.fault_attribution import FaultRecord
 from oauthtap.diagnosis.findings import Finding, Party, Severity
 from oauthtap.diagnosis.stall_hints import StallHint
-from oauthtap.faults.attribution import FaultRecord
 from oauthtap.fixes.attempts import Attempt
 from oauthtap.fixes.change_log import AppliedChange
 from oauthtap.fixes.deploy_plan import Deploy

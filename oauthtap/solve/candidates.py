@@ -8,11 +8,11 @@ from typing import Any
 
 from oauthtap.diagnosis.findings import Finding
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
-from oauthtap.fixes.dry_run import proposals, recorded
 from oauthtap.fixes.issuer_candidates import WANT_AN_ISSUER, vendor_of
 from oauthtap.fixes.model import Fix, with_values
 from oauthtap.fixes.presets import presets
 from oauthtap.report.model import Report
+from oauthtap.solve.dry_run import proposals, recorded
 from oauthtap.solve.model import ChangeSet, Need
 
 _MOST = 6

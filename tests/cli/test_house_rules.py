@@ -10,9 +10,9 @@ ADDONS = Path(__file__).parents[2] / "addons"
 
 PROGRAM = """
 import sys
-from oauthtap.rules import plugins
+from oauthtap.cli.options.rule_files import load_rule_files
 from oauthtap.rules import RULES
-plugins.load_rule_files([sys.argv[1]])
+load_rule_files([sys.argv[1]])
 from tests.support.exchanges import found
 rule = RULES["house-token-lives-too-long"]
 assert rule.id in found(rule.example("Bad")), "silent on its bad example"

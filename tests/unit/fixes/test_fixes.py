@@ -25,12 +25,12 @@ from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.fixes import toml_io
 from oauthtap.fixes.actions import RequestChange, ResponseChange
 from oauthtap.fixes.applier import ActiveFixes
-from oauthtap.fixes.dry_run import minimal_fixes, simulate
 from oauthtap.fixes.issuer_candidates import candidates, states, vendor_of
 from oauthtap.fixes.model import Fix, When, from_patch, holds_alias, stages_of
 from oauthtap.fixes.presets import presets
 from oauthtap.formats import loader, notation
 from oauthtap.model.exchange import Request, Response
+from oauthtap.solve.dry_run import minimal_fixes, simulate
 from tests.support.running import call
 
 MCP = "https://mcp.example.com/mcp"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
 from oauthtap import rules
 from oauthtap.diagnosis.findings import Finding
-from oauthtap.faults.model import named
 from oauthtap.handshake.state import Handshake
 
 
@@ -20,20 +19,13 @@ class FaultRecord(BaseModel):
     exchange: int
     name: str
     says: str = ""
-    """What it was, in one sentence."""
+    """What it was, in one sentence; a report has it."""
 
 
 def fault_records(handshake: Handshake) -> tuple[FaultRecord, ...]:
     """The faults that were made in this handshake, in order."""
-    return tuple(_faults(handshake))
-
-
-def _faults(handshake: Handshake) -> Iterator[FaultRecord]:
-    for stages in handshake.exchanges():
-        exchange = stages[0].exchange
-        if exchange.injected_fault:
-            known = named(exchange.injected_fault)
-            yield FaultRecord(exchange=exchange.id, name=exchange.injected_fault, says=known.says if known else "")
+    made = (stages[0].exchange for stages in handshake.exchanges())
+    return tuple(FaultRecord(exchange=one.id, name=one.injected_fault) for one in made if one.injected_fault)
 
 
 def mark_consequences(found: Sequence[Finding], faults: Sequence[FaultRecord], handshake: Handshake) -> list[Finding]:

@@ -14,10 +14,10 @@ from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.findings import Finding
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.fixes import toml_io
-from oauthtap.fixes.dry_run import NewTap, Trial, minimal_fixes, recorded, simulate, strict_fixes
 from oauthtap.fixes.issuer_candidates import WANT_AN_ISSUER, Candidate, candidates, states
 from oauthtap.fixes.model import Fix, with_values
 from oauthtap.model import urls
+from oauthtap.solve.dry_run import NewTap, Trial, minimal_fixes, recorded, simulate, strict_fixes
 from oauthtap.upstream.options import UpstreamOptions
 
 _FOR_CHECKS = (
