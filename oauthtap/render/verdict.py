@@ -58,7 +58,7 @@ def headline(report: Report) -> str:
     """How it ended, in one sentence that names client and server."""
     name, server = title(report.client), report.upstream or "the MCP server"
     name = f"T{name[1:]}" if name.startswith("the client") else name
-    if all(row.actor != "client" for row in report.exchanges):
+    if all(row.actor not in ("client", "browser") for row in report.exchanges):
         return _without_client(report, server)
     if report.connected:
         fixed = ", with fixes of oauthtap applied" if report.attempts and report.attempts[-1].changed else ""

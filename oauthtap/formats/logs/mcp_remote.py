@@ -19,6 +19,13 @@ _PRM_MEMBERS = {
 }
 
 
+_REJECTED = (
+    "The server rejected a token it had just issued",
+    "Already attempted reconnection for reason: authentication-needed",
+)
+"""What it says of a 401 to a request with a token."""
+
+
 class McpRemote:
     """mcp-remote tells of its own discovery in detail, and of messages in both directions."""
 
@@ -81,6 +88,9 @@ class McpRemote:
         elif match := re.match(r"Authorization failed: (\w+)(?: - (.*))?$", event.text, re.DOTALL):
             words = {"error_description": match[2].strip()} if match[2] else {}
             story.called_back(event, error=match[1], **words)
+            self.last_error = event.text.strip()
+        elif event.text.startswith(_REJECTED):
+            self._message(event, "", Response(status=401, body=None))
         elif event.text.startswith(("Authorization error", "Fatal error:", "Connection error:", "Error from remote")):
             self._failed(event, said)
         elif event.text.startswith(("Connected to remote server", "Proxy established successfully")):

@@ -23,7 +23,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from oauthtap.formats import access_log
 from oauthtap.formats.builder import STAND_IN, TOKEN, Draft, origin_of, recording, seconds
 from oauthtap.formats.logs.builder import object_in
-from oauthtap.formats.logs.outcome import Outcome, outcome
+from oauthtap.formats.logs.outcome import Outcome, outcome, refused
+from oauthtap.formats.logs.rich_handler import unwrap
+from oauthtap.formats.logs.rmcp import Discovery
 from oauthtap.model import urls
 from oauthtap.model.recording import Recording
 
@@ -56,6 +58,7 @@ _STAMP = re.compile(r"^\s*\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|
 _STAMPED = re.compile(r".{0,30}\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d")
 _NOWHERE = f"{STAND_IN}/mcp"
 """The MCP endpoint, where the text does not name it."""
+_JSON_LINE = re.compile(r"^[\d\sTZ:.,+\[\]-]*(\{.*\})\s*$")
 _AUTHORIZE = re.compile(r"https?://[^\s\"'<>`]+[?&](?:response_type=code|client_id=)[^\s\"'<>`]*")
 _URL = re.compile(r"https?://[^\s\"'`<>,)\]}\\]+")
 _LOADING = re.compile(
@@ -74,6 +77,10 @@ _PROBED = re.compile(r"resource metadata discovery url: (https?://\S+)")
 _OPENED = re.compile(
     r"redirect(?:ing|ed)? to authorization|Saving PKCE|authorization code|Opening (?:your )?browser|code verifier", re.I
 )
+_ON_SCREEN = re.compile(r"^■\s+(?!Authentication failed|.*timed out)(?P<words>\S.*)")
+"""opencode, and so do we where MCP Inspector prints JSON: the server's `error_description`."""
+_LISTED = re.compile(r'^\{"result":\s*\{"(?:tools|resources|prompts|protocolVersion)"')
+"""MCP Inspector's command line: what was asked for came."""
 _OF_TOKEN = re.compile(
     r"(?:provided|presented|supplied) (?:bearer |access )?token|\btoken (?:is |has |was )?(?:not active|no longer|expired|revoked)",
     re.I,
@@ -86,7 +93,7 @@ _ABOUT_TOKEN = re.compile(
 )
 _HEAD = re.compile(r"receive_response_headers\.complete return_value=\(b'HTTP/[\d.]+', (\d{3}), b[^,]*, (\[.*\])\)")
 _SUCCESS = re.compile(
-    r"^(?:.*\s)?(?:Successfully (?:logged in|authenticated|connected)|Authentication successful|Connected to (?:MCP )?server|OAuth (?:flow )?(?:completed|successful)|Authorization successful|✓ Connected)\b",
+    r"^(?:.*\s)?(?:Successfully (?:logged in|authenticated|connected)|Authentication successful|Connected to (?:MCP )?server|OAuth (?:flow )?(?:completed|successful)|Authorization (?:successful|complete)\b(?!d)|✓ (?:\S+\s+)?Connected)\b",
     re.I,
 )
 _SERVER_URL = re.compile(
@@ -110,6 +117,7 @@ def client_of(text: str) -> str | None:
 
 def read(text: str) -> Recording | None:
     """The exchanges the sentences tell of; None when there are none."""
+    text = unwrap(text)
     client = client_of(text)
     stamped = any(map(_STAMPED.match, text.splitlines()))
     story = _Story(_mcp_url(text), known=stamped or client is not None)
@@ -133,7 +141,12 @@ def read(text: str) -> Recording | None:
 def _mcp_url(text: str) -> str | None:
     named = [match[1].rstrip(".:") for match in _SERVER_URL.finditer(text) if not _STEP_URLS.search(match[1])]
     every = [match[0].rstrip(".:") for match in _URL.finditer(text)]
-    ends = [url for url in every if re.search(r"/(?:mcp|sse)/?$", url.partition("?")[0]) and not _STEP_URLS.search(url)]
+    asked = (dict(parse_qsl(urlsplit(url).query)).get("resource", "") for url in every if "resource=" in url)
+    ends = [
+        url
+        for url in (*every, *asked)
+        if re.search(r"/(?:mcp|sse)/?$", url.partition("?")[0]) and not _STEP_URLS.search(url)
+    ]
     return next(iter((*ends, *named)), None)
 
 
@@ -146,7 +159,9 @@ def _messages(text: str) -> Iterator[tuple[float | None, str]]:
         stamp = _STAMP.match(line)
         if told := _of_json(line):
             line = told
-        goes_on = bool(block) and not stamp and (line[:1] in (" ", "\t", "}", "{") or not line)
+        goes_on = (
+            bool(block) and not stamp and not _LISTED.match(line) and (line[:1] in (" ", "\t", "}", "{") or not line)
+        )
         if not goes_on and block:
             yield at, "\n".join(block)
             block = []
@@ -160,10 +175,12 @@ def _messages(text: str) -> Iterator[tuple[float | None, str]]:
 
 def _of_json(line: str) -> str | None:
     """The message in a line that is a JSON object, perhaps behind a time, with its stack; None for other lines."""
-    start = line.find("{")
-    if start < 0 or ('"message"' not in line and '"msg"' not in line):
+    found = _JSON_LINE.match(line)
+    if found is None or ('"message"' not in line and '"msg"' not in line):
         return None
-    value = object_in(line[start:])
+    value = object_in(found[1])
+    if isinstance(refusal := value.get("error"), dict):
+        return f"{refusal.get('message')}" if refusal.get("status") else f"■  {refusal.get('message')}"
     said = value.get("message") or value.get("msg")
     stack = value.get("stack")
     return f"{said}\n{stack}" if isinstance(stack, str) and stack else said if isinstance(said, str) else None
@@ -184,9 +201,12 @@ class _Story:
         self.notes: list[str] = []
         self.mcp_url = mcp_url
         self.endpoint = mcp_url or (_NOWHERE if known else None)
+        self.discovery = Discovery(self.drafts, self.endpoint)
         """Where a message of a client goes that names no URL."""
         self.head: tuple[int, list[tuple[str, str]]] | None = None
         """Status and header lines of the answer that the next line is about (httpcore)."""
+        self.signed_in = False
+        """It has a token: what it sends to the MCP server afterwards carries it."""
         self.opened = False
         """The browser was sent to sign in: what is refused afterwards is the token request."""
 
@@ -202,6 +222,8 @@ class _Story:
                     draft.answer_headers, draft.answer_headers_shown = self.head[1], True
                 self.head = None
                 self._complete(draft)
+        elif self.discovery.take(at, text):
+            pass
         elif match := _LOADING.search(text):
             self._loading(at, int(match[1]), match[2])
         elif _PROBE.search(text):
@@ -219,21 +241,41 @@ class _Story:
             self._refused(at, told)
         elif (match := _CLIENT_ERROR.search(line)) and _ABOUT_TOKEN.search(match["words"]):
             self._refused(at, Outcome("mcp", 401, match["words"].strip(), presumed=True))
+        elif self.endpoint and _LISTED.match(line):
+            self._add(self._message(200, at))
+        elif match := _ON_SCREEN.match(line):
+            self._on_screen(at, match["words"])
         elif _NETWORK.search(text) and (place := self._place(text)):
             self._add(Draft("POST", place, started_at=at, error=line.strip()[:300]))
-        elif _SUCCESS.search(line) and self.mcp_url:
+        elif _SUCCESS.search(line) and self.endpoint:
             if re.search(r"connected", line, re.I):
-                self._add(Draft("POST", self.mcp_url, status=200, started_at=at))
+                self._add(self._message(200, at))
             else:
+                self.signed_in = True
                 self._add(Draft("POST", "/token-endpoint-not-shown", status=200, started_at=at, role="token-request"))
         elif (
-            re.search(r"\b401\b|\bUnauthorized\b", line)
+            re.search(r"\b401\b|\bUnauthorized\b|\bneeds[_ ]auth", line)
             and self.endpoint
             and re.search(r"\bmcp\b|server|connect|auth", line, re.I)
         ):
-            self._add(Draft("POST", self.endpoint, status=401, started_at=at))
+            self._add(self._message(401, at))
         elif re.search(r"\b[A-Z]\w*Error\b.*(?:auth|OAuth|regist|token|metadata)|Incompatible auth server", line):
             self.notes.append(f"the log says: {line.strip()[:300]}")
+
+    def _on_screen(self, at: float | None, words: str) -> None:
+        """What a server said: back through the browser where it was opened, else to the registration."""
+        if self.drafts and self.drafts[-1].actor == "browser":
+            said = json.dumps({"error": "code-not-shown", "error_description": words})
+            self._called_back(at, Outcome("authorization-response", 400, said, presumed=True))
+        else:
+            self._refused(at, refused("client-registration", words))
+
+    def _message(self, status: int, at: float | None) -> Draft:
+        """A message to the MCP server, with the token where there is one."""
+        assert self.endpoint is not None
+        draft = Draft("POST", self.endpoint, status=status, started_at=at)
+        draft.headers = [("Authorization", f"Bearer {TOKEN}")] if self.signed_in else []
+        return draft
 
     def _place(self, text: str) -> str | None:
         found = _URL.search(text)
@@ -291,7 +333,7 @@ class _Story:
         if told.challenge:
             draft.answer_headers, draft.answer_headers_shown = [("WWW-Authenticate", told.challenge)], False
         draft.presumed = draft.cut = told.presumed
-        if _OF_TOKEN.search(told.body or ""):
+        if self.signed_in or _OF_TOKEN.search(told.body or ""):
             draft.headers = [("Authorization", f"Bearer {TOKEN}")]
         if urls.OAUTH in place or urls.PRM in place or urls.OIDC in place:
             draft.method = "GET"

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,8 @@ from oauthtap.report.build import build
 from oauthtap.report.model import Report
 
 LOGS = Path(__file__).parents[2] / "recordings" / "logs"
+MADE = json.loads((LOGS / "made" / "labels.json").read_text(encoding="utf-8"))
+"""Logs of real clients at the bed on 2026-11-29: a success, seed2, a refused registration, token and scope."""
 UPSTREAM = "https://mcp.example.com/mcp"
 
 
@@ -152,10 +156,18 @@ def test_of_several_servers_the_last_is_read_with_a_note() -> None:
     assert any("of 2 servers" in note for note in read.notes)
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in LOGS.iterdir()))
+@pytest.mark.parametrize("name", sorted(path.name for path in LOGS.iterdir() if path.is_file()))
 @pytest.mark.parametrize("part", [3, 7, 50])
 def test_a_log_that_breaks_off_is_read_as_far_as_it_goes(name: str, part: int) -> None:
     text = (LOGS / name).read_text()
     for cut in range(0, len(text), max(1, len(text) // part)):
         whole: list[Exchange] = list(client_logs.read(text).exchanges)
         assert len(client_logs.read(text[:cut]).exchanges) <= len(whole)
+
+
+@pytest.mark.parametrize(("name", "label"), MADE.items(), ids=MADE)
+def test_a_log_of_a_real_client_is_told_right(name: str, label: dict[str, Any]) -> None:
+    report = judged(f"made/{name}")
+    assert report.ending == label["ending"]
+    assert (report.cause.rule if report.cause else None) in (label["cause"] or [None])
+    assert recording(f"made/{name}").client == label["client"]
