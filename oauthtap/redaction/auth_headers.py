@@ -19,6 +19,7 @@ _BARE_SCHEME = re.compile(rf"\s*(?:{_SCHEMES})\s*:?\s*", re.IGNORECASE)
 _NEXT = re.compile(r"(,\s*(?=(?:bearer|basic|dpop)\s))", re.IGNORECASE)
 
 
+_OF_A_TOKEN = re.compile("auth|bearer|token|key|jwt|secret", re.IGNORECASE)
 _ATTRIBUTES = {"expires", "max-age", "domain", "path", "samesite", "priority", "version"}
 
 
@@ -42,6 +43,17 @@ def strike(name: str, value: str, ledger: AliasRegistry, *, client_login: bool) 
     if secret_locations.is_secret_header(name):
         return _credentials(value, ledger, client_login) if " " in value.strip() else _whole("key", value, ledger)
     return None
+
+
+def strike_protocols(value: str, ledger: AliasRegistry) -> str:
+    """`Sec-WebSocket-Protocol`, in which browsers send a token: `base64url.bearer.authorization.k8s.io.…`."""
+
+    def strike_one(item: str) -> str:
+        name, dot, secret = item.rpartition(".")
+        named = dot and _OF_A_TOKEN.search(name) and secret_locations.is_telling(secret)
+        return f"{name}.{ledger.alias('token', secret)}" if named else item
+
+    return ",".join(strike_one(item) for item in value.split(","))
 
 
 def _credentials(value: str, ledger: AliasRegistry, client_login: bool) -> str:

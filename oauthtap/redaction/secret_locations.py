@@ -49,13 +49,15 @@ secret, whatever it looks like."""
 
 _ALSO = {
     **dict.fromkeys(("sid", "jsessionid", "phpsessid", "sessionid", "sessid", "session", "sess"), "session"),
-    **dict.fromkeys(("key", "auth", "privatekey", "secretid", "xauth"), "key"),
+    **dict.fromkeys(("key", "auth", "basic", "creds", "pat", "stringdata", "privatekey", "secretid", "xauth"), "key"),
     **dict.fromkeys(("sig", "signature", "hmac", "xsignature"), "signature"),
     **dict.fromkeys(("pin", "totp", "mfa", "mfacode", "pass", "pwd", "pw", "userpass", "dbpass"), "password"),
     **dict.fromkeys(("jwt", "bearer", "csrf", "xsrf", "ticket", "oauthverifier"), "token"),
     **dict.fromkeys(("authcode", "authorizationcode", "oauthcode", "verificationcode", "recoverycode"), "code"),
     **dict.fromkeys(("backupcode", "onetimecode", "invitecode", "accesscode", "securitycode"), "code"),
-    **dict.fromkeys(("mnemonic", "seedphrase", "recoveryphrase"), "password"),
+    **dict.fromkeys(
+        ("mnemonic", "seedphrase", "recoveryphrase", "totpseed", "psk", "otpcode", "storepass", "keypass"), "password"
+    ),
 }
 _NONE = {
     *("tokentype", "tokenuse", "codechallenge", "codechallengemethod", "progresstoken", "pagetoken", "nexttoken"),
@@ -99,7 +101,20 @@ _ABOUT = {
         "servers",
     ),
     *("details", "parameter", "response", "issuer", "audience", "rotation", "location", "provider", "store", "manager"),
-    *("domain", "samesite", "secure", "httponly", "age", "kind", "hint", "help", "message", "reason", "requested"),
+    *(
+        "arn",
+        "domain",
+        "samesite",
+        "secure",
+        "httponly",
+        "age",
+        "kind",
+        "hint",
+        "help",
+        "message",
+        "reason",
+        "requested",
+    ),
 }
 """Last words of names that tell something about a secret: `token_type`, `password_policy`, `secret_expires_at`."""
 _FIRST = {
@@ -144,14 +159,16 @@ _EVERYDAY = {
 """What stands behind `"password":` in a message about one."""
 
 PLACEHOLDER = re.compile(
-    r"undefined|null|none|nil|true|false|\$\{?\w+\}?|\{\{[^{}]*\}\}|<[^<>]*>|%\w+%|\[object \w+\]|\*{3,}|x{6,}|\.{3,}|"
-    r"\[?redacted\]?|\(?(?:hidden|removed|masked)\)?",
+    r"undefined|null|none|nil|true|false|\$\{?\w+\}?|\$\{[\w:.-]+\}|\{\{[^{}]*\}\}|<[^<>]*>|%\w+%|\[object \w+\]|\*{3,}|"
+    r"x{6,}|\.{3,}|\[?redacted\]?|\(?(?:hidden|removed|masked)\)?",
     re.IGNORECASE,
 )
 """What a forgotten substitution leaves behind, or somebody else's redaction: no secret, and the cause of a defect."""
 
 _NAME = r"[A-Za-z_$@][\w.$@:-]{0,79}+(?:\[[\w-]{0,40}+\]){0,3}"
-PARAMETER = re.compile(rf"(?P<open>(?:[?&#;]|\\u0026|&amp;)(?P<name>{_NAME})=)(?P<value>[^&#\s\"'<>\\]+)")
+PARAMETER = re.compile(
+    rf"(?P<open>(?:[?&#;]|\\u0026|&amp;)(?P<name>{_NAME})=)(?P<value>(?:(?!;[\w.-]+=)[^&#\s\"'<>\\])+)"
+)
 """A parameter of a URL that stands in other text."""
 NESTED = re.compile(
     r"(?P<open>%(?:25)?(?:3[Ff]|26|23)(?P<name>[A-Za-z_][\w.-]{0,79}+)%(?:25)?3[Dd])"
@@ -210,7 +227,8 @@ _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 
 _HINTS = ("token", "code", "secret", "assertion", "saml", "pass", "pwd", "otp", "request", "auth", "key", "session",
           "sess", "sid", "sig", "hmac", "jwt", "bearer", "cookie", "credential", "csrf", "xsrf", "pin", "mfa", "ticket",
-          "verifier", "mnemonic", "phrase", "pw", "identified")  # fmt: skip
+          "verifier", "mnemonic", "phrase", "pw", "identified", "psk", "cred", "pat\"", "basic",
+          "seed", "stringdata")  # fmt: skip
 _ODD = re.compile("[\u0131\u017f\u212a]")
 """Letters that a pattern takes for `i`, `s` and `k`, and that have another lower case."""
 
@@ -355,6 +373,8 @@ def looks_random(value: str) -> bool:
 def is_random_segment(segment: str) -> bool:
     """A part of a path that nobody would choose: long, of letters and digits in no order. A UUID names a tenant."""
     if len(segment) < 20 or len(segment) > 2000 or _UUID.fullmatch(segment) or _WORDS.fullmatch(segment):
+        return False
+    if re.fullmatch(r"aus[A-Za-z0-9]{17}", segment):  # an authorization server of Okta, which its issuer says in public
         return False
     pieces = re.split(r"[^A-Za-z0-9]+", segment)
     longest = max(pieces, key=len)

@@ -26,7 +26,9 @@ _SCHEME = re.compile(
     r"(?P<open>\b(?P<scheme>Bearer|Basic|DPoP)(?:\s|%20|\+){1,3})(?P<value>[A-Za-z0-9._~+/-]{8,}+=*)", re.IGNORECASE
 )
 """Credentials with their scheme, as they stand in a log or in a command (RFC 9110, 11.4)."""
-_CURL = re.compile(r"(?P<open>(?:\s|^)(?:-u|--user)[\s=]\s*[\"']?[^\s:\"'‹]{1,100}:)(?P<value>[^\s\"'‹]{4,})")
+_CURL = re.compile(
+    r"(?P<open>(?:\s|^)(?:-[A-Za-z]{0,6}[uU]|--(?:proxy-)?user)[\s=]\s*[\"']?[^\s:\"'‹]{1,100}:)(?P<value>[^\s\"'‹]{4,})"
+)
 _DRIVER = re.compile(
     r"(?P<open>\b(?:thin|oci):[\w.-]{1,60}/|(?<![\w:/@.-])[\w.-]{1,60}:)(?P<value>[^\s/@\"'<>\\‹›:]{4,128})(?=@(?:tcp|udp|unix)?[\w(/])"
 )
@@ -36,6 +38,57 @@ _LOGIN = re.compile(
     r"(?P<open>\bauth\s*=\s*[(\[]\s*([\"'])[^\"'\s]{1,80}\2\s*,\s*([\"']))(?P<value>[^\"'\s‹›]{4,})(?=\3)"
 )
 """A name and a password as a pair, as the clients of Python take them."""
+_FOLDED_JWT = re.compile(
+    r"(?<![\w.-])(?P<value>ey[\w-]{8,}[\w.-]{20,}(?:(?:\r?\n|(?:\\r)?\\n)(?!\w+:)[\w.-]{16,}){1,60})"
+)
+"""A JWT that is broken into lines."""
+_COMMANDS = tuple(
+    (hints, re.compile(pattern))
+    for hints, pattern in (
+        (  # a password among the options of a program that takes one there
+            (" -p", " -a ", " -w ", " -storepass", " -keypass"),
+            r"(?P<open>\b(?:mysql|mysqldump|mariadb|mongosh?|redis-cli|sshpass|(?:docker|podman|az|oc|registry) "
+            r"login|https?|xh|keytool|lftp|smbclient|ldapsearch)\b[^\r\n|;&\\]{0,200}?\s-(?:p|a|w|storepass|keypass)[ =]?[\"']?"
+            r"(?:[\w.@-]{1,60}:)?)(?P<value>[^\s\"'‹:\\-][^\s\"'‹\\]{7,})",
+        ),
+        (  # what such a program reads
+            ("echo ", "printf "),
+            r"(?P<open>\b(?:echo|printf)\s+(?:-n\s+)?(?:[\"']%s(?:\\n)?[\"']\s+)?\\*[\"']?)(?P<value>[^\s\"'‹|\\]{8,})"
+            r"(?=\\*[\"']?\s*\|[^\r\n]{0,80}(?:stdin|token|secret|login))",
+        ),
+        (
+            ("<<<",),
+            r"(?P<open>(?:token|secret|login|passw)[^\r\n]{0,60}<<<\s*\\*[\"']?)(?P<value>[^\s\"'‹|\\]{8,})",
+        ),
+        (  # cookies of curl
+            (" -b ", "--cookie"),
+            r"(?P<open>\s(?:-b|--cookie)[ =]\\*[\"']?)(?P<value>[\w.-]{1,80}=[^\"'\r\n‹\\]{6,})",
+        ),
+        (  # a login as the arguments of a call
+            ("basicauth", "basic_auth", "credential", "authenticator", "usernamepassword"),
+            r"(?P<open>(?:BasicAuth|basic_auth|Credentials?|PSCredential|Authenticator|UsernamePassword\w{0,30})\s?\(\s?"
+            r"\\*[\"'][^\"'\\]{1,80}\\*[\"'],\s?\\*[\"'])(?P<value>[^\"'‹\\]{6,200})(?=\\*[\"'])",
+        ),
+        (
+            ("cookie(",),
+            r"(?P<open>\bCookie\s?\(\s?\\*[\"'][\w.-]{1,80}\\*[\"'],\s?\\*[\"'])(?P<value>[^\"'‹\\]{6,4000})",
+        ),
+        (
+            ("securestring",),
+            r"(?P<open>ConvertTo-SecureString\s+(?:-String\s+)?\\*[\"'])(?P<value>[^\"'‹\\]{6,200})",
+        ),
+        (  # .pgpass
+            (":5432:", ":*:"),
+            r"(?P<open>(?<![\w.*:-])[\w.*-]{1,100}:(?:5432|\*):[\w.*-]{1,60}:[\w.*@-]{1,60}:)(?P<value>[^\s‹:\"'\\]{8,})",
+        ),
+        (  # the cookies of a browser as curl keeps them; `View` takes an escaped tab for the end of a line
+            ("true\t", "true\\", "true\n", "false\t", "false\\", "false\n"),
+            r"(?P<open>(?:TRUE|FALSE)SEP/[^\s\\]{0,100}SEP(?:TRUE|FALSE)SEP\d{1,12}SEP[^\s\\]{1,80}SEP)"
+            r"(?P<value>[^\s‹\\\"]{6,})".replace("SEP", r"(?:[\t\n]|\\+t)"),
+        ),
+    )
+)
+"""Where programs, calls and files have a secret without a name; to be tried where one of the hints is in a text."""
 _PRIVATE_MEMBER = re.compile(
     r'(?P<open>(?P<bar>\\{0,15}+)"(?:d|p|q|dp|dq|qi|k)(?P=bar)"\s*:\s*(?P=bar)")(?P<value>[\w+/=-]{8,})(?=\\*")'
 )
@@ -64,17 +117,19 @@ def strike(text: str, replace: Replace) -> str:
     lower = text.lower()
     for hint, patterns in _by_hint():
         if hint in lower:
-            for pattern in patterns:
-                text = _compiled(pattern).sub(
+            for known in patterns:
+                text = _compiled(known).sub(
                     lambda match: match[0] if "‹" in match[0] else replace("key", match[0]), text
                 )
     if "private key" in lower:
         text = _PEM.sub(lambda m: m["open"] + replace("pem", m["value"]) + m["close"], text)
+    if "ey" in text:
+        text = _FOLDED_JWT.sub(lambda m: replace("token", m["value"]) if m["value"].count(".") > 1 else m[0], text)
     if "@" in text and "/" in text:
         text = _USERINFO.sub(lambda m: _userinfo(m, replace), text)
     if "bearer" in lower or "basic" in lower or "dpop" in lower:
         text = _SCHEME.sub(lambda m: _credentials(m, replace), text)
-    if "-u" in text:
+    if "-" in text and ("u" in text or "U" in text):
         text = _CURL.sub(lambda m: m["open"] + replace("password", m["value"]), text)
     if "thin:" in text or "oci:" in text or "@tcp(" in text or "@unix(" in text:
         text = _DRIVER.sub(lambda m: m["open"] + replace("password", m["value"]), text)
@@ -82,9 +137,20 @@ def strike(text: str, replace: Replace) -> str:
         text = _DIGEST.sub(lambda m: m["open"] + replace("key", m["value"]), text)
     if "auth" in lower:
         text = _LOGIN.sub(lambda m: m["open"] + replace("password", m["value"]), text)
+    for hints, pattern in _COMMANDS:
+        if any(hint in lower for hint in hints):
+            text = pattern.sub(lambda m: _command(m, replace), text)
     if '"kty' in text or "kty\\" in text:
         text = _PRIVATE_MEMBER.sub(lambda m: m["open"] + replace("key", m["value"]), text)
     return text
+
+
+def _command(match: re.Match[str], replace: Replace) -> str:
+    value = match["value"]
+    words = re.split(r"[=;\s]+", value) if re.search(r"-b|cookie", match["open"]) else [value]
+    if not any(map(secret_locations.is_telling, words)) or secret_locations.PLACEHOLDER.fullmatch(value):
+        return match[0]
+    return match["open"] + replace("password", value)
 
 
 def _userinfo(match: re.Match[str], replace: Replace) -> str:

@@ -20,8 +20,10 @@ from oauthtap.redaction.alias_registry import AliasRegistry
 from oauthtap.redaction.decoding import View, base64_runs
 
 FORM = re.compile(r"\s*[\w.~%$\[\]-]+=")
-_ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}|\\u00|\\[nrt]|&(?:\#|quot;|apos;|amp;|lt;|equals;|colon;)")
+_ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\[nrt]|&(?:\#|quot;|apos;|amp;|lt;|equals;|colon;)")
 """An escape that hides a name or a shape; the quotes of JSON inside JSON are read as they stand."""
+_BETWEEN_PAIRS = re.compile(r"(&|\r?\n)")
+"""Of a query or a form; those of `text/plain` have a line each (HTML, 4.10.21.8)."""
 _OUR_ALIAS = re.compile(r"‹[^‹›]{0,20000}›")
 _DEEPEST, _LONGEST_BEHIND = 3, 200_000
 """How many times a text is decoded to look behind it, and how long it may be from the second time on."""
@@ -94,8 +96,10 @@ class TextRedactor:
             return struck
         if value.startswith(("/", "http://", "https://")) and " " not in value:
             return self.url(value)
-        if len(value) < _SHORTEST or name.startswith(_HARMLESS):
+        if len(value) < _SHORTEST or (name.startswith(_HARMLESS) and not re.search(r"=|: ", value)):
             return value
+        if name == "sec-websocket-protocol":
+            value = auth_headers.strike_protocols(value, self._ledger)
         if _PARAMS_IN_HEADERS.search(value):
             value = self.url(value) if " " not in value else self._parameters(value)
         return self.text(value, asked=False)
@@ -107,9 +111,7 @@ class TextRedactor:
         if "multipart/" in message.media_type and secret_locations.may_hold_a_name(body):
             body = secret_locations.PART.sub(lambda m: m["open"] + self._in_part(m["name"], m["value"]), body)
         self._note_public(body)
-        if message.media_type == "text/csv":
-            body = self._in_prose(body, prose.in_columns(body), str)
-        elif message.media_type == "text/event-stream" and _SPLIT_DATA.search(body):
+        if message.media_type == "text/event-stream" and _SPLIT_DATA.search(body):
             self.text(_SPLIT_DATA.sub("\n", body), asked=asked)  # is learned, and struck like all that is known
         return self.text(body, asked=asked)
 
@@ -124,6 +126,10 @@ class TextRedactor:
         if named:
             text = self._assignments(self._parameters(text), asked, write)
             text = self._in_prose(text, prose.named(text), write)
+            if "\n" in text:
+                text = self._in_prose(text, prose.in_columns(text), write)
+        if not text.isascii() or "w" in text or "sen" in text:
+            text = self._in_prose(text, prose.foreign(text), write)
         text = shapes.strike(self._jwts(text, write), self._shaped(write))
         if "://" in text:
             text = _WEB_URL.sub(lambda m: m["open"] + self._segments(m["path"], write), text)
@@ -183,7 +189,7 @@ class TextRedactor:
         """A URL: parts of its path, its query and its fragment, and URLs inside these."""
         rest, hash_, fragment = url.partition("#")
         before, question, query = rest.partition("?")
-        fragment = self._pairs(fragment) if "=" in fragment else fragment
+        fragment = self._pairs(fragment) if "=" in fragment else self._path(fragment)
         struck = self.path(before) + question + self._pairs(query) + hash_ + fragment
         return self._looked_behind(shapes.strike(struck, self._shaped(in_url)), asked=True)
 
@@ -205,13 +211,13 @@ class TextRedactor:
         return origin + "/".join(pieces)
 
     def _pairs(self, text: str) -> str:
-        pieces = text.split("&")
+        pieces = _BETWEEN_PAIRS.split(text)
         # With `plain` the challenge is the verifier itself (RFC 7636, 4.2).
         plain = "code_challenge_method=plain" in pieces
-        return "&".join(self._pair(piece, plain) for piece in pieces)
+        return "".join(piece if place % 2 else self._pair(piece, plain) for place, piece in enumerate(pieces))
 
     def _pair(self, piece: str, plain: bool) -> str:
-        name, equals, raw = piece.partition("=")
+        name, equals, raw = piece.partition("=" if "=" in piece else ":")
         if not equals or not raw:
             return piece
         name, value = unquote_plus(name), unquote_plus(raw)
@@ -322,7 +328,7 @@ class TextRedactor:
     def _credentials(self, kind: str, name: str, value: str) -> str | None:
         """The value of a header that stands in a text; None where that is no secret."""
         header = "set-cookie" if "set" in name.lower() else kind
-        words = [word for word in re.split(r"[\s;=,]+", value) if secret_locations.is_telling(word)]
+        words = [word for word in re.split(r"[\s;=,]+", value) if secret_locations.is_telling(word.rstrip(".!?"))]
         if not words:
             return None
         if kind == "cookie" and not _COOKIES.match(value):

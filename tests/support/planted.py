@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from oauthtap.model.exchange import Exchange, Request, Response
-from tests.support import later_positions
+from tests.support import later_positions, templates
 from tests.support.canaries import readings
 from tests.support.positions import FRESH_NAMES, FRESH_PLACES, FRESH_SHAPES, POSITIONS
 
@@ -261,6 +261,13 @@ def invented() -> Iterator[Canary]:
             position, anywhere = places[(number + turn * 5) % len(places)]
             title = f"invented: {position}, {shape}"
             yield Canary(title, _mark(title), (anywhere(shaped(_mark(title))),))
+
+
+def templated(lot: str) -> Iterator[Canary]:
+    """Every canary of a lot of templates that the search can find again: it does not unpack gzip or hexadecimal."""
+    for title, mark, exchange in templates.canaries(lot, _mark):
+        if mark.lower() in left_in(exchange.as_json()):
+            yield Canary(title, mark, (exchange,))
 
 
 def left_in(text: str) -> set[str]:

@@ -2,7 +2,7 @@
 
 A line is a place, a tab and a template. `§n` stands for a name, `§e` for it as a variable of an environment, `§w` as a
 word of a program, `§v` for the secret, `§32` for so many letters and digits; `⟦q|…⟧` and its like encode, the inner
-ones first.
+ones first. A line that begins with `?` is beyond what is promised, and only counted (`beyond`).
 """
 
 from __future__ import annotations
@@ -12,12 +12,27 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 from oauthtap.model.exchange import Exchange, Request
-from tests.support.positions import PAD, answered, asked, b64, b64url, env, events, get, jwt, page, said, told, tool, word
+from tests.support.positions import (
+    PAD,
+    answered,
+    asked,
+    b64,
+    b64url,
+    env,
+    events,
+    get,
+    jwt,
+    page,
+    said,
+    told,
+    tool,
+    word,
+)
 
 FOLDER = Path(__file__).parents[1] / "data" / "canaries"
 HOST = "https://mcp.example.com"
@@ -71,16 +86,28 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "hex": lambda text: text.encode().hex(),
     "u16": lambda text: "\x00".join(text) + "\x00",
 }
+NAMES = {
+    "third": (
+        *("telegramBotToken", "CLIENT_SECRET", "admin-password", "x-goog-api-key", "vault.token", "appSecretKey"),
+        *("user_passphrase", "API-KEY-2", "sessionToken", "webhook_signing_secret", "Jira-Api-Token"),
+    ),
+    "fourth": (
+        *("mailerToken", "APP_SECRET", "rootPassword", "maps-api-key", "hmac.key", "oauth_client_secret"),
+        *("Db-Password", "ACCESS_TOKEN_V2", "licenseKey", "cookie_secret", "bot-passphrase"),
+    ),
+}
+"""The names of each lot."""
 _ESCAPE = re.compile(r"\\(ufeff|u200b|[nrt\\])")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", "ufeff": "\ufeff", "u200b": "\u200b"}
 
 
-def lines(file: str) -> Iterator[tuple[str, str]]:
-    """Each line of a file of templates: what stands before the tab, and behind it."""
-    for line in (FOLDER / file).read_text("utf-8").splitlines():
-        if line and not line.startswith("# "):
-            before, _, template = line.partition("\t")
-            yield before, template
+def lines(file: str, *, beyond: bool = False) -> Iterator[tuple[int, str, str]]:
+    """Each line of a file of templates: its number, what stands before the tab, and behind it."""
+    found = [line for line in (FOLDER / file).read_text("utf-8").split("\n") if line and not line.startswith("# ")]
+    for number, line in enumerate(found):
+        before, _, template = line.removeprefix("?").partition("\t")
+        if beyond or not line.startswith("?"):
+            yield number, before, template
 
 
 def filled(template: str, secret: str, name: str = "") -> str:
@@ -97,16 +124,17 @@ def unescaped(place: str, template: str) -> str:
     return template if place in ("json", "ask") else _ESCAPE.sub(lambda match: _ESCAPES[match[1]], template)
 
 
-def canaries(lot: str, names: Sequence[str], mark: Callable[[str], str]) -> Iterator[tuple[str, str, Exchange]]:
+def canaries(lot: str, mark: Callable[[str], str], *, beyond: bool = False) -> Iterator[tuple[str, str, Exchange]]:
     """Title, mark and exchange of each: a position with two names and values, a shape at two places."""
-    for number, (place, template) in enumerate(lines(f"{lot}-positions.txt")):
+    names = NAMES[lot]
+    for number, place, template in lines(f"{lot}-positions.txt", beyond=beyond):
         for turn in range(2 if "§n" in template or "§w" in template or "§e" in template else 1):
             name = names[(number * 3 + turn * 5) % len(names)]
             title = f"{lot}: {place} {template}, {name}"
             secret = (mark(title), f"Zq8{mark(title)}-x9", f"{mark(title)}+K/7w==", f"Vq_{mark(title)}.{PAD[:9]}")
             text = filled(unescaped(place, template), secret[(number + turn * 2) % 4], name)
             yield title, mark(title), PLACES[place](text)
-    for number, (shape, template) in enumerate(lines(f"{lot}-shapes.txt")):
+    for number, shape, template in lines(f"{lot}-shapes.txt", beyond=beyond):
         for turn in range(2):
             where = list(SHAPED)[(number + turn * 3) % len(SHAPED)]
             title = f"{lot}: {shape}, {where}"
@@ -115,8 +143,8 @@ def canaries(lot: str, names: Sequence[str], mark: Callable[[str], str]) -> Iter
 
 def harmless(lot: str) -> Iterator[tuple[str, str, Exchange]]:
     """A line, what of it has to stay readable, and the exchange."""
-    for place, template in lines(f"{lot}-harmless.txt"):
+    for _, place, template in lines(f"{lot}-harmless.txt"):
         text = unescaped(place, template)
         exchange = PLACES[place](text.replace("«", "").replace("»", ""))
-        for word in re.findall("«([^»]*)»", text):
-            yield f"{place} {template}", word, exchange
+        for kept in re.findall("«([^»]*)»", text):
+            yield f"{place} {template}", kept, exchange

@@ -36,7 +36,7 @@ from oauthtap.render.issue_templates import TRACKERS
 from oauthtap.report.build import build
 from oauthtap.session import SessionWriter, read_session
 from tests import canaries as through_the_tap
-from tests.support import planted
+from tests.support import planted, templates
 from tests.support.canaries import ENCODINGS, KINDS, Hostile, canaries, left_in
 from tests.support.planted import Canary
 from tests.support.running import started
@@ -391,13 +391,31 @@ def test_no_named_or_shaped_secret_is_in_any_file_or_format(proof: Proof) -> Non
 
 
 def test_no_secret_is_left_where_nobody_said_that_one_may_stand() -> None:
-    canaries, left = list(planted.invented()), []
+    canaries, left = [*planted.invented(), *planted.templated("third")], []
     for canary in canaries:
         redactor = Redactor()
         struck = "\n".join(redactor.redact(exchange).as_json() for exchange in canary.exchanges)
         left += [canary.name] * (canary.mark in planted.left_in(struck))
-    assert len(canaries) > 900
+    assert len(canaries) > 2300
     assert left == []
+
+
+def test_what_a_person_has_to_read_stays_readable() -> None:
+    """Client ids, issuers, scopes, error texts, ids in paths, code, sentences about tokens."""
+    struck, places = [], set()
+    for place, words, exchange in templates.harmless("third"):
+        told = Redactor().redact(exchange).as_json()
+        places.add(place)
+        kept = any(
+            spelt in told for spelt in (words, json.dumps(words)[1:-1], json.dumps(json.dumps(words)[1:-1])[1:-1])
+        )
+        struck += [] if kept or words.startswith(READ_AS_SECRETS) else [(place, words)]
+    assert len(places) > 130
+    assert struck == []
+
+
+READ_AS_SECRETS = ("/ipfs/Qm", '"0195f2b8-')
+"""A part of a path that nobody would choose, and what is called `session_id`, are struck all the same."""
 
 
 def test_the_running_product_leaves_none(tmp_path: Path) -> None:
@@ -412,7 +430,7 @@ def test_verify_finds_nearly_all_that_went_past_the_redactor() -> None:
     """Each as it came, in a recording; and as a line of a report."""
     missed: dict[str, list[str]] = {"in an exchange": [], "in a line": []}
     canaries = [canary for canary in planted.planted() if not canary.name.startswith("echoed")]
-    canaries += planted.invented()
+    canaries += [*planted.invented(), *planted.templated("third")]
     for canary in canaries:
         search = LeakScanner()
         search.note_public(canary.exchanges)
