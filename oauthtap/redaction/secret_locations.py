@@ -64,7 +64,7 @@ _NONE = {
     *("nextpagetoken", "prevpagetoken", "previouspagetoken", "continuationtoken", "synctoken", "resumetoken"),
     *("publickey", "primarykey", "foreignkey", "sortkey", "partitionkey", "idempotencykey", "secwebsocketkey"),
     *("cachekey", "mcpsessionid", "sessionstate", "keys", "jwks", "secwebsocketaccept", "clientid", "monkey", "turkey"),
-    *("tokenizer", "passkey", "authsession"),
+    *("tokenizer", "passkey", "authsession", "secretsmanager", "secretmanager", "secretary"),
 }
 """Names that say of a secret what is no secret itself, or have the word by chance."""
 _ABOUT = {
@@ -159,8 +159,8 @@ _EVERYDAY = {
 """What stands behind `"password":` in a message about one."""
 
 PLACEHOLDER = re.compile(
-    r"undefined|null|none|nil|true|false|\$\{?\w+\}?|\$\{[\w:.-]+\}|\{\{[^{}]*\}\}|<[^<>]*>|%\w+%|\[object \w+\]|\*{3,}|"
-    r"x{6,}|\.{3,}|\[?redacted\]?|\(?(?:hidden|removed|masked)\)?",
+    r"undefined|null|none|nil|true|false|\$\{?\w+\}?|\$\{[\w:.-]+\}|\{\{[^{}]*\}\}|<[^<>]*>|%\w+%|\[object \w+\]|"
+    r"\*{3,}|x{6,}|\.{3,}|\[?redacted\]?|\(?(?:hidden|removed|masked)\)?",
     re.IGNORECASE,
 )
 """What a forgotten substitution leaves behind, or somebody else's redaction: no secret, and the cause of a defect."""

@@ -39,7 +39,7 @@ _LOGIN = re.compile(
 )
 """A name and a password as a pair, as the clients of Python take them."""
 _FOLDED_JWT = re.compile(
-    r"(?<![\w.-])(?P<value>ey[\w-]{8,}[\w.-]{20,}(?:(?:\r?\n|(?:\\r)?\\n)(?!\w+:)[\w.-]{16,}){1,60})"
+    r"(?<![\w.-])(?P<value>ey[\w.-]{28,}+(?:(?:\r?\n|(?:\\r)?\\n)(?!\w{1,40}:)[\w.-]{16,}+){1,60})"
 )
 """A JWT that is broken into lines."""
 _COMMANDS = tuple(
@@ -47,8 +47,9 @@ _COMMANDS = tuple(
     for hints, pattern in (
         (  # a password among the options of a program that takes one there
             (" -p", " -a ", " -w ", " -storepass", " -keypass"),
-            r"(?P<open>\b(?:mysql|mysqldump|mariadb|mongosh?|redis-cli|sshpass|(?:docker|podman|az|oc|registry) "
-            r"login|https?|xh|keytool|lftp|smbclient|ldapsearch)\b[^\r\n|;&\\]{0,200}?\s-(?:p|a|w|storepass|keypass)[ =]?[\"']?"
+            r"(?P<open>\b(?:mysql|mysqldump|mariadb|mongosh?|redis-cli|sshpass|"
+            r"https?|xh|(?:docker|podman|az|oc|registry) login|keytool|lftp|smbclient|ldapsearch)\b"
+            r"[^\r\n|;&\\]{0,200}?\s-(?:p|a|w|storepass|keypass)[ =]?[\"']?"
             r"(?:[\w.@-]{1,60}:)?)(?P<value>[^\s\"'‹:\\-][^\s\"'‹\\]{7,})",
         ),
         (  # what such a program reads

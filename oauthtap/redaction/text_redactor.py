@@ -99,7 +99,7 @@ class TextRedactor:
         if len(value) < _SHORTEST or (name.startswith(_HARMLESS) and not re.search(r"=|: ", value)):
             return value
         if name == "sec-websocket-protocol":
-            value = auth_headers.strike_protocols(value, self._ledger)
+            value = auth_headers.strike_protocols(value, self.registry)
         if _PARAMS_IN_HEADERS.search(value):
             value = self.url(value) if " " not in value else self._parameters(value)
         return self.text(value, asked=False)
@@ -189,7 +189,7 @@ class TextRedactor:
         """A URL: parts of its path, its query and its fragment, and URLs inside these."""
         rest, hash_, fragment = url.partition("#")
         before, question, query = rest.partition("?")
-        fragment = self._pairs(fragment) if "=" in fragment else self._path(fragment)
+        fragment = self._pairs(fragment) if "=" in fragment else self.path(fragment)
         struck = self.path(before) + question + self._pairs(query) + hash_ + fragment
         return self._looked_behind(shapes.strike(struck, self._shaped(in_url)), asked=True)
 
@@ -276,7 +276,9 @@ class TextRedactor:
             name, kind = member.name, secret_locations.kind_of(member.name)
             if kind is None or (claims and kind == "session"):
                 return None
-            if is_struck(member.value) or not means_a_secret(name, member.value):
+            if is_struck(member.value) or secret_locations.PLACEHOLDER.fullmatch(member.value):
+                return None
+            if not means_a_secret(name, member.value):
                 return None
             if member.level > 1:
                 return self.registry.short(kind, member.value) if kind != "request" else None
