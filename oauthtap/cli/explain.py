@@ -41,9 +41,11 @@ Several changes of answers can be tried without a deployment: oauthtap fix."""
 def explain(arguments: Namespace) -> int:
     """Print one rule's page, what a text may mean, or the list of all rules by stage. 1 when a text means nothing."""
     load_rule_files(arguments.rules)
-    known = rules.load()
     asked = " ".join(arguments.rule)
     as_json = arguments.format == "json"
+    if asked and not _RULE_ID.match(asked) and asked != REFUSED:
+        return _explain_text(asked, {}, as_json=as_json)
+    known = rules.load()
     if not asked:
         print(json.dumps(list(map(_short, known.values())), indent=1) if as_json else _index(list(known.values())))
         return 0

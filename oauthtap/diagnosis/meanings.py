@@ -25,6 +25,12 @@ _PLACES = (1.0, 0.6, 0.4, 0.2, 0.1, 0.1)
 _SURE = 0.45
 """What a meaning has to weigh to be told as what the message means: of lighter ones nearly half are wrong."""
 
+_TOLD = 6
+"""Characters of a known wording without which a text has to be like a labelled message to be told so."""
+
+_NEAR = 0.3
+"""How like: what shares one common word with many messages about the same thing is not about it."""
+
 _ALIKE = 0.5
 """How like a labelled message has to be for what is said of it to be said of the text."""
 
@@ -98,7 +104,7 @@ def _told(pair: Pair, weight: float, known: Wordings, near: list[Neighbour]) -> 
         rule=meaning.rule,
         command=_command(meaning.subject, known.record),
         said_by=said_by,
-        sure=weight >= _SURE,
+        sure=weight >= _SURE and (known.strength >= _TOLD or any(one.likeness >= _NEAR for one in near)),
     )
 
 

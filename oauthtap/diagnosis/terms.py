@@ -76,7 +76,7 @@ def reason(text: str) -> str | None:
     described = max(_DESCRIBED.findall(text), key=len, default="")
     if described:
         return described
-    clauses = [clause for clause in _CLAUSE.split(text) if len(clause) > 5]
+    clauses = [clause for clause in _CLAUSE.split(text) if len(clause) > 5 and set(words(clause)) - {"url", "loopback"}]
     return clauses[-1] if len(clauses) > 1 else None
 
 

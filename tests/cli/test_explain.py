@@ -17,6 +17,7 @@ from oauthtap.clients.messages import TOPICS, ClientMessages, Who, messages
 from oauthtap.diagnosis.meanings import meanings_of
 from oauthtap.diagnosis.neighbours import labelled
 from oauthtap.diagnosis.phrases import fold
+from oauthtap.diagnosis.terms import reason
 from oauthtap.diagnosis.topics import TOPICS as TOPIC_OF
 from oauthtap.diagnosis.topics import likely_meanings
 from oauthtap.vendors import SUBJECTS, matched, pattern, vendors
@@ -73,6 +74,19 @@ def test_labels_are_of_known_subjects_and_parties_and_each_has_a_meaning() -> No
 )
 def test_a_wording_nobody_has_seen_is_read_by_what_it_names(text: str, subject: str) -> None:
     assert meanings_of(text)[0].subject == subject
+
+
+@pytest.mark.parametrize(
+    "text", ["context length exceeded", "Unhandled promise rejection", "disk is full, no token left"]
+)
+def test_one_shared_word_makes_nothing_sure(text: str) -> None:
+    assert not any(meaning.sure for meaning in meanings_of(text))
+
+
+def test_the_reason_at_the_end_of_a_message_is_read_by_itself() -> None:
+    assert reason("Token exchange failed: Server returned error response: invalid_client") == "invalid_client"
+    assert reason("{'error':'invalid_request','error_description':'redirect_uri is wrong'}") == "redirect_uri is wrong"
+    assert reason("expected issuer: https://a.example/v2.0/") is None
 
 
 def test_what_only_resembles_a_known_message_is_called_possible(capsys: pytest.CaptureFixture[str]) -> None:
