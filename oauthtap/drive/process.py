@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import pty
 import select
 import signal
 import struct
 import subprocess
-import termios
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from oauthtap.drive.keyboard import Keyboard, plain, settled
+
+if sys.platform != "win32":  # there `drive` refuses, and a recording is solved without a process
+    import fcntl
+    import pty
+    import termios
 
 _SIZE = (50, 160)
 """Rows and columns of a terminal: screens break lines that we look for."""
@@ -128,11 +131,11 @@ def terminate_tree(process: subprocess.Popen[bytes]) -> None:
             time.sleep(0.01)
 
 
-def end_all(processes: Iterable[int], sign: signal.Signals = signal.SIGKILL) -> None:
-    """End these, as far as they still run."""
+def end_all(processes: Iterable[int], sign: signal.Signals | None = None) -> None:
+    """End these, as far as they still run: with SIGKILL, where no signal is named."""
     for process in processes:
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(process, sign)
+            os.kill(process, sign or signal.SIGKILL)
 
 
 def descendants(process: int) -> set[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -145,10 +144,9 @@ async def until_stopped(master: Master, stop: asyncio.Event, signals: bool) -> N
     """Run the proxy until `stop` is set, or, with `signals`, one of `_STOPPING` comes. Raises StartupError."""
     loop = asyncio.get_running_loop()
     if signals:
-        with contextlib.suppress(NotImplementedError):  # Windows has no such handlers
-            for sign in _STOPPING:
-                if signal.getsignal(sign) is not signal.SIG_IGN:  # `nohup` wants a closed terminal to change nothing
-                    loop.add_signal_handler(sign, _stopping(master, stop))
+        for sign in _STOPPING:
+            if signal.getsignal(sign) is not signal.SIG_IGN:  # `nohup` wants a closed terminal to change nothing
+                _handle(loop, sign, _stopping(master, stop))
     running = asyncio.ensure_future(master.run())
     stopped = asyncio.ensure_future(stop.wait())
     try:
@@ -160,6 +158,13 @@ async def until_stopped(master: Master, stop: asyncio.Event, signals: bool) -> N
         raise StartupError(str(problem.strerror or problem).splitlines()[0]) from None
     finally:
         stopped.cancel()
+
+
+def _handle(loop: asyncio.AbstractEventLoop, sign: signal.Signals, stopping: Callable[[], None]) -> None:
+    try:
+        loop.add_signal_handler(sign, stopping)
+    except NotImplementedError:  # Windows
+        signal.signal(sign, lambda *_: loop.call_soon_threadsafe(stopping))
 
 
 def _stopping(master: Master, stop: asyncio.Event) -> Callable[[], None]:

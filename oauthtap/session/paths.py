@@ -18,6 +18,10 @@ MARK = "SECRETS-INSIDE.txt"
 """Lies in a folder that was recorded with `--keep-secrets`, for who looks at nothing else."""
 
 
+_PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+"""No link is followed, and on Windows no line end changed."""
+
+
 class SessionError(Exception):
     """The session cannot be written. The text says why and what to type."""
 
@@ -41,12 +45,12 @@ def default_folder(upstream: str, now: float | None = None) -> Path:
 
 def open_private(path: Path) -> int:
     """A file that is not there yet, to write to. Raises OSError where one is: also a link that somebody planted."""
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | _PLAIN, 0o600)
 
 
 def reopen_private(path: Path) -> int:
     """A file of ours that is there, to add to its end. Raises OSError where it is gone, or a link."""
-    return os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0))
+    return os.open(path, os.O_WRONLY | os.O_APPEND | _PLAIN)
 
 
 def replace(path: Path, data: bytes) -> None:

@@ -23,8 +23,8 @@ FURTHER = "NODE_EXTRA_CA_CERTS"
 _SYSTEM = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 """Where Debian, Fedora and macOS keep what their programs trust; other Pythons than theirs look elsewhere."""
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.S)
-_KEYS = (signal.SIGINT, signal.SIGQUIT)
-_PASSED_ON = (*_KEYS, signal.SIGTERM, signal.SIGHUP)
+_KEYS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGQUIT") if hasattr(signal, name))
+_PASSED_ON = (*_KEYS, *(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)))
 
 Changes = dict[str, str | None]
 """Variables to set; None takes one away."""
