@@ -13,7 +13,6 @@ from tests.support.bed import Bed
 settings.register_profile("no clock", deadline=None)  # a busy machine is no failing test
 settings.load_profile("no clock")
 
-os.environ.pop("UV_RUN_RECURSION_DEPTH", None)  # printed commands begin with `uv run` below it
 os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and sentences would break where they do not without it
 
 TIMEOUTS = {"matrix": 0, "more_clients": 3600, "clients": 1200, "browser": 600}

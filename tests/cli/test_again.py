@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 
 import pytest
 
@@ -79,9 +78,20 @@ def test_behind_a_tunnel_the_change_is_tried_behind_it() -> None:
     assert (second.public_url, second.port) == (["https://t.example"], 8500)
 
 
-def test_in_a_clone_a_command_begins_with_uv_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("parent", "typed"),
+    [
+        (["/x/bin/uv", "run", "-q", "oauthtap", "--upstream", URL], "uv run -q oauthtap"),
+        (["/x/uv", "tool", "uvx", "--from", "git+https://a.example/b c", "oauthtap", "--upstream", URL],
+         "uvx --from 'git+https://a.example/b c' oauthtap"),
+        (["uv", "run", "pytest", "--upstream", URL], "oauthtap"),
+        (["bash"], "oauthtap"),
+    ],
+)  # fmt: skip
+def test_a_command_begins_as_this_one_did(parent: list[str], typed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert again.program() == "oauthtap"
-    (tmp_path / "pyproject.toml").touch()
-    monkeypatch.setattr("sys.prefix", str(tmp_path / ".venv"))
-    monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", "1")
-    assert again.invocation(parser().read(["--upstream", URL])).command(PRINTED[5]).startswith("uv run oauthtap check ")
+    monkeypatch.setenv("UV", "/x/bin/uv")
+    monkeypatch.setattr("psutil.Process.cmdline", lambda _: parent)
+    monkeypatch.setattr("sys.argv", ["oauthtap", "--upstream", URL])
+    made = invocation(parser().read(["--upstream", URL])).command(PRINTED[5])
+    assert made == f"{typed} check SESSION -v"

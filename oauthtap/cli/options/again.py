@@ -9,6 +9,8 @@ from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
+
 from oauthtap.render.commands import Invocation
 
 _TAP, _RUNS = "", frozenset({"", "drive", "solve"})
@@ -29,9 +31,17 @@ _NEEDED = {
 
 
 def program() -> str:
-    """What is typed for oauthtap in the shell it was started from: under `uv run` it is on no other PATH."""
-    in_clone = (Path(sys.prefix).parent / "pyproject.toml").is_file()
-    return "uv run oauthtap" if in_clone and os.environ.get("UV_RUN_RECURSION_DEPTH") else "oauthtap"
+    """What is typed for oauthtap in the shell it was started from: `uv run` and `uvx` put it on no PATH but ours."""
+    if "UV" not in os.environ:
+        return "oauthtap"
+    try:
+        words = psutil.Process(os.getppid()).cmdline()
+    except psutil.Error:
+        return "oauthtap"
+    words = words[: len(words) - len(sys.argv) + 1]
+    if len(words) < 2 or Path(words[0]).stem not in ("uv", "uvx") or "oauthtap" not in words[-1]:
+        return "oauthtap"
+    return shlex.join(["uvx", *words[3:]] if words[1:3] == ["tool", "uvx"] else [Path(words[0]).stem, *words[1:]])
 
 
 def invocation(arguments: Namespace) -> Invocation:
