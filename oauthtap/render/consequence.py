@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from oauthtap.clients import profiles
 from oauthtap.clients.messages import ClientMessages, Message, messages
 from oauthtap.diagnosis.multi.attribution import is_library
-from oauthtap.diagnosis.phrases import fold
+from oauthtap.diagnosis.phrases import CODES, fold
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.report.model import Client, ExchangeRow, Report
 from oauthtap.vendors import matched, pattern
@@ -138,6 +138,7 @@ def _known(report: Report, after: Sequence[ExchangeRow]) -> str:
     status = last.status if last else report.refusal.status if report.refusal else None
     for table in _tables(report):
         fitting = [one for one in table.message if one.meaning[0].rule in rules and _has_status(one, status)]
+        fitting = [one for one in fitting if _has_code(one, report.refusal.code if report.refusal else None)]
         exact = [one for one in fitting if _STATUS.search(one.example)] or fitting
         if len(exact) == 1 and (hit := pattern(exact[0].match).search(fold(exact[0].example))):
             return escape_controls(f"{hit[0]} …" if hit[0].endswith(":") else hit[0], limit=120)
@@ -147,3 +148,9 @@ def _known(report: Report, after: Sequence[ExchangeRow]) -> str:
 def _has_status(message: Message, status: int | None) -> bool:
     named = _STATUS.search(message.example)
     return named is None or int(named[1]) == status
+
+
+def _has_code(message: Message, code: str | None) -> bool:
+    """It quotes no OAuth error code but the one that was answered."""
+    named = set(re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", message.example)) & set(CODES)
+    return not named or code in named
