@@ -17,6 +17,7 @@ from oauthtap.formats import access_log, document, json_log, transcript
 from oauthtap.formats.builder import STAND_IN, origin_of
 from oauthtap.formats.logs import sentences, vs_code
 from oauthtap.formats.logs.builder import object_in
+from oauthtap.formats.logs.client_names import client_of
 from oauthtap.model.exchange import Request, first_value
 from oauthtap.model.recording import Recording
 from oauthtap.model.sanitize import escape_controls
@@ -93,7 +94,7 @@ def _plain(text: str) -> Recording | None:
     if not found:
         return document.read(text)
     best = max(found, key=lambda one: len(one.exchanges))
-    client = best.client or sentences.client_of(text) or _by_callback(best)
+    client = best.client or client_of(text) or _by_callback(best)
     return best if best.client == client else replace(best, header={**best.header, "client": client})
 
 

@@ -8,7 +8,7 @@ import json
 import re
 from typing import Any
 
-from oauthtap.formats.logs.sentences import client_of
+from oauthtap.formats.logs.client_names import client_of
 from oauthtap.formats.untrusted_file import parse_json
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.model.urls import without_query

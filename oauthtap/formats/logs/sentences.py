@@ -2,7 +2,7 @@
 
 Most clients are built on an SDK and print its messages: `Token exchange failed (400): {…}`, `HTTP Request: POST …`,
 `Error POSTing to endpoint (HTTP 401): …`, an authorization URL to open. Each such sentence is an exchange, or completes
-the one before it. Whose log it is follows from a few words that only that client writes (`CLIENTS`).
+the one before it. Whose log it is follows from a few words that only that client writes (`client_names`).
 
 Read from: Codex 0.130 to 0.171 (`RUST_LOG`, `codex mcp login`), Gemini CLI 0.9 to 0.30, Cursor 1.x and 2.x (MCP Logs), opencode
 1.0 (`--print-logs`), Claude Desktop (`mcp*.log`), MCP Inspector 0.16 to 2.12 (console), Python SDK 1.12 to 2.3 and fastmcp
@@ -16,13 +16,13 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from oauthtap.formats import access_log
-from oauthtap.formats.builder import STAND_IN, TOKEN, Draft, origin_of, recording, seconds
-from oauthtap.formats.logs.builder import object_in
+from oauthtap.formats.builder import STAND_IN, TOKEN, Draft, origin_of, recording
+from oauthtap.formats.logs.client_names import client_of
+from oauthtap.formats.logs.log_lines import LISTED, has_times, messages
 from oauthtap.formats.logs.outcome import Outcome, outcome, refused
 from oauthtap.formats.logs.rich_handler import unwrap
 from oauthtap.formats.logs.rmcp import Discovery
@@ -32,33 +32,8 @@ from oauthtap.model.recording import Recording
 WHAT = "what a client printed"
 FORM = "logs and outputs of Codex, Gemini CLI, Cursor, opencode, Claude Desktop, MCP Inspector, the Python and TypeScript SDKs, LibreChat, n8n"
 
-CLIENTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (name, re.compile(pattern))
-    for name, pattern in (
-        ("codex", r"AuthRequired\(|worker quit with fatal|codex(?:_core|_rmcp_client|_mcp|-mcp-client| mcp login|_cli)|\bcodex_"),
-        ("gemini-cli", r"Failed to authenticate with MCP server '|MCPOAuthProvider|gemini(?:-cli)?[/\\.]|Gemini CLI|MCP server '[^']+' (?:rejected|requires)|Starting OAuth authentication for MCP server '|MCP ERROR \(|error received for (?:SSE|HTTP) server '"),
-        ("cursor", r"anysphere|\[MCPClient\]|user-[\w-]+: |cursor://|HandleAction|MCPService|\[V\d(?: FSM)?\] |Handling CreateClient action|Creating streamableHttp transport|Client error for command|to streamableHttp server|\bCursor (?:MCP|IDE)"),
-        ("vs-code", r"vscode-|Visual Studio Code"),
-        ("fastmcp", r"\bfastmcp[./]client|fastmcp\.client|FastMCP Client"),
-        ("mcp-inspector", r"MCP Inspector|modelcontextprotocol/inspector|inspector[/\\](?:server|client|cli)|New StreamableHttp connection request|Failed to connect directly to MCP Server at|Connected MCP client to backing server transport|Created (?:streamable )?web app transport|Error from MCP server: |[Rr]eceived 401 Unauthorized from MCP server|SSE transport: url=|Proxy server listening"),
-        ("mcp-remote", r"mcp-remote"),
-        ("claude-code", r"claude-code|Claude Code|claude mcp |SDK auth (?:failed|error)"),
-        ("claude-ai", r"Anthropic/ClaudeAI"),
-        ("python-sdk-2", r"\bhttpcore2\b|\bhttpx2\b"),
-        ("python-sdk-1", r"\bmcp\.client\.(?:auth|streamable_http|sse)|mcp/client/auth|OAuthClientProvider"),
-        ("typescript-sdk-1", r"@modelcontextprotocol/sdk|StreamableHTTPClientTransport|client/auth\.js"),
-    )
-)  # fmt: skip
-"""Names of client profiles, and what only that client writes. The first that is found counts."""
-
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_FRAME = re.compile(r"^[│┃║|]\s?|\s*[│┃║]$")
-"""The sides of the box that a terminal client draws around its messages."""
-_STAMP = re.compile(r"^\s*\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)\]?")
-_STAMPED = re.compile(r".{0,30}\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d")
 _NOWHERE = f"{STAND_IN}/mcp"
 """The MCP endpoint, where the text does not name it."""
-_JSON_LINE = re.compile(r"^[\d\sTZ:.,+\[\]-]*(\{.*\})\s*$")
 _AUTHORIZE = re.compile(r"https?://[^\s\"'<>`]+[?&](?:response_type=code|client_id=)[^\s\"'<>`]*")
 _URL = re.compile(r"https?://[^\s\"'`<>,)\]}\\]+")
 _LOADING = re.compile(
@@ -79,8 +54,6 @@ _OPENED = re.compile(
 )
 _ON_SCREEN = re.compile(r"^■\s+(?!Authentication failed|.*timed out)(?P<words>\S.*)")
 """opencode, and so do we where MCP Inspector prints JSON: the server's `error_description`."""
-_LISTED = re.compile(r'^\{"result":\s*\{"(?:tools|resources|prompts|protocolVersion)"')
-"""MCP Inspector's command line: what was asked for came."""
 _OF_TOKEN = re.compile(
     r"(?:provided|presented|supplied) (?:bearer |access )?token|\btoken (?:is |has |was )?(?:not active|no longer|expired|revoked)",
     re.I,
@@ -110,20 +83,15 @@ def recognizes(text: str) -> bool:
     return read(text) is not None
 
 
-def client_of(text: str) -> str | None:
-    """The profile of the client whose words these are; None where nothing tells."""
-    return next((name for name, pattern in CLIENTS if pattern.search(text[:200_000])), None)
-
-
 def read(text: str) -> Recording | None:
     """The exchanges the sentences tell of; None when there are none."""
     text = unwrap(text)
     client = client_of(text)
-    stamped = any(map(_STAMPED.match, text.splitlines()))
+    stamped = has_times(text)
     story = _Story(_mcp_url(text), known=stamped or client is not None)
     if (probe := _PROBE.search(text)) and (probed := _PROBED.search(text)):
         story.drafts.append(Draft("GET", probed[1], status=int(probe[1])))
-    for at, line in _messages(text):
+    for at, line in messages(text):
         story.take(at, line)
     by_itself = len(text.strip().splitlines()) <= 3 and not stamped
     if not story.drafts or (by_itself and not (client or _URL.search(text))):
@@ -148,42 +116,6 @@ def _mcp_url(text: str) -> str | None:
         if re.search(r"/(?:mcp|sse)/?$", url.partition("?")[0]) and not _STEP_URLS.search(url)
     ]
     return next(iter((*ends, *named)), None)
-
-
-def _messages(text: str) -> Iterator[tuple[float | None, str]]:
-    """Every message with the stack or the answer below it."""
-    block: list[str] = []
-    at: float | None = None
-    for raw in text.splitlines():
-        line = _FRAME.sub("", _ANSI.sub("", raw)).rstrip()
-        stamp = _STAMP.match(line)
-        if told := _of_json(line):
-            line = told
-        goes_on = (
-            bool(block) and not stamp and not _LISTED.match(line) and (line[:1] in (" ", "\t", "}", "{") or not line)
-        )
-        if not goes_on and block:
-            yield at, "\n".join(block)
-            block = []
-        if stamp:
-            at = seconds(stamp[1])
-        if line or block:
-            block.append(line)
-    if block:
-        yield at, "\n".join(block)
-
-
-def _of_json(line: str) -> str | None:
-    """The message in a line that is a JSON object, perhaps behind a time, with its stack; None for other lines."""
-    found = _JSON_LINE.match(line)
-    if found is None or ('"message"' not in line and '"msg"' not in line):
-        return None
-    value = object_in(found[1])
-    if isinstance(refusal := value.get("error"), dict):
-        return f"{refusal.get('message')}" if refusal.get("status") else f"■  {refusal.get('message')}"
-    said = value.get("message") or value.get("msg")
-    stack = value.get("stack")
-    return f"{said}\n{stack}" if isinstance(stack, str) and stack else said if isinstance(said, str) else None
 
 
 def _header_lines(shown: str) -> list[tuple[str, str]]:
@@ -241,7 +173,7 @@ class _Story:
             self._refused(at, told)
         elif (match := _CLIENT_ERROR.search(line)) and _ABOUT_TOKEN.search(match["words"]):
             self._refused(at, Outcome("mcp", 401, match["words"].strip(), presumed=True))
-        elif self.endpoint and _LISTED.match(line):
+        elif self.endpoint and LISTED.match(line):
             self._add(self._message(200, at))
         elif match := _ON_SCREEN.match(line):
             self._on_screen(at, match["words"])
