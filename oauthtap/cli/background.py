@@ -59,7 +59,7 @@ def wait(arguments: Namespace) -> int:
 def stop(arguments: Namespace) -> int:
     """End a tap, and print how it went. Gives its exit code."""
     with _problems_told():
-        state = taps.stop(_folder(arguments))
+        state = taps.stop(_folder(arguments), timeout=arguments.timeout)
     _say(state, arguments)
     return code_of(state)
 

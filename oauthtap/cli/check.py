@@ -8,6 +8,7 @@ from argparse import Namespace
 from oauthtap.cli.analyze_file import analyze_recording
 from oauthtap.cli.errors import UsageError
 from oauthtap.cli.lock import read_lock
+from oauthtap.cli.options.baseline import baseline_code, with_baseline
 from oauthtap.cli.options.rule_files import load_rule_files
 from oauthtap.cli.options.summary import display, session_word
 from oauthtap.cli.options.telling import bounded, written
@@ -28,6 +29,7 @@ def check(arguments: Namespace) -> int:
     )
     if arguments.against:
         report = check_lock(report, read_lock(arguments.against), tap.handshake)
+    report = with_baseline(report, arguments)
     exchanges = tuple(step.exchange for step in tap.steps)
     if arguments.tracker:
         text = tracker(report, arguments.tracker)
@@ -41,7 +43,7 @@ def check(arguments: Namespace) -> int:
     sys.stdout.write(tap.redactor.redact_known(text))
     if arguments.against:
         return int(report.cause is not None or reaches(report, arguments.fail_on))
-    return exit_code(report, arguments.fail_on)
+    return baseline_code(report, arguments, exit_code(report, arguments.fail_on), stopped=not report.works)
 
 
 def reaches(report: Report, fail_on: str | None) -> bool:

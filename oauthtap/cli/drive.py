@@ -19,6 +19,7 @@ from oauthtap.cli import emulated
 from oauthtap.cli.console_output import ConsoleReporter, addresses
 from oauthtap.cli.errors import UsageError
 from oauthtap.cli.options.again import invocation
+from oauthtap.cli.options.baseline import baseline_code, read_baseline, with_baseline
 from oauthtap.cli.options.fixes import FixOptions
 from oauthtap.cli.options.grant import stored_grant
 from oauthtap.cli.options.inject import unused_faults_notice
@@ -67,6 +68,7 @@ def drive(arguments: Namespace) -> int:
     parse_upstream_options(arguments)
     stored_grant(arguments, arguments.upstream)
     load_rule_files(arguments.rules)
+    read_baseline(arguments)
     FixOptions(arguments)
     narrator = ConsoleReporter(
         narration(arguments), brief=arguments.brief, upstream=arguments.upstream, here=invocation(arguments)
@@ -254,7 +256,7 @@ class DriveSession:
         for words in unused_faults_notice(self.arguments.inject):
             self.narrator.warn(words)
         self.narrator.say("", *self._last_words(), self._verdict(connected))
-        report = self.notebook.end(time.time())
+        report = with_baseline(self.notebook.end(time.time()), self.arguments)
         exchanges = tuple(step.exchange for step in self.tap.steps)
         if self.arguments.format == "console":
             spoken = self.tap.redactor.redact_known("\n".join(one.said for one in self.errand.spoken))
@@ -263,6 +265,7 @@ class DriveSession:
             sys.stdout.write(written(report, exchanges, self.arguments))
             self.narrator.say(f"Session: {self.folder}")
         code = 0 if connected and not self._fails(report) else 3 if report.ending == "nothing-arrived" else 1
+        code = baseline_code(report, self.arguments, code, stopped=not connected)
         code = INTERRUPTED if self.errand.why_ended == "it was interrupted" else code
         self.feed.end(report, code)
         return code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shlex
 import sys
@@ -10,6 +11,9 @@ from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel
 
 from oauthtap.cli.analyze_file import analyze_recording
 from oauthtap.cli.errors import UsageError
@@ -54,7 +58,44 @@ from oauthtap.upstream.options import UpstreamOptions
 
 def fix(arguments: Namespace) -> int:
     """Propose the fewest fixes, try them on the recording, write them. Gives 1 when they would not be enough."""
+    if arguments.format == "console":
+        return _fix(arguments, FixResult())
+    result = FixResult()
+    with contextlib.redirect_stdout(sys.stderr):  # what a person reads
+        result.exit = _fix(arguments, result)
+    print(result.model_dump_json(indent=1))
+    return result.exit
+
+
+class ProposedFix(BaseModel):
+    """One fix of a proposal."""
+
+    name: str
+    """As `--fix` takes it, with its value."""
+    says: str
+    assumes: str | None = None
+
+
+class FixResult(BaseModel):
+    """What `oauthtap fix --format json` prints."""
+
+    version: Literal[1] = 1
+    session: str = ""
+    file: str | None = None
+    """Where the fixes were written; None where there are none."""
+    fixes: list[ProposedFix] = []
+    enough: bool | None = None
+    """Applied to the recording, nothing is in the way any more. None: only a run can tell, or there is no fix."""
+    remains: str | None = None
+    """The rule of the cause that is left."""
+    deploy: Deploy | None = None
+    """What to change on the server."""
+    exit: int = 0
+
+
+def _fix(arguments: Namespace, result: FixResult) -> int:
     session = arguments.session or _newest()
+    result.session = session
     door = Path(session) / LIVE_FIX_FILE
     if arguments.undo:
         return _undo(door)
@@ -69,7 +110,7 @@ def fix(arguments: Namespace) -> int:
     if goes_through and not given and not arguments.strict:
         own = for_its_client(tap, steps)
         if own is None:
-            return _nothing_to_do(tap, session, arguments)
+            return _nothing_to_do(tap, session, arguments, result)
         found = Proposal(own, None)
     else:
         found = offline(tap, steps, given, strict=arguments.strict and goes_through)
@@ -78,6 +119,8 @@ def fix(arguments: Namespace) -> int:
     )
     reach = None if arguments.offline else parse_upstream_options(arguments)
     found = _with_an_issuer(tap, steps, found, reach, again)
+    left = cause_of(found.trial)
+    result.remains = left.rule if left is not None else None
     if not found.trial.fixes:
         if goes_through:
             print("No problem that this client tolerates can be fixed by changing responses or requests.")
@@ -86,8 +129,18 @@ def fix(arguments: Namespace) -> int:
     _write(file, found.trial, session)
     _say(found.trial, tap, file, invocation(arguments), live=arguments.apply)
     made = deploy(found.trial.patched, found.trial.tap.handshake, proved=False, stack=arguments.stack)
+    result.file, result.deploy = str(file), made
+    result.fixes = [_proposed(one, tap) for one in found.trial.fixes]
+    result.enough = None if _only_a_run_can_tell(found.trial) else found.trial.enough
     _say_deploy(made, arguments.deploy)
     return 0 if arguments.apply or found.trial.enough or _only_a_run_can_tell(found.trial) else 1
+
+
+def _proposed(one: Fix, tap: SessionAnalyzer) -> ProposedFix:
+    known = {"value": one.value, "resource": tap.handshake.resource or "the server"}
+    assumes = None if one.safe else spoken(one.assumes or "", known)
+    says = one.says or "what the rule proposes for this answer"
+    return ProposedFix(name=f"{one.name}={one.value}" if one.value else one.name, says=says, assumes=assumes)
 
 
 def _say_what_is_behind(given: Iterable[Fix], reach: UpstreamOptions) -> None:
@@ -115,7 +168,7 @@ def _why_nothing(report: Report, session: str) -> str:
     return f"No change of an answer is known that would help {session}.{said}{change}"
 
 
-def _nothing_to_do(tap: SessionAnalyzer, session: str, arguments: Namespace) -> int:
+def _nothing_to_do(tap: SessionAnalyzer, session: str, arguments: Namespace, result: FixResult) -> int:
     report = build(tap)
     print(_why_nothing(report, escape_controls(session)))
     if report.attempts:
@@ -123,7 +176,8 @@ def _nothing_to_do(tap: SessionAnalyzer, session: str, arguments: Namespace) -> 
     elif any(one.outcome == "stops" for one in report.clients):
         strict = invocation(arguments).command(f"oauthtap fix --strict {session_word(session)}")
         print(f"  Other clients would stop here. For these: {escape_controls(strict)}")
-    _say_deploy(deploy(_patched(tap), tap.handshake, proved=report.connected, stack=arguments.stack), arguments.deploy)
+    result.deploy = deploy(_patched(tap), tap.handshake, proved=report.connected, stack=arguments.stack)
+    _say_deploy(result.deploy, arguments.deploy)
     return 0
 
 

@@ -18,6 +18,7 @@ from oauthtap.cli.flags.files import (
     paste_flags,
     replay_flags,
     sessions_flags,
+    summary_table_flags,
     verify_flags,
 )
 from oauthtap.cli.flags.live import (
@@ -138,6 +139,11 @@ _COMMANDS: dict[str, tuple[str, str, Callable[[ArgumentParser], None]]] = {
         "judge what is pasted here: a log, curl output, a document (the same as check -)",
         "curl -i https://mcp.example.com/mcp | oauthtap paste",
         paste_flags,
+    ),
+    "summary": (
+        "one table of several sessions, a client each, for a pull request",
+        "oauthtap summary handshakes/* --baseline baseline.json",
+        summary_table_flags,
     ),
     "explain": (
         "say what a rule or an error message means; without one, list all rules",

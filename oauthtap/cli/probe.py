@@ -19,10 +19,11 @@ from oauthtap import __version__
 from oauthtap.cli import attack
 from oauthtap.cli.check import exit_code
 from oauthtap.cli.errors import UsageError
+from oauthtap.cli.options.baseline import baseline_code, read_baseline, with_baseline
 from oauthtap.cli.options.grant import stored_grant
 from oauthtap.cli.options.rule_files import load_rule_files
 from oauthtap.cli.options.summary import display, session_word
-from oauthtap.cli.options.telling import bounded, written
+from oauthtap.cli.options.telling import bounded, event_stream, narration, written
 from oauthtap.cli.options.upstream import parse_mcp_url, parse_upstream_options
 from oauthtap.cli.probe_progress import Progress
 from oauthtap.clients import EMULATED, emulations, profiles
@@ -42,6 +43,7 @@ from oauthtap.render import emulation as in_words
 from oauthtap.render.console import console
 from oauthtap.report.model import Report
 from oauthtap.session import SessionError, default_folder
+from oauthtap.session.feed import Feed
 from oauthtap.session.recorder import SessionRecorder, redacting
 from oauthtap.upstream.options import UpstreamOptions
 
@@ -65,9 +67,10 @@ def walk(arguments: Namespace, plan: Plan, fixes: ActiveFixes | None = None) -> 
     """
     way = parse_upstream_options(arguments)
     load_rule_files(arguments.rules)
+    read_baseline(arguments)
     try:
-        walked = _Walked(plan, way, arguments, fixes)
-        report = walked.report()
+        walked = RecordedWalk(plan, way, arguments, fixes)
+        report = with_baseline(walked.report(), arguments)
     except (SessionError, GrantError) as problem:
         raise UsageError(str(problem)) from None
     except ssl.SSLError as problem:
@@ -77,8 +80,9 @@ def walk(arguments: Namespace, plan: Plan, fixes: ActiveFixes | None = None) -> 
     kept, redact = walked.kept, walked.kept.tap.redactor.redact_known
     head = [redact(line) for line in walked.headline(report)]
     exchanges = tuple(step.exchange for step in kept.tap.steps)
+    out = narration(arguments)
     if arguments.format == "console":
-        shown = display(sys.stdout, arguments, session_word(kept.folder), folder=str(kept.folder))
+        shown = display(out, arguments, session_word(kept.folder), folder=str(kept.folder))
         told = report.model_copy(update={"notes": tuple(note for note in report.notes if note not in walked.notes)})
         if walked.end and head and told.standstill:  # there is no log of the client to look at
             mine = {
@@ -92,13 +96,18 @@ def walk(arguments: Namespace, plan: Plan, fixes: ActiveFixes | None = None) -> 
         text = written(report, exchanges, arguments)
         further = [_FURTHER] if report.complete and not arguments.register and plan.client is None else []
         print(*head, *further, f"Session: {kept.folder}", sep="\n", file=sys.stderr)
-    sys.stdout.write(redact(text))
+    (out if arguments.format == "console" else sys.stdout).write(redact(text))
     stopped = walked.end is not None and walked.end.outcome in ("stopped", "unreachable")
     if plan.attack:
         lines = attack.table(walked.attacks) if walked.attacks else [attack.NONE]
-        print(*("", *map(redact, lines)), sep="\n", file=sys.stdout if arguments.format == "console" else sys.stderr)
-    code = exit_code(report, arguments.fail_on) or int(any(one.verdict == "ACCEPTED" for one in walked.attacks))
-    return 130 if not walked.whole else code or int(plan.client is not None and stopped)
+        print(*("", *map(redact, lines)), sep="\n", file=out)
+    stopped = plan.client is not None and stopped
+    accepted = any(one.verdict == "ACCEPTED" for one in walked.attacks)
+    code = exit_code(report, arguments.fail_on) or int(accepted or stopped)
+    code = 130 if not walked.whole else baseline_code(report, arguments, code, stopped=stopped or not report.works)
+    if walked.feed is not None:
+        walked.feed.end(report, code)
+    return code
 
 
 def emulation(name: str) -> Emulation:
@@ -149,7 +158,7 @@ def _ended_politely(plan: Plan) -> Iterator[None]:
 
 
 @dataclass
-class _Walked:
+class RecordedWalk:
     """One walk, from its first request to its report."""
 
     plan: Plan
@@ -163,6 +172,9 @@ class _Walked:
     notes: list[str] = field(default_factory=list)
     warned: list[str] = field(default_factory=list)
     """What went wrong while it was recorded."""
+    progress: Progress = field(default_factory=Progress)
+    feed: Feed | None = None
+    """Told what happens, in place of one of its own, which writes a state into the session."""
 
     def report(self) -> Report:
         """Walk, and judge it. Raises SessionError, and what `probe` raises."""
@@ -173,13 +185,19 @@ class _Walked:
         tap = SessionAnalyzer(
             plan.url, arguments.revision, arguments.client, profiles(), plan.goal, **redacting(arguments)
         )
-        with Progress() as progress:
+        with self.progress as progress:
             if self.way.insecure:
                 progress.narrator.warn("--insecure: nobody checks that this is the real server. Tokens may go astray.")
             self.kept = kept = SessionRecorder(tap, folder, plan.url, arguments, progress.narrator.warn)
+            named, clean = tap.redactor.strike_url(plan.url), tap.redactor.redact_known
+            feed = self.feed or Feed("probe", folder, named, out=event_stream(arguments), clean=clean)
+            if self.feed is None:
+                feed.ready(None, {})
+            self.feed = feed
 
             def told(step: AnalyzedExchange) -> None:
                 kept.add(step)
+                feed.step(step)
                 progress.step(step)
 
             try:

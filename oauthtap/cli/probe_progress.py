@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import webbrowser
 from collections.abc import Iterable
-from typing import Self
+from typing import Self, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -17,11 +17,11 @@ from oauthtap.model.sanitize import escape_controls, escaped
 
 
 class Progress:
-    """Writes to stderr alone, so that stdout is the report and nothing else."""
+    """Writes to stderr alone (or to `stream`), so that stdout is the report and nothing else."""
 
-    def __init__(self) -> None:
-        self.narrator = ConsoleReporter(sys.stderr)
-        self._console = LiveConsole()
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.narrator = ConsoleReporter(stream or sys.stderr)
+        self._console = LiveConsole(stream)
         self._status = self._console.status("asking …")
 
     def __enter__(self) -> Self:
@@ -52,8 +52,8 @@ class Progress:
 class LiveConsole(Console):
     """rich on stderr: its own cursor movements pass, and the text of every segment is escaped."""
 
-    def __init__(self) -> None:
-        super().__init__(file=getattr(sys.stderr, "below", sys.stderr))
+    def __init__(self, stream: TextIO | None = None) -> None:
+        super().__init__(file=stream or getattr(sys.stderr, "below", sys.stderr))
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """The segments of what is to be shown."""

@@ -45,6 +45,8 @@ def record(arguments: Namespace) -> int:
         return 3
     writer.close()
     print(f"Session: {folder}\n  oauthtap check {folder}", file=sys.stderr)
+    if arguments.format == "json":
+        print(json.dumps({"session": str(folder), "exchanges": count}))
     return 0
 
 

@@ -28,10 +28,13 @@ def replay(arguments: Namespace) -> int:
         word = session_word(arguments.session)
         raise UsageError(f"{arguments.session}: {problem}. Try: oauthtap check {word}") from None
     if arguments.as_file is not None:
-        return _write(as_file(played), arguments.as_file)
+        code = _write(as_file(played), arguments.as_file)
+        if arguments.format == "json" and arguments.as_file != "-":
+            print(json.dumps({"written": arguments.as_file}))
+        return code
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return server.serve(played, arguments.port)
+        return server.serve(played, arguments.port, as_json=arguments.format == "json")
     except OSError as problem:
         raise UsageError(f"cannot listen: {problem.strerror or problem}. Try: --port {arguments.port + 100}") from None
 

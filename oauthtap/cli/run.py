@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from oauthtap.cli.console_output import ConsoleReporter, addresses
 from oauthtap.cli.errors import UsageError
 from oauthtap.cli.options.again import invocation
+from oauthtap.cli.options.baseline import baseline_code, read_baseline, with_baseline
 from oauthtap.cli.options.fixes import FixOptions
 from oauthtap.cli.options.rule_files import load_rule_files
 from oauthtap.cli.options.telling import bounded, written
@@ -59,6 +60,7 @@ def run(arguments: Namespace) -> int:
     command = [word for place, word in enumerate(arguments.words) if place or word != "--"]
     if not command:
         raise UsageError("name the client to run. Try: oauthtap run -- claude mcp login NAME")
+    read_baseline(arguments)
     if shutil.which(command[0]) is None:
         raise UsageError(f"{escape_controls(command[0])}: there is no such command")
     try:
@@ -141,8 +143,7 @@ class WrappedRun:
         except StartupError as problem:
             self.notebook.discard()
             raise UsageError(f"cannot start: {problem}") from None
-        self._end(code)
-        return code
+        return self._end(code)
 
     def _settings(self) -> Settings:
         from oauthtap.proxy.port_store import next_free
@@ -207,21 +208,26 @@ class WrappedRun:
 
     # --- when it has ended
 
-    def _end(self, code: int) -> None:
-        """Close the session. Speaks where somebody is there to read it, and where the sign-in came to nothing."""
+    def _end(self, code: int) -> int:
+        """Close the session. Speaks where somebody is there to read it, and where the sign-in came to nothing.
+
+        Gives the exit code: the child's, or 1 for what a baseline does not know.
+        """
         if not self.tap.steps:
             self._nothing_came(code)
-            return
-        report = self.notebook.end(time.time())
+            return code
+        report = with_baseline(self.notebook.end(time.time()), self.arguments)
+        code = code or baseline_code(report, self.arguments, code, stopped=not report.works)
         self.feed.end(report, code)
         if self.tap.handshake.resource:
             save(self.tap.handshake.resource, self.interest.origins)
         exchanges = tuple(step.exchange for step in self.tap.steps)
         if self.arguments.format == "json":
             self.narrator.say(written(report, exchanges, self.arguments).rstrip())
-        elif sys.stderr.isatty() or self._stopped(report):
+        elif sys.stderr.isatty() or self._stopped(report) or report.baseline:
             self.narrator.warned += self.notes
             self.narrator.end(bounded(report, self.arguments), self.folder, exchanges, self.arguments)
+        return code
 
     def _nothing_came(self, code: int) -> None:
         if self.arguments.session:

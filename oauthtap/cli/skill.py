@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from argparse import Namespace
 from importlib.resources import files
@@ -14,8 +15,9 @@ def skill(arguments: Namespace) -> int:
     """Print `SKILL.md` (or the snippet for `AGENTS.md`); with `--install`, write it where Claude Code looks."""
     name = "AGENTS.md" if arguments.agents else "SKILL.md"
     text = (files("oauthtap.skill") / name).read_text("utf-8")
+    as_json = arguments.format == "json"
     if arguments.install is None:
-        sys.stdout.write(text)
+        sys.stdout.write(json.dumps({"name": name, "text": text}) + "\n" if as_json else text)
         return 0
     if arguments.agents:
         raise UsageError("AGENTS.md is yours: add the snippet to it. Try: oauthtap skill --agents >> AGENTS.md")
@@ -25,5 +27,6 @@ def skill(arguments: Namespace) -> int:
         (folder / name).write_text(text, "utf-8")
     except OSError as problem:
         raise UsageError(f"cannot write {folder / name}: {problem.strerror}. Try: --install DIR") from None
-    print(f"Written: {folder / name}. To undo: rm -r {folder}")
+    written = f"Written: {folder / name}. To undo: rm -r {folder}"
+    print(json.dumps({"written": str(folder / name)}) if as_json else written)
     return 0

@@ -10,8 +10,9 @@ import sys
 import tempfile
 import time
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,10 @@ from oauthtap.cli.options.rule_files import load_rule_files
 from oauthtap.cli.options.summary import display
 from oauthtap.cli.options.telling import event_stream
 from oauthtap.cli.options.upstream import parse_mcp_url, parse_upstream_options
+from oauthtap.cli.probe import emulation
 from oauthtap.cli.probe_progress import LiveConsole
-from oauthtap.cli.solve_runner import ClientRunner, SimulationRunner
+from oauthtap.cli.solve_runner import ClientRunner, EmulatedRunner, FolderRunner, SimulationRunner
+from oauthtap.clients import EMULATED
 from oauthtap.drive import install
 from oauthtap.drive.driver import drivers
 from oauthtap.fixes.issuer_candidates import candidates as issuer_candidates
@@ -50,7 +53,7 @@ def solve(arguments: Namespace) -> int:
     """Search, and print what was found. Gives 0 proved or nothing to do, 1 not curable, 3 a value is needed."""
     values = _values(arguments)
     load_rule_files(arguments.rules)
-    if arguments.subject in drivers() or arguments.subject.endswith(".toml"):
+    if arguments.subject in drivers() or arguments.subject.endswith((".toml", EMULATED)):
         return _with_a_client(arguments, values)
     if not Path(arguments.subject).exists():
         raise UsageError(
@@ -79,15 +82,34 @@ def _values(arguments: Namespace) -> dict[str, str]:
 
 
 def _with_a_client(arguments: Namespace, values: Mapping[str, str]) -> int:
-    if sys.platform == "win32":
+    """With a real client, or with one that is walked as (`NAME@emulated`)."""
+    emulated = arguments.subject.endswith(EMULATED)
+    if sys.platform == "win32" and not emulated:
         raise UsageError("solve needs Linux or macOS for a client. Try: oauthtap solve SESSION")
-    driver = driver_named(arguments.subject)
     if not arguments.upstream:
-        raise UsageError(f"name the server. Try: oauthtap solve {driver.name} --upstream https://mcp.example.com/mcp")
-    parse_mcp_url(arguments.upstream, f"oauthtap solve {driver.name} --upstream")
+        named = escape_controls(arguments.subject)
+        raise UsageError(f"name the server. Try: oauthtap solve {named} --upstream https://mcp.example.com/mcp")
+    parse_mcp_url(arguments.upstream, f"oauthtap solve {arguments.subject} --upstream")
     reach = parse_upstream_options(arguments)
     stored_grant(arguments, arguments.upstream)
-    found = install.locate_client(driver, arguments.client_version, install=arguments.install, say=_say)
+    with tempfile.TemporaryDirectory(prefix="oauthtap-solve-", ignore_cleanup_errors=True) as private:
+        if emulated:
+            walked_as = emulation(arguments.subject.removesuffix(EMULATED))
+            run: Callable[..., FolderRunner] = partial(EmulatedRunner, client=walked_as)
+            return _experiment(arguments, values, reach, f"{walked_as.profile.name} (emulated)", run)
+        driver = driver_named(arguments.subject)
+        found = install.locate_client(driver, arguments.client_version, install=arguments.install, say=_say)
+        run = partial(ClientRunner, driver=driver, client=found, private=Path(private))
+        return _experiment(arguments, values, reach, f"{driver.title} {found.version or ''}".strip(), run)
+
+
+def _experiment(
+    arguments: Namespace,
+    values: Mapping[str, str],
+    reach: UpstreamOptions,
+    client: str,
+    run: Callable[..., FolderRunner],
+) -> int:
     dated = default_folder(arguments.upstream)
     root = Path(arguments.session) if arguments.session else dated.with_name(f"{dated.name}-solve")
     redactor = Redactor()
@@ -97,23 +119,26 @@ def _with_a_client(arguments: Namespace, values: Mapping[str, str]) -> int:
     except OSError as problem:
         raise UsageError(f"--session {root}: {problem.strerror}. Try: --session DIR, with a folder of yours") from None
     feed = Feed("solve", root, known, out=event_stream(arguments), clean=redactor.redact_known)
-    with tempfile.TemporaryDirectory(prefix="oauthtap-solve-", ignore_cleanup_errors=True) as private:
-        runner = ClientRunner(arguments, driver, found, root, Path(private), values, feed)
-        search = _search(arguments, runner, values, None if arguments.offline else reach)
-        _say(f"{driver.title} {escape_controls(found.version or '')} at {escape_controls(known)}, recorded in {root}")
-        try:
-            with _progress(search):
-                change = search.solve()
-        except SessionError as problem:
-            raise UsageError(str(problem)) from None
-        except KeyboardInterrupt:
-            _say(f"Interrupted. To go on: {_again(arguments, root, known)}")
-            return _INTERRUPTED
-        last = search.result(change)[1] if change is not None else next(iter(search.ran.values()))[1]
-        result = solution(
-            search, change, simulated=False, client=f"{driver.title} {found.version or ''}".strip(), upstream=known,
-            deploy=last.report.deploy if change is not None else None, command=_again(arguments, root, known),
-        )  # fmt: skip
+    runner = run(arguments=arguments, root=root, values=values, feed=feed)
+    search = _search(arguments, runner, values, None if arguments.offline else reach)
+    _say(f"{escape_controls(client)} at {escape_controls(known)}, recorded in {root}")
+    try:
+        with _progress(search):
+            change = search.solve()
+    except SessionError as problem:
+        raise UsageError(str(problem)) from None
+    except KeyboardInterrupt:
+        _say(f"Interrupted. To go on: {_again(arguments, root, known)}")
+        return _INTERRUPTED
+    last = search.result(change)[1] if change is not None else next(iter(search.ran.values()))[1]
+    emulated = arguments.subject.endswith(EMULATED)
+    plan = last.report.deploy if change is not None else None
+    if plan is not None and emulated:  # oauthtap connected with it, and no client
+        plan = plan.model_copy(update={"proved": False})
+    again = _again(arguments, root, known)
+    result = solution(
+        search, change, emulated=emulated, client=client, upstream=known, deploy=plan, command=again
+    )  # fmt: skip
     _keep(root, result, redactor)
     feed.end(last.report, result.exit)
     return _told(result, arguments)

@@ -7,16 +7,24 @@ import hashlib
 import io
 import json
 import time
+from abc import ABC, abstractmethod
 from argparse import Namespace
 from collections.abc import Mapping
+from dataclasses import replace as replace_plan
 from pathlib import Path
 from typing import Any
 
+from oauthtap import __version__
 from oauthtap.cli.analyze_file import analyze_recording
 from oauthtap.cli.console_output import ConsoleReporter
 from oauthtap.cli.drive import DriveSession
 from oauthtap.cli.errors import UsageError
+from oauthtap.cli.options.grant import stored_grant
 from oauthtap.cli.options.upstream import parse_upstream_options
+from oauthtap.cli.probe import RecordedWalk
+from oauthtap.cli.probe_progress import Progress
+from oauthtap.clients import EMULATED
+from oauthtap.clients.traits import Emulation
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.drive.driver import Driver
 from oauthtap.drive.install import InstalledClient
@@ -25,6 +33,8 @@ from oauthtap.faults.injector import FaultInjector
 from oauthtap.fixes.applier import ActiveFixes
 from oauthtap.fixes.deploy_plan import deploy
 from oauthtap.fixes.model import with_values
+from oauthtap.probe.walk import Plan
+from oauthtap.report.model import Report
 from oauthtap.session.feed import Feed
 from oauthtap.session.paths import replace
 from oauthtap.solve.dry_run import simulate
@@ -35,33 +45,21 @@ from oauthtap.solve.search import Ran
 _TRIES = "tries.json"
 
 
-class ClientRunner:
-    """Runs a real client through a tap with some fixes on. A try that lies in `root` already is not made again.
+class FolderRunner(ABC):
+    """Makes each try in a folder of its own below `root`. One that lies there already is not made again."""
 
-    `private`: a folder that is gone afterwards; each run gets a home of its own below it.
-    """
-
-    def __init__(
-        self,
-        arguments: Namespace,
-        driver: Driver,
-        client: InstalledClient,
-        root: Path,
-        private: Path,
-        values: Mapping[str, str],
-        feed: Feed,
-    ) -> None:
-        self._driver, self._client, self._root, self._private, self._feed = driver, client, root, private, feed
+    def __init__(self, arguments: Namespace, client: str, root: Path, values: Mapping[str, str], feed: Feed) -> None:
+        self._root, self._feed = root, feed
         self._values = {"client_id": values.get("client-id", ""), "client_secret": values.get("client-secret", "")}
         set_by_us = {"fix": [], "fix_header": [], "client_id": None, "inject": FaultInjector(), "web": False,
                      "port": None, "browser": False, "timeout": arguments.run_timeout, "format": "console",
                      "events": False}  # fmt: skip
         self._arguments = Namespace(**{**vars(arguments), **set_by_us})
-        self._tries = self._begun(arguments)
+        self._tries = self._begun(client, arguments.upstream)
 
-    def _begun(self, arguments: Namespace) -> dict[str, Any]:
+    def _begun(self, client: str, upstream: str) -> dict[str, Any]:
         """The tries of a search that was begun in this folder. Raises Usage when it was another one."""
-        subject = {"client": self._driver.name, "upstream": _mark(arguments.upstream)}
+        subject = {"client": client, "upstream": _mark(upstream)}
         try:
             kept: dict[str, Any] = json.loads((self._root / _TRIES).read_text("utf-8"))
         except (OSError, ValueError):
@@ -80,30 +78,79 @@ class ClientRunner:
         number = len(list(self._root.glob(f"try-{mark}*")))
         folder = folder.with_name(f"{folder.name}-{number}") if folder.exists() else folder
         began = time.monotonic()
-        connected, driven = asyncio.run(self._drive(change, folder))
-        report = driven.notebook.end(time.time())
+        asked = Namespace(**{**vars(self._arguments), "session": str(folder)})
+        fixes = ActiveFixes(fixes=change.fixes, values=self._values)
+        connected, report, tap = self._run(asked, folder, fixes)
         self._feed.look(report, over=True)
-        if driven.errand.why_ended == "it was interrupted":
-            raise KeyboardInterrupt
         seconds = time.monotonic() - began
         self._tries["tries"][mark] = {"fixes": list(change.names), "connected": connected, "seconds": seconds}
         replace(self._root / _TRIES, (json.dumps(self._tries, indent=1) + "\n").encode())
-        return Ran(connected, report, driven.tap, seconds, str(folder))
+        return Ran(connected, report, tap, seconds, str(folder))
 
-    async def _drive(self, change: ChangeSet, folder: Path) -> tuple[bool, DriveSession]:
+    @abstractmethod
+    def _run(self, asked: Namespace, folder: Path, fixes: ActiveFixes) -> tuple[bool, Report, SessionAnalyzer]:
+        """Whether it connected, and what was seen of it. Raises KeyboardInterrupt when the person ended it."""
+
+
+class ClientRunner(FolderRunner):
+    """Runs a real client through a tap with some fixes on. `private`: a folder that is gone afterwards; each run gets a
+    home of its own below it.
+    """
+
+    def __init__(
+        self,
+        arguments: Namespace,
+        driver: Driver,
+        client: InstalledClient,
+        root: Path,
+        private: Path,
+        values: Mapping[str, str],
+        feed: Feed,
+    ) -> None:
+        super().__init__(arguments, driver.name, root, values, feed)
+        self._driver, self._client, self._private = driver, client, private
+
+    def _run(self, asked: Namespace, folder: Path, fixes: ActiveFixes) -> tuple[bool, Report, SessionAnalyzer]:
+        connected, driven = asyncio.run(self._drive(asked, folder, fixes))
+        report = driven.notebook.end(time.time())
+        if driven.errand.why_ended == "it was interrupted":
+            self._feed.look(report, over=True)
+            raise KeyboardInterrupt
+        return connected, report, driven.tap
+
+    async def _drive(self, asked: Namespace, folder: Path, fixes: ActiveFixes) -> tuple[bool, DriveSession]:
         home = self._private / folder.name
         home.mkdir()
-        fixes = ActiveFixes(fixes=change.fixes, values=self._values)
-        asked = Namespace(**{**vars(self._arguments), "session": str(folder)})
         quiet = ConsoleReporter(io.StringIO())
         driven = DriveSession(
-            asked, self._driver, self._client, home, quiet, fixes=fixes, feed=self._feed, looks=not change.fixes
+            asked, self._driver, self._client, home, quiet, fixes=fixes, feed=self._feed, looks=not fixes.on
         )
         registered = Registrations(driven.on_flow)
         driven.on_flow = registered.hear
         connected = await driven.connect()
         await registered.delete(parse_upstream_options(asked), self._feed.ports)
         return connected, driven
+
+
+class EmulatedRunner(FolderRunner):
+    """Walks as a client would that cannot be run here. `connected`: it would, by what is known of it."""
+
+    def __init__(
+        self, arguments: Namespace, client: Emulation, root: Path, values: Mapping[str, str], feed: Feed
+    ) -> None:
+        super().__init__(arguments, f"{client.profile.slug}{EMULATED}", root, values, feed)
+        self._plan = Plan(url=arguments.upstream, version=__version__, sign_in="headless", client=client)
+
+    def _run(self, asked: Namespace, folder: Path, fixes: ActiveFixes) -> tuple[bool, Report, SessionAnalyzer]:
+        asked.redact, asked.keep_secrets = None, False
+        plan = replace_plan(self._plan, grant=stored_grant(asked, self._plan.url))
+        quiet = Progress(io.StringIO())
+        walked = RecordedWalk(plan, parse_upstream_options(asked), asked, fixes, progress=quiet, feed=self._feed)
+        report = walked.report()
+        if not walked.whole:
+            raise KeyboardInterrupt
+        good = walked.end is not None and walked.end.outcome in ("connected", "open")
+        return good, report, walked.kept.tap
 
 
 def _mark(text: str) -> str:

@@ -17,8 +17,9 @@ from typing import Any, Literal
 
 from oauthtap.handshake.stages import text, texts
 from oauthtap.handshake.state import absolute
+from oauthtap.model import urls
 from oauthtap.model.exchange import Exchange, Request
-from oauthtap.probe.mcp_connect import followed, reply_of
+from oauthtap.probe.mcp_connect import followed, reply_of, stream_endpoint
 from oauthtap.probe.oauth_flow import SignIn, authorized, identified
 from oauthtap.probe.requests import ProbeRequest, challenge, with_query
 from oauthtap.probe.walk_state import FlowState, Steps, Stop, WalkState
@@ -54,8 +55,8 @@ class _Attacker:
     facts: FlowState
     how: SignIn
     tell: Callable[[AttackOutcome], None]
-    modern: bool = False
-    """The server speaks no `initialize`."""
+    speaks: Literal["initialize", "discover", "sse"] = "initialize"
+    """What the server answers first; `sse`: it opens the stream of 2024-11-05."""
     public: bool = field(init=False)
     """The client has no secret."""
     token: str = field(init=False)
@@ -67,7 +68,9 @@ class _Attacker:
     def first_request(self, url: str, token: str | None) -> Request:
         """What a client sends first, whatever the revision."""
         asker = self.state.asker
-        return asker.modern(url, "tools/list", token) if self.modern else asker.initialize(url, token)
+        if self.speaks == "sse":
+            return asker.stream(url, token)
+        return asker.modern(url, "tools/list", token) if self.speaks == "discover" else asker.initialize(url, token)
 
     def form(self, form: dict[str, str]) -> Request:
         """A request to the token endpoint, as the client that was registered."""
@@ -79,7 +82,7 @@ class _Attacker:
 
     def on_mcp(self, name: str, request: Request, proves: str = "") -> Steps[Exchange]:
         """Send it to the MCP endpoint: served is accepted."""
-        answer = yield _marked(request, name)
+        answer = yield _marked(request, name, opening=self.speaks == "sse" and request.method == "GET")
         self.tell(AttackOutcome(name, _words(answer), _verdict(answer, served(answer)), proves))
         return answer
 
@@ -123,36 +126,58 @@ def attack(
 
 
 def _attack_mcp(attacker: _Attacker) -> Steps[None]:
-    asker, url, token = attacker.state.asker, attacker.url, attacker.token
-    opened = yield from followed(url, _marked(attacker.first_request(url, token), "none yet, own token"))
-    if served(opened):
-        attacker.url = url = opened.request.url
-    else:
-        attacker.modern = True
-        opened = yield _marked(attacker.first_request(url, token), "none yet, own token")
-    if not served(opened):
-        attacker.skip("altered tokens, session, query, Origin", "the endpoint does not answer a POST with JSON-RPC")
+    opened = yield from _opened(attacker)
+    if opened is None:
+        attacker.skip("altered tokens, session, query, Origin", "the endpoint answers neither POST nor GET as MCP does")
         return
+    url, token = attacker.url, attacker.token
     for name, altered, proves in _altered(token):
         if altered:
             yield from attacker.on_mcp(name, attacker.first_request(url, altered), proves)
         else:
             attacker.skip(name, "the token is no JWT")
-    session = opened.response.header("mcp-session-id") if opened.response else None
-    revision = text(reply_of(opened)["result"].get("protocolVersion")) or asker.revision
-    if session:
-        yield ProbeRequest(asker.initialized(url, token, session, revision), "reporter")
-        name = "session id without token"
-        yield from attacker.on_mcp(name, asker.tools(url, None, session, revision))
-    else:
-        attacker.skip("session id without token", "the server issues no Mcp-Session-Id")
+    yield from _session_alone(attacker, opened)
     in_query = with_query(url, {"access_token": token})
     yield from attacker.on_mcp("token in the query", attacker.first_request(in_query, None))
     request = attacker.first_request(url, token)
     hostile = request.model_copy(update={"headers": (*request.headers, ("Origin", HOSTILE))})
     yield from attacker.on_mcp("hostile Origin", hostile)
-    if session:
-        yield ProbeRequest(asker.end(url, token, session, revision), "reporter")
+
+
+def _opened(attacker: _Attacker) -> Steps[Exchange | None]:
+    """The answer with the own token, in whichever way the server speaks; None where it does not."""
+    own = "none yet, own token"
+    ways: tuple[Literal["initialize", "discover", "sse"], ...] = ("initialize", "discover", "sse")
+    for attacker.speaks in ways:
+        request = attacker.first_request(attacker.url, attacker.token)
+        if attacker.speaks == "initialize":
+            answer = yield from followed(attacker.url, _marked(request, own))
+        else:
+            answer = yield _marked(request, own, opening=attacker.speaks == "sse")
+        if served(answer):
+            attacker.url = answer.request.url
+            return answer
+    return None
+
+
+def _session_alone(attacker: _Attacker, opened: Exchange) -> Steps[None]:
+    """A session that was opened with the token, and from then on without it."""
+    asker, url, token, name = attacker.state.asker, attacker.url, attacker.token, "session id without token"
+    if attacker.speaks == "sse":
+        place = absolute(stream_endpoint(opened), url)
+        if urls.origin(place) == urls.origin(url):
+            yield from attacker.on_mcp(name, asker.initialize(place, None))
+        else:
+            attacker.skip(name, "the stream names an endpoint on another origin")
+        return
+    session = opened.response.header("mcp-session-id") if opened.response else None
+    if not session:
+        attacker.skip(name, "the server issues no Mcp-Session-Id")
+        return
+    revision = text(reply_of(opened)["result"].get("protocolVersion")) or asker.revision
+    yield ProbeRequest(asker.initialized(url, token, session, revision), "reporter")
+    yield from attacker.on_mcp(name, asker.tools(url, None, session, revision))
+    yield ProbeRequest(asker.end(url, token, session, revision), "reporter")
 
 
 def _altered(token: str) -> tuple[tuple[str, str | None, str], ...]:
@@ -266,8 +291,10 @@ def _redirect_elsewhere(attacker: _Attacker) -> Steps[None]:
 
 
 def served(answer: Exchange) -> bool:
-    """The MCP server did what was asked."""
-    return answer.ok and "result" in reply_of(answer)
+    """The MCP server did what was asked: it answered, or opened a stream, or took a message whose answer comes there
+    (2024-11-05)."""
+    taken = answer.status == 202 and answer.request.method == "POST"
+    return answer.ok and ("result" in reply_of(answer) or bool(stream_endpoint(answer)) or taken)
 
 
 def _issued(answer: Exchange) -> bool:
@@ -289,9 +316,9 @@ def _words(answer: Exchange) -> str:
     return f"{answer.status} {error}" if error else str(answer.status)
 
 
-def _marked(request: Request, name: str, after: float = 0.0) -> ProbeRequest:
+def _marked(request: Request, name: str, after: float = 0.0, *, opening: bool = False) -> ProbeRequest:
     """Ours, and said to be an attack to whoever reads the server's log."""
     headers = tuple(
         (key, f"{value} (attack: {name})" if key.lower() == "user-agent" else value) for key, value in request.headers
     )
-    return ProbeRequest(request.model_copy(update={"headers": headers}), "reporter", after=after)
+    return ProbeRequest(request.model_copy(update={"headers": headers}), "reporter", opening, after)

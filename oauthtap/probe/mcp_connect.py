@@ -70,8 +70,8 @@ def _talked(answer: Exchange, asker: RequestBuilder, token: str | None, reply: d
 def _streamed(url: str, asker: RequestBuilder, token: str | None) -> Leg:
     """The transport of 2024-11-05: the stream names where to post. Answers come on it, where we do not look."""
     stream = yield ProbeRequest(asker.stream(url, token), opening=True)
-    events = sse_events(stream.response.body or "") if stream.response and stream.ok else []
-    place = absolute(events[0][1].strip(), url) if events and events[0][0] == "endpoint" else ""
+    named = stream_endpoint(stream)
+    place = absolute(named, url) if named else ""
     if urls.origin(place) != urls.origin(url):
         return stream
     posted = yield ProbeRequest(asker.initialize(place, token))
@@ -80,6 +80,14 @@ def _streamed(url: str, asker: RequestBuilder, token: str | None) -> Leg:
     yield ProbeRequest(asker.initialized(place, token, None, asker.revision))
     yield ProbeRequest(asker.tools(place, token, None, asker.revision))
     return stream
+
+
+def stream_endpoint(answer: Exchange) -> str:
+    """Where a stream of 2024-11-05 wants messages posted, as it says it; empty where it says nothing of the kind."""
+    if answer.request.method != "GET" or not answer.ok or answer.response is None:
+        return ""
+    events = sse_events(answer.response.body or "")
+    return events[0][1].strip() if events and events[0][0] == "endpoint" else ""
 
 
 def reply_of(answer: Exchange) -> dict[str, Any]:

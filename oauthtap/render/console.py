@@ -10,6 +10,7 @@ from textwrap import wrap
 from oauthtap.diagnosis.findings import RANK, Severity
 from oauthtap.model.exchange import Exchange
 from oauthtap.model.sanitize import escape_controls
+from oauthtap.render import baseline
 from oauthtap.render.display import Display, Section, fit
 from oauthtap.render.exchange_lines import everything, folded
 from oauthtap.render.other_clients import other_clients
@@ -71,6 +72,7 @@ def _closing(report: Report, display: Display) -> Iterator[str]:
     unseen = f"; {len(report.not_checked)} rules not applicable" if display.verbose else ""
     all_of_it = "" if display.verbose else " (all of it: -v)"
     yield display.ink("note", f"{_counted(len(report.exchanges), 'exchange')}; {_severities(found)}{unseen}{all_of_it}")
+    yield from (escape_controls(line, limit=300) for line in baseline.lines(report.baseline))
     notes = report.notes or ((f"Judged by MCP {report.judged_by}.",) if display.verbose else ())
     for note in notes:
         yield from (display.ink("note", line) for line in wrap(escape_controls(note), display.width))

@@ -10,6 +10,7 @@ from oauthtap.diagnosis.findings import Finding
 from oauthtap.model.exchange import Exchange
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.render import deploy_plan
+from oauthtap.render.baseline import went
 from oauthtap.render.exchange_lines import reason
 from oauthtap.render.labels import (
     MARK,
@@ -26,12 +27,12 @@ from oauthtap.render.labels import (
     said,
     whose,
 )
-from oauthtap.report.model import SECRETS_KEPT, Report
+from oauthtap.report.model import SECRETS_KEPT, BaselineCheck, Report
 
 
 def markdown(report: Report, _: Sequence[Exchange] = (), /) -> str:
     """GitHub-flavoured Markdown. Upstream text stands in code spans, so none of it becomes markup."""
-    parts = (_head, _cause, _cured, _standstill, _deploy, walk, _patched, findings, _others, _unchecked)
+    parts = (_head, _baseline, _cause, _cured, _standstill, _deploy, walk, _patched, findings, _others, _unchecked)
     return "\n".join(line for part in parts for line in part(report)) + "\n"
 
 
@@ -54,6 +55,26 @@ def _head(report: Report) -> Iterator[str]:
         cause = f" Cause: {code(one.cause.rule)}." if one.cause else ""
         yield f"- Client {one.letter}, {code(client(one.client))}: {outcome(report.alone(one))}{cause}"
     yield ""
+
+
+def _baseline(report: Report) -> Iterator[str]:
+    if report.baseline:
+        yield "## Since the baseline"
+        yield ""
+        yield from baseline_table(report.baseline)
+        yield ""
+
+
+def baseline_table(checks: Sequence[BaselineCheck]) -> Iterator[str]:
+    """A row for each client: what is new, fixed and unchanged."""
+    yield "| client | sign-in | new | fixed | unchanged |"
+    yield "|---|---|---|---|---|"
+    for check in checks:
+        told = (
+            "<br>".join(f"{one.kind}: {code(one.rule)}" for one in some) or "-"
+            for some in (check.new, check.fixed, check.unchanged)
+        )
+        yield f"| {code(check.client)} | {went(check)} | {' | '.join(told)} |"
 
 
 def _cause(report: Report) -> Iterator[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
+from oauthtap import rules
 from oauthtap.diagnosis.evidence import REFUSED
 from oauthtap.diagnosis.findings import Finding
 from oauthtap.model.exchange import Exchange
@@ -17,6 +19,9 @@ from oauthtap.render.excerpt import Excerpt, excerpt, underlined
 from oauthtap.render.labels import STAGE, attempts, cured, faults, next_step, no_cause
 from oauthtap.render.stepper import steps
 from oauthtap.report.model import SECRETS_KEPT, RankedCause, Refused, Report
+
+_LETS_IN = re.compile(r"^rs-accepts-|-accepted$|-not-enforced$|^authz-open-redirect$|^refresh-rotation-missing$")
+"""Rules for what a server lets through: no client ever stops at it."""
 
 BRIEF = 15
 """The most lines of `--brief`."""
@@ -260,10 +265,18 @@ def _next(report: Report, display: Display) -> Iterator[Section]:
 def _more(report: Report, display: Display) -> Iterator[str]:
     """Where to read on: the rule, everything, and what to do before it is passed on."""
     if report.works:
-        rules = list(dict.fromkeys(f.rule for f in report.findings if f.severity != "note" and not f.fixed_by))
-        if rules:
-            many = f"{len(rules)} finding{'s' if len(rules) > 1 else ''} that a stricter client may stop at"
-            yield from display.field("Note", f"{many}: {', '.join(rules)}", most=2)
+        found = dict.fromkeys(f.rule for f in report.findings if f.severity != "note" and not f.fixed_by)
+        lets_in = [id for id in found if _LETS_IN.search(id)]
+        none = [id for id in found if id not in lets_in and (one := rules.load().get(id)) and one.stops_only_at == ()]
+        strict = [id for id in found if id not in (*lets_in, *none)]
+        for label, some, says in (
+            ("Note", strict, "that a stricter client may stop at"),
+            ("Note", none, "that stop no client"),
+            ("Security", lets_in, "of what the server has to refuse and accepts"),
+        ):
+            if some:
+                many = f"{len(some)} finding{'s' if len(some) > 1 else ''} {says}"
+                yield from display.field(label, f"{many}: {', '.join(some)}", most=2)
     explain = f"oauthtap explain {report.cause.rule}" if report.cause is not None else ""
     session = display.session
     again = f"oauthtap check {session} -v" if session and not display.verbose else ""

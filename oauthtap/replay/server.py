@@ -343,15 +343,18 @@ def address(play: ReplaySession) -> str:
     return play.text(play.script["mcp"], "localhost")
 
 
-def serve(script: dict[str, Any], port: int) -> int:
-    """Play until Ctrl-C."""
+def serve(script: dict[str, Any], port: int, *, as_json: bool = False) -> int:
+    """Play until Ctrl-C. `as_json`: say where as one line of JSON."""
     play, servers = opened(script, port)
     for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-    tell(f"Replaying {script['upstream']}", "")
-    for number, origin in enumerate(script["origins"], 1):
-        tell(f"  http://localhost:{play.ports[number]}  plays  {origin}")
-    tell("", f"Give this to the client: {address(play)}    (Ctrl-C ends it)", "")
+    places = {f"http://localhost:{play.ports[number]}": origin for number, origin in enumerate(script["origins"], 1)}
+    if as_json:
+        tell(json.dumps({"event": "ready", "url": address(play), "upstream": script["upstream"], "ports": places}))
+    else:
+        lines = [f"  {local}  plays  {origin}" for local, origin in places.items()]
+        tell(f"Replaying {script['upstream']}", "", *lines)
+        tell("", f"Give this to the client: {address(play)}    (Ctrl-C ends it)", "")
     try:
         threading.Event().wait()
     except KeyboardInterrupt:

@@ -145,6 +145,28 @@ class LockCheck(_Row):
     """None: nobody asked for it this time."""
 
 
+class KnownProblem(_Row):
+    """A cause, or a finding, as a baseline holds it."""
+
+    kind: Literal["cause", "error", "warning"]
+    rule: str
+    at: str = ""
+    """Its place, without the numbers of list items; empty for a cause."""
+    title: str = ""
+
+
+class BaselineCheck(_Row):
+    """One client held against a baseline (`--baseline FILE`)."""
+
+    client: str
+    worked: bool | None
+    """As the baseline has it; None for a client that it does not name."""
+    works: bool
+    new: tuple[KnownProblem, ...] = ()
+    fixed: tuple[KnownProblem, ...] = ()
+    unchanged: tuple[KnownProblem, ...] = ()
+
+
 class Report(_Row):
     """How far did it get; what is the cause; whose is it; what to change."""
 
@@ -183,6 +205,8 @@ class Report(_Row):
     """
     promises: tuple[LockCheck, ...] = ()
     """What became of each answer of the lock it was held against; empty without one."""
+    baseline: tuple[BaselineCheck, ...] = ()
+    """What is new, fixed and unchanged for each client since a baseline; empty without one."""
     clients: tuple[ClientForecast, ...] = ()
     """Who else would get through, and who would stop where."""
     walk: WalkReport | None = None

@@ -10,10 +10,10 @@ from oauthtap.fixes.deploy_plan import Deploy
 from oauthtap.fixes.model import Fix
 from oauthtap.report.model import RankedCause, Refused
 
-Outcome = Literal["proved", "simulated", "nothing-to-do", "not-curable", "needs-value", "budget"]
+Outcome = Literal["proved", "emulated", "simulated", "nothing-to-do", "not-curable", "needs-value", "budget"]
 
 EXIT: dict[Outcome, int] = {
-    "proved": 0, "simulated": 0, "nothing-to-do": 0, "not-curable": 1, "budget": 1, "needs-value": 3,
+    "proved": 0, "emulated": 0, "simulated": 0, "nothing-to-do": 0, "not-curable": 1, "budget": 1, "needs-value": 3,
 }  # fmt: skip
 
 
@@ -105,6 +105,8 @@ class Solution(_Row):
     outcome: Outcome
     simulated: bool = False
     """No client ran: fixes were applied to a recording. Nothing is proved."""
+    emulated: bool = False
+    """No client ran: oauthtap asked the server as the client would, by what is known of it. Nothing is proved of it."""
     client: str | None = None
     upstream: str | None = None
     cause: RankedCause | None = None

@@ -24,7 +24,8 @@ def solution(
     search: Search,
     change: ChangeSet | None,
     *,
-    simulated: bool,
+    simulated: bool = False,
+    emulated: bool = False,
     client: str | None,
     upstream: str | None,
     deploy: Deploy | None,
@@ -38,15 +39,19 @@ def solution(
     needs = tuple(search.needs.values()) if change is None else ()
     parts = _parts(search, change) if change is not None else ()
     told: dict[str, Any] = {
-        "simulated": simulated, "client": client, "upstream": upstream, "before": before, "tries": tuple(search.tries),
+        "simulated": simulated, "emulated": emulated, "client": client, "upstream": upstream, "before": before,
+        "tries": tuple(search.tries),
         "cause": _cause(report, change),
     }  # fmt: skip
     if change is not None and not change.fixes:
         return Solution(outcome="nothing-to-do", after=before, **told)
     if change is not None:
         return Solution(
-            outcome="simulated" if simulated else "proved",
-            cause_proved=not simulated and told["cause"] is not None and told["cause"].rule in change.rules,
+            outcome="simulated" if simulated else "emulated" if emulated else "proved",
+            cause_proved=not simulated
+            and not emulated
+            and told["cause"] is not None
+            and told["cause"].rule in change.rules,
             change=parts,
             after=search.result(change)[0],
             fixes_toml=toml_io.write(change.fixes, _HEADING),
@@ -121,8 +126,8 @@ def console(found: Solution, display: Display) -> str:
     rows: list[str] = [""]
     if found.deploy and not display.brief:
         rows += [*deploy_plan.console(found.deploy), ""]
-    good = found.outcome in ("proved", "nothing-to-do", "simulated")
-    sign = "✓" if good and not found.simulated else "~" if good else "✗"
+    good = found.outcome in ("proved", "nothing-to-do", "simulated", "emulated")
+    sign = "✓" if good and not found.simulated and not found.emulated else "~" if good else "✗"
     rows += [display.ink("good" if good else "bold", f"{sign} {escape_controls(headline(found), limit=400)}"), ""]
     for label, text in _fields(found):
         rows += display.field(label, escape_controls(text, limit=900), most=0 if label != "Tried" else 2)
@@ -134,9 +139,12 @@ def headline(found: Solution) -> str:
     client, server = found.client or "The client", found.upstream or "the MCP server"
     if found.simulated and found.outcome == "not-curable":
         return f"Simulated: no change of a recorded answer is known that would help {client} at {server}"
+    if found.emulated and found.outcome == "nothing-to-do":
+        return f"Nothing to do, emulated: {client}, as far as it is known, would connect to {server} as it is"
     count = f"{len(found.change)} change{'s' if len(found.change) != 1 else ''}"
     return {
         "proved": f"Proved: {client} connects to {server} with {count}, and does not without",
+        "emulated": f"Emulated, not proved: {client}, as far as it is known, would connect to {server} with {count}",
         "simulated": f"Simulated, not proved: with {count} nothing recorded stops {client} at {server} any more",
         "nothing-to-do": f"Nothing to do: {client} connects to {server} as it is",
         "not-curable": f"No change of answers or requests makes {client} connect to {server}",
@@ -154,7 +162,8 @@ def _fields(found: Solution) -> Iterator[tuple[str, str]]:
         if found.before.refusal:
             yield "It said", said(found.before.refusal).removeprefix("It said: ")
     if found.after and found.outcome != "nothing-to-do":
-        yield "After", went(found.after, simulated=found.simulated)
+        after = went(found.after, simulated=found.simulated)
+        yield "After", f"{after} (emulated)" if found.emulated else after
     for part in found.change:
         proof = (
             f" Needed: without it, try {part.needed_by} did not connect."
@@ -170,7 +179,7 @@ def _fields(found: Solution) -> Iterator[tuple[str, str]]:
             yield "", f"not it, as no metadata states them: {', '.join(need.candidates)}"
     if found.remains:
         yield "Remains", found.remains
-    if found.outcome == "proved":
+    if found.outcome in ("proved", "emulated"):
         yield "Keep it", "the lines above on the server; or: --fix solved.toml, which lies in the session"
     if found.next:
         yield "Next", found.next

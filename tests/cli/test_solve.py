@@ -13,6 +13,8 @@ import pytest
 from oauthtap.cli import main
 from oauthtap.drive.registrations import Registrations
 from oauthtap.upstream.options import UpstreamOptions
+from tests.support.bed import Bed
+from tests.support.running import to_the_bed
 
 LIVE = Path(__file__).parents[1] / "recordings" / "live"
 ISSUER = "issuer=https://tenant.authkit.test"
@@ -74,3 +76,20 @@ async def test_a_registration_is_deleted_at_its_own_server_and_nowhere_else(monk
     deleted = await registrations.delete(UpstreamOptions(), {"http://localhost:8081": "https://as.example.com"})
     assert (deleted, len(passed)) == (1, 3)
     assert asked == [("DELETE", "https://as.example.com/register/1", "Bearer t")]
+
+
+def test_a_hosted_client_is_emulated_and_never_called_proved(
+    bed: Bed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["claude-ai@emulated", "--upstream", bed.url("f02"), *to_the_bed(bed), "--session", tmp_path / "s"]
+    code, out, _ = said(capsys, *words, "--format", "json")
+    found = json.loads(out)
+    assert (code, found["outcome"], found["emulated"], found["cause_proved"]) == (0, "emulated", True, False)
+    assert [part["fix"] for part in found["change"]] == ["prm-resource-origin-mismatch"]
+    assert found["deploy"]["proved"] is False
+    with bed.watching() as arrived:  # a second time nothing is asked
+        code, out, _ = said(capsys, *words)
+    assert (code, arrived) == (0, [])
+    assert "Emulated, not proved: Claude.ai" in out
+    assert "Proved" not in out
+    assert said(capsys, "nobody@emulated", "--upstream", bed.url("good"))[0] == 2

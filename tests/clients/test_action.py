@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.support.bed import Bed
+from tests.support.clients.installed import cache
 
 ROOT = Path(__file__).parents[2]
 RUNNER = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
@@ -73,6 +75,27 @@ def test_wrong_usage_is_2(clone: Path, bed: Bed, tmp_path: Path) -> None:
     assert code == 2, said
     assert "--login --attack" in said
     assert not summary
+
+
+def test_what_is_known_of_each_client_passes_and_what_is_new_fails(
+    clone: Path, bed: Bed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RUNNER, "OAUTHTAP_CLIENTS", str(cache() / "drive"))
+    given = {"url": bed.url("f02"), "clients": "python-sdk claude-ai@emulated", "baseline": "baseline.json"}
+    code, said, summary = steps(clone, tmp_path, **given, arguments=reaching(bed, "--update-baseline"), session="first")
+    assert code == 0, said
+    assert sorted(json.loads((tmp_path / "baseline.json").read_text())["clients"])[0] == "claude-ai@emulated"
+    code, said, summary = steps(clone, tmp_path, **given, arguments=reaching(bed), session="second")
+    assert code == 0, said
+    assert summary.startswith("### MCP sign-ins at `https://f02.mcp.test/mcp`")
+    assert [row.split("|")[3].strip() for row in summary.splitlines() if row.startswith("| `")][:2] == ["-", "-"]
+    known = json.loads((tmp_path / "baseline.json").read_text())
+    known["clients"].pop("claude-ai@emulated")
+    (tmp_path / "baseline.json").write_text(json.dumps(known))
+    code, said, summary = steps(clone, tmp_path, **given, arguments=reaching(bed), session="third")
+    assert code == 1, said
+    assert "not in the baseline" in summary
+    assert "**`claude-ai@emulated`: " in summary
 
 
 def test_what_differs_from_the_lock_fails(clone: Path, bed: Bed, tmp_path: Path) -> None:

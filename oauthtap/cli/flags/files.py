@@ -5,6 +5,7 @@ from __future__ import annotations
 from oauthtap.cli.argument_parser import ArgumentParser
 from oauthtap.cli.flags.shared import deferred, judged_flags, reach_flags, rules_flag
 from oauthtap.cli.flags.values import positive, recording_path
+from oauthtap.cli.options.baseline import baseline_flags
 from oauthtap.fixes.stacks import stacks
 from oauthtap.render.comparison import FORMATS as COMPARISONS
 from oauthtap.rewriting.origins import FIRST_PORT
@@ -23,6 +24,15 @@ def sessions_flags(command: ArgumentParser) -> None:
     command.add_argument("--format", choices=("console", "json"), default="console", help="of the list (console)")
     command.add_argument("--limit", type=positive, metavar="N", help="only the newest so many")
     command.set_defaults(command=deferred("sessions:list_sessions"))
+
+
+def summary_table_flags(command: ArgumentParser) -> None:
+    command.add_argument(
+        "sessions", nargs="+", type=recording_path, metavar="SESSION", help="session folders, or recordings"
+    )
+    baseline_flags(command)
+    command.add_argument("--format", choices=("markdown", "json"), default="markdown", help="of the table (markdown)")
+    command.set_defaults(command=deferred("summary:summary"), fail_on=None)
 
 
 def verify_flags(command: ArgumentParser) -> None:
@@ -47,6 +57,7 @@ def fix_flags(command: ArgumentParser) -> None:
     command.add_argument(
         "--stack", choices=tuple(stacks()), help="show the lines to deploy for this stack; overrides the detected one"
     )
+    command.add_argument("--format", choices=("console", "json"), default="console", help="of the result (console)")
     command.add_argument("--deploy", metavar="FILE", help="write what to deploy there as JSON, for scripts")
     live = command.add_mutually_exclusive_group()
     live.add_argument("--apply", action="store_true", help="switch it on in the tap that is recording this session")
@@ -64,6 +75,7 @@ def lock_flags(command: ArgumentParser) -> None:
     command.add_argument("session", type=recording_path, metavar="SESSION", help="a session, or a recording")
     command.add_argument("-o", "--output", metavar="FILE", help="write to FILE instead of stdout")
     command.add_argument("--revision", metavar="DATE", help="judge by this MCP revision instead of the negotiated one")
+    command.add_argument("--format", choices=("json",), default="json", help="a lock is JSON always")
     command.set_defaults(command=deferred("lock:write_lock"))
 
 
@@ -82,6 +94,9 @@ def replay_flags(command: ArgumentParser) -> None:
     command.add_argument("--port", type=int, default=FIRST_PORT, metavar="N", help=words)
     command.add_argument(
         "--as-file", metavar="FILE", help="write it as one Python file to attach to a report (-: print)"
+    )
+    command.add_argument(
+        "--format", choices=("console", "json"), default="console", help="json: where it is, as the first line"
     )
     command.set_defaults(command=deferred("replay:replay"))
 

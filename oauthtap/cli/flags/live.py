@@ -17,6 +17,7 @@ from oauthtap.cli.flags.shared import (
     state_flags,
 )
 from oauthtap.cli.flags.values import callback_mode, positive, recording_path, seconds
+from oauthtap.cli.options.baseline import baseline_flags
 from oauthtap.cli.options.grant import grant_flag
 from oauthtap.cli.options.inject import inject_flag
 from oauthtap.cli.options.summary import summary_flags
@@ -28,6 +29,7 @@ from oauthtap.rewriting.origins import FIRST_PORT, WEB_PORT
 def record_flags(command: ArgumentParser) -> None:
     command.add_argument("url", metavar="URL", help="the MCP endpoint, as clients are given it")
     command.add_argument("--session", metavar="DIR", help="where to record (default: a dated folder)")
+    command.add_argument("--format", choices=("console", "json"), default="console", help="json: what was written")
     command.set_defaults(command=deferred("record:record"))
 
 
@@ -44,6 +46,7 @@ def skill_flags(command: ArgumentParser) -> None:
         help="write it to DIR/skills/oauthtap/SKILL.md (default: ~/.claude; .claude for this project alone)",
     )
     command.add_argument("--agents", action="store_true", help="the snippet for AGENTS.md instead")
+    command.add_argument("--format", choices=("console", "json"), default="console", help="of the answer (console)")
     command.set_defaults(command=deferred("skill:skill"))
 
 
@@ -128,6 +131,7 @@ def run_flags(command: ArgumentParser) -> None:
     reach_flags(command.add_argument_group("reaching the servers"))
     judging = command.add_argument_group("judging")
     judging_flags(judging)
+    baseline_flags(judging)
     fix_flag(judging)
     summary_flags(command.add_argument_group("the summary at the end"))
     command.set_defaults(command=deferred("run:run"))
@@ -187,6 +191,7 @@ def drive_flags(command: ArgumentParser) -> None:
     report_flags(judging)
     events_flag(judging)
     judging_flags(judging)
+    baseline_flags(judging)
     fix_flag(judging)
     inject_flag(command.add_argument_group("fault injection"))
     command.set_defaults(command=deferred("drive:drive"))
@@ -200,9 +205,11 @@ only simulated: nothing is proved then.
 examples:
   oauthtap solve claude-code --upstream https://mcp.example.com/mcp
   oauthtap solve claude-code --upstream URL --set issuer=https://TENANT.authkit.app
+  oauthtap solve claude-ai@emulated --upstream URL      a client that cannot run here: emulated, nothing is proved
   oauthtap solve SESSION                                what its recording tells, without a client
 
-exit codes: 0 proved, or nothing to do; 1 no change of answers or requests cures it, or the budget is over; 2 wrong
+exit codes: 0 proved (emulated, simulated), or
+nothing to do; 1 no change of answers or requests cures it, or the budget is over; 2 wrong
 usage; 3 a value is needed that only you know (--set)
 """
 
@@ -266,7 +273,10 @@ def probe_flags(command: ArgumentParser) -> None:
     telling.add_argument("--session", metavar="DIR", help="where to record (default: a dated folder)")
     keeping_flags(telling)
     report_flags(telling)
-    judging_flags(command.add_argument_group("judging"), f"walk as this client would: {', '.join(EMULATED)}")
+    events_flag(telling)
+    judging = command.add_argument_group("judging")
+    baseline_flags(judging)
+    judging_flags(judging, f"walk as this client would: {', '.join(EMULATED)}")
     command.set_defaults(command=deferred("probe:run"))
 
 
@@ -302,6 +312,7 @@ def grant_flags(command: ArgumentParser) -> None:
     telling = command.add_argument_group("output")
     telling.add_argument("--session", metavar="DIR", help="where to record (default: a dated folder)")
     report_flags(telling)
+    events_flag(telling)
     command.set_defaults(
         command=deferred("grant:grant"), client=None, rules=[], revision=None, redact=None, keep_secrets=False,
         attack=False, register=True,
@@ -327,4 +338,5 @@ def wait_flags(command: ArgumentParser) -> None:
 
 
 def stop_flags(command: ArgumentParser) -> None:
+    command.add_argument("--timeout", type=seconds, default=15.0, metavar="S", help="for its end (default 15 seconds)")
     state_flags(command, "stop")

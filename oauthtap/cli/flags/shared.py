@@ -10,6 +10,7 @@ from typing import Any
 
 from oauthtap.cli.argument_parser import ArgumentParser
 from oauthtap.cli.flags.values import positive, recording_path
+from oauthtap.cli.options.baseline import baseline_flags
 from oauthtap.cli.options.summary import summary_flags
 from oauthtap.formats import FORMS
 from oauthtap.render import FORMATS
@@ -132,6 +133,7 @@ def judged_flags(command: ArgumentParser) -> None:
     command.add_argument(
         "--against", metavar="LOCK", help="check against this lock file only, not against the specifications"
     )
+    baseline_flags(command)
     redact_flag(command)
     judging_flags(command)
     command.set_defaults(command=deferred("check:check"))

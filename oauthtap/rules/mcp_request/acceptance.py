@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from oauthtap.diagnosis.findings import Problem, Problems
-from oauthtap.handshake.stages import Challenge, Initialize, Mcp, TokenRejected, texts
-from oauthtap.handshake.state import Handshake
+from oauthtap.handshake.stages import Challenge, Initialize, LegacySse, Mcp, TokenRejected, texts
+from oauthtap.handshake.state import Handshake, absolute
 from oauthtap.model import urls
 from oauthtap.model.exchange import first_value
 from oauthtap.model.requirements import must
@@ -104,9 +104,16 @@ def session_instead(mcp: Mcp, so_far: Handshake) -> Problems:
         WWW-Authenticate: Bearer
     """
     session = mcp.request.header("mcp-session-id")
-    if session is None or mcp.authorization is not None or first_value(mcp.request.query, "access_token"):
+    if mcp.authorization is not None or first_value(mcp.request.query, "access_token"):
         return
-    opened = next((i for i in so_far.all(Initialize) if i.ok and i.response.header("mcp-session-id") == session), None)
+    opened: Mcp | None
+    if session is not None:
+        begun = (one for one in so_far.all(Initialize) if one.ok and one.response.header("mcp-session-id") == session)
+        opened = next(begun, None)
+    else:  # 2024-11-05: the session's id stands in the URL that the stream named
+        streams = (one for one in so_far.all(LegacySse)[-50:] if one.request.method == "GET" and one.ok)
+        posted = mcp.request.method == "POST" and mcp.status == 202
+        opened = next((one for one in streams if posted and absolute(one.endpoint or "", one.url) == mcp.url), None)
     if opened and opened.bearer and _served(mcp) and _asks_for_tokens(so_far):
         yield Problem(
             message=f"a request with the session of exchange {opened.exchange.id} and no token was answered {mcp.status}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oauthtap.diagnosis.findings import Problem, Problems
-from oauthtap.handshake.stages import Initialize, McpRequest
+from oauthtap.handshake.stages import Initialize, LegacySse, McpRequest
 from oauthtap.handshake.state import Handshake
 from oauthtap.model.requirements import must
 from oauthtap.rules import rule
@@ -19,7 +19,7 @@ from oauthtap.rules import rule
     severity="warning",
     stops_only_at=(),
 )
-def foreign_origin(mcp: Initialize | McpRequest, so_far: Handshake) -> Problems:
+def foreign_origin(mcp: Initialize | McpRequest | LegacySse, so_far: Handshake) -> Problems:
     """The MCP server accepts a request with a foreign `Origin`.
 
     A browser says in `Origin` which page sends a request. A server that does not compare it can be
@@ -48,7 +48,7 @@ def foreign_origin(mcp: Initialize | McpRequest, so_far: Handshake) -> Problems:
     # Another origin may be an allowed one; this one nobody can have (RFC 2606, 2).
     if mcp.exchange.actor != "reporter" or origin is None or not origin.endswith(".invalid"):
         return
-    if mcp.ok and "result" in mcp.reply:
+    if mcp.ok and (mcp.endpoint if isinstance(mcp, LegacySse) else "result" in mcp.reply):
         yield Problem(
             message=f"a request with `Origin: {origin}` was answered {mcp.status}; it has to be refused",
             at="response.status",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oauthtap.diagnosis.findings import Problem, Problems
-from oauthtap.handshake.stages import Challenge, Initialize, McpRequest, TokenRejected
+from oauthtap.handshake.stages import Challenge, Initialize, LegacySse, McpRequest, TokenRejected
 from oauthtap.handshake.state import Handshake
 from oauthtap.model.requirements import must
 from oauthtap.rules import rule
@@ -18,7 +18,7 @@ from oauthtap.rules import rule
     who="resource-server",
     stops_only_at=(),
 )
-def made_up(mcp: Initialize | McpRequest, so_far: Handshake) -> Problems:
+def made_up(mcp: Initialize | McpRequest | LegacySse, so_far: Handshake) -> Problems:
     """The MCP server accepts any access token, even a made-up one.
 
     Without a token the server refuses; with a made-up one it answers. It requires the header but
@@ -54,7 +54,7 @@ def made_up(mcp: Initialize | McpRequest, so_far: Handshake) -> Problems:
     if mcp.exchange.actor != "reporter" or mcp.bearer is None or mcp.bearer.partition(" {")[0] in issued:
         return
     asks = any(stage.status == 401 for stage in (*so_far.all(Challenge), *so_far.all(TokenRejected)))
-    if asks and mcp.ok and "result" in mcp.reply:
+    if asks and mcp.ok and (mcp.endpoint if isinstance(mcp, LegacySse) else "result" in mcp.reply):
         yield Problem(
             message=f"{mcp.request.bare_url} answers 401 without a token and {mcp.status} with one that was made up",
             at="response.status",

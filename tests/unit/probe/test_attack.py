@@ -25,6 +25,7 @@ from tests.cli.test_probe import hands, reach
 from tests.support.bed import Bed
 from tests.support.bed.authorization import Grant
 from tests.support.bed.healthy import Good
+from tests.support.bed.mcp import LegacyMcpServer
 
 HOSTILE = attacks.HOSTILE
 
@@ -142,6 +143,33 @@ class AnyRedirect(Sound):
         return await super().authorize(request)
 
 
+class SoundSse(LegacyMcpServer, Sound):
+    """The same with the transport of 2024-11-05."""
+
+    host = "sound-sse.mcp.test"
+
+
+class AnyOriginSse(LegacyMcpServer, AnyOrigin):
+    host = "any-origin-sse.mcp.test"
+
+
+class AnyTokenSse(LegacyMcpServer, AnyToken):
+    host = "any-token-sse.mcp.test"
+
+
+class QueryTokenSse(LegacyMcpServer, QueryToken):
+    host = "query-token-sse.mcp.test"
+
+
+class SessionInsteadSse(LegacyMcpServer, Sound):
+    """Whoever knows the URL of the messages may post there."""
+
+    host = "session-instead-sse.mcp.test"
+
+    def turned_away(self, request: Request) -> Response | None:
+        return None if request.method == "POST" and request.url.query else super().turned_away(request)
+
+
 FORGED = {"alg=none", "altered signature", "wrong issuer", "expired"}
 
 FAULTS: dict[type[Good], tuple[set[str], set[str]]] = {
@@ -159,6 +187,11 @@ FAULTS: dict[type[Good], tuple[set[str], set[str]]] = {
     CodeTwice: ({"reused code"}, {"token-code-replay-accepted"}),
     RefreshTwice: ({"reused refresh token"}, {"refresh-replay-accepted"}),
     SameRefresh: ({"reused refresh token"}, {"refresh-rotation-missing"}),
+    SoundSse: (set(), set()),
+    AnyOriginSse: ({"hostile Origin"}, {"rs-accepts-foreign-origin"}),
+    AnyTokenSse: (FORGED, {"rs-accepts-made-up-token", "rs-accepts-expired-token"}),
+    QueryTokenSse: ({"token in the query"}, {"rs-accepts-query-token"}),
+    SessionInsteadSse: ({"session id without token"}, {"rs-accepts-session-instead-of-token"}),
     AnyRedirect: ({"unregistered redirect_uri"}, {"authz-open-redirect"}),
 }
 """Server, to the attacks it accepts and the findings that follow."""

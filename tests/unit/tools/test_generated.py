@@ -9,6 +9,7 @@ import pytest
 
 from oauthtap.report.model import Report
 from tools.rule_docs import pages
+from tools.schemas import schemas
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGES = pages()
@@ -27,3 +28,8 @@ def test_no_page_is_left_over() -> None:
 def test_the_report_schema_is_fresh() -> None:
     committed = json.loads((DOCS / "report.schema.json").read_text(encoding="utf-8"))
     assert committed == Report.model_json_schema(), "run: uv run python -m tools.report_schema docs/report.schema.json"
+
+
+def test_the_other_schemas_are_fresh() -> None:
+    committed = {file.name: json.loads(file.read_text("utf-8")) for file in (DOCS / "schemas").iterdir()}
+    assert committed == schemas(), "run: uv run python -m tools.schemas docs/schemas"
