@@ -31,7 +31,9 @@ def test_what_was_kept_is_read_and_the_disk_holds_no_secret(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "words"), [(None, "is not set"), ("hunter2", "is no key"), (new_key(), "is not the key")]
+    ("key", "words"),
+    [(None, "is not set"), ("hunter2", "is no key"), (new_key(), "is not the key")],
+    ids=["none", "no key", "another"],  # each worker makes another one
 )
 def test_without_the_right_key_it_says_what_to_type(path: Path, key: str | None, words: str) -> None:
     with pytest.raises(GrantError, match=f"{words}.*Try: "):
