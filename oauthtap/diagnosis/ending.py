@@ -135,7 +135,7 @@ def _overcomes(later: Stage, stage: Stage) -> bool:
         return True  # the server was busy, and answered when it was asked again
     if _is_fallback(stage, later):
         return True
-    if not _went_well(later):
+    if not went_well(later):
         return False
     if isinstance(stage, Challenge):
         return isinstance(later, Mcp) or (
@@ -167,7 +167,7 @@ def _is_fallback(stage: Stage, later: Stage) -> bool:
     return posted and stage.status in (400, 404, 405) and fell_back and (later.ok or later.status == 401)
 
 
-def _went_well(stage: Stage) -> bool:
+def went_well(stage: Stage) -> bool:
     """Answered as the step needs it."""
     exchange = stage.exchange.patched
     if exchange.response is None or exchange.injected_fault:

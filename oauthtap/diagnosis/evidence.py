@@ -15,7 +15,7 @@ from typing import Literal
 
 from oauthtap import rules
 from oauthtap.diagnosis.causality import causal_chain, guess_ancestors, same_document_places
-from oauthtap.diagnosis.ending import Ending
+from oauthtap.diagnosis.ending import Ending, went_well
 from oauthtap.diagnosis.findings import Finding, Party
 from oauthtap.diagnosis.omission import find_omission
 from oauthtap.diagnosis.phrases import CODES
@@ -58,7 +58,7 @@ def rank(
     if refusal is None:
         return (_alone(by_rules, ending),) if by_rules is not None else ()
     places = _places(ending, handshake)
-    cases = [_Case(finding, refusal, places, handshake, finding is by_rules) for finding in found]
+    cases = [_Case(finding, refusal, places, handshake, finding is by_rules, found) for finding in found]
     weighed = [(case.points, case.finding) for case in cases]
     scored = [one for one in weighed if one[0] > 0]
     scored.sort(key=lambda one: (-one[0], one[1] is not by_rules))
@@ -105,6 +105,8 @@ class _Case:
     handshake: Handshake
     chosen: bool
     """Place and severity point to it."""
+    found: Sequence[Finding]
+    """All that may be causes."""
 
     @property
     def points(self) -> int:
@@ -127,7 +129,7 @@ class _Case:
             return True
         if finding.severity == "note" and not (self.agrees == 2 and self.shares):
             return True
-        if (finding.exchange or 0) > refusal.exchange and not self.chosen:
+        if ((finding.exchange or 0) > refusal.exchange and not self.chosen) or self._is_condoned:
             return True
         only = known.stops_only_at
         return only is not None and refusal.stage not in only and not self.named
@@ -181,7 +183,22 @@ class _Case:
     @cached_property
     def _is_vouched(self) -> bool:
         """It doubts a token that this server took before, or issued itself."""
-        return self.finding.rule.startswith("token-jwt-") and _vouched(self.handshake, self.refusal)
+        doubts = self.finding.rule.startswith("token-jwt-")
+        places = (self.finding.exchange or 0, self.refusal.exchange)
+        return doubts and any(_vouched(self.handshake, place) for place in places)
+
+    @property
+    def _is_condoned(self) -> bool:
+        """The refused endpoint had answered an earlier request with the same defect well."""
+        if not self.here or not self.finding.at.startswith("request."):
+            return False
+        own = self.handshake.of(self.refusal.exchange)[:1]
+        same = (one.exchange for one in self.found if one.rule == self.finding.rule)
+        earlier = (self.handshake.of(place) for place in same if place is not None and place < self.refusal.exchange)
+        return any(
+            stages and own and stages[0].url == own[0].url and any(went_well(stage) for stage in stages)
+            for stages in earlier
+        )
 
     @cached_property
     def guessed(self) -> bool:
@@ -268,9 +285,9 @@ _AFTER_EXPIRY = frozenset(
 """Rules about what has to come after a token expired."""
 
 
-def _vouched(handshake: Handshake, refusal: Refusal) -> bool:
-    """The refused token had been taken before; or the MCP server is its own authorization server."""
-    stages = handshake.of(refusal.exchange)
+def _vouched(handshake: Handshake, place: int) -> bool:
+    """The token of that exchange was taken at some time; or the MCP server is its own authorization server."""
+    stages = handshake.of(place)
     bearer = stages[0].bearer if stages and isinstance(stages[0], Mcp) else None
     if bearer is None:
         return False
