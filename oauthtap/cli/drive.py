@@ -32,9 +32,11 @@ from oauthtap.diagnosis.findings import RANK
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.drive import install
 from oauthtap.drive.driver import Driver, DriverError, Transport, find_driver
+from oauthtap.drive.headless_browser import HEADERS
 from oauthtap.drive.runner import ClientRun, CommandResult
 from oauthtap.fixes.applier import ActiveFixes
 from oauthtap.model import urls
+from oauthtap.model.exchange import Exchange, Request, Response
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.report.model import Report
 from oauthtap.rewriting.origins import FIRST_PORT, WEB_PORT
@@ -134,7 +136,9 @@ class DriveSession:
         from oauthtap.proxy.settings import StartupError
 
         self._loop = asyncio.get_running_loop()
+        self._listeners: set[str] = set()
         self.errand.on_page = self._on_page
+        self.errand.on_hops = self._on_hops
         standing: asyncio.Future[Ready] = self._loop.create_future()
         ears = ProxyCallbacks(
             self._on_step,
@@ -184,6 +188,7 @@ class DriveSession:
     async def _client(self, ready: Ready, tap: asyncio.Future[Any]) -> bool:
         """The client's whole run; it ends early where the tap does (Ctrl-C)."""
         self._banner(ready)
+        self._listeners.add(urls.origin(ready.url))
         self.feed.ready(ready.url, {urls.origin(ready.url): urls.origin(self.arguments.upstream)}, ready.web_url)
         self.feed.fixes(self.fixes.names)
         if self.looks:
@@ -228,7 +233,23 @@ class DriveSession:
         self.notebook.guarded(partial(self.feed.step, step))
         self.notebook.guarded(partial(self.narrator.steps, [step]))
 
+    def _on_hops(self, hops: list[dict[str, Any]]) -> None:
+        """Called from the client's thread."""
+        self._loop.call_soon_threadsafe(self._record_hops, hops)
+
+    def _record_hops(self, hops: list[dict[str, Any]]) -> None:
+        """What the browser was answered where the tap was not in between: the authorization server's own pages."""
+        for hop in hops:
+            if urls.origin(hop["url"]) in self._listeners:
+                continue
+            headers = tuple((name, value) for name, value in hop["headers"])
+            answer = Response(status=hop["status"], headers=headers, body=hop["body"])
+            asked = Request(method="GET", url=hop["url"], headers=tuple(HEADERS.items()))
+            seen = Exchange(request=asked, response=answer, actor="browser", at=time.time())
+            self.notebook.record_own_request(seen, self._on_step)
+
     def _on_listener(self, local: str, upstream: str) -> None:
+        self._listeners.add(urls.origin(local))
         self.narrator.listener(local, upstream)
         self.feed.listener(local, upstream)
 

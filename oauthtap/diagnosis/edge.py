@@ -13,6 +13,7 @@ _EDGES: tuple[tuple[str, str, str], ...] = (
     ("x-vercel-mitigated", r".", "Vercel"),
     ("x-datadome", r".", "DataDome"),
     ("x-sucuri-block", r".", "Sucuri"),
+    ("x-goog-iap-generated-response", r"true", "Google Identity-Aware Proxy"),
 )
 """Headers by which an edge says that it answered itself: name, value, product."""
 
@@ -22,6 +23,7 @@ _EDGE_PAGES: tuple[tuple[str, str], ...] = (
     ("Cloudflare", r"attention required! \| cloudflare|just a moment\.\.\.|cf-browser-verification|/cdn-cgi/challenge"),
     ("AWS WAF", r"<center><h1>403 forbidden</h1></center>\s*</body>"),
     ("Akamai", r"access denied.{0,400}reference\s*(?:&#32;)?#|errors\.edgesuite\.net"),
+    ("Google Identity-Aware Proxy", r"invalid iap credentials"),
     ("Imperva", r"incapsula incident id|_incapsula_resource"),
     ("Vercel", r"vercel security checkpoint|vercel authentication"),
 )

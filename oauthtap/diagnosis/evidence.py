@@ -125,7 +125,9 @@ class _Case:
             return True
         if self.reads and self.agrees < 0 and refusal.subject not in _VAGUE:
             return True  # it reads the words wrongly
-        if finding.rule in _SPECULATION and refusal.is_telling and self.agrees < 2:
+        if finding.rule in _SPECULATION and (
+            (refusal.is_telling and self.agrees < 2) or _vouched(self.handshake, refusal.exchange)
+        ):
             return True
         if finding.severity == "note" and not (self.agrees == 2 and self.shares):
             return True

@@ -96,6 +96,11 @@ def _only_listens(stage: Stage) -> bool:
     return isinstance(stage, McpStream | SessionEnd) or (isinstance(stage, LegacySse) and stage.request.method == "GET")
 
 
+def _only_probes(stage: Stage) -> bool:
+    """It asks whether the endpoint is there (HEAD), and is no step of MCP."""
+    return isinstance(stage, Mcp) and stage.request.method == "HEAD"
+
+
 def _answers(stage: Mcp) -> bool:
     """A success in a form that MCP knows: JSON, a stream, a 202, or nothing but a status."""
     if not stage.ok or stage.exchange.error:
@@ -120,6 +125,7 @@ def stop_points(handshake: Handshake, since: int = 0) -> tuple[Stage, ...]:
         if stages[0].exchange.actor in ("client", "browser") and stages[0].slug not in SIDE_STAGES
         if stages[0].exchange.id >= since
     ]
+    own = [stage for stage in own if not _only_probes(stage)] or own
     if not own:
         return ()
     acted = [stage for stage in own if not isinstance(stage, Document)]

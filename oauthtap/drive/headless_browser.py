@@ -6,7 +6,8 @@ A program of its own, started by the client as its browser:
 
 ORDERS is a JSON file of `oauthtap drive`: how servers are reached, whether a person takes over, and
 where to write. Each line of that log is a JSON object: `process`, then `visited` for each page, at
-the end `ended` (one of `callback`, `page`, `lost`), or `opened` where a person is to go on.
+the end `ended` (one of `callback`, `page`, `lost`), or `opened` where a person is to go on. Where it ended at a page,
+`hops` are the answers on the way there, the page itself the last: url, status, headers, body.
 """
 
 from __future__ import annotations
@@ -23,25 +24,32 @@ from oauthtap.model.urls import is_loopback
 from oauthtap.upstream.options import UpstreamOptions
 
 _HOPS = 20
-_HEADERS = {"User-Agent": "Mozilla/5.0 (oauthtap drive)", "Accept": "text/html,application/xhtml+xml"}
+_PAGE = 100_000
+"""Characters of a page that are kept."""
+_AS_SENT = ("content-encoding", "content-length", "transfer-encoding")
+"""Header lines that say how a body was sent; what is kept is its text."""
+HEADERS = {"User-Agent": "Mozilla/5.0 (oauthtap drive)", "Accept": "text/html,application/xhtml+xml"}
 
 
 async def follow(orders: dict[str, Any], url: str) -> None:
     """Go where the redirects lead, keeping cookies as a browser does. Never raises for what the network does."""
     callback = _place(dict(parse_qsl(urlsplit(url).query)).get("redirect_uri", ""))
+    hops: list[dict[str, Any]] = []
     async with UpstreamOptions(orders["connect_to"], orders["ca"], orders["insecure"]).client() as client:
         for _ in range(_HOPS):
             try:
-                answer = await client.get(url, headers=_HEADERS)
+                answer = await client.get(url, headers=HEADERS)
             except Exception as problem:  # whatever it is, nobody waits for us: it is written down
                 note(orders, ended="lost", url=url, why=str(problem) or type(problem).__name__)
                 return
             note(orders, visited=url, status=answer.status_code)
+            headers = [pair for pair in answer.headers.multi_items() if pair[0] not in _AS_SENT]
+            hops.append({"url": url, "status": answer.status_code, "headers": headers, "body": answer.text[:_PAGE]})
             if _place(url) == callback or (_brings_back(url) and not answer.has_redirect_location):
                 note(orders, ended="callback", url=url, status=answer.status_code)
                 return
             if not answer.has_redirect_location:
-                note(orders, ended="page", url=url, status=answer.status_code)
+                note(orders, ended="page", url=url, status=answer.status_code, hops=hops)
                 return
             url = urljoin(url, answer.headers["location"])
             if urlsplit(url).scheme not in ("http", "https"):

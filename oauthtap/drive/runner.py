@@ -53,6 +53,8 @@ class ClientRun:
     """Seconds for all of it."""
     on_page: Callable[[str], None] = lambda url: None
     """Told, from this thread, which URL a person has to open."""
+    on_hops: Callable[[list[dict[str, Any]]], None] = lambda hops: None
+    """Told, from this thread, what the browser was answered on its way to a page that leads nowhere."""
     spoken: list[CommandResult] = field(default_factory=list)
     why_ended: str = ""
     """Why we ended it, in words; empty when it ended by itself."""
@@ -155,6 +157,7 @@ class ClientRun:
             if opened := entry.get("opened"):
                 self.on_page(opened)
             elif entry.get("ended") in ("page", "lost"):
+                self.on_hops(entry.get("hops", []))
                 self.why_ended = _stuck(entry)
                 self._until = min(self._until, time.monotonic() + _STUCK)
 

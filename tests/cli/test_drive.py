@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from oauthtap.drive.driver import BROWSER, PROGRAMS, Driver, DriverError, driver
 from tests.cli.test_watch import serving
 from tests.support.bed import Bed
 from tests.support.running import COMMAND, LIMIT, environment, to_the_bed
+from tests.support.servers.threads import Answer, Case, serve
 
 ROOT = Path(__file__).parents[2]
 FAKE = (
@@ -270,6 +272,24 @@ def test_a_sign_in_that_wants_a_person_ends_early_and_says_so(bed: Bed, tmp_path
 # --- where the client comes from
 
 
+def test_the_page_that_refuses_the_sign_in_is_recorded_and_told(bed: Bed, tmp_path: Path) -> None:
+    page = (403, {"Content-Type": "text/html"}, "<h1>Access denied</h1><p>Your workspace has switched MCP off</p>")
+    with serving({("GET", "/sorry"): page}) as elsewhere:
+
+        class LeadsAway(Case):
+            def authorize(self, query: dict[str, str]) -> Answer:
+                return 302, "", {"Location": f"{elsewhere}/sorry"}
+
+        server = serve(LeadsAway, 0)
+        with server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            ran = drove(bed, tmp_path, "--upstream", f"http://127.0.0.1:{server.server_port}/mcp", mood="patient")
+            server.shutdown()
+    assert ran.report["exchanges"][-1]["url"] == f"{elsewhere}/sorry"
+    assert (ran.report["cause"]["rule"], ran.report["cause"]["who"]) == ("refused", "authorization-server")
+    assert "Your workspace has switched MCP off" in ran.report["refusal"]["words"]
+
+
 def test_a_client_that_is_not_there_is_never_fetched_unasked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -472,7 +492,8 @@ def test_the_browser_follows_redirects_to_the_callback_and_stops_at_a_page(tmp_p
         done = {("GET", f"/b?redirect_uri={origin}/cb"): (302, {"Location": f"{origin}/cb?code=1"}, "")}
         with serving({**redirects, **done}) as second:
             log = browsed(tmp_path, f"{second}/a?redirect_uri=x")
-            assert log[-1] == {"ended": "page", "url": f"{origin}/login", "status": 200}
+            assert {**log[-1], "hops": []} == {"ended": "page", "url": f"{origin}/login", "status": 200, "hops": []}
+            assert [(hop["status"], hop["body"]) for hop in log[-1]["hops"]] == [(302, ""), (200, "<form>")]
             log = browsed(tmp_path, f"{second}/b?redirect_uri={origin}/cb")
             assert (log[-1]["ended"], log[-1]["url"]) == ("callback", f"{origin}/cb?code=1")
             log = browsed(tmp_path, f"{origin}/cb?code=1&state=2")

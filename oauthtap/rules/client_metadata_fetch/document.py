@@ -56,6 +56,9 @@ def client_id_format(stage: AuthorizationRequest | PushedAuthorization, so_far: 
         return
     if client_id in so_far.client_ids and _was_registered(client_id, so_far):
         return
+    known = so_far.metadata
+    if known is not None and known.document.get("client_id_metadata_document_supported") is not True:
+        return  # a server that reads no documents: to it the URL is a name as any other
     parts = urls.split(client_id)
     wrong = _what_is_wrong(client_id)
     if wrong or (parts and parts.query):

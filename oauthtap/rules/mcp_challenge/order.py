@@ -319,17 +319,22 @@ def ignored_challenge(handshake: Handshake) -> Problems:
 
 
 def _left_at(handshake: Handshake) -> TokenRejected | StepUp | None:
-    """The last refusal of a token that worked before, or that lacks a scope, after which the client did nothing."""
+    """The last refusal of a token that worked before, or that lacks a scope, after which the client did nothing.
+
+    Its patience counts from the first of the refusals in a row: one that is refused again and again has had its time.
+    """
     last = max(handshake.last(TokenRejected), handshake.last(StepUp), key=lambda r: r.exchange.id if r else -1)
-    if last is None or last.exchange.actor != "client" or last.exchange.ended is None or handshake.ended is None:
+    if last is None or last.exchange.actor != "client" or handshake.ended is None:
         return None
     told = last.challenged.bearer is not None and not last.challenged.deviations
     known = isinstance(last, StepUp) or (handshake.authorized is not None and last.bearer is not None)
     moved = (Registration, AuthorizationRequest, TokenEndpoint)
-    after = [s for s in handshake.stages if s.exchange.id > last.exchange.id]
-    if not told or not known or handshake.ended - last.exchange.ended < _PATIENCE:
+    moves = [s.exchange.id for s in handshake.stages if isinstance(s, moved) or (isinstance(s, Mcp) and s.ok)]
+    since = max(moves, default=0)
+    row = [one for one in handshake.all(type(last)) if one.exchange.id > since and one.exchange.ended is not None]
+    if not told or not known or not row or since > last.exchange.id:
         return None
-    return None if any(isinstance(s, moved) or (isinstance(s, Mcp) and s.ok) for s in after) else last
+    return last if handshake.ended - (row[0].exchange.ended or 0) >= _PATIENCE else None
 
 
 def _looked_around(stage: object) -> bool:

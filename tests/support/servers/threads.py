@@ -563,7 +563,6 @@ CASES: dict[str, Callable[[str], Case]] = {
 
 def serve(make: Callable[[str], Case], port: int) -> ThreadingHTTPServer:
     """A server for one case, bound to loopback."""
-    case = make(f"http://127.0.0.1:{port}")
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -599,7 +598,9 @@ def serve(make: Callable[[str], Case], port: int) -> ThreadingHTTPServer:
         def log_message(self, *args: Any) -> None:
             pass
 
-    return ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    case = make(f"http://127.0.0.1:{server.server_port}")
+    return server
 
 
 if __name__ == "__main__":
