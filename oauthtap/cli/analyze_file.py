@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from datetime import date
 
@@ -51,10 +52,14 @@ def _told(
         recording.upstream, revision or recording.revision, client or recording.client, profiles(), recording.goal,
         Redactor(claims=claims or recording.redacts_claims), recording.keeps_secrets,
     )  # fmt: skip
-    tap.notes += recording.all_notes
+    tap.notes += [*recording.all_notes, *(note for note in recording.notes if CLIENT_SAYS.match(note))]
     for exchange in recording.exchanges:
         tap.add(exchange)
     return tap, build(tap, now=recording.until, today=today)
+
+
+CLIENT_SAYS = re.compile(r"[A-Z][\w .-]{1,30} says: |mcp-remote says: ")
+"""A note that has the client's own words, which belong to the report."""
 
 
 def _of_several(report: Report, every: list[Report]) -> str:

@@ -104,9 +104,14 @@ def find_ending(handshake: Handshake, since: int = 0) -> Ending:
     return Ending("waiting" if waits else "abandoned", None, last, worked=worked)
 
 
-def heard(ending: Ending, handshake: Handshake, since: int = 0) -> Refusal | None:
-    """What was said, for people: not that nothing is at a guessed address, but what had made the client guess."""
+def heard(ending: Ending, handshake: Handshake, since: int = 0, cause: int | None = None) -> Refusal | None:
+    """What was said, for people: not that nothing is at a guessed address, but what had made the client guess.
+
+    `cause`: the exchange of the cause. Where nobody refused and it is the 401 that starts a sign-in, what that said.
+    """
     refusal = ending.refusal
+    if refusal is None and cause is not None and (stages := handshake.of(cause)) and isinstance(stages[0], Challenge):
+        return read_challenge(stages[0], handshake)
     if refusal is None or not is_absent_guess(refusal, handshake):
         return refusal
     for stages in reversed([s for s in handshake.exchanges() if since <= s[0].exchange.id < refusal.exchange]):

@@ -85,7 +85,7 @@ def diagnose(handshake: Handshake, found: Sequence[Finding], goal: str | None = 
         complete,
         unexplained,
         "connected" if connected else end.id,
-        heard(end, handshake, since),
+        heard(end, handshake, since, cause.exchange if cause is not None else None),
         causes,
     )
 

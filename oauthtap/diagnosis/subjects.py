@@ -144,7 +144,7 @@ _RULES: dict[str, tuple[Subject, ...]] = {
     "token-jwt-time": ("token-expired",),
     "token-opaque-then-401": ("token-key",),
     "token-id-token-as-access-token": ("token", "token-audience"),
-    "token-rejected-as-missing": ("token",),
+    "token-rejected-as-missing": ("token", "session"),
     "tls-certificate-not-trusted": ("unreachable",),
 }
 

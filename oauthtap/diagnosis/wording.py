@@ -142,9 +142,9 @@ def read_json(value: Any, at: str, depth: int = 0) -> Said:
         (name, fold_spaces(value[name])) for name in _WORDS if isinstance(value.get(name), str) and value[name].strip()
     ]
     inner = [
-        read_json(value[name], f"{at}.{name}", depth + 1)
+        read_json(held, f"{at}.{name}", depth + 1)
         for name in _INSIDE
-        if isinstance(value.get(name), dict | list)
+        if isinstance(held := _unpacked(value.get(name)), dict | list) or (name == "data" and isinstance(held, str))
     ]
     if isinstance(value.get("error"), str) and not found and not _looks_code(value["error"]):
         found = [("error", fold_spaces(value["error"]))]
@@ -155,6 +155,14 @@ def read_json(value: Any, at: str, depth: int = 0) -> Said:
     if not words and code:
         place = next((f"{at}.{name}" for name in _CODES if _code(value.get(name)) == code), place)
     return Said(code, words, place)
+
+
+def _unpacked(value: Any) -> Any:
+    """JSON that a gateway passes on as a string, as what it is."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "[") and len(value) <= READ:
+        inner = Message(body=value).json_value
+        return value if inner is None else inner
+    return value
 
 
 def _code(value: Any) -> str | None:

@@ -51,6 +51,7 @@ def consequence(report: Report, spoken: str = "") -> str:
     if report.ending == "abandoned" and not parts:
         last = _last(report)
         parts += [f"sent no request after exchange {last}"] if last else []
+    spoken = spoken or "\n".join(note for note in report.notes if " says: " in note[:40])
     words = _heard(spoken, report) if spoken else _known(report, after)
     if not parts and not words:
         return ""

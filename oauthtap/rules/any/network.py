@@ -44,6 +44,7 @@ _TOO_LATE = re.compile(
     re.I,
 )
 _GIVEN_UP = re.compile(r"client (?:disconnect|closed|gave up|went away|cancel)|abort|cancel", re.I)
+_SECONDS = re.compile(r"\bafter (\d{1,4}(?:\.\d{1,3})?) ?s(?:ec\w*)?\b", re.I)
 _BODY = re.compile(
     r"content.?encoding|content.?decod|decod|gzip|deflate|brotli|zstd|zlib|Z_DATA|Z_BUF|incorrect header check|"
     r"incomplete ?(?:read|message|body|chunked)|content.?length.{0,20}(?:mismatch|exceed)|premature(?:ly)? (?:close|end)|"
@@ -183,7 +184,9 @@ def too_slow(stage: Stage, so_far: Handshake) -> Problems:
         GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
         200 {"resource": "https://mcp.example.com/mcp"}
     """
-    took, words = stage.exchange.duration or 0.0, stage.exchange.error or ""
+    words = stage.exchange.error or ""
+    told = _SECONDS.search(words)
+    took = max(stage.exchange.duration or 0.0, float(told[1]) if told else 0.0)
     if isinstance(stage, _STREAMS) or stage.slug == "other" or isinstance(stage, _PEOPLE):
         return
     if stage.exchange.response is None:

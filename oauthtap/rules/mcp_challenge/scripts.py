@@ -25,7 +25,12 @@ def from_script(stage: Stage, so_far: Handshake) -> bool:
 
 
 def not_there(stage: Stage) -> bool:
-    """A place where the client only looked whether there is a document, and there is none."""
+    """A place where the client only looked whether there is a document, and there is none.
+
+    Where the answer allows GET, there is one, and only the preflight is not reckoned with.
+    """
+    if "GET" in (stage.response.header("allow") or "").upper():
+        return False
     return stage.status in (404, 405) and "/.well-known/" in stage.request.path
 
 

@@ -38,7 +38,9 @@ _MISSING = re.compile(
     r"\b(?:authorization|auth|bearer|access)[ _-]?(?:token|header|credentials)(?: header| token)?[ \w'\"]{0,12}"
     r"\b(?:missing|absent|required|not (?:provided|present|found|supplied|set|sent|included|given))\b|"
     r"\b(?:token|credentials) (?:is|was|were|are)? ?(?:missing|absent|not (?:provided|present|found|supplied|sent))\b|"
-    r"\bno credentials\b",
+    r"\bno credentials\b|\bcredentials were not provided\b|\bnot authenticated\b|full authentication is required|"
+    r"\b(?:must|need to|have to) (?:be )?(?:first )?(?:log|logged|sign|signed)[ -]in\b|"
+    r"\b(?:not|n't) (?:currently |yet )?(?:logged|signed)[ -]in\b",
     re.I,
 )
 _GENERIC = {
