@@ -190,6 +190,13 @@ class _Case:
         return doubts and any(_vouched(self.handshake, place) for place in places)
 
     @property
+    def _is_of_a_stranger(self) -> bool:
+        """It is about whom the token is for, and the token is by another issuer: its key is looked up first."""
+        if self.finding.rule != "token-jwt-audience" or self.refusal.subject == "token-audience":
+            return False
+        return any(one.rule == "token-jwt-issuer" and one.exchange == self.finding.exchange for one in self.found)
+
+    @property
     def _is_condoned(self) -> bool:
         """The refused endpoint had answered an earlier request with the same defect well."""
         if not self.here or not self.finding.at.startswith("request."):
@@ -262,6 +269,7 @@ _EVIDENCE: tuple[tuple[int, str, Callable[[_Case], bool]], ...] = (
     (3, "", lambda case: case.here and not case.is_symptom and case.refusal.subject in _VAGUE),
     (-6, "", lambda case: case.passed),
     (-8, "", lambda case: case._is_vouched),
+    (-5, "", lambda case: case._is_of_a_stranger),
     (-2, "", lambda case: case.reads and case.agrees > 0),
     (-5, "", lambda case: case.reads and case.agrees < 0),
     (-9, "", lambda case: bool(case.refusal.edge) and case.agrees < 2),

@@ -312,6 +312,8 @@ def _refusal(
         subject = "edge"
     if isinstance(stage, TokenRefresh) and (subject == "session" or str(subject).startswith("token")):
         subject = "grant"  # at this endpoint it is the refresh token, or the login behind it
+    if isinstance(stage, Challenge) and str(subject).startswith("token"):
+        subject = None  # there is no token that could be wrong
     if isinstance(stage, TokenRejected) and subject in (None, "token", "session") and _is_over(stage, handshake):
         subject = "token-expired"  # whatever the words: its time was up
     if isinstance(stage, TokenRequest) and str(subject).startswith("token"):

@@ -88,6 +88,40 @@ def status_403(stage: Mcp | ResourceMetadata, so_far: Handshake) -> Problems:
         )
 
 
+@rule(
+    "challenge-status-400",
+    must("MCP 2026-07-28 Authorization 'Error Handling'; RFC 6750 §3.1", ERROR_HANDLING),
+    who="resource-server",
+)
+def bad_request_without_token(stage: Mcp, so_far: Handshake) -> Problems:
+    """Missing credentials are answered with 400 instead of 401.
+
+    Only a 401 makes a client start a sign-in. A 400 means that the request itself is wrong, so the client reports an
+    error and stops, unless it looks for metadata unasked.
+
+    Usual causes: a handler that validates `Authorization` as any other required header.
+
+    Repair: Answer 401 with a `WWW-Authenticate: Bearer …` header when no token was sent.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        400 text/plain bad request: missing required Authorization header
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        401
+        WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp"
+    """
+    if stage.status in (400, 422) and not stage.request.carries_token and NO_CREDENTIALS.search(body_of(stage)):
+        yield Problem(
+            message=f"A request without credentials is answered {stage.status}; it has to be 401",
+            at="response.status",
+            expected="401",
+            actual=str(stage.status),
+            patch=as_challenge(stage, so_far),
+        )
+
+
 def _forbidden(stage: Mcp | ResourceMetadata, so_far: Handshake) -> Iterator[tuple[Mcp, str]]:
     """The refusals this exchange proves to be about credentials, each with the proof."""
     if isinstance(stage, Mcp) and stage.status == 403 and not stage.request.carries_token:

@@ -106,7 +106,7 @@ def _is_for_the_issuer(named: tuple[str, ...], stage: TokenEndpoint | TokenRejec
     severity="warning",
     stops_at=_REJECTED,
 )
-def issuer(stage: TokenEndpoint | TokenRejected, so_far: Handshake) -> Problems:
+def issuer(stage: TokenEndpoint | TokenRejected | ServerMetadata, so_far: Handshake) -> Problems:
     """The access token's issuer (`iss`) is not the `issuer` of the metadata.
 
     An MCP server compares `iss` with its configured issuer, usually the one in the metadata,
@@ -129,18 +129,26 @@ def issuer(stage: TokenEndpoint | TokenRejected, so_far: Handshake) -> Problems:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1
         200 {"access_token": "eyJhbGciOiJub25lIn0.eyJpc3MiOiJodHRwczovL2FzLmV4YW1wbGUuY29tIn0.bWFkZS11cA", "token_type": "Bearer"}
     """
-    inside = _inside(stage, so_far)
-    metadata = _metadata(stage, so_far)
+    metadata = stage if isinstance(stage, ServerMetadata) else _metadata(stage, so_far)
+    if isinstance(stage, ServerMetadata):
+        # A client that comes with a token of before is refused first, and looks for the metadata then.
+        last = so_far.last(TokenRejected)
+        if not stage.found or last is None or so_far.metadata is not None or last.bearer in so_far.issued:
+            return
+        inside, refused = claims(last.bearer or ""), True
+    else:
+        last = stage if isinstance(stage, TokenRejected) else None
+        inside, refused = _inside(stage, so_far), last is not None
     iss = text((inside or {}).get("iss"))
     if iss is None or metadata is None or metadata.issuer is None or iss == metadata.issuer:
         return
-    refused = isinstance(stage, TokenRejected)
     yield Problem(
         message=f"the token's `iss` is {iss:.200}; the metadata of exchange {metadata.exchange.id} says {metadata.issuer}",
         at="request.header.authorization" if refused else "response.json.access_token",
         expected=metadata.issuer,
         actual=f"{iss:.200}",
         severity="error" if refused else None,
+        exchange=last.exchange.id if last is not None else None,
     )
 
 
