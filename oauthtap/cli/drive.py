@@ -245,7 +245,7 @@ class DriveSession:
             headers = tuple((name, value) for name, value in hop["headers"])
             answer = Response(status=hop["status"], headers=headers, body=hop["body"])
             asked = Request(method="GET", url=hop["url"], headers=tuple(HEADERS.items()))
-            seen = Exchange(request=asked, response=answer, actor="browser", at=time.time())
+            seen = Exchange(request=asked, response=answer, actor="browser", started_at=time.time())
             self.notebook.record_own_request(seen, self._on_step)
 
     def _on_listener(self, local: str, upstream: str) -> None:
