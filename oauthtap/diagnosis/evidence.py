@@ -199,7 +199,7 @@ class _Case:
     @property
     def _is_condoned(self) -> bool:
         """The refused endpoint had answered an earlier request with the same defect well."""
-        if not self.here or not self.finding.at.startswith("request."):
+        if not self.here or not self.finding.at.startswith("request.") or subjects_of(self.finding.rule) & _ENDS:
             return False
         own = self.handshake.of(self.refusal.exchange)[:1]
         same = (one.exchange for one in self.found if one.rule == self.finding.rule)
@@ -276,6 +276,8 @@ _EVIDENCE: tuple[tuple[int, str, Callable[[_Case], bool]], ...] = (
 )
 """What speaks for a finding as the reason of a refusal, and what against it: how much, in words, and when it holds."""
 
+_ENDS: frozenset[str] = frozenset({"grant", "code", "token", "token-expired", "token-revoked", "session"})
+"""Subjects of what is good for a time, or once: that it was taken before says nothing."""
 _LIST = re.compile(r"(?:[\w.-]{1,60},\s*){2,50}[\w.-]{1,60}")
 
 
