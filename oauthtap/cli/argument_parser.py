@@ -27,6 +27,11 @@ class ArgumentParser(argparse.ArgumentParser):
         self.set_defaults(parser=self)
         self._words: Sequence[str] = ()
 
+    @property
+    def places(self) -> list[argparse.Action]:
+        """The arguments without a flag."""
+        return self._get_positional_actions()
+
     def read(self, words: Sequence[str]) -> argparse.Namespace:
         """The command line; of what no command knows, the one that was named complains. Exits where it is wrong."""
         self._words = words

@@ -39,22 +39,22 @@ from oauthtap.cli.flags.shared import deferred
 
 _EXAMPLES = """\
 examples:
-  oauthtap https://mcp.example.com/mcp                   stand between client and server (the same as --upstream URL)
-  oauthtap run -- claude mcp login NAME                  the same without a change to any name
+  oauthtap https://mcp.example.com/mcp                   proxy between client and server (the same as --upstream URL)
+  oauthtap run -- claude mcp login NAME                  the same with the real URLs, for one command
   oauthtap drive claude-code --upstream URL              the real client without a person; exit 0 when it connects
-  oauthtap solve claude-code --upstream URL              find, and prove, the smallest change with which it connects
+  oauthtap solve claude-code --upstream URL              find the smallest change with which it connects
   oauthtap probe https://mcp.example.com/mcp             send the requests of a sign-in without a client
   oauthtap check ~/capture.har                           judge a recording
   oauthtap paste                                         judge what you paste: a log, curl output, an access log
   oauthtap diff A B                                      where two recordings differ, and why
   oauthtap replay SESSION                                serve a recorded session as a mock server
-  oauthtap lock SESSION -o FILE                          write down what it promised, for check --against
+  oauthtap lock SESSION -o FILE                          write a lock file, for check --against
   oauthtap explain prm-as-entry-is-endpoint              what a rule means, and what to change
   oauthtap explain "any error text"                      what a message of a client or server means
-  oauthtap sessions                                      what was recorded so far
+  oauthtap sessions                                      the recorded sessions
 
 exit codes: 0 it works (connected, or signed in); 1 it stopped, or a finding reaches --fail-on; 2 wrong usage, or a file
-that cannot be read; 3 nothing arrived
+that cannot be read; 3 nothing arrived, so there is no verdict
 """
 
 
@@ -63,7 +63,7 @@ def parser() -> ArgumentParser:
     top = ArgumentParser(
         prog="oauthtap",
         usage="oauthtap URL [FLAG…]\n       oauthtap COMMAND …",
-        description="Watch a real MCP client sign in, and say in one sentence why it does not.",
+        description="Record the OAuth sign-in of an MCP client, and name the cause when it fails.",
         epilog=_EXAMPLES,
     )
     top.add_argument("--version", action="version", version=f"oauthtap {__version__}", help="print the version")
@@ -76,7 +76,40 @@ def parser() -> ArgumentParser:
             name, help=sentence, description=fill(description, 96), epilog=f"example:\n  {example}"
         )
         flags(command)
+        command.usage = command.usage or _usage(name, command)
+        if "exit codes:" not in (command.epilog or ""):
+            told = fill(f"exit codes: {_EXITS.get(name, _DONE)}", 96)
+            command.epilog = f"{command.epilog}\n\n{told}"
     return top
+
+
+def _usage(name: str, command: ArgumentParser) -> str:
+    """The command with what has no flag: the flags are explained below it."""
+    words = [f"[{one.metavar}]" if one.nargs in ("?", "*") else str(one.metavar) for one in command.places]
+    return " ".join(["oauthtap", name, "[FLAG…]", *words])
+
+
+_JUDGED = (
+    "0 it works (connected, or signed in); 1 it stopped, or a finding reaches --fail-on; 2 wrong usage; "
+    "3 nothing arrived"
+)
+_DONE = "0 done; 2 wrong usage"
+_EXITS = {
+    "run": "those of COMMAND; 2 wrong usage, or it cannot be started",
+    "probe": _JUDGED,
+    "check": _JUDGED,
+    "paste": _JUDGED,
+    "explain": "0 known; 1 nothing is known of this message; 2 wrong usage, or no such rule",
+    "status": "0 it works so far; 1 it stopped; 2 wrong usage; 3 nothing has arrived",
+    "wait": "0 it works; 1 a cause, or it stopped; 2 wrong usage; 3 nothing arrived in that time",
+    "stop": "those of the tap: 0 it works; 1 it stopped; 2 wrong usage; 3 nothing arrived",
+    "record": "0 done; 1 a line could not be read; 2 wrong usage; 3 nothing arrived",
+    "verify": "0 no secret found; 1 secrets found; 2 wrong usage; 3 no verdict: the session is incomplete, or was not "
+    "redacted at its end (--sweep)",
+    "fix": "0 enough, or nothing to fix; 1 not enough; 2 wrong usage",
+    "diff": "0 the same; 1 something that matters differs; 2 wrong usage",
+}
+"""What each exit code means, where it is more than done or wrong."""
 
 
 _SWITCHES = frozenset({
@@ -106,7 +139,7 @@ def with_upstream(words: Sequence[str]) -> list[str]:
 
 _COMMANDS: dict[str, tuple[str, str, Callable[[ArgumentParser], None]]] = {
     "run": (
-        "run a client under its real names, through a proxy of its own",
+        "run one client command through a forward proxy of its own, with the server's real URLs",
         "oauthtap run -- claude mcp login NAME",
         run_flags,
     ),
@@ -121,22 +154,22 @@ _COMMANDS: dict[str, tuple[str, str, Callable[[ArgumentParser], None]]] = {
         solve_flags,
     ),
     "probe": (
-        "send the requests of a sign-in without a client, and judge what the server answers",
+        "send the requests of a sign-in without a client, and check the responses",
         "oauthtap probe https://mcp.example.com/mcp",
         probe_flags,
     ),
     "grant": (
-        "sign in once, and keep what `probe --grant` and `drive --grant` need, encrypted",
+        "sign in once, and store what `probe --grant` and `drive --grant` need, encrypted",
         "oauthtap grant https://mcp.example.com/mcp -o mcp.grant",
         grant_flags,
     ),
     "check": (
-        "judge a recording: session folder, HAR, .mitm, log, pasted text",
+        "find the cause in a recording: session folder, HAR, .mitm, log, pasted text",
         "oauthtap check ~/capture.har -v",
         check_flags,
     ),
     "paste": (
-        "judge what is pasted here: a log, curl output, a document (the same as check -)",
+        "find the cause in pasted text: a log, curl output, a document (the same as check -)",
         "curl -i https://mcp.example.com/mcp | oauthtap paste",
         paste_flags,
     ),
@@ -151,22 +184,22 @@ _COMMANDS: dict[str, tuple[str, str, Callable[[ArgumentParser], None]]] = {
         explain_flags,
     ),
     "status": (
-        "say how a tap in the background is doing",
+        "print the state of a tap in the background",
         "oauthtap status 2026-11-29-101500-mcp.example.com",
         status_flags,
     ),
     "wait": (
-        "wait until a tap is ready, names a cause, or is over",
+        "wait until a tap in the background is ready, names a cause, or has ended",
         "oauthtap wait 2026-11-29-101500-mcp.example.com",
         wait_flags,
     ),
     "stop": (
-        "end a tap in the background, and say what was wrong",
+        "end a tap in the background, and print the result",
         "oauthtap stop 2026-11-29-101500-mcp.example.com",
         stop_flags,
     ),
     "record": (
-        "write into a session what a server of yours hands over: addons/express_recorder.mjs",
+        "record exchanges that your own server writes as JSON lines (addons/express_recorder.mjs)",
         "oauthtap record https://mcp.example.com/mcp < exchanges.jsonl",
         record_flags,
     ),
@@ -175,10 +208,10 @@ _COMMANDS: dict[str, tuple[str, str, Callable[[ArgumentParser], None]]] = {
         "claude mcp add oauthtap -- oauthtap mcp",
         mcp_flags,
     ),
-    "skill": ("print or install what a coding agent has to know", "oauthtap skill --install", skill_flags),
+    "skill": ("print or install the skill file for coding agents", "oauthtap skill --install", skill_flags),
     "sessions": ("list the recorded sessions, newest first", "oauthtap sessions", sessions_flags),
     "verify": (
-        "look for secrets that were left in a session; exit 1 when there are any, 3 when it is torn or was not swept",
+        "search a session for secrets that were not redacted",
         "oauthtap verify 2026-11-29-101500-mcp.example.com",
         verify_flags,
     ),
@@ -188,18 +221,18 @@ _COMMANDS: dict[str, tuple[str, str, Callable[[ArgumentParser], None]]] = {
         fix_flags,
     ),
     "lock": (
-        "write down what the server promised, for `check --against`",
-        "oauthtap lock SESSION -o mcp.lock",
+        "write a lock file: what clients rely on in the server's responses, for `check --against`",
+        "oauthtap lock 2026-11-29-101500-mcp.example.com -o mcp.lock",
         lock_flags,
     ),
     "diff": (
-        "compare two recordings; exit 1 when anything that matters differs",
+        "compare two recordings, and name the first difference that matters",
         "oauthtap diff works.har fails.har",
         diff_flags,
     ),
     "replay": (
         "serve a recorded session as a mock server, for the same client",
-        "oauthtap replay SESSION",
+        "oauthtap replay 2026-11-29-101500-mcp.example.com",
         replay_flags,
     ),
 }

@@ -98,7 +98,7 @@ def build_components(settings: Settings, tap: SessionAnalyzer, ears: ProxyCallba
     first = modes(origin, settings.port)
     if relay.port is not None:
         # The callback's port leads nowhere: `.invalid` never resolves (RFC 6761, 6.4).
-        first += modes("http://callback.invalid", relay.port)
+        first += modes(f"http://oauth-callback.invalid:{relay.port}", relay.port)  # as the footer of mitmweb names it
     return Components(addon, known, first)
 
 

@@ -101,6 +101,8 @@ def test_help_has_a_sentence_an_example_and_a_word_on_every_argument(
     code, words = said(capsys, name, "--help")
     assert code == 0
     assert f"oauthtap {name}" in words.partition("example")[2]
+    assert words.splitlines()[0].startswith(f"usage: oauthtap {name}")
+    assert "exit codes:" in words
     verbs = next(one for one in parser()._actions if isinstance(one, argparse._SubParsersAction))
     command = verbs.choices[name]
     assert command.description

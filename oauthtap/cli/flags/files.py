@@ -40,7 +40,7 @@ def verify_flags(command: ArgumentParser) -> None:
     command.add_argument(
         "--sweep",
         action="store_true",
-        help="first strike secrets out of every file once more: for a session that is over and did not end cleanly",
+        help="redact every file again first: for a session that has ended and was not closed cleanly",
     )
     command.add_argument("--format", choices=("console", "json"), default="console", help="of the result (console)")
     command.set_defaults(command=deferred("verify:verify"))
@@ -52,16 +52,18 @@ def fix_flags(command: ArgumentParser) -> None:
         "-o", "--output", metavar="FILE", default="fixes.toml", help="where to write (default: %(default)s)"
     )
     command.add_argument(
-        "--fix", action="append", default=[], metavar="RULE[=VALUE]|FILE", help="begin with this one; repeatable"
+        "--fix", action="append", default=[], metavar="RULE[=VALUE]|FILE", help="include this fix; repeatable"
     )
     command.add_argument(
         "--stack", choices=tuple(stacks()), help="show the lines to deploy for this stack; overrides the detected one"
     )
     command.add_argument("--format", choices=("console", "json"), default="console", help="of the result (console)")
-    command.add_argument("--deploy", metavar="FILE", help="write what to deploy there as JSON, for scripts")
+    command.add_argument("--deploy", metavar="FILE", help="write the lines to deploy to FILE as JSON")
     live = command.add_mutually_exclusive_group()
-    live.add_argument("--apply", action="store_true", help="switch it on in the tap that is recording this session")
-    live.add_argument("--undo", action="store_true", help="switch off again what --apply switched on")
+    live.add_argument(
+        "--apply", action="store_true", help="turn the fixes on in the tap that is recording this session"
+    )
+    live.add_argument("--undo", action="store_true", help="turn off what --apply turned on")
     command.add_argument(
         "--strict", action="store_true", help="also for problems this client tolerates but others do not"
     )
@@ -81,10 +83,10 @@ def lock_flags(command: ArgumentParser) -> None:
 
 def diff_flags(command: ArgumentParser) -> None:
     command.add_argument("a", type=recording_path, metavar="A", help="a session, or a recording")
-    command.add_argument("b", type=recording_path, metavar="B", help="the one to compare it with")
+    command.add_argument("b", type=recording_path, metavar="B", help="the recording to compare A with")
     command.add_argument("--format", choices=tuple(COMPARISONS), default="console", help="of the comparison")
     for side in "ab":
-        command.add_argument(f"--client-{side}", metavar="NAME", help=f"which client {side.upper()} is")
+        command.add_argument(f"--client-{side}", metavar="NAME", help=f"override the detected client of {side.upper()}")
     command.set_defaults(command=deferred("diff:diff"))
 
 

@@ -45,7 +45,7 @@ def skill_flags(command: ArgumentParser) -> None:
         metavar="DIR",
         help="write it to DIR/skills/oauthtap/SKILL.md (default: ~/.claude; .claude for this project alone)",
     )
-    command.add_argument("--agents", action="store_true", help="the snippet for AGENTS.md instead")
+    command.add_argument("--agents", action="store_true", help="print the snippet for AGENTS.md instead")
     command.add_argument("--format", choices=("console", "json"), default="console", help="of the answer (console)")
     command.set_defaults(command=deferred("skill:skill"))
 
@@ -63,7 +63,7 @@ def watch_flags(top: ArgumentParser) -> None:
     tap.add_argument(
         "--web-port", type=int, default=WEB_PORT, metavar="N", help=f"port of mitmweb (default {WEB_PORT})"
     )
-    tap.add_argument("--no-web", action="store_true", help="no mitmweb; the same result on the console")
+    tap.add_argument("--no-web", action="store_true", help="do not start mitmweb")
     tap.add_argument("--no-preflight", action="store_true", help="do not send the server a request at startup")
     tap.add_argument("--no-look", dest="no_preflight", action="store_true", help=argparse.SUPPRESS)  # for one release
     tap.add_argument("--once", action="store_true", help="end when the sign-in has completed or stopped")
@@ -72,7 +72,7 @@ def watch_flags(top: ArgumentParser) -> None:
         "--background",
         action=argparse.BooleanOptionalAction,
         default=False,
-        help="run without this terminal, and say where; see `oauthtap status`, `wait` and `stop`",
+        help="run in the background, and print where; see `oauthtap status`, `wait` and `stop`",
     )
     tap.add_argument(
         "--session", metavar="DIR", help="where to record (default: a dated folder, see `oauthtap sessions`)"
@@ -91,8 +91,8 @@ def watch_flags(top: ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="URL|LOCAL=URL",
-        help="a tunnel of yours leads from this URL to the first local port, so that hosted clients (Claude.ai, "
-        "ChatGPT) can be watched: they are told this name; LOCAL=URL: the same for a further port, as in "
+        help="the public URL of your tunnel to the first local port, for hosted clients (Claude.ai, ChatGPT); "
+        "LOCAL=URL: the same for a further port, as in "
         "http://localhost:8462=https://as.tunnel.example; repeatable, see docs/tunnel.md",
     )
     reach = top.add_argument_group("reaching the upstream")
@@ -116,13 +116,13 @@ def run_flags(command: ArgumentParser) -> None:
     command.usage = "oauthtap run [FLAG…] -- COMMAND…"
     command.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="the client, with its arguments")
     seeing = command.add_argument_group("interception scope")
-    seeing.add_argument("--upstream", metavar="URL", help="the MCP endpoint, where the command does not tell it")
-    seeing.add_argument("--all", action="store_true", help="keep all its traffic, not only OAuth and MCP")
-    seeing.add_argument("--web", action="store_true", help="show it in mitmweb meanwhile")
+    seeing.add_argument("--upstream", metavar="URL", help="the URL of the MCP endpoint, if it is not in the command")
+    seeing.add_argument("--all", action="store_true", help="record all its traffic, not only OAuth and MCP")
+    seeing.add_argument("--web", action="store_true", help="show the traffic in mitmweb")
     seeing.add_argument("--web-port", type=int, metavar="N", help="port of mitmweb (default: the first free one)")
     seeing.add_argument("--session", metavar="DIR", help="where to record (default: a dated folder)")
     telling = command.add_argument_group("output (stdout is the command's)")
-    telling.add_argument("--events", metavar="FILE", help="write what happens there as JSON lines")
+    telling.add_argument("--events", metavar="FILE", help="write events to FILE as JSON lines")
     telling.add_argument(
         "--format", choices=("console", "json"), default="console", help="json: the report, to stderr, at the end"
     )
@@ -146,12 +146,12 @@ clients:
 %s
   NAME@emulated    walked as NAME would walk, without it: %s
 
-The client is the one on the PATH, else the newest in our cache. Nothing is fetched unless --install says so: then it
-comes from npm or PyPI into the cache, and that one is run.
+The client is the one on the PATH, else the newest in the cache. Only --install downloads one, from npm or PyPI into
+the cache.
 
 examples:
   oauthtap drive claude-code --upstream https://mcp.example.com/mcp
-  oauthtap drive claude-code --upstream URL --fix fixes.toml            is the repair enough?
+  oauthtap drive claude-code --upstream URL --fix fixes.toml            is the fix enough?
   oauthtap drive python-sdk --upstream URL --inject expired-token       what does it do then?
   oauthtap drive claude-code --install --client-version 2.1.330 --upstream URL --format junit > drive.xml
 
@@ -161,32 +161,38 @@ exit codes: 0 connected; 1 not, or a finding reaches --fail-on; 2 wrong usage, o
 
 
 def drive_flags(command: ArgumentParser) -> None:
-    command.description = "Run a real client through the tap, without a person, in a home folder that is thrown away."
+    command.description = "Run a real client through oauthtap without a person, in a temporary home folder."
     known = "\n".join(f"  {name:<16} {one.title}" for name, one in drivers().items())
     command.epilog = _DRIVE % (known, ", ".join(EMULATED))
     command.add_argument("driver", metavar="CLIENT", help="which client, see below, or a file of yours (./mine.toml)")
     running = command.add_argument_group("the client")
     running.add_argument("--upstream", metavar="URL", help="the MCP endpoint, as a client would be given it")
     running.add_argument(
-        "--install", action="store_true", help="fetch it from npm or PyPI into our cache, and run that"
+        "--install", action="store_true", help="install it from npm or PyPI into the cache, and run that"
     )
     running.add_argument("--client-version", metavar="VERSION", help="exactly this one; `latest`: with --install")
     who = running.add_mutually_exclusive_group()
-    who.add_argument("--browser", action="store_true", help="a person signs in, with the real browser")
+    who.add_argument("--browser", action="store_true", help="sign in yourself, with your browser")
     grant_flag(who)
-    running.add_argument("--timeout", type=seconds, metavar="S", help="seconds it may take (120; with --browser 300)")
+    running.add_argument("--timeout", type=seconds, metavar="S", help="at most S seconds (120; with --browser 300)")
     running.add_argument("--transport", choices=("http", "sse"), help="default: sse for a URL that ends in /sse")
     tap = command.add_argument_group("the tap")
     tap.add_argument("--port", type=int, metavar="N", help="first local port (default: a free one)")
-    tap.add_argument("--web", action="store_true", help="show it in mitmweb meanwhile")
+    tap.add_argument("--web", action="store_true", help="show the traffic in mitmweb")
     tap.add_argument("--web-port", type=int, metavar="N", help="port of mitmweb (default: the first free one)")
     tap.add_argument(
-        "--callback", type=callback_mode, default="auto", metavar="auto|relay|direct|URI", help="as without `drive`"
+        "--callback",
+        type=callback_mode,
+        default="auto",
+        metavar="auto|relay|direct|URI",
+        help="as for the tap: see oauthtap --help",
     )
     tap.add_argument("--session", metavar="DIR", help="where to record (default: a dated folder)")
     reach = command.add_argument_group("reaching the upstream")
     reach_flags(reach)
-    reach.add_argument("--allow-private", action="store_true", help="follow its documents to private addresses too")
+    reach.add_argument(
+        "--allow-private", action="store_true", help="follow a public server's documents to private addresses too"
+    )
     judging = command.add_argument_group("judging")
     report_flags(judging)
     events_flag(judging)
@@ -198,19 +204,18 @@ def drive_flags(command: ArgumentParser) -> None:
 
 
 _SOLVE = """\
-It runs the client as it is, then with each change that its causes suggest, one by one and then in pairs, each time in a
-fresh home, until it connects; then it takes every part out again to see that it is needed. SESSION, a recording, is
-only simulated: nothing is proved then.
+Runs the client unchanged, then with each change that the causes suggest, one at a time and then in pairs, each time in
+a new home folder, until it connects; then leaves out each part of the change to check that it is needed. With a
+recording (SESSION) the client is simulated, and nothing is proved.
 
 examples:
   oauthtap solve claude-code --upstream https://mcp.example.com/mcp
   oauthtap solve claude-code --upstream URL --set issuer=https://TENANT.authkit.app
-  oauthtap solve claude-ai@emulated --upstream URL      a client that cannot run here: emulated, nothing is proved
-  oauthtap solve SESSION                                what its recording tells, without a client
+  oauthtap solve claude-ai@emulated --upstream URL      a client that cannot run here: emulated, so nothing is proved
+  oauthtap solve SESSION                                by simulation, without a client
 
-exit codes: 0 proved (emulated, simulated), or
-nothing to do; 1 no change of answers or requests cures it, or the budget is over; 2 wrong
-usage; 3 a value is needed that only you know (--set)
+exit codes: 0 proved (emulated, simulated), or nothing to do; 1 no change of responses or requests is enough, or the budget is used
+up; 2 wrong usage; 3 no verdict: a value is needed that only you know (--set)
 """
 
 
@@ -225,21 +230,27 @@ def solve_flags(command: ArgumentParser) -> None:
         help="a value that only you know: issuer, client-id, resource-metadata, resource, scope; repeatable",
     )  # fmt: skip
     budget = command.add_argument_group("budget")
-    budget.add_argument("--tries", type=positive, default=10, metavar="N", help="runs of the client (default 10)")
+    budget.add_argument(
+        "--tries", type=positive, default=10, metavar="N", help="at most N runs of the client (default 10)"
+    )
     budget.add_argument("--timeout", type=seconds, default=600.0, metavar="S", help="seconds for all (default 600)")
     budget.add_argument("--run-timeout", type=seconds, default=60.0, metavar="S", help="for each run (default 60)")
     running = command.add_argument_group("the client")
-    running.add_argument("--install", action="store_true", help="fetch it from npm or PyPI into our cache")
+    running.add_argument("--install", action="store_true", help="install it from npm or PyPI into the cache")
     running.add_argument("--client-version", metavar="VERSION", help="exactly this one; `latest`: with --install")
     running.add_argument("--transport", choices=("http", "sse"), help="default: sse for a URL that ends in /sse")
     grant_flag(running)
     reach = command.add_argument_group("reaching the upstream")
     reach_flags(reach)
-    reach.add_argument("--allow-private", action="store_true", help="follow its documents to private addresses too")
+    reach.add_argument(
+        "--allow-private", action="store_true", help="follow a public server's documents to private addresses too"
+    )
     reach.add_argument("--offline", action="store_true", help="do not contact servers to verify candidate issuers")
-    telling = command.add_argument_group("telling")
+    telling = command.add_argument_group("output")
     telling.add_argument(
-        "--session", metavar="DIR", help="where to record; one that was begun goes on (default: a dated folder)"
+        "--session",
+        metavar="DIR",
+        help="where to record; a session that was started there is continued (default: a dated folder)",
     )
     telling.add_argument("--format", choices=("console", "json"), default="console", help="of the result (console)")
     summary_flags(telling)
@@ -250,8 +261,12 @@ def solve_flags(command: ArgumentParser) -> None:
 
 def probe_flags(command: ArgumentParser) -> None:
     command.add_argument("url", metavar="URL", help="the MCP endpoint, as a client would be given it")
-    going = command.add_argument_group("how far to go (without these: as far as reading goes)")
-    going.add_argument("--register", action="store_true", help="register as a client, and undo it where possible")
+    going = command.add_argument_group("how far to go (default: discovery only)")
+    going.add_argument(
+        "--register",
+        action="store_true",
+        help="register as a client, and delete the registration if the server allows it",
+    )
     way = going.add_mutually_exclusive_group()
     way.add_argument("--login", action="store_true", help="register, sign in with your browser, and use the token")
     way.add_argument(
@@ -265,9 +280,9 @@ def probe_flags(command: ArgumentParser) -> None:
     )  # fmt: skip
     going.add_argument(
         "--attack", action="store_true",
-        help="once signed in, send what the server has to refuse; only at a server of your own (asks first)",
+        help="once signed in, send requests that the server has to refuse; only to your own server (asks first)",
     )  # fmt: skip
-    going.add_argument("--yes", action="store_true", help="answer the question of --attack, for scripts")
+    going.add_argument("--yes", action="store_true", help="answer --attack's question with yes, for scripts")
     reach_flags(command.add_argument_group("reaching the server"))
     telling = command.add_argument_group("output")
     telling.add_argument("--session", metavar="DIR", help="where to record (default: a dated folder)")
@@ -282,9 +297,9 @@ def probe_flags(command: ArgumentParser) -> None:
 
 _GRANT = f"""\
 examples:
-  export {KEY}="$(oauthtap grant --new-key)"        keep it where you keep secrets
+  export {KEY}="$(oauthtap grant --new-key)"        store it with your secrets
   oauthtap grant https://mcp.example.com/mcp -o mcp.grant          sign in once, with your browser
-  oauthtap probe https://mcp.example.com/mcp --grant mcp.grant     as often as you like, without one
+  oauthtap probe https://mcp.example.com/mcp --grant mcp.grant     any number of times, without a browser
   oauthtap drive claude-code --upstream https://mcp.example.com/mcp --grant mcp.grant
 
 exit codes: 0 kept; 1 the sign-in did not lead to the server; 2 wrong usage, or there is nothing to keep; 3 nothing
@@ -324,11 +339,11 @@ def status_flags(command: ArgumentParser) -> None:
 
 
 def wait_flags(command: ArgumentParser) -> None:
-    command.description = "Wait for a tap. Exit 0 it works, 1 a cause or a stop, 3 nothing came in that time."
+    command.description = "Wait until a tap in the background is ready, names a cause, or has ended."
     until = command.add_mutually_exclusive_group()
     for word, help in (
         ("ready", "until clients can connect"),
-        ("cause", "until a cause is named, or none will be"),
+        ("cause", "until a cause is named, or the sign-in is over without one"),
         ("ending", "until the sign-in has completed or stopped (the default)"),
         ("ended", "until the tap itself has ended"),
     ):

@@ -31,7 +31,7 @@ def events_flag(group: Any) -> None:
     group.add_argument(
         "--events",
         action="store_true",
-        help="print what happens as JSON lines (ready, exchange, finding, cause, fix, ending), and all else to stderr",
+        help="print events as JSON lines (ready, exchange, finding, cause, fix, ending), and everything else to stderr",
     )
 
 
@@ -123,7 +123,7 @@ def judging_flags(group: Any, client: str = "override the detected client") -> N
 
 
 def judged_flags(command: ArgumentParser) -> None:
-    command.epilog = f"{command.epilog}\n\nwhat it reads, by what is in it and not by its name:\n" + "\n".join(
+    command.epilog = f"{command.epilog}\n\nwhat it reads, recognized by content and not by file name:\n" + "\n".join(
         fill(form, 96, initial_indent="  ", subsequent_indent="    ") for form in FORMS
     )
     report_flags(command)

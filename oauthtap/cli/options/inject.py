@@ -24,7 +24,7 @@ def inject_flag(group: Any) -> None:
         action=_Inject,
         default=FaultInjector(),
         metavar="FAULT[=VALUE]",
-        help="make this fault, exactly once, and see what the client does; repeatable; `--inject list` explains them",
+        help="inject this fault once, to see what the client does; repeatable; `--inject list` lists them",
     )
 
 

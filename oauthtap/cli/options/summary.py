@@ -25,7 +25,7 @@ def summary_flags(group: Any) -> None:
     group.add_argument(
         "--brief",
         action="store_true",
-        help="show the verdict alone, in at most 15 lines; in JSON, the cause and what speaks for it",
+        help="show the verdict alone, in at most 15 lines; in JSON, the cause and its evidence",
     )
 
 
