@@ -214,8 +214,8 @@ examples:
   oauthtap solve claude-ai@emulated --upstream URL      a client that cannot run here: emulated, so nothing is proved
   oauthtap solve SESSION                                by simulation, without a client
 
-exit codes: 0 proved (emulated, simulated), or nothing to do; 1 no change of responses or requests is enough, or the budget is used
-up; 2 wrong usage; 3 no verdict: a value is needed that only you know (--set)
+exit codes: 0 proved (emulated, simulated), or nothing to do; 1 no change of responses or requests is enough, or the
+budget is used up; 2 wrong usage; 3 no verdict: a value is needed that only you know (--set)
 """
 
 
