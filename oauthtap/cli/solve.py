@@ -43,7 +43,7 @@ from oauthtap.solve.candidates import NOT_FOUND, VALUES, candidates, wants_an_is
 from oauthtap.solve.model import ChangeSet, Need, Solution, Try
 from oauthtap.solve.proposal import fetch_misplaced_metadata, fetch_stated_issuer
 from oauthtap.solve.report import console, progress, solution
-from oauthtap.solve.search import Ran, Runner, Search
+from oauthtap.solve.search import Runner, RunResult, Search
 from oauthtap.upstream.options import UpstreamOptions
 
 _INTERRUPTED = 130
@@ -188,7 +188,7 @@ def _by_simulation(arguments: Namespace, values: Mapping[str, str]) -> int:
 def _search(arguments: Namespace, runner: Runner, values: Mapping[str, str], reach: UpstreamOptions | None) -> Search:
     asked: dict[str, str | None] = {}
 
-    def issuers(ran: Ran) -> tuple[list[str], list[str]]:
+    def issuers(ran: RunResult) -> tuple[list[str], list[str]]:
         """Those whose metadata states them, and all that were thought of. Each is asked for once."""
         wanted = [one for one in ran.report.findings if wants_an_issuer(one)]
         if not wanted or "issuer" in values:
@@ -204,7 +204,7 @@ def _search(arguments: Namespace, runner: Runner, values: Mapping[str, str], rea
 
     moved: dict[str, dict[str, Any] | None] = {}
 
-    def misplaced(ran: Ran) -> dict[str, Any] | None:
+    def misplaced(ran: RunResult) -> dict[str, Any] | None:
         issuer = ran.tap.handshake.issuer
         if reach is None or not issuer or not any(one.rule in NOT_FOUND for one in ran.report.findings):
             return None
@@ -212,7 +212,7 @@ def _search(arguments: Namespace, runner: Runner, values: Mapping[str, str], rea
             moved[issuer] = asyncio.run(fetch_misplaced_metadata(issuer, reach))
         return moved[issuer]
 
-    def propose(ran: Ran) -> tuple[list[ChangeSet], list[Need]]:
+    def propose(ran: RunResult) -> tuple[list[ChangeSet], list[Need]]:
         good, thought = issuers(ran)
         changes, needs = candidates(ran.tap, ran.report, values, good, misplaced(ran))
         named = [

@@ -40,7 +40,7 @@ from oauthtap.session.paths import replace
 from oauthtap.solve.dry_run import simulate
 from oauthtap.solve.model import ChangeSet
 from oauthtap.solve.proposal import latest_attempt_steps, new_tap_like
-from oauthtap.solve.search import Ran
+from oauthtap.solve.search import RunResult
 
 _TRIES = "tries.json"
 
@@ -68,13 +68,13 @@ class FolderRunner(ABC):
             raise UsageError(f"{self._root}: a search with another client or server. Try: --session {self._root}-2")
         return kept
 
-    def __call__(self, change: ChangeSet, /) -> Ran:
+    def __call__(self, change: ChangeSet, /) -> RunResult:
         """One run. Raises KeyboardInterrupt when the person ended it."""
         mark = _mark(repr(sorted(change.key)))
         folder = self._root / f"try-{mark}"
         if (known := self._tries["tries"].get(mark)) is not None and (folder / "report.json").exists():
             tap, report = analyze_recording(str(folder))
-            return Ran(known["connected"], report, tap, known["seconds"], str(folder))
+            return RunResult(known["connected"], report, tap, known["seconds"], str(folder))
         number = len(list(self._root.glob(f"try-{mark}*")))
         folder = folder.with_name(f"{folder.name}-{number}") if folder.exists() else folder
         began = time.monotonic()
@@ -85,7 +85,7 @@ class FolderRunner(ABC):
         seconds = time.monotonic() - began
         self._tries["tries"][mark] = {"fixes": list(change.names), "connected": connected, "seconds": seconds}
         replace(self._root / _TRIES, (json.dumps(self._tries, indent=1) + "\n").encode())
-        return Ran(connected, report, tap, seconds, str(folder))
+        return RunResult(connected, report, tap, seconds, str(folder))
 
     @abstractmethod
     def _run(self, asked: Namespace, folder: Path, fixes: ActiveFixes) -> tuple[bool, Report, SessionAnalyzer]:
@@ -165,9 +165,9 @@ class SimulationRunner:
         self._new_tap, self._steps = new_tap_like(tap), latest_attempt_steps(tap)
         self._values = {"client_id": values.get("client-id", "")}
 
-    def __call__(self, change: ChangeSet, /) -> Ran:
+    def __call__(self, change: ChangeSet, /) -> RunResult:
         """One simulation."""
         fixes = tuple(with_values(fix, self._values) for fix in change.fixes)
         trial = simulate(self._new_tap, self._steps, fixes)
         told = trial.report.model_copy(update={"deploy": deploy(trial.patched, trial.tap.handshake, proved=False)})
-        return Ran(trial.enough, told, trial.tap)
+        return RunResult(trial.enough, told, trial.tap)

@@ -38,7 +38,7 @@ Topic = Literal[
 
 TOPICS: tuple[str, ...] = get_args(Topic)
 
-Who = Literal["resource-server", "authorization-server", "client", "config", "network", "person"]
+PartyOrPerson = Literal["resource-server", "authorization-server", "client", "config", "network", "person"]
 """Whose it is. `person`: nobody has to change anything but sign in, agree, or do one thing at a time."""
 
 
@@ -50,7 +50,7 @@ class Meaning(_Data):
     """One thing that a message can mean."""
 
     subject: Topic
-    who: Who
+    who: PartyOrPerson
     why: str
     look: str
     """What to look at first."""

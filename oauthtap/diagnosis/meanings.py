@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from oauthtap.clients.messages import Meaning, Topic, Who
+from oauthtap.clients.messages import Meaning, PartyOrPerson, Topic
 from oauthtap.diagnosis.neighbours import Neighbour, find_neighbours
 from oauthtap.diagnosis.phrases import fold
 from oauthtap.diagnosis.topics import Pair, likely_meanings
@@ -40,7 +40,7 @@ class TextMeaning:
     """One thing that a text can mean, and what to do first."""
 
     subject: Topic
-    who: Who
+    who: PartyOrPerson
     why: str
     look: str
     rule: str | None

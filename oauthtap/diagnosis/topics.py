@@ -6,10 +6,10 @@ import tomllib
 from functools import cache
 from importlib.resources import files
 
-from oauthtap.clients.messages import Meaning, Topic, Who
+from oauthtap.clients.messages import Meaning, PartyOrPerson, Topic
 from oauthtap.vendors import Phrase, Subject
 
-Pair = tuple[Topic, Who]
+Pair = tuple[Topic, PartyOrPerson]
 
 TOPICS: dict[Subject, Topic] = {
     "redirect_uri": "redirect_uri",
@@ -44,7 +44,7 @@ TOPICS: dict[Subject, Topic] = {
 }
 """The subject of a refusal, as a message's reader knows it."""
 
-_WHO: dict[Subject, Who] = {
+_WHO: dict[Subject, PartyOrPerson] = {
     "client": "authorization-server",
     "client-auth": "config",
     "scope": "client",
@@ -71,7 +71,7 @@ def meanings_of_phrase(phrase: Phrase) -> tuple[Meaning, ...]:
     topic = TOPICS[phrase.subject]
     if topic == "server fault" and phrase.party == "network":
         topic = "network"  # a proxy or tunnel that does not reach the server
-    parties: list[Who] = [phrase.party] if phrase.party else []
+    parties: list[PartyOrPerson] = [phrase.party] if phrase.party else []
     if phrase.person:
         parties.append("person")
     elif not parties:

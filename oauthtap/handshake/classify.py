@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from oauthtap.handshake.initiator import find_initiator
+from oauthtap.handshake.mcp_refusal import is_refusal, is_token_rejection, lacks_scope
 from oauthtap.handshake.stages import (
     AuthorizationRequest,
     AuthorizationResponse,
@@ -45,18 +46,6 @@ from oauthtap.model import urls
 from oauthtap.model.exchange import Exchange, Request, first_value
 from oauthtap.model.sse import sse_events
 
-_ABOUT_AUTH = re.compile(
-    r"unauthori[sz]ed|unauthenticated|not authenticated|authenticat|authori[sz]ation|access.token|bearer|"
-    r"invalid.token|missing.token|log.?in|sign.?in|credential|api.?key",
-    re.I,
-)
-_ABOUT_TOKEN = re.compile(
-    r"\btoken|\bjwt|bearer|audience|signature|expired|unauthori[sz]ed|unauthenticated|not authenticated|"
-    r"invalid_grant",
-    re.I,
-)
-_LOGIN_PATH = re.compile(r"log-?in|sign-?in|/auth|oauth|authorize|sso|saml|/session", re.I)
-_THIRD_PARTY = re.compile(r'"isError"\s*:\s*true|-32042')
 _ASKED = {"client_id", "request_uri", "response_type", "redirect_uri", "code_challenge"}
 _TOKEN_MEMBERS = ("code", "refresh_token", "client_id", "assertion", "subject_token", "device_code")
 
@@ -430,67 +419,11 @@ def _mcp(stage: Mcp, so_far: Handshake) -> tuple[Stage, ...]:
     unseen = exchange.request.unseen("authorization")
     if not exchange.request.carries_token or (unseen and so_far.token is None and so_far.authorized is None):
         front = Challenge if is_refusal(exchange) else None
-    elif _lacks_scope(stage):
+    elif lacks_scope(stage):
         front = StepUp
     elif is_token_rejection(exchange):
         front = TokenRejected
     return (front(exchange, stage.certainty, stage.initiator), stage) if front else (stage,)
-
-
-def is_refusal(exchange: Exchange) -> bool:
-    """An answer to an MCP request without credentials that means: sign in first."""
-    response = exchange.response
-    if response is None:
-        return False
-    status, body = response.status, (response.body or "")[:4000]
-    if status == 401 or (status >= 400 and response.header("www-authenticate") is not None):
-        return True
-    if 300 <= status < 400:
-        return bool(_LOGIN_PATH.search(response.header("location") or ""))
-    if status == 200 and response.media_type == "text/html":
-        return exchange.request.method == "POST" or bool(_LOGIN_PATH.search(body))
-    if status == 200 and response.media_type in ("application/json", "text/event-stream"):
-        error = _error_of(exchange)
-        return bool(error and _ABOUT_AUTH.search(error) and not _THIRD_PARTY.search(body))
-    if status in (400, 403, 404) or status >= 500:
-        return bool(_ABOUT_AUTH.search(body)) and not re.search(r"\borigin\b|\bhost\b|cloudflare", body, re.I)
-    return False
-
-
-def _error_of(exchange: Exchange) -> str | None:
-    """The words of a JSON-RPC or top-level error in a 200."""
-    if exchange.response is None:
-        return None
-    text = exchange.response.body or ""
-    if exchange.response.media_type == "text/event-stream":
-        text = next((data for _, data in sse_events(text) if '"error"' in data), "")
-    value = Request(method="", url="", body=text).json_object.get("error")
-    return str(value) if value else None
-
-
-def _lacks_scope(stage: Mcp) -> bool:
-    bearer = stage.challenged.bearer
-    return stage.status in (401, 403) and (
-        (bearer is not None and bearer.get("error") == "insufficient_scope")
-        or (
-            stage.status == 403
-            and "insufficient_scope" in (stage.exchange.response.body or "" if stage.exchange.response else "")
-        )
-    )
-
-
-def is_token_rejection(exchange: Exchange) -> bool:
-    """An answer to an MCP request with a token that refuses it for the token's sake."""
-    response = exchange.response
-    if response is None:
-        return False
-    if response.status == 401:
-        return True
-    if "invalid_token" in (response.header("www-authenticate") or ""):
-        return response.status >= 400
-    if response.status in (400, 403) or response.status >= 500:
-        return bool(_ABOUT_TOKEN.search((response.body or "")[:4000])) and not _THIRD_PARTY.search(response.body or "")
-    return False
 
 
 # --- 4: browser traffic, and what only the path tells

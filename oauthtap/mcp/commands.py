@@ -14,7 +14,7 @@ _LAST = 600
 
 
 @dataclass(frozen=True)
-class Ran:
+class CommandOutput:
     """How a command ended."""
 
     code: int
@@ -26,7 +26,7 @@ class Ran:
     """The folder that it recorded into."""
 
 
-async def run(*words: str, text: str | None = None, timeout: float = 120.0) -> Ran:
+async def run(*words: str, text: str | None = None, timeout: float = 120.0) -> CommandOutput:
     """Run `oauthtap WORDS` with `text` on its standard input, for so many seconds at most.
 
     A command that takes longer, or whose caller is cancelled, is ended as Ctrl-C ends it.
@@ -48,7 +48,7 @@ async def run(*words: str, text: str | None = None, timeout: float = 120.0) -> R
             await work
         raise
     words_said = said.decode("utf-8", "replace").strip()
-    return Ran(process.returncode or 0, _json(printed), words_said[-_LAST:], _session(words_said))
+    return CommandOutput(process.returncode or 0, _json(printed), words_said[-_LAST:], _session(words_said))
 
 
 def _end(process: asyncio.subprocess.Process) -> None:

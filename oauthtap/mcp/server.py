@@ -27,7 +27,7 @@ from oauthtap.mcp.answers import (
     solution_of,
     summary_of,
 )
-from oauthtap.mcp.commands import Ran, run
+from oauthtap.mcp.commands import CommandOutput, run
 from oauthtap.session import background, default_folder
 from oauthtap.session.background import BackgroundError, Until
 from oauthtap.session.state import SessionState
@@ -213,7 +213,7 @@ def _reach_arguments(connect_to: list[str] | None, ca: str | None) -> dict[str, 
     return {**({"connect_to": connect_to} if connect_to else {}), **({"ca": ca} if ca else {})}
 
 
-def _report(ran: Ran) -> dict[str, Any]:
+def _report(ran: CommandOutput) -> dict[str, Any]:
     if not isinstance(ran.document, dict) or "ending" not in ran.document:
         raise ToolError(ran.said or "it could not be read")
     return ran.document

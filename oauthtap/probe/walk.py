@@ -16,7 +16,7 @@ from typing import Literal
 from oauthtap.clients.profile import Profile
 from oauthtap.clients.traits import Behaviour, Emulation, WalkEnd
 from oauthtap.grants.grant_file import Grant, GrantFile
-from oauthtap.handshake.classify import is_refusal
+from oauthtap.handshake.mcp_refusal import is_refusal
 from oauthtap.handshake.stages import text
 from oauthtap.handshake.state import absolute
 from oauthtap.model import urls

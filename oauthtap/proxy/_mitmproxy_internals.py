@@ -73,12 +73,12 @@ class ObservedStream(HttpStream):
     def handle_protocol_error(self, event: _Ended) -> layer.CommandGenerator[None]:
         """Close the client's connection where there is no response, as it would end without a proxy. mitmproxy would
         send a page with a status, which some clients take for "try the next location", and no hook changes that."""
-        event = self.as_it_was(event)
+        event = self.original_cause(event)
         if isinstance(event, parts.ResponseProtocolError) and event.code.http_status_code() is not None:
             event = parts.ResponseProtocolError(event.stream_id, event.message, parts.ErrorCode.KILL)
         yield from super().handle_protocol_error(event)
 
-    def as_it_was(self, event: _Ended) -> _Ended:
+    def original_cause(self, event: _Ended) -> _Ended:
         """What ended the request: a client's leaving may still wait in the stream's queue.
 
         mitmproxy then closes the connection to the upstream too, and where that one is still being made its end is

@@ -20,7 +20,7 @@ _PAIRED = 3
 
 
 @dataclass(frozen=True)
-class Ran:
+class RunResult:
     """What a run came to. `connected`: what the client itself said, or that nothing recorded is in the way."""
 
     connected: bool
@@ -33,10 +33,10 @@ class Ran:
 class Runner(Protocol):
     """Runs the client with these fixes, in a fresh home, and nothing left over from before."""
 
-    def __call__(self, change: ChangeSet, /) -> Ran: ...
+    def __call__(self, change: ChangeSet, /) -> RunResult: ...
 
 
-Propose = Callable[[Ran], tuple[list[ChangeSet], list[Need]]]
+Propose = Callable[[RunResult], tuple[list[ChangeSet], list[Need]]]
 """What may help after a run, the likeliest first, and what only a person knows."""
 
 
@@ -58,7 +58,7 @@ class Search:
     tell: Callable[[int, ChangeSet, str, Try | None], None] = lambda number, change, why, result: None
     tries: list[Try] = field(default_factory=list)
     needs: dict[str, Need] = field(default_factory=dict)
-    ran: dict[frozenset[str], tuple[Try, Ran]] = field(default_factory=dict)
+    ran: dict[frozenset[str], tuple[Try, RunResult]] = field(default_factory=dict)
     exhausted: bool = False
     """The budget was over before everything was tried."""
 
@@ -74,7 +74,7 @@ class Search:
             change = self._smaller(change)
         return change
 
-    def result(self, change: ChangeSet) -> tuple[Try, Ran]:
+    def result(self, change: ChangeSet) -> tuple[Try, RunResult]:
         """What came of a change that was tried."""
         return self.ran[change.key]
 
@@ -112,7 +112,7 @@ class Search:
                 waiting += [(size + 1, 0, next(count), one) for one in more if one.key != change.key]
         return None
 
-    def _proposed(self, ran: Ran) -> list[ChangeSet]:
+    def _proposed(self, ran: RunResult) -> list[ChangeSet]:
         changes, needs = self.propose(ran)
         for need in needs:
             self.needs.setdefault(need.name, need)
@@ -134,7 +134,7 @@ class Search:
             self.exhausted = True
         return change
 
-    def _try(self, change: ChangeSet, why: str) -> Ran:
+    def _try(self, change: ChangeSet, why: str) -> RunResult:
         if len(self.tries) >= self.most or self.now() >= self.until:
             raise OutOfBudget
         number = len(self.tries) + 1
@@ -147,7 +147,7 @@ class Search:
         return ran
 
 
-def _went_further(before: Ran, after: Ran) -> bool:
+def _went_further(before: RunResult, after: RunResult) -> bool:
     """The client came further than before, or stopped for another cause."""
     if position(after.report) > position(before.report):
         return True
@@ -160,7 +160,7 @@ def position(report: Report) -> int:
     return STAGE_ORDER.index(report.reached) if report.reached in STAGE_ORDER else -1
 
 
-def _told(number: int, change: ChangeSet, ran: Ran, why: str) -> Try:
+def _told(number: int, change: ChangeSet, ran: RunResult, why: str) -> Try:
     report = ran.report
     return Try(
         number=number,

@@ -18,7 +18,6 @@ import pytest
 from pydantic import ValidationError
 
 from oauthtap.cli import main
-from oauthtap.cli.errors import UsageError
 from oauthtap.drive import install as installed
 from oauthtap.drive.driver import BROWSER, PROGRAMS, Driver, DriverError, drivers, find_driver
 from tests.cli.test_watch import serving
@@ -219,9 +218,9 @@ def test_connected_is_not_enough_where_findings_are_to_fail(bed: Bed, tmp_path: 
 def test_what_is_injected_reaches_the_client_and_is_said(bed: Bed, tmp_path: Path) -> None:
     ran = drove(bed, tmp_path, "--inject", "stale-client")
     assert ran.code == 1
-    assert "injected by oauthtap, as asked: stale-client; the server was not asked, the client saw 401" in ran.out
+    assert "injected by oauthtap (--inject): stale-client; not sent to the server; the client saw 401" in ran.out
     told = " ".join(ran.out.split())  # whatever the width of the terminal
-    assert "It stopped after a fault that oauthtap itself injected; no finding blames client or server for it." in told
+    assert "It stopped after a fault that oauthtap injected; no finding blames client or server for it." in told
     assert ran.report["cause"] is None
 
 
@@ -346,7 +345,7 @@ def test_install_fetches_once_and_then_takes_what_is_there(npm: Path) -> None:
 
 def test_an_install_that_fails_says_why_and_leaves_nothing(npm: Path, tmp_path: Path) -> None:
     (npm / "down").touch()
-    with pytest.raises(UsageError, match=r"(?s)could not be installed\. Try by hand: npm install .*no network"):
+    with pytest.raises(DriverError, match=r"(?s)could not be installed\. Try by hand: npm install .*no network"):
         found(install=True)
     assert list((tmp_path / "cache" / "claude-code").iterdir()) == []
 
@@ -356,7 +355,7 @@ def test_another_version_than_the_one_on_the_path_is_asked_for_by_name(npm: Path
     (npm / "claude").chmod(0o755)
     assert found().version == "1.2.3"
     assert found("1.2.3").source.endswith("from the PATH")
-    with pytest.raises(UsageError, match=r"Claude Code 9\.9 is neither .* --install --client-version 9\.9"):
+    with pytest.raises(DriverError, match=r"Claude Code 9\.9 is neither .* --install --client-version 9\.9"):
         found("9.9")
 
 
@@ -364,7 +363,7 @@ def test_a_node_that_is_too_old_is_said(npm: Path) -> None:
     (npm / "mcp-remote").touch(mode=0o755)
     (npm / "node").write_text("#!/bin/sh\necho v18.1.0\n")
     (npm / "node").chmod(0o755)
-    with pytest.raises(UsageError, match=r"mcp-remote needs Node 22, and this one is 18\. Try: .*--install"):
+    with pytest.raises(DriverError, match=r"mcp-remote needs Node 22, and this one is 18\. Try: .*--install"):
         installed.locate_client(drivers()["mcp-remote"], None, install=False, say=print)
 
 

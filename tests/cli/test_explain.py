@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from oauthtap import rules
 from oauthtap.cli import main
-from oauthtap.clients.messages import TOPICS, ClientMessages, Who, messages
+from oauthtap.clients.messages import TOPICS, ClientMessages, PartyOrPerson, messages
 from oauthtap.diagnosis.meanings import meanings_of
 from oauthtap.diagnosis.neighbours import labelled
 from oauthtap.diagnosis.phrases import fold
@@ -56,7 +56,7 @@ def test_every_subject_has_a_topic() -> None:
 def test_labels_are_of_known_subjects_and_parties_and_each_has_a_meaning() -> None:
     pairs = {pair for one in labelled() for pair in one.pairs}
     assert {subject for subject, _ in pairs} == set(TOPICS)
-    assert {who for _, who in pairs} == set(get_args(Who))
+    assert {who for _, who in pairs} == set(get_args(PartyOrPerson))
     known = rules.load()
     for pair, meaning in likely_meanings().items():
         assert pair in pairs
@@ -101,7 +101,7 @@ def test_what_only_resembles_a_known_message_is_called_possible(capsys: pytest.C
 def test_every_subject_that_a_phrase_leaves_open_has_somebody() -> None:
     open_ones = {p.subject: p for v in vendors() for p in v.phrase if p.party is None}
     for phrase in open_ones.values():
-        assert meanings_of(phrase.example)[0].who in get_args(Who)
+        assert meanings_of(phrase.example)[0].who in get_args(PartyOrPerson)
 
 
 def test_what_the_server_said_counts_before_what_carries_it() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 COPIED = (
-    "oauthtap", "tools", "docs/rules", "docs/report.schema.json", "pyproject.toml", "tests/__init__.py",
+    "oauthtap", "tools", "docs/rules", "docs/report.schema.json", "docs/schemas", "pyproject.toml", "tests/__init__.py",
     "tests/conftest.py", "tests/support", "tests/unit/__init__.py", "tests/unit/rules", "tests/unit/tools",
 )  # fmt: skip
 

@@ -13,7 +13,7 @@ from oauthtap.fixes.model import Fix
 from oauthtap.report.model import RankedCause, Report
 from oauthtap.solve.model import ChangeSet, Need
 from oauthtap.solve.report import headline, solution
-from oauthtap.solve.search import Ran, Search
+from oauthtap.solve.search import RunResult, Search
 
 URL = "https://mcp.example.com/mcp"
 
@@ -45,15 +45,15 @@ class World:
         self.faults, self.visible, self.names = faults, visible, names
         self.runs: list[tuple[str, ...]] = []
 
-    def run(self, asked: ChangeSet, /) -> Ran:
+    def run(self, asked: ChangeSet, /) -> RunResult:
         self.runs.append(asked.names)
         left = [fault for fault in self.faults if fault not in asked.names]
         reached = "mcp-request" if not left else "as-discovery"
         causes = tuple(map(cause, left[: self.visible]))
         report = Report(cause=causes[0] if causes else None, causes=causes, reached=reached, upstream=URL)
-        return Ran(not left, report, SessionAnalyzer(URL))
+        return RunResult(not left, report, SessionAnalyzer(URL))
 
-    def propose(self, ran: Ran) -> tuple[list[ChangeSet], list[Need]]:
+    def propose(self, ran: RunResult) -> tuple[list[ChangeSet], list[Need]]:
         """For the cause that is seen, after what is on offer anyway."""
         seen = ran.report.cause
         return [change(name) for name in (*self.names, *([seen.rule] if seen else []))], []
@@ -106,7 +106,7 @@ def test_three_causes_one_behind_the_other() -> None:
 def test_what_a_rule_wants_together_is_made_smaller_where_half_is_enough() -> None:
     world = World("a")
 
-    def propose(ran: Ran) -> tuple[list[ChangeSet], list[Need]]:
+    def propose(ran: RunResult) -> tuple[list[ChangeSet], list[Need]]:
         return [change("endpoint", "a")], []
 
     looked = Search(world.run, propose)
@@ -116,11 +116,11 @@ def test_what_a_rule_wants_together_is_made_smaller_where_half_is_enough() -> No
 
 def test_two_that_are_only_enough_together_are_tried_as_a_pair() -> None:
     class Both(World):
-        def run(self, asked: ChangeSet, /) -> Ran:
+        def run(self, asked: ChangeSet, /) -> RunResult:
             self.runs.append(asked.names)
             connected = {"a", "b"} <= set(asked.names)
             report = Report(cause=None if connected else cause("a"), reached="as-discovery", upstream=URL)
-            return Ran(connected, report, SessionAnalyzer(URL))
+            return RunResult(connected, report, SessionAnalyzer(URL))
 
     world = Both(names=("x", "b"))
     assert set(found(search(world)) or ()) == {"a", "b"}
@@ -164,11 +164,11 @@ def test_the_cause_that_is_proved_is_the_one_that_the_change_cures() -> None:
     """Not the one that was ranked first."""
 
     class Second(World):
-        def run(self, asked: ChangeSet, /) -> Ran:
+        def run(self, asked: ChangeSet, /) -> RunResult:
             connected = "b" in asked.names
             causes = () if connected else (cause("a"), cause("b"))
             report = Report(cause=causes[0] if causes else None, causes=causes, reached="as-discovery", upstream=URL)
-            return Ran(connected, report, SessionAnalyzer(URL))
+            return RunResult(connected, report, SessionAnalyzer(URL))
 
     looked = search(Second(names=("b",)))
     result = looked.solve()
@@ -184,10 +184,10 @@ def test_a_finding_that_was_not_ranked_becomes_the_cause_when_its_change_is_what
     )  # fmt: skip
 
     class Unranked(World):
-        def run(self, asked: ChangeSet, /) -> Ran:
+        def run(self, asked: ChangeSet, /) -> RunResult:
             first = cause("a")
             report = Report(cause=first, causes=(first,), findings=(finding,), reached="as-discovery", upstream=URL)
-            return Ran("b" in asked.names, report, SessionAnalyzer(URL))
+            return RunResult("b" in asked.names, report, SessionAnalyzer(URL))
 
     looked = search(Unranked(names=("b",)))
     told = solution(looked, looked.solve(), simulated=False, client="C", upstream=URL, deploy=None, command="")
@@ -197,10 +197,11 @@ def test_a_finding_that_was_not_ranked_becomes_the_cause_when_its_change_is_what
 
 def test_what_remains_is_told_of_the_try_that_came_furthest() -> None:
     class Further(World):
-        def run(self, asked: ChangeSet, /) -> Ran:
+        def run(self, asked: ChangeSet, /) -> RunResult:
             left = cause("b" if "a" in asked.names else "a")
             reached = "mcp-token-rejected" if left.rule == "b" else "as-discovery"
-            return Ran(False, Report(cause=left, causes=(left,), reached=reached, upstream=URL), SessionAnalyzer(URL))
+            report = Report(cause=left, causes=(left,), reached=reached, upstream=URL)
+            return RunResult(False, report, SessionAnalyzer(URL))
 
     world = Further()
     looked = Search(world.run, lambda ran: ([change("a")], []))
