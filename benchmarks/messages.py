@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from oauthtap.diagnosis.meanings import meanings_of, rank
-from oauthtap.diagnosis.neighbours import Labelled, find_neighbours, threads
+from oauthtap.diagnosis.neighbours import Labelled, find_neighbours, lines
 from oauthtap.diagnosis.phrases import fold
 
 Pairs = list[tuple[str, str]]
@@ -42,9 +42,7 @@ def fresh(file: Path) -> Iterator[tuple[str, set[tuple[str, str]], Pairs]]:
 
 def left_out() -> Iterator[tuple[str, set[tuple[str, str]], Pairs]]:
     """The same for the labelled messages, each without its source and the known wordings."""
-    for one in threads():
-        if one.weight < 1:
-            continue
+    for one in filter(lambda line: line.met, lines()):
 
         def of_the_same(other: Labelled, one: Labelled = one) -> bool:
             return other.source == one.source or other.text == one.text

@@ -46,6 +46,11 @@ class Labelled:
     meanings: tuple[Meaning, ...] = ()
     """What is said of the pairs, where it stands for more than this wording."""
 
+    @property
+    def met(self) -> bool:
+        """A person met it, and the label tells of that."""
+        return self.weight == _THREAD
+
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
@@ -113,11 +118,11 @@ def labelled() -> Iterator[Labelled]:
         for message in client.message:
             pairs = tuple((one.subject, one.who) for one in message.meaning)
             yield Labelled(message.example, pairs, message.source, meanings=message.meaning)
-    yield from threads()
+    yield from lines()
 
 
 @cache
-def threads() -> tuple[Labelled, ...]:
+def lines() -> tuple[Labelled, ...]:
     """The lines of `labelled.tsv`. Raises ValueError for a line that has not its four columns."""
     text = files(__package__).joinpath("labelled.tsv").read_text(encoding="utf-8")
     return tuple(_of_line(line) for line in text.splitlines() if line and not line.startswith("#"))
