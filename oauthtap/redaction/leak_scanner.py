@@ -7,68 +7,20 @@ so that a hole in the one is none in the other. Four ways: by *name*, by *shape*
 
 from __future__ import annotations
 
-import base64
-import binascii
-import html
-import json
-import math
 import re
 import tomllib
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache
 from importlib.resources import files
 from itertools import pairwise
 from typing import Any
-from urllib.parse import parse_qsl, unquote, unquote_plus
+from urllib.parse import parse_qsl, unquote
 
 from oauthtap.model.exchange import Exchange, Message, Request
+from oauthtap.redaction import leak_decoding as decoding
+from oauthtap.redaction import leak_names as names
 
-_ALIAS = re.compile(
-    r"(?:‹|\\u2039|%E2%80%B9|&lsaquo;)(?P<inside>.*?)(?:›|\\u203a|%E2%80%BA|&rsaquo;)", re.DOTALL | re.I
-)
-_STRUCK = re.compile(
-    r"‹|\\u2039|%E2%80%B9|\A\(?(?:[a-z]+(?:-[a-z]+)?[ +]\d{1,6}(?:[ +{][^()]*)?|path-\d{1,6})\)?\Z", re.IGNORECASE
-)
-_SECRET = re.compile(
-    r"token|secret|passw|passphrase|passcode|passwd|pwd|apikey|accesskey|privatekey|secretkey|credential|cookie|jwt|bearer"
-    r"|authorization\Z|assertion|saml|csrf|xsrf|xauth|session|mnemonic|devicecode|usercode|authcode|authreqid"
-    r"|(?:verifier|signature|hmac|otp|dpop)\Z|\A(?:code|sig|sid|pin|key|pass|auth|ticket|requesturi|pw)\Z|.(?:keys?|sigs?|sid|pin)\Z"
-)
-_PASSWORD = re.compile(r"passw|passphrase|passcode|pwd|\A(?:pin|pass|pw|otp)\Z")
-_WORDLESS = {"signature", "hmac", "key", "sig", "auth", "code", "session", "sid", "cookie", "ticket", "verifier"}
-_NO_SECRET = re.compile(
-    r"(?:type|types|endpoint|(?<!request)uris?|urls?|supported|methods?|alg|algs|algorithms?|values|names?|count|limit|expires|expiry"
-    r"|expiresin|expiresat|at|ttl|lifetime|length|required|enabled|status|format|policy|use|used|usage|description|errors?"
-    r"|challenge|challengemethod|field|label|title|version|scopes?|servers?|details|issuer|state|domain|kind|help|issued"
-    r"|parameter|progresstoken|pagetoken|nexttoken|publickey|websocketkey|idempotencykey|mcpsessionid|challengemethods"
-    r"|hash|responsecode|statuscode|errorcode)\Z"
-    r"|\A(?:invalid|missing|expired|unsupported|insufficient|has|is|max|min|num|total|requires?|supports?|public|wrong|bad)"
-    r"(?=.*(?:token|secret|pass|key|session|cookie|code))|\A(?:keys|jwks|maxtokens|tokens?used)\Z"
-)
-_PUBLIC = re.compile(
-    r"(?:state|nonce|clientid|jti|kid|hash|codechallenge|etag|x5t|x5ts256|x5c|sessionid|cursor|requestid|traceid|ray|digest|"
-    r"integrity|checksum|sha256|s256|uuid|guid|traceparent|tracestate|cfid|uid|sub|sid|softwarestatement|signedmetadata|jkt|"
-    r"revision|version|commit|boundary|userid|tenant|tid|oid|softwareid|ephemeralid|jwk|thumbprint|rid|dmz|aio|uti)\Z"
-    r"|\A(?:n|e|x|y|id|rh|connection|cfray|hosthdr|report|reportto|nel|location|userinfoid|oauthtapv1)\Z"
-)
-"""Names of values that open nothing: what stands there is no secret for being in disorder."""
-_WORDS = re.compile(
-    r"[A-Za-z]+(?:[ _.:/+-][A-Za-z]+)*[.!?]?|[A-Z]+(?:_[A-Z0-9]+)+|[A-Z]{2,10}[_-]?\d{1,6}|[\d.:,/TZ+-]+"
-)
-_USER_CODE = re.compile(r"[A-Z0-9]{3,}(?:-[A-Z0-9]{3,})*")
-"""As RFC 8628 §6.1 has them, for people to type: letters alone, or digits alone."""
-_PLACEHOLDER = re.compile(
-    r"undefined|none|nil|\$\{?\w+\}?|\{+[^{}]*\}+|<[^<>]*>|%\w+%|\[object \w+\]|\*{3,}|x{3,}|\.{3,}|…"
-    r"|made[-+ ]up.*|your[-_ ].*",
-    re.IGNORECASE,
-)
-_EVERYDAY = {
-    *("required", "optional", "invalid", "missing", "expired", "revoked", "incorrect", "wrong", "unknown", "string"),
-    *("text", "hidden", "password", "secret", "token", "bearer", "basic", "default", "enabled", "disabled", "generic"),
-    *("number", "object", "array", "boolean", "empty", "unset", "redacted", "masked", "plain", "post", "changed"),
-}
 _ASSIGNED = re.compile(
     r"(?<![\w%])(?P<name>[A-Za-z_][\w.-]{0,60}+(?:\[\w*\])?)"
     r"(?P<sep>\\*[\"']?[ \t]{0,3}(?:=>|:=|[:=]|,(?=[ \t]?\\*[\"']))[ \t]{0,3})"
@@ -91,43 +43,35 @@ _TAG = re.compile(
 _PART = re.compile(
     r'name="?(?P<name>[^"\r\n;]+)"?[^\r\n]*\r?\n(?:[^\r\n]+\r?\n)*\r?\n(?P<value>.+?)(?=\r?\n--|\Z)', re.DOTALL
 )
-_JWT = re.compile(
-    r"(?<![\w.-])ey[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+)?"
-)
 _RUN = re.compile(r"(?<![A-Za-z0-9+/_~=-])[A-Za-z0-9+/_~-]{16,200}+={0,2}")
 _NAME_BEFORE = re.compile(r"([\w./-]{1,60})\\*[\"']?\s{0,3}[:=]\s{0,3}\\*[\"']?\Z")
+_NAMES_ONE = {
+    *("name", "key", "label", "field", "header", "path", "id", "variable", "parameter", "property", "param"),
+    *("attribute", "setting", "type", "kind", "loc", "instancepath", "propertypath", "k", "title"),
+}
+"""Members that hold the name of what another one holds."""
+_HOLD_IT = {
+    *("value", "values", "text", "data", "content", "default", "current", "example", "new", "old", "raw", "val", "v"),
+}
+_FOREIGN = re.compile(
+    r"(?i:passwort|kennwort|mot de passe|contraseña|clave|senha|hasło|wachtwoord|lösenord|heslo|şifre|пароль|密码|口令|"
+    r"パスワード|비밀번호)\\*[\"'`]?\s?[:=：]\s?\\*[\"'`]?([^\s\"'`<>,;\\]{8,200})"
+)
+_LEADS_ON = re.compile(
+    r"[\s\"'`*,.\\]{0,6}(?:[(=:|—–-]|!==?|\b(?:is|as|for|in|was|not)\b)"
+    r"(?:[\s\"'`*=:()|—–\\-]|\b(?:is|was|my|your|our|the|this|that|a|an|as|for|in|not|valid|invalid|unknown|bad|wrong|"
+    r"given|used|passed|sent|set|to|be|expired|new|old|right|correct|docker|gh|wrangler|login|put|auth)\b|\s-\w{1,12}){0,16}",
+    re.IGNORECASE,
+)
+_ABOUT = re.compile(r"[ _-]+(?:ids?|endpoints?|ur[il]s?|types?|requests?|refresh)\b")
+_LED_BY = re.compile(r"\b(?:from|for|of|in)\s\.?\Z")
+_HAS_A_NAME = re.compile(r"[\w-]{2,}\\*[\"']?\s?[:=]\s?\\*[\"']?\Z")
+_OF_OKTA = re.compile(r"aus[A-Za-z0-9]{17}")
 _TOKEN = re.compile(r"‹›|[\w.+/~@$!%^#-]+(?:={0,2}(?![\w%=]))?(?P<colon>\\*[\"']?\s?:(?!//))?")
 _VALUE_FIRST = re.compile(r"\bvalue:\s*[\"']?([\w+/=!.-]{10,300}+)[\"']?(?:\s|\\n)+(?:name|key):\s*[\"']?([\w.-]+)")
-_HOLD_IT = ("value", "values", "text", "data", "content", "default", "current", "example", "new", "old", "raw")
-"""Members that hold what another one names."""
-_SAYS_NOTHING = {
-    "value",
-    "values",
-    "val",
-    "v",
-    "text",
-    "string",
-    "data",
-    "content",
-    "uri",
-    "type",
-    "current",
-    "default",
-}
-"""Members between the name of a secret and its value."""
 _NEAR, _BETWEEN = 120, 7
 """How many characters and how many words may stand between a name and its value."""
-_ORDINARY = re.compile(
-    r"[A-Za-z][A-Za-z_.-]*/v?\d+(?:[.\d]+\w*)?|\d{4}-\d\d-\d\d.*|[A-Za-z]+[-_ ]?\d{1,3}(?:[-_.][A-Za-z]+)*"
-    r"|(?:[\w-]+\.)+[a-z]{2,8}(?:[/:].*)?"
-    r"|(?:RS|ES|PS|HS|SHA)-?\d{3}.*|\w+@[\w.-]+|/.*|.*://.*|[\d.:,/TZ+%-]+|(?:[A-Za-z]+[/_.-])*[A-Za-z]+\d?|.*%‹›.*"
-)
-_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])")
-_PERSON = {
-    *("email", "sub", "name", "given_name", "family_name", "preferred_username", "upn", "unique_name", "nickname"),
-    *("username", "user_name", "oid", "login_hint", "phone_number", "birthdate"),
-}
 _READABLE = re.compile(
     r"(?:signed_metadata|client_id|state|nonce|software_statement|request)\\{0,8}[\"']\s*:\s*\\{0,8}[\"']\Z|"
     r"[?&;](?:client_id|state|nonce|request)=\Z"
@@ -157,8 +101,8 @@ class LeakScanner:
     def note_public(self, exchanges: Iterable[Exchange]) -> None:
         """Remember what stands in these exchanges under the names of what opens nothing: states, ids, digests."""
         for exchange in exchanges:
-            for name, value in _values(exchange):
-                if _PUBLIC.search(_plain(name)):
+            for name, value in decoding.named_values(exchange):
+                if names.PUBLIC.search(names.folded(name)):
                     self._public.add(value)
 
     def in_exchange(self, exchange: Exchange) -> Iterator[Leak]:
@@ -178,51 +122,73 @@ class LeakScanner:
         """Every value of a JSON document."""
         if isinstance(document, dict):
             yield from self._in_pair(document, place)
+            yield from self._in_columns(document, place)
             for key, inner in document.items():
-                held = _SECRET.search(_plain(name)) and not _NO_SECRET.search(_plain(name)) and _is_a_code(key)
+                held = names.names_one(names.folded(name)) and names.is_a_code(key)
                 found = [self._what(name, key)] if held else [*self._shapes(key)]
                 yield from (Leak(place or name, what) for what in dict.fromkeys(found))
-                yield from self.in_document(inner, f"{place}.{key}".lstrip("."), _closer(name, str(key)))
+                yield from self.in_document(inner, f"{place}.{key}".lstrip("."), names.closer_name(name, str(key)))
         elif isinstance(document, list):
-            for first, second in pairwise(document) if len(document) <= 4 else ():
-                if isinstance(first, str) and isinstance(second, str) and len(first) <= 100:
+            for first, second in pairwise(document):
+                if not (isinstance(first, str) and isinstance(second, str) and len(first) <= 100):
+                    continue
+                if len(document) <= 4 or names.is_a_code(second):
                     yield from (Leak(place, what) for what in self._named(first, second))
             for number, inner in enumerate(document):
                 yield from self.in_document(inner, f"{place}[{number}]", name)
         elif isinstance(document, str):
             found = [*self._named(name, document), *self._all_in(document, name)]
+            if " " in document and names.names_one(names.folded(name)):
+                found += self._near(f"{name} {names.ALIAS.sub('‹›', document[:2000])}")
             found += self._in_url(document) if "://" in document and " " not in document else ()
             yield from (Leak(place or name, what) for what in dict.fromkeys(found))
         elif isinstance(document, int) and not isinstance(document, bool) and len(str(document)) >= 4:
-            plain = _plain(name)
-            if _PASSWORD.search(plain) and not _NO_SECRET.search(plain):
+            plain = names.folded(name)
+            if names.PASSWORD.search(plain) and not names.NO_SECRET.search(plain):
                 yield Leak(place or name, self._what(name, str(document)))
 
     def _in_pair(self, document: dict[str, Any], place: str) -> Iterator[Leak]:
         """An object that has a name in one member and its value in another."""
-        members = {key.lower(): value for key, value in document.items()}
-        for key in ("name", "key", "label", "field", "header", "path", "id", "variable", "parameter", "property"):
-            if not isinstance(named := members.get(key), str) or len(named) > 100:
+        for key, said in document.items():
+            named = said[-1] if isinstance(said, list) and said else said
+            if key.lower() not in _NAMES_ONE or not isinstance(named, str) or len(named) > 100:
                 continue
             where = place.rsplit(".", 1)[-1].partition("[")[0]
-            known = "cookie" if where == "cookies" else named
-            for other in (
-                "value",
-                "values",
-                "text",
-                "data",
-                "content",
-                "default",
-                "current",
-                "example",
-                "new",
-                "old",
-                "raw",
-            ):
-                values = members.get(other)
-                for value in values if isinstance(values, list) else [values]:
-                    if isinstance(value, str):
-                        yield from (Leak(place or named, what) for what in self._named(known, value))
+            known = "cookie" if where == "cookies" else named.rpartition("/")[2]
+            for other, held in document.items():
+                if other.lower() in _HOLD_IT:
+                    for value in held if isinstance(held, list) else [held]:
+                        if isinstance(value, str):
+                            yield from (Leak(place or named, what) for what in self._named(known, value))
+                if other != key and names.names_one(names.folded(known)):
+                    yield from (Leak(place or named, what) for what in self._codes_in(known, other, held))
+
+    def _codes_in(self, name: str, key: str, held: Any, deep: int = 0) -> Iterator[str]:
+        """Whatever looks like a secret in a member, and in those inside it."""
+        plain = names.folded(key)
+        if names.PUBLIC.search(plain) or names.NO_SECRET.search(plain) or deep > 3:
+            return
+        if isinstance(held, str) and names.is_a_code(held) and held not in self._public and "‹" not in held:
+            yield self._what(name, held)
+        elif isinstance(held, dict):
+            for inner, value in held.items():
+                yield from self._codes_in(name, inner, value, deep + 1)
+        elif isinstance(held, list):
+            for value in held[:20]:
+                yield from self._codes_in(name, key, value, deep + 1)
+
+    def _in_columns(self, document: dict[str, Any], place: str) -> Iterator[Leak]:
+        """A list of names, and a list of values or of rows beside it."""
+        lists = [value for value in document.values() if isinstance(value, list) and value][:10]
+        for heads in lists if len(lists) > 1 else ():
+            titles = [head.get("name") if isinstance(head, dict) else head for head in heads[:100]]
+            for number, title in enumerate(titles):
+                if not isinstance(title, str) or not names.names_one(names.folded(title)):
+                    continue
+                for row in (row for other in lists if other is not heads for row in (other, *other[:200])):
+                    cell = row[number] if isinstance(row, list) and len(row) == len(heads) else None
+                    if isinstance(cell, str) and names.is_a_code(cell) and cell not in self._public:
+                        yield Leak(place or title, self._what(title, cell))
 
     def in_text(self, text: str, *, by_place: bool = True) -> Iterator[Leak]:
         """Line by line. `by_place` is False for bytes that hold text: then by shape alone."""
@@ -234,7 +200,7 @@ class LeakScanner:
         """Every secret found so far, as it is or encoded. Meant for a second look at every file."""
         wanted = {value for value in self._found if len(value) >= 8}
         for number, line in enumerate(text.split("\n") if wanted else (), 1):
-            readings = "\n".join(_readings(line))
+            readings = "\n".join(decoding.readings(line))
             if any(value in readings for value in wanted):
                 yield Leak(f"line {number}", "a secret found elsewhere in this session, as it is or encoded")
 
@@ -250,7 +216,7 @@ class LeakScanner:
             yield from (Leak(f"{place}.body", what) for what in dict.fromkeys(self._in_body(message.body)))
 
     def _in_body(self, body: str) -> Iterator[str]:
-        document = _json(body)
+        document = decoding.parsed_json(body)
         if document is not None:
             yield from (leak.what for leak in self.in_document(document))
         elif "form-data" in body[:2000]:
@@ -263,7 +229,7 @@ class LeakScanner:
         else:
             yield from self._near(body.replace("\ndata:", "\n"))
             for line in body.split("\n"):
-                inner = _json(line.partition("data:")[2]) if line.startswith("data:") else None
+                inner = decoding.parsed_json(line.partition("data:")[2]) if line.startswith("data:") else None
                 yield from (leak.what for leak in self.in_document(inner)) if inner is not None else self._all_in(line)
 
     def _in_url(self, url: str) -> Iterator[str]:
@@ -273,9 +239,12 @@ class LeakScanner:
         for last, piece in zip(["", *pieces], pieces, strict=False):
             if "‹" in piece:
                 continue
-            piece = unquote(piece)
-            secret = _SECRET.search(_plain(last)) and not _NO_SECRET.search(_plain(last)) and re.search(r"\d", piece)
-            if secret and _speaks(piece) and len(piece) >= 8 and "." not in piece:
+            piece = unquote(unquote(piece))
+            for name, value in pairwise(re.split(r"[:;,=()]", piece)):
+                if names.names_one(names.folded(name)) and names.is_a_code(value):
+                    yield self._what(name, value)
+            secret = names.names_one(names.folded(last)) and re.search(r"\d", piece)
+            if secret and names.speaks(piece) and len(piece) >= 8 and "." not in piece:
                 yield self._what(last, piece)
             elif any(len(part) >= 20 and self._in_disorder(part) for part in piece.split(":")):
                 yield self._what("a part of a path", piece)
@@ -287,6 +256,11 @@ class LeakScanner:
             if not re.fullmatch(r"session_?id", name, re.IGNORECASE):  # of the HTTP+SSE transport
                 yield from self._named(name, value)
             yield from self._all_in(value, name)
+        for piece in re.split(r"[&\r\n]", text):
+            name, sign, value = (piece if "=" in piece else piece.replace(":", "=", 1)).partition("=")
+            value = unquote(value).strip()
+            if sign and names.names_one(names.folded(name)) and names.is_a_code(value) and "‹" not in piece:
+                yield self._what(name.strip(), value)
 
     # --- one text
 
@@ -295,12 +269,12 @@ class LeakScanner:
         if len(text) < 4:
             return
         yield from self._looked(text, name)
-        for view in _views(text):
+        for view in decoding.views(text):
             yield from self._looked(view, name, decoded=True)
 
     def _looked(self, text: str, name: str, *, decoded: bool = False) -> Iterator[str]:
-        inside = [match["inside"] for match in _ALIAS.finditer(text)]
-        bare = _ALIAS.sub("‹›", text)
+        inside = [match["inside"] for match in names.ALIAS.finditer(text)]
+        bare = names.ALIAS.sub("‹›", text)
         for part in (bare, *inside):
             yield from self._shapes(part)
             if self.claims:
@@ -308,19 +282,19 @@ class LeakScanner:
         yield from self._assignments(bare)
         yield from self._near(bare)
         yield from self._in_claims(bare)
-        if not decoded and not _PUBLIC.search(_plain(name)):
+        if not decoded and not names.PUBLIC.search(names.folded(name)):
             for match in _RUN.finditer(bare):
                 named = _NAME_BEFORE.search(bare, max(0, match.start() - 80), match.start())
-                if not (named and _PUBLIC.search(_plain(named[1]))) and self._in_disorder(match[0]):
+                if not (named and names.PUBLIC.search(names.folded(named[1]))) and self._in_disorder(match[0]):
                     yield self._what("disorder", match[0])
-            document = _json(text) if text[:1] in "{[" else None
+            document = decoding.parsed_json(text) if text[:1] in "{[" else None
             if document is not None:
                 yield from (leak.what for leak in self.in_document(document))
 
     def _named(self, name: str, value: str, *, header: bool = False) -> Iterator[str]:
-        plain = _plain(name)
-        value = _ALIAS.sub("‹›", value)
-        if not value or not _SECRET.search(plain) or _NO_SECRET.search(plain):
+        plain = names.folded(name)
+        value = names.ALIAS.sub("‹›", value)
+        if not value or not names.names_one(plain):
             return
         if header and name.lower().startswith(("access-control-", "sec-", "www-", "content-")):
             return
@@ -346,27 +320,27 @@ class LeakScanner:
     def _is_secret(self, plain: str, value: str) -> bool:
         """What stands behind such a name is no alias, no placeholder, and no word."""
         if (
-            _STRUCK.search(value)
-            or _PLACEHOLDER.fullmatch(value)
-            or value.lower() in _EVERYDAY
+            names.STRUCK.search(value)
+            or names.PLACEHOLDER.fullmatch(value)
+            or value.lower() in names.EVERYDAY
             or value in self.examples
         ):
             return False
         if (value.startswith("urn:") and "request_uri" not in value) or re.match(r"https?://", value):
             return False
         if plain.endswith("usercode"):
-            return _USER_CODE.fullmatch(value) is not None
-        if plain == "code" or plain in _WORDLESS:
-            return len(value) >= (12 if plain == "code" else 8) and " " not in value and _speaks(value)
-        if _PASSWORD.search(plain):
+            return names.USER_CODE.fullmatch(value) is not None
+        if plain == "code" or plain in names.WORDLESS:
+            return len(value) >= (12 if plain == "code" else 8) and " " not in value and names.speaks(value)
+        if names.PASSWORD.search(plain):
             return len(value) >= 4 and " " not in value and not re.fullmatch(r"[A-Za-z]+(?:[_.:/-][A-Za-z]+)+", value)
-        return len(value) >= 6 and (" " not in value or len(value) > 200) and _speaks(value)
+        return len(value) >= 6 and (" " not in value or len(value) > 200) and names.speaks(value)
 
     def _assignments(self, text: str) -> Iterator[str]:
         for match in _ASSIGNED.finditer(text):
-            plain = _plain(match["name"])
+            plain = names.folded(match["name"])
             value = match["value"].rstrip(".,;:!?")
-            if not _SECRET.search(plain) or _NO_SECRET.search(plain) or plain.endswith(("authorization", "setcookie")):
+            if not names.names_one(plain) or plain.endswith(("authorization", "setcookie")):
                 continue
             if plain == "cookie":
                 continue
@@ -376,53 +350,77 @@ class LeakScanner:
                 continue
             if (
                 len(value) >= 6
-                and _speaks(value)
+                and names.speaks(value)
                 and re.search(r"\d|[a-z][A-Z]|[+/=!@#$%^*]", value)
                 and self._is_secret(plain, value)
             ):
                 yield self._what(match["name"], value)
         for match in _HEADER.finditer(text):
             for word in re.split(r"[\s;=,]+", match["value"]):
-                if len(word) >= 8 and re.search(r"\d", word) and _speaks(word) and self._is_secret("token", word):
+                if len(word) >= 8 and re.search(r"\d", word) and names.speaks(word) and self._is_secret("token", word):
                     yield self._what(match["name"], word)
         for match in _TAG.finditer(text) if "<" in text else ():
             name = match["name"] or match["name2"] or match["element"]
             value = (match["value"] or match["value2"] or match["text"] or "").strip()
-            plain = _plain(name.rpartition(":")[2]) if match["element"] != "code" else ""
-            named = _SECRET.search(plain) and not _NO_SECRET.search(plain) and " " not in value and len(value) >= 6
-            if named and self._is_secret(plain, value) and (_speaks(value) or _PASSWORD.search(plain)):
+            plain = names.folded(name.rpartition(":")[2]) if match["element"] != "code" else ""
+            named = names.names_one(plain) and " " not in value and len(value) >= 6
+            if named and self._is_secret(plain, value) and (names.speaks(value) or names.PASSWORD.search(plain)):
                 yield self._what(name, value)
 
     def _near(self, text: str) -> Iterator[str]:
         """The name of a secret, and within a few words something that is no word: in sentences, tables, options."""
         for first in _VALUE_FIRST.finditer(text):
-            if _SECRET.search(_plain(first[2])) and not _is_another(_plain(first[2])) and _is_a_code(first[1]):
+            if (
+                names.SECRET.search(names.folded(first[2]))
+                and not names.is_another(names.folded(first[2]))
+                and names.is_a_code(first[1])
+            ):
                 yield self._what(first[2], first[1])
+        for match in _FOREIGN.finditer(text):
+            if names.speaks(match[1]) and "‹" not in match[1]:
+                yield self._what("password", match[1])
         name, at, between = "", 0, 0
+        code: re.Match[str] | None = None
         for match in _TOKEN.finditer(text):
             word = match[0]
-            plain = _plain(word) if len(word) <= 80 else ""
+            plain = names.folded(word) if len(word) <= 80 else ""
             value = word.strip("%!$#=+/.~-@") if match["colon"] is None else ""
             if name and text[max(0, match.start() - 1) : match.start() + 1].endswith((f"<{word[0]}", "</")):
                 continue  # a tag
             if word == "‹›":
-                name = ""
-            elif name and value and match.start() - at <= _NEAR and between <= _BETWEEN and _is_a_code(value):
+                name, code = "", None
+            elif name and value and match.start() - at <= _NEAR and between <= _BETWEEN and names.is_a_code(value):
                 if value not in self._public and value not in self.examples:
                     yield self._what(name, value)
                 name = ""
-            elif plain and _SECRET.search(plain) and not _NO_SECRET.search(plain):
-                name, at, between = word, match.end(), 0
-            elif _is_another(plain) or (match["colon"] is not None and plain not in _SAYS_NOTHING):
-                name = ""
+            elif plain and names.names_one(plain):
+                if code and self._leads_on(text, code, match):
+                    yield self._what(word, code[0])
+                name, at, between, code = word, match.end(), 0, None
+            elif names.is_another(plain) or (match["colon"] is not None and not names.says_nothing(plain)):
+                name = name if _LED_BY.search(text, max(0, match.start() - 6), match.start()) else ""
             else:
                 between += 1
+            if plain and names.is_a_code(word.rstrip(":\"'\\ ")):
+                named = _HAS_A_NAME.search(text, max(0, match.start() - 60), match.start())
+                code = None if named else match
+
+    def _leads_on(self, text: str, code: re.Match[str], name: re.Match[str]) -> bool:
+        """Between a value and a name stands that the one is the other: `… is my token`, `… (token)`."""
+        value = code[0].rstrip(":\"'\\ ")
+        if value in self._public or value in self.examples or _ABOUT.match(text, name.end()):
+            return False
+        return _LEADS_ON.fullmatch(code[0][len(value) :] + text[code.end() : name.start()]) is not None
 
     def _in_claims(self, text: str) -> Iterator[str]:
         """What the tokens say that are meant to be read, and the tokens inside."""
-        for match in _JWT.finditer(text) if "ey" in text else ():
+        for match in decoding.JWT.finditer(text) if "ey" in text else ():
             part = match[0].split(".")[1]
-            said = _json(_from_base64(part.rstrip("=")) or "") if _is_jwt(match[0]) else None
+            said = (
+                decoding.parsed_json(decoding.from_base64(part.rstrip("=")) or "")
+                if decoding.is_jwt(match[0])
+                else None
+            )
             if isinstance(said, dict):
                 yield from (leak.what for leak in self.in_document(said))
 
@@ -432,13 +430,17 @@ class LeakScanner:
                 for match in pattern.finditer(text):
                     if "‹" not in match[0] and match[0] not in self.examples:
                         yield self._what(what, match[0].strip('"= :'))
-        for match in _JWT.finditer(text) if "ey" in text else ():
+        for match in decoding.JWT.finditer(text) if "ey" in text else ():
             meant = _READABLE.search(text[: match.start()][-60:]) or match[0] in self._public
-            if _is_jwt(match[0]) and not meant and match[0] not in self.examples:
+            if decoding.is_jwt(match[0]) and not meant and match[0] not in self.examples:
                 yield self._what("a JWT", match[0])
         for match in _SCHEME.finditer(text):
             value = match["value"].rstrip(".")
-            if _speaks(value.rstrip("=")) and re.search(r"\d|[a-z][A-Z]", value) and self._is_secret("token", value):
+            if (
+                names.speaks(value.rstrip("="))
+                and re.search(r"\d|[a-z][A-Z]", value)
+                and self._is_secret("token", value)
+            ):
                 yield self._what("credentials", value)
 
     def _in_disorder(self, run: str) -> bool:
@@ -451,7 +453,9 @@ class LeakScanner:
             if known or max(map(len, parts)) >= 20 or run.startswith("/"):
                 return any(self._in_disorder(part) for part in parts if part not in known)
         run = run.strip("/")
-        if run in self._public or run in self.examples or "‹" in run or _UUID.search(run):
+        if run.startswith("AAAA") or _OF_OKTA.fullmatch(run):  # a public key of SSH; an authorization server
+            return False
+        if run in self._public or run in self.examples or "‹" in run or names.UUID.search(run):
             return False
         plain = run.rstrip("=")
         longest = max(re.split(r"[/_.~+-]", plain), key=len)
@@ -460,7 +464,7 @@ class LeakScanner:
         turns = len(re.findall(r"[A-Za-z](?=\d)|\d(?=[A-Za-z])", longest))
         if turns < 4 or any(run in public or public in run for public in self._public if len(public) >= 12):
             return False
-        return _entropy(longest) >= (3.0 if re.fullmatch(r"[0-9a-f-]+", longest) else 3.5)
+        return names.entropy(longest) >= (3.0 if re.fullmatch(r"[0-9a-f-]+", longest) else 3.5)
 
     def _persons(self, text: str) -> Iterator[str]:
         for match in _EMAIL.finditer(text):
@@ -468,7 +472,7 @@ class LeakScanner:
                 yield f"an e-mail address of {len(match[0])} characters"
         if '"' in text:
             for match in re.finditer(r'"(\w+)\\*"\s*:\s*\\*"([^"\\]+)', text):
-                if match[1] in _PERSON - {"name"} and not _STRUCK.search(match[2]):
+                if match[1] in names.PERSON - {"name"} and not names.STRUCK.search(match[2]):
                     yield f"personal data ({match[1]})"
 
     def _what(self, name: str, value: str) -> str:
@@ -476,132 +480,7 @@ class LeakScanner:
         return f"{name[:40]}: a secret of {len(value)} characters" if name else f"a secret of {len(value)} characters"
 
 
-# --- values
-
-
-def _closer(outer: str, name: str) -> str:
-    """The name to judge a member by: its own, or that of what it stands in where its own says nothing."""
-    plain = _plain(name)
-    says = _SECRET.search(plain) or _NO_SECRET.search(plain) or _PUBLIC.search(plain)
-    return name if says or not _SECRET.search(_plain(outer)) or plain in ("name", "username", "email") else outer
-
-
-@lru_cache(maxsize=4096)
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-def _speaks(value: str) -> bool:
-    """It is no word, no number and no sentence."""
-    return not _WORDS.fullmatch(value)
-
-
-def _is_another(plain: str) -> bool:
-    """The name of something that is no secret: what comes next is its value."""
-    return bool(plain and (_PUBLIC.search(plain) or _NO_SECRET.search(plain)))
-
-
-@lru_cache(maxsize=8192)
-def _is_a_code(value: str) -> bool:
-    """Letters and digits in no order, ten or more: no word with a number, no version, date, host or address."""
-    if len(value) < 10 or len(value) > 4000 or _ORDINARY.fullmatch(value) or _UUID.fullmatch(value):
-        return False
-    turns = len(re.findall(r"[A-Za-z](?=\d)|\d(?=[A-Za-z])", value))
-    return turns >= 2 and len(re.findall(r"\d", value)) >= 2 and _entropy(value) > 2.5
-
-
-def _entropy(text: str) -> float:
-    """Shannon's, in bits a character."""
-    if not text:
-        return 0.0
-    return -sum(count / len(text) * math.log2(count / len(text)) for count in Counter(text).values())
-
-
 @cache
 def _shapes() -> tuple[tuple[str, str, re.Pattern[str]], ...]:
     document = tomllib.loads((files("oauthtap.redaction") / "leak_shapes.toml").read_text("utf-8"))
     return tuple((shape["what"], shape.get("hint", ""), re.compile(shape["pattern"])) for shape in document["shape"])
-
-
-def _is_jwt(text: str) -> bool:
-    part = text.partition(".")[0]
-    try:
-        header = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    except (ValueError, binascii.Error, RecursionError):
-        return False
-    return isinstance(header, dict) and bool({"alg", "typ", "enc", "kid"} & header.keys())
-
-
-def _json(text: str) -> Any:
-    stripped = text.strip()
-    if stripped[:1] not in ("{", "["):
-        return None
-    try:
-        return json.loads(stripped)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _values(exchange: Exchange) -> Iterator[tuple[str, str]]:
-    """Name and value of whatever has a name in an exchange, in the claims of tokens too."""
-    for message in (exchange.request, exchange.response, exchange.delivered_response, exchange.forwarded_request):
-        if message is None:
-            continue
-        yield from message.headers
-        for text in (message.body or "", *(value for _, value in message.headers)):
-            yield from parse_qsl(text.partition("?")[2] or text) if "=" in text and len(text) < 100_000 else ()
-            for match in re.finditer(r'"([\w./-]{1,60})\\*"\s*:\s*\\*"([^"\\]{1,4000})', text):
-                yield match[1], match[2]
-            for match in re.finditer(r"\b(s256|boundary|client_id)=([\w.%~-]+)", text):
-                yield match[1], unquote(match[2])
-        if isinstance(message, Request):
-            yield from parse_qsl(message.url.partition("?")[2])
-
-
-def _views(text: str) -> Iterator[str]:
-    """The text as those read it who decode it, where that says something else."""
-    seen = {text}
-    for decode in (
-        unquote,
-        html.unescape,
-        _without_escapes,
-        lambda one: html.unescape(_without_escapes(unquote(unquote(one)))),
-        lambda one: html.unescape(html.unescape(_without_escapes(unquote(unquote(unquote(one)))))),
-    ):
-        if (view := decode(text)) not in seen:
-            seen.add(view)
-            yield view
-    for run in re.findall(r"(?<![\w+/.-])(?!ey[\w-]*\.)[A-Za-z0-9+/_-]{24,4000}={0,2}(?![\w.-])", text)[:50]:
-        hidden = _from_base64(run)
-        if hidden is not None and hidden.isprintable() and hidden not in seen:
-            seen.add(hidden)
-            yield hidden
-
-
-def _readings(line: str) -> Iterator[str]:
-    """For a value that is known: also at any offset of base64."""
-    yield line
-    deep = html.unescape(html.unescape(_without_escapes(unquote_plus(unquote(line)))))
-    yield from (unquote(unquote(line)), deep)
-    for run in re.findall(r"[A-Za-z0-9+/_-]{12,}", _without_escapes(unquote(unquote(line)))):
-        for start in range(4):
-            part = run[start:].translate(str.maketrans("-_", "+/"))
-            part = part[:-1] if len(part) % 4 == 1 else part
-            yield base64.b64decode(part + "=" * (-len(part) % 4)).decode("latin-1")
-
-
-def _without_escapes(text: str) -> str:
-    if "\\" not in text:
-        return text
-    text = re.sub(r"(?<!\\)\\+u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), text)
-    return re.sub(r"(?<!\\)\\+([/\"])", r"\1", text)
-
-
-def _from_base64(run: str) -> str | None:
-    plain = run.rstrip("=").translate(str.maketrans("-_", "+/"))
-    if len(plain) % 4 == 1:
-        return None
-    try:
-        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True).decode("ascii")
-    except (ValueError, binascii.Error):
-        return None

@@ -83,6 +83,7 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "qp": lambda text: "".join(c if c.isalnum() else f"={ord(c):02X}" for c in text),
     "gz": lambda text: base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode(),
     "defl": lambda text: base64.b64encode(zlib.compress(text.encode())[2:-4]).decode(),
+    "up": lambda text: text.upper().translate(str.maketrans("0189", "2345")),
     "hex": lambda text: text.encode().hex(),
     "u16": lambda text: "\x00".join(text) + "\x00",
 }
