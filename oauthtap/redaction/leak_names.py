@@ -35,7 +35,7 @@ PUBLIC = re.compile(
     r"(?:state|nonce|clientid|jti|kid|hash|codechallenge|etag|x5t|x5ts256|x5c|sessionid|cursor|requestid|traceid|ray|digest|"
     r"integrity|checksum|sha256|s256|uuid|guid|traceparent|tracestate|cfid|uid|sub|sid|softwarestatement|signedmetadata|jkt|"
     r"revision|version|commit|boundary|userid|tenant|tid|oid|softwareid|publickey|ephemeralid|jwk|thumbprint|rid|dmz|aio|uti)\Z"
-    r"|\A(?:n|e|x|y|id|rh|connection|cfray|hosthdr|report|reportto|nel|location|userinfoid|oauthtapv1)\Z"
+    r"|\A(?:n|e|x|y|id|rh|connection|cfray|hosthdr|report|reportto|nel|via|location|userinfoid|oauthtapv1)\Z"
 )
 """Names of values that open nothing: what stands there is no secret for being in disorder."""
 WORDS = re.compile(

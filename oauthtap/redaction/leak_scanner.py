@@ -66,6 +66,8 @@ _LEADS_ON = re.compile(
 _ABOUT = re.compile(r"[ _-]+(?:ids?|endpoints?|ur[il]s?|types?|requests?|refresh)\b")
 _LED_BY = re.compile(r"\b(?:from|for|of|in)\s\.?\Z")
 _HAS_A_NAME = re.compile(r"[\w-]{2,}\\*[\"']?\s?[:=]\s?\\*[\"']?\Z")
+_OF_TRANSPORT = re.compile(r"session_?id", re.IGNORECASE)
+"""The session of the HTTP+SSE transport, in its URLs: it opens nothing."""
 _OF_OKTA = re.compile(r"aus[A-Za-z0-9]{17}")
 _TOKEN = re.compile(r"‹›|[\w.+/~@$!%^#-]+(?:={0,2}(?![\w%=]))?(?P<colon>\\*[\"']?\s?:(?!//))?")
 _VALUE_FIRST = re.compile(r"\bvalue:\s*[\"']?([\w+/=!.-]{10,300}+)[\"']?(?:\s|\\n)+(?:name|key):\s*[\"']?([\w.-]+)")
@@ -253,12 +255,14 @@ class LeakScanner:
     def _in_pairs(self, text: str) -> Iterator[str]:
         # A plus stays one: in a secret it is a character of base64 more often than a blank.
         for name, value in parse_qsl(text.replace("+", "%2B"), keep_blank_values=True):
-            if not re.fullmatch(r"session_?id", name, re.IGNORECASE):  # of the HTTP+SSE transport
+            if not _OF_TRANSPORT.fullmatch(name):
                 yield from self._named(name, value)
             yield from self._all_in(value, name)
         for piece in re.split(r"[&\r\n]", text):
             name, sign, value = (piece if "=" in piece else piece.replace(":", "=", 1)).partition("=")
             value = unquote(value).strip()
+            if _OF_TRANSPORT.fullmatch(name.strip("?; ")) or value in self._public:
+                continue
             if sign and names.names_one(names.folded(name)) and names.is_a_code(value) and "‹" not in piece:
                 yield self._what(name.strip(), value)
 
@@ -346,7 +350,7 @@ class LeakScanner:
                 continue
             if match["sep"].lstrip("\\\"' ").startswith(",") and (len(value) < 12 or not re.search(r"\d", value)):
                 continue
-            if re.fullmatch(r"session_?id", match["name"], re.IGNORECASE) and value in self._public:
+            if _OF_TRANSPORT.fullmatch(match["name"]) and value in self._public:
                 continue
             if (
                 len(value) >= 6

@@ -44,7 +44,7 @@ _LEADS_ON = re.compile(
 )
 """How a name has to be led on to for a value to stand before it: found in a tenth of the time."""
 _GOES_ON = re.compile(
-    r"[\w-]|\s+(?!(?:header|parameter|param|field|value|variable|and|but|it|here|please|at)\b)[A-Za-z]"
+    r"[\w-]|\s+(?!(?:header|parameter|param|field|value|variable|and|but|it|here|please|at|I|we|they|he|she|you)\b)[A-Za-z]"
 )
 _BELONGS_ELSEWHERE = re.compile(
     r"(?<!from )(?<!for )(?<!of )(?<!in )(?<![\w.$@-])([\w.$@-]{1,60})\\*[\"']?[ \t]{0,3}[:=][ \t]{0,3}\\*[\"'`]?\Z"
@@ -53,7 +53,24 @@ _BELONGS_ELSEWHERE = re.compile(
 _SAYS_NOTHING = {
     *("value", "values", "val", "v", "text", "string", "data", "content", "contents", "default", "current", "example"),
     *("new", "old", "raw", "input", "received", "got", "was", "expected", "actual", "provided", "material", "plain"),
-    *("", "initial", "const", "body", "invalid", "rejected", "title", "description", "x", "s", "default_value"),
+    *(
+        "",
+        "initial",
+        "const",
+        "body",
+        "invalid",
+        "rejected",
+        "title",
+        "description",
+        "x",
+        "s",
+        "answer",
+        "result",
+        "one",
+        "to",
+        "after",
+        "now",
+    ),
 }
 """Names of members that say nothing of what they hold."""
 _ABOUT = re.compile(r"[\s_-]+(?:ids?|identifier|endpoints?|ur[il]s?|types?|hash|fingerprint|digest)\b", re.I)

@@ -278,6 +278,8 @@ def _kind_by_part(pieces: list[str], whole: str) -> str | None:
         return "key"
     if last in ("sig", "sigs", "signature", "signatures", "hmac"):
         return "signature"
+    if last == "auth" and len(pieces) > 1:
+        return "key"
     if last in ("sid", "sess"):
         return "session"
     if last in ("otp", "totp", "pin", "pass", "pw"):
