@@ -12,8 +12,8 @@ from oauthtap import rules
 from oauthtap.cli.errors import UsageError, nearest
 from oauthtap.cli.options.rule_files import load_rule_files
 from oauthtap.compare import lock_check
-from oauthtap.diagnosis.evidence import REFUSED
 from oauthtap.diagnosis.meanings import TextMeaning, meanings_of
+from oauthtap.diagnosis.refusal_finding import REFUSED
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.rules import Rule
 

@@ -9,10 +9,11 @@ from oauthtap import rules
 from oauthtap.diagnosis import fault_attribution
 from oauthtap.diagnosis.causality import Place, causal_chain, downgrade_retried, guess_ancestors, same_document_places
 from oauthtap.diagnosis.ending import GOOD, Ending, EndingId, find_ending, heard
-from oauthtap.diagnosis.evidence import REFUSED, Candidate, rank
+from oauthtap.diagnosis.evidence import Candidate, rank
 from oauthtap.diagnosis.findings import RANK, Finding
 from oauthtap.diagnosis.progress import NEXT_STAGES, STAGE_ORDER, furthest_stage, stop_points
 from oauthtap.diagnosis.refusal import Refusal
+from oauthtap.diagnosis.refusal_finding import REFUSED
 from oauthtap.diagnosis.stall_hints import StallHint, stall_hint
 from oauthtap.handshake.stages import AuthorizationResponse, Document, Stage
 from oauthtap.handshake.state import Handshake

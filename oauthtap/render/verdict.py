@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
 from oauthtap import rules
-from oauthtap.diagnosis.evidence import REFUSED
 from oauthtap.diagnosis.findings import Finding
+from oauthtap.diagnosis.refusal_finding import REFUSED
 from oauthtap.model.exchange import Exchange
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.render.advice import tell_apart, try_it, vendor_lines, whose
