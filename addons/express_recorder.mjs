@@ -23,9 +23,10 @@ export function recorder(url, command = "oauthtap", words = []) {
     res.writeHead = (status, ...rest) => ((given = rest.at(-1) ?? {}), writeHead.call(res, status, ...rest));
     const fromHead = () => (Array.isArray(given) ? pairs(given.flat()) : typeof given === "object" ? Object.entries(given) : []);
     const headers = () => [...Object.entries(res.getHeaders()), ...fromHead()].flatMap(([name, value]) => [value].flat().map((one) => [name, String(one)]));
+    const target = req.originalUrl ?? req.url;  // never parsed: `//[` is none, and an exception here would end the server
     res.on("close", () => child.stdin.write(JSON.stringify({
       at, took: Date.now() / 1000 - at,
-      request: { method: req.method, url: new URL(req.originalUrl ?? req.url, url).href, headers: pairs(req.rawHeaders), body: text(asked) },
+      request: { method: req.method, url: target.startsWith("/") ? new URL(url).origin + target : target, headers: pairs(req.rawHeaders), body: text(asked) },
       response: { status: res.statusCode, headers: headers(), body: res.getHeader("content-encoding") ? null : text(answered) },
     }) + "\n"));
     next();

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from mcp.server.fastmcp import FastMCP
 from mcp.server.fastmcp.exceptions import ToolError
 from mcp.types import ToolAnnotations
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from oauthtap.mcp import next_call
 from oauthtap.mcp.answers import (
@@ -42,21 +42,30 @@ _INSTRUCTIONS = (
 _READS = ToolAnnotations(readOnlyHint=True, openWorldHint=True)
 _RUNS = ToolAnnotations(readOnlyHint=False, destructiveHint=False, openWorldHint=True)
 
-Url = Annotated[str, Field(description="the MCP endpoint, as a client would be given it")]
-Session = Annotated[str, Field(description="`session` of an earlier answer")]
+
+def _no_option(word: str) -> str:
+    """A word of a tool's caller is no option of our commands: `--rules FILE` would run that file."""
+    if word.startswith("-"):
+        raise ValueError("begins with `-`")
+    return word
+
+
+Word = Annotated[str, AfterValidator(_no_option)]
+Url = Annotated[Word, Field(description="the MCP endpoint, as a client would be given it")]
+Session = Annotated[Word, Field(description="`session` of an earlier answer")]
 ConnectTo = Annotated[
-    list[str] | None, Field(description="HOST1:PORT1:HOST2:PORT2, as `curl --connect-to`; empty fields match any")
+    list[Word] | None, Field(description="HOST1:PORT1:HOST2:PORT2, as `curl --connect-to`; empty fields match any")
 ]
-Ca = Annotated[str | None, Field(description="a PEM file with a further CA to trust for the server")]
+Ca = Annotated[Word | None, Field(description="a PEM file with a further CA to trust for the server")]
 
 server = FastMCP("oauthtap", instructions=_INSTRUCTIONS, log_level="ERROR")
 
 
 @server.tool(annotations=_READS)
 async def diagnose(
-    url: Annotated[str | None, Field(description="an MCP server to ask what a client would ask")] = None,
+    url: Annotated[Word | None, Field(description="an MCP server to ask what a client would ask")] = None,
     recording: Annotated[
-        str | None, Field(description="a file or folder: session, HAR, .mitm, a client's log, an access log")
+        Word | None, Field(description="a file or folder: session, HAR, .mitm, a client's log, an access log")
     ] = None,
     text: Annotated[str | None, Field(description="pasted text: a log, curl output, HTTP, a metadata document")] = None,
     register: Annotated[
@@ -108,7 +117,7 @@ async def wait(
 @server.tool(annotations=_RUNS)
 async def try_fix(
     session: Session,
-    rule: Annotated[str, Field(description="`rule` of a cause")],
+    rule: Annotated[Word, Field(description="`rule` of a cause")],
     value: Annotated[str | None, Field(description="the value that the fix needs: an issuer, a client id")] = None,
 ) -> Tap:
     """Change the server's answers in a running tap as this rule's fix says. Then sign in again, and call `wait`."""
@@ -122,11 +131,11 @@ async def try_fix(
 
 @server.tool(annotations=_RUNS)
 async def solve(
-    url: Annotated[str | None, Field(description="the MCP endpoint; the real client is run against it")] = None,
+    url: Annotated[Word | None, Field(description="the MCP endpoint; the real client is run against it")] = None,
     client: Annotated[
-        str, Field(description="which client: claude-code, codex, opencode, python-sdk, …")
+        Word, Field(description="which client: claude-code, codex, opencode, python-sdk, …")
     ] = "claude-code",
-    session: Annotated[str | None, Field(description="in place of `url`: simulate on this recording")] = None,
+    session: Annotated[Word | None, Field(description="in place of `url`: simulate on this recording")] = None,
     values: Annotated[
         dict[str, str] | None, Field(description="values that an earlier answer named in `needs`")
     ] = None,
@@ -155,7 +164,7 @@ async def solve(
 @server.tool(annotations=_READS)
 async def explain(text: Annotated[str, Field(description="an error message, or the id of a rule")]) -> Explanation:
     """What an error message may mean, whose it is, and what to run first; or what a rule means."""
-    ran = await run("explain", "--format", "json", text)
+    ran = await run("explain", "--format", "json", "--", text)
     meanings = (ran.document or {}).get("meanings", []) if isinstance(ran.document, dict) else []
     found = [
         Meaning(
@@ -175,9 +184,9 @@ async def explain(text: Annotated[str, Field(description="an error message, or t
 @server.tool(annotations=_READS)
 async def deploy_lines(
     session: Session,
-    rule: Annotated[str | None, Field(description="`rule` of a cause; default: what is proposed")] = None,
+    rule: Annotated[Word | None, Field(description="`rule` of a cause; default: what is proposed")] = None,
     value: Annotated[str | None, Field(description="the value that the fix needs: an issuer, a client id")] = None,
-    stack: Annotated[str | None, Field(description="fastmcp, cloudflare, keycloak, …; default: as recognized")] = None,
+    stack: Annotated[Word | None, Field(description="fastmcp, cloudflare, keycloak, …; default: as recognized")] = None,
 ) -> Deployment:
     """What to change at the server for good: its answers as a diff, and the lines for its stack where that is known."""
     words = ["--fix", f"{rule}={value}" if value else rule] if rule else []

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcp.server.fastmcp.exceptions import ToolError
 
+from oauthtap.mcp.server import server
 from tests.support.running import COMMAND, environment
 
 RECORDINGS = Path(__file__).parents[1] / "recordings" / "corpus"
@@ -65,3 +69,25 @@ async def test_a_tap_is_started_waited_for_and_stopped(tmp_path: Path) -> None:
         assert waited["next"]["tool"] == "wait"
         ended = await call(client, "stop", session=tap["session"])
         assert (ended["phase"], ended["next"]) == ("ended", None)
+
+
+def test_no_argument_of_a_caller_is_an_option_of_a_command(tmp_path: Path) -> None:
+    """`--rules FILE` runs the file: what made an agent send it would run a program of its own."""
+    (tmp_path / "rules.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()")
+    option = f"--rules={tmp_path / 'rules.py'}"
+
+    async def call() -> None:
+        await server.call_tool("explain", {"text": option})
+        for name, arguments in (
+            ("diagnose", {"recording": option}),
+            ("diagnose", {"url": option}),
+            ("solve", {"session": option}),
+            ("solve", {"url": "https://mcp.example.com/mcp", "client": option}),
+            ("deploy_lines", {"session": str(tmp_path), "rule": option}),
+            ("try_fix", {"session": option, "rule": "x"}),
+        ):
+            with pytest.raises(ToolError, match="begins with"):
+                await server.call_tool(name, arguments)
+
+    asyncio.run(call())
+    assert not (tmp_path / "ran").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
@@ -68,11 +69,18 @@ def test_a_node_server_hands_over_what_it_was_asked_and_answered(tmp_path: Path)
     )  # fmt: skip
     assert server.stdout is not None
     assert server.stdout.readline() == "ready\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as odd:  # no URL: the server survives it
+        odd.sendall(
+            b"POST //[ HTTP/1.1\r\nHost: a\r\nContent-Length: 13\r\nConnection: close\r\n\r\n" + b'{"method": 1}'
+        )
+        assert odd.recv(100).startswith(b"HTTP/1.1 401")
+        while odd.recv(1000):
+            pass
     answer = httpx.post(f"http://127.0.0.1:{port}/mcp?x=1", json={"method": "initialize"}, trust_env=False)
     assert answer.json() == {"got": "initialize"}
     _, said = server.communicate("", timeout=30)  # the recorder ends after the server
     assert "oauthtap check" in said
-    (exchange,) = read_session(tmp_path / "s").exchanges
+    *_, exchange = read_session(tmp_path / "s").exchanges
     assert exchange.request.url == f"{URL}?x=1"
     assert json.loads(exchange.request.body or "") == {"method": "initialize"}
     assert exchange.response is not None
