@@ -141,7 +141,7 @@ class DriveSession:
         self.errand.on_hops = self._on_hops
         standing: asyncio.Future[Ready] = self._loop.create_future()
         ears = ProxyCallbacks(
-            self._on_step,
+            self._on_exchange,
             self.on_flow,
             self._on_listener,
             self._warn,
@@ -226,9 +226,9 @@ class DriveSession:
         if found.words:
             self.narrator.warn(self.tap.redactor.redact_known(found.words))
         if found.exchange:
-            self.notebook.record_own_request(found.exchange, self._on_step)
+            self.notebook.record_own_request(found.exchange, self._on_exchange)
 
-    def _on_step(self, step: AnalyzedExchange) -> None:
+    def _on_exchange(self, step: AnalyzedExchange) -> None:
         self.notebook.add(step)
         self.notebook.guarded(partial(self.feed.step, step))
         self.notebook.guarded(partial(self.narrator.steps, [step]))
@@ -246,7 +246,7 @@ class DriveSession:
             answer = Response(status=hop["status"], headers=headers, body=hop["body"])
             asked = Request(method="GET", url=hop["url"], headers=tuple(HEADERS.items()))
             seen = Exchange(request=asked, response=answer, actor="browser", started_at=time.time())
-            self.notebook.record_own_request(seen, self._on_step)
+            self.notebook.record_own_request(seen, self._on_exchange)
 
     def _on_listener(self, local: str, upstream: str) -> None:
         self._listeners.add(urls.origin(local))

@@ -125,7 +125,7 @@ class WrappedRun:
 
         standing: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         ears = ProxyCallbacks(
-            on_step=self._on_step,
+            on_exchange=self._on_exchange,
             on_flow=self.notebook.keep_flow,
             on_stream=self.notebook.add_stream,
             on_note=self._note,
@@ -197,12 +197,12 @@ class WrappedRun:
         request = Request(method="GET", url=url, headers=(("Accept", "text/html"),))
         exchange = Exchange(request=request, error=OUT_OF_SIGHT, started_at=time.time(), duration=0.0, actor="browser")
         if self.interest.keeps_page(exchange, self.tap.handshakes):
-            self.notebook.guarded(partial(self.notebook.record_own_request, exchange, self._on_step))
+            self.notebook.guarded(partial(self.notebook.record_own_request, exchange, self._on_exchange))
 
     def _note(self, sentence: str) -> None:
         self.notes[sentence] = None
 
-    def _on_step(self, step: AnalyzedExchange) -> None:
+    def _on_exchange(self, step: AnalyzedExchange) -> None:
         self.notebook.add(step)
         self.notebook.guarded(partial(self.feed.step, step))
 

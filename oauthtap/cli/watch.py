@@ -116,7 +116,7 @@ async def _watch(arguments: Namespace) -> int:
         allow_private=arguments.allow_private,
     )
     ears = ProxyCallbacks(
-        on_step=sitting.on_exchange,
+        on_exchange=sitting.on_exchange,
         on_flow=sitting.notebook.keep_flow,
         on_stream=sitting.notebook.add_stream,
         on_listener=sitting.on_listener,

@@ -12,7 +12,7 @@ from typing import Any
 
 from oauthtap import rules
 from oauthtap.compare.json_diff import NOTHING, Deviation, deviations
-from oauthtap.compare.lockfile import AS_ASKED, UNSEEN, Entry, Lock, entries
+from oauthtap.compare.lockfile import ECHOED, UNSEEN, Entry, Lock, entries
 from oauthtap.diagnosis.findings import Finding, Problem, finding
 from oauthtap.handshake.state import Handshake
 from oauthtap.model.requirements import practice
@@ -47,7 +47,7 @@ class Held:
             pointer = f"/contract/{number}"
             broken = any(row.pointer.startswith(f"{pointer}/") for row in self.broken)
             kept = None if entry in self.unasked else not broken
-            answer = f"{entry.how} {entry.request}".strip()
+            answer = f"{entry.variant} {entry.request}".strip()
             yield LockCheck(pointer=pointer, stage=entry.stage, answer=answer, kept=kept)
 
 
@@ -56,7 +56,7 @@ def against(frozen: Lock, handshake: Handshake) -> Held:
 
     Each changed member is told once. Order does not matter, and neither does what is new.
     """
-    seen = {(entry.stage, entry.how, entry.request): (entry, exchange) for entry, exchange in entries(handshake)}
+    seen = {(entry.stage, entry.variant, entry.request): (entry, exchange) for entry, exchange in entries(handshake)}
     held = Held()
     for number, entry in enumerate(frozen.contract):
         found = _counterpart(entry, seen, frozen.contract)
@@ -74,13 +74,13 @@ _Seen = dict[tuple[str, str, str], tuple[Entry, int]]
 
 def _counterpart(entry: Entry, seen: _Seen, all_entries: Sequence[Entry]) -> tuple[Entry, int] | None:
     """The same question; else the same step where it lies elsewhere now, for a document may have moved it."""
-    if exact := seen.get((entry.stage, entry.how, entry.request)):
+    if exact := seen.get((entry.stage, entry.variant, entry.request)):
         return exact
     same_step = [row for row in seen.values() if row[0].stage == entry.stage]
     here = [row for row in same_step if row[0].request == entry.request]
     taken = {other.request for other in all_entries if other.stage == entry.stage}
-    moved = [row for row in same_step if row[0].how == entry.how and row[0].request not in taken]
-    return next(iter([*(here if entry.how in _WAYS else []), *moved]), None)
+    moved = [row for row in same_step if row[0].variant == entry.variant and row[0].request not in taken]
+    return next(iter([*(here if entry.variant in _WAYS else []), *moved]), None)
 
 
 _WAYS = {"header", "inserted", "root", "appended", "other"}
@@ -91,7 +91,7 @@ def _broken(expected: dict[str, Any], actual: dict[str, Any]) -> list[Deviation]
     """The departures of one answer. With another status, or no JSON any more, all the rest follows."""
     wanted = {name: value for name, value in expected.items() if UNSEEN not in (value, actual.get(name))}
     # A server that does as it is asked breaks no promise, even where it chose for itself before.
-    found = [deviation for deviation in deviations(wanted, actual) if deviation.actual != AS_ASKED]
+    found = [deviation for deviation in deviations(wanted, actual) if deviation.actual != ECHOED]
     for decisive in ("/status", "/type", "/json"):
         alone = [deviation for deviation in found if deviation.pointer == decisive]
         if alone:
@@ -159,7 +159,7 @@ def check_lock(report: Report, frozen: Lock, handshake: Handshake) -> Report:
     """
     result = against(frozen, handshake)
     only = "the recording was held against a lock, and against nothing else"
-    unasked = [f"nobody asked for {entry.stage}: {entry.how} {entry.request}" for entry in result.unasked]
+    unasked = [f"nobody asked for {entry.stage}: {entry.variant} {entry.request}" for entry in result.unasked]
     promises = tuple(result.promises(frozen))
     kept = sum(promise.kept is True for promise in promises)
     note = f"Held against the lock: {kept} of {len(frozen.contract)} answers as before, {len(unasked)} not asked for."

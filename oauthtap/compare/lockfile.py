@@ -31,10 +31,11 @@ from oauthtap.handshake.stages import (
     Unseen,
 )
 from oauthtap.handshake.state import Handshake
+from oauthtap.model.exchange import json_keys
 from oauthtap.model.urls import without_query
 from oauthtap.redaction.alias_format import claims, jose_header
 
-AS_ASKED, GOES_ON, NO_JSON, UNSEEN = "‹as asked›", "‹goes on›", "‹no JSON›", "‹unseen›"
+ECHOED, GOES_ON, NO_JSON, UNSEEN = "‹as asked›", "‹goes on›", "‹no JSON›", "‹unseen›"
 _NOT_PROMISED = (Interaction, Preflight, ClientMetadata, McpStream, SessionEnd, TokenMaintenance)
 _NEW_EVERY_TIME = {
     *("client_id", "client_id_issued_at", "client_secret", "client_secret_expires_at", "registration_access_token"),
@@ -49,10 +50,10 @@ _ALIAS = re.compile(r"‹([a-z]+(?:-[a-z]+)?)[ +-]\d+[^‹›]*›")
 class Entry(BaseModel):
     """One answer a client relies on."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(**json_keys(variant="how"), extra="forbid")
 
     stage: str
-    how: str = ""
+    variant: str = ""
     """Which of its kind: the way to a document (`header`, `root`, …), the grant, the JSON-RPC method."""
     request: str
     """`GET https://example.com/path`, without its query."""
@@ -73,7 +74,7 @@ class Lock(BaseModel):
 
 def lock(handshake: Handshake) -> Lock:
     """The contract of a handshake: of equal questions the newest answer."""
-    rows = {(entry.stage, entry.how, entry.request): entry for entry, _ in entries(handshake)}
+    rows = {(entry.stage, entry.variant, entry.request): entry for entry, _ in entries(handshake)}
     return Lock(upstream=handshake.resource, revision=handshake.revision_named, contract=tuple(rows.values()))
 
 
@@ -87,7 +88,10 @@ def entries(handshake: Handshake) -> Iterator[tuple[Entry, int]]:
             request = f"{stage.request.method} {without_query(stage.url)}"
             if isinstance(stage, AuthorizationResponse):
                 request = "the redirect to the client"
-            yield Entry(stage=stage.slug, how=variant(stage), request=request, answer=answer(stage)), stage.exchange.id
+            yield (
+                Entry(stage=stage.slug, variant=variant(stage), request=request, answer=answer(stage)),
+                stage.exchange.id,
+            )
 
 
 def variant(stage: Stage) -> str:
@@ -125,7 +129,7 @@ def answer(stage: Stage) -> dict[str, Any]:
 def _parameters(stage: AuthorizationResponse) -> dict[str, Any]:
     asked = dict(stage.requested.params) if stage.requested and stage.requested.request.body is not None else {}
     return {
-        name: AS_ASKED if name in ("state", "client_id") and asked.get(name) == value else _value(name, value, {})
+        name: ECHOED if name in ("state", "client_id") and asked.get(name) == value else _value(name, value, {})
         for name, value in stage.params
     }
 
@@ -144,7 +148,7 @@ def _protocol(stage: Initialize) -> dict[str, Any]:
         return {"protocolVersion": UNSEEN}
     if chosen is None:
         return {}
-    return {"protocolVersion": AS_ASKED if chosen == stage.version else chosen}
+    return {"protocolVersion": ECHOED if chosen == stage.version else chosen}
 
 
 def _content(stage: Stage) -> dict[str, Any]:
@@ -168,7 +172,7 @@ def _claims(token: str) -> dict[str, Any]:
 
 def _value(name: str, value: Any, asked: dict[str, Any]) -> Any:
     if name in asked and asked[name] == value:
-        return AS_ASKED
+        return ECHOED
     if isinstance(value, dict):
         return {inner: _value(inner, content, {}) for inner, content in value.items()}
     if isinstance(value, list) and name not in _NEW_EVERY_TIME:

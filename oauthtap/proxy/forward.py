@@ -70,7 +70,7 @@ class ServerFirst:
 async def run_forward_proxy(
     settings: Settings,
     tap: SessionAnalyzer,
-    ears: ProxyCallbacks,
+    callbacks: ProxyCallbacks,
     interest: CaptureScope,
     *,
     on_ready: Callable[[ForwardProxyInfo], None],
@@ -79,13 +79,13 @@ async def run_forward_proxy(
     """Be the child's proxy until `stop` is set. Raises StartupError when it cannot start.
 
     `settings.state` gets the CA, its key included: a private folder that goes with this run.
-    When it returns, every exchange that is kept was fed to `tap` and told to `ears`.
+    When it returns, every exchange that is kept was fed to `tap` and told to `callbacks`.
     """
     if settings.web:
         port_store.check(settings.web_port, "--web-port")
     password = secrets.token_urlsafe(24)
     with embed.quiet_logs(settings.verbose):
-        observer = _observer(settings, tap, ears, interest)
+        observer = _observer(settings, tap, callbacks, interest)
         addon = ForwardAddon(observer, interest, password, repairing=observer.repairing)
         master = embed.make_master(settings, addon, ConnectToAddon(settings), ErrorLayerAddon())
         master.addons.add(ServerFirst())  # behind mitmproxy's own, which would decide otherwise
@@ -96,17 +96,17 @@ async def run_forward_proxy(
     embed.forget_bundle(settings)
 
 
-def _observer(settings: Settings, tap: SessionAnalyzer, ears: ProxyCallbacks, interest: CaptureScope) -> Observer:
+def _observer(settings: Settings, tap: SessionAnalyzer, callbacks: ProxyCallbacks, interest: CaptureScope) -> Observer:
     """An observer that keeps what is of interest, and tells where it leads."""
 
     def keeps(exchange: Exchange) -> bool:
         return interest.should_record(exchange, tap.handshakes)
 
-    def on_step(step: AnalyzedExchange) -> None:
+    def on_exchange(step: AnalyzedExchange) -> None:
         interest.learn(step)
-        ears.on_step(step)
+        callbacks.on_exchange(step)
 
-    heard = dataclasses.replace(ears, on_step=on_step)
+    heard = dataclasses.replace(callbacks, on_exchange=on_exchange)
     return Observer(tap, heard, settings.fixes or ActiveFixes(frozenset(settings.fix)), keeps)
 
 

@@ -33,7 +33,7 @@ TOO_LARGE = "A message of more than 1 MB passed as it came: of its body only the
 class ProxyCallbacks:
     """Who is told what. Each is called on the proxy's own thread and has to be quick."""
 
-    on_step: Callable[[AnalyzedExchange], None] = lambda step: None
+    on_exchange: Callable[[AnalyzedExchange], None] = lambda step: None
     on_flow: Callable[[http.HTTPFlow, AnalyzedExchange], None] = lambda flow, step: None
     """When a flow is complete, annotated, and in the names the client saw."""
     on_listener: Callable[[str, str], None] = lambda local, upstream: None
@@ -51,13 +51,13 @@ class Observer:
     def __init__(
         self,
         analyzer: SessionAnalyzer,
-        ears: ProxyCallbacks,
+        callbacks: ProxyCallbacks,
         fixes: ActiveFixes | None = None,
         keeps: Callable[[Exchange], bool] = lambda exchange: True,
         injecting: FaultInjector | None = None,
     ) -> None:
         self.faults = FaultHooks(analyzer, injecting, self.note)
-        self._analyzer, self.ears, self._fixes, self._keeps = analyzer, ears, fixes or ActiveFixes(), keeps
+        self._analyzer, self.callbacks, self._fixes, self._keeps = analyzer, callbacks, fixes or ActiveFixes(), keeps
         self._budget = ByteBudget()
         self._noted: set[str] = set()
         self._were_on: tuple[str, ...] = ()
@@ -91,7 +91,7 @@ class Observer:
         delivered, applied = self._repaired(analyzed, passage, response)  # repair
         passage.step = self._analyzer.record_delivery(analyzed, delivered if applied else None, applied)
         annotate(flow, passage.step)
-        self.ears.on_step(passage.step)
+        self.callbacks.on_exchange(passage.step)
         return delivered
 
     @staticmethod
@@ -180,7 +180,7 @@ class Observer:
             # It is not sent again: it is there to be seen and saved.
             flow.response.data.content = passage.copy.bytes()
         if passage.step is not None:
-            self.ears.on_flow(flow, passage.step)
+            self.callbacks.on_flow(flow, passage.step)
 
     def _tell_stream(self, flow: http.HTTPFlow, passage: RequestContext, copy: BoundedCapture) -> None:
         was = passage.step.exchange.response if passage.step is not None else None
@@ -189,7 +189,7 @@ class Observer:
         body = flow_convert.streamed(flow, passage.answered or (), copy, ended=True).body or ""
         body = restored(body, passage.swap) if passage.swap else body
         if body != was.body:
-            self.ears.on_stream(passage.step, body)
+            self.callbacks.on_stream(passage.step, body)
 
     def sent(self, flow: http.HTTPFlow) -> None:
         """The request of this flow has left, or its response: mitmweb shows it without secrets from here on."""
@@ -218,7 +218,7 @@ class Observer:
         """Tell the person, once; of a `kind`, only the first."""
         if (kind or sentence) not in self._noted:
             self._noted.add(kind or sentence)
-            self.ears.on_note(sentence)
+            self.callbacks.on_note(sentence)
 
 
 def _since(flow: http.HTTPFlow) -> float:

@@ -93,6 +93,6 @@ class OriginDiscovery:
             return
         if origin not in self.origins.ports:
             self.origins = self.origins.with_origin(origin, port)
-            self._observer.ears.on_listener(self.origins.public.get(port, local_origin(port)), origin)
+            self._observer.callbacks.on_listener(self.origins.public.get(port, local_origin(port)), origin)
             if self.origins.public and port not in self.origins.public:
                 self._observer.note(public_url.missing(origin, port))

@@ -48,7 +48,7 @@ class Ready:
 async def run_reverse_proxy(
     settings: Settings,
     tap: SessionAnalyzer,
-    ears: ProxyCallbacks,
+    callbacks: ProxyCallbacks,
     *,
     on_ready: Callable[[Ready], None] = lambda ready: None,
     stop: asyncio.Event | None = None,
@@ -57,16 +57,16 @@ async def run_reverse_proxy(
     """Stand between client and upstream until `stop` is set, or Ctrl-C, SIGTERM or SIGHUP comes.
 
     Raises StartupError when it cannot start. When it returns, every exchange was fed to
-    `tap` and told to `ears`, those of streams that were still open too.
+    `tap` and told to `callbacks`, those of streams that were still open too.
     """
     stop = stop or asyncio.Event()
-    pieces = build_components(settings, tap, ears)
+    pieces = build_components(settings, tap, callbacks)
     with embed.quiet_logs(settings.verbose):
         addon = pieces.addon
-        commands = [Commands(ears.fixes.command)] if ears.fixes else []
+        commands = [Commands(callbacks.fixes.command)] if callbacks.fixes else []
         master = embed.make_master(settings, addon, addon.hops, ErrorLayerAddon(addon.sent), *commands)
         embed.configure(master, settings, pieces.modes)
-        watched = prepare(master, settings, tap, ears.fixes)
+        watched = prepare(master, settings, tap, callbacks.fixes)
         told = Ready(local_url(settings), watched, addon)
         master.addons.add(embed.Ready(lambda: begin(partial(on_ready, told))))
         pieces.ports.remember()
@@ -84,13 +84,15 @@ class Components:
     """mitmproxy's words for the first local ports."""
 
 
-def build_components(settings: Settings, tap: SessionAnalyzer, ears: ProxyCallbacks) -> Components:
+def build_components(settings: Settings, tap: SessionAnalyzer, callbacks: ProxyCallbacks) -> Components:
     """All that is ours, put together. Raises StartupError for an upstream or a port that cannot be."""
     origin = urls.origin(settings.upstream)
     if not origin.startswith(("http://", "https://")):
         raise StartupError(f"{settings.upstream} is no http or https URL. Try: --upstream https://…")
     known, relay = _ports(settings, origin)
-    observer = Observer(tap, ears, settings.fixes or ActiveFixes(frozenset(settings.fix)), injecting=settings.injecting)
+    observer = Observer(
+        tap, callbacks, settings.fixes or ActiveFixes(frozenset(settings.fix)), injecting=settings.injecting
+    )
     hops = UpstreamConnections(settings.upstream, settings.connect_to, allow_private=settings.allow_private)
     opening = OriginDiscovery(Origins({origin: settings.port}, settings.public), Listeners(known), hops, observer)
     consent = GrantConsent(settings.grant) if settings.grant else None

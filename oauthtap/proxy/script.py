@@ -68,7 +68,7 @@ class ScriptAddon:
         )
         tap = SessionAnalyzer(settings.upstream, profiles=profiles())
         try:
-            pieces = build_components(settings, tap, ProxyCallbacks(on_step=_say, on_note=log.warning))
+            pieces = build_components(settings, tap, ProxyCallbacks(on_exchange=_say, on_note=log.warning))
         except (StartupError, ValueError) as problem:
             raise exceptions.OptionsError(f"oauthtap: {problem}") from None
         self._url = local_url(settings)
