@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -129,7 +130,9 @@ class GrantFile:
         """Raises OSError, and GrantError for what this key did not encrypt."""
         from cryptography.fernet import InvalidToken
 
-        with path.open("rb") as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a pipe would keep us waiting
+                raise GrantError(f"{path}: that is no file. Try: oauthtap grant URL -o FILE")
             text = file.read(_LARGEST)
         try:
             sealed = json.loads(text)["sealed"].encode()

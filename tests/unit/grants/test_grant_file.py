@@ -48,6 +48,14 @@ def test_what_is_no_grant_is_refused(tmp_path: Path, text: str) -> None:
         GrantFile(tmp_path / "g", KEY).read()
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+@pytest.mark.timeout(10)
+def test_a_pipe_in_place_of_a_grant_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "grant")
+    with pytest.raises(GrantError, match="no file"):
+        GrantFile(tmp_path / "grant", new_key()).read()
+
+
 def test_the_answer_is_kept_and_that_it_is_out_is_noted_meanwhile(path: Path) -> None:
     file = GrantFile(path, KEY)
     grant = file.begin()
