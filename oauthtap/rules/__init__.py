@@ -66,11 +66,6 @@ class Rule:
     stops_only_at: tuple[str, ...] | None = None
     """The only stages at which it stops anybody; empty for what lets too much through and stops nobody."""
 
-    @property
-    def over_all(self) -> bool:
-        """It looks at the whole handshake, once."""
-        return Handshake in self.subjects
-
     def applies_to(self, revision: str) -> bool:
         return (self.since is None or self.since <= revision) and (self.until is None or revision <= self.until)
 
