@@ -274,6 +274,42 @@ def redirect_between(exchanges: list[Exchange], report: Report) -> list[Exchange
     return changed if len(changed) > len(exchanges) else None
 
 
+def probe_beside(exchanges: list[Exchange], report: Report) -> list[Exchange] | None:
+    """The client asks with HEAD whether the endpoint is there, once it was told to sign in: no step of MCP."""
+    stages = {step.id: step.stages for step in report.exchanges}
+    for n, one in enumerate(exchanges, 1):
+        told = one.actor == "client" and one.response is not None and one.response.status == 401
+        if not told or "mcp-challenge" not in stages.get(n, ()) or one.started_at is None:
+            continue
+        request = one.request.model_copy(update={"method": "HEAD", "body": ""})
+        answer = Response(status=405, headers=(("allow", "POST"),), body="")
+        after = one.started_at + (one.duration or 0.0)
+        probe = one.model_copy(update={"request": request, "response": answer, "started_at": after, "duration": 0.01})
+        return [*exchanges[:n], probe, *exchanges[n:]]
+    return None
+
+
+_OF_MCP = {"mcp-initialize", "mcp-request", "mcp-token-rejected"}
+
+
+def packed_words(exchanges: list[Exchange], report: Report) -> list[Exchange] | None:
+    """A gateway packs what the MCP server said, as a string, into an error of its own."""
+    said = report.refusal
+    if said is None or not said.words:
+        return None
+    at = exchanges[said.exchange - 1]
+    stages = {step.id: step.stages for step in report.exchanges}.get(said.exchange, ())
+    answer = at.response
+    if answer is None or not answer.json_object or not _OF_MCP & set(stages):
+        return None
+    if "result" in answer.json_object or "error_description" in (answer.header("www-authenticate") or ""):
+        return None
+    error = {"code": answer.status, "message": "MCP Failure", "data": json.dumps(answer.json_object)}
+    places = set(_refused(exchanges, report))
+    body = json.dumps({"error": error})
+    return [_answer(one, body=body) if n in places else one for n, one in enumerate(exchanges)]
+
+
 VARIATIONS: dict[str, Change] = {
     "member order": member_order,
     "other status": other_status,
@@ -283,6 +319,8 @@ VARIATIONS: dict[str, Change] = {
     "with more behind": with_more_behind,
     "harmless defect": harmless_defect,
     "redirect between": redirect_between,
+    "probe beside": probe_beside,
+    "packed words": packed_words,
 }
 
 

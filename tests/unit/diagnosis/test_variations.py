@@ -17,6 +17,7 @@ KNOWN = {
     ("c/c35", "other words"),  # the words named the header that is missing
     ("g/g09", "other words"),  # another thing may be missing at an address that is not served
     ("d/d29", "other words"),  # the words named the member
+    ("i/i09", "probe beside"),  # the HEAD comes between the 401 of a stream and the search for metadata
 }
 """Verdicts that do not hold, found by the whole command."""
 
