@@ -29,6 +29,8 @@ ROWS, COLUMNS = 40, 128
 HEAD = 25
 """Lines of the beginning that are shown; behind them only the summary is."""
 _TOKEN = re.compile(r"(token=\w{4})\w+")
+_TO_THE_BED = re.compile(r" --(?:ca|connect-to) \S+")
+"""What only the bed needs, in the commands that are printed."""
 
 
 def main(docs: Path) -> None:
@@ -70,7 +72,8 @@ def _pictures(docs: Path, what: str, url: str) -> None:
 
 def _terminal(docs: Path, home: Path, said: str) -> None:
     """What stood on the terminal, as a picture of one."""
-    lines = _TOKEN.sub(r"\1…", said.replace(str(home), "~").replace("\r\n", "\n")).strip("\n").split("\n")
+    shown = _TO_THE_BED.sub("", said.replace(str(home), "~").replace("\r\n", "\n"))
+    lines = _TOKEN.sub(r"\1…", shown).strip("\n").split("\n")
     end = next(place for place, line in enumerate(lines) if "could not sign in" in line)
     shown = "\n".join([*lines[:HEAD], "        …", "", *lines[end:]])
     screen = Console(record=True, width=COLUMNS, file=StringIO(), force_terminal=True)

@@ -28,13 +28,13 @@ Try: {RECORD}"""
 
 _REFUSED = """refused
 
-Somebody answered no, and no rule explains it better than the answer itself.
+A server refused, and no rule explains it better than the answer itself.
 
 The cause is then told in the words of whoever refused: `It said` has status, code and words, the message what
 such words mean where that is known (`oauthtap explain "THE WORDS"` looks them up again), `Whose` the party
 that answered. `How sure: certain` means that this very wording is known of this vendor.
 
-Change: what the words name. Where they name nothing, look into the log of that server at the time of the exchange.
+Change: what the words name. Where they name nothing, look in the log of that server at the time of the exchange.
 Several changes of answers can be tried without a deployment: oauthtap fix."""
 
 
@@ -110,9 +110,9 @@ _WHOSE = {
     "resource-server": "the MCP server's",
     "authorization-server": "the authorization server's",
     "client": "the client's",
-    "config": "in the configuration",
-    "network": "on the way",
-    "person": "to be done by the person",
+    "config": "the configuration's",
+    "network": "the network's",
+    "person": "the user's",
 }
 
 
