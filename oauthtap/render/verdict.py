@@ -205,7 +205,7 @@ def _others(report: Report, display: Display) -> Iterator[Section]:
         yield Section(tuple(lines), rank=8 if place else 6, apart=0)
     command = tell_apart(report)
     if command and command != try_it(report, finding_of_cause(report)):
-        yield Section(tuple(_command("Tell apart", command, display)), rank=7, apart=0)
+        yield Section(tuple(_command("Find out", command, display)), rank=7, apart=0)
 
 
 def _runner_up(one: RankedCause, display: Display) -> str:

@@ -193,7 +193,7 @@ def test_what_ranks_last_goes_first_where_there_is_no_room() -> None:
 
 def test_causes_are_told_apart_with_the_real_client_where_there_is_one() -> None:
     assert set(drivers()) >= SOLVES
-    assert "  Tell apart oauthtap solve claude-code --upstream http://localhost:8115/" in told("repeating", height=60)
+    assert "  Find out oauthtap solve claude-code --upstream http://localhost:8115/" in told("repeating", height=60)
 
 
 if __name__ == "__main__":
