@@ -33,7 +33,7 @@ def connect(url: str, asker: RequestBuilder, token: str | None) -> Leg:
     reply = reply_of(answer)
     if answer.ok and "result" in reply:
         return (yield from _talked(answer, asker, token, reply))
-    if answer.status in (404, 405) and "error" not in reply:
+    if answer.status in (404, 405) and "error" not in reply and asker.client.transport != "streamable":
         return (yield from _streamed(url, asker, token))
     if answer.status == 400 or "error" in reply:
         modern = yield ProbeRequest(asker.modern(url, "server/discover", token))

@@ -254,7 +254,7 @@ def _accepted(state: WalkState, came: Pairs, nonce: str, facts: FlowState) -> st
     stage = "authorization-response"
     issuer, iss, back = text(facts.metadata.get("issuer")), first_value(came, "iss"), first_value(came, "state")
     error = first_value(came, "error")
-    if back != nonce and not error and state.client.behaviour.sends_state:
+    if back != nonce and not error and state.client.behaviour.sends_state and state.client.behaviour.state_compared:
         raise state.stop(stage, f"`state` came back {'changed' if back else 'not at all'}")
     if error in _OF_THE_DOCUMENT and state.uses_metadata_url:
         why = f"the redirect says `error={error}` of the client whose id is the URL of its metadata"

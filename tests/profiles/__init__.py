@@ -29,7 +29,7 @@ def observed(client: str, kept: Path | None = None) -> dict[str, Observation]:
     `kept`: a file with the runs so far, which are not made again.
     """
     seen: dict[str, Observation] = pickle.loads(kept.read_bytes()) if kept and kept.exists() else {}
-    names = [*OF_THE_BED, *(kind.host.partition(".")[0] for kind in QUESTIONS)]
+    names = [*OF_THE_BED, "prefix-root", *(kind.host.partition(".")[0] for kind in QUESTIONS)]
 
     def observe_one(name: str) -> None:
         with Bed(*QUESTIONS, *BESIDE) as bed:

@@ -82,12 +82,20 @@ class Observation:
 
     @property
     def ending(self) -> str:
-        """In one line: that it connects, or the last request of its sign-in."""
+        """In one line: that it connects, or the last request of the furthest step of its sign-in."""
         if self.connected:
             return "connects"
-        last = next((one for one in reversed(self.requests) if one.method != "DELETE"), None)
+        step = max(map(self._step, self.requests), default=0)
+        last = next((one for one in reversed(self.requests) if self._step(one) == step), None)
         after = f"{last.method} {last.path} {last.status or '-'}" if last else "no request"
         return f"{'waits' if self.late else 'stops'} after {after}"
+
+    def _step(self, one: Received) -> int:
+        """How far a sign-in has come that sends this."""
+        if "authorization" in one.headers and one.path.startswith(self.path):
+            return 6
+        marks = (PRM, "/.well-known/", "/register", "/authorize", "/token")
+        return next((number for number, mark in enumerate(marks, 1) if mark in one.path), 0)
 
 
 THROUGH_THE_TAP = ("gemini-cli",)

@@ -290,6 +290,18 @@ class Documents(Good):
         return await super().authorize(request)
 
 
+class DocumentsIss(Documents):
+    """The same, and it promises and sends `iss`."""
+
+    host = "q-documents-iss.mcp.test"
+
+    def metadata(self) -> dict[str, Any]:
+        return super().metadata() | {"authorization_response_iss_parameter_supported": True}
+
+    def callback_parameters(self, code: str, state: str) -> dict[str, str]:
+        return {"code": code, "state": state, "iss": self.issuer}
+
+
 class Answered(Good):
     """What the registration is answered with is changed."""
 
@@ -429,7 +441,7 @@ class Busy(Good):
 QUESTIONS: tuple[type[McpServer], ...] = (
     Named, Pointed, DeadPointer, Relative, NoPrm, Forbidden, Open, ResourceOrigin, ResourceSlash, ResourceSibling,
     ResourceParent, ResourceElsewhere, NoMetadata, Page, Broken, IssuerSlash, ListedSlash, IssWrong, IssMissing, Plain,
-    NoResponseTypes, Unnamed, Documents, WithoutUris, WithNulls, OnlySecrets, Scopes, ScopesOfTwo, ScopesOfOne, Expired,
-    StepUp, Busy,
+    NoResponseTypes, Unnamed, Documents, DocumentsIss, WithoutUris, WithNulls, OnlySecrets, Scopes, ScopesOfTwo,
+    ScopesOfOne, Expired, StepUp, Busy,
 )  # fmt: skip
 BESIDE: tuple[type[Origin], ...] = (Other, Nobody)

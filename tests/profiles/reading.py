@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from tests.support.bed import Received
 from tests.support.bed.deployments import METADATA
 
 Seen = Mapping[str, Observation]
+PROMISE_ISS = ("f16", "q-iss-missing", "q-documents-iss")
 _PLACES = {
     f"{METADATA}/tenant": "oauth-inserted",
     f"{OIDC}/tenant": "oidc-inserted",
@@ -38,10 +40,15 @@ class Measured:
 
 
 def read(seen: Seen, bed: Iterable[str]) -> Measured:
-    """All of it. Members that no run shows are left out."""
+    """All of it. Members that no run shows are left out, and the names of the programs of ours that embed a library."""
     measured = Measured(bed={name: seen[name].ending for name in bed})
     for part in (_discovery, _resource, _server, _registration, _authorization, _requests, _afterwards):
         part(seen, measured)
+    for member, name in (("client_info", "name"), ("registration", "client_name")):
+        value, where = measured.traits.pop(member, ({}, ""))
+        if value.get(name, "").startswith("oauthtap"):
+            value = {} if member == "client_info" else {one: value[one] for one in value if one != name}
+        measured.note(member, value or None, where)
     return measured
 
 
@@ -58,6 +65,7 @@ def _discovery(seen: Seen, m: Measured) -> None:
         took = "resolved" if relative.to(ELSEWHERE) else "ignored" if relative.went_on else "stops"
         m.note("relative_header", took, "q-relative")
         m.note("challenges", [401, 403] if seen["q-forbidden"].went_on else [401], "q-forbidden")
+        m.note("needs_challenge", not seen["f09"].went_on, "f09")
     without = seen["q-noprm"]
     places = ["root" if place.endswith("resource") else "inserted" for place in without.resource_places]
     m.note("prm_places", [place for place in places if place in ("inserted", "root")] or None, "q-noprm")
@@ -107,19 +115,22 @@ def _server(seen: Seen, m: Measured) -> None:
     nowhere = seen["q-nometa"]
     there = [_PLACES.get(path, path) for host, path in nowhere.server_places if host == Nobody.host]
     m.sends["server_metadata_places"] = there
+    if not seen["prefix-root"].to("/team/api/register", "POST"):  # one part of it asks there, and nothing comes of it
+        there = [place for place in there if place != "oauth-root"]
     m.note("as_places", [place for place in there if place in _PLACES.values() and place != "oidc-root"] or None,
            "q-nometa")  # fmt: skip
     if there:
-        m.note("server_fallback", any(host == nowhere.host for host, _ in nowhere.server_places), "q-nometa")
         guessed = [one.host for one in nowhere.requests if one.path.endswith(("/register", "/authorize"))]
+        own = [path for host, path in nowhere.server_places if host == nowhere.host]
+        if not own or (METADATA in own and nowhere.host in guessed):  # others look there, and go on at the issuer
+            m.note("server_fallback", bool(own), "q-nometa")
         m.note("without_metadata", "defaults" if guessed else "stops", "q-nometa")
         if guessed:
             m.note("default_endpoints", "issuer" if guessed[0] == Nobody.host else "resource", "q-nometa")
     m.note("html_metadata", "next" if seen["q-page"].went_on else "stops", "q-page")
     m.note("server_error", "next" if seen["q-broken"].went_on else "stops", "q-broken")
-    asked = seen["nosuch-as"].refused
-    if len(asked) == 1 or len(asked) >= 3:
-        m.note("unreachable", "stops" if len(asked) == 1 else "next", "nosuch-as")
+    if len(seen["nosuch-as"].refused) == 1:  # more may be one place tried again
+        m.note("unreachable", "stops", "nosuch-as")
     added, dropped = seen["q-issuer-slash"].went_on, seen["q-listed-slash"].went_on
     rules = {(True, True): "root-slash", (False, True): "slash-dropped", (False, False): "exact"}
     m.note("issuer_rule", "none" if seen["f03"].went_on else rules.get((added, dropped)), "f03, q-issuer-slash")
@@ -135,6 +146,11 @@ def _registration(seen: Seen, m: Measured) -> None:
     if used and used[-1].startswith("https://"):
         m.note("cimd", True, "q-documents")
         m.note("metadata_client_id", used[-1], "q-documents")
+        plain = seen["q-documents-iss"].authorizations
+        if plain and plain[-1].get("client_id") != used[-1]:
+            varying = re.sub(r"/[\w-]{6,}(?=/[\w.]+$)", "/*", used[-1])
+            m.note("metadata_client_id", plain[-1]["client_id"], "q-documents-iss")
+            m.note("metadata_client_id_without_iss", varying, "q-documents")
     elif used and seen["q-documents"].registrations:
         m.sends["metadata_url"] = "none where the authorization server takes one"
     m.note("registration_redirect_uris", not seen["q-nouris"].authorizations, "q-nouris")
@@ -144,21 +160,30 @@ def _registration(seen: Seen, m: Measured) -> None:
     body = bodies[-1]
     m.note("application_type", "application_type" in body, "good")
     m.note("registration_scope", "scope" in body, "good")
-    shown = ("redirect_uris", "scope", "token_endpoint_auth_method")
-    m.note("registration", {name: value for name, value in body.items() if name not in shown}, "good")
+    left_out = ("redirect_uris", "scope", "token_endpoint_auth_method")
+    m.note("registration", {name: value for name, value in body.items() if name not in left_out}, "good")
     secret = [one.get("token_endpoint_auth_method") for one in seen["q-secrets"].registrations]
     m.sends["token_endpoint_auth_method"] = body.get("token_endpoint_auth_method", "(not said)")
     if secret and secret[-1] != body.get("token_endpoint_auth_method"):
         m.sends["token_endpoint_auth_method_where_only_secrets_are_listed"] = secret[-1]
     elif body.get("token_endpoint_auth_method") == "none":
         m.note("registration_method", "none", "good, q-secrets")
-    m.sends["redirect_uris"] = [patterned([uri], seen) for uri in body.get("redirect_uris", ())]
+    if len(body.get("redirect_uris", ())) > 1:
+        each = zip(*(one["redirect_uris"] for run in seen.values() for one in run.registrations), strict=True)
+        m.note("registered_redirect_uris", [patterned(same) for same in each], "good")
 
 
 def _authorization(seen: Seen, m: Measured) -> None:
-    uris = [one["redirect_uri"] for run in seen.values() for one in run.authorizations if "redirect_uri" in one]
-    if uris:
-        m.sends["redirect_uri"] = patterned(uris, seen)
+    uris = {
+        promised: [one["redirect_uri"] for name, run in seen.items() for one in run.authorizations
+                   if "redirect_uri" in one and (name in PROMISE_ISS) is promised]
+        for promised in (True, False)
+    }  # fmt: skip
+    if uris[False]:
+        m.note("redirect_uri", patterned(uris[False]), "good")
+        if uris[True] and patterned(uris[True]) != m.traits["redirect_uri"][0]:
+            m.note("redirect_uri_without_iss", patterned(uris[False]), "good")
+            m.note("redirect_uri", patterned(uris[True]), "f16")
     if asked := seen["f16"].authorizations:
         m.sends["authorization_parameters"] = sorted(asked[-1])
         m.sends["code_challenge_method"] = asked[-1].get("code_challenge_method", "none")
@@ -173,7 +198,8 @@ def _authorization(seen: Seen, m: Measured) -> None:
             who for who, name in (("challenge", "q-scopes"), ("resource", "q-scopes2"), ("server", "q-scopes1"))
             if who in scopes[name].split()
         ]  # fmt: skip
-        m.note("scopes", whose or None, "q-scopes, q-scopes2, q-scopes1")
+        if seen["q-scopes"].tokenless:  # else it has read no challenge
+            m.note("scopes", whose or None, "q-scopes, q-scopes2, q-scopes1")
         m.note("offline_access", "offline_access" in scopes["q-scopes"].split(), "q-scopes")
 
     def redeemed(name: str) -> bool:
@@ -187,6 +213,9 @@ def _authorization(seen: Seen, m: Measured) -> None:
         rule = "if-present" if redeemed("q-iss-missing") else "exact"
     m.note("iss_rule", rule, "good, f16, q-iss-wrong, q-iss-missing")
     m.note("token_type", not seen["f08"].signed_in, "f08")
+    if redeemed("good"):
+        m.note("state_compared", not redeemed("f10"), "f10")
+    m.note("sends_state", any("state" in one for one in seen["f16"].authorizations), "f16")
 
 
 def _scope(run: Observation) -> str:
@@ -194,6 +223,8 @@ def _scope(run: Observation) -> str:
 
 
 def _requests(seen: Seen, m: Measured) -> None:
+    if seen["good"].connected and not seen["seed1"].connected:
+        m.note("transport", "streamable", "seed1")
     run = seen["f16"]
     if run.requests:
         first = run.requests[0]
@@ -249,12 +280,15 @@ def _afterwards(seen: Seen, m: Measured) -> None:
         before = not any(one in expired.signed_in for one in expired.requests[: expired.requests.index(renewals[0])])
         named = "with" if "resource=" in renewals[0].body else "without"
         m.sends["refresh"] = f"{'before the first request' if before else 'once it is refused'}, {named} `resource`"
+        m.note("refreshes", f"{named}-resource", "q-expired")
     elif expired.token_requests:
         many = len(expired.authorizations)
         m.sends["refresh"] = "never: it signs in again" if many > 1 else "never"
+        m.note("refreshes", "never", "q-expired")
     step, again = seen["q-stepup"], [_scope_of(one) for one in seen["q-stepup"].authorizations]
     if any(one.status == 403 for one in step.signed_in):
         m.sends["step_up"] = f"signs in again with `{again[-1]}`" if len(again) > 1 else "gives up"
+        m.note("steps_up", len(again) > 1, "q-stepup")
     refused = seen["f06"]
     if refused.token_requests:
         m.sends["refused_token"] = f"sent {len(refused.signed_in)} times; {len(refused.authorizations)} sign-ins"
@@ -267,15 +301,11 @@ def _scope_of(asked: Mapping[str, str]) -> str:
     return asked.get("scope", "")
 
 
-def patterned(uris: Iterable[str], seen: Seen) -> str:
-    """The redirect URI with `*` for what is not the same each time."""
-    every = {one["redirect_uri"] for run in seen.values() for one in run.authorizations if "redirect_uri" in one}
-    parts = [urlsplit(uri) for uri in every]
-    one = urlsplit(next(iter(uris)))
-    same_kind = [part for part in parts if (part.scheme, part.hostname) == (one.scheme, one.hostname)]
-    port = "*" if len({part.port for part in same_kind}) > 1 else one.port
-    path = one.path
-    if len({part.path for part in same_kind}) > 1:
-        path = f"{path.rpartition('/')[0]}/*"
-    host = f"{one.hostname}:{port}" if port else f"{one.hostname}"
-    return f"{one.scheme}://{host}{path}"
+def patterned(uris: Iterable[str]) -> str:
+    """The redirect URI with `*` for what is not the same each time: the port, and the last part of the path."""
+    parts = [urlsplit(uri) for uri in uris]
+    ports, paths = {part.port for part in parts}, {part.path for part in parts}
+    host = parts[0].hostname or ""
+    port = f":{'*' if len(ports) > 1 else parts[0].port}" if parts[0].port else ""
+    path = parts[0].path if len(paths) == 1 else f"{parts[0].path.rpartition('/')[0]}/*"
+    return f"{parts[0].scheme}://{host}{port}{path}"
