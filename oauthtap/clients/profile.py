@@ -38,11 +38,11 @@ class Recognize(_Data):
     user_agent: tuple[str, ...] = ()
     """Beginnings of the User-Agent."""
     client_info: tuple[str, ...] = ()
-    """`clientInfo.name`, exact."""
+    """`clientInfo.name`, exact; with `*` at its end, the beginning."""
     client_name: tuple[str, ...] = ()
     """Beginnings of `client_name` in a registration."""
     client_id: tuple[str, ...] = ()
-    """Client ID metadata URLs, exact."""
+    """Beginnings of a client id that is the URL of a metadata document."""
     redirect_uri: tuple[str, ...] = ()
     """Beginnings of a redirect URI."""
 
@@ -147,11 +147,15 @@ def _signals(handshake: Handshake) -> Iterator[Recognize]:
 def _matches(wanted: Recognize, shown: Recognize) -> bool:
     return (
         _begins(shown.user_agent, wanted.user_agent)
-        or bool(set(shown.client_info) & set(wanted.client_info))
+        or any(_called(name, known) for name in shown.client_info for known in wanted.client_info)
         or _begins(shown.client_name, wanted.client_name)
-        or bool(set(shown.client_id) & set(wanted.client_id))
+        or _begins(shown.client_id, wanted.client_id)
         or _begins(shown.redirect_uri, wanted.redirect_uri)
     )
+
+
+def _called(name: str, known: str) -> bool:
+    return name.startswith(known[:-1]) if known.endswith("*") else name == known
 
 
 def _begins(shown: tuple[str, ...], wanted: tuple[str, ...]) -> bool:

@@ -77,8 +77,9 @@ class Behaviour(_Data):
     """The statuses that make it sign in."""
     needs_challenge: bool = False
     """A refusal without `WWW-Authenticate` is for it a server without OAuth."""
-    transport: Literal["falls-back", "by-path"] = "falls-back"
-    """`falls-back`: to the stream of 2024-11-05 where a POST finds nothing; `by-path`: where the URL ends in /sse."""
+    transport: Literal["falls-back", "by-path", "streamable"] = "falls-back"
+    """`falls-back`: to the stream of 2024-11-05 where a POST finds nothing; `by-path`: where the URL ends in /sse;
+    `streamable`: Streamable HTTP alone."""
     https: bool = False
     """It calls nothing without TLS."""
     open_server: Literal["connects", "looks"] = "connects"
@@ -121,6 +122,8 @@ class Behaviour(_Data):
     pushes: bool = False
     """It pushes its authorization request where the server wants that (RFC 9126)."""
     sends_state: bool = True
+    state_compared: bool = True
+    """It stops where `state` does not come back as it was."""
     refreshes: Literal["never", "with-resource", "without-resource"] = "with-resource"
     """It gets a new token where the old one is refused or runs out; with the `resource` of the sign-in, or without."""
     steps_up: bool = False

@@ -203,12 +203,11 @@ def _of_client_info(handshake: Handshake) -> Client | None:
 
 
 def _of_user_agent(handshake: Handshake) -> Client | None:
-    for seen in handshake.stages:
-        agent = seen.request.header("user-agent")
-        if agent and agent.split() and seen.exchange.actor == "client":
-            name, _, version = agent.split()[0].partition("/")
-            return Client(name=name, version=version or None)
-    return None
+    """The first that is the client's own; where there is none, that of the library or runtime it is made with."""
+    agents = [one.request.header("user-agent") or "" for one in handshake.stages if one.exchange.actor == "client"]
+    products = [agent.split()[0].partition("/") for agent in agents if agent.split()]
+    own = next((product for product in products if not is_library(product[0])), next(iter(products), None))
+    return Client(name=own[0], version=own[2] or None) if own else None
 
 
 def _merged(reports: Sequence[Report]) -> Report:

@@ -15,6 +15,8 @@ from tests.profiles.reading import Measured
 
 FOLDER = Path(oauthtap.clients.__file__).parent
 _TABLE = re.compile(r"^\[+([\w.-]+)\]+\s*$", re.M)
+_BEYOND = re.compile(r"^(?:#[^\n]*\n)*\[\[?(?:drive|message|otherwise)\b", re.M)
+"""Where the profile ends, and what else is known of a client begins."""
 _MEMBER = re.compile(r"^(\w+) = ", re.M)
 COMMAND = "python -m tests.profiles"
 
@@ -22,14 +24,16 @@ COMMAND = "python -m tests.profiles"
 def write(client: str, measured: Measured, version: str, today: date) -> Path:
     """Rewrite the file of the client; make it, where there is none. Gives its path."""
     path = FOLDER / f"{client}.toml"
-    text = path.read_text(encoding="utf-8") if path.exists() else f'name = "{client}"\ncallback = []\n'
+    text = path.read_text(encoding="utf-8") if path.exists() else f'name = "{client}"\n'
     path.write_text(merged(text, client, measured, version, today), encoding="utf-8")
     return path
 
 
 def merged(text: str, client: str, measured: Measured, version: str, today: date) -> str:
     """The text of a client's file with this in it."""
-    parts = _parts(text)
+    beyond = _BEYOND.search(text)
+    own, rest = (text[: beyond.start()], text[beyond.start() :]) if beyond else (text, "")
+    parts = _parts(own)
     head, traits = parts.pop(""), parts.get("trait", "")
     for member, value in _identity(client, version, today).items():
         head = _set(head, member, f"{member} = {value}")
@@ -46,7 +50,7 @@ def merged(text: str, client: str, measured: Measured, version: str, today: date
     parts["measured.sends"] = _lines(measured.sends)
     parts["measured.bed"] = _lines(measured.bed)
     tables = "".join(f"\n[{name}]\n{body.strip()}\n" for name, body in parts.items())
-    made = head.strip() + "\n" + tables
+    made = head.strip() + "\n" + tables + (f"\n{rest}" if rest else "")
     tomllib.loads(made)
     return made
 
@@ -65,6 +69,7 @@ def _parts(text: str) -> dict[str, str]:
 def _set(text: str, member: str, line: str | None) -> str:
     """The text with this line for the member; with None, without it."""
     lines = text.splitlines()
+    lines = [one for one in lines if one.strip()] if line else lines
     at = next((n for n, one in enumerate(lines) if (found := _MEMBER.match(one)) and found[1] == member), None)
     if at is not None:
         lines[at : at + 1] = [] if line is None else [line]

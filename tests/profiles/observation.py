@@ -18,6 +18,8 @@ from tests.support.running import started, to_the_bed
 
 LIMIT = 25.0
 """Seconds for one run: who waits longer waits for ever."""
+AT_A_SCREEN = {"gemini-cli": 60.0, "qwen-code": 60.0}
+"""The same for clients whose screen is typed at, which says nothing of many failures."""
 
 
 @dataclass(frozen=True)
@@ -104,23 +106,23 @@ THROUGH_THE_TAP = ("gemini-cli",)
 
 def observe(bed: Bed, client: str, name: str) -> Observation:
     """Run the client once, as somebody who was never here."""
-    before = len(bed.refused)
+    before, limit = len(bed.refused), AT_A_SCREEN.get(client, LIMIT)
     with bed.watching() as seen:
         if client in THROUGH_THE_TAP:
-            outcome = _tapped(bed, client, name)
+            outcome = _tapped(bed, client, name, limit)
         else:
-            outcome = run(client, bed.url(name), env=bed.direct_env(), timeout=LIMIT)
+            outcome = run(client, bed.url(name), env=bed.direct_env(), timeout=limit)
     own = tuple(one for one in seen if not one.headers.get("user-agent", "").startswith("oauthtap/"))
     parts = urlsplit(bed.url(name))
-    late = not outcome.connected and outcome.seconds > LIMIT - 1
+    late = not outcome.connected and outcome.seconds > limit - 1
     refused = tuple(one for one in bed.refused[before:] if ".test" in one)
     return Observation(parts.hostname or "", parts.path, outcome.connected, own, refused, late)
 
 
-def _tapped(bed: Bed, client: str, name: str) -> Outcome:
+def _tapped(bed: Bed, client: str, name: str, limit: float) -> Outcome:
     path = urlsplit(bed.url(name)).path
     with (
         tempfile.TemporaryDirectory(prefix="oauthtap-profile-", ignore_cleanup_errors=True) as home,
         started(bed.url(name), *to_the_bed(bed), "--no-preflight", home=Path(home), path=path) as tap,
     ):
-        return run(client, tap.url, env=bed.browser_env(), timeout=LIMIT)
+        return run(client, tap.url, env=bed.browser_env(), timeout=limit)

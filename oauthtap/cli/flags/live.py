@@ -137,7 +137,10 @@ def run_flags(command: ArgumentParser) -> None:
     command.set_defaults(command=deferred("run:run"))
 
 
-EMULATED = ("chatgpt", "claude-ai", "claude-code", "codex", "cursor", "vs-code")
+EMULATED = (
+    "chatgpt", "claude-ai", "claude-code", "codex", "cursor", "fastmcp", "mcp-remote", "opencode", "python-sdk-1",
+    "python-sdk-2", "typescript-sdk-1", "vs-code",
+)  # fmt: skip
 """The clients that a walk can behave as; reading their files would make every start slower."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from importlib.resources import files
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
@@ -13,12 +14,14 @@ from oauthtap.clients import profiles
 from oauthtap.clients.forecast import ClientForecast
 from oauthtap.clients.messages import messages
 from oauthtap.clients.profile import STALE, Profile
+from oauthtap.clients.traits import Basis
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.drive.driver import drivers
 from oauthtap.formats import loader
 from oauthtap.render import labels
 from oauthtap.report.build import build
 from oauthtap.report.model import Report
+from tests.support.bed import TARGETS
 from tests.unit.formats.test_loader import RECORDINGS
 
 WANTED = {
@@ -56,6 +59,25 @@ def test_a_client_is_one_data_file_with_its_messages_last() -> None:
         assert client_files.without_messages()[name] == {
             key: value for key, value in said.items() if key not in ("message", "otherwise")
         }, f"{name}.toml: [[message]] and [[otherwise]] stand last"
+
+
+def test_no_profile_claims_what_nobody_is_named_for() -> None:
+    """Every member stands below `[trait]`, with how, when and where it was seen; the rest says who the client is."""
+    described = {"versions", "seen", "evidence", "source", "hosted", "recognize", "callback", "unknown", "measured"}
+    for slug, said in client_files.without_messages().items():
+        assert not said.keys() - described - {"trait"} - client_files.NOT_OF_PROFILE, slug
+        for name, trait in said.get("trait", {}).items():
+            assert trait["basis"] in get_args(Basis), (slug, name)
+            assert len(trait["source"]) > 8, (slug, name)
+
+
+def test_what_was_measured_says_version_and_date_and_each_server() -> None:
+    for slug in ("claude-code", "codex", "opencode", "python-sdk-2", "typescript-sdk-1"):
+        measured = next(one.measured for one in profiles() if one.slug == slug)
+        assert measured is not None
+        assert {*TARGETS, "closed-as", "nosuch-as"} == measured.bed.keys()
+        assert measured.bed["f16"] == "connects"
+        assert measured.version[0].isdigit()
 
 
 def test_an_unknown_key_is_refused() -> None:
