@@ -17,7 +17,7 @@ from oauthtap.rules import Rule
 from oauthtap.vendors import Phrase, Vendor, vendors
 from tools.rule_docs import section
 
-_OF_NO_TRAIT = {"name", "slug", "versions", "seen", "evidence", "source", "recognize", "unknown", "hosted"}
+_OF_NO_TRAIT = {"name", "slug", "versions", "seen", "evidence", "source", "recognize", "unknown", "hosted", "measured"}
 _EVIDENCE = {
     "measured": "run and recorded",
     "read": "read in its source",

@@ -21,17 +21,18 @@ EMULATED = "@emulated"
 @cache
 def profiles() -> tuple[Profile, ...]:
     """Every profile, by name. Raises pydantic's ValidationError for a file with an unknown key."""
-    return tuple(sorted((one.profile for one in _read()), key=lambda profile: profile.name.lower()))
+    return tuple(sorted((one.profile for one in known()), key=lambda profile: profile.name.lower()))
 
 
 @cache
 def emulations() -> Mapping[str, Emulation]:
     """The clients that a walk can behave as, by the name of their file. Raises as `profiles` does."""
-    return {one.profile.slug: one for one in _read() if "redirect_uri" in one.traits}
+    return {one.profile.slug: one for one in known() if "redirect_uri" in one.traits}
 
 
 @cache
-def _read() -> tuple[Emulation, ...]:
+def known() -> tuple[Emulation, ...]:
+    """Everything that is known of each client, with where from. Raises as `profiles` does."""
     return tuple(
         _emulation(
             slug, {key: value for key, value in said.items() if key == "name" or key not in files.NOT_OF_PROFILE}

@@ -248,7 +248,8 @@ def _requests(seen: Seen, m: Measured) -> None:
         m.sends["document_headers"] = {name: value for name, value in documents[0].headers.items() if name in shown}
     if greeted := [one for one in run.signed_in if _message(one).get("method") == "initialize"]:
         said = _message(greeted[-1])["params"]
-        m.note("client_info", said.get("clientInfo"), "f16")
+        info = said.get("clientInfo") or {}
+        m.note("client_info", {name: value for name, value in info.items() if isinstance(value, str)}, "f16")
         m.note("revision", said.get("protocolVersion"), "f16")
     if run.signed_in:
         m.note("agent", _agent(run.signed_in[-1]), "f16")
@@ -283,8 +284,7 @@ def _afterwards(seen: Seen, m: Measured) -> None:
         m.note("refreshes", f"{named}-resource", "q-expired")
     elif expired.token_requests:
         many = len(expired.authorizations)
-        m.sends["refresh"] = "never: it signs in again" if many > 1 else "never"
-        m.note("refreshes", "never", "q-expired")
+        m.sends["refresh"] = f"not where its token is refused: it {'signs in again' if many > 1 else 'gives up'}"
     step, again = seen["q-stepup"], [_scope_of(one) for one in seen["q-stepup"].authorizations]
     if any(one.status == 403 for one in step.signed_in):
         m.sends["step_up"] = f"signs in again with `{again[-1]}`" if len(again) > 1 else "gives up"

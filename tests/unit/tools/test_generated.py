@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from oauthtap.report.model import Report
+from tools import client_docs
 from tools.rule_docs import pages
 from tools.schemas import schemas
 
@@ -28,6 +29,11 @@ def test_no_page_is_left_over() -> None:
 def test_the_report_schema_is_fresh() -> None:
     committed = json.loads((DOCS / "report.schema.json").read_text(encoding="utf-8"))
     assert committed == Report.model_json_schema(), "run: uv run python -m tools.report_schema docs/report.schema.json"
+
+
+def test_the_page_of_clients_is_fresh() -> None:
+    committed = (DOCS / "clients.md").read_text(encoding="utf-8")
+    assert committed == client_docs.page(), "run: uv run python -m tools.client_docs > docs/clients.md"
 
 
 def test_the_other_schemas_are_fresh() -> None:
