@@ -1,6 +1,7 @@
 """An agent that reads no prose: it calls `diagnose`, then whatever `next` says, through a real MCP client on stdio.
 
-`python -m tests.agents [TARGET …]` prints a row a target of the bed: the calls, what the last one answered, its tokens.
+`python -m tests.agents [--inspector] [TARGET …]` prints a row a target of the bed: the calls, what the last one
+answered, its tokens. With `--inspector` each call is one of MCP Inspector's command line.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 from tests.support.bed import Bed
-from tests.support.clients.installed import from_npm
+from tests.support.clients.installed import from_npm, node
 from tests.support.running import COMMAND, environment
 
 TARGETS = ("good", "seed1", "seed2", "f02", "f05", "f06", "f07", "f08", "f10", "f11", "f12", "f15")
@@ -47,6 +48,52 @@ class Followed:
         return "connected" if works else str(self.answer.get("outcome") or self.answer.get("ending"))
 
 
+async def follow_by_inspector(url: str, home: Path, **reach: Any) -> Followed:
+    """The same, each call by MCP Inspector's command line in a process of its own, a server started anew for each."""
+    found, call = Followed(), {"tool": "diagnose", "arguments": {"url": url, **reach}}
+    inspector = from_npm("inspector", "@modelcontextprotocol/inspector@latest") / ".bin" / "mcp-inspector"
+    claude = from_npm("claude-code", "@anthropic-ai/claude-code@latest") / ".bin"
+    env = environment(home)
+    known = {"HOME": env["HOME"], "XDG_STATE_HOME": env["XDG_STATE_HOME"], "PATH": f"{claude}{os.pathsep}{env['PATH']}"}
+    given = [word for name, value in known.items() for word in ("-e", f"{name}={value}")]
+    env["PATH"] = f"{node(22)}{os.pathsep}{env['PATH']}"
+    while call is not None and len(found.calls) < MOST:
+        pairs = [
+            f"{name}={value if isinstance(value, str) else json.dumps(value)}"
+            for name, value in call["arguments"].items()
+        ]
+        words = [
+            "--cli",
+            "--connect-timeout",
+            "120000",
+            str(COMMAND),
+            "mcp",
+            *given,
+            "--method",
+            "tools/call",
+            "--tool-name",
+            call["tool"],
+        ]
+        words += ["--tool-arg", *pairs] if pairs else []
+        ran = await asyncio.create_subprocess_exec(
+            inspector, *words, env=env, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        out, err = (said.decode() for said in await ran.communicate())
+        found.calls.append(call["tool"])
+        found.texts += [out, err]
+        try:
+            result = json.loads(out)
+        except ValueError:
+            found.answer = {"outcome": f"error: {(out + err)[-300:]}"}
+            break
+        result = result.get("result", result)
+        found.tokens = max(found.tokens, len(json.dumps(result, ensure_ascii=False)) // 4)
+        found.answer = result.get("structuredContent") or {"outcome": f"error: {out[-300:]}"}
+        call = found.answer.get("next")
+    return found
+
+
 async def follow(url: str, home: Path, **reach: Any) -> Followed:
     """Call `diagnose`, then each `next`, until there is none or MOST calls were made."""
     found, call = Followed(), {"tool": "diagnose", "arguments": {"url": url, **reach}}
@@ -68,11 +115,13 @@ async def follow(url: str, home: Path, **reach: Any) -> Followed:
 
 def main(targets: list[str]) -> int:
     print("| target | calls | reached | tokens of the longest answer | |\n|---|---|---|---|---|")
+    way = follow_by_inspector if "--inspector" in targets else follow
+    targets = [name for name in targets if name != "--inspector"]
     with Bed() as bed, tempfile.TemporaryDirectory(prefix="oauthtap-agents-") as folder:
         for name in targets or TARGETS:
             home = Path(folder) / name
             home.mkdir()
-            got = asyncio.run(follow(bed.url(name), home, ca=str(bed.ca_file), connect_to=bed.connect_to))
+            got = asyncio.run(way(bed.url(name), home, ca=str(bed.ca_file), connect_to=bed.connect_to))
             states = {entry.query.get("state", "") for entry in bed.log}
             secrets = [value for value in bed.issued if value not in states and not value.startswith("jti_")]
             left = [value for value in secrets if any(value in text for text in got.texts)]
