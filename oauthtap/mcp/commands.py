@@ -7,10 +7,14 @@ import contextlib
 import json
 import re
 import sys
+import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 _LAST = 600
+_BEAT = 5.0
+"""Seconds between two words that it still runs: clients give a call up after 60 without one."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +30,12 @@ class CommandOutput:
     """The folder that it recorded into."""
 
 
-async def run(*words: str, text: str | None = None, timeout: float = 120.0) -> CommandOutput:
+async def run(
+    *words: str, text: str | None = None, timeout: float = 120.0, tell: Callable[[float], Awaitable[None]] | None = None
+) -> CommandOutput:
     """Run `oauthtap WORDS` with `text` on its standard input, for so many seconds at most.
+
+    `tell`: told every few seconds how many have gone by.
 
     A command that takes longer, or whose caller is cancelled, is ended as Ctrl-C ends it.
     """
@@ -37,8 +45,15 @@ async def run(*words: str, text: str | None = None, timeout: float = 120.0) -> C
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     work = asyncio.ensure_future(process.communicate(text.encode() if text is not None else None))
+    began = time.monotonic()
     try:
-        printed, said = await asyncio.wait_for(asyncio.shield(work), timeout)
+        while tell is not None and timeout - (gone := time.monotonic() - began) > _BEAT:
+            done, _ = await asyncio.wait([work], timeout=_BEAT)
+            if done:
+                break
+            await tell(gone + _BEAT)
+        left = max(0.0, timeout - (time.monotonic() - began))
+        printed, said = await asyncio.wait_for(asyncio.shield(work), left)
     except TimeoutError:
         _end(process)
         printed, said = await work

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,6 +62,14 @@ Ca = Annotated[Word | None, Field(description="a PEM file with a further CA to t
 server = FastMCP("oauthtap", instructions=_INSTRUCTIONS, log_level="ERROR")
 
 
+async def _tell(seconds: float) -> None:
+    """Progress, for a client that asked for it: most count their time limit from the last word (MCP, Timeouts)."""
+    await server.get_context().report_progress(seconds, message=f"running for {seconds:.0f} s")
+
+
+_run = partial(run, tell=_tell)
+
+
 @server.tool(annotations=_READS)
 async def diagnose(
     url: Annotated[Word | None, Field(description="an MCP server to ask what a client would ask")] = None,
@@ -78,11 +87,11 @@ async def diagnose(
     if sum(value is not None for value in (url, recording, text)) != 1:
         raise ToolError("give one of url, recording and text")
     if url is not None:
-        ran = await run("probe", *_brief(), *_reach(connect_to, ca), *(["--register"] if register else []), url)
+        ran = await _run("probe", *_brief(), *_reach(connect_to, ca), *(["--register"] if register else []), url)
     elif recording is not None:
-        ran = await run("check", *_brief(), recording)
+        ran = await _run("check", *_brief(), recording)
     else:
-        ran = await run("check", *_brief(), "-", text=text)
+        ran = await _run("check", *_brief(), "-", text=text)
     report = _report(ran)
     session = ran.session or (recording if recording is not None and Path(recording).is_dir() else None)
     reach = _reach_arguments(connect_to, ca)
@@ -122,7 +131,7 @@ async def try_fix(
 ) -> Tap:
     """Change the server's answers in a running tap as this rule's fix says. Then sign in again, and call `wait`."""
     fix = f"{rule}={value}" if value else rule
-    ran = await run("fix", session, "--apply", "--offline", "--fix", fix)
+    ran = await _run("fix", session, "--apply", "--offline", "--fix", fix)
     if ran.code != 0:
         raise ToolError(ran.said or f"the fix of {rule} cannot be applied")
     state = _background(background.status, Path(session))
@@ -153,7 +162,7 @@ async def solve(
     given = [word for name, value in (values or {}).items() for word in ("--set", f"{name}={value}")]
     limit = ["--timeout", f"{seconds:g}"] if url is not None else []
     words = ["solve", *target, *given, *_reach(connect_to, ca), *limit, "--format", "json"]
-    ran = await run(*words, timeout=seconds + 60)
+    ran = await _run(*words, timeout=seconds + 60)
     if not isinstance(ran.document, dict):
         raise ToolError(ran.said or "nothing came of it in that time")
     again = {"url": url, "client": client, "session": session, "values": values, "seconds": seconds}
@@ -164,7 +173,7 @@ async def solve(
 @server.tool(annotations=_READS)
 async def explain(text: Annotated[str, Field(description="an error message, or the id of a rule")]) -> Explanation:
     """What an error message may mean, whose it is, and what to run first; or what a rule means."""
-    ran = await run("explain", "--format", "json", "--", text)
+    ran = await _run("explain", "--format", "json", "--", text)
     meanings = (ran.document or {}).get("meanings", []) if isinstance(ran.document, dict) else []
     found = [
         Meaning(
@@ -193,7 +202,7 @@ async def deploy_lines(
     words += ["--stack", stack] if stack else []
     folder = Path(session) if Path(session).is_dir() else Path(session).parent
     file = folder / "deploy.json"
-    ran = await run("fix", session, "--offline", "-o", str(folder / "fixes.toml"), "--deploy", str(file), *words)
+    ran = await _run("fix", session, "--offline", "-o", str(folder / "fixes.toml"), "--deploy", str(file), *words)
     if not file.exists():
         return Deployment(summary=ran.said or "No change of an answer would help; the cause says what to change.")
     return deployment_of(json.loads(file.read_text("utf-8"))) or Deployment(summary="no answer has to change")

@@ -14,6 +14,7 @@ from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.server.fastmcp.exceptions import ToolError
 
+from oauthtap.mcp import commands
 from oauthtap.mcp.server import server
 from tests.support.running import COMMAND, environment
 
@@ -91,3 +92,16 @@ def test_no_argument_of_a_caller_is_an_option_of_a_command(tmp_path: Path) -> No
 
     asyncio.run(call())
     assert not (tmp_path / "ran").exists()
+
+
+async def test_a_long_call_says_that_it_still_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "_BEAT", 0.05)
+    heard: list[float] = []
+
+    async def tell(seconds: float) -> None:
+        heard.append(seconds)
+
+    ran = await commands.run("explain", "prm-resource-missing", "--format", "json", tell=tell)
+    assert ran.document["rule"] == "prm-resource-missing"
+    assert heard
+    assert heard == sorted(heard)
