@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from functools import partial
 from pathlib import Path
@@ -64,7 +65,8 @@ server = FastMCP("oauthtap", instructions=_INSTRUCTIONS, log_level="ERROR")
 
 async def _tell(seconds: float) -> None:
     """Progress, for a client that asked for it: most count their time limit from the last word (MCP, Timeouts)."""
-    await server.get_context().report_progress(seconds, message=f"running for {seconds:.0f} s")
+    with contextlib.suppress(ValueError):  # no call is under way: nobody asked
+        await server.get_context().report_progress(seconds, message=f"running for {seconds:.0f} s")
 
 
 _run = partial(run, tell=_tell)
