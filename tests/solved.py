@@ -120,6 +120,11 @@ HARD_ONES: dict[type[Good], tuple[str, int]] = {
     several(TargetRefused, F02, F08): ("proved", 3),
 }
 """Made for this on 2026-11-29, with Claude Code; the labels were committed before the first run."""
+FIRST_RUN_OF_HARD = """\
+First run on 2026-11-29: 11 of 13 as labelled. `solve` gave up in two: implicit-only (the fix put the code flow into
+one of the two lists, and clients read the other) and no-public-clients (a client registered beforehand was not asked
+for). Both were mended, by the patch of as-grant-types-no-code and by what the preset client-id is for.
+"""
 EXPECTED_OF_HARD = {("claude-code", kind.host.partition(".")[0]): label for kind, label in HARD_ONES.items()}
 BOTH = {kind.host.partition(".")[0]: kind for kind in (*SEVERAL, *HARD_ONES)}
 EXPECTED_OF_SEVERAL = {("claude-code", kind.host.partition(".")[0]): label for kind, label in SEVERAL.items()}
@@ -236,6 +241,8 @@ def page(only: str) -> str:
         *table(EXPECTED_OF_SEVERAL),
         "## Proxies, gateways and hosts", "", FIRST_RUN,
         *table(EXPECTED_OF_DEPLOYMENTS),
+        "## Thirteen fresh servers", "", FIRST_RUN_OF_HARD,
+        *table(EXPECTED_OF_HARD),
     ])  # fmt: skip
 
 

@@ -173,6 +173,8 @@ def grants_without_code(handshake: Handshake) -> Problems:
         asked.requested.get("redirect_uris") for asked in handshake.all(Registration)
     )
     if listed and "authorization_code" not in listed and interactive:
+        types = metadata.list("response_types_supported")
+        code = {"response_types_supported": [*types, "code"]} if types and "code" not in types else {}
         yield Problem(
             exchange=metadata.exchange.id,
             message=f"`grant_types_supported` is [{', '.join(listed)}]; the client needs authorization_code",
@@ -180,7 +182,7 @@ def grants_without_code(handshake: Handshake) -> Problems:
             expected="authorization_code",
             actual=", ".join(listed),
             patch=Patch(
-                merge={"grant_types_supported": [*listed, "authorization_code"]},
+                merge={"grant_types_supported": [*listed, "authorization_code"], **code},
                 assumes="the server supports the code flow",
             ),
         )
