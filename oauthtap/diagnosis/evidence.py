@@ -18,7 +18,7 @@ from oauthtap.diagnosis.ending import Ending, went_well
 from oauthtap.diagnosis.findings import Finding
 from oauthtap.diagnosis.phrases import CODES
 from oauthtap.diagnosis.refusal import Refusal, is_absent_guess
-from oauthtap.diagnosis.refusal_finding import PARTY, said_by
+from oauthtap.diagnosis.refusal_finding import PARTY, said_by, sends_resource
 from oauthtap.diagnosis.refusal_relations import (
     has_harmed,
     is_fact,
@@ -360,9 +360,11 @@ def _trust(refusal: Refusal) -> Confidence:
     return "likely" if refusal.words or refusal.edge else "possible"
 
 
-def experiment(candidate: Candidate, resource: str | None) -> str | None:
+def experiment(candidate: Candidate, handshake: Handshake) -> str | None:
     """A command line that tells whether it is this cause; None where nothing in an answer can be changed for it."""
-    if candidate.subject == "resource" and resource:
+    resource = handshake.resource
+    refused = candidate.evidence[-1].exchange if candidate.evidence else None
+    if candidate.subject == "resource" and resource and sends_resource(refused, handshake):
         return f"oauthtap --upstream {shlex.quote(resource)} --fix drop-resource"
     if candidate.finding.patch is not None and resource:
         return f"oauthtap --upstream {shlex.quote(resource)} --fix {candidate.finding.rule}"

@@ -6,7 +6,7 @@ from oauthtap.diagnosis.findings import Finding, Party
 from oauthtap.diagnosis.omission import find_omission
 from oauthtap.diagnosis.refusal import Refusal, is_absent_guess
 from oauthtap.diagnosis.subjects import meaning
-from oauthtap.handshake.stages import Mcp
+from oauthtap.handshake.stages import AuthorizationRequest, AuthorizationResponse, Mcp, TokenEndpoint, Unseen
 from oauthtap.handshake.state import Handshake
 
 REFUSED = "refused"
@@ -44,13 +44,29 @@ STEP: dict[str, str] = {
 }
 
 
+def sends_resource(place: int | None, handshake: Handshake) -> bool:
+    """The request of that exchange has a `resource` that may be left out; a request that is not to be seen may."""
+    for stage in handshake.of(place or 0):
+        asked = stage.requested or handshake.authorization if isinstance(stage, AuthorizationResponse) else stage
+        if isinstance(asked, AuthorizationRequest | TokenEndpoint):
+            try:
+                return asked.get("resource") is not None
+            except Unseen:
+                return True
+    return True
+
+
 def said_by(refusal: Refusal, handshake: Handshake) -> Finding:
     """The refusal as a finding: its words, its party, what to change."""
     phrase = refusal.phrase.phrase if refusal.phrase is not None and refusal.phrase.subject == refusal.subject else None
     means, change = meaning(refusal.subject)
     if phrase is not None:
         means, change = phrase.means, phrase.change
-        if refusal.subject == "resource" and "drop-resource" not in change:
+        if (
+            refusal.subject == "resource"
+            and "drop-resource" not in change
+            and sends_resource(refusal.exchange, handshake)
+        ):
             change = f"{change} To see whether it is this: leave `resource` out (`--fix drop-resource`)."
     if refusal.edge and refusal.subject == "edge":
         means = f"{refusal.edge} answered in its place. {means}".strip()

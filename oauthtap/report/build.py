@@ -135,7 +135,7 @@ def _ranked(handshake: Handshake, candidate: Candidate) -> RankedCause:
         confidence=candidate.confidence,
         subject=candidate.subject,
         evidence=tuple(Evidence(exchange=one.exchange, sentence=one.sentence) for one in candidate.evidence),
-        experiment=experiment(candidate, handshake.resource),
+        experiment=experiment(candidate, handshake),
     )
 
 
