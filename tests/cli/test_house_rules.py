@@ -31,3 +31,14 @@ def test_the_example_keeps_its_word() -> None:
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
+
+
+def test_a_rule_file_with_the_old_paths_is_loaded(tmp_path: Path) -> None:
+    text = (ADDONS / "house_rules.py").read_text(encoding="utf-8")
+    old = tmp_path / "rules.py"
+    imports = "from oauthtap.findings import Problem\nfrom oauthtap.specs import must\nfrom oauthtap.stages import TokenEndpoint\n"
+    old.write_text(text.replace("from oauthtap.api", f"{imports}from oauthtap.api", 1), encoding="utf-8")
+    ran = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(old)], cwd=ADDONS.parent, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr

@@ -1,0 +1,3 @@
+"""Where rule files of users found it; `oauthtap.api` has it all. Goes with the next release."""
+
+from oauthtap.api import *  # noqa: F403
