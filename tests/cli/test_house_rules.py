@@ -36,7 +36,8 @@ def test_the_example_keeps_its_word() -> None:
 def test_a_rule_file_with_the_old_paths_is_loaded(tmp_path: Path) -> None:
     text = (ADDONS / "house_rules.py").read_text(encoding="utf-8")
     old = tmp_path / "rules.py"
-    imports = "from oauthtap.findings import Problem\nfrom oauthtap.specs import must\nfrom oauthtap.stages import TokenEndpoint\n"
+    taken = {"findings": "Problem", "specs": "must", "stages": "TokenEndpoint"}
+    imports = "".join(f"from oauthtap.{module} import {name}\n" for module, name in taken.items())
     old.write_text(text.replace("from oauthtap.api", f"{imports}from oauthtap.api", 1), encoding="utf-8")
     ran = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(old)], cwd=ADDONS.parent, capture_output=True, text=True, check=False
