@@ -415,7 +415,7 @@ def test_the_command_says_what_to_do_and_what_a_success_does_not_prove(tmp_path:
     with started("http://mcp.test/mcp", "--public-url", NAME, home=tmp_path) as tap:
         assert tap.end() == 3
     assert f"  {TYPED}\n  forwards to http://mcp.test/mcp" in tap.said
-    assert f"Lead your tunnel to http://localhost:{tap.port}" in tap.said
+    assert f"Point your tunnel at http://localhost:{tap.port}" in tap.said
     assert tap.said.count(public_url.FIREWALL) == 1
     assert public_url.FIREWALL in tap.report["notes"]
     again = call("check", tap.session, "--format", "json", home=tmp_path)
