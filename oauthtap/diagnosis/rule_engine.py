@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import repeat
-from typing import cast
 
 from oauthtap import rules
 from oauthtap.diagnosis.findings import Finding, Problem, Severity, finding
@@ -45,8 +44,8 @@ class RuleEngine:
         found: list[Finding] = []
         with strict():
             for rule, stage in self._asked(stages):
-                if not self._our_request(rule, stage):
-                    found += self._run(rule, stage)
+                if not (self._ours and self._our_request(rule, stage)):
+                    found += self._run(rule, stage, stage, self._handshake)
         return tuple(found)
 
     def check_handshake(self) -> list[Finding]:
@@ -55,7 +54,7 @@ class RuleEngine:
         with strict():
             for rule in self._rules[Handshake]:
                 if rule.applies_to(self._handshake.revision):
-                    found += self._run(rule, self._handshake)
+                    found += self._run(rule, None, self._handshake)
         return found
 
     def not_checked(self) -> dict[str, str]:
@@ -95,13 +94,12 @@ class RuleEngine:
         return known
 
     # Inside `strict`: a rule that asks for what the recording does not show has nothing to say.
-    def _run(self, rule: Rule, subject: Stage | Handshake) -> Iterable[Finding]:
-        stage = None if subject is self._handshake else cast(Stage, subject)
+    def _run(self, rule: Rule, stage: Stage | None, *asked: Stage | Handshake) -> Iterable[Finding]:
         if rule.id in self._of_absence and self._among_others(stage):
             self._not_checked.setdefault(rule.id, "the recording tells of some exchanges only")
             return ()
         try:
-            problems = list(rule.check(subject, self._handshake) if stage else rule.check(subject))
+            problems = list(rule.check(*asked))
         except Unseen as unseen:
             self._not_checked.setdefault(rule.id, str(unseen))
             return ()
@@ -137,7 +135,7 @@ class RuleEngine:
 
     def _our_request(self, rule: Rule, stage: Stage) -> bool:
         """A request that our own walk sent beyond the client's way; the rule blames its sender or its refusal."""
-        return self._ours and stage.exchange.actor == "reporter" and (rule.who == "client" or rule.symptom or rule.echo)
+        return stage.exchange.actor == "reporter" and (rule.who == "client" or rule.symptom or rule.echo)
 
     def _stage_of(self, problem: Problem, stage: Stage | None) -> str:
         if stage is not None:

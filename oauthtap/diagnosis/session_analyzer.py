@@ -76,6 +76,8 @@ class SessionAnalyzer:
             self._attribute_anew()
             number = self._callers.client(redacted)
             analyzed = self._client(number).analyze(redacted)
+        if not (self._several or self.keeps_secrets):
+            return analyzed
         letter = LETTERS[number] if self._several and number is not None else ""
         return replace(analyzed, client=letter, unredacted=exchange if self.keeps_secrets else None)
 
@@ -98,13 +100,14 @@ class SessionAnalyzer:
             analyzed = replace(analyzed.with_exchange(redacted), unredacted=whole)
         owner = next(client for client in self.clients if client.handshake is analyzed.handshake)
         shared = self._several and not analyzed.client
-        remembered = self._record(owner, replace(analyzed, unredacted=None))
+        whole = analyzed.unredacted
+        remembered = self._record(owner, replace(analyzed, unredacted=None) if whole else analyzed)
         if shared:
             self._shared.append(remembered.exchange)
             for other in self.clients:
                 if other is not owner:
                     other.record(other.analyze(remembered.exchange))
-        return replace(remembered, unredacted=analyzed.unredacted)
+        return replace(remembered, unredacted=whole) if whole else remembered
 
     def _record(self, client: ClientAnalysis, analyzed: AnalyzedExchange) -> AnalyzedExchange:
         remembered, gone = client.record(analyzed)

@@ -53,6 +53,13 @@ class Value(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with changes. What was worked out from the old values is worked out anew."""
+        copy = super().model_copy(update=update, deep=deep)
+        for name in copy.__dict__.keys() - type(self).model_fields.keys():
+            del copy.__dict__[name]
+        return copy
+
 
 def json_keys(**keys: str) -> ConfigDict:
     """The configuration of a model whose members have other keys in recordings and reports: `name="key"`.
@@ -74,16 +81,12 @@ class Message(Value):
     partial: bool = False
     """Whoever recorded it shows some header lines or none: one that is not here is unseen, not absent."""
 
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy with changes. What was worked out from the old values is worked out anew."""
-        copy = super().model_copy(update=update, deep=deep)
-        for name in copy.__dict__.keys() - type(self).model_fields.keys():
-            del copy.__dict__[name]
-        return copy
-
     def with_headers(self, headers: Pairs) -> Self:
-        """The same message with other header lines."""
-        return self.model_construct(**{**_members(self), "headers": headers})
+        """The same message with other header lines. A body that was parsed is not parsed again."""
+        copy = self.model_copy(update={"headers": headers})
+        if (parsed := self.__dict__.get("json_value")) is not None:
+            copy.__dict__["json_value"] = parsed
+        return copy
 
     def header_lines(self, name: str) -> tuple[str, ...]:
         """Every line of that name, any case, in order. Raises Unseen inside `strict` where that cannot be told."""
@@ -270,8 +273,8 @@ class Exchange(Value):
         )
 
     def replace(self, **changes: Any) -> Exchange:
-        """The same with changes. Not `model_copy`, which would copy what was worked out from the old values."""
-        return Exchange.model_construct(**{**_members(self), **changes})
+        """The same with changes."""
+        return self.model_copy(update=changes)
 
     @property
     def outline(self) -> Exchange:
@@ -293,10 +296,6 @@ class Exchange(Value):
 
 _SHORT = 500
 """Characters of a request's body that an outline keeps."""
-
-
-def _members(value: Value) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in type(value).model_fields}
 
 
 def _whole(value: Any) -> Any:

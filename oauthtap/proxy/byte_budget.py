@@ -36,8 +36,8 @@ class ByteBudget:
             self._spent += sum(map(_size, messages.values()))
         if not self.is_spent:
             return exchange
-        cut = {name: _cut(message) for name, message in messages.items()}
-        return exchange.replace(**{name: new for name, new in cut.items() if new is not messages[name]})
+        cut = {name: new for name, message in messages.items() if (new := _cut(message)) is not message}
+        return exchange.replace(**cut) if cut else exchange
 
 
 def _size(message: Message | None) -> int:

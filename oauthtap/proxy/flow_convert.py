@@ -92,7 +92,7 @@ def exchange(
 ) -> Exchange:
     """The exchange to be judged; every text in it is proper Unicode."""
     begun = flow.request.timestamp_start
-    return Exchange.model_construct(
+    return Exchange(
         request=_clean(meant),
         response=_clean(response) if response else None,
         error=error,

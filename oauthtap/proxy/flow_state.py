@@ -122,13 +122,12 @@ def _headers(lines: Pairs) -> http.Headers:
 # --- without secrets
 
 
-def redact(flow: http.HTTPFlow, redactor: Redactor) -> None:
-    """Take the secrets out of a flow whose messages have been sent. What of it is still to be sent must not be there
-    yet: a request loses them when it has left, a response when it has."""
+def redact(flow: http.HTTPFlow, redactor: Redactor, *, response: bool = True) -> None:
+    """Take the secrets out of a flow whose request has been sent, and, with `response`, its response."""
     internals.forget_original(flow)
     shown: State = {
         "request": flow.request.get_state(),
-        "response": flow.response.get_state() if flow.response else None,
+        "response": flow.response.get_state() if flow.response and response else None,
         "comment": flow.comment,
         "metadata": flow.metadata,
     }
@@ -152,7 +151,7 @@ def redact_known(flow: http.HTTPFlow, redactor: Redactor) -> None:
 
 def _put_back(flow: http.HTTPFlow, state: State) -> None:
     flow.request.set_state(state["request"])
-    if flow.response:
+    if flow.response and state["response"]:
         flow.response.set_state(state["response"])
     flow.comment, flow.metadata = state["comment"], state["metadata"]
 
@@ -166,7 +165,7 @@ def _redacted(state: State, flow: http.HTTPFlow, redactor: Redactor) -> State:
     if asked.url != asked_struck.url:
         path = _clean(flow.request.path)
         state["request"]["path"] = asked_struck.url[len(asked.url.removesuffix(path)) :].encode()
-    if answered and answered_struck:
+    if answered and answered_struck and state["response"]:
         _put(state["response"], answered.headers, answered.body, answered_struck.headers, answered_struck.body)
     return _without_known(state, redactor)
 

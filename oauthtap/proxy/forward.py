@@ -90,7 +90,7 @@ async def run_forward_proxy(
         master = embed.make_master(settings, addon, ConnectToAddon(settings), ErrorLayerAddon())
         master.addons.add(ServerFirst())  # behind mitmproxy's own, which would decide otherwise
         embed.configure(master, settings, ["regular@127.0.0.1:0"])
-        watched = prepare(master, settings, tap)
+        watched = prepare(master, settings, tap, observer.sent_flows)
         master.addons.add(embed.Ready(lambda: begin(partial(on_ready, _standing(settings, master, password, watched)))))
         await until_stopped(master, stop, signals=False)
     embed.forget_bundle(settings)

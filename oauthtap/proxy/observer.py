@@ -20,7 +20,7 @@ from oauthtap.proxy.byte_budget import SPENT, ByteBudget
 from oauthtap.proxy.fault_hooks import FaultHooks
 from oauthtap.proxy.flow_annotations import annotate, flows_are_shown
 from oauthtap.proxy.flow_convert import RequestContext
-from oauthtap.proxy.flow_state import redact
+from oauthtap.proxy.sent_flows import SentFlows
 from oauthtap.rewriting import public_url
 from oauthtap.rewriting.callback_relay import restored
 from oauthtap.rewriting.limits import Limitation
@@ -35,7 +35,7 @@ class ProxyCallbacks:
 
     on_exchange: Callable[[AnalyzedExchange], None] = lambda step: None
     on_flow: Callable[[http.HTTPFlow, AnalyzedExchange], None] = lambda flow, step: None
-    """When a flow is complete, annotated, and in the names the client saw."""
+    """When a flow is complete, annotated where there is a list of flows, and in the names the client saw."""
     on_listener: Callable[[str, str], None] = lambda local, upstream: None
     on_note: Callable[[str], None] = lambda sentence: None
     """Something the person should know that is nobody's fault. Each sentence once."""
@@ -58,6 +58,7 @@ class Observer:
     ) -> None:
         self.faults = FaultHooks(analyzer, injecting, self.note)
         self._analyzer, self.callbacks, self._fixes, self._keeps = analyzer, callbacks, fixes or ActiveFixes(), keeps
+        self.sent_flows = SentFlows(analyzer.redactor)
         self._budget = ByteBudget()
         self._noted: set[str] = set()
         self._were_on: tuple[str, ...] = ()
@@ -90,7 +91,8 @@ class Observer:
         analyzed = self._analyzer.analyze(exchange)  # observe
         delivered, applied = self._repaired(analyzed, passage, response)  # repair
         passage.step = self._analyzer.record_delivery(analyzed, delivered if applied else None, applied)
-        annotate(flow, passage.step)
+        if flows_are_shown():
+            annotate(flow, passage.step)
         self.callbacks.on_exchange(passage.step)
         return delivered
 
@@ -192,9 +194,9 @@ class Observer:
             self.callbacks.on_stream(passage.step, body)
 
     def sent(self, flow: http.HTTPFlow) -> None:
-        """The request of this flow has left, or its response: mitmweb shows it without secrets from here on."""
+        """The request of this flow has left, or its response: from here on mitmweb shows it without secrets."""
         if flows_are_shown() and not self._analyzer.keeps_secrets:
-            redact(flow, self._analyzer.redactor)
+            self.sent_flows.add(flow)
 
     def without_secrets(self, data: bytes) -> bytes:
         """What is shown of a stream while it passes."""

@@ -25,6 +25,7 @@ from oauthtap.proxy.observer import Observer, ProxyCallbacks
 from oauthtap.proxy.origin_discovery import OriginDiscovery
 from oauthtap.proxy.port_store import CALLBACK, Ports
 from oauthtap.proxy.reverse_addon import TapAddon
+from oauthtap.proxy.sent_flows import SentFlows
 from oauthtap.proxy.settings import Settings, StartupError
 from oauthtap.proxy.upstream_connections import UpstreamConnections
 from oauthtap.rewriting.callback_relay import CALLBACKS, Relay
@@ -66,7 +67,7 @@ async def run_reverse_proxy(
         commands = [Commands(callbacks.fixes.command)] if callbacks.fixes else []
         master = embed.make_master(settings, addon, addon.hops, ErrorLayerAddon(addon.sent), *commands)
         embed.configure(master, settings, pieces.modes)
-        watched = prepare(master, settings, tap, callbacks.fixes)
+        watched = prepare(master, settings, tap, pieces.sent_flows, callbacks.fixes)
         told = Ready(local_url(settings), watched, addon)
         master.addons.add(embed.Ready(lambda: begin(partial(on_ready, told))))
         pieces.ports.remember()
@@ -80,6 +81,7 @@ class Components:
 
     addon: TapAddon
     ports: Ports
+    sent_flows: SentFlows
     modes: list[str]
     """mitmproxy's words for the first local ports."""
 
@@ -101,7 +103,7 @@ def build_components(settings: Settings, tap: SessionAnalyzer, callbacks: ProxyC
     if relay.port is not None:
         # The callback's port leads nowhere: `.invalid` never resolves (RFC 6761, 6.4).
         first += modes(f"http://oauth-callback.invalid:{relay.port}", relay.port)  # as the footer of mitmweb names it
-    return Components(addon, known, first)
+    return Components(addon, known, observer.sent_flows, first)
 
 
 def _ports(settings: Settings, origin: str) -> tuple[Ports, Relay]:
@@ -120,13 +122,15 @@ def _ports(settings: Settings, origin: str) -> tuple[Ports, Relay]:
     return known, Relay(callback, word or "relay", known.registered, public=public, named=named)
 
 
-def prepare(master: Master, settings: Settings, tap: SessionAnalyzer, fixes: FixSwitch | None = None) -> str | None:
+def prepare(
+    master: Master, settings: Settings, tap: SessionAnalyzer, sent: SentFlows, fixes: FixSwitch | None = None
+) -> str | None:
     """Give mitmweb what is ours. Gives its address with its token; None without it."""
     if not settings.web:
         return None
     from oauthtap.proxy.web import set_up
 
-    return set_up(master, settings, tap, fixes)
+    return set_up(master, settings, tap, sent, fixes)
 
 
 def begin(on_ready: Callable[[], None]) -> None:

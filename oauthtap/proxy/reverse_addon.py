@@ -368,8 +368,8 @@ class TapAddon:
 
     def _learn(self, kind: DocumentKind, passage: RequestContext, answer: Response) -> None:
         """What later requests are told apart by."""
-        document = answer.json_object
         if kind == "server-metadata" and answer.status == 200:
+            document = answer.json_object
             if isinstance(endpoint := document.get("authorization_endpoint"), str):
                 self._authorize.add(urls.endpoint(endpoint))
             sends = document.get("authorization_response_iss_parameter_supported") is True
@@ -377,7 +377,7 @@ class TapAddon:
             if self._consent is not None and sends:
                 self._consent.issuer = text(document.get("issuer"))
         elif kind == "registration" and answer.status in (200, 201):
-            self.relay.granted(str(document.get("client_id", "")), passage.swap)
+            self.relay.granted(str(answer.json_object.get("client_id", "")), passage.swap)
             if passage.swap:
                 self._remember(self.relay.registered)
 

@@ -11,7 +11,7 @@ import logging
 import time
 from typing import Any
 
-from mitmproxy import command, ctx, exceptions
+from mitmproxy import command, ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
 
 from oauthtap.clients import profiles
@@ -19,6 +19,7 @@ from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.proxy import contentview
 from oauthtap.proxy.error_layer import ErrorLayerAddon
+from oauthtap.proxy.flow_annotations import annotate, flows_are_shown
 from oauthtap.proxy.observer import ProxyCallbacks
 from oauthtap.proxy.reverse import build_components, local_url
 from oauthtap.proxy.settings import Settings, StartupError
@@ -68,7 +69,8 @@ class ScriptAddon:
         )
         tap = SessionAnalyzer(settings.upstream, profiles=profiles())
         try:
-            pieces = build_components(settings, tap, ProxyCallbacks(on_exchange=_say, on_note=log.warning))
+            callbacks = ProxyCallbacks(on_exchange=_say, on_flow=_annotate, on_note=log.warning)
+            pieces = build_components(settings, tap, callbacks)
         except (StartupError, ValueError) as problem:
             raise exceptions.OptionsError(f"oauthtap: {problem}") from None
         self._url = local_url(settings)
@@ -97,6 +99,12 @@ class ScriptAddon:
         cause = build(self._tap, now=time.time()).cause if self._tap else None
         if cause is not None:
             log.warning("the cause: %s (%s)", cause.message, cause.rule)
+
+
+def _annotate(flow: http.HTTPFlow, step: AnalyzedExchange) -> None:
+    """mitmdump has no list of flows, and may save them all the same."""
+    if not flows_are_shown():
+        annotate(flow, step)
 
 
 def _say(step: AnalyzedExchange) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -136,9 +137,13 @@ class _Live:
         self._flow, self._copy, self._without_secrets, self._last = flow, copy, without_secrets, 0.0
 
     def now_and_then(self) -> None:
+        """Some of it came, which passes on first."""
         view: Any = getattr(ctx.master, "view", None)
-        if view is None or time.monotonic() - self._last < _LIVE_EVERY or self._flow.response is None:
-            return
-        self._last = time.monotonic()
-        self._flow.response.data.content = self._without_secrets(self._copy.bytes())
-        view.update([self._flow])
+        if view is not None and time.monotonic() - self._last >= _LIVE_EVERY:
+            self._last = time.monotonic()
+            asyncio.get_running_loop().call_soon(self._show, view)
+
+    def _show(self, view: Any) -> None:
+        if self._flow.live and self._flow.response is not None:
+            self._flow.response.data.content = self._without_secrets(self._copy.bytes())
+            view.update([self._flow])

@@ -18,6 +18,7 @@ from oauthtap.fixes.offers import FixSwitch
 from oauthtap.proxy import _mitmproxy_internals as internals
 from oauthtap.proxy import contentview, live_page
 from oauthtap.proxy.flow_state import is_clean, redact_known
+from oauthtap.proxy.sent_flows import SentFlows
 from oauthtap.proxy.settings import Settings
 from oauthtap.redaction.redactor import Redactor
 
@@ -31,16 +32,19 @@ _EVERY, _BYTES = 100, 1 << 20
 """After how many flows, and after how many bytes, it is looked whether these are too many."""
 
 
-def set_up(master: Master, settings: Settings, tap: SessionAnalyzer, fixes: FixSwitch | None = None) -> str:
+def set_up(
+    master: Master, settings: Settings, tap: SessionAnalyzer, sent: SentFlows, fixes: FixSwitch | None = None
+) -> str:
     """Give mitmweb its token, our content view, the live page and its bounds. Gives its address with the token."""
     token = token_of(settings.state)
     master.options.update(web_password=token)
-    master.addons.add(FlowLimit())
+    master.addons.add(FlowLimit(sent))
+    sent.is_watched = lambda: internals.is_browsed() or bool(master.options.hardump)
     if not tap.keeps_secrets:
-        internals.put_first(master, [NoSecretsSaved()])  # before the addon that opens the file
+        internals.put_first(master, NoSecretsSaved())  # before the addon that opens the file
         rules = master.app.default_router.rules  # type: ignore[attr-defined]
         rules.insert(0, Rule(ExportWhileUnsent(master, tap.redactor), NotYet))
-        rules.insert(0, Rule(RedactFirst(master, tap.redactor), None))
+        rules.insert(0, Rule(RedactFirst(master, tap.redactor, sent), None))
     live_page.mount(master, tap, fixes)  # type: ignore[arg-type]
     contentview.add()
     return f"http://{master.options.web_host}:{settings.web_port}/?token={token}"
@@ -82,14 +86,15 @@ class NoSecretsSaved:
 
 
 class RedactFirst(Matcher):
-    """Matches no request. Before mitmweb answers one, it takes out of the flows what was learned since the last one: a
-    flow loses its secrets when it is complete, and an upstream may tell a secret before anybody can know it is one."""
+    """Matches no request. Before mitmweb answers one, it redacts what was sent since the last one; and it takes out of
+    the other flows what was learned since: an upstream may tell a secret before anybody can know it is one."""
 
-    def __init__(self, master: Master, redactor: Redactor) -> None:
-        self._master, self._redactor, self._learned = master, redactor, 0
+    def __init__(self, master: Master, redactor: Redactor, sent: SentFlows) -> None:
+        self._master, self._redactor, self._sent, self._learned = master, redactor, sent, 0
 
     def match(self, request: HTTPServerRequest) -> None:
         """Redact the flows that are complete."""
+        self._sent.redact()
         if self._learned == self._redactor.learned:
             return
         self._learned = self._redactor.learned
@@ -128,7 +133,8 @@ class FlowLimit:
 
     name = "oauthtap_bounded"
 
-    def __init__(self) -> None:
+    def __init__(self, sent: SentFlows) -> None:
+        self._sent, self._sizes = sent, dict[str, int]()
         self._seen = self._bytes = 0
 
     def response(self, flow: http.HTTPFlow) -> None:
@@ -138,24 +144,30 @@ class FlowLimit:
         self._tidy(flow)
 
     def _tidy(self, flow: http.HTTPFlow) -> None:
-        self._seen, self._bytes = self._seen + 1, self._bytes + _size(flow)
+        self._sizes[flow.id] = size = _size(flow)
+        self._seen, self._bytes = self._seen + 1, self._bytes + size
         if self._seen < _EVERY and self._bytes < _BYTES:
             return
         self._seen = self._bytes = 0
         flows: list[Any] = list(ctx.master.commands.call("view.flows.resolve", "@unmarked"))
-        ended = [one for one in flows if not (one.live or one.intercepted)]
-        count, size = len(flows), sum(map(_size, flows))
-        over = []
-        for one in ended:
+        self._sizes = sizes = {one.id: self._sizes.get(one.id) or _size(one) for one in flows}
+        count, size, over = len(flows), sum(sizes.values()), []
+        for one in flows:
             if count <= _KEPT and size <= _MOST:
                 break
-            over.append(one)
-            count, size = count - 1, size - _size(one)
+            if not (one.live or one.intercepted):
+                over.append(one)
+                count, size = count - 1, size - sizes[one.id]
         if over:
+            self._sent.forget(over)
             ctx.master.commands.call("view.flows.remove", over)
 
 
 def _size(flow: Any) -> int:
     """Bytes of the messages of a flow."""
     messages = [getattr(flow, "request", None), getattr(flow, "response", None)]
-    return sum(len(message.raw_content or b"") + len(bytes(message.headers)) for message in messages if message)
+    return sum(
+        len(message.raw_content or b"") + sum(len(name) + len(value) for name, value in message.headers.fields)
+        for message in messages
+        if message
+    )

@@ -35,8 +35,8 @@ _WRAPPED = re.compile(
     rf"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+/]{{60,76}}(?:{_LINE_END.pattern})){{1,400}}[A-Za-z0-9+/]{{1,76}}={{0,2}}"
 )
 """Base64 that is broken into lines, as in a mail."""
-_RUNS = 50
-"""How many runs of base64 of one text are looked into."""
+_RUNS, _SHORTEST_RUN = 50, 24
+"""How many runs of base64 of one text are looked into, and of how many characters one is at least."""
 
 
 def escapes_plain_characters(text: str) -> bool:
@@ -134,7 +134,8 @@ def _of_octets(match: re.Match[str]) -> list[tuple[int, int, str]]:
 
 def base64_runs(text: str) -> Iterator[tuple[str, str]]:
     """Each run of base64 in a text, as it is written, and the text that it stands for."""
-    for pattern in (_WRAPPED, _BASE64):
+    longest = max(map(len, text.split()), default=0)
+    for pattern in (_WRAPPED, _BASE64) if longest >= _SHORTEST_RUN else ():
         for run in islice(pattern.finditer(text), _RUNS):
             if (hidden := _from_base64("".join(_LINE_END.split(run[0])))) is not None:
                 yield run[0], hidden

@@ -95,6 +95,10 @@ _PRIVATE_MEMBER = re.compile(
 )
 """The private members of a key as JSON (RFC 7518, 6.2.2, 6.3.2, 6.4.1)."""
 
+SHORTEST = 12
+"""Characters without a blank that every pattern of `shapes.toml` needs; its hint is among them, beside them, or in the
+word before."""
+
 
 @cache
 def _by_hint() -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -116,8 +120,12 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 def strike(text: str, replace: Replace) -> str:
     """The text with every value that looks like a credential replaced."""
     lower = text.lower()
-    for hint, patterns in _by_hint():
-        if hint in lower:
+    words = lower.split()
+    long = " ".join(
+        [f"{before} {word}" for before, word in zip(["", *words], words, strict=False) if len(word) >= SHORTEST]
+    )
+    for hint, patterns in _by_hint() if long else ():
+        if hint in long:
             for known in patterns:
                 text = _compiled(known).sub(
                     lambda match: match[0] if "‹" in match[0] else replace("key", match[0]), text

@@ -162,7 +162,7 @@ def _refusal(verdict: Verdict) -> Refused | None:
 def exchange_row(stages: tuple[Stage, ...]) -> ExchangeRow:
     """One exchange, given its stages, as the report tells it."""
     exchange = stages[0].exchange
-    return ExchangeRow.model_construct(
+    return ExchangeRow(
         id=exchange.id,
         stage=stages[0].slug,
         stages=tuple(stage.slug for stage in stages),

@@ -64,11 +64,11 @@ def in_answer(kind: DocumentKind, answer: Response, swap: RedirectUriMap) -> Ite
 
     `swap`: our redirect URIs that stood in the request, to the client's own.
     """
-    document = answer.json_object
     if swap and answer.status >= 400 and "redirect" in (answer.body or "").lower():
         yield _pinned(swap)
     if answer.status not in (200, 201) or not kind.endswith(("metadata", "token")):
         return
+    document = answer.json_object
     if kind.endswith("metadata"):
         if text(document.get("signed_metadata")):
             yield _SIGNED_METADATA

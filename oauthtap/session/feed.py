@@ -18,7 +18,7 @@ from oauthtap.report.model import Report
 from oauthtap.session.paths import STATE, replace
 from oauthtap.session.state import SessionState, own_process
 
-_OFTEN = 0.25
+_OFTEN = 1.0
 """Seconds between two writes of the state, where no more than the number of exchanges is new."""
 
 
@@ -75,8 +75,9 @@ class Feed:
         self._state = self._state.model_copy(update={"exchanges": self._state.exchanges + 1, "over": False})
         if time.monotonic() - self._written > _OFTEN:
             self._save()
-        self._emit(events.of_exchange(exchange_row(step.stages), step.client))
-        self.findings(step.findings)
+        if self._out is not None:
+            self._emit(events.of_exchange(exchange_row(step.stages), step.client))
+            self.findings(step.findings)
 
     def findings(self, found: Iterable[Finding]) -> None:
         """Findings, with their exchange or later."""

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from mitmproxy import ctx
+from mitmproxy.addonmanager import traverse
 from mitmproxy.addons import default_addons
 
 from oauthtap.cli.console_output import ConsoleReporter
@@ -28,7 +29,7 @@ def name_of(addon: Any) -> str:
 @pytest.mark.parametrize("web", [False, True])
 async def test_our_addons_stand_before_those_that_save_or_show(web: bool) -> None:
     async with upstream(PAGES) as server, tapped(server, web=web, web_port=free_port()):
-        names = [name_of(addon) for addon in ctx.master.addons.chain]
+        names = [name_of(addon) for addon in traverse(ctx.master.addons.chain)]
     stock = [name_of(addon) for addon in default_addons()]
     assert [name for name in names if name in stock] == [name for name in stock if name in names]
     assert names[-1] == "oauthtap_ready"

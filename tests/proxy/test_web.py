@@ -25,6 +25,7 @@ from oauthtap.model.exchange import Exchange, Request, Response
 from oauthtap.proxy import contentview
 from oauthtap.proxy.flow_annotations import annotate, comment
 from oauthtap.proxy.flow_state import redact
+from oauthtap.proxy.sent_flows import SentFlows
 from oauthtap.proxy.web import ExportWhileUnsent, FlowLimit
 from oauthtap.redaction.redactor import Redactor
 from tests.support.tapped import Came, Tapped, document, free_port, said, tapped, upstream
@@ -233,7 +234,7 @@ async def test_headless_gives_the_same_verdicts() -> None:
 
 
 async def test_the_saved_flow_holds_the_true_exchange_without_secrets() -> None:
-    async with upstream(PAGES) as server, tapped(server) as tap:
+    async with upstream(PAGES) as server, tapped(server, web=True, web_port=free_port()) as tap:
         await visited(tap)
         stored = [Exchange.model_validate_json(flow.metadata["oauthtap"]) for flow in tap.flows]
     assert stored == tap.exchanges
@@ -384,6 +385,6 @@ def test_mitmwebs_list_holds_so_many_bytes() -> None:
     with pytest.MonkeyPatch.context() as patch:
         commands = SimpleNamespace(call=lambda name, it: calls[name](it))
         patch.setattr(ctx, "master", SimpleNamespace(commands=commands), raising=False)
-        FlowLimit().response(flows[0])
+        FlowLimit(SentFlows(Redactor())).response(flows[0])
     assert removed == flows[: len(removed)]
     assert 10 << 20 < sum(len(flow.response.raw_content or b"") for flow in flows[len(removed) :]) <= 12 << 20

@@ -136,7 +136,7 @@ class Stage:
     def _challenged(self) -> www_authenticate.ParsedChallenges:
         answer = self.exchange.response
         value = () if answer is None else tuple(v for n, v in answer.headers if n.lower() == "www-authenticate")
-        return www_authenticate.parse(value)
+        return www_authenticate.parse(value) if value else www_authenticate.ParsedChallenges()
 
     @property
     def oauth_error(self) -> str | None:

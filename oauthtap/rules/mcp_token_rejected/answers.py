@@ -61,7 +61,7 @@ def _text(stage: Mcp) -> str:
 
 
 def _is_application(text: str) -> bool:
-    return re.search(r'"isError"\s*:\s*true|-32042', text) is not None
+    return "-32042" in text or ('"isError"' in text and re.search(r'"isError"\s*:\s*true', text) is not None)
 
 
 @rule(

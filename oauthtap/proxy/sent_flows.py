@@ -1,0 +1,40 @@
+"""Flows whose messages have been sent, in mitmweb's list with their secrets until somebody is about to see them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from mitmproxy import flow, http
+
+from oauthtap.proxy.flow_state import redact
+from oauthtap.redaction.redactor import Redactor
+
+Watched = Callable[[], bool]
+"""Somebody sees at once what becomes of a flow: a browser that shows the list, or a file that is written."""
+
+
+class SentFlows:
+    """Takes the secrets out of flows, late: most are never looked at. What has not been sent keeps them."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._flows: dict[str, tuple[http.HTTPFlow, bool]] = {}
+        """Flow id to the flow, and whether its response has been sent, too."""
+        self.is_watched: Watched = lambda: False
+
+    def add(self, sent: http.HTTPFlow) -> None:
+        """The request of this flow has left; its response as well, where it has one."""
+        self._flows[sent.id] = sent, sent.response is not None
+        if self.is_watched():
+            self.redact()
+
+    def redact(self) -> None:
+        """Somebody is about to look."""
+        for number, (sent, response) in list(self._flows.items()):
+            redact(sent, self._redactor, response=response)
+            del self._flows[number]
+
+    def forget(self, gone: Iterable[flow.Flow]) -> None:
+        """These are in no list any more."""
+        for one in gone:
+            self._flows.pop(one.id, None)
