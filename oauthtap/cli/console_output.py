@@ -185,7 +185,7 @@ class ConsoleReporter:
             f"  - with the path {urlsplit(local).path or '/'}",
             "  - with the right transport: sse for a URL that ends in /sse, http for all others",
             f"  - and that sign-in was started: claude mcp login {name}",
-            f"  - a client whose URL cannot be changed never sends nothing here: {run} COMMAND",
+            f"  - a client whose URL cannot be changed sends nothing here: {run} COMMAND",
             "",
         )
 
