@@ -34,14 +34,15 @@ _HEADER = re.compile(
     re.I,
 )
 _TAG = re.compile(
-    r"<[^<>]*\b(?:name|key|id|property)\s*=\s*[\"']?(?P<name>[\w.:\[\]-]+)[^<>]*"
+    r"<[^<>]{0,600}\b(?:name|key|id|property)\s*=\s*[\"']?(?P<name>[\w.:\[\]-]++)[^<>]{0,600}"
     r"\b(?:value|content)\s*=\s*[\"']?(?P<value>[^\"'<>\s]+)"
-    r"|<[^<>]*\b(?:value|content)\s*=\s*[\"']?(?P<value2>[^\"'<>\s]+)[\"']?[^<>]*"
+    r"|<[^<>]{0,600}\b(?:value|content)\s*=\s*[\"']?(?P<value2>[^\"'<>\s]++)[\"']?[^<>]{0,600}"
     r"\b(?:name|key|id|property)\s*=\s*[\"']?(?P<name2>[\w.:\[\]-]+)"
     r"|<(?P<element>[A-Za-z_][\w:.-]*)(?:\s[^<>]*)?>\s*(?:<!\[CDATA\[)?(?P<text>[^<>\[\]]{4,500})(?=\]\]>|</)"
 )
 _PART = re.compile(
-    r'name="?(?P<name>[^"\r\n;]+)"?[^\r\n]*\r?\n(?:[^\r\n]+\r?\n)*\r?\n(?P<value>.+?)(?=\r?\n--|\Z)', re.DOTALL
+    r'name="?(?P<name>[^"\r\n;]{1,200}+)"?[^\r\n]{0,500}+\r?\n(?:[^\r\n]{1,2000}+\r?\n){0,20}\r?\n(?P<value>.+?)(?=\r?\n--|\Z)',
+    re.DOTALL,
 )
 _RUN = re.compile(r"(?<![A-Za-z0-9+/_~=-])[A-Za-z0-9+/_~-]{16,200}+={0,2}")
 _NAME_BEFORE = re.compile(r"([\w./-]{1,60})\\*[\"']?\s{0,3}[:=]\s{0,3}\\*[\"']?\Z")

@@ -9,7 +9,7 @@ from oauthtap.formats.builder import seconds
 from oauthtap.formats.logs.builder import object_in
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_LEFT, _RIGHT = re.compile(r"[│┃║|]\s?"), "│┃║"
+_LEFT, _RIGHT = re.compile(r"[│┃║|]\s?"), ("│", "┃", "║")
 """The sides of the box that a terminal client draws around its messages."""
 _STAMP = re.compile(r"^\s*\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)\]?")
 _STAMPED = re.compile(r".{0,30}\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d")
@@ -49,7 +49,7 @@ def messages(text: str) -> Iterator[tuple[float | None, str]]:
 def _unframed(line: str) -> str:
     """The line without the sides of a box. A line of blanks alone takes no longer than another."""
     line = line.rstrip()
-    if line.endswith(tuple(_RIGHT)):
+    if line.endswith(_RIGHT):
         line = line[:-1].rstrip()
     left = _LEFT.match(line)
     return line[left.end() :] if left else line

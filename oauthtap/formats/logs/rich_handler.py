@@ -11,8 +11,8 @@ import re
 
 _LEVEL = "(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)"
 _HEAD = re.compile(rf"^(?:\[\d\d/\d\d/\d\d \d\d:\d\d:\d\d\]| {{19}}) {_LEVEL} +(?P<text>\S.*)$")
-_PLACE = re.compile(r"\s+\w+\.py:\d+\s*$")
-_CONTINUED = re.compile(r"^ {20,}(?P<text>\S.*?)\s*$")
+_PLACE = re.compile(r"(?<!\s)\s+\w+\.py:\d+\s*$")
+_CONTINUED = re.compile(r" {20,}(?P<text>\S.*)")
 
 
 def unwrap(text: str) -> str:
@@ -24,8 +24,8 @@ def unwrap(text: str) -> str:
             lines.append(_PLACE.sub("", head["text"]).rstrip())
             within = True
         elif within and (more := _CONTINUED.match(line)):
-            chunk = _PLACE.sub("", more["text"])
-            broken = " " not in chunk and re.search(r"(?:https?://|%)\S*$", lines[-1]) is not None
+            chunk, last = _PLACE.sub("", more["text"]).rstrip(), lines[-1].rpartition(" ")[2]
+            broken = " " not in chunk and any(sign in last for sign in ("http://", "https://", "%"))
             lines[-1] += chunk if broken else f" {chunk}"
         else:
             lines.append(line)

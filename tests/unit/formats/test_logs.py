@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.formats import loader
-from oauthtap.formats.logs import client_logs
+from oauthtap.formats.logs import client_logs, log_lines, rich_handler
 from oauthtap.model.exchange import Exchange
 from oauthtap.model.recording import Recording
 from oauthtap.report.build import build
@@ -171,3 +172,11 @@ def test_a_log_of_a_real_client_is_told_right(name: str, label: dict[str, Any]) 
     assert report.ending == label["ending"]
     assert (report.cause.rule if report.cause else None) in (label["cause"] or [None])
     assert recording(f"made/{name}").client == label["client"]
+
+
+def test_a_line_of_blanks_takes_no_longer_than_another() -> None:
+    blanks = " " * 40_000
+    head = f"[11/29/26 17:29:04] INFO     a{blanks}b\n{blanks}a{blanks}b\n"
+    began = time.process_time()
+    assert [text for _, text in log_lines.messages(rich_handler.unwrap(f"{head}│ x{blanks}y │"))]
+    assert time.process_time() - began < 2

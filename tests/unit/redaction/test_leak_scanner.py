@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from argparse import Namespace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from oauthtap.cli.errors import UsageError
 from oauthtap.cli.verify import scan_files, verify
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.formats import notation
-from oauthtap.model.exchange import Exchange
+from oauthtap.model.exchange import Exchange, Request, Response
 from oauthtap.proxy import flow_file
 from oauthtap.redaction.leak_scanner import LeakScanner
 from oauthtap.redaction.redactor import Redactor
@@ -260,3 +261,13 @@ def test_a_password_behind_the_word_reverse_is_found_all_the_same(tmp_path: Path
     file = tmp_path / "notes.txt"
     file.write_text("reverse:http://ada:Kx93hZpQ@proxy.example.com:8080\n")
     assert leaks(tmp_path)
+
+
+@pytest.mark.parametrize("body", ['form-data; name="a"\r\n' * 8_000, "<input " + "name=a " * 12_000])
+def test_no_body_takes_the_square_of_its_length(body: str) -> None:
+    exchange = Exchange(
+        request=Request(method="GET", url="https://a.example/"), response=Response(status=200, body=body)
+    )
+    began = time.process_time()
+    assert not list(LeakScanner().in_exchange(exchange))
+    assert time.process_time() - began < 2
