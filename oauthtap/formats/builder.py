@@ -28,7 +28,7 @@ _STEP = re.compile(
     r"/(?:token|register|registration|revoke|introspect|authorize|login|par)\b|-endpoint-not-shown", re.I
 )
 """Paths of other endpoints of a sign-in."""
-_MCP_LINE = re.compile(r"^\s*# mcp: (\S+)\s*$", re.MULTILINE)
+_MCP_LINE = re.compile(r"^[^\S\n]*# mcp: (\S+)\s*$", re.MULTILINE)
 _METADATA = re.compile(r'resource_metadata="?(https?://[^/"\s,]+)')
 _RESOURCE = re.compile(r'"resource"\s*:\s*"(https?://[^/"\s]+)')
 _ELIDED = re.compile(
@@ -40,7 +40,7 @@ _BLANKED = re.compile(
 )
 _SHORT = 8
 """A `code_challenge` with fewer characters than that was blanked by whoever pasted it: nothing hashes to so few."""
-_ELIDED_MEMBERS = re.compile(r",?\s*(?:\.\.\.|…)\s*(?=[}\]])|(?<=[{\[])\s*(?:\.\.\.|…)\s*,?")
+_ELIDED_MEMBERS = re.compile(r"(?:,|(?<!\s))\s*(?:\.\.\.|…)\s*(?=[}\]])|(?<=[{\[])\s*(?:\.\.\.|…)\s*,?")
 _BROWSER = re.compile(r"^Mozilla/5\.0 .*(?:Gecko|WebKit).*(?:Chrome|Firefox|Safari|Edg)/")
 _PAGES = re.compile(r"/(?:authorize|auth|login|signin|sign-in|consent|oauth2?/authorize)(?:$|[/?])", re.I)
 

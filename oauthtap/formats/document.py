@@ -23,9 +23,9 @@ FORM = "one document by itself: protected resource or authorization server metad
 _DECODER = json.JSONDecoder()
 _MOST = 50
 """Documents in one text, and brackets in it that begin none; further ones are passed over."""
-_CHALLENGE = re.compile(r"^\s*(?:[<>]\s*)?[\"'`]?www-authenticate[\"'`]?\s*:\s*(.+?)\s*$", re.I | re.M)
+_CHALLENGE = re.compile(r"^[^\S\n]*(?:[<>]\s*)?[\"'`]?www-authenticate[\"'`]?\s*:\s*(.+?)\s*$", re.I | re.M)
 _BARE_CHALLENGE = re.compile(
-    r"^\s*[\"'`]?((?:Bearer|DPoP|Basic)(?:\s+[\w-]+=(?:\"[^\"]*\"|[^\s,]+)\s*,?)+)[\"'`]?\s*$", re.I | re.M
+    r"^[^\S\n]*[\"'`]?((?:Bearer|DPoP|Basic)(?:\s+[\w-]+=(?:\"[^\"]*\"|[^\s,]+)\s*,?)+)[\"'`]?\s*$", re.I | re.M
 )
 _JWT = re.compile(r"(?:^|[\s\"'`])(eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*)(?=$|[\s\"'`])")
 _ABOVE = re.compile(r"(?:GET|POST)?\s*[`(<]?(https?://[^\s`)>\"]+?)[`)>]?:?\s*$")

@@ -17,7 +17,7 @@ __all__ = ["Recording", "SourceError", "read"]
 
 _TNETSTRING = re.compile(rb"\d{1,10}:\d{1,3}:[a-z_]")
 """How a file of flows begins: a dictionary, and in it a name."""
-_REQUEST = re.compile(r"^\s*[A-Z]{3,7} [a-z][a-z0-9+.-]*:\S+", re.MULTILINE)
+_REQUEST = re.compile(r"^[^\S\n]*[A-Z]{3,7} [a-z][a-z0-9+.-]*:\S+", re.MULTILINE)
 _ANSWERED = re.compile(r"(?:→|->|=>|[:(|]|returns?|answers?|HTTP/[\d.]+)\s*|[1-5]\d\d\b")
 """What stands behind the URL where a line tells the answer as well: no body, as the notation would have it."""
 _FENCE = re.compile(r"^(`{3,}|~{3,})[^\n]*\n(.*?)^\1\s*$", re.MULTILINE | re.DOTALL)
@@ -134,5 +134,5 @@ def _notation(place: str, text: str) -> Recording:
         exchanges = tuple(notation.parse("\n".join(map(textwrap.dedent, fenced)) if fenced else textwrap.dedent(text)))
     except (notation.NotationError, ValueError) as problem:
         raise SourceError(f"{place}, {problem}. Try: the notation of `oauthtap explain RULE`") from None
-    named = re.search(r"^\s*# mcp: (\S+)$", text, re.MULTILINE)
+    named = re.search(r"^[^\S\n]*# mcp: (\S+)$", text, re.MULTILINE)
     return Recording(exchanges, {"upstream": named[1]} if named else {})

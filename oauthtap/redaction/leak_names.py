@@ -10,7 +10,8 @@ import re
 from collections import Counter
 from functools import lru_cache
 
-ALIAS = re.compile(r"(?:‹|\\u2039|%E2%80%B9|&lsaquo;)(?P<inside>.*?)(?:›|\\u203a|%E2%80%BA|&rsaquo;)", re.DOTALL | re.I)
+_CLOSES = re.compile(r"›|\\u203a|%E2%80%BA|&rsaquo;", re.I)
+_ALIAS = re.compile(rf"(?:‹|\\u2039|%E2%80%B9|&lsaquo;)(?P<inside>.*?)(?:{_CLOSES.pattern})", re.DOTALL | re.I)
 STRUCK = re.compile(
     r"‹|\\u2039|%E2%80%B9|\A\(?(?:[a-z]+(?:-[a-z]+)?[ +]\d{1,6}(?:[ +{][^()]*)?|path-\d{1,6})\)?\Z", re.IGNORECASE
 )
@@ -81,6 +82,13 @@ PERSON = {
     *("email", "sub", "name", "given_name", "family_name", "preferred_username", "upn", "unique_name", "nickname"),
     *("username", "user_name", "oid", "login_hint", "phone_number", "birthdate"),
 }
+
+
+def split_aliases(text: str) -> tuple[str, list[str]]:
+    """The text with `‹›` for every alias, and what stands in these. What opens behind the last end is none."""
+    last = max((match.end() for match in _CLOSES.finditer(text)), default=0)
+    inside = [match["inside"] for match in _ALIAS.finditer(text, 0, last)]
+    return (_ALIAS.sub("‹›", text[:last]) + text[last:] if inside else text), inside
 
 
 def names_one(plain: str) -> bool:

@@ -142,7 +142,7 @@ class LeakScanner:
         elif isinstance(document, str):
             found = [*self._named(name, document), *self._all_in(document, name)]
             if " " in document and names.names_one(names.folded(name)):
-                found += self._near(f"{name} {names.ALIAS.sub('‹›', document[:2000])}")
+                found += self._near(f"{name} {names.split_aliases(document[:2000])[0]}")
             found += self._in_url(document) if "://" in document and " " not in document else ()
             yield from (Leak(place or name, what) for what in dict.fromkeys(found))
         elif isinstance(document, int) and not isinstance(document, bool) and len(str(document)) >= 4:
@@ -278,8 +278,7 @@ class LeakScanner:
             yield from self._looked(view, name, decoded=True)
 
     def _looked(self, text: str, name: str, *, decoded: bool = False) -> Iterator[str]:
-        inside = [match["inside"] for match in names.ALIAS.finditer(text)]
-        bare = names.ALIAS.sub("‹›", text)
+        bare, inside = names.split_aliases(text)
         for part in (bare, *inside):
             yield from self._shapes(part)
             if self.claims:
@@ -298,7 +297,7 @@ class LeakScanner:
 
     def _named(self, name: str, value: str, *, header: bool = False) -> Iterator[str]:
         plain = names.folded(name)
-        value = names.ALIAS.sub("‹›", value)
+        value, _ = names.split_aliases(value)
         if not value or not names.names_one(plain):
             return
         if header and name.lower().startswith(("access-control-", "sec-", "www-", "content-")):

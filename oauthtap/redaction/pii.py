@@ -22,7 +22,8 @@ NAMES = {
 
 _EVERYWHERE = "|".join(sorted(NAMES - {"name"}))
 """`name` is also that of a tool or of a client: it counts in claims alone."""
-_ALIAS = re.compile(r"(?:‹|\\u2039|%E2%80%B9).*?(?:›|\\u203a|%E2%80%BA)", re.DOTALL | re.IGNORECASE)
+_CLOSES = re.compile(r"›|\\u203a|%E2%80%BA", re.IGNORECASE)
+_ALIAS = re.compile(rf"(?:‹|\\u2039|%E2%80%B9).*?(?:{_CLOSES.pattern})", re.DOTALL | re.IGNORECASE)
 _MEMBER = rf'(?P<open>"(?:{_EVERYWHERE})"\s*:\s*")(?P<value>(?:[^"\\]|\\.)*)(?P<close>")'
 _WRAPPED = (
     rf'(?P<open>(?P<q>\\{{1,8}}"|%(?:25)?22)(?:{_EVERYWHERE})(?P=q)\s*(?::|%(?:25)?3A)\s*(?P=q))'
@@ -46,7 +47,8 @@ def strike(text: str, name: Name) -> str:
     """The text without persons. `name` is asked once for each value, and gives what to write in its place."""
     pieces, end = [], 0
     claims = bool(_USERINFO.search(text)) and '"jsonrpc"' not in text
-    for match in _ALIAS.finditer(text):
+    last = max((match.end() for match in _CLOSES.finditer(text)), default=0)  # what opens behind it takes no time
+    for match in _ALIAS.finditer(text, 0, last):
         pieces.append(_struck(text[end : match.start()], name, claims=claims))
         pieces.append(_struck(match[0], lambda value: inner(name(value)), claims=True))
         end = match.end()

@@ -263,7 +263,7 @@ def test_a_password_behind_the_word_reverse_is_found_all_the_same(tmp_path: Path
     assert leaks(tmp_path)
 
 
-@pytest.mark.parametrize("body", ['form-data; name="a"\r\n' * 8_000, "<input " + "name=a " * 12_000])
+@pytest.mark.parametrize("body", ['form-data; name="a"\r\n' * 8_000, "<input " + "name=a " * 12_000, "‹" * 40_000])
 def test_no_body_takes_the_square_of_its_length(body: str) -> None:
     exchange = Exchange(
         request=Request(method="GET", url="https://a.example/"), response=Response(status=200, body=body)

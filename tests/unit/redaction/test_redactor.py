@@ -629,7 +629,7 @@ def test_an_alias_of_an_earlier_recording_stays_in_json_that_writes_ascii_only()
 
 HOSTILE = (
     "token=", "\\", "-----BEGIN PRIVATE KEY-----", '"name":"token","value":', '"token": {', '"token":[', 'token:{"', "<input name=token ",
-    "Digest response=", "identified by ", "https://a/b1c2d3e4f5g6h7i8j9k0l1/", "password is ", "data: ", "%25", "eyJhbGciOiJI.",
+    "Digest response=", "identified by ", "https://a/b1c2d3e4f5g6h7i8j9k0l1/", "password is ", "data: ", "%25", "eyJhbGciOiJI.", "‹",
 )  # fmt: skip
 
 
@@ -643,5 +643,5 @@ def test_no_text_takes_longer_the_longer_it_is(piece: str) -> None:
         response=Response(status=200, headers=headers, body=json.dumps({"a": body})),
     )
     began = time.process_time()
-    Redactor().redact(exchange)
+    Redactor(claims=piece == "‹").redact(exchange)
     assert time.process_time() - began < 2
