@@ -54,6 +54,8 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
+    """A labelled message, and how like the text it is."""
+
     labelled: Labelled
     likeness: float
     """0 to 1."""

@@ -17,6 +17,7 @@ JWT = re.compile(r"(?<![\w.-])ey[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]
 
 
 def is_jwt(text: str) -> bool:
+    """Its first part is the header of a JWT (RFC 7519, 5)."""
     part = text.partition(".")[0]
     try:
         header = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
@@ -26,6 +27,7 @@ def is_jwt(text: str) -> bool:
 
 
 def parsed_json(text: str) -> Any:
+    """The object or list that the text is; None for any other text."""
     stripped = text.strip()
     if stripped[:1] not in ("{", "["):
         return None
@@ -84,6 +86,7 @@ def readings(line: str) -> Iterator[str]:
 
 
 def without_escapes(text: str) -> str:
+    """The text without JSON's escapes (RFC 8259, 7), however often it was escaped."""
     if "\\" not in text:
         return text
     text = re.sub(r"(?<!\\)\\+u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), text)
@@ -91,6 +94,7 @@ def without_escapes(text: str) -> str:
 
 
 def from_base64(run: str) -> str | None:
+    """What base64 or base64url says in ASCII; None where it is none."""
     plain = run.rstrip("=").translate(str.maketrans("-_", "+/"))
     if len(plain) % 4 == 1:
         return None

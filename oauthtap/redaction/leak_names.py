@@ -54,8 +54,6 @@ EVERYDAY = {
     *("text", "hidden", "password", "secret", "token", "bearer", "basic", "default", "enabled", "disabled", "generic"),
     *("number", "object", "array", "boolean", "empty", "unset", "redacted", "masked", "plain", "post", "changed"),
 }
-HOLD_IT = ("value", "values", "text", "data", "content", "default", "current", "example", "new", "old", "raw")
-"""Members that hold what another one names."""
 SAYS_NOTHING = {
     "value",
     "values",

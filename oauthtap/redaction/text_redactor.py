@@ -86,6 +86,7 @@ class TextRedactor:
         return self.registry.short("person", value)
 
     def header(self, name: str, value: str, client_login: bool) -> str:
+        """The value of a header; `name` in lower case. `client_login`: to an endpoint at which clients authenticate."""
         if name == "mcp-session-id":
             self.registry.public.add(value)
             return value
@@ -105,6 +106,7 @@ class TextRedactor:
         return self.text(value, asked=False)
 
     def body(self, body: str, message: Message) -> str:
+        """A body, read as the media type of its message says."""
         asked = type(message) is Request
         if FORM.match(body) and message.media_type not in ("text/html", "text/event-stream"):
             return self._looked_behind(shapes.strike(self._pairs(body), self._shaped(in_url)), asked)
