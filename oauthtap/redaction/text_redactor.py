@@ -86,7 +86,7 @@ class TextRedactor:
         return self.registry.short("person", value)
 
     def header(self, name: str, value: str, client_login: bool) -> str:
-        """The value of a header; `name` in lower case. `client_login`: to an endpoint at which clients authenticate."""
+        """The value of a header; `name` in lower case. `client_login`: in Basic stands a client id."""
         if name == "mcp-session-id":
             self.registry.public.add(value)
             return value
