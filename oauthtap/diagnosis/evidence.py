@@ -130,6 +130,8 @@ class _Case:
             return True
         if self.reads and self.agrees < 0 and refusal.subject not in _VAGUE:
             return True  # it reads the words wrongly
+        if self._is_of_a_value_nobody_reads:
+            return True
         if finding.rule in _SPECULATION and (
             (refusal.is_telling and self.agrees < 2) or is_vouched(self.handshake, refusal.exchange)
         ):
@@ -161,6 +163,15 @@ class _Case:
         if not self.here or not head.startswith("request.") or len(member) < 4:
             return False
         return re.search(rf"(?<![\w]){re.escape(member)}(?![\w])", _LIST.sub(" ", self.refusal.words)) is not None
+
+    @property
+    def _is_of_a_value_nobody_reads(self) -> bool:
+        """It is about the value of a parameter, and the words refuse that parameter whatever its value."""
+        name = re.escape(self.finding.at.rpartition(".")[2])
+        whatever = rf"\b{name}\W{{0,2}} (?:request )?parameter is (?:not supported|not recogni[sz]ed|unknown)"
+        return (
+            self.named and self.finding.actual is not None and re.search(whatever, self.refusal.words, re.I) is not None
+        )
 
     @cached_property
     def shares(self) -> bool:

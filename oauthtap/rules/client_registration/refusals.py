@@ -150,6 +150,12 @@ def rejects_unknown_metadata(stage: Registration, so_far: Handshake) -> Problems
         )
 
 
+_OF_AN_APP = (
+    "At the authorization server, add {uri} to the allow-list of redirect URIs, as a whole: native clients may have "
+    "redirect URIs of a scheme of their own (RFC 8252 §7.1)."
+)
+
+
 @rule(
     "dcr-rejects-loopback-redirect",
     practice(
@@ -192,6 +198,7 @@ def rejects_loopback_redirect(stage: Registration, so_far: Handshake) -> Problem
             at=f"request.json.redirect_uris[{asked.index(blamed)}]",
             expected="a registration with this redirect URI",
             actual=blamed,
+            fix="" if blamed.startswith("http") else _OF_AN_APP.format(uri=blamed),
         )
 
 

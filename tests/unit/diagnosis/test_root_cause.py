@@ -210,3 +210,14 @@ Mcp-Session-Id: s-1
     report = judge(after)
     assert report.refusal is not None
     assert report.refusal.words == "Session not found on this instance"
+
+
+def test_a_parameter_that_is_refused_as_such_is_not_refused_for_its_value() -> None:
+    asked = SIGN_IN[: SIGN_IN.index("302\nLocation: https://as.example.com/login")].replace(
+        "state=s1", f"state=s1{PKCE}&resource=https://other.example.com/"
+    )
+    said = "The 'resource' request parameter is not supported."
+    report = judge(f'{asked}400 {{"error": "invalid_request", "error_description": "{said}"}}\n')
+    assert "authz-resource-mismatch" in {finding.rule for finding in report.findings}
+    assert report.cause is not None
+    assert report.cause.rule == "refused"

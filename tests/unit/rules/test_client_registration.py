@@ -110,3 +110,19 @@ POST https://as.example.com/token grant_type=refresh_token&refresh_token=made-up
 """)
     assert report.cause is not None
     assert (report.cause.rule, report.cause.exchange) == ("dcr-request-no-refresh-grant", 1)
+
+
+def test_the_callback_of_an_app_is_not_told_as_loopback() -> None:
+    (finding,) = (
+        finding
+        for finding in judge(
+            METADATA
+            + """
+POST https://as.example.com/register {"redirect_uris": ["cursor://anysphere.cursor-mcp/oauth/callback"]}
+400 {"error": "invalid_redirect_uri", "error_description": "https is required"}
+"""
+        ).findings
+        if finding.rule == "dcr-rejects-loopback-redirect"
+    )
+    assert "cursor://anysphere.cursor-mcp/oauth/callback" in finding.fix
+    assert "oopback" not in finding.fix
