@@ -156,3 +156,11 @@ def test_an_unfit_file_is_refused(more: str) -> None:
     with pytest.raises(ValidationError):
         read("v", text)
     assert Phrase(**fields)
+
+
+@pytest.mark.parametrize(
+    "code", ["invalid_target", "invalid_client", "invalid_grant", "invalid_scope", "invalid_token"]
+)
+def test_a_code_of_an_rfc_alone_names_no_vendor(code: str) -> None:
+    found = match_phrases(f'{{"error":"{code}"}}')
+    assert not found or found[0].phrase.is_generic
