@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Callable
-from itertools import groupby
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from mitmproxy import flow, http
@@ -181,19 +180,9 @@ def is_browsed() -> bool:
     return bool(app.ClientConnection.connections)
 
 
-def put_first(master: Master, addon: Any) -> None:
-    """Add an addon before all others: mitmproxy's own save and show what ours have made of a flow. `WebMaster` adds
+def put_first(master: Master, addons: Iterable[Any]) -> None:
+    """Add addons before all others: mitmproxy's own save and show what ours have made of a flow. `WebMaster` adds
     its own when it is made, and `AddonManager.add` adds at the end."""
-    master.addons.register(addon)
-    master.addons.chain.insert(0, addon)
-
-
-def gather(master: Master, make_group: Callable[[list[Any]], Any], *apart: str) -> None:
-    """Put the addons that are there into groups, in their order; those named `apart` stay by themselves. `WebMaster`
-    adds some 40 to the chain, and each that stands there by itself takes 2 % of a request's processor time."""
-    alone = [master.addons.get(name) for name in apart]
-    groups: list[Any] = []
-    for stays, run in groupby(master.addons.chain, lambda addon: addon in alone):
-        addons = list(run)
-        groups += addons if stays else [make_group(addons)]
-    master.addons.chain[:] = groups
+    for place, addon in enumerate(addons):
+        master.addons.register(addon)
+        master.addons.chain.insert(place, addon)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -72,14 +72,6 @@ class Ready:
         self._on_ready()
 
 
-class AddonGroup:
-    """Several addons as one, in their order. What one of them raises keeps the event from those behind it."""
-
-    def __init__(self, addons: Iterable[Any]) -> None:
-        self.addons = list(addons)
-        self.name = f"oauthtap_group_{type(self.addons[0]).__name__.lower()}"
-
-
 def make_master(settings: Settings, *ours: Any) -> Master:
     """A master with `ours` before mitmproxy's own addons: mitmweb's, or those that it takes to carry traffic.
 
@@ -93,11 +85,10 @@ def make_master(settings: Settings, *ours: Any) -> Master:
         theirs = master.addons.get("errorcheck")
         theirs.finish()
         master.addons.remove(theirs)
-        internals.gather(master, AddonGroup, "scriptloader")  # whose scripts are the user's, and may raise
     else:
         master = Master(chosen)
-        master.addons.add(AddonGroup(addon() for addon in _NEEDED))
-    internals.put_first(master, AddonGroup(ours))
+        master.addons.add(*(addon() for addon in _NEEDED))
+    internals.put_first(master, ours)
     master.addons.add(StartupErrors())
     return master
 

@@ -41,7 +41,7 @@ def set_up(
     master.addons.add(FlowLimit(sent))
     sent.is_watched = lambda: internals.is_browsed() or bool(master.options.hardump)
     if not tap.keeps_secrets:
-        internals.put_first(master, NoSecretsSaved())  # before the addon that opens the file
+        internals.put_first(master, [NoSecretsSaved()])  # before the addon that opens the file
         rules = master.app.default_router.rules  # type: ignore[attr-defined]
         rules.insert(0, Rule(ExportWhileUnsent(master, tap.redactor), NotYet))
         rules.insert(0, Rule(RedactFirst(master, tap.redactor, sent), None))

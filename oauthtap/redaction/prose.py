@@ -94,6 +94,18 @@ _FOREIGN = re.compile(
     re.IGNORECASE,
 )
 """A password, as other languages call it."""
+_IN_ASCII = (
+    "passwort",
+    "kennwort",
+    "mot de passe",
+    "clave secreta",
+    "senha",
+    "wachtwoord",
+    "adgangskode",
+    "salasana",
+    "heslo",
+)
+"""Those of its words that stand in a text of ASCII alone."""
 _CODE_OF = re.compile(
     r"(?:authori[sz]ation|auth|oauth|device|user|access|verification|recovery|backup|one-time|invite|security)[ _-]?\Z",
     re.IGNORECASE,
@@ -133,6 +145,10 @@ def named(text: str) -> Iterator[Found]:
 
 def foreign(text: str) -> Iterator[Found]:
     """Every password that another language than English names; in order."""
+    if text.isascii():
+        lower = text.lower()
+        if not any(word in lower for word in _IN_ASCII):
+            return
     for match in _FOREIGN.finditer(text):
         if secret_locations.is_telling(match["value"]):
             yield match.start("value"), match.end("value"), "password", "password"

@@ -130,8 +130,7 @@ class TextRedactor:
             text = self._in_prose(text, prose.named(text), write)
             if "\n" in text:
                 text = self._in_prose(text, prose.in_columns(text), write)
-        if not text.isascii() or "w" in text or "sen" in text:
-            text = self._in_prose(text, prose.foreign(text), write)
+        text = self._in_prose(text, prose.foreign(text), write)
         text = shapes.strike(self._jwts(text, write), self._shaped(write))
         if "://" in text:
             text = _WEB_URL.sub(lambda m: m["open"] + self._segments(m["path"], write), text)

@@ -181,7 +181,7 @@ def replay_of(folder: Path) -> int:
     from oauthtap.cli.replay import replay
 
     try:
-        return replay(Namespace(session=str(folder), as_file=None, port=0))
+        return replay(Namespace(session=str(folder), as_file=None, port=0, format="console"))
     except UsageError:
         return 2
 
