@@ -15,7 +15,8 @@ import pytest
 ROOT = Path(__file__).parents[3]
 COPIED = (
     "oauthtap", "tools", "docs/rules", "docs/report.schema.json", "docs/schemas", "docs/clients.md", "pyproject.toml",
-    "tests/__init__.py", "tests/conftest.py", "tests/support", "tests/unit/__init__.py", "tests/unit/rules", "tests/unit/tools",
+    "tests/__init__.py", "tests/conftest.py", "tests/support", "tests/unit/__init__.py", "tests/unit/rules",
+    "tests/unit/tools",
 )  # fmt: skip
 
 
