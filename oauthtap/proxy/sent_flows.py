@@ -29,12 +29,26 @@ class SentFlows:
             self.redact()
 
     def redact(self) -> None:
-        """Somebody is about to look."""
+        """Somebody is about to look. Of a flow that cannot be redacted nothing is shown."""
         for number, (sent, response) in list(self._flows.items()):
-            redact(sent, self._redactor, response=response)
+            try:
+                redact(sent, self._redactor, response=response)
+            except Exception:
+                _empty(sent, response=response)
             del self._flows[number]
 
     def forget(self, gone: Iterable[flow.Flow]) -> None:
         """These are in no list any more."""
         for one in gone:
             self._flows.pop(one.id, None)
+
+
+def _empty(sent: http.HTTPFlow, *, response: bool) -> None:
+    """Leave method, host and status, and say why; what has not been sent stays as it is."""
+    sent.request.path = "/"
+    sent.comment = "not shown: oauthtap failed to redact it"
+    for message in (sent.request, sent.response if response else None):
+        if message is not None:
+            message.headers.clear()
+            message.trailers = None
+            message.raw_content = b""
