@@ -26,7 +26,7 @@ from oauthtap.cli.options.inject import unused_faults_notice
 from oauthtap.cli.options.rule_files import load_rule_files
 from oauthtap.cli.options.telling import bounded, event_stream, narration, written
 from oauthtap.cli.options.upstream import parse_mcp_url, parse_upstream_options
-from oauthtap.clients import EMULATED, profiles
+from oauthtap.clients import EMULATED_SUFFIX, profiles
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.findings import RANK
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
@@ -59,7 +59,7 @@ INTERRUPTED = 130
 
 def drive(arguments: Namespace) -> int:
     """Run the client. Gives 0 when it connected (and no finding reaches `--fail-on`), 1 when not."""
-    if arguments.driver.endswith(EMULATED):
+    if arguments.driver.endswith(EMULATED_SUFFIX):
         return emulated.drive(arguments)
     if sys.platform == "win32":
         raise UsageError("drive needs Linux or macOS. Try: oauthtap --upstream https://mcp.example.com/mcp")

@@ -10,13 +10,13 @@ from oauthtap.cli.options.fixes import FixOptions
 from oauthtap.cli.options.grant import stored_grant
 from oauthtap.cli.options.upstream import parse_mcp_url
 from oauthtap.cli.probe import emulation, walk
-from oauthtap.clients import EMULATED, emulations
+from oauthtap.clients import EMULATED_SUFFIX, emulations
 from oauthtap.probe.walk import Plan
 
 
 def names() -> tuple[str, ...]:
     """What `drive` takes for a client to emulate."""
-    return tuple(f"{slug}{EMULATED}" for slug in emulations())
+    return tuple(f"{slug}{EMULATED_SUFFIX}" for slug in emulations())
 
 
 def drive(arguments: Namespace) -> int:
@@ -31,7 +31,7 @@ def drive(arguments: Namespace) -> int:
     if arguments.inject.pending:
         raise UsageError("--inject needs a client that runs. Try: oauthtap drive claude-code --inject FAULT")
     url = parse_mcp_url(arguments.upstream, f"oauthtap drive {arguments.driver} --upstream")
-    client = emulation(arguments.driver.removesuffix(EMULATED))
+    client = emulation(arguments.driver.removesuffix(EMULATED_SUFFIX))
     grant = stored_grant(arguments, url)
     plan = Plan(url=url, version=__version__, sign_in="headless", client=client, grant=grant)
     return walk(arguments, plan, FixOptions(arguments).fixes)

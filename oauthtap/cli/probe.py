@@ -26,7 +26,7 @@ from oauthtap.cli.options.summary import display, session_word
 from oauthtap.cli.options.telling import bounded, event_stream, narration, written
 from oauthtap.cli.options.upstream import parse_mcp_url, parse_upstream_options
 from oauthtap.cli.probe_progress import Progress
-from oauthtap.clients import EMULATED, emulations, profiles
+from oauthtap.clients import EMULATED_SUFFIX, emulations, profiles
 from oauthtap.clients.traits import Emulation, WalkEnd
 from oauthtap.clients.walk_report import walk_report
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
@@ -181,7 +181,7 @@ class RecordedWalk:
         plan, arguments = self.plan, self.arguments
         folder = Path(arguments.session) if arguments.session else default_folder(plan.url)
         if plan.client:  # so that no report says of the client itself what was only walked
-            arguments.client = f"{plan.client.profile.slug}{EMULATED}"
+            arguments.client = f"{plan.client.profile.slug}{EMULATED_SUFFIX}"
         tap = SessionAnalyzer(
             plan.url, arguments.revision, arguments.client, profiles(), plan.goal, **redacting(arguments)
         )

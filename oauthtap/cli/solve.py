@@ -30,7 +30,7 @@ from oauthtap.cli.options.upstream import parse_mcp_url, parse_upstream_options
 from oauthtap.cli.probe import emulation
 from oauthtap.cli.probe_progress import LiveConsole
 from oauthtap.cli.solve_runner import ClientRunner, EmulatedRunner, FolderRunner, SimulationRunner
-from oauthtap.clients import EMULATED
+from oauthtap.clients import EMULATED_SUFFIX
 from oauthtap.drive import install
 from oauthtap.drive.driver import drivers
 from oauthtap.fixes.issuer_candidates import candidates as issuer_candidates
@@ -53,7 +53,7 @@ def solve(arguments: Namespace) -> int:
     """Search, and print what was found. Gives 0 proved or nothing to do, 1 not curable, 3 a value is needed."""
     values = _values(arguments)
     load_rule_files(arguments.rules)
-    if arguments.subject in drivers() or arguments.subject.endswith((".toml", EMULATED)):
+    if arguments.subject in drivers() or arguments.subject.endswith((".toml", EMULATED_SUFFIX)):
         return _with_a_client(arguments, values)
     if not Path(arguments.subject).exists():
         raise UsageError(
@@ -83,7 +83,7 @@ def _values(arguments: Namespace) -> dict[str, str]:
 
 def _with_a_client(arguments: Namespace, values: Mapping[str, str]) -> int:
     """With a real client, or with one that is walked as (`NAME@emulated`)."""
-    emulated = arguments.subject.endswith(EMULATED)
+    emulated = arguments.subject.endswith(EMULATED_SUFFIX)
     if sys.platform == "win32" and not emulated:
         raise UsageError("solve needs Linux or macOS for a client. Try: oauthtap solve SESSION")
     if not arguments.upstream:
@@ -94,7 +94,7 @@ def _with_a_client(arguments: Namespace, values: Mapping[str, str]) -> int:
     stored_grant(arguments, arguments.upstream)
     with tempfile.TemporaryDirectory(prefix="oauthtap-solve-", ignore_cleanup_errors=True) as private:
         if emulated:
-            walked_as = emulation(arguments.subject.removesuffix(EMULATED))
+            walked_as = emulation(arguments.subject.removesuffix(EMULATED_SUFFIX))
             run: Callable[..., FolderRunner] = partial(EmulatedRunner, client=walked_as)
             return _experiment(arguments, values, reach, f"{walked_as.profile.name} (emulated)", run)
         driver = driver_named(arguments.subject)
@@ -131,7 +131,7 @@ def _experiment(
         _say(f"Interrupted. To go on: {_again(arguments, root, known)}")
         return _INTERRUPTED
     last = search.result(change)[1] if change is not None else next(iter(search.ran.values()))[1]
-    emulated = arguments.subject.endswith(EMULATED)
+    emulated = arguments.subject.endswith(EMULATED_SUFFIX)
     plan = last.report.deploy if change is not None else None
     if plan is not None and emulated:  # oauthtap connected with it, and no client
         plan = plan.model_copy(update={"proved": False})

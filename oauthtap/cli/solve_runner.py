@@ -23,7 +23,7 @@ from oauthtap.cli.options.grant import stored_grant
 from oauthtap.cli.options.upstream import parse_upstream_options
 from oauthtap.cli.probe import RecordedWalk
 from oauthtap.cli.probe_progress import Progress
-from oauthtap.clients import EMULATED
+from oauthtap.clients import EMULATED_SUFFIX
 from oauthtap.clients.traits import Emulation
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.drive.driver import Driver
@@ -138,7 +138,7 @@ class EmulatedRunner(FolderRunner):
     def __init__(
         self, arguments: Namespace, client: Emulation, root: Path, values: Mapping[str, str], feed: Feed
     ) -> None:
-        super().__init__(arguments, f"{client.profile.slug}{EMULATED}", root, values, feed)
+        super().__init__(arguments, f"{client.profile.slug}{EMULATED_SUFFIX}", root, values, feed)
         self._plan = Plan(url=arguments.upstream, version=__version__, sign_in="headless", client=client)
 
     def _run(self, asked: Namespace, folder: Path, fixes: ActiveFixes) -> tuple[bool, Report, SessionAnalyzer]:

@@ -14,7 +14,7 @@ from oauthtap.clients import files
 from oauthtap.clients.profile import Profile
 from oauthtap.clients.traits import Behaviour, Emulation, Trait
 
-EMULATED = "@emulated"
+EMULATED_SUFFIX = "@emulated"
 """Behind the name of a client: a walk as that client, and not the client."""
 
 

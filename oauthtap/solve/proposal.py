@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from oauthtap.clients import EMULATED, profiles
+from oauthtap.clients import EMULATED_SUFFIX, profiles
 from oauthtap.clients.forecast import forecast
 from oauthtap.clients.profile import Profile
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
@@ -91,7 +91,7 @@ def for_its_client(tap: SessionAnalyzer, steps: Sequence[AnalyzedExchange]) -> T
 
     No rule calls that a fault, because other clients pass. None where the client is not known to stop here.
     """
-    new_tap, named = new_tap_like(tap), (tap.client or "").removesuffix(EMULATED)
+    new_tap, named = new_tap_like(tap), (tap.client or "").removesuffix(EMULATED_SUFFIX)
     own = (one for one in profiles() if one.slug == named or (not named and one.is_client(tap.handshake)))
     profile = next(own, None)
     if profile is None or simulate(new_tap, steps, ()).report.works or not _stops(profile, tap):

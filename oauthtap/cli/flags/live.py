@@ -137,7 +137,7 @@ def run_flags(command: ArgumentParser) -> None:
     command.set_defaults(command=deferred("run:run"))
 
 
-EMULATED = (
+EMULATED_CLIENTS = (
     "chatgpt", "claude-ai", "claude-code", "codex", "cursor", "fastmcp", "langchain", "mcp-inspector", "mcp-remote",
     "mcp-use", "mcporter", "opencode", "python-sdk-1", "python-sdk-2", "typescript-sdk-1", "typescript-sdk-2",
     "vs-code",
@@ -167,7 +167,7 @@ exit codes: 0 connected; 1 not, or a finding reaches --fail-on; 2 wrong usage, o
 def drive_flags(command: ArgumentParser) -> None:
     command.description = "Run a real client through oauthtap without a person, in a temporary home folder."
     known = "\n".join(f"  {name:<16} {one.title}" for name, one in drivers().items())
-    command.epilog = _DRIVE % (known, ", ".join(EMULATED))
+    command.epilog = _DRIVE % (known, ", ".join(EMULATED_CLIENTS))
     command.add_argument("driver", metavar="CLIENT", help="which client, see below, or a file of yours (./mine.toml)")
     running = command.add_argument_group("the client")
     running.add_argument("--upstream", metavar="URL", help="the MCP endpoint, as a client would be given it")
@@ -295,7 +295,7 @@ def probe_flags(command: ArgumentParser) -> None:
     events_flag(telling)
     judging = command.add_argument_group("judging")
     baseline_flags(judging)
-    judging_flags(judging, f"walk as this client would: {', '.join(EMULATED)}")
+    judging_flags(judging, f"walk as this client would: {', '.join(EMULATED_CLIENTS)}")
     command.set_defaults(command=deferred("probe:run"))
 
 

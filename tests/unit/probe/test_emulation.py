@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from oauthtap.cli.flags.live import EMULATED
+from oauthtap.cli.flags.live import EMULATED_CLIENTS
 from oauthtap.clients import emulations
 from oauthtap.clients.traits import Behaviour, Emulation, Trait, WalkEnd, confidence
 from oauthtap.model.exchange import Exchange, Request, Response, first_value
@@ -60,7 +60,7 @@ def asked(came: list[Exchange]) -> list[str]:
 
 
 def test_the_parser_names_the_emulations_there_are() -> None:
-    assert tuple(emulations()) == EMULATED
+    assert tuple(emulations()) == EMULATED_CLIENTS
 
 
 def test_every_trait_says_where_it_is_known_from() -> None:
@@ -96,7 +96,7 @@ def test_claude_ai_sends_what_claude_ai_sends() -> None:
 
 
 def test_nothing_is_sent_to_the_vendor_of_the_client_or_to_anybody_else() -> None:
-    for client in EMULATED:
+    for client in EMULATED_CLIENTS:
         _, came = walk(client)
         assert {urlsplit(e.request.url).hostname for e in came} <= {"mcp.example.com", "as.example.com"}
 
