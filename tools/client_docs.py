@@ -1,6 +1,6 @@
-"""docs/clients.md: what each client does in a sign-in, and how, when and with which version that was seen.
+"""docs/client-traits.md: what each client does in a sign-in, and how, when and with which version that was seen.
 
-`uv run python -m tools.client_docs > docs/clients.md` prints the page.
+`uv run python -m tools.client_docs > docs/client-traits.md` prints the page.
 """
 
 from __future__ import annotations

@@ -14,9 +14,9 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 COPIED = (
-    "oauthtap", "tools", "docs/rules", "docs/report.schema.json", "docs/schemas", "docs/clients.md", "pyproject.toml",
-    "tests/__init__.py", "tests/conftest.py", "tests/support", "tests/unit/__init__.py", "tests/unit/rules",
-    "tests/unit/tools",
+    "oauthtap", "tools", "docs/rules", "docs/report.schema.json", "docs/schemas", "docs/client-traits.md",
+    "pyproject.toml", "tests/__init__.py", "tests/conftest.py", "tests/support", "tests/unit/__init__.py",
+    "tests/unit/rules", "tests/unit/tools",
 )  # fmt: skip
 
 

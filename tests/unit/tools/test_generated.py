@@ -32,8 +32,8 @@ def test_the_report_schema_is_fresh() -> None:
 
 
 def test_the_page_of_clients_is_fresh() -> None:
-    committed = (DOCS / "clients.md").read_text(encoding="utf-8")
-    assert committed == client_docs.page(), "run: uv run python -m tools.client_docs > docs/clients.md"
+    committed = (DOCS / "client-traits.md").read_text(encoding="utf-8")
+    assert committed == client_docs.page(), "run: uv run python -m tools.client_docs > docs/client-traits.md"
 
 
 def test_the_other_schemas_are_fresh() -> None:
