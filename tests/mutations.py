@@ -114,7 +114,7 @@ def changed(source: Path, chance: random.Random) -> bytes:
 def failures(seeds: range, session: Path, work: Path) -> Iterator[str]:
     """What did not end as it should, one sentence each. `session`: made by `make_session`; `work`: an empty folder."""
     whole = [session / "session.jsonl", session / "flows.mitm", session / "session.har", HAR]
-    texts = sorted([*SAMPLES.glob("*.txt"), *RECORDINGS.glob("logs/*"), *RECORDINGS.glob("pasted/*.txt")])
+    texts = sorted([*SAMPLES.glob("*.txt"), *RECORDINGS.glob("logs/**/*.*"), *RECORDINGS.glob("pasted/*.txt")])
     for seed in seeds:
         chance = random.Random(seed)
         reader = chance.choice([name for name in (*READERS, *_MORE, "folder", "folder") if name != "rules"])

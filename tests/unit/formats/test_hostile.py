@@ -33,7 +33,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     session_of(RECORDINGS / "corpus" / "001-as-endpoint-url-in-prm.har", folder / "one")
     session_of(RECORDINGS / "holdout" / "corpus" / "w03.har", folder / "two")
     own = [path for path in folder.rglob("*") if path.suffix in (".jsonl", ".mitm", ".har")]
-    return sorted([*own, *RECORDINGS.glob("logs/*"), *RECORDINGS.rglob("*corpus/*.har")])
+    return sorted([*own, *RECORDINGS.glob("logs/**/*.*"), *RECORDINGS.rglob("*corpus/*.har")])
 
 
 @pytest.mark.parametrize("seed", range(150))
