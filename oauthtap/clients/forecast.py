@@ -90,15 +90,15 @@ class RecordedServer:
         self.metadata = {urls.without_query(d.url): d for d in handshake.all(ServerMetadata)}
 
     def prm_at(self, url: str) -> ResourceMetadata | None:
-        """The answer at that place: a document, None when there is none. Raises _Unknown when nobody asked."""
+        """The answer at that place: a document, None when there is none. Raises _Unknown when it was not requested."""
         if url not in self.prm:
-            raise _Unknown("prm-discovery", f"nobody asked for {url}")
+            raise _Unknown("prm-discovery", f"{url} was not requested")
         return self.prm[url] if self.prm[url].found else None
 
     def metadata_at(self, url: str) -> ServerMetadata:
-        """The answer at that place. Raises _Unknown when nobody asked."""
+        """The answer at that place. Raises _Unknown when it was not requested."""
         if url not in self.metadata:
-            raise _Unknown("as-discovery", f"nobody asked for {url}")
+            raise _Unknown("as-discovery", f"{url} was not requested")
         return self.metadata[url]
 
 

@@ -39,7 +39,7 @@ class Held:
 
     broken: list[ChangedMember] = field(default_factory=list)
     unasked: list[Entry] = field(default_factory=list)
-    """What the lock holds and nobody asked for this time."""
+    """What the lock holds and was not requested this time."""
 
     def promises(self, frozen: Lock) -> Iterator[LockCheck]:
         """Each answer that the lock holds, and what became of it."""
@@ -159,7 +159,7 @@ def check_lock(report: Report, frozen: Lock, handshake: Handshake) -> Report:
     """
     result = against(frozen, handshake)
     only = "the recording was held against a lock, and against nothing else"
-    unasked = [f"nobody asked for {entry.stage}: {entry.variant} {entry.request}" for entry in result.unasked]
+    unasked = [f"not requested: {entry.stage}: {entry.variant} {entry.request}" for entry in result.unasked]
     promises = tuple(result.promises(frozen))
     kept = sum(promise.kept is True for promise in promises)
     note = f"Held against the lock: {kept} of {len(frozen.contract)} answers as before, {len(unasked)} not asked for."

@@ -65,7 +65,7 @@ server = FastMCP("oauthtap", instructions=_INSTRUCTIONS, log_level="ERROR")
 
 async def _tell(seconds: float) -> None:
     """Progress, for a client that asked for it: most count their time limit from the last word (MCP, Timeouts)."""
-    with contextlib.suppress(ValueError):  # no call is under way: nobody asked
+    with contextlib.suppress(ValueError):  # no call is under way
         await server.get_context().report_progress(seconds, message=f"running for {seconds:.0f} s")
 
 

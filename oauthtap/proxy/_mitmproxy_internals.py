@@ -173,13 +173,6 @@ def forget_original(flow: flow.Flow) -> None:
     flow._backup = None
 
 
-def is_browsed() -> bool:
-    """A browser has mitmweb's list open, and is sent each flow as it changes. No command of mitmproxy's tells."""
-    from mitmproxy.tools.web import app  # with tornado it takes long to import: only where there is a mitmweb
-
-    return bool(app.ClientConnection.connections)
-
-
 def put_first(master: Master, addons: Iterable[Any]) -> None:
     """Add addons before all others: mitmproxy's own save and show what ours have made of a flow. `WebMaster` adds
     its own when it is made, and `AddonManager.add` adds at the end."""

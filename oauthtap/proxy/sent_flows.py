@@ -9,8 +9,8 @@ from mitmproxy import flow, http
 from oauthtap.proxy.flow_state import redact
 from oauthtap.redaction.redactor import Redactor
 
-Watched = Callable[[], bool]
-"""Somebody sees at once what becomes of a flow: a browser that shows the list, or a file that is written."""
+Written = Callable[[], bool]
+"""A file is written as flows come."""
 
 
 class SentFlows:
@@ -20,12 +20,14 @@ class SentFlows:
         self._redactor = redactor
         self._flows: dict[str, tuple[http.HTTPFlow, bool]] = {}
         """Flow id to the flow, and whether its response has been sent, too."""
-        self.is_watched: Watched = lambda: False
+        self.is_watched = False
+        """A browser has asked for something: it is sent each flow as it changes."""
+        self.is_written: Written = lambda: False
 
     def add(self, sent: http.HTTPFlow) -> None:
         """The request of this flow has left; its response as well, where it has one."""
         self._flows[sent.id] = sent, sent.response is not None
-        if self.is_watched():
+        if self.is_watched or self.is_written():
             self.redact()
 
     def redact(self) -> None:

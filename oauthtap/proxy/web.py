@@ -39,7 +39,7 @@ def set_up(
     token = token_of(settings.state)
     master.options.update(web_password=token)
     master.addons.add(FlowLimit(sent))
-    sent.is_watched = lambda: internals.is_browsed() or bool(master.options.hardump)
+    sent.is_written = lambda: bool(master.options.hardump)
     if not tap.keeps_secrets:
         internals.put_first(master, [NoSecretsSaved()])  # before the addon that opens the file
         rules = master.app.default_router.rules  # type: ignore[attr-defined]
@@ -93,7 +93,8 @@ class RedactFirst(Matcher):
         self._master, self._redactor, self._sent, self._learned = master, redactor, sent, 0
 
     def match(self, request: HTTPServerRequest) -> None:
-        """Redact the flows that are complete."""
+        """Redact the flows that are complete, and from now on each as it is sent: a browser is told of it at once."""
+        self._sent.is_watched = True
         self._sent.redact()
         if self._learned == self._redactor.learned:
             return

@@ -35,7 +35,7 @@ def console(
     `exchanges`: those the report is about; without them no line of a document is shown. `spoken`: what the client
     printed, where that was heard. `warnings`: what went wrong while it was recorded.
     """
-    display = display or Display()
+    display = replace(display or Display(), warned=bool(warnings))
     sections = list(_verdicts(report, exchanges, display, spoken))
     if display.brief:
         return "\n".join(fit(sections, BRIEF, display, airy=0)) + "\n"

@@ -60,6 +60,8 @@ class Display:
     """The folder in which this was recorded just now."""
     live: bool = False
     """The exchanges were printed as they came, and are not printed again."""
+    warned: bool = False
+    """Warnings of the recording stand above: they come before anything else."""
     here: Invocation = BY_NAME
     """How oauthtap was started, for the commands that are printed."""
 

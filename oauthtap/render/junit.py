@@ -1,6 +1,6 @@
 """The report as JUnit XML: a suite per stage, a case per rule that had something to look at.
 
-Held against a lock, the cases are the answers that the lock holds: what nobody asked for this time is skipped.
+Held against a lock, the cases are the answers that the lock holds: what was not requested this time is skipped.
 
 An error fails its case; warnings and notes leave it passed and stand in its output. A rule that
 was not applicable is not a case: a skipped test would read as somebody's decision.
@@ -78,7 +78,7 @@ def _kept(promise: LockCheck, report: Report) -> ElementTree.Element:
     told = [finding for finding in report.findings if f"({promise.pointer}/" in finding.message]
     case = _case(promise.stage, promise.answer, told)
     if promise.kept is None:
-        ElementTree.SubElement(case, "skipped", message="nobody asked for it this time")
+        ElementTree.SubElement(case, "skipped", message="not requested this time")
     return case
 
 

@@ -256,7 +256,8 @@ def _next(report: Report, display: Display) -> Iterator[Section]:
             words = (
                 "configure the client with exactly the URL that oauthtap printed, with http:// and path, and sign in"
             )
-            yield Section(tuple(display.field("Next", words)))
+            first = "mend what the ! above says; then " if display.warned and not report.exchanges else ""
+            yield Section(tuple(display.field("Next", first + words)))
         else:
             watch = f"oauthtap --upstream {shlex.quote(report.upstream or 'URL')}"
             yield Section(tuple(_command("Next", watch, display, aside="records the client")))

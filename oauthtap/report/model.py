@@ -142,7 +142,7 @@ class LockCheck(_Row):
     answer: str
     """Which answer: `root GET https://…`."""
     kept: bool | None
-    """None: nobody asked for it this time."""
+    """None: it was not requested this time."""
 
 
 class KnownProblem(_Row):

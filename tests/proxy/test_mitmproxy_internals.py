@@ -14,7 +14,6 @@ from mitmproxy.addons import proxyserver
 from mitmproxy.proxy import layer, server
 from mitmproxy.proxy.layers import http
 from mitmproxy.proxy.layers.http import _base, _events, _http1
-from mitmproxy.tools.web import app
 
 import oauthtap
 from oauthtap.proxy import _mitmproxy_internals as internals
@@ -69,7 +68,6 @@ def test_what_is_called_or_overridden_is_there(name: str) -> None:
         (proxyserver.Proxyserver, "connections"),
         (server.ConnectionHandler, "transports"),
         (server.ConnectionIO, "writer"),
-        (app.ClientConnection, "cls.connections"),
         (server.ConnectionIO, "handler"),
         (flow.Flow, "_backup"),
         (connection.Server, "def __setattr__(self, name, value)"),
