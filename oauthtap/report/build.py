@@ -19,7 +19,16 @@ from oauthtap.faults.model import named
 from oauthtap.fixes.attempts import attempts
 from oauthtap.fixes.change_log import changes
 from oauthtap.fixes.deploy_plan import Deploy, deploy
-from oauthtap.handshake.stages import AuthorizationRequest, Mcp, Registration, ServerMetadata, Stage, TokenEndpoint
+from oauthtap.handshake.stages import (
+    AuthorizationRequest,
+    AuthorizationResponse,
+    Interaction,
+    Mcp,
+    Registration,
+    ServerMetadata,
+    Stage,
+    TokenEndpoint,
+)
 from oauthtap.handshake.state import Handshake
 from oauthtap.model import requirements, urls
 from oauthtap.model.sanitize import escape_controls
@@ -202,9 +211,14 @@ def _of_client_info(handshake: Handshake) -> Client | None:
     return None
 
 
+_BY_BROWSER = (AuthorizationRequest, AuthorizationResponse, Interaction)
+"""Requests of whatever opened the authorization endpoint, also where its User-Agent is no browser's."""
+
+
 def _of_user_agent(handshake: Handshake) -> Client | None:
     """The first that is the client's own; where there is none, that of the library or runtime it is made with."""
-    agents = [one.request.header("user-agent") or "" for one in handshake.stages if one.exchange.actor == "client"]
+    sent = [one for one in handshake.stages if one.exchange.actor == "client" and not isinstance(one, _BY_BROWSER)]
+    agents = [one.request.header("user-agent") or "" for one in sent]
     products = [agent.split()[0].partition("/") for agent in agents if agent.split()]
     own = next((product for product in products if not is_library(product[0])), next(iter(products), None))
     return Client(name=own[0], version=own[2] or None) if own else None

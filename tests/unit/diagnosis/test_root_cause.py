@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from oauthtap.clients import profiles
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.formats import notation
@@ -182,6 +184,20 @@ def test_the_version_of_a_library_is_not_the_clients() -> None:
         client = build(tap).client
         assert client is not None
         assert (client.name, client.version) == ("claude-code", version)
+
+
+def test_the_version_of_what_opened_the_login_page_is_not_the_clients() -> None:
+    named = SIGN_IN[: SIGN_IN.index("@browser\nPOST")].replace(
+        '{"redirect_uris"', '{"client_name": "Claude Code (logs)", "redirect_uris"', 1
+    )
+    opened = re.sub(r"@browser\n(GET \S+)", r"\1\nUser-Agent: curl/7.88.1", named, count=1)
+    assert opened != named
+    tap = SessionAnalyzer(resource=RESOURCE, profiles=profiles())
+    for exchange in notation.parse(opened):
+        tap.add(exchange)
+    client = build(tap).client
+    assert client is not None
+    assert (client.name, client.version) == ("claude-code", None)
 
 
 def test_a_page_that_is_out_of_sight_is_not_one_that_got_no_answer() -> None:
