@@ -6,7 +6,6 @@ import ast
 import contextlib
 import json
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -33,6 +32,7 @@ from tests.support.bed import Bed
 from tests.support.bed.walk import ACCEPT, CALLBACK, Walk, answered
 from tests.support.clients import run
 from tests.support.running import started, to_the_bed
+from tests.support.tapped import free_port
 
 LIVE = Path(__file__).parents[1] / "recordings" / "live"
 Step = tuple[str, str, int]
@@ -420,9 +420,7 @@ def test_what_came_down_a_live_stream_of_2024_is_played(bed: Bed, client: str, t
 @contextlib.contextmanager
 def alone(file: Path, folder: Path) -> Iterator[tuple[str, list[str]]]:
     """The file played by Python alone: the URL for the client, and the lines that it says."""
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        port = trial.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-I", str(file), "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder) as process:
         assert process.stdout

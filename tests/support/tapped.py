@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import secrets
 import socket
 import ssl
 import tempfile
@@ -221,8 +222,17 @@ async def forwarded(server: Upstream) -> AsyncIterator[tuple[int, str, list[Anal
             await running
 
 
-def free_port() -> int:
-    """A port that nobody uses at the moment, with some free ones behind it as a rule."""
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return int(trial.getsockname()[1])
+def free_port(*, in_a_row: int = 1) -> int:
+    """A port that nobody uses at the moment, nor the `in_a_row` - 1 behind it.
+
+    Below the ports that the kernel takes for outgoing connections: one of those may be somebody's before it is used.
+    """
+    while True:
+        first = 20_000 + secrets.randbelow(12_000)
+        try:
+            for port in range(first, first + in_a_row):
+                with socket.socket() as trial:
+                    trial.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return first
