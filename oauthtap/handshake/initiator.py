@@ -9,6 +9,7 @@ from __future__ import annotations
 from oauthtap.handshake.stages import (
     AuthorizationRequest,
     AuthorizationResponse,
+    Certainty,
     Challenge,
     ClientMetadata,
     DeviceAuthorization,
@@ -37,6 +38,11 @@ _ENDPOINTS: tuple[tuple[type[Stage], tuple[str, ...], str], ...] = (
     (KeySet, ("jwks_uri",), "/.well-known/jwks.json"),
 )
 """Stage, the metadata members that name it, and the path clients guess without them."""
+
+
+def stage_of[S: Stage](kind: type[S], exchange: Exchange, certainty: Certainty, so_far: Handshake, **more: object) -> S:
+    """The exchange as a stage of this kind, with its initiator; `more` are further fields of the stage."""
+    return kind(exchange, certainty, find_initiator(exchange, kind, so_far), **more)
 
 
 def find_initiator(exchange: Exchange, kind: type[Stage], so_far: Handshake) -> Initiator | None:

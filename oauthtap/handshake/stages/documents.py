@@ -53,6 +53,12 @@ class ResourceMetadata(Document):
         return self.list("authorization_servers")[:_MOST_SERVERS]
 
     @property
+    def listed_servers(self) -> tuple[str, ...]:
+        """`authorization_servers` of a document that was served and recorded; else empty, without `Unseen`."""
+        seen = self.exchange.response is not None and self.exchange.response.body is not None
+        return self.authorization_servers if self.ok and seen else ()
+
+    @property
     def described(self) -> str | None:
         """The resource identifier a well-known URL was built from (RFC 9728, 3.1); None for other URLs."""
         base, path = urls.origin(self.url), urls.path_of(self.url)
