@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 
+from oauthtap.formats import facts
 from oauthtap.formats.builder import Draft, recording, seconds
 from oauthtap.model.recording import Recording
 
@@ -30,33 +31,18 @@ _TARGET = r"(?P<target>(?:https?://|/)[^\s\"'`]*)"
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _STATUS = r"(?P<status>[1-5]\d\d)"
 
-FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("ALB", re.compile(
+FORMS: dict[str, re.Pattern[str]] = {"ALB": re.compile(
         rf'^(?:https?|h2|wss?|grpcs) (?P<time>\d{{4}}-\S+Z) \S+ [\d.a-f:]+:\d+ (?:\S+:\d+|-) (?P<took>\S+) \S+ \S+ {_STATUS} \S+'
         rf' \d+ \d+ "{_METHOD} {_TARGET} HTTP/[\d.]+" "(?P<agent>[^"]*)"'
-    )),
-    ("combined", re.compile(
+    ),
+    "combined": re.compile(
         rf'^(?:(?P<host>[\w.-]+\.[a-z]\w+)(?::\d+)? )?(?P<ip>[\da-fA-F.:]+|[\w.-]+),?\s.*?\[(?P<clf>\d\d/\w{{3}}/\d{{4}}:[^\]]+)\] "{_METHOD} {_TARGET}(?: HTTP/[\d.]+)?"'
         rf' {_STATUS} (?:\d+|-)(?: "(?P<referer>[^"]*)" "(?P<agent>[^"]*)")?(?P<rest>.*)$'
-    )),
-    ("django", re.compile(rf'^.*?\[(?P<django>\d\d/\w{{3}}/\d{{4}} [\d:]+)\] "{_METHOD} {_TARGET} HTTP/[\d.]+" {_STATUS}')),
-    ("httpx", re.compile(rf'HTTP Request: {_METHOD} {_TARGET} "HTTP/[\d.]+ {_STATUS}')),
-    ("cloud run", re.compile(rf"\[httpRequest\.requestMethod: {_METHOD}\] \[httpRequest\.status: {_STATUS}\].*?(?:\[httpRequest\.userAgent: (?P<agent>[^\]]*)\] )?(?P<target>https?://\S+)")),
-    ("urllib3", re.compile(rf'(?P<host>https?://[\w.:-]+) "{_METHOD} {_TARGET} HTTP/[\d.]+" {_STATUS}')),
-    ("quoted", re.compile(rf'"{_METHOD} {_TARGET}(?: HTTP/[\d.]+)?"\s*(?:[-:]|→|->|=>|from \S+ -|status=)?\s*{_STATUS}\b')),
-    ("gin", re.compile(rf'\|\s*{_STATUS}\s*\|\s*(?P<spent>[\d.]+\S+)\s*\|\s*\S+\s*\|\s*{_METHOD}\s+"?{_TARGET}"?')),
-    ("status first", re.compile(rf"(?:^|\s|\[){_STATUS}\]?\s+(?:[-|]\s*|[\w ]{{1,40}} for )?{_METHOD}\s+{_TARGET}")),
-    ("key=value", re.compile(
-        rf'^(?=.*\bmethod=\"?{_METHOD})(?=.*\b(?:path|url|uri|fwd_path|request_uri)=\"?{_TARGET})(?=.*\bstatus(?:_code)?=\"?{_STATUS})'
-    )),
-    ("arrow", re.compile(
-        rf"\b{_METHOD}\s+[`\"']?{_TARGET}[`\"']?(?:\s+HTTP/[\d.]+)?[`\"']?[^→>\n|]{{0,80}}?(?:→|\((?=HTTP )|->|—>|=>|⇒|➜|\.{{2,}}|\||returns?(?:ed)?|responded(?: with)?|answer(?:s|ed)(?: with)?|gives|gets?|status[:=]?)"
-        rf"\s*[`*\"(]*(?:HTTP(?:/[\d.]+)?[ :]*|status[:= ]*)?{_STATUS}\b(?P<rest>.*)$"
-    )),
-    ("no method", re.compile(rf"\b(?:route|path|endpoint|url|request)(?: for)?:? (?P<target>/[^\s\"'`]*) ?[-:→>]+ ?{_STATUS} [A-Z]")),
-    ("dev", re.compile(rf"\b{_METHOD}\s+[`]?{_TARGET}[`]?(?:\s+HTTP/[\d.]+)?[`]?\s*[:=,(-]*\s*[`*]*{_STATUS}\b(?P<rest>.*)$")),
-)  # fmt: skip
-"""Name and pattern of each form, the most particular first."""
+    ),
+    "django": re.compile(rf'^.*?\[(?P<django>\d\d/\w{{3}}/\d{{4}} [\d:]+)\] "{_METHOD} {_TARGET} HTTP/[\d.]+" {_STATUS}'),
+    "cloud run": re.compile(rf"\[httpRequest\.requestMethod: {_METHOD}\] \[httpRequest\.status: {_STATUS}\].*?(?:\[httpRequest\.userAgent: (?P<agent>[^\]]*)\] )?(?P<target>https?://\S+)"),
+    "gin": re.compile(rf'\|\s*{_STATUS}\s*\|\s*(?P<spent>[\d.]+\S+)\s*\|\s*\S+\s*\|\s*{_METHOD}\s+"?{_TARGET}"?'),}  # fmt: skip
+"""Name and pattern of each form whose columns have to be known, the most particular first."""
 
 _STAMP = re.compile(
     r"(?<![\d.])(\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?|\d\d:\d\d:\d\d(?:[.,]\d+)?(?=\s|\]|$))"
@@ -66,6 +52,9 @@ _AGENT = re.compile(r'(?:user[-_ ]?agent|\bua)["\']?[=:]\s*["\']?([^"\'\]]+?)["\
 _KNOWN_AGENTS = re.compile(
     r"[(\[ ]((?:Claude-User|claude-code|openai-mcp|python-httpx|node|undici|Cursor|Go-http-client|codex-mcp-client)(?:/[\w.-]+)?)[)\], ]"
 )
+_CHALLENGE = re.compile(r"www-authenticate[\"'`]?\s*[:=]\s*[`\"']?((?:Bearer|DPoP|Basic)\b[^`\n]*)", re.I)
+_BODY = re.compile(r"(?:^|[\s:])(\{.*\})[\s.`]*$")
+_LONGEST = 20_000
 _LOCATION = re.compile(r"(?:location[:=]\s*|→\s*|->\s*)(https?://\S+)", re.I)
 
 
@@ -77,36 +66,66 @@ def read(text: str) -> Recording | None:
 
 def drafts_in(text: str) -> list[Draft]:
     """The exchanges that lines tell of, in the order of the lines, or of their times where all have one."""
-    fields: list[str] = []
+    lines = Lines()
     drafts: list[Draft] = []
-    for raw in text.splitlines():
-        line = _ANSI.sub("", raw).strip()
-        if line.startswith("#Fields:"):
-            fields = line.removeprefix("#Fields:").split()
-        elif (fields and "\t" in line and (draft := _of_cloudfront(fields, line))) or (draft := _of_line(line)):
-            drafts.append(draft)
+    for line in facts.joined(text):
+        drafts += [draft for draft in lines.take(line) if not told_again(draft, drafts)]
     times = [draft.started_at for draft in drafts if draft.started_at is not None]
     if len(times) == len(drafts) and times != sorted(times):
         drafts.sort(key=lambda draft: draft.started_at or 0.0)
     return drafts
 
 
-def _of_line(line: str) -> Draft | None:
-    if len(line) > 20_000:
-        return None
-    for name, pattern in FORMS:
-        if match := pattern.search(line):
-            return _draft(name, match, line)
-    return None
+def told_again(draft: Draft, drafts: list[Draft]) -> bool:
+    """A URL with its status, of an exchange that the lines above tell with its method."""
+    known = [(one.target.partition("?")[0], one.status) for one in drafts[-4:]]
+    return not draft.method_shown and (draft.target.partition("?")[0], draft.status) in known
 
 
-def _draft(name: str, match: re.Match[str], line: str) -> Draft:
+class Lines:
+    """The lines of a log, one after the other: in a form whose columns are known, or by the facts in them."""
+
+    def __init__(self) -> None:
+        self.fields: list[str] = []
+        """The columns that a W3C log names in its head."""
+        self.conversation = facts.Conversation()
+
+    def take(self, raw: str) -> list[Draft]:
+        """What is known once this line is read."""
+        line = _ANSI.sub("", raw).strip()
+        if line.startswith("#Fields:"):
+            self.fields = line.removeprefix("#Fields:").split()
+        elif self.fields and (draft := _of_w3c(self.fields, line)):
+            return [draft]
+        elif len(line) <= _LONGEST:
+            for pattern in FORMS.values():
+                if match := pattern.search(line):
+                    return [_draft(match, line)]
+            return [_of_fact(fact, line) for fact in self.conversation.take(line)]
+        return []
+
+
+def _of_fact(fact: facts.Fact, line: str) -> Draft:
+    """A draft of it, with what else its line says of it."""
+    draft = Draft(fact.method or _usual(fact.target), fact.target, status=fact.status, error=fact.error)
+    draft.method_shown = fact.method is not None
+    _complete(draft, {"rest": fact.rest}, fact.line or line)
+    return draft
+
+
+def _draft(match: re.Match[str], line: str) -> Draft:
     said = match.groupdict()
     target = said["target"].rstrip("`,;)")
     host = said.get("host")
     if host and not target.startswith("http"):
-        target = f"{host if host.startswith('http') else f'https://{host}'}{target}"
-    draft = Draft(said.get("method") or _usual(target), target, status=int(said["status"]))
+        target = f"https://{host}{target}"
+    draft = Draft(said["method"], target, status=int(said["status"]))
+    _complete(draft, said, line)
+    return draft
+
+
+def _complete(draft: Draft, said: dict[str, str | None], line: str) -> None:
+    """Time, duration and the header lines that a log line tells."""
     agent = said.get("agent") or next((m[1] for p in (_AGENT, _KNOWN_AGENTS) if (m := p.search(line))), None)
     if agent and agent.strip() not in ("-", ""):
         draft.headers.append(("User-Agent", agent.strip()))
@@ -115,7 +134,10 @@ def _draft(name: str, match: re.Match[str], line: str) -> Draft:
     rest = said.get("rest") or ""
     if draft.status and 300 <= draft.status < 400 and (there := _LOCATION.search(rest)):
         draft.answer_headers.append(("Location", there[1].rstrip("`),;")))
-    return draft
+    if challenge := _CHALLENGE.search(rest):
+        draft.answer_headers.append(("WWW-Authenticate", challenge[1].strip()))
+    if draft.status and (body := _BODY.search(rest)):
+        draft.answer_body = body[1]
 
 
 def _usual(path: str) -> str:
@@ -147,20 +169,21 @@ def _took(said: dict[str, str | None], line: str) -> float | None:
     return float(found[1]) / {"ms": 1e3, "µs": 1e6, "s": 1.0}[found[2]] if found else None
 
 
-def _of_cloudfront(fields: list[str], line: str) -> Draft | None:
-    values: Iterator[str] = iter(line.split("\t"))
+def _of_w3c(fields: list[str], line: str) -> Draft | None:
+    """CloudFront separates its columns by tabs, IIS by blanks."""
+    values: Iterator[str] = iter(line.split("\t") if "\t" in line else line.split())
     row = dict(zip(fields, values, strict=False))
     status = row.get("sc-status", "")
     if not status.isdigit() or status == "000" or "cs-method" not in row:
         return None
-    host = row.get("x-host-header") or row.get("cs(Host)") or ""
+    host = row.get("x-host-header") or row.get("cs(Host)") or row.get("cs-host") or ""
     query = row.get("cs-uri-query", "-")
     path = row.get("cs-uri-stem", "/") + (f"?{query}" if query not in ("-", "") else "")
-    draft = Draft(row["cs-method"], f"https://{host}{path}" if host else path, status=int(status))
-    agent = row.get("cs(User-Agent)", "-").replace("%20", " ").replace("%2F", "/")
+    draft = Draft(row["cs-method"], f"https://{host}{path}" if host not in ("", "-") else path, status=int(status))
+    agent = row.get("cs(User-Agent)", "-").replace("%20", " ").replace("%2F", "/").replace("+", " ")
     if agent != "-":
         draft.headers.append(("User-Agent", agent))
     draft.started_at = seconds(f"{row.get('date', '')}T{row.get('time', '')}Z")
     taken = row.get("time-taken", "")
-    draft.duration = float(taken) if re.fullmatch(r"\d+(?:\.\d+)?", taken) else None
+    draft.duration = float(taken) if "." in taken and re.fullmatch(r"\d+(?:\.\d+)?", taken) else None
     return draft

@@ -66,6 +66,8 @@ class Draft:
     duration: float | None = None
     actor: Actor = "client"
     role: str | None = None
+    method_shown: bool = True
+    """False for a URL told with its status alone: such a sentence may tell an exchange again."""
     presumed: bool = False
     """The status is not shown: it is what the body implies."""
 

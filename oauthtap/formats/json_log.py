@@ -26,7 +26,7 @@ _URL = ("event.request.url", "httpRequest.requestUrl", "ClientRequestURL", "requ
         "RequestPath", "ClientRequestURI", "requestPath", "proxy.path", "path", "uri", "request_uri", "request.path",
         "x-envoy-original-path", "x-envoy-origin-path")  # fmt: skip
 _STATUS = ("status", "event.response.status", "response.status", "OriginStatus", "DownstreamStatus", "EdgeResponseStatus", "httpRequest.status",
-           "proxy.statusCode", "responseStatusCode", "statusCode", "res.statusCode", "status_code", "http.status_code", "code", "response_code")  # fmt: skip
+           "proxy.statusCode", "responseStatusCode", "statusCode", "res.statusCode", "status_code", "http.status_code", "resultCode", "responseStatus", "statuscode", "code", "response_code")  # fmt: skip
 _HOST = (
     "request.host",
     "RequestHost",
@@ -50,6 +50,7 @@ _AGENT = (
     "requestUserAgent",
     "user-agent",
 )
+_ID = ("reqId", "req.id", "requestId", "request_id", "traceId", "trace_id", "correlationId", "id")
 _TIME = (
     "ts",
     "time",
@@ -65,9 +66,26 @@ _TIME = (
 )
 
 
+_MOST_FAILED = 200
+"""Objects that begin on one line and break off on another: each costs a look through the whole text."""
+
+
 def read(text: str) -> Recording | None:
     """The exchanges a log tells of; None when it tells of none."""
-    drafts = [draft for row in _rows(text) if (draft := _draft(row))]
+    drafts: list[Draft] = []
+    waiting: dict[str, Draft] = {}
+    """By the id of a request that one line tells, and another its answer (Fastify, Pino)."""
+    for row in _rows(text):
+        mark, status = str(_first(row, _ID) or ""), _number(_first(row, _STATUS))
+        if draft := _draft(row):
+            asked = waiting.pop(mark, None) if draft.status is not None else None
+            if asked is not None and (asked.method, asked.target) == (draft.method, draft.target):
+                drafts.remove(asked)
+            drafts.append(draft)
+            if mark and draft.status is None:
+                waiting[mark] = draft
+        elif mark in waiting and status and 100 <= status <= 599:
+            waiting.pop(mark).status = status
     if not drafts:
         return None
     if all(draft.started_at is not None for draft in drafts):
@@ -77,13 +95,23 @@ def read(text: str) -> Recording | None:
 
 def _rows(text: str) -> Iterator[dict[str, Any]]:
     """Every JSON object at the top: one a line, several lines each, or the members of a list."""
-    decoder, place = json.JSONDecoder(), 0
+    decoder, place, failed = json.JSONDecoder(), 0, 0
     while (place := _next(text, place)) < len(text):
+        end = text.find("\n", place)
+        end = len(text) if end < 0 else end
         try:
-            value, place = decoder.raw_decode(text, place)
-        except (ValueError, RecursionError):
-            place = max(text.find("\n", place), place) + 1 if "\n" in text[place:] else len(text)
-            continue
+            value, length = decoder.raw_decode(text[place:end])
+            place += length
+        except (ValueError, RecursionError) as problem:
+            goes_on = isinstance(problem, json.JSONDecodeError) and problem.pos >= len(text[place:end].rstrip()) - 1
+            try:
+                if not goes_on or failed > _MOST_FAILED:
+                    raise ValueError from None
+                value, place = decoder.raw_decode(text, place)
+            except (ValueError, RecursionError):
+                failed += goes_on
+                place = end + 1
+                continue
         for row in value if isinstance(value, list) else [value]:
             if isinstance(row, dict):
                 yield row

@@ -19,7 +19,7 @@ import re
 from dataclasses import replace
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from oauthtap.formats import access_log
+from oauthtap.formats import access_log, facts
 from oauthtap.formats.builder import STAND_IN, TOKEN, Draft, origin_of, recording
 from oauthtap.formats.logs.client_names import client_of
 from oauthtap.formats.logs.log_lines import LISTED, has_times, messages
@@ -85,7 +85,7 @@ def recognizes(text: str) -> bool:
 
 def read(text: str) -> Recording | None:
     """The exchanges the sentences tell of; None when there are none."""
-    text = unwrap(text)
+    text = "\n".join(facts.joined(unwrap(text)))
     client = client_of(text)
     stamped = has_times(text)
     story = _Story(_mcp_url(text), known=stamped or client is not None)
@@ -131,6 +131,7 @@ class _Story:
     def __init__(self, mcp_url: str | None, *, known: bool) -> None:
         self.drafts: list[Draft] = []
         self.notes: list[str] = []
+        self.lines = access_log.Lines()
         self.mcp_url = mcp_url
         self.endpoint = mcp_url or (_NOWHERE if known else None)
         self.discovery = Discovery(self.drafts, self.endpoint)
@@ -147,13 +148,14 @@ class _Story:
         self.opened = self.opened or bool(_OPENED.search(line))
         if head := _HEAD.search(text):
             self.head = (int(head[1]), _header_lines(head[2]))
-        elif found := access_log.drafts_in(line):
+        elif found := [draft for every in text.split("\n") for draft in self.lines.take(every)]:
             for draft in found:
                 draft.started_at = draft.started_at or at
                 if self.head and self.head[0] == draft.status:
                     draft.answer_headers, draft.answer_headers_shown = self.head[1], True
                 self.head = None
-                self._complete(draft)
+                if not access_log.told_again(draft, self.drafts):
+                    self._complete(draft)
         elif self.discovery.take(at, text):
             pass
         elif match := _LOADING.search(text):

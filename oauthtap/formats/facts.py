@@ -1,0 +1,260 @@
+"""HTTP facts in any text: what was asked and what was answered, on one line or on lines that follow each other.
+
+Below the readers of particular forms, which know what their columns mean. A fact is a method with its URL or path, a
+status (by its place, by what stands before it, or by its own reason phrase), an error in place of an answer. A status
+whose request the text does not show is no exchange, and a number with a unit is no status.
+"""
+
+# ruff: noqa: E501  (patterns are written whole)
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+
+METHOD = r"(?P<method>GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)"
+_TARGET = (
+    r"(?P<target>(?:https?://|/(?!/))[^\s\"'`<>|\\)\]]*|(?:localhost|[\w-]+(?:\.[\w-]+)+)(?::\d+)?/[^\s\"'`<>|\\)\]]*)"
+)
+_URL = r"(?P<target>https?://[^\s\"'`<>|*\\)\]]+)"
+_WELL_KNOWN = r"(?P<target>(?:https?://[^\s\"'`<>|*\\)\]]+|/(?:\.well-known/[\w/.-]+|(?:oauth2?/)?(?:token|register|authorize)\b|mcp\b|sse\b)[^\s\"'`<>|*\\)\]]*))"
+_UNIT = r"(?!\d|\.\d|,\d|:\d|[-/]\w|\w|\s?(?:ms|µs|us|ns|s|sec|seconds|minutes|[kKMG]?i?B\b(?!=)|bytes|chars|tools?|documents?|items?|times)\b(?!=))"
+STATUS = rf"(?<![\w.:/$#,-])(?P<status>[1-5]\d\d){_UNIT}"
+"""A number that may be a status: no part of another word, and without a unit."""
+_REASONS = {status.value: re.sub(r"\W", "", status.phrase).lower() for status in HTTPStatus}
+_REASONS |= {413: "contenttoolarge", 422: "unprocessableentity"}
+
+_ASKED = re.compile(
+    rf"(?:(?<![\w./-])|(?<=\bXHR)){METHOD}(?:\s+(?:request|call))?(?:\s+(?:to|for|from|on|at))?(?P<between>(?:[\s\"'`:|*\]\[=]|HTTP/[\d.]+\s)*){_TARGET}"
+)
+_COLUMNS = re.compile(
+    rf"(?<![\w./-]){METHOD}[\s|]{{1,12}}{STATUS}(?P<between>[\s|][^\n]{{0,200}}?)(?P<target>https?://[^\s|\"']+|[\w-]+(?:\.[\w-]+)+\s+/[^\s|]*)"
+)
+"""The status right behind the method, and the URL in a later column."""
+_NAMED_METHOD = re.compile(rf"\b(?:method|verb)[\"']?\s?[=:]\s?[\"']?{METHOD}\b", re.I)
+_NAMED_TARGET = re.compile(
+    r"(?<![\w-])(?:path|url|uri|fwd_path|request_uri|request_path|target)[\"']?\s?[=:]\s?[\"']?(?P<target>(?:https?://|/)[^\s\"'`,\]}]*)",
+    re.I,
+)
+_NAMED_HOST = re.compile(
+    r"(?<![\w-])(?:host|authority|vhost|server_name)[\"']?\s?[=:]\s?[\"']?(?P<host>[a-z\d][\w.-]*\.[a-z]{2,}(?::\d+)?|localhost(?::\d+)?)",
+    re.I,
+)
+_BEFORE_QUOTED = re.compile(r"(https?://[\w.:-]+) \"$")
+"""urllib3: the origin in front of the quoted request line."""
+_GO = re.compile(r"\b(?P<method>Get|Post|Put|Delete|Head|Options) \"(?P<target>https?://[^\"\s]+)\": (?P<error>[^\n]+)")
+_CORS = re.compile(
+    r"Access to (?:fetch|XMLHttpRequest) at '(?P<target>https?://[^']+)' from origin '[^']*' has been (?P<error>blocked by CORS policy[^\n]*)"
+)
+_BROWSER = re.compile(rf"(?<![\w./-]){METHOD}\s+{_URL}\s+(?P<error>net::ERR_\w+)")
+_TAIL = re.compile(
+    rf"^\W*{METHOD} {_URL} - (?P<error>(?:Ok|Canceled|Exception Thrown|Exceeded \w+|Unknown|Client Disconnected)\b[^\n@]*)@"
+)
+"""`wrangler tail`: what became of the Worker, and not what it answered."""
+_FOR_URL = re.compile(
+    rf"{STATUS}(?:[,:]?\s+[^\n]{{0,60}}?)?\b(?:for url|url=|from|for|on|at|trying to load [\w .]{{0,60}} from)[:=\s]*(?:URL\()?[\s'\"`(]*{_WELL_KNOWN}",
+    re.I,
+)
+_URL_GAVE = re.compile(
+    rf"{_WELL_KNOWN}[\"'`)\]]*[\s:,]*(?:endpoint |also |now |still |just |always |request )?(?:-+>|- |—>|=+>|→|⇒|➜|returns?(?:ed)?|responds?(?:ed)?(?: with)?|responded(?: with)?|answers?(?:ed)?(?: with)?|gives|gave|fail(?:s|ed|ing)?(?: with)?|is|was|status:?|got|:|=|\|)\s*(?:an?\s+|with\s+|the\s+)?(?:\(|\*+|`|\")*(?:HTTP(?:/[\d.]+)?[ :]*)?(?:error )?(?:status(?: code)?[:= ]*)?{STATUS}",
+    re.I,
+)
+_ADJACENT = re.compile(rf"^[\"'`)\]*]*(?:\s+HTTP/[\d.]+)?[\s\"'`:=,;|*)\]([-]*(?:\bHTTP(?:/[\d.]+)?[ :]+)?{STATUS}")
+_SAID = re.compile(
+    rf"(?:→|-+>|—>|=+>|⇒|➜|↳|<-+|←|\.{{2,}}|\b(?:returns?(?:ed)?|returning|respon(?:ds?|ded|se|ding)(?: with| code)?|answer(?:s|ed)?(?: with)?|gives|gave|gets?|got|receiv(?:es?|ed)|fail(?:s|ed)(?: with)?|finished(?: with)?|completed(?: with)?|result|rejected(?: with)?|status(?:[ _-]?code)?|statusCode|resultCode|code|error|HTTP(?:/[\d.]+)?))[\"'`]*\s*(?:[:=(-]|is|of|was|with|an?|the)?\s*(?:an?\s+|\(|\"|'|`|\*+|HTTP(?:/[\d.]+)?[ :]*|status(?:[ _]code)?[:= ]*)*{STATUS}",
+    re.I,
+)
+_WITH_REASON = re.compile(rf"{STATUS}\s*[-(:]?\s*(?P<reason>[A-Z][A-Za-z' _-]{{1,40}})")
+_IN_FRONT = re.compile(
+    rf"{STATUS}[\s\]|\"'`:,-]*(?:\([^)\n]{{1,40}}\)\s*|[A-Z][\w' ]{{1,40}}?\s+)?(?:\b(?:from|for|on|at|to|in response to)\s+(?:the\s+|a\s+)?)?[\[\"'`]*$"
+)
+_HAPROXY = re.compile(rf" -?\d+/-?\d+/-?\d+/-?\d+/\+?-?\d+ {STATUS} \+?\d+ ")
+"""Timers, the status, the size; the request is last."""
+_ANSWER = re.compile(
+    rf"(?:^|[\s\]:>])(?:<<+|<-+|←|→|-+>|=+>|↳|└─*|Completed|Sent|Responded|Response|Received|Status|status|statusCode|StatusCode|\[?HTTP/?[\d.]*)[^\n{{}}]{{0,60}}?(?:^|[\s:=(-]){STATUS}(?P<rest>[^\n]*)$"
+)
+"""An answer on a line of its own, whose request stands above it."""
+_FIELD = re.compile(
+    r"^\s*(?P<name>Request URL|Request Method|Status Code|URL|Method|Status)\s*:\s*(?P<value>\S.*?)\s*$", re.I
+)
+_FIELD_ALONE = re.compile(r"^\s*(?:Request URL|Request Method|Status Code)\s*:?\s*$", re.I)
+_METHOD_ALONE = re.compile(r"^\s*(?:XHR)?(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)\s*$")
+_TARGET_ALONE = re.compile(r"^\s*(?:https?://|/)\S+\s*$")
+_LONGEST = 20_000
+_WITHIN = 8
+"""Lines that an answer may stand below its request."""
+
+
+@dataclass
+class Fact:
+    """One exchange, as far as lines tell it. `method` is None where the text says the URL alone."""
+
+    method: str | None
+    target: str
+    status: int | None = None
+    error: str | None = None
+    rest: str = ""
+    """What follows on the line."""
+    line: str = ""
+
+
+def joined(text: str) -> list[str]:
+    """The lines, with a name or a method that stands alone joined to the value below it."""
+    lines = text.splitlines()
+    found: list[str] = []
+    place = 0
+    while place < len(lines):
+        line, place = lines[place], place + 1
+        if place < len(lines) and len(line) < 40 and lines[place].strip():
+            if _FIELD_ALONE.match(line):
+                line, place = f"{line.strip().rstrip(':')}: {lines[place].strip()}", place + 1
+            elif _METHOD_ALONE.match(line) and _TARGET_ALONE.match(lines[place]):
+                line, place = f"{line.strip()} {lines[place].strip()}", place + 1
+        found.append(line)
+    return found
+
+
+def on_line(line: str) -> list[Fact]:
+    """What one line tells; a fact without status and error is a request whose answer may stand below."""
+    if len(line) > _LONGEST or "/" not in line:
+        return []
+    if failed := next((m for p in (_GO, _CORS, _BROWSER, _TAIL) if (m := p.search(line))), None):
+        return [_failed(failed)]
+    if (named := _NAMED_METHOD.search(line)) and (place := _NAMED_TARGET.search(line)):
+        return [_named(named, place, line)]
+    asked = list(_ASKED.finditer(line))
+    if len(asked) == 1 and (columns := _COLUMNS.search(line)):
+        target = re.sub(r"\s+", "", columns["target"])
+        target = target if "://" in target else f"https://{target}"
+        return [Fact(columns["method"], target, int(columns["status"]), line=line)]
+    if asked:
+        ends = [match.start() for match in asked[1:]] + [len(line)]
+        return [_of_request(line, match, end, first=match is asked[0]) for match, end in zip(asked, ends, strict=True)]
+    if columns := _COLUMNS.search(line):
+        target = re.sub(r"\s+", "", columns["target"])
+        return [
+            Fact(
+                columns["method"], target if "://" in target else f"https://{target}", int(columns["status"]), line=line
+            )
+        ]
+    if match := _URL_GAVE.search(line) or _FOR_URL.search(line):
+        return [Fact(None, match["target"].rstrip(".,;:"), int(match["status"]), rest=line[match.end() :], line=line)]
+    return []
+
+
+def _failed(match: re.Match[str]) -> Fact:
+    said = match.groupdict()
+    error = said["error"].strip()[:300]
+    return Fact((said.get("method") or "GET").upper(), said["target"], error=error, line=match.string)
+
+
+def _named(named: re.Match[str], place: re.Match[str], line: str) -> Fact:
+    """`method=POST path=/mcp status=401`, in any notation and order."""
+    target = place["target"]
+    if target.startswith("/") and (host := _NAMED_HOST.search(line)):
+        local = host["host"].startswith("localhost")
+        target = f"http{'' if local else 's'}://{host['host']}{target}"
+    said = re.search(r"\b(?:status(?:[ _-]?code)?|code)[\"']?\s?[=:]\s?[\"']?(?P<status>[1-5]\d\d)\b", line, re.I)
+    return Fact(named["method"].upper(), target, int(said["status"]) if said else None, line=line)
+
+
+def _of_request(line: str, match: re.Match[str], end: int, *, first: bool) -> Fact:
+    target = match["target"].rstrip(".,;:")
+    if target.endswith("**") and "=**" not in target:
+        target = target.rstrip("*")
+    if target.startswith("/") and (origin := _BEFORE_QUOTED.search(line[: match.start()])):
+        target = f"{origin[1]}{target}"
+    elif target[0] != "/" and "://" not in target:
+        target = f"{'http' if target.startswith('localhost') else 'https'}://{target}"
+    after = line[match.end() : end]
+    fact = Fact(match["method"], target, line=line)
+    if (found := _ADJACENT.search(after)) or (found := _with_reason(after)) or (found := _SAID.search(after)):
+        fact.status, fact.rest = int(found["status"]), after[found.end() :]
+    elif first and (
+        found := _IN_FRONT.search(line[max(0, match.start() - 120) : match.start()]) or _HAPROXY.search(line)
+    ):
+        fact.status, fact.rest = int(found["status"]), after
+    return fact
+
+
+def _with_reason(text: str) -> re.Match[str] | None:
+    """A number in front of its own reason phrase, wherever it stands."""
+    for match in _WITH_REASON.finditer(text):
+        phrase = _REASONS.get(int(match["status"]))
+        if phrase and re.sub(r"[\W_]", "", match["reason"]).lower().startswith(phrase):
+            return match
+    return None
+
+
+_TROUBLE = re.compile(r"\berrors?\b|\bfail(?:s|ed|ure)\b|\bException\b", re.I)
+"""What is said of a request for which nothing came: no answer stands below it."""
+
+
+class Conversation:
+    """Requests on lines of their own, each with the answer below it."""
+
+    def __init__(self) -> None:
+        self.open: Fact | None = None
+        self.age = 0
+        self.fields: dict[str, str] = {}
+
+    def take(self, line: str) -> Iterator[Fact]:
+        """What is known for certain once this line is read: an exchange with its answer, or with its error."""
+        if field := _FIELD.match(line):
+            yield from self._field(field["name"].lower().removeprefix("request "), field["value"])
+            return
+        facts = on_line(line)
+        if facts:
+            for fact in facts:
+                yield from self._fact(fact)
+            return
+        if self.open is None:
+            return
+        self.age += 1
+        if self.age > _WITHIN:
+            self.open = None
+        elif (answer := answered(line)) is not None:
+            fact, self.open = self.open, None
+            fact.status, fact.rest = answer
+            yield fact
+
+    def _fact(self, fact: Fact) -> Iterator[Fact]:
+        was = self.open
+        if fact.status is None and fact.error is None:
+            if was is None or not _same(was, fact):
+                self.open = None if _TROUBLE.search(fact.line) else fact
+            self.age = 0
+            return
+        if was is not None and _same(was, fact):
+            fact.target = was.target if "://" in was.target else fact.target
+        self.open = None
+        yield fact
+
+    def _field(self, name: str, value: str) -> Iterator[Fact]:
+        if name == "url" and not re.match(r"https?://|/", value):
+            return
+        if name == "url" and "url" in self.fields:
+            self.fields = {}
+        self.fields[name.removesuffix(" code")] = value
+        status = re.match(r"[1-5]\d\d\b", self.fields.get("status", ""))
+        if "url" in self.fields and status and ("method" in self.fields or name != "url"):
+            asked = re.match(METHOD, self.fields.get("method", ""), re.I)
+            if asked or "status" in self.fields:
+                yield Fact(asked[0].upper() if asked else None, self.fields["url"], int(status[0]))
+                self.fields = {}
+
+
+def answered(line: str) -> tuple[int, str] | None:
+    """The status of an answer that stands on a line of its own, and what follows it."""
+    if len(line) > 2000 or not re.search(r"(?<!\d)[1-5]\d\d(?!\d)", line):
+        return None
+    found = _ANSWER.search(line) or _with_reason(line)
+    return (int(found["status"]), found.groupdict().get("rest") or "") if found else None
+
+
+def _same(one: Fact, other: Fact) -> bool:
+    """The same request, told twice: when it came and when it was answered."""
+    paths = [re.sub(r"^https?://[^/]+", "", fact.target) or "/" for fact in (one, other)]
+    return one.method == other.method and paths[0] == paths[1]
