@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import textwrap
 from dataclasses import replace
+from html import unescape
 
 import oauthtap.formats.logs.client_logs as client_logs
 from oauthtap.clients import profiles
@@ -18,7 +19,7 @@ from oauthtap.formats.builder import STAND_IN, origin_of
 from oauthtap.formats.logs import sentences, vs_code
 from oauthtap.formats.logs.builder import object_in
 from oauthtap.formats.logs.client_names import client_of
-from oauthtap.model.exchange import Request, first_value
+from oauthtap.model.exchange import Exchange, Request, first_value
 from oauthtap.model.recording import Recording
 from oauthtap.model.sanitize import escape_controls
 
@@ -26,6 +27,8 @@ _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})([^\n`]*)\n(.*?)^[ \t]*\1[ \t]*$", re.
 _ADDED = re.compile(r"\bmcp add\b[^\n]*--transport (?:http|sse)\s+\S+\s+(?!https?://)([\w-]+(?:\.[\w-]+)+\S*)")
 """A command that gives a client a URL without its scheme, which is taken without a word."""
 _VERBOSE = re.compile(r"> (?:GET|POST|PUT|HEAD|DELETE|OPTIONS) \S+ HTTP/")
+_TAGS = re.compile(r"<(?:p|code|strong|li|h[1-6])>")
+_FEW_TAGS = 4
 _LARGEST = 20_000_000
 """Characters. Logs larger than that are cut: what lies at their end is read."""
 
@@ -45,8 +48,10 @@ FORMS = (
 
 def load_recording(text: str) -> Recording | None:
     """The exchanges in a text of any of these forms; None when there are none. Never raises for what is in it."""
-    text = _unquoted(text[-_LARGEST:])
+    text = _without_tags(_unquoted(text[-_LARGEST:]))
     found = _any_form(text)
+    if found and found.client is None and (client := client_of(text)):
+        found = replace(found, header={**found.header, "client": client})
     if found and (bare := _ADDED.search(text)):
         given = escape_controls(bare[1], limit=100)
         note = f"The client was given {given}: without https:// in front it is no URL, and nothing is sent."
@@ -57,9 +62,12 @@ def load_recording(text: str) -> Recording | None:
 def _any_form(text: str) -> Recording | None:
     if whole := _client_log(text):
         return whole
-    fenced = [textwrap.dedent(match[3]) for match in _FENCE.finditer(text)]
+    fences = list(_FENCE.finditer(text))
+    fenced = [textwrap.dedent(match[3]) for match in fences]
     if fenced and (joined := _joined(fenced, text)):
-        return joined
+        ends = [0, *(match.end() for match in fences)]
+        starts = [*(match.start() for match in fences), len(text)]
+        return _with_prose(joined, [text[a:b] for a, b in zip(ends, starts, strict=True)])
     return _plain(text)
 
 
@@ -69,6 +77,13 @@ def _unquoted(text: str) -> str:
     if not lines or not all(line.startswith(">") for line in lines) or any(_VERBOSE.match(line) for line in lines):
         return text
     return re.sub(r"^> ?", "", text, flags=re.MULTILINE)
+
+
+def _without_tags(text: str) -> str:
+    """A report that was pasted as HTML, as the text it shows. A page that a server answered stays as it is."""
+    if len(_TAGS.findall(text, 0, 100_000)) < _FEW_TAGS or re.search(r"<html|<!doctype|<body", text[:100_000], re.I):
+        return text
+    return unescape(re.sub(r"</?(?:p|strong|em|code|pre|li|ul|ol|h[1-6]|br|span|b|i)\b[^<>\n]{0,200}>", "", text))
 
 
 def _client_log(text: str) -> Recording | None:
@@ -93,9 +108,14 @@ def _plain(text: str) -> Recording | None:
     found: list[Recording] = [one for reader in readers if (one := reader(text)) is not None]
     if not found:
         return document.read(text)
-    best = max(found, key=lambda one: len(one.exchanges))
+    best = max(found, key=_told)
     client = best.client or client_of(text) or _by_callback(best)
     return best if best.client == client else replace(best, header={**best.header, "client": client})
+
+
+def _told(recording: Recording) -> tuple[int, int]:
+    """How much a reading shows: exchanges with their answers, then all."""
+    return sum(one.response is not None for one in recording.exchanges), len(recording.exchanges)
 
 
 def _by_callback(recording: Recording) -> str | None:
@@ -127,6 +147,24 @@ def _joined(blocks: list[str], text: str) -> Recording | None:
     client = next((one.client for one in found if one.client), None)
     notes = dict.fromkeys(note for one in found for note in one.notes)
     return Recording(numbered, {"upstream": upstream, "client": client}, None, tuple(notes))
+
+
+def _with_prose(found: Recording, pieces: list[str]) -> Recording:
+    """What the sentences around the blocks tell besides: answered exchanges, in front of those of the blocks."""
+    known = {(exchange.request.path, exchange.status) for exchange in found.exchanges}
+    told = [one for piece in pieces if (read := sentences.read(piece)) for one in read.exchanges]
+    more = {(one.request.path, one.status): one for one in told if one.status and not _made(one)}
+    anywhere = {exchange.status for exchange in found.exchanges if _made(exchange)}
+    new = [one for key, one in more.items() if key not in known and one.status not in anywhere]
+    if not new:
+        return found
+    every = [one.replace(id=number, started_at=None) for number, one in enumerate([*new, *found.exchanges], 1)]
+    return replace(found, exchanges=tuple(every))
+
+
+def _made(exchange: Exchange) -> bool:
+    """The text does not say where it went."""
+    return exchange.request.url == f"{STAND_IN}/mcp" or "-endpoint-not-shown" in exchange.request.url
 
 
 def _at_home(request: Request, home: str | None) -> Request:

@@ -68,6 +68,8 @@ class Draft:
     role: str | None = None
     method_shown: bool = True
     """False for a URL told with its status alone: such a sentence may tell an exchange again."""
+    sse: bool = False
+    """The stream of the older SSE transport, which a client opens with GET."""
     presumed: bool = False
     """The status is not shown: it is what the body implies."""
 

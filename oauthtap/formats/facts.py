@@ -61,7 +61,7 @@ _URL_GAVE = re.compile(
     rf"{_WELL_KNOWN}[\"'`)\]]*[\s:,]*(?:endpoint |also |now |still |just |always |request )?(?:-+>|- |—>|=+>|→|⇒|➜|returns?(?:ed)?|responds?(?:ed)?(?: with)?|responded(?: with)?|answers?(?:ed)?(?: with)?|gives|gave|fail(?:s|ed|ing)?(?: with)?|is|was|status:?|got|:|=|\|)\s*(?:an?\s+|with\s+|the\s+)?(?:\(|\*+|`|\")*(?:HTTP(?:/[\d.]+)?[ :]*)?(?:error )?(?:status(?: code)?[:= ]*)?{STATUS}",
     re.I,
 )
-_ADJACENT = re.compile(rf"^[\"'`)\]*]*(?:\s+HTTP/[\d.]+)?[\s\"'`:=,;|*)\]([-]*(?:\bHTTP(?:/[\d.]+)?[ :]+)?{STATUS}")
+_ADJACENT = re.compile(rf"^[\"'`)\]*]*(?:\s+HTTP/[\d.]+)?[\s\"'`:=,;|*)\]([–—-]*(?:\bHTTP(?:/[\d.]+)?[ :]+)?{STATUS}")
 _SAID = re.compile(
     rf"(?:→|-+>|—>|=+>|⇒|➜|↳|<-+|←|\.{{2,}}|\b(?:returns?(?:ed)?|returning|respon(?:ds?|ded|se|ding)(?: with| code)?|answer(?:s|ed)?(?: with)?|gives|gave|gets?|got|receiv(?:es?|ed)|fail(?:s|ed)(?: with)?|finished(?: with)?|completed(?: with)?|result|rejected(?: with)?|status(?:[ _-]?code)?|statusCode|resultCode|code|error|HTTP(?:/[\d.]+)?))[\"'`]*\s*(?:[:=(-]|is|of|was|with|an?|the)?\s*(?:an?\s+|\(|\"|'|`|\*+|HTTP(?:/[\d.]+)?[ :]*|status(?:[ _]code)?[:= ]*)*{STATUS}",
     re.I,
@@ -80,6 +80,10 @@ _FIELD = re.compile(
     r"^\s*(?P<name>Request URL|Request Method|Status Code|URL|Method|Status)\s*:\s*(?P<value>\S.*?)\s*$", re.I
 )
 _FIELD_ALONE = re.compile(r"^\s*(?:Request URL|Request Method|Status Code)\s*:?\s*$", re.I)
+_LOADED = re.compile(r"Failed to load resource: the server responded with a status of (?P<status>[45]\d\d)\b")
+_RETURNED = re.compile(rf"^(?P<target>(?:https?://|/)\S+) returned {STATUS}$")
+_HANGS = re.compile(r"\b[45]\d\d (?:on|for|from)$")
+"""A sentence that was broken between a status and its request."""
 _METHOD_ALONE = re.compile(r"^\s*(?:XHR)?(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)\s*$")
 _TARGET_ALONE = re.compile(r"^\s*(?:https?://|/)\S+\s*$")
 _LONGEST = 20_000
@@ -107,7 +111,11 @@ def joined(text: str) -> list[str]:
     place = 0
     while place < len(lines):
         line, place = lines[place], place + 1
-        if place < len(lines) and len(line) < 40 and lines[place].strip():
+        if place < len(lines) and (loaded := _LOADED.search(line)) and _TARGET_ALONE.match(lines[place]):
+            line, place = f"{re.sub(r':[0-9]+$', '', lines[place].strip())} returned {loaded['status']}", place + 1
+        elif place < len(lines) and _HANGS.search(line) and len(line) < 500:
+            line, place = f"{line.rstrip()} {lines[place].strip()}", place + 1
+        elif place < len(lines) and len(line) < 40 and lines[place].strip():
             if _FIELD_ALONE.match(line):
                 line, place = f"{line.strip().rstrip(':')}: {lines[place].strip()}", place + 1
             elif _METHOD_ALONE.match(line) and _TARGET_ALONE.match(lines[place]):
@@ -139,6 +147,8 @@ def on_line(line: str) -> list[Fact]:
                 columns["method"], target if "://" in target else f"https://{target}", int(columns["status"]), line=line
             )
         ]
+    if match := _RETURNED.match(line):
+        return [Fact(None, match["target"], int(match["status"]), line=line)]
     if match := _URL_GAVE.search(line) or _FOR_URL.search(line):
         return [Fact(None, match["target"].rstrip(".,;:"), int(match["status"]), rest=line[match.end() :], line=line)]
     return []
@@ -246,8 +256,13 @@ class Conversation:
                 self.fields = {}
 
 
+_REFUSED = re.compile(r"^\W{0,4}(Unauthorized|Forbidden)\b", re.I)
+
+
 def answered(line: str) -> tuple[int, str] | None:
     """The status of an answer that stands on a line of its own, and what follows it."""
+    if refused := _REFUSED.match(line):
+        return {"unauthorized": 401, "forbidden": 403}[refused[1].lower()], ""
     if len(line) > 2000 or not re.search(r"(?<!\d)[1-5]\d\d(?!\d)", line):
         return None
     found = _ANSWER.search(line) or _with_reason(line)

@@ -69,6 +69,8 @@ class RecordingBuilder:
     issuer: str | None = None
     """The authorization server, where the log names it."""
     metadata: dict[str, Any] = field(default_factory=dict)
+    presumed: list[Request] = field(default_factory=list)
+    """Requests whose answer's status is only what its words imply."""
     authorize: str | None = None
     """The authorization URL that the browser was sent to last."""
 
@@ -119,9 +121,15 @@ class RecordingBuilder:
         # A request is written down when its end is known; what counts is when it began.
         if all(exchange.started_at is not None for exchange in self.exchanges):
             self.exchanges.sort(key=lambda exchange: exchange.started_at or 0.0)
+        presumed = [
+            f"the status of exchange {number} is not shown; {exchange.status} is what the answer implies"
+            for number, exchange in enumerate(self.exchanges, 1)
+            if any(exchange.request is one for one in self.presumed)
+        ]
         exchanges = tuple(self._placed(exchange, number) for number, exchange in enumerate(self.exchanges, 1))
         notes = (
             f"read from a log of {self.client}: headers and bodies that it leaves out are not judged",
+            *presumed,
             *dict.fromkeys(self.notes),
         )
         header = {"upstream": self.mcp_url, "client": self.client}
@@ -172,8 +180,8 @@ class RecordingBuilder:
         elif url := outcome.url or self.mcp_url:
             headers = (*JSON, self.bearer) if self.has_token else JSON
             self.add(event, "POST", url, headers=headers, sent=None, response=answer)
-        if outcome.presumed:
-            self.notes.append(f"the log does not say the status of a refusal; {outcome.status} stands for it")
+        if outcome.presumed and self.exchanges:
+            self.presumed.append(self.exchanges[-1].request)
 
     def called_back(self, event: Event, **said: str) -> None:
         """The browser came back to the client, with a code or with an error."""

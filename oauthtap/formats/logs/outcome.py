@@ -86,6 +86,8 @@ class Outcome:
     url: str | None = None
     challenge: str | None = None
     """The value of `WWW-Authenticate`, where the message quotes it."""
+    sse: bool = False
+    """The stream of the older SSE transport."""
     presumed: bool = False
     """The status is not in the message: it is the one that RFC 6749 (5.2) or RFC 7591 (3.2.2) gives such an error."""
 
@@ -110,10 +112,13 @@ def outcome(text: str) -> Outcome | None:
     code = _CODE_MEMBER.search(text)
     if (match := _NAMED.search(message)) and (kind := _CLASSES.get(match["kind"])):
         return _oauth(step, code["code"] if code and code["code"] in CODES else kind, match["words"])
+    if (match := re.search(r"(?:^|: )([A-Z]\w*Error)$", message)) and step and match[1] in _CLASSES:
+        return _oauth(step, _CLASSES[match[1]], "")
     if code and code["code"] in CODES and (match := _NAMED.search(message)):
         return _oauth(step, code["code"], match["words"])
     if match := _POSTING.search(message):
-        return Outcome(step or "mcp", int(match["status"]), _body(match["rest"]))
+        sse = step is None and "SseError: SSE error: Non-200" in message
+        return Outcome(step or "mcp", int(match["status"]), _body(match["rest"]), sse=sse)
     if match := _RECEIVED.search(message):
         return Outcome(step or "mcp", int(match["status"]), None)
     if (match := _BODY.search(message)) and (match2 := _OAUTH.search(match[1])):

@@ -26,6 +26,7 @@ from oauthtap.formats.logs.log_lines import LISTED, has_times, messages
 from oauthtap.formats.logs.outcome import Outcome, outcome, refused
 from oauthtap.formats.logs.rich_handler import unwrap
 from oauthtap.formats.logs.rmcp import Discovery
+from oauthtap.formats.logs.statements import Told, told_in
 from oauthtap.model import urls
 from oauthtap.model.recording import Recording
 
@@ -64,17 +65,22 @@ _ABOUT_TOKEN = re.compile(
     r"\btoken\b.*\b(?:not active|inactive|expired|invalid|revoked|malformed)\b|\b(?:expired|invalid) (?:access )?token\b",
     re.I,
 )
+_CHALLENGE = re.compile(r"^\W{0,6}www-authenticate[`\"']?\s*:\s*[`\"']?((?:Bearer|DPoP|Basic)\b.*)", re.I)
 _HEAD = re.compile(r"receive_response_headers\.complete return_value=\(b'HTTP/[\d.]+', (\d{3}), b[^,]*, (\[.*\])\)")
 _SUCCESS = re.compile(
     r"^(?:.*\s)?(?:Successfully (?:logged in|authenticated|connected)|Authentication successful|Connected to (?:MCP )?server|OAuth (?:flow )?(?:completed|successful)|Authorization (?:successful|complete)\b(?!d)|✓ (?:\S+\s+)?Connected)\b",
     re.I,
 )
+_TRANSPORT = re.compile(
+    r"(?:Streamable|SSE)\w*Transport|rmcp::transport|streamable_http_client|MCP (?:client|server)|Error POSTing to endpoint"
+)
+"""What only a client of an MCP server says."""
 _SERVER_URL = re.compile(
     r"(?:server[_ ]?url|mcp[_ ]?url|\"?url\"?|endpoint|connecting to|connection to|connect to|for url|http transport)[\"']?\s*[:=(]?\s*[\"'(]?(https?://[^\s\"'`<>,)\]}\\]+)",
     re.I,
 )
 _STEP_URLS = re.compile(
-    r"/\.well-known/|/token\b|/register\b|/authorize\b|/oauth|callback|localhost:\d+/(?:oauth/)?callback|github\.com/|docs\.|spec|datatracker|nodejs\.org|npmjs|errors\.pydantic|developer\.mozilla|/issues/"
+    r"/\.well-known/|/token\b|/register\b|/authorize\b|/oauth|callback|(?:localhost|127\.0\.0\.1):\d+/(?:oauth/|done|callback)|[?&]error=|github\.com/|docs\.|spec|datatracker|nodejs\.org|npmjs|errors\.pydantic|developer\.mozilla|/issues/"
 )
 
 
@@ -88,13 +94,16 @@ def read(text: str) -> Recording | None:
     text = "\n".join(facts.joined(unwrap(text)))
     client = client_of(text)
     stamped = has_times(text)
-    story = _Story(_mcp_url(text), known=stamped or client is not None)
+    story = _Story(_mcp_url(text), known=stamped or client is not None or _TRANSPORT.search(text) is not None)
     if (probe := _PROBE.search(text)) and (probed := _PROBED.search(text)):
         story.drafts.append(Draft("GET", probed[1], status=int(probe[1])))
     for at, line in messages(text):
         story.take(at, line)
     by_itself = len(text.strip().splitlines()) <= 3 and not stamped
-    if not story.drafts or (by_itself and not (client or _URL.search(text))):
+    shown = _TRANSPORT.search(text) and any(draft.status and not draft.presumed for draft in story.drafts)
+    if by_itself and _CHALLENGE.match(text.strip()):
+        return None  # a document by itself
+    if not story.drafts or (by_itself and not (shown or client or _URL.search(text))):
         return None  # a message by itself, which is for `oauthtap explain`
     return recording(
         story.drafts,
@@ -146,8 +155,12 @@ class _Story:
     def take(self, at: float | None, text: str) -> None:
         line = text.split("\n", 1)[0]
         self.opened = self.opened or bool(_OPENED.search(line))
-        if head := _HEAD.search(text):
+        if self._quoted_challenge(at, line):
+            pass
+        elif head := _HEAD.search(text):
             self.head = (int(head[1]), _header_lines(head[2]))
+        elif told_so := told_in(text):
+            self._told(at, told_so, line)
         elif found := [draft for every in text.split("\n") for draft in self.lines.take(every)]:
             for draft in found:
                 draft.started_at = draft.started_at or at
@@ -195,6 +208,62 @@ class _Story:
             self._add(self._message(401, at))
         elif re.search(r"\b[A-Z]\w*Error\b.*(?:auth|OAuth|regist|token|metadata)|Incompatible auth server", line):
             self.notes.append(f"the log says: {line.strip()[:300]}")
+
+    def _quoted_challenge(self, at: float | None, line: str) -> bool:
+        """A `WWW-Authenticate` line by itself belongs to the refusal above it; where there is none, it tells one."""
+        found = _CHALLENGE.match(line)
+        if found is None or found[1].lower().startswith("basic"):
+            return False
+        value = found[1].rstrip("`\"' ").replace('\\"', '"')
+        last = self.drafts[-1] if self.drafts else None
+        if last is not None and last.status in (400, 401, 403):
+            if not any(name.lower() == "www-authenticate" for name, _ in last.answer_headers):
+                last.answer_headers.append(("WWW-Authenticate", value))
+            return True
+        if not last:
+            self._refused_request(at, Outcome("mcp", 401, None, challenge=value, presumed=True))
+        return bool(self.drafts)
+
+    def _told(self, at: float | None, told: Told, line: str) -> None:
+        """A step that a sentence tells by its name."""
+        if told.place is None and told.status is not None:
+            self._refused_request(
+                at, Outcome("mcp", told.status, told.words, told.url, challenge=told.challenge, presumed=told.presumed)
+            )
+            return
+        if told.place is None:
+            home = told.url or self.mcp_url
+            places = (
+                urls.prm_locations(home or "")
+                if told.step == "prm-discovery"
+                else urls.as_metadata_locations(home or "")
+            )
+            target = home if home and "/.well-known/" in home else places[0].url if places else None
+            if target:
+                self._add(Draft("GET", target, started_at=at, error=told.error or line.strip()[:300]))
+            return
+        if told.words and told.status:
+            code, _, words = told.words.partition(": ")
+            said = (
+                {"error": code, "error_description": words}
+                if re.fullmatch("[a-z_]+", code)
+                else {"error_description": told.words}
+            )
+            body = (
+                told.words
+                if told.words.startswith("{")
+                else json.dumps({name: value for name, value in said.items() if value})
+            )
+            self._refused(at, Outcome(told.step, told.status, body, presumed=told.presumed))
+            return
+        method, target, role = told.place
+        error = None if told.status else told.error or line.strip()[:300]
+        self.signed_in = self.signed_in or (told.step == "token-request" and told.status == 200)
+        if told.step == "authorization-response" and self.drafts and self.drafts[-1].actor == "browser":
+            self._called_back(at, Outcome(None, 200, json.dumps({"code": "unseen"})))
+            return
+        self._add(Draft(method, target, status=told.status, error=error, started_at=at, role=role, presumed=told.presumed,
+                        actor="browser" if method == "GET" else "client"))  # fmt: skip
 
     def _on_screen(self, at: float | None, words: str) -> None:
         """What a server said: back through the browser where it was opened, else to the registration."""
@@ -267,6 +336,8 @@ class _Story:
         if told.challenge:
             draft.answer_headers, draft.answer_headers_shown = [("WWW-Authenticate", told.challenge)], False
         draft.presumed = draft.cut = told.presumed
+        if told.sse:
+            draft.method, draft.sse = "GET", True
         if self.signed_in or _OF_TOKEN.search(told.body or ""):
             draft.headers = [("Authorization", f"Bearer {TOKEN}")]
         if urls.OAUTH in place or urls.PRM in place or urls.OIDC in place:
@@ -295,7 +366,8 @@ class _Story:
         """A sentence about an exchange that is told already, or said twice, is no other one."""
         for known in reversed(self.drafts[-3:]):
             near = known.started_at is None or draft.started_at is None or abs(draft.started_at - known.started_at) < 2
-            if near and (known.target, known.status) == (draft.target, draft.status) and draft.actor != "browser":
+            same = (known.target, known.status) == (draft.target, draft.status)
+            if near and same and known.sse is draft.sse and draft.actor != "browser":
                 known.answer_body = known.answer_body or draft.answer_body
                 return
         self.drafts.append(draft)

@@ -1,0 +1,59 @@
+"""Sentences that tell a step and how it ended: `statements.toml`, by client and by server, each with its source."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+_PLACES = {
+    "client-registration": ("POST", "/registration-endpoint-not-shown", "client-registration"),
+    "token-request": ("POST", "/token-endpoint-not-shown", "token-request"),
+    "token-refresh": ("POST", "/token-endpoint-not-shown", "token-refresh"),
+    "token-introspection": ("POST", "/introspection-endpoint-not-shown", None),
+    "authorization-request": ("GET", "/authorization-endpoint-not-shown", "authorization-request"),
+    "authorization-response": ("GET", "/callback-not-shown", "authorization-response"),
+}
+"""Method, stand-in for the endpoint, and role of each step that is told without its URL."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a sentence says."""
+
+    step: str
+    status: int | None
+    presumed: bool
+    url: str | None
+    words: str | None
+    error: str | None
+    challenge: str | None
+
+    @property
+    def place(self) -> tuple[str, str, str | None] | None:
+        """Method, stand-in and role; None for a request to the MCP server, and for a document."""
+        return _PLACES.get(self.step)
+
+
+@cache
+def _statements() -> tuple[tuple[re.Pattern[str], str, int | None], ...]:
+    text = files(__package__).joinpath("statements.toml").read_text(encoding="utf-8")
+    every = tomllib.loads(text)["statement"]
+    return tuple((re.compile(one["match"]), one["step"], one.get("status")) for one in every)
+
+
+def told_in(text: str) -> Told | None:
+    """What a message tells, by the first sentence that is known; None where none is."""
+    for pattern, step, status in _statements():
+        if match := pattern.search(text):
+            said = match.groupdict()
+            shown = said.get("status")
+            words, error = said.get("words"), said.get("error")
+            words = re.sub(r"\s+", " ", words).strip() if words else None
+            return Told(
+                step, int(shown) if shown else status, shown is None and status is not None, said.get("url"),
+                words, error.strip() if error else None, said.get("challenge"),
+            )  # fmt: skip
+    return None
