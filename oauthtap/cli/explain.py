@@ -40,7 +40,8 @@ Several changes of answers can be tried without a deployment: oauthtap fix."""
 
 def explain(arguments: Namespace) -> int:
     """Print one rule's page, what a text may mean, or the list of all rules by stage. 1 when a text means nothing."""
-    load_rule_files(arguments.rules)
+    if arguments.rules:
+        load_rule_files(arguments.rules)
     asked = " ".join(arguments.rule)
     as_json = arguments.format == "json"
     if asked and not _RULE_ID.match(asked) and asked != REFUSED:
