@@ -6,11 +6,12 @@ locked from before the token is sent until its successor lies on the disk.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,6 +40,8 @@ class Grant(BaseModel):
     token_endpoint: str
     """Where it was made. Refresh token and secret go nowhere else, whatever a document says by now."""
     issuer: str | None = None
+    revocation_endpoint: str | None = None
+    """As the metadata named it when the grant was made (RFC 7009). The refresh token goes there to be revoked."""
     kind: Literal["refresh_token", "client_credentials"] = "refresh_token"
     client: Mapping[str, str]
     """`client_id`, `client_secret` and `token_endpoint_auth_method`, as the registration has them (RFC 7591, 2)."""
@@ -70,7 +73,7 @@ class GrantFile:
         """Raises GrantError for a key that is none."""
         from cryptography.fernet import Fernet  # takes a while to import: only when needed
 
-        self.path, self._lock = path, -1
+        self.path, self._lock, self._sent = path, -1, False
         if not key:
             raise GrantError(f"{KEY} is not set: a grant is kept encrypted. Try: {_NEW_KEY}")
         try:
@@ -93,14 +96,28 @@ class GrantFile:
         # A whole draft is the newer one: its writer was ended before the last step.
         return self._draft() or found
 
+    async def lock(self) -> None:
+        """Lock the file for the `begin` that follows, in an event loop: another run may have it for long.
+
+        Raises GrantError when that is too long.
+        """
+        for _ in self._attempts():
+            await asyncio.sleep(_POLL)
+
+    def unlock(self) -> None:
+        """Where no `begin` followed."""
+        if not self._sent:
+            self._release()
+
     def begin(self) -> Grant:
         """Lock the file, and note in it that its token is about to be sent: so it can be written, too.
 
         Raises GrantError, also where another run has it for too long.
         """
-        if self._lock >= 0:
+        if self._sent:
             raise GrantError(f"{self.path}: its token was sent, and is not answered yet. Try: again")
-        self._take()
+        if self._lock < 0:
+            self._take()
         try:
             if self._draft() is not None:  # before the next draft takes its place
                 self._new.replace(self.path)
@@ -109,6 +126,7 @@ class GrantFile:
         except BaseException:
             self._release()
             raise
+        self._sent = True
         return grant
 
     def end(self, grant: Grant | None) -> None:
@@ -123,6 +141,16 @@ class GrantFile:
         """Write a new grant, in place of one that may be there. Raises GrantError."""
         self._take()
         self.end(grant)
+
+    def delete(self) -> None:
+        """After its token was revoked. Raises GrantError."""
+        try:
+            for file in (self.path, self._new):
+                file.unlink(missing_ok=True)
+        except OSError as problem:
+            raise GrantError(f"{self.path}: cannot be deleted: {problem.strerror}. Try: rm {self.path}") from None
+        finally:
+            self._release()
 
     # --- on the disk
 
@@ -176,18 +204,30 @@ class GrantFile:
             raise GrantError(f"{self.path}: cannot be written: {reason}. Try: a folder of yours with room") from None
 
     def _take(self) -> None:
-        place, until = self.path.with_name(f"{self.path.name}.lock"), time.monotonic() + PATIENCE
-        try:
-            self._lock = os.open(place, os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as problem:
-            raise GrantError(f"{place}: {problem.strerror}. Try: -o FILE, in a folder of yours") from None
-        while not _locked(self._lock):
-            if time.monotonic() > until:
-                self._release()
-                raise GrantError(f"{self.path}: another run has had it for {PATIENCE:.0f} s. Try: when that has ended")
+        for _ in self._attempts():
             time.sleep(_POLL)
 
+    def _attempts(self) -> Iterator[None]:
+        """Until the file is locked by us: a pause is due at each item. Raises GrantError."""
+        place, until = self.path.with_name(f"{self.path.name}.lock"), time.monotonic() + PATIENCE
+        try:
+            file = os.open(place, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as problem:
+            raise GrantError(f"{place}: {problem.strerror}. Try: -o FILE, in a folder of yours") from None
+        try:
+            while not _locked(file):
+                if time.monotonic() > until:
+                    raise GrantError(
+                        f"{self.path}: another run has had it for {PATIENCE:.0f} s. Try: when that has ended"
+                    )
+                yield
+        except BaseException:
+            os.close(file)
+            raise
+        self._lock = file
+
     def _release(self) -> None:
+        self._sent = False
         if self._lock >= 0:
             os.close(self._lock)  # and with it the lock
             self._lock = -1

@@ -71,6 +71,7 @@ def grant_left(state: WalkState, facts: FlowState, *, credentials: bool) -> Gran
         url=state.url,
         token_endpoint=facts.endpoint("token") or "",
         issuer=text(facts.metadata.get("issuer")),
+        revocation_endpoint=text(facts.metadata.get("revocation_endpoint")),
         kind="client_credentials" if credentials else "refresh_token",
         client={name: str(facts.client[name]) for name in _CLIENT if facts.client.get(name)},
         refresh_token=refresh,

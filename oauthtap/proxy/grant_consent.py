@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import secrets
 from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from urllib.parse import urlencode
 
-from oauthtap.grants.grant_file import Grant, GrantFile
+from oauthtap.grants.grant_file import Grant, GrantError, GrantFile
 from oauthtap.model import urls
 from oauthtap.model.exchange import Request, Response, first_value
 from oauthtap.probe.requests import with_credentials, with_query
@@ -32,6 +34,7 @@ class GrantConsent:
         self._file, self._codes = file, OrderedDict[str, None]()
         self._grant: Grant | None = None
         """The one that was sent and is not answered yet."""
+        self._late: GrantError | None = None
         self.issuer: str | None = None
         """Of the authorization server, where it promises `iss` with each code (RFC 9207)."""
 
@@ -50,6 +53,23 @@ class GrantConsent:
         answer = {"code": code, **({"state": state} if state else {}), **({"iss": self.issuer} if self.issuer else {})}
         return with_query(uri, answer)
 
+    def is_due(self, body: bytes | None) -> bool:
+        """A request with one of our codes, which needs the grant's file: `turn` first."""
+        return _CODE.encode() in (body or b"")
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """The file is ours, as soon as no other run has it; where it stays another's, `redeemed` says so."""
+        try:
+            self._late = None
+            await self._file.lock()
+        except GrantError as problem:
+            self._late = problem
+        try:
+            yield
+        finally:
+            self._file.unlock()
+
     def redeemed(self, asked: Request) -> Request | None:
         """The grant's token request in the place of one with a code of ours; None for any other.
 
@@ -58,6 +78,8 @@ class GrantConsent:
         code = first_value(asked.form, "code") or ""
         if code not in self._codes or urls.endpoint(asked.url) != urls.endpoint(self._file.read().token_endpoint):
             return None
+        if self._late is not None:
+            raise self._late
         del self._codes[code]
         self._grant = self._file.begin()
         form, more = with_credentials(self._grant.client, self._grant.form)

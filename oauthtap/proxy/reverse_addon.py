@@ -104,8 +104,21 @@ class TapAddon:
         self._passages[flow.id] = (RequestContext(upstream, host), flow)
         flow.request.stream = Held(partial(self._let_go_request, flow))  # type: ignore[assignment]
 
-    def request(self, flow: http.HTTPFlow) -> None:
-        """Put the whole request into upstream names, or answer it where the browser only passes through."""
+    def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
+        """Put the whole request into upstream names, or answer it where the browser only passes through.
+
+        Waits only where it needs a stored grant that another run has.
+        """
+        if self._consent is not None and self._consent.is_due(flow.request.raw_content):
+            return self._in_turn(self._consent, flow)
+        self._request(flow)
+        return None
+
+    async def _in_turn(self, consent: GrantConsent, flow: http.HTTPFlow) -> None:
+        async with consent.turn():
+            self._request(flow)
+
+    def _request(self, flow: http.HTTPFlow) -> None:
         if flow.id not in self._passages or self._passages[flow.id][0].client_request is not None:
             return
         passage, _ = self._passages.pop(flow.id)
@@ -272,7 +285,7 @@ class TapAddon:
         if flow.response is not None:
             return False
         self._observer.note(TOO_LARGE, kind="too-large")
-        self.request(flow)
+        self._request(flow)
         passage, _ = self._passages.get(flow.id, (None, flow))
         if flow.response is not None or passage is None or passage.client_request is None:
             return False

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from oauthtap.grants.grant_file import KEY, new_key
+from oauthtap.grants.grant_file import KEY, GrantFile, new_key
 from tests.support.bed import Bed
 from tests.support.bed.consent import Consent
 from tests.support.running import COMMAND, environment, to_the_bed
@@ -152,3 +152,23 @@ def test_client_credentials_are_kept_and_used(person: Person, server: Consent, t
     assert code == 0, said
     assert not [file for file in tmp_path.rglob("*") if file.is_file() and b"s3cret" in file.read_bytes()]
     assert os.access(tmp_path / "robot.grant", os.R_OK)
+
+
+def test_a_grant_is_revoked_and_its_file_deleted(person: Person, server: Consent) -> None:
+    clients, server.clients = server.clients, {}
+    code, said = person.run("grant", "--revoke", person.file)
+    assert (code, "HTTP 401 invalid_client" in said, person.file.exists()) == (1, True, True), said
+    assert not [value for value in person.bed.issued if value.startswith("rt") and value in said]
+    server.clients = clients
+    assert person.probe()[0] == 0  # it was kept as it was
+    code, said = person.run("grant", "--revoke", person.file)
+    assert (code, person.file.exists(), server.refresh_tokens) == (0, False, {}), said
+    assert person.run("grant", "--revoke", person.file)[0] == 2
+
+
+def test_a_grant_without_a_revocation_endpoint_is_kept(person: Person) -> None:
+    file = GrantFile(person.file, person.env[KEY])
+    file.create(file.read().model_copy(update={"revocation_endpoint": "https://elsewhere.mcp.test/revoke"}))
+    with person.bed.watching() as arrived:
+        code, said = person.run("grant", "--revoke", person.file)
+    assert (code, "revocation_endpoint" in said, person.file.exists(), list(arrived)) == (2, True, True, []), said

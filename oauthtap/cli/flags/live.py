@@ -305,9 +305,10 @@ examples:
   oauthtap grant https://mcp.example.com/mcp -o mcp.grant          sign in once, with your browser
   oauthtap probe https://mcp.example.com/mcp --grant mcp.grant     any number of times, without a browser
   oauthtap drive claude-code --upstream https://mcp.example.com/mcp --grant mcp.grant
+  oauthtap grant --revoke mcp.grant                                when it is no longer needed
 
-exit codes: 0 kept; 1 the sign-in did not lead to the server; 2 wrong usage, or there is nothing to keep; 3 nothing
-arrived
+exit codes: 0 kept, or revoked; 1 the sign-in did not lead to the server, or the server did not revoke; 2 wrong usage,
+or there is nothing to keep or to revoke; 3 nothing arrived
 """
 
 
@@ -316,6 +317,9 @@ def grant_flags(command: ArgumentParser) -> None:
     command.add_argument("url", nargs="?", metavar="URL", help="the MCP endpoint, as a client would be given it")
     command.add_argument("-o", "--output", metavar="FILE", help="where to keep the grant, encrypted")
     command.add_argument("--new-key", action="store_true", help=f"print a key for {KEY}, and nothing else")
+    command.add_argument(
+        "--revoke", metavar="FILE", help="revoke the refresh token of this grant (RFC 7009), and delete the file"
+    )
     way = command.add_mutually_exclusive_group()
     way.add_argument("--headless", action="store_true", help="sign in without a browser (where nobody is asked)")
     way.add_argument(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from tests.support.bed.authorization import Grant
 from tests.support.bed.healthy import Good
-from tests.support.bed.origin import form, oauth_error
+from tests.support.bed.origin import Routes, form, oauth_error
 
 
 class Consent(Good):
@@ -25,6 +26,21 @@ class Consent(Good):
         self.slow = 0.0
         """Seconds between a rotation and its answer."""
         self._used: dict[str, Grant] = {}
+
+    def routes(self) -> Routes:
+        return super().routes() | {("POST", "/revoke"): self.revoke}
+
+    def metadata(self) -> dict[str, Any]:
+        return super().metadata() | {"revocation_endpoint": f"{self.origin}/revoke"}
+
+    async def revoke(self, request: Request) -> Response:
+        """RFC 7009, 2.1: the client's credentials, and 200 also for a token that is not known."""
+        asked = await form(request)
+        client_id, secret = self.credentials(request, asked)
+        if client_id not in self.clients or self.clients[client_id].get("client_secret", "") != secret:
+            return oauth_error("invalid_client", f"unknown client, token {asked['token']}", 401)
+        self.refresh_tokens.pop(asked["token"], None)
+        return Response(status_code=200)
 
     async def authorize(self, request: Request) -> Response:
         if self.asks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 from pathlib import Path
@@ -124,4 +125,22 @@ def test_who_has_it_for_too_long_is_told_of(path: Path, monkeypatch: pytest.Monk
     with pytest.raises(GrantError, match="another run"):
         GrantFile(path, KEY).begin()
     holder.end(None)
+    GrantFile(path, KEY).begin()
+
+
+async def test_an_event_loop_goes_on_while_another_run_has_the_file(path: Path) -> None:
+    other, mine = GrantFile(path, KEY), GrantFile(path, KEY)
+    grant = other.begin()
+    waiting = asyncio.create_task(mine.lock())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    other.end(grant)
+    await waiting
+    mine.begin()
+    mine.unlock()  # its token is out: it stays locked
+    with pytest.raises(GrantError, match="not answered yet"):
+        mine.begin()
+    mine.end(None)
+    await other.lock()
+    other.unlock()
     GrantFile(path, KEY).begin()
