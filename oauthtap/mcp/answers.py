@@ -124,7 +124,8 @@ class Solution(_Answer):
     """What experiments with the real client proved."""
 
     outcome: str = Field(
-        description="proved, simulated (never proved), nothing-to-do, needs-value, not-curable, budget (time is over)"
+        description="proved, simulated (never proved), nothing-to-do, needs-value, not-curable, budget (time is over), "
+        "running (not ended yet)"
     )
     summary: Text
     works: bool = Field(description="the client connects: with the changes in `fixes`, or as it is")

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 _LAST = 600
-_BEAT = 5.0
+BEAT = 5.0
 """Seconds between two words that it still runs: clients give a call up after 60 without one."""
+_running: dict[asyncio.Future[tuple[bytes, bytes]], asyncio.subprocess.Process] = {}
 
 
 @dataclass(frozen=True)
@@ -45,25 +46,32 @@ async def run(
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     work = asyncio.ensure_future(process.communicate(text.encode() if text is not None else None))
+    _running[work] = process
+    work.add_done_callback(_running.pop)
     began = time.monotonic()
     try:
-        while tell is not None and timeout - (gone := time.monotonic() - began) > _BEAT:
-            done, _ = await asyncio.wait([work], timeout=_BEAT)
+        while tell is not None and timeout - (gone := time.monotonic() - began) > BEAT:
+            done, _ = await asyncio.wait([work], timeout=BEAT)
             if done:
                 break
-            await tell(gone + _BEAT)
+            await tell(gone + BEAT)
         left = max(0.0, timeout - (time.monotonic() - began))
         printed, said = await asyncio.wait_for(asyncio.shield(work), left)
     except TimeoutError:
         _end(process)
         printed, said = await work
     except asyncio.CancelledError:
-        _end(process)
-        with contextlib.suppress(Exception):
-            await work
+        _end(process)  # not waited for: whoever cancels goes on cancelling (`anyio`), and `end_all` waits
         raise
     words_said = said.decode("utf-8", "replace").strip()
     return CommandOutput(process.returncode or 0, _json(printed), words_said[-_LAST:], _session(words_said))
+
+
+async def end_all() -> None:
+    """End what still runs, and wait until it has: before the event loop is closed."""
+    for process in _running.values():
+        _end(process)
+    await asyncio.gather(*_running, return_exceptions=True)
 
 
 def _end(process: asyncio.subprocess.Process) -> None:

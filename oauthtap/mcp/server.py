@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import signal
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,7 +31,7 @@ from oauthtap.mcp.answers import (
     solution_of,
     summary_of,
 )
-from oauthtap.mcp.commands import CommandOutput, run
+from oauthtap.mcp.commands import BEAT, CommandOutput, end_all, run
 from oauthtap.session import background, default_folder
 from oauthtap.session.background import BackgroundError, Until
 from oauthtap.session.state import SessionState
@@ -60,6 +62,8 @@ ConnectTo = Annotated[
 ]
 Ca = Annotated[Word | None, Field(description="a PEM file with a further CA to trust for the server")]
 
+_SLICE = 45.0
+"""Seconds after which a search is answered with `running`: many clients give a call up after 60 (MCP, Timeouts)."""
 server = FastMCP("oauthtap", instructions=_INSTRUCTIONS, log_level="ERROR")
 
 
@@ -147,29 +151,64 @@ async def solve(
         Word, Field(description="which client: claude-code, codex, opencode, python-sdk, …")
     ] = "claude-code",
     session: Annotated[Word | None, Field(description="in place of `url`: simulate on this recording")] = None,
+    going_on: Annotated[
+        Word | None, Field(description="`session` of an answer `running`: wait for that search")
+    ] = None,
     values: Annotated[
         dict[str, str] | None, Field(description="values that an earlier answer named in `needs`")
     ] = None,
     connect_to: ConnectTo = None,
     ca: Ca = None,
-    seconds: Annotated[float, Field(gt=0, le=1800)] = 600,
+    seconds: Annotated[float, Field(gt=0, le=1800, description="for the whole search")] = 600,
 ) -> Solution:
     """Find by experiment the smallest change of the server's answers with which the real client connects.
 
-    It registers clients and signs in at the server, each time in a home folder that is thrown away.
+    It registers clients and signs in at the server, each time in a home folder that is thrown away. A search that takes
+    longer than 45 seconds is answered with `running`, and goes on: call `next` again, or `stop`.
     """
-    if (url is None) == (session is None):
+    if going_on is None and (url is None) == (session is None):
         raise ToolError("give one of url and session")
-    target = [client, "--upstream", url] if url is not None else [session or ""]
     given = [word for name, value in (values or {}).items() for word in ("--set", f"{name}={value}")]
-    limit = ["--timeout", f"{seconds:g}"] if url is not None else []
-    words = ["solve", *target, *given, *_reach(connect_to, ca), *limit, "--format", "json"]
-    ran = await _run(*words, timeout=seconds + 60)
-    if not isinstance(ran.document, dict):
-        raise ToolError(ran.said or "nothing came of it in that time")
+    words = [*given, *_reach(connect_to, ca), "--format", "json"]
     again = {"url": url, "client": client, "session": session, "values": values, "seconds": seconds}
     arguments = {name: value for name, value in again.items() if value} | _reach_arguments(connect_to, ca)
-    return solution_of(ran.document, next_call.after_solve(ran.document, arguments))
+    if going_on is not None:
+        return await _found(Path(going_on), arguments)
+    if session is not None:
+        ran = await _run("solve", session, *words)
+        if not isinstance(ran.document, dict):
+            raise ToolError(ran.said or "nothing came of it in that time")
+        return solution_of(ran.document, next_call.after_solve(ran.document, arguments))
+    words = [client, "--upstream", url or "", *words, "--timeout", f"{seconds:g}"]
+    dated = default_folder(url or "")
+    folder = dated.with_name(f"{dated.name}-solve")
+    await asyncio.to_thread(_background, background.start_solve, words, folder)
+    return await _found(folder, arguments)
+
+
+async def _found(folder: Path, arguments: dict[str, Any]) -> Solution:
+    """What a search came to; `running` when it has not ended in the time that clients wait for an answer."""
+    for beat in range(1, round(_SLICE / BEAT) + 1):
+        if await asyncio.to_thread(_background, background.wait, folder, "ended", timeout=BEAT) is not None:
+            break
+        await _tell(beat * BEAT)
+    else:
+        return Solution(
+            outcome="running",
+            summary="The search goes on. The same call again waits for it.",
+            works=False,
+            fixes=[],
+            unhelpful=[],
+            session=str(folder),
+            next=Call(tool="solve", arguments={**arguments, "going_on": str(folder)}, why="it has not ended yet"),
+        )
+    try:
+        document = json.loads((folder / "solution.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        raise ToolError("the search was ended before it came to a result. Call solve again with its `url`") from None
+    for one in filter(None, (document["before"], document["after"])):
+        one["session"] = str(folder / one["folder"])
+    return solution_of(document, next_call.after_solve(document, arguments))
 
 
 @server.tool(annotations=_READS)
@@ -277,4 +316,21 @@ def _background(work: Any, *arguments: Any, **named: Any) -> Any:
 
 def main() -> None:
     """Serve on standard input and output until the client closes them."""
-    server.run("stdio")
+    asyncio.run(_serve())
+
+
+async def _serve() -> None:
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows
+            loop.add_signal_handler(sign, _leave, sign)
+    try:
+        await server.run_stdio_async()
+    finally:
+        await end_all()
+
+
+def _leave(sign: signal.Signals) -> None:
+    """End at once: the thread that reads standard input cannot be interrupted."""
+    ending = asyncio.ensure_future(end_all())
+    ending.add_done_callback(lambda _: os._exit(128 + sign))

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -40,7 +40,22 @@ def start(words: Sequence[str], folder: Path, *, timeout: float = 30.0) -> Sessi
     Raises BackgroundError with what the tap said when it did not come up.
     """
     port = [] if any(word == "--port" or word.startswith("--port=") for word in words) else ["--port", "0"]
-    command = [sys.executable, "-m", "oauthtap", *words, *port, "--no-web", "--no-background", "--session", str(folder)]
+    words = [*words, *port, "--no-web", "--no-background", "--session", str(folder)]
+    return _launch(words, folder, lambda state: state.url is not None, timeout)
+
+
+def start_solve(words: Sequence[str], folder: Path, *, timeout: float = 30.0) -> SessionState:
+    """Start `oauthtap solve WORDS` as a process of its own, and give its state once it is under way.
+
+    Its result is `solution.json` in the folder. Raises BackgroundError with what it said when it did not start.
+    """
+    return _launch(["solve", *words, "--session", str(folder)], folder, lambda _: True, timeout)
+
+
+def _launch(
+    words: Sequence[str], folder: Path, is_ready: Callable[[SessionState], bool], timeout: float
+) -> SessionState:
+    command = [sys.executable, "-m", "oauthtap", *words]
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said, start_new_session=True
@@ -49,15 +64,15 @@ def start(words: Sequence[str], folder: Path, *, timeout: float = 30.0) -> Sessi
         until = time.monotonic() + timeout
         while time.monotonic() < until and process.poll() is None:
             state = read_state(folder)
-            if state is not None and state.pid == process.pid and state.url:
+            if state is not None and state.pid == process.pid and is_ready(state):
                 return state
             time.sleep(_LOOK)
         if process.poll() is None:
             process.terminate()
-            raise BackgroundError(f"the tap was not ready after {timeout:.0f} seconds, and was ended")
+            raise BackgroundError(f"it was not ready after {timeout:.0f} seconds, and was ended")
         said.seek(0)
         words_said = said.read().decode("utf-8", "replace").strip().removeprefix("oauthtap: ")
-    raise BackgroundError(words_said or f"the tap ended at once (exit {process.returncode})")
+    raise BackgroundError(words_said or f"it ended at once (exit {process.returncode})")
 
 
 def status(folder: Path) -> SessionState:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ from mcp.client.stdio import stdio_client
 from mcp.server.fastmcp.exceptions import ToolError
 
 from oauthtap.mcp import commands
+from oauthtap.mcp.commands import BEAT
 from oauthtap.mcp.server import server
 from tests.support.running import COMMAND, environment
 
@@ -95,7 +98,7 @@ def test_no_argument_of_a_caller_is_an_option_of_a_command(tmp_path: Path) -> No
 
 
 async def test_a_long_call_says_that_it_still_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "_BEAT", 0.05)
+    monkeypatch.setattr(commands, "BEAT", 0.05)
     heard: list[float] = []
 
     async def tell(seconds: float) -> None:
@@ -105,3 +108,50 @@ async def test_a_long_call_says_that_it_still_runs(monkeypatch: pytest.MonkeyPat
     assert ran.document["rule"] == "prm-resource-missing"
     assert heard
     assert heard == sorted(heard)
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_call_ends_it_without_a_word(tmp_path: Path) -> None:
+    def message(**members: Any) -> str:
+        return json.dumps({"jsonrpc": "2.0", **members}) + "\n"
+
+    told = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/mcp"
+        words = [
+            message(id=1, method="initialize", params=told),
+            message(method="notifications/initialized"),
+            message(id=2, method="tools/call", params={"name": "diagnose", "arguments": {"url": url}}),
+        ]
+        with subprocess.Popen(
+            [str(COMMAND), "mcp"], env=environment(tmp_path), text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        ) as process:  # fmt: skip
+            assert process.stdin is not None
+            process.stdin.write("".join(words))
+            process.stdin.flush()
+            silent.settimeout(60)
+            with silent.accept()[0]:  # the call is under way
+                _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (0, "")
+
+
+async def test_a_search_that_takes_long_is_waited_for_call_by_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, waits = tmp_path / "s", iter([None, "ended"])
+    solution = {"outcome": "budget", "before": {"folder": "try-1"}, "after": None}
+    folder.mkdir()
+    (folder / "solution.json").write_text(json.dumps(solution))
+    monkeypatch.setattr("oauthtap.mcp.server._SLICE", BEAT)
+    monkeypatch.setattr("oauthtap.session.background.wait", lambda *_, **__: next(waits))
+    monkeypatch.setattr("oauthtap.session.background.start_solve", lambda words, folder: None)
+    monkeypatch.setattr("oauthtap.mcp.server.default_folder", lambda url: folder)
+    _, first = await server.call_tool("solve", {"url": "https://mcp.example.com/mcp"})
+    assert (first["outcome"], first["next"]["arguments"]["going_on"]) == ("running", str(folder) + "-solve")
+    (tmp_path / "s-solve").mkdir()
+    (folder / "solution.json").replace(tmp_path / "s-solve" / "solution.json")
+    _, second = await server.call_tool("solve", first["next"]["arguments"])
+    assert (second["outcome"], second["session"]) == ("budget", str(tmp_path / "s-solve" / "try-1"))
+    assert second["next"]["arguments"] == {
+        "url": "https://mcp.example.com/mcp", "client": "claude-code", "seconds": 1800.0,
+    }  # fmt: skip
