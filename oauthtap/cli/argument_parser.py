@@ -17,6 +17,14 @@ _CHOICE = re.compile(
 )
 _FLAG = re.compile(r"(?<![\w-])--?[a-zA-Z][a-zA-Z-]*")
 COMMAND = "COMMAND"
+_OTHER_TOOLS = {
+    "analyze": "check", "convert": "check SESSION --format har", "doctor": "probe",
+    "export": "check SESSION --format har",
+    "history": "sessions", "list": "sessions", "ls": "sessions", "mock": "replay", "open": "check", "proxy": "run",
+    "report": "check SESSION --format html", "scan": "probe", "show": "check", "start": "URL --background",
+    "test": "probe", "view": "check", "watch": "URL",
+}  # fmt: skip
+"""What the commands of other tools are called that do the same, and what does it here."""
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -59,7 +67,8 @@ class ArgumentParser(argparse.ArgumentParser):
         elif os.path.exists(word):
             self._complain(f"there is no command {word!r}, but a file", [f"oauthtap check {shlex.quote(word)}"])
         else:
-            self._complain(f"there is no command {word!r}", nearest(word, known))
+            other = _OTHER_TOOLS.get(word)
+            self._complain(f"there is no command {word!r}", [f"oauthtap {other}"] if other else nearest(word, known))
 
     def _flag_like(self, word: str) -> list[str]:
         """The flag that a word is a misspelling of; none for one that is known."""

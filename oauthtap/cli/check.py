@@ -9,6 +9,7 @@ from oauthtap.cli.analyze_file import analyze_recording
 from oauthtap.cli.errors import UsageError
 from oauthtap.cli.lock import read_lock
 from oauthtap.cli.options.baseline import baseline_code, with_baseline
+from oauthtap.cli.options.newest import newest_session
 from oauthtap.cli.options.rule_files import load_rule_files
 from oauthtap.cli.options.summary import display, session_word
 from oauthtap.cli.options.telling import bounded, written
@@ -24,8 +25,9 @@ def check(arguments: Namespace) -> int:
     if arguments.tracker and arguments.format not in ("console", "markdown"):
         raise UsageError(f"--for writes Markdown; leave --format {arguments.format} out")
     load_rule_files(arguments.rules)
+    file = arguments.file or newest_session()
     tap, report = analyze_recording(
-        arguments.file, revision=arguments.revision, client=arguments.client, claims=arguments.redact == "claims"
+        file, revision=arguments.revision, client=arguments.client, claims=arguments.redact == "claims"
     )
     if arguments.against:
         report = check_lock(report, read_lock(arguments.against), tap.handshake)
@@ -35,7 +37,7 @@ def check(arguments: Namespace) -> int:
         text = tracker(report, arguments.tracker)
     elif arguments.format == "console":
         text = console(
-            bounded(report, arguments), exchanges, display=display(sys.stdout, arguments, session_word(arguments.file))
+            bounded(report, arguments), exchanges, display=display(sys.stdout, arguments, session_word(file), of=file)
         )
     else:
         text = written(report, exchanges, arguments)

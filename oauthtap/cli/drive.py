@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from oauthtap.cli import emulated
 from oauthtap.cli.console_output import ConsoleReporter, addresses
 from oauthtap.cli.errors import UsageError
-from oauthtap.cli.options.again import invocation
+from oauthtap.cli.options.again import invocation, reach_of
 from oauthtap.cli.options.baseline import baseline_code, read_baseline, with_baseline
 from oauthtap.cli.options.fixes import FixOptions
 from oauthtap.cli.options.grant import stored_grant
@@ -116,7 +116,8 @@ class DriveSession:
         self.notebook = SessionRecorder(self.tap, self.folder, arguments.upstream, arguments, narrator.warn)
         self.fixes, self.looks = fixes or FixOptions(arguments).fixes, looks
         self.feed = feed or Feed("drive", self.folder, self.tap.redactor.strike_url(arguments.upstream),
-                                 out=event_stream(arguments), clean=self.tap.redactor.redact_known)  # fmt: skip
+                                 out=event_stream(arguments), clean=self.tap.redactor.redact_known,
+                                 reach=reach_of(arguments))  # fmt: skip
         self.on_flow = self.notebook.keep_flow
         self.stop = asyncio.Event()
         home = private / "home"

@@ -6,6 +6,7 @@ import json
 import re
 from argparse import Namespace
 from itertools import groupby
+from textwrap import fill
 from typing import Any
 
 from oauthtap import rules
@@ -100,7 +101,8 @@ def _meaning(place: int, meaning: TextMeaning) -> str:
     said = f" ({meaning.said_by})" if meaning.said_by else ""
     possible = "" if meaning.sure or place > 1 else "possible: "
     title = f"{place}. {possible}{meaning.subject}, {_WHOSE[meaning.who]}{said}"
-    lines = [title, meaning.why, f"Look at: {meaning.look}"]
+    label = "Change" if meaning.look[:1].isupper() else "Look at"  # a sentence says what to do, all else is a place
+    lines = [title, meaning.why, f"{label}: {meaning.look}"]
     if meaning.rule:
         lines.append(f"Rule: oauthtap explain {meaning.rule}")
     lines.append(f"Try: {meaning.command}")
@@ -119,7 +121,7 @@ _WHOSE = {
 
 def page(rule: Rule) -> str:
     """A rule as plain text: statement, prose, repair, examples, source."""
-    known = f"{rule.severity} · {rule.requirement.level} · {rule.who}"
+    known = f"{rule.severity} · {rule.requirement.level} · {_WHOSE[rule.who]}"
     revisions = (
         f"MCP {rule.since or 'any'} to {rule.until or 'newest'}" if rule.since or rule.until else "every MCP revision"
     )
@@ -127,7 +129,7 @@ def page(rule: Rule) -> str:
         f"{rule.id}\n{'=' * len(rule.id)}\n{rule.title}.",
         f"{known} · {revisions}",
         rule.prose,
-        f"What to change: {rule.repair}",
+        fill(f"What to change: {rule.repair}", 96, break_on_hyphens=False, break_long_words=False),
         f"Bad:\n\n{_indented(rule.example('Bad'))}",
         f"Good:\n\n{_indented(rule.example('Good'))}",
         f"Source: {rule.requirement.source}\n{rule.requirement.url}",

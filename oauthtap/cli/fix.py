@@ -9,7 +9,6 @@ import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +19,7 @@ from oauthtap.cli.errors import UsageError
 from oauthtap.cli.live_fixes import spoken, title
 from oauthtap.cli.options.again import invocation
 from oauthtap.cli.options.fixes import LIVE_FIX_FILE, FixOptions
+from oauthtap.cli.options.newest import newest_session
 from oauthtap.cli.options.summary import session_word
 from oauthtap.cli.options.upstream import parse_upstream_options
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
@@ -41,7 +41,7 @@ from oauthtap.render.labels import attempts, next_step, outcome
 from oauthtap.render.labels import said as said_in_words
 from oauthtap.report.build import build
 from oauthtap.report.model import Report
-from oauthtap.session import JSONL, read_session, sessions
+from oauthtap.session import read_session
 from oauthtap.solve.dry_run import Trial, cause_of, simulate
 from oauthtap.solve.proposal import (
     Proposal,
@@ -94,7 +94,7 @@ class FixResult(BaseModel):
 
 
 def _fix(arguments: Namespace, result: FixResult) -> int:
-    session = arguments.session or _newest()
+    session = arguments.session or newest_session()
     result.session = session
     door = Path(session) / LIVE_FIX_FILE
     if arguments.undo:
@@ -192,23 +192,6 @@ def _say_deploy(found: Deploy | None, file: str | None) -> None:
     print("", *deploy_plan.console(found), sep="\n")
     if file:
         _put(Path(file), found.model_dump_json(indent=2) + "\n", "--deploy FILE")
-
-
-def _newest() -> str:
-    """The newest session with an exchange in it. Raises Usage when there is none."""
-    found = next((one for one in sessions() if _has_exchanges(one.folder)), None)
-    if found is None:
-        raise UsageError("no session with an exchange in it. Try: oauthtap https://mcp.example.com/mcp")
-    print(f"oauthtap: the newest session with exchanges: {escape_controls(found.folder.name)}", file=sys.stderr)
-    return str(found.folder)
-
-
-def _has_exchanges(folder: Path) -> bool:
-    try:
-        with (folder / JSONL).open(encoding="utf-8", errors="replace") as lines:
-            return any('"request":' in line for line in islice(lines, 1, 20))
-    except OSError:
-        return False
 
 
 def _still_runs(session: str) -> None:

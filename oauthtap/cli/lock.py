@@ -10,6 +10,7 @@ from pathlib import Path
 
 from oauthtap.cli.analyze_file import analyze_recording
 from oauthtap.cli.errors import UsageError
+from oauthtap.cli.options.newest import newest_session
 from oauthtap.cli.options.summary import session_word
 from oauthtap.compare import lockfile
 from oauthtap.compare.lockfile import Lock
@@ -21,11 +22,12 @@ _LARGEST = 20_000_000
 
 def write_lock(arguments: Namespace) -> int:
     """Print the contract of a recorded handshake as JSON, or write it to `-o FILE`."""
-    tap, report = analyze_recording(arguments.session, revision=arguments.revision)
+    session = arguments.session or newest_session()
+    tap, report = analyze_recording(session, revision=arguments.revision)
     frozen = lockfile.lock(tap.handshake)
     if not frozen.contract:
-        word = session_word(arguments.session)
-        raise UsageError(f"{arguments.session}: nothing of a handshake in it. Try: oauthtap check {word}")
+        word = session_word(session)
+        raise UsageError(f"{session}: nothing of a handshake in it. Try: oauthtap check {word}")
     if not report.connected:
         print("oauthtap: this handshake did not connect; what is frozen is what it came to", file=sys.stderr)
     text = frozen.model_dump_json(indent=1) + "\n"

@@ -103,7 +103,7 @@ _EXITS = {
     "status": "0 it works so far; 1 it stopped; 2 wrong usage; 3 nothing has arrived",
     "wait": "0 it works; 1 a cause, or it stopped; 2 wrong usage; 3 nothing arrived in that time",
     "stop": "those of the tap: 0 it works; 1 it stopped; 2 wrong usage; 3 nothing arrived",
-    "record": "0 done; 1 a line could not be read; 2 wrong usage; 3 nothing arrived",
+    "record": "0 done, without the lines that could not be read; 2 wrong usage; 3 no exchange came",
     "verify": "0 no secret found; 1 secrets found; 2 wrong usage; 3 no verdict: the session is incomplete, or was not "
     "redacted at its end (--sweep)",
     "fix": "0 enough, or nothing to fix; 1 not enough; 2 wrong usage",

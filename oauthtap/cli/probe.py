@@ -19,6 +19,7 @@ from oauthtap import __version__
 from oauthtap.cli import attack
 from oauthtap.cli.check import exit_code
 from oauthtap.cli.errors import UsageError
+from oauthtap.cli.options.again import reach_of
 from oauthtap.cli.options.baseline import baseline_code, read_baseline, with_baseline
 from oauthtap.cli.options.grant import stored_grant
 from oauthtap.cli.options.rule_files import load_rule_files
@@ -190,7 +191,9 @@ class RecordedWalk:
                 progress.narrator.warn("--insecure: nobody checks that this is the real server. Tokens may go astray.")
             self.kept = kept = SessionRecorder(tap, folder, plan.url, arguments, progress.narrator.warn)
             named, clean = tap.redactor.strike_url(plan.url), tap.redactor.redact_known
-            feed = self.feed or Feed("probe", folder, named, out=event_stream(arguments), clean=clean)
+            feed = self.feed or Feed(
+                "probe", folder, named, out=event_stream(arguments), clean=clean, reach=reach_of(arguments)
+            )
             if self.feed is None:
                 feed.ready(None, {})
             self.feed = feed

@@ -11,6 +11,7 @@ from typing import Any
 
 from oauthtap.cli.analyze_file import analyze_recording
 from oauthtap.cli.errors import UsageError
+from oauthtap.cli.options.newest import newest_session
 from oauthtap.cli.options.summary import session_word
 from oauthtap.formats import loader
 from oauthtap.replay import server
@@ -21,12 +22,13 @@ _EMPTY = "SCRIPT: Any = None\n"
 
 def replay(arguments: Namespace) -> int:
     """Play a recording until Ctrl-C; or, with `--as-file`, write it as one Python file."""
-    tap, _ = analyze_recording(arguments.session)
+    session = arguments.session or newest_session()
+    tap, _ = analyze_recording(session)
     try:
-        played = build_script(tap.handshake, loader.read(arguments.session).streams)
+        played = build_script(tap.handshake, loader.read(session).streams)
     except ValueError as problem:
-        word = session_word(arguments.session)
-        raise UsageError(f"{arguments.session}: {problem}. Try: oauthtap check {word}") from None
+        word = session_word(session)
+        raise UsageError(f"{session}: {problem}. Try: oauthtap check {word}") from None
     if arguments.as_file is not None:
         code = _write(as_file(played), arguments.as_file)
         if arguments.format == "json" and arguments.as_file != "-":

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from oauthtap.cli.console_output import ConsoleReporter, addresses
 from oauthtap.cli.errors import UsageError
-from oauthtap.cli.options.again import invocation
+from oauthtap.cli.options.again import invocation, reach_of
 from oauthtap.cli.options.baseline import baseline_code, read_baseline, with_baseline
 from oauthtap.cli.options.fixes import FixOptions
 from oauthtap.cli.options.rule_files import load_rule_files
@@ -114,7 +114,9 @@ class WrappedRun:
         self.folder = Path(arguments.session) if arguments.session else default_folder(named_after)
         self.notebook = SessionRecorder(self.tap, self.folder, self.upstream, arguments, self._note)
         struck = self.tap.redactor.strike_url(self.upstream) if self.upstream else None
-        self.feed = Feed("run", self.folder, struck, out=events, clean=self.tap.redactor.redact_known)
+        self.feed = Feed(
+            "run", self.folder, struck, out=events, clean=self.tap.redactor.redact_known, reach=reach_of(arguments)
+        )
         self.stop = asyncio.Event()
 
     async def run(self) -> int:

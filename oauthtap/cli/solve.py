@@ -21,6 +21,7 @@ from rich.text import Text
 from oauthtap.cli.analyze_file import analyze_recording
 from oauthtap.cli.drive import driver_named
 from oauthtap.cli.errors import UsageError
+from oauthtap.cli.options.again import reach_of
 from oauthtap.cli.options.fixes import SECRET
 from oauthtap.cli.options.grant import stored_grant
 from oauthtap.cli.options.rule_files import load_rule_files
@@ -118,7 +119,9 @@ def _experiment(
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as problem:
         raise UsageError(f"--session {root}: {problem.strerror}. Try: --session DIR, with a folder of yours") from None
-    feed = Feed("solve", root, known, out=event_stream(arguments), clean=redactor.redact_known)
+    feed = Feed(
+        "solve", root, known, out=event_stream(arguments), clean=redactor.redact_known, reach=reach_of(arguments)
+    )
     runner = run(arguments=arguments, root=root, values=values, feed=feed)
     search = _search(arguments, runner, values, None if arguments.offline else reach)
     _say(f"{escape_controls(client)} at {escape_controls(known)}, recorded in {root}")

@@ -11,6 +11,7 @@ from typing import Any
 
 from oauthtap import rules, session
 from oauthtap.cli.errors import UsageError
+from oauthtap.cli.options.newest import newest_session
 from oauthtap.cli.options.summary import session_word
 from oauthtap.formats import loader
 from oauthtap.formats.loader import SourceError
@@ -51,7 +52,7 @@ class ScannedFile:
 def verify(arguments: Namespace) -> int:
     """Print what was read, looked for and found. Gives 1 when a secret was found, 0 when none was, 3 when none was but
     a file is torn or the session was never swept."""
-    top = Path(arguments.session).expanduser()
+    top = Path(arguments.session or newest_session()).expanduser()
     several = top.is_dir() and any(top.glob(f"*/{JSONL}"))  # of `oauthtap solve`: a session for each try
     if top.is_dir() and not several and not any((top / name).exists() for name in (JSONL, FLOWS, HAR)):
         raise UsageError(f"{escape_controls(str(top))}: a folder, but no session in it. Try: oauthtap sessions")

@@ -18,7 +18,7 @@ from oauthtap.cli.errors import UsageError
 from oauthtap.cli.idle_timer import IdleTimer
 from oauthtap.cli.keyboard import read_keys
 from oauthtap.cli.live_fixes import LiveFixController
-from oauthtap.cli.options.again import invocation
+from oauthtap.cli.options.again import invocation, reach_of
 from oauthtap.cli.options.fixes import LIVE_FIX_FILE, FixOptions
 from oauthtap.cli.options.inject import unused_faults_notice
 from oauthtap.cli.options.rule_files import load_rule_files
@@ -174,7 +174,14 @@ class WatchSession:
         )
         self.notebook = SessionRecorder(self.tap, self.folder, arguments.upstream, arguments, self.narrator.warn)
         clean = self.tap.redactor.redact_known
-        self.feed = Feed("tap", self.folder, self._shown(arguments.upstream), out=event_stream(arguments), clean=clean)
+        self.feed = Feed(
+            "tap",
+            self.folder,
+            self._shown(arguments.upstream),
+            out=event_stream(arguments),
+            clean=clean,
+            reach=reach_of(arguments),
+        )
 
     # --- while it runs
 

@@ -64,14 +64,12 @@ def cache() -> Path:
 
 def _missing(driver: Driver, version: str | None) -> InstalledClient:
     wanted = f" {escape_controls(version)}" if version else ""
-    command = f"oauthtap drive {driver.name} --install" + (
+    command = f"oauthtap drive {driver.name} --upstream URL --install" + (
         f" --client-version {escape_controls(version)}" if version else ""
     )
-    where = "neither on the PATH nor in our cache" if driver.command else "not in our cache"
+    where = "neither on the PATH nor in oauthtap's cache" if driver.command else "not in oauthtap's cache"
     registry = "npm" if driver.npm else "PyPI"
-    raise DriverError(
-        f"{driver.title}{wanted} is {where}, and nothing is fetched unasked. Try: {command} …  (from {registry})"
-    )
+    raise DriverError(f"{driver.title}{wanted} is {where}. --install takes it from {registry}. Try: {command}")
 
 
 def _own(driver: Driver) -> InstalledClient:

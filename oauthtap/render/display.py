@@ -8,6 +8,7 @@ from textwrap import wrap
 
 from rich.cells import cell_len
 
+from oauthtap.model.sanitize import escape_controls
 from oauthtap.render.commands import BY_NAME, Invocation
 
 _COLOURS = {
@@ -96,6 +97,11 @@ class Display:
         if room < len(right) + 2:
             return [*before, last, self.ink("note", right.rjust(self.width))]
         return [*before, last + self.ink("note", right.rjust(room))]
+
+    def command(self, label: str, command: str) -> str:
+        """A command line: never broken, so that it can be copied."""
+        head = self.ink("bold", f"  {label:<{LABEL - 3}} ") if label else " " * LABEL
+        return f"{head}{escape_controls(command)}"
 
     def rows(self, line: str) -> int:
         """How many lines of the terminal a printed line takes."""

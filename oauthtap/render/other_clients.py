@@ -7,7 +7,7 @@ from textwrap import wrap
 
 from oauthtap.clients.forecast import ClientForecast
 from oauthtap.model.sanitize import escape_controls
-from oauthtap.render.display import Display, cut
+from oauthtap.render.display import Display
 from oauthtap.render.labels import EVIDENCE
 from oauthtap.report.model import Report
 
@@ -27,9 +27,10 @@ def other_clients(report: Report, display: Display) -> list[str]:
             (sum(map(len, groups.values())), "would stop"),
         )
         parts = ", ".join(f"{many} {what}" for many, what in counts if many)
-        reasons = "; ".join(f"{len(same)} because it {why}" if len(groups) > 1 else why for why, same in groups.items())
-        text = f"Other clients (--clients lists them): {parts}{f' ({reasons})' if reasons else ''}"
-        return [display.ink("note", cut(escape_controls(text), display.width))]
+        reasons = "; ".join(f"{len(same)}: {why}" if len(groups) > 1 else why for why, same in groups.items())
+        short = f"Other clients (--clients lists them): {parts}"
+        text = escape_controls(f"{short} ({reasons})" if reasons else short)
+        return [display.ink("note", text if len(text) <= display.width else short)]
     rows = [("Would connect", through)] if through else []
     rows += [(f"Would stop at {same[0].stage}: {why}", same) for why, same in groups.items()]
     rows += [(f"Not known: {why}", same) for why, same in _by_reason(unknown).items()]

@@ -223,8 +223,7 @@ def _deployed(report: Report, found: Finding | None, exchanges: Sequence[Exchang
 
 def _command(label: str, command: str, display: Display, *, aside: str = "") -> list[str]:
     """A command line: never broken, so that it can be copied. `aside`: what it does, below it."""
-    head = display.ink("bold", f"  {label:<{LABEL - 3}} ") if label else " " * LABEL
-    shown = f"{head}{escape_controls(display.here.command(command))}"
+    shown = display.command(label, display.here.command(command))
     return [shown, *display.field("", f"({aside})")] if aside else [shown]
 
 

@@ -37,6 +37,7 @@ class Feed:
         *,
         out: TextIO | None = None,
         clean: Callable[[str], str] = str,
+        reach: Mapping[str, Any] | None = None,
     ) -> None:
         self.folder, self._out, self._clean = folder.expanduser(), out, clean
         began = time.time()
@@ -44,6 +45,7 @@ class Feed:
             command=command,
             folder=str(self.folder.absolute()),
             upstream=upstream,
+            reach=dict(reach or {}),
             started=began,
             updated=began,
             **own_process(),

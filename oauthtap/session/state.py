@@ -38,6 +38,8 @@ class SessionState(BaseModel):
     updated: float
     url: str | None = None
     """What the client has to be given; None before the tap stands, and for `run`."""
+    reach: dict[str, Any] = {}
+    """`ca`, `connect_to`, `insecure`, `allow_private` as typed: a command printed later for this session needs them."""
     ports: dict[str, str] = {}
     """Local origin to upstream origin."""
     exchanges: int = 0

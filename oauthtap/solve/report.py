@@ -131,6 +131,8 @@ def console(found: Solution, display: Display) -> str:
     rows += [display.ink("good" if good else "bold", f"{sign} {escape_controls(headline(found), limit=400)}"), ""]
     for label, text in _fields(found):
         rows += display.field(label, escape_controls(text, limit=900), most=0 if label != "Tried" else 2)
+    if found.next:
+        rows.append(display.command("Next", found.next))
     return "\n".join(rows) + "\n"
 
 
@@ -180,9 +182,7 @@ def _fields(found: Solution) -> Iterator[tuple[str, str]]:
     if found.remains:
         yield "Remains", found.remains
     if found.outcome in ("proved", "emulated"):
-        yield "Keep it", "the lines above on the server; or: --fix solved.toml, which lies in the session"
-    if found.next:
-        yield "Next", found.next
+        yield "Keep it", "deploy the lines above; until then --fix solved.toml, a file in the session"
 
 
 def went(one: Try, *, simulated: bool = False) -> str:

@@ -44,6 +44,7 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
     [
         ("chekc x", "check"),
         ("drvie", "drive"),
+        ("export x", "oauthtap check SESSION --format har"),
         ("--upstrem https://x.example/mcp", "--upstream"),
         ("check x --formt json", "--format"),
         ("check x --format jsn", "json"),

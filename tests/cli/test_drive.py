@@ -296,8 +296,8 @@ def test_a_client_that_is_not_there_is_never_fetched_unasked(
     monkeypatch.setenv("OAUTHTAP_CLIENTS", str(tmp_path / "cache"))
     assert main(["drive", "claude-code", "--upstream", "https://mcp.example/mcp"]) == 2
     assert capsys.readouterr().err == (
-        "oauthtap: Claude Code is neither on the PATH nor in our cache, and nothing is fetched unasked. "
-        "Try: oauthtap drive claude-code --install …  (from npm)\n"
+        "oauthtap: Claude Code is neither on the PATH nor in oauthtap's cache. --install takes it from npm. "
+        "Try: oauthtap drive claude-code --upstream URL --install\n"
     )
     assert not (tmp_path / "cache").exists()
 

@@ -6,6 +6,7 @@ from oauthtap.cli.argument_parser import ArgumentParser
 from oauthtap.cli.flags.shared import deferred, judged_flags, reach_flags, rules_flag
 from oauthtap.cli.flags.values import positive, recording_path
 from oauthtap.cli.options.baseline import baseline_flags
+from oauthtap.cli.options.newest import WORDS
 from oauthtap.fixes.stacks import stacks
 from oauthtap.render.comparison import FORMATS as COMPARISONS
 from oauthtap.rewriting.origins import FIRST_PORT
@@ -36,7 +37,9 @@ def summary_table_flags(command: ArgumentParser) -> None:
 
 
 def verify_flags(command: ArgumentParser) -> None:
-    command.add_argument("session", type=recording_path, metavar="SESSION", help="a session folder, or one file")
+    command.add_argument(
+        "session", nargs="?", type=recording_path, metavar="SESSION", help=f"a session folder, or one file ({WORDS})"
+    )
     command.add_argument(
         "--sweep",
         action="store_true",
@@ -47,7 +50,7 @@ def verify_flags(command: ArgumentParser) -> None:
 
 
 def fix_flags(command: ArgumentParser) -> None:
-    command.add_argument("session", nargs="?", type=recording_path, metavar="SESSION", help="default: the newest")
+    command.add_argument("session", nargs="?", type=recording_path, metavar="SESSION", help=WORDS)
     command.add_argument(
         "-o", "--output", metavar="FILE", default="fixes.toml", help="where to write (default: %(default)s)"
     )
@@ -74,7 +77,9 @@ def fix_flags(command: ArgumentParser) -> None:
 
 
 def lock_flags(command: ArgumentParser) -> None:
-    command.add_argument("session", type=recording_path, metavar="SESSION", help="a session, or a recording")
+    command.add_argument(
+        "session", nargs="?", type=recording_path, metavar="SESSION", help=f"a session, or a recording ({WORDS})"
+    )
     command.add_argument("-o", "--output", metavar="FILE", help="write to FILE instead of stdout")
     command.add_argument("--revision", metavar="DATE", help="judge by this MCP revision instead of the negotiated one")
     command.add_argument("--format", choices=("json",), default="json", help="a lock is JSON always")
@@ -91,7 +96,9 @@ def diff_flags(command: ArgumentParser) -> None:
 
 
 def replay_flags(command: ArgumentParser) -> None:
-    command.add_argument("session", type=recording_path, metavar="SESSION", help="a session, or a recording")
+    command.add_argument(
+        "session", nargs="?", type=recording_path, metavar="SESSION", help=f"a session, or a recording ({WORDS})"
+    )
     words = f"first local port (default {FIRST_PORT})"
     command.add_argument("--port", type=int, default=FIRST_PORT, metavar="N", help=words)
     command.add_argument(
@@ -105,7 +112,11 @@ def replay_flags(command: ArgumentParser) -> None:
 
 def check_flags(command: ArgumentParser) -> None:
     command.add_argument(
-        "file", type=recording_path, metavar="FILE", help="a recording, a log, or text; - for standard input"
+        "file",
+        nargs="?",
+        type=recording_path,
+        metavar="FILE",
+        help=f"a recording, a log, or text; - for standard input ({WORDS})",
     )
     judged_flags(command)
 

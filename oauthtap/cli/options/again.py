@@ -8,10 +8,12 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from oauthtap.render.commands import Invocation
+from oauthtap.session.state import read_state
 
 _TAP, _RUNS = "", frozenset({"", "drive", "solve"})
 _CLIENT = _RUNS - {_TAP}
@@ -28,6 +30,8 @@ _NEEDED = {
     "public_url": ("--public-url", frozenset({_TAP})),
 }
 """By the name of its value: the flag, and the commands that take it and fail, or say something else, without it."""
+_REACHED = ("ca", "insecure", "connect_to", "allow_private")
+"""Of these, those that a session remembers."""
 
 
 def program() -> str:
@@ -44,8 +48,17 @@ def program() -> str:
     return shlex.join(["uvx", *words[3:]] if words[1:3] == ["tool", "uvx"] else [Path(words[0]).stem, *words[1:]])
 
 
-def invocation(arguments: Namespace) -> Invocation:
-    """How this command was started."""
+def reach_of(arguments: Namespace) -> dict[str, Any]:
+    """How the server was reached, for what is said of this session later."""
+    given = {name: getattr(arguments, name, None) for name in _REACHED}
+    return {name: value for name, value in given.items() if value}
+
+
+def invocation(arguments: Namespace, session: str = "") -> Invocation:
+    """How this command was started. `session`: the folder it is about; how its server was reached is repeated, too."""
+    state = read_state(Path(session)) if session else None
+    if state is not None and isinstance(state.reach, dict):
+        arguments = Namespace(**{**{name: state.reach.get(name) for name in _REACHED}, **_given(arguments)})
     flags = [
         (commands, flag)
         for name, (flag_name, commands) in _NEEDED.items()
@@ -55,6 +68,10 @@ def invocation(arguments: Namespace) -> Invocation:
         flags.append((frozenset({_TAP}), f"--port {arguments.port}"))
     driver = getattr(arguments, "driver", None)
     return Invocation(program(), tuple(flags), shlex.quote(driver) if driver else "")
+
+
+def _given(arguments: Namespace) -> dict[str, Any]:
+    return {name: value for name, value in vars(arguments).items() if value or name not in _REACHED}
 
 
 def _typed(arguments: Namespace, name: str, flag: str) -> Iterator[str]:

@@ -30,16 +30,17 @@ def summary_flags(group: Any) -> None:
 
 
 def display(
-    stream: TextIO, arguments: Namespace, session: str = "", *, folder: str = "", live: bool = False
+    stream: TextIO, arguments: Namespace, session: str = "", *, folder: str = "", live: bool = False, of: str = ""
 ) -> Display:
     """How the summary of a command is shown on a stream.
 
-    `session`, `folder`: as in `Display`. `live`: its exchanges were printed there as they came.
+    `session`, `folder`: as in `Display`. `live`: its exchanges were printed there as they came. `of`: the recording
+    that is shown, where that is one.
     """
     columns, lines = shutil.get_terminal_size(_WITHOUT_TERMINAL)
     return Display(
         ink=ink(stream), columns=columns, height=lines, verbose=arguments.verbose, clients=arguments.clients,
-        brief=arguments.brief, session=session, folder=folder, live=live, here=invocation(arguments),
+        brief=arguments.brief, session=session, folder=folder, live=live, here=invocation(arguments, of),
     )  # fmt: skip
 
 

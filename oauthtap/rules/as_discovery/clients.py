@@ -72,7 +72,7 @@ def no_registration_path(handshake: Handshake) -> Problems:
             exchange=metadata.exchange.id,
             message="the metadata has neither `registration_endpoint` nor `client_id_metadata_document_supported`, and the client sent no client id",
             at="response.json.registration_endpoint",
-            expected="one of the two",
+            expected="this, or `client_id_metadata_document_supported`",
             severity="error" if handshake.over else None,
         )
 
