@@ -18,6 +18,7 @@ from oauthtap.diagnosis.findings import RANK
 from oauthtap.render.console import console
 from oauthtap.render.issue_templates import tracker
 from oauthtap.report.model import Report
+from oauthtap.report.out_of_sight import is_out_of_sight
 
 
 def check(arguments: Namespace) -> int:
@@ -56,8 +57,11 @@ def reaches(report: Report, fail_on: str | None) -> bool:
 def exit_code(report: Report, fail_on: str | None = None) -> int:
     """The exit code of every command that judges.
 
-    0 it works (connected, or signed in); 1 it stopped, or a finding is at least as bad as `fail_on`; 3 nothing arrived.
+    0 it works (connected, or signed in); 1 it stopped, or a finding is at least as bad as `fail_on`; 3 nothing arrived,
+    or it ended out of sight, at a server without a public name.
     """
+    if is_out_of_sight(report):
+        return 1 if reaches(report, fail_on) else 3
     if report.ending == "nothing-arrived" and not report.complete:
         return 1 if report.cause is not None else 3
     return int(reaches(report, fail_on) or not report.works)

@@ -48,14 +48,15 @@ def diagnose(handshake: Handshake, found: Sequence[Finding], goal: str | None = 
         end = replace(end, id="lost-later")
     connected = end.id == "connected"
     stopped = () if connected else stop_points(handshake, since)
-    arrived = bool(stopped and goal and end.refusal is None and _came_to(goal, stopped[0]))
+    goal_at = _came_to(goal, stopped[0], handshake) if stopped and goal and end.refusal is None else None
+    arrived = goal_at is not None
     if connected:
         cured = _away(found, since)
         found = [finding if finding.rule in cured else _downgrade_tolerated(finding) for finding in found]
     else:
         found = downgrade_retried(found, handshake)
-    if arrived:  # nothing is left to explain, but for what a client refuses at the goal itself
-        found = [f if f.exchange == stopped[0].exchange.id else _downgrade_tolerated(f) for f in found]
+    if goal_at:  # nothing is left to explain, but for what a client refuses at the goal itself
+        found = [f if f.exchange == goal_at.exchange.id else _downgrade_tolerated(f) for f in found]
     if faults := fault_attribution.fault_records(handshake):
         found = fault_attribution.mark_consequences(found, faults, handshake)
     weighed = [finding for finding in found if finding.severity == "error"] if arrived else found
@@ -111,10 +112,13 @@ _GIVES_UP = "token-discarded"
 """The rule of a client that was connected and threw its token away."""
 
 
-def _came_to(goal: str, stop: Stage) -> bool:
-    """That stage, or one behind it, was answered well."""
+def _came_to(goal: str, stop: Stage, handshake: Handshake) -> Stage | None:
+    """That stage, or one behind it, where it was answered well; of a document, the last of its places that has it."""
+    if isinstance(stop, Document) and not stop.found:
+        had = [one for one in handshake.all(type(stop)) if one.found and one.exchange.actor == stop.exchange.actor]
+        stop = had[-1] if had else stop
     answered = stop.found if isinstance(stop, Document) else stop.ok
-    return answered and STAGE_ORDER.index(stop.slug) >= STAGE_ORDER.index(goal)
+    return stop if answered and STAGE_ORDER.index(stop.slug) >= STAGE_ORDER.index(goal) else None
 
 
 def _unexplained(stopped: tuple[Stage, ...], cause: Finding | None) -> StallHint | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from oauthtap.clients.forecast import iss_fits
+from oauthtap.diagnosis.phrases import match_phrases
 from oauthtap.handshake.stages import text, texts
 from oauthtap.handshake.state import absolute
 from oauthtap.model import urls
@@ -208,10 +209,17 @@ def _refused(state: WalkState, stage: str, answer: Exchange) -> Exception:
     if answer.response is None:
         return state.stop(stage, f"{where} gives no answer: {answer.error}", outcome="unreachable")
     error = text(answer.response.json_object.get("error"))
-    if stage == "authorization-request" and state.uses_metadata_url and error in _OF_THE_DOCUMENT:
-        why = f"{where} answers {answer.status} `{error}` to the client whose id is the URL of its metadata"
+    of_the_document = error in _OF_THE_DOCUMENT or _tells_of_the_document(answer.response.body or "")
+    if stage == "authorization-request" and state.uses_metadata_url and of_the_document:
+        said = f"{answer.status} `{error}`" if error else f"{answer.status}"
+        why = f"{where} answers {said} to the client whose id is the URL of its metadata"
         return state.stop("client-metadata-fetch", why)
     return state.stop(stage, f"{where} answers {answer.status}")
+
+
+def _tells_of_the_document(page: str) -> bool:
+    best = next(iter(match_phrases(page)), None)
+    return best is not None and (best.phrase.rule or "").startswith("cimd-document")
 
 
 # --- through the browser

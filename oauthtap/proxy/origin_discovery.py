@@ -13,6 +13,7 @@ from oauthtap.proxy.listeners import Listeners
 from oauthtap.proxy.observer import Observer
 from oauthtap.proxy.upstream_connections import UpstreamConnections
 from oauthtap.rewriting import public_url, responses, ssrf_guard
+from oauthtap.rewriting.limits import Limitation
 from oauthtap.rewriting.origins import Origins, local_origin
 from oauthtap.rewriting.responses import DocumentKind
 
@@ -95,4 +96,4 @@ class OriginDiscovery:
             self.origins = self.origins.with_origin(origin, port)
             self._observer.callbacks.on_listener(self.origins.public.get(port, local_origin(port)), origin)
             if self.origins.public and port not in self.origins.public:
-                self._observer.note(public_url.missing(origin, port))
+                self._observer.tell([Limitation(f"no public name: {origin}", public_url.missing(origin, port))])

@@ -85,7 +85,11 @@ class TapAddon:
         if host == PUBLIC and urls.path_of(f"{public}{flow.request.path}") == PUBLIC_PATH:
             upstream = ""
         if host is None:
-            flow.response = failure_answer("misdirected", _misdirected(flow, public or local_origin(port)), 421)
+            said = _misdirected(flow, public or local_origin(port))
+            flow.response = failure_answer("misdirected", said, 421)
+            if public:
+                words = f"A request was answered 421. {escape_controls(said)} If the tunnel wrote that name into Host: "
+                self._observer.note(f"{words}configure it to keep the public name there.", kind="host")
             return
         for name in (
             [name for name in flow.request.headers if public_url.is_tunnel_header(name)] if host == PUBLIC else ()

@@ -19,6 +19,7 @@ from oauthtap.render.excerpt import Excerpt, excerpt, underlined
 from oauthtap.render.labels import STAGE, attempts, cured, faults, next_step, no_cause
 from oauthtap.render.stepper import steps
 from oauthtap.report.model import SECRETS_KEPT, RankedCause, Refused, Report
+from oauthtap.report.out_of_sight import is_out_of_sight
 
 _LETS_IN = re.compile(r"^rs-accepts-|-accepted$|-not-enforced$|^authz-open-redirect$|^refresh-rotation-missing$")
 """Rules for what a server lets through: no client ever stops at it."""
@@ -78,6 +79,8 @@ def headline(report: Report) -> str:
         if report.reached == "mcp-challenge":
             return f"{name} got a 401 from {server} and has not started to sign in"
         return f"{name} is waiting for the sign-in in the browser, for {server}"
+    if is_out_of_sight(report):
+        return f"{name} signed in out of sight, if at all, and is not connected to {server}: a tunnel is missing"
     if report.ending == "abandoned" and report.cause is None:
         if report.reached == "other":
             return "No request of an MCP sign-in was recorded"

@@ -43,6 +43,7 @@ from oauthtap.report.model import (
     Refused,
     Report,
 )
+from oauthtap.report.out_of_sight import without_blame
 
 
 def build(
@@ -69,7 +70,7 @@ def _of_client(
     found = client.findings_until(now)
     since = periods[-1].since
     verdict = client.verdict(found, analyzer.probe_goal, since)
-    return Report(
+    report = Report(
         upstream=handshake.resource,
         client=_client(handshake, analyzer.profiles, analyzer.client),
         revision=handshake.revision_named,
@@ -93,6 +94,7 @@ def _of_client(
         notes=tuple(_notes(handshake)),
         same_origin=_same_origin(handshake),
     )
+    return without_blame(report, handshake, analyzer.notes)
 
 
 def _same_origin(handshake: Handshake) -> bool:

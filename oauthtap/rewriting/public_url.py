@@ -21,6 +21,7 @@ FIREWALL = (
 )
 _LOCAL = re.compile(r"(?:http://)?(?:(?:localhost|127\.0\.0\.1|\[::1\]):)?(?P<port>\d{1,5})/?", re.I)
 _MARKS = re.compile(r"forwarded|x-forwarded-.*|x-real-ip|x-original-host|cf-.*|cdn-loop|true-client-ip|ngrok-.*", re.I)
+_UNNAMED = " has no public name,"
 _DEFAULTS = ("/authorize", "/token", "/register")
 """The endpoints that clients assume where no document names any (MCP 2025-03-26)."""
 _RECENT = 50
@@ -103,7 +104,12 @@ def _named(so_far: Handshake) -> set[str]:
 def missing(origin: str, port: int) -> str:
     """What to say of an origin that has a local port and no public name."""
     return (
-        f"{origin} has no public name, so the client is sent to it directly: its part of the sign-in is out of sight, "
+        f"{origin}{_UNNAMED} so the client is sent to it directly: its part of the sign-in is out of sight, "
         f"and the client names the tunnel as `resource` there. Lead a second tunnel to {local_origin(port)} and add "
         f"--public-url {local_origin(port)}=https://NAME-OF-THE-SECOND-TUNNEL"
     )
+
+
+def unnamed(notes: Iterable[str]) -> list[str]:
+    """The origins that these notes say `missing` of."""
+    return [origin for origin, found, _ in (note.partition(_UNNAMED) for note in notes) if found]

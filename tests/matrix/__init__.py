@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
 from tests.matrix.ledger import Ledger
-from tests.matrix.runs import Run, Way, one
+from tests.matrix.runs import LIMIT, Run, Way, one
 from tests.matrix.sites import Server, Site
 from tests.support.clients import versions_of
 
@@ -28,12 +28,14 @@ def fill(
     ways: Sequence[Way],
     *,
     workers: int = 2,
+    limit: float = LIMIT,
     say: Say = print,
     kept: Callable[[], None] = lambda: None,
 ) -> None:
     """Make every run that the ledger does not have yet; servers side by side, clients one after the other.
 
-    `kept` is called whenever the ledger has grown. Raises what starting a server raises.
+    `limit`: seconds for one client; on a busy machine a slow one "waits" else. `kept` is called whenever the ledger
+    has grown. Raises what starting a server raises.
     """
     lock = Lock()
 
@@ -52,7 +54,7 @@ def fill(
             ledger.servers[name] = what
             for client, wanted in missing.items():
                 if wanted:
-                    add(settled(ledger, client, name, site, wanted, say))
+                    add(settled(ledger, client, name, site, wanted, say, limit))
                     ledger.clients[client] = versions_of(client)
 
     with ThreadPoolExecutor(workers) as pool:
@@ -60,21 +62,23 @@ def fill(
             done.result()
 
 
-def settled(ledger: Ledger, client: str, name: str, site: Site, ways: Sequence[Way], say: Say) -> list[Run]:
+def settled(
+    ledger: Ledger, client: str, name: str, site: Site, ways: Sequence[Way], say: Say, limit: float = LIMIT
+) -> list[Run]:
     """The runs of one pair. Where a way differs, both it and the direct one are run again before it is believed."""
-    straight = ledger.runs.get((client, name, "direct")) or one(client, name, "direct", site)
+    straight = ledger.runs.get((client, name, "direct")) or one(client, name, "direct", site, limit)
     runs = {"direct": straight}
     for way in ways:
         if way == "direct":
             continue
-        runs[way] = one(client, name, way, site)
+        runs[way] = one(client, name, way, site, limit)
         for _ in range(1, TRIES):
             if runs[way].compared == runs["direct"].compared:
                 break
             key = f"{client} {name} {way}"
             ledger.again[key] = ledger.again.get(key, 0) + 1
-            runs["direct"] = one(client, name, "direct", site)
-            runs[way] = one(client, name, way, site)
+            runs["direct"] = one(client, name, "direct", site, limit)
+            runs[way] = one(client, name, way, site, limit)
     for run in runs.values():
         say(line(run, runs["direct"]))
     return list(runs.values())

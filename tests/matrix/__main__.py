@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.matrix import fill
 from tests.matrix.ledger import Ledger, loaded
-from tests.matrix.runs import WAYS
+from tests.matrix.runs import LIMIT, WAYS
 from tests.matrix.sites import servers
 from tests.matrix.table import difference, number, page, summary
 from tests.support.clients import drivers
@@ -23,7 +23,16 @@ def main() -> int:
     if not arguments.print_only:
         rows = {name: row for name, row in servers().items() if name in arguments.servers}
         keep = (lambda: ledger.save(arguments.json)) if arguments.json else (lambda: None)
-        fill(ledger, rows, arguments.clients, arguments.ways, workers=arguments.workers, say=tell, kept=keep)
+        fill(
+            ledger,
+            rows,
+            arguments.clients,
+            arguments.ways,
+            workers=arguments.workers,
+            limit=arguments.limit,
+            say=tell,
+            kept=keep,
+        )
     unlike = [
         (straight, run) for way in WAYS for straight, run in ledger.pairs(way) if straight.compared != run.compared
     ]
@@ -51,6 +60,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--summary", action="store_true", help="print the tables of clients and servers")
     made.add_argument("--print-only", action="store_true", help="run nothing; print what the file has")
     made.add_argument("--workers", type=int, default=2, metavar="N", help="servers at the same time (default 2)")
+    made.add_argument(
+        "--limit", type=float, default=LIMIT, metavar="SECONDS", help=f"for one client (default {LIMIT:g})"
+    )
     return made
 
 

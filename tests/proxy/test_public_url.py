@@ -293,6 +293,7 @@ async def test_without_a_second_name_the_client_is_sent_to_the_real_server_and_w
     (sentence,) = (note for note in tap.notes if "no public name" in note)
     assert "http://as.test has no public name" in sentence
     assert f"--public-url {local}=https://NAME-OF-THE-SECOND-TUNNEL" in sentence
+    assert tap.tap.notes == [sentence], "the session keeps it, and the report speaks of it"
 
 
 async def test_the_port_that_was_named_is_the_one_of_the_next_run(tmp_path: Path) -> None:
@@ -318,6 +319,10 @@ async def test_a_host_that_is_no_public_name_of_the_port_is_refused(host: str) -
         answer = await tap.client.get(f"http://localhost:{tap.settings.port}/mcp", headers={"Host": host})
         assert answer.status_code == 421
         assert NAME in answer.json()["error_description"]
+        # A tunnel that rewrites Host is told of at once: it is else silent, and no client has come.
+        (sentence,) = tap.notes
+        assert host in sentence
+        assert "keep the public name" in sentence
     assert server.came == []
 
 

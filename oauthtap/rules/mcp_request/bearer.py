@@ -62,7 +62,7 @@ def missing_after_login(mcp: Mcp, so_far: Handshake) -> Problems:
         401
     """
     token = so_far.token
-    if not by_client(mcp) or mcp.request.method == "OPTIONS" or _carried(mcp) or token is None:
+    if not by_client(mcp) or mcp.request.method == "OPTIONS" or _carried(mcp) or token is None or _only_looks(mcp):
         return
     issued = token.access_token
     began, given = mcp.exchange.started_at, token.exchange.ended
@@ -280,6 +280,12 @@ def _carried(mcp: Mcp) -> bool:
 
 def _in_form(mcp: Mcp) -> bool:
     return mcp.request.body is not None and bool(first_value(mcp.form, "access_token"))
+
+
+def _only_looks(mcp: Mcp) -> bool:
+    """A GET that asks for no stream: a client looks whether there is a 401 (Codex, each time it starts)."""
+    accept = mcp.request.header("accept")
+    return mcp.request.method == "GET" and accept is not None and "text/event-stream" not in accept
 
 
 def _never_used(token: str, so_far: Handshake) -> bool:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from tests.support.bed.healthy import Good
-from tests.support.bed.origin import Routes
+from tests.support.bed.origin import Routes, oauth_error
 
 METADATA = "/.well-known/oauth-authorization-server"
 PAGE = '<!doctype html><title>Team</title><div id="root"></div><script src="/app.js"></script>'
@@ -135,6 +135,43 @@ class GatewayMcp(Gateway):
         return Good.routes(self) | {("POST", self.path): self.bad_gateway}
 
 
+class CimdFetch(Good):
+    """Client id metadata documents are announced, but the authorization server cannot fetch the client's."""
+
+    host = "cimd-fetch.mcp.test"
+
+    def metadata(self) -> dict[str, Any]:
+        return super().metadata() | {"client_id_metadata_document_supported": True}
+
+    async def authorize(self, request: Request) -> Response:
+        if request.query_params.get("client_id", "").startswith("https://"):
+            return self.unfetched()
+        return await super().authorize(request)
+
+    def unfetched(self) -> Response:
+        """No redirect: without the document nobody knows whether the redirect URI is the client's."""
+        return oauth_error("invalid_client", "Failed to fetch client metadata: timed out")
+
+
+class CimdFetchPage(CimdFetch):
+    """As `cimd-fetch`, and a page says so."""
+
+    host = "cimd-fetch-page.mcp.test"
+
+    def unfetched(self) -> Response:
+        return HTMLResponse("<h1>Invalid client</h1><p>The client metadata document could not be retrieved.</p>", 400)
+
+
+class CimdFetchError(CimdFetch):
+    """As `cimd-fetch`, and it ends in an internal error."""
+
+    host = "cimd-fetch-error.mcp.test"
+
+    def unfetched(self) -> Response:
+        return PlainTextResponse("Internal Server Error", 500)
+
+
 DEPLOYMENTS: tuple[type[Good], ...] = (
-    ClosedAs, NoSuchAs, HttpPrm, Prefix, PrefixRoot, Spa, Pages, Gateway, GatewayMcp
+    ClosedAs, NoSuchAs, HttpPrm, Prefix, PrefixRoot, Spa, Pages, Gateway, GatewayMcp, CimdFetch, CimdFetchPage,
+    CimdFetchError
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Where real clients come from: npm and PyPI, once, into a cache folder. Knows packages, not what they do.
+"""Where real clients and servers come from: npm, PyPI, Debian, once, into a cache folder. Knows packages only.
 
 The folder is the user's cache folder `oauthtap-tests`, or what OAUTHTAP_TEST_CACHE names. A
 package that is there is used as it is; delete its folder to get a newer one.
@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,8 @@ import pytest
 MINUTES = 60.0
 LIMIT = 5 * MINUTES
 RECORD = "installed.json"
+_DEBIAN = re.compile(r"^Inst (\S+) (?:\[\S+\] )?\((?:\d+:)?(\S+)", re.M)
+"""A line of `apt-get --simulate`: package, and version without its epoch."""
 
 
 def cache() -> Path:
@@ -61,6 +64,26 @@ def from_pypi(folder: str, *requirements: str) -> Path:
     return python
 
 
+def from_debian(folder: str, *packages: str) -> Path:
+    """The folder below which these Debian packages, and what of their dependencies is not installed, are unpacked.
+
+    Nothing is installed on the machine and no script of a package runs, so nobody has to be root.
+    """
+    place = cache() / "debian" / folder
+    with only_one(place):
+        if not (place / RECORD).exists():
+            simulate = ["apt-get", "-qq", "--simulate", "--no-install-recommends", "--reinstall", "install", *packages]
+            found = dict(_DEBIAN.findall(_install(simulate, packages)))
+            shutil.rmtree(place)
+            place.mkdir()
+            _install(["apt-get", "-qq", "download", *found], packages, place)
+            for package in sorted(place.glob("*.deb")):
+                _install(["dpkg-deb", "--extract", str(package), str(place)], packages)
+                package.unlink()
+            _record(place, {name: found[name] for name in packages})
+    return place
+
+
 def node(major: int) -> Path:
     """The folder with a `node` of that major version; npm carries Node itself as the package `node`."""
     return from_npm(f"node{major}", f"node@{major}") / "node" / "bin"
@@ -82,11 +105,11 @@ def _record(place: Path, found: dict[str, str]) -> None:
     (place / RECORD).write_text(json.dumps(found, indent=2, sort_keys=True) + "\n")
 
 
-def _install(command: Sequence[str], packages: Sequence[str]) -> None:
-    """Run an installer; a client that cannot be had fails the test, it never lets it pass."""
+def _install(command: Sequence[str], packages: Sequence[str], folder: Path | None = None) -> str:
+    """Run an installer, and give what it said; a client that cannot be had fails the test, it never lets it pass."""
     wanted = " ".join(packages)
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False, cwd=folder)
     except FileNotFoundError:
         pytest.fail(f"{command[0]} is needed to install {wanted}: put it on the PATH", pytrace=False)
     except subprocess.TimeoutExpired:
@@ -98,6 +121,7 @@ def _install(command: Sequence[str], packages: Sequence[str]) -> None:
             "(to run only the tests that need no real client: pytest -m 'not clients')",
             pytrace=False,
         )
+    return done.stdout
 
 
 @contextlib.contextmanager

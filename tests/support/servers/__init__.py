@@ -3,9 +3,9 @@
     with STACKS["python-sdk-2"].start() as server:
         server.url, server.heard
 
-Each is installed from npm or PyPI into the cache of `tests.support.clients.installed`, runs under `localhost` on free
-ports, and consents to everything at once. Nothing stands in front of it: its program writes down each
-request itself, at its own door, so that a run straight at it meets the very names a user would.
+Each is installed from npm, PyPI or Debian's packages into the cache of `tests.support.clients.installed`, runs under
+`localhost` on free ports, and consents to everything at once. Its program writes down each request itself, at its own
+door, so that a run straight at it meets the very names a user would.
 """
 
 from __future__ import annotations
@@ -74,12 +74,17 @@ def laid(programs: Path, modules: Path | None = None) -> Iterator[Path]:
 def stacks() -> dict[str, Stack]:
     """Every real server there is a driver for, by the name of its row."""
     from tests.support.servers import (
+        authlib,
         better_auth,
         cloudflare,
         django_toolkit,
         fastmcp,
+        glewlwyd,
         hono,
+        lemonldap,
         mcp_handler,
+        nginx,
+        oauth2_server,
         oidc,
         python_sdk,
     )
@@ -93,4 +98,9 @@ def stacks() -> dict[str, Stack]:
         **hono.STACKS,
         **mcp_handler.STACKS,
         **django_toolkit.STACKS,
+        **oauth2_server.STACKS,
+        **authlib.STACKS,
+        **nginx.STACKS,
+        **glewlwyd.STACKS,
+        **lemonldap.STACKS,
     }

@@ -237,3 +237,27 @@ def test_a_parameter_that_is_refused_as_such_is_not_refused_for_its_value() -> N
     assert "authz-resource-mismatch" in {finding.rule for finding in report.findings}
     assert report.cause is not None
     assert report.cause.rule == "refused"
+
+
+LOOKED_AT_BOTH_PLACES = """
+POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+401
+WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp"
+
+GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://as.example.com"]}
+
+GET https://as.example.com/.well-known/oauth-authorization-server
+200 {"issuer": "https://as.example.com", "authorization_endpoint": "https://as.example.com/a", "token_endpoint": "https://as.example.com/t", "registration_endpoint": "https://as.example.com/r", "response_types_supported": ["code"], "code_challenge_methods_supported": ["S256"]}
+
+GET https://as.example.com/.well-known/openid-configuration
+404
+"""  # noqa: E501
+
+
+def test_a_walk_to_the_metadata_has_arrived_also_where_the_last_place_it_looks_at_has_none() -> None:
+    for goal, arrives in (("as-discovery", True), ("client-registration", False)):
+        tap = SessionAnalyzer(resource=RESOURCE, probe_goal=goal)
+        for exchange in notation.parse(LOOKED_AT_BOTH_PLACES):
+            tap.add(exchange)
+        assert build(tap).complete == arrives

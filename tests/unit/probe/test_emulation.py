@@ -256,6 +256,12 @@ def test_a_refusal_of_the_metadata_document_is_told_of_the_document() -> None:
     refused: dict[tuple[str, str], Answer] = {("GET", f"{AS}/authorization"): answer(400, {"error": "invalid_client"})}
     assert walk("claude-ai", offered | refused)[0].stage == "client-metadata-fetch"
     assert walk("claude-ai", refused)[0].stage == "authorization-request"
+    for page, stage in (
+        ("<p>The client metadata document could not be retrieved.</p>", "client-metadata-fetch"),
+        ("<p>Try again later.</p>", "authorization-request"),
+    ):
+        shown = Response(status=400, headers=(("content-type", "text/html"),), body=page)
+        assert walk("claude-ai", offered | {("GET", f"{AS}/authorization"): shown})[0].stage == stage
 
 
 def test_a_redirect_in_place_of_the_401_is_a_missing_challenge() -> None:

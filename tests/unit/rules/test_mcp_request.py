@@ -30,6 +30,12 @@ def test_a_new_beginning_much_later_needs_no_token() -> None:
     assert "bearer-missing-after-login" not in found(TOKEN + "@+3600" + cold)
 
 
+def test_a_look_whether_there_is_a_401_needs_no_token() -> None:
+    for accept, fires in (("*/*", False), ("text/event-stream", True)):  # Codex looks so; a stream is a request of MCP
+        look = f"\nGET https://mcp.example.com/mcp\nAccept: {accept}\n401\nWWW-Authenticate: Bearer\n"
+        assert ("bearer-missing-after-login" in found(TOKEN + look)) == fires
+
+
 def test_a_404_of_an_unknown_method_is_an_mcp_server() -> None:
     answer = '404 {"jsonrpc": "2.0", "id": 1, "error": {"code": -32601, "message": "Method not found"}}\n'
     assert "mcp-endpoint-not-found" not in found(CALL + answer)

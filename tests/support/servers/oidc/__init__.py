@@ -36,15 +36,27 @@ def authorization_server(resource: str, redirect: str = "") -> Iterator[tuple[st
 
 
 @contextlib.contextmanager
+def resource_server(program: str, port: int, issuer: str, **settings: str) -> Iterator[tuple[str, Process]]:
+    """One of the resource servers at this port, behind whatever issuer: its MCP URL, and its program."""
+    url = f"http://localhost:{port}/mcp"
+    command = [node(22) / "node", *NODE, program]
+    with (
+        laid(HERE / "oidc", from_npm(FOLDER, *PACKAGES)) as folder,
+        serving(command, folder, port, ready="ready", RESOURCE=url, ISSUER=issuer, **settings) as process,
+    ):
+        yield url, process
+
+
+@contextlib.contextmanager
 def start(program: str, packages: tuple[str, ...]) -> Iterator[Running]:
     """The authorization server and one resource server."""
     port = free_port()
-    url = f"http://localhost:{port}/mcp"
-    with authorization_server(url) as (issuer, trusted), laid(HERE / "oidc", from_npm(FOLDER, *PACKAGES)) as folder:
-        command = [node(22) / "node", *NODE, program]
-        with serving(command, folder, port, ready="ready", RESOURCE=url, ISSUER=issuer) as process:
-            installed = versions("npm", FOLDER)
-            yield Running(url, (process, trusted), {name: installed[name] for name in (*packages, "oidc-provider")})
+    with (
+        authorization_server(f"http://localhost:{port}/mcp") as (issuer, trusted),
+        resource_server(program, port, issuer) as (url, process),
+    ):
+        installed = versions("npm", FOLDER)
+        yield Running(url, (process, trusted), {name: installed[name] for name in (*packages, "oidc-provider")})
 
 
 STACKS = {

@@ -1,6 +1,7 @@
 """An MCP server on the Python SDK, 1.x or 2.x: with its own authorization server, or trusting another one.
 
 PORT: where it listens. ISSUER: whom it trusts; without it, it issues its tokens itself, bound to the resource.
+BASE: the URL it is known by, where a reverse proxy stands before it.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ except ImportError:
     from mcp.server.fastmcp import FastMCP as MCPServer  # its name in 1.x
 
 PORT = int(os.environ["PORT"])
-ORIGIN = f"http://localhost:{PORT}"
-RESOURCE = f"{ORIGIN}/mcp"
+BASE = os.environ.get("BASE", f"http://localhost:{PORT}")
+RESOURCE = f"{BASE}/mcp"
 ISSUER = os.environ.get("ISSUER")
 HOUR = 3600
 
@@ -120,7 +121,7 @@ class Trusting:
 def made() -> Any:
     """The application, behind its door."""
     settings: dict[str, Any] = {"resource_server_url": RESOURCE, "required_scopes": ["mcp:read"]}
-    settings |= {"issuer_url": ISSUER or ORIGIN, "validate_token_resource": True}
+    settings |= {"issuer_url": ISSUER or BASE, "validate_token_resource": True}
     issuing = None if ISSUER else Issuing()
     if issuing:
         scopes = ["mcp:read", "mcp:write", "offline_access"]
