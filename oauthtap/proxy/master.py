@@ -12,7 +12,7 @@ from typing import Any
 
 import certifi
 from mitmproxy import exceptions, options
-from mitmproxy.addons import block, core, disable_h2c, next_layer, proxyserver, script, tlsconfig, update_alt_svc
+from mitmproxy.addons import block, disable_h2c, next_layer, proxyserver, tlsconfig, update_alt_svc
 from mitmproxy.addons.errorcheck import ErrorCheck
 from mitmproxy.connection import Client
 from mitmproxy.master import Master
@@ -29,11 +29,9 @@ _SILENT = ("mitmproxy.tools.web.webaddons",)
 _PATIENCE = 2.0
 """Seconds that open connections get to end when the tap stops."""
 _NEEDED = (
-    core.Core,
     block.Block,
     disable_h2c.DisableH2C,
     proxyserver.Proxyserver,
-    script.ScriptLoader,
     next_layer.NextLayer,
     tlsconfig.TlsConfig,
     update_alt_svc.UpdateAltSvc,

@@ -21,6 +21,7 @@ from oauthtap.proxy.fault_hooks import FaultHooks
 from oauthtap.proxy.flow_annotations import annotate, flows_are_shown
 from oauthtap.proxy.flow_convert import RequestContext
 from oauthtap.proxy.sent_flows import SentFlows
+from oauthtap.proxy.streaming import Held
 from oauthtap.rewriting import public_url
 from oauthtap.rewriting.callback_relay import restored
 from oauthtap.rewriting.limits import Limitation
@@ -181,6 +182,9 @@ class Observer:
             self._tell_stream(flow, passage, passage.copy)
             # It is not sent again: it is there to be seen and saved.
             flow.response.data.content = passage.copy.bytes()
+        for message in (flow.request, flow.response):
+            if message is not None and isinstance(message.stream, Held):
+                message.stream = False  # `Held` leads back to the flow: mitmweb's list would drop it, and not free it
         if passage.step is not None:
             self.callbacks.on_flow(flow, passage.step)
 

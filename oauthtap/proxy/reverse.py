@@ -64,7 +64,8 @@ async def run_reverse_proxy(
     pieces = build_components(settings, tap, callbacks)
     with embed.quiet_logs(settings.verbose):
         addon = pieces.addon
-        commands = [Commands(callbacks.fixes.command)] if callbacks.fixes else []
+        # Without mitmweb there is no command bar, and each addon takes its time of every request.
+        commands = [Commands(callbacks.fixes.command)] if callbacks.fixes and settings.web else []
         master = embed.make_master(settings, addon, addon.hops, ErrorLayerAddon(addon.sent), *commands)
         embed.configure(master, settings, pieces.modes)
         watched = prepare(master, settings, tap, pieces.sent_flows, callbacks.fixes)

@@ -11,6 +11,7 @@ import binascii
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
+from functools import lru_cache
 from html.entities import html5
 from itertools import islice
 
@@ -37,6 +38,12 @@ _WRAPPED = re.compile(
 """Base64 that is broken into lines, as in a mail."""
 _RUNS, _SHORTEST_RUN = 50, 24
 """How many runs of base64 of one text are looked into, and of how many characters one is at least."""
+
+
+@lru_cache(maxsize=2)
+def words_of(text: str) -> list[str]:
+    """What stands between blanks in a text, in lower case. Kept, because a text is looked at several times in a row."""
+    return text.lower().split()
 
 
 def escapes_plain_characters(text: str) -> bool:
@@ -134,7 +141,7 @@ def _of_octets(match: re.Match[str]) -> list[tuple[int, int, str]]:
 
 def base64_runs(text: str) -> Iterator[tuple[str, str]]:
     """Each run of base64 in a text, as it is written, and the text that it stands for."""
-    longest = max(map(len, text.split()), default=0)
+    longest = max(map(len, words_of(text)), default=0)
     for pattern in (_WRAPPED, _BASE64) if longest >= _SHORTEST_RUN else ():
         for run in islice(pattern.finditer(text), _RUNS):
             if (hidden := _from_base64("".join(_LINE_END.split(run[0])))) is not None:

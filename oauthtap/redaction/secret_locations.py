@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from oauthtap.redaction.decoding import words_of
+
 KINDS = {
     "accesstoken": "token",
     "idtoken": "token",
@@ -225,10 +227,15 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 
 
-_HINTS = ("token", "code", "secret", "assertion", "saml", "pass", "pwd", "otp", "request", "auth", "key", "session",
-          "sess", "sid", "sig", "hmac", "jwt", "bearer", "cookie", "credential", "csrf", "xsrf", "pin", "mfa", "ticket",
-          "verifier", "mnemonic", "phrase", "pw", "identified", "psk", "cred", "pat\"", "basic",
-          "seed", "stringdata")  # fmt: skip
+_HINTS = ("token", "code", "secret", "assertion", "saml", "pass", "otp", "request", "auth", "key", "sess", "sid", "sig",
+          "hmac", "jwt", "bearer", "cookie", "srf", "pin", "mfa", "ticket", "verifier", "mnemonic", "phrase", "pw",
+          "identified", "psk", "cred", "pat\"", "basic", "seed", "stringdata",
+          "kennwort", "senha", "wachtwoord", "adgangskode", "salasana", "heslo")  # fmt: skip
+"""Without blanks, so that each is looked for in words. The last line is of `prose.foreign`."""
+_WITHOUT: set[str] = set()
+"""Words that came before and have no hint: most words of a session come again."""
+_MOST_WORDS, _LONGEST_WORD = 5000, 40
+"""How many of them are kept, and how long one of them is at most."""
 _ODD = re.compile("[\u0131\u017f\u212a]")
 """Letters that a pattern takes for `i`, `s` and `k`, and that have another lower case."""
 
@@ -238,10 +245,14 @@ _FOLDED = {0x131: "i", 0x17F: "s", 0x212A: "k"}
 
 def may_hold_a_name(text: str) -> bool:
     """False only where no pattern here that looks for the name of a secret can match: each has a hint in it."""
-    lower = text.lower()
+    new = set(words_of(text)) - _WITHOUT
+    lower = " ".join(new)
     for hint in _HINTS:  # in half the time that `any` takes
         if hint in lower:
             return True
+    if len(_WITHOUT) > _MOST_WORDS:
+        _WITHOUT.clear()
+    _WITHOUT.update([word for word in new if len(word) <= _LONGEST_WORD])
     return not text.isascii() and _ODD.search(text) is not None
 
 

@@ -9,6 +9,7 @@ from functools import cache
 from importlib.resources import files
 
 from oauthtap.redaction import secret_locations
+from oauthtap.redaction.decoding import words_of
 
 Replace = Callable[[str, str], str]
 """Given the kind of an alias and a secret: what to write in its place."""
@@ -42,10 +43,13 @@ _FOLDED_JWT = re.compile(
     r"(?<![\w.-])(?P<value>ey[\w.-]{28,}+(?:(?:\r?\n|(?:\\r)?\\n)(?!\w{1,40}:)[\w.-]{16,}+){1,60})"
 )
 """A JWT that is broken into lines."""
+_LONG_JWT = re.compile(r"ey[\w.-]{28}")
+"""How its first line begins: found by its two letters."""
 _COMMANDS = tuple(
-    (hints, re.compile(pattern))
-    for hints, pattern in (
+    (sign, hints, re.compile(pattern))
+    for sign, hints, pattern in (
         (  # a password among the options of a program that takes one there
+            "-",
             (" -p", " -a ", " -w ", " -storepass", " -keypass"),
             r"(?P<open>\b(?:mysql|mysqldump|mariadb|mongosh?|redis-cli|sshpass|"
             r"https?|xh|(?:docker|podman|az|oc|registry) login|keytool|lftp|smbclient|ldapsearch)\b"
@@ -53,43 +57,52 @@ _COMMANDS = tuple(
             r"(?:[\w.@-]{1,60}:)?)(?P<value>[^\s\"'‹:\\-][^\s\"'‹\\]{7,})",
         ),
         (  # what such a program reads
+            "|",
             ("echo ", "printf "),
             r"(?P<open>\b(?:echo|printf)\s+(?:-n\s+)?(?:[\"']%s(?:\\n)?[\"']\s+)?\\*[\"']?)(?P<value>[^\s\"'‹|\\]{8,})"
             r"(?=\\*[\"']?\s*\|[^\r\n]{0,80}(?:stdin|token|secret|login))",
         ),
         (
+            "<",
             ("<<<",),
             r"(?P<open>(?:token|secret|login|passw)[^\r\n]{0,60}<<<\s*\\*[\"']?)(?P<value>[^\s\"'‹|\\]{8,})",
         ),
         (  # cookies of curl
+            "-",
             (" -b ", "--cookie"),
             r"(?P<open>\s(?:-b|--cookie)[ =]\\*[\"']?)(?P<value>[\w.-]{1,80}=[^\"'\r\n‹\\]{6,})",
         ),
         (  # a login as the arguments of a call
+            "(",
             ("basicauth", "basic_auth", "credential", "authenticator", "usernamepassword"),
             r"(?P<open>(?:BasicAuth|basic_auth|Credentials?|PSCredential|Authenticator|UsernamePassword\w{0,30})\s?\(\s?"
             r"\\*[\"'][^\"'\\]{1,80}\\*[\"'],\s?\\*[\"'])(?P<value>[^\"'‹\\]{6,200})(?=\\*[\"'])",
         ),
         (
+            "(",
             ("cookie(",),
             r"(?P<open>\bCookie\s?\(\s?\\*[\"'][\w.-]{1,80}\\*[\"'],\s?\\*[\"'])(?P<value>[^\"'‹\\]{6,4000})",
         ),
         (
+            "-",
             ("securestring",),
             r"(?P<open>ConvertTo-SecureString\s+(?:-String\s+)?\\*[\"'])(?P<value>[^\"'‹\\]{6,200})",
         ),
         (  # .pgpass
+            ":",
             (":5432:", ":*:"),
             r"(?P<open>(?<![\w.*:-])[\w.*-]{1,100}:(?:5432|\*):[\w.*-]{1,60}:[\w.*@-]{1,60}:)(?P<value>[^\s‹:\"'\\]{8,})",
         ),
         (  # the cookies of a browser as curl keeps them; `View` takes an escaped tab for the end of a line
+            "/",
             ("true\t", "true\\", "true\n", "false\t", "false\\", "false\n"),
             r"(?P<open>(?:TRUE|FALSE)SEP/[^\s\\]{0,100}SEP(?:TRUE|FALSE)SEP\d{1,12}SEP[^\s\\]{1,80}SEP)"
             r"(?P<value>[^\s‹\\\"]{6,})".replace("SEP", r"(?:[\t\n]|\\+t)"),
         ),
     )
 )
-"""Where programs, calls and files have a secret without a name; to be tried where one of the hints is in a text."""
+"""Where programs, calls and files have a secret without a name; to be tried where the sign, which is found at once, and
+one of the hints are in a text."""
 _PRIVATE_MEMBER = re.compile(
     r'(?P<open>(?P<bar>\\{0,15}+)"(?:d|p|q|dp|dq|qi|k)(?P=bar)"\s*:\s*(?P=bar)")(?P<value>[\w+/=-]{8,})(?=\\*")'
 )
@@ -119,11 +132,9 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 def strike(text: str, replace: Replace) -> str:
     """The text with every value that looks like a credential replaced."""
-    lower = text.lower()
-    words = lower.split()
-    long = " ".join(
-        [f"{before} {word}" for before, word in zip(["", *words], words, strict=False) if len(word) >= SHORTEST]
-    )
+    lower, words = text.lower(), words_of(text)
+    # Before the first word stands the last: a hint more than there is costs time and strikes nothing.
+    long = " ".join([f"{words[at - 1]} {word}" for at, word in enumerate(words) if len(word) >= SHORTEST])
     for hint, patterns in _by_hint() if long else ():
         if hint in long:
             for known in patterns:
@@ -132,7 +143,7 @@ def strike(text: str, replace: Replace) -> str:
                 )
     if "private key" in lower:
         text = _PEM.sub(lambda m: m["open"] + replace("pem", m["value"]) + m["close"], text)
-    if "ey" in text:
+    if _LONG_JWT.search(text):
         text = _FOLDED_JWT.sub(lambda m: replace("token", m["value"]) if m["value"].count(".") > 1 else m[0], text)
     if "@" in text and "/" in text:
         text = _USERINFO.sub(lambda m: _userinfo(m, replace), text)
@@ -140,14 +151,14 @@ def strike(text: str, replace: Replace) -> str:
         text = _SCHEME.sub(lambda m: _credentials(m, replace), text)
     if "-" in text and ("u" in text or "U" in text):
         text = _CURL.sub(lambda m: m["open"] + replace("password", m["value"]), text)
-    if "thin:" in text or "oci:" in text or "@tcp(" in text or "@unix(" in text:
+    if "@" in text and ("thin:" in text or "oci:" in text or "@tcp(" in text or "@unix(" in text):
         text = _DRIVER.sub(lambda m: m["open"] + replace("password", m["value"]), text)
-    if "digest" in lower:
+    if "=" in text and "digest" in lower:
         text = _DIGEST.sub(lambda m: m["open"] + replace("key", m["value"]), text)
-    if "auth" in lower:
+    if "=" in text and "auth" in lower:
         text = _LOGIN.sub(lambda m: m["open"] + replace("password", m["value"]), text)
-    for hints, pattern in _COMMANDS:
-        if any(hint in lower for hint in hints):
+    for sign, hints, pattern in _COMMANDS:
+        if sign in text and any(hint in lower for hint in hints):
             text = pattern.sub(lambda m: _command(m, replace), text)
     if '"kty' in text or "kty\\" in text:
         text = _PRIVATE_MEMBER.sub(lambda m: m["open"] + replace("key", m["value"]), text)

@@ -130,7 +130,8 @@ class TextRedactor:
             text = self._in_prose(text, prose.named(text), write)
             if "\n" in text:
                 text = self._in_prose(text, prose.in_columns(text), write)
-        text = self._in_prose(text, prose.foreign(text), write)
+        if named or not text.isascii():  # in ASCII, what another language calls a password has one of the hints, too
+            text = self._in_prose(text, prose.foreign(text), write)
         text = shapes.strike(self._jwts(text, write), self._shaped(write))
         if "://" in text:
             text = _WEB_URL.sub(lambda m: m["open"] + self._segments(m["path"], write), text)
@@ -163,7 +164,7 @@ class TextRedactor:
             return text
         self._behind += 1
         try:
-            if _ESCAPED.search(text):
+            if any(sign in text for sign in "%\\&") and _ESCAPED.search(text):
                 view = View(_OUR_ALIAS.sub("", text)).text
                 if view != text:
                     self.text(view, asked=asked)

@@ -50,18 +50,14 @@ def is_authorization(asked: Request) -> bool:
 
 def headers(lines: Pairs, origins: Origins, upstream: str) -> Pairs:
     """`Host` becomes the upstream's, `Origin` and `Referer` too where they name us."""
-    renamed, named = _with_host(lines, upstream.partition("://")[2])
-    if not named:
-        return renamed
-    return tuple(
-        (name, origins.upstream(value) if name.lower() in _NAMES_AN_ORIGIN else value) for name, value in renamed
-    )
+    authority = upstream.partition("://")[2]
 
+    def renamed(name: str, value: str) -> str:
+        if name in _NAMES_A_HOST:
+            return authority
+        return origins.upstream(value) if name in _NAMES_AN_ORIGIN else value
 
-def _with_host(lines: Pairs, authority: str) -> tuple[Pairs, bool]:
-    """The lines with that host, and whether another one among them names an origin."""
-    renamed = tuple((name, authority if name.lower() in _NAMES_A_HOST else value) for name, value in lines)
-    return renamed, any(name.lower() in _NAMES_AN_ORIGIN for name, _ in lines)
+    return tuple([(name, renamed(name.lower(), value)) for name, value in lines])
 
 
 def body(asked: Request, renamed: Rename) -> str | None:

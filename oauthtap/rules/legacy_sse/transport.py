@@ -63,7 +63,7 @@ def no_endpoint_event(stage: LegacySse | McpStream, so_far: Handshake) -> Proble
     """
     if stage.request.method != "GET" or not stage.ok or stage.response.media_type != "text/event-stream":
         return
-    posts = [mcp for mcp in so_far.all(Mcp) if mcp.request.method == "POST" and mcp.exchange.actor == "client"]
+    posts = [mcp for mcp in so_far.all(Mcp) if mcp.exchange.actor == "client" and mcp.request.method == "POST"]
     fell_back = bool(posts) and posts[-1].status in (404, 405)
     old = fell_back or (not posts and stage.request.path.rstrip("/").endswith("/sse"))
     if not old or any(post.ok for post in posts):

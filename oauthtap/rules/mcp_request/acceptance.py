@@ -227,7 +227,11 @@ def _asks_for_tokens(so_far: Handshake) -> bool:
 
 def _first_time(mcp: Mcp, so_far: Handshake) -> dict[str, object] | None:
     """The claims of a token accepted here for the first time."""
-    if not mcp.bearer or not _served(mcp) or any(s.bearer == mcp.bearer and s.ok for s in so_far.all(Mcp)[-100:]):
+    if (
+        not mcp.bearer
+        or not _served(mcp)
+        or any(s.bearer == mcp.bearer and s.ok for s in reversed(so_far.all(Mcp)[-100:]))
+    ):
         return None
     return claims(mcp.bearer)
 

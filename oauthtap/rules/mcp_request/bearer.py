@@ -303,9 +303,9 @@ def _same_session(mcp: Mcp, token: str, so_far: Handshake) -> bool:
 
 def _what_it_is(sent: str, so_far: Handshake) -> str | None:
     """The name of a known value that is no access token for this server; None for all others."""
-    answers = [token for token in so_far.all(TokenEndpoint) if token.ok]
-    if any(token.access_token == sent for token in answers):
+    if any(token.ok and token.access_token == sent for token in reversed(so_far.all(TokenEndpoint))):
         return _of_another_server(sent, so_far)
+    answers = [token for token in so_far.all(TokenEndpoint) if token.ok]
     for member, name in (("id_token", "the ID token"), ("refresh_token", "the refresh token")):
         if any(text(token.issued.get(member)) == sent for token in answers):
             return name

@@ -49,9 +49,10 @@ def made_up(mcp: Initialize | McpRequest | LegacySse, so_far: Handshake) -> Prob
         401
         WWW-Authenticate: Bearer error="invalid_token"
     """
+    if mcp.exchange.actor != "reporter" or mcp.bearer is None:
+        return
     # By the name of the alias: a secret inside the claims is written in another way in a header than in JSON.
-    issued = {token.partition(" {")[0] for token in so_far.issued}
-    if mcp.exchange.actor != "reporter" or mcp.bearer is None or mcp.bearer.partition(" {")[0] in issued:
+    if mcp.bearer.partition(" {")[0] in {token.partition(" {")[0] for token in so_far.issued}:
         return
     asks = any(stage.status == 401 for stage in (*so_far.all(Challenge), *so_far.all(TokenRejected)))
     if asks and mcp.ok and (mcp.endpoint if isinstance(mcp, LegacySse) else "result" in mcp.reply):
