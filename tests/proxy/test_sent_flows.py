@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from functools import partial
+
 import pytest
 from mitmproxy import http
-from mitmproxy.test import tflow
+from mitmproxy.test import tflow, tutils
 
+from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
+from oauthtap.proxy.flow_convert import RequestContext
+from oauthtap.proxy.observer import Observer, ProxyCallbacks
 from oauthtap.proxy.sent_flows import SentFlows
+from oauthtap.proxy.streaming import Held
 from oauthtap.redaction.redactor import Redactor
 
 
@@ -67,3 +75,18 @@ def test_what_the_list_has_dropped_is_kept_no_more() -> None:
 
 def _breaks(*_: object) -> None:
     raise ValueError("broken")
+
+
+def test_a_flow_that_is_in_no_list_any_more_is_freed_at_once() -> None:
+    flow = http.HTTPFlow(tflow.tclient_conn(), tflow.tserver_conn())
+    flow.request, flow.response = tutils.treq(), tutils.tresp()
+    for message in (flow.request, flow.response):
+        message.stream = Held(partial(print, flow))  # type: ignore[assignment]
+    Observer(SessionAnalyzer(), ProxyCallbacks()).finished(flow, RequestContext("https://a.example", "localhost"))
+    gone = weakref.ref(flow)
+    gc.disable()
+    try:
+        del flow
+        assert gone() is None
+    finally:
+        gc.enable()

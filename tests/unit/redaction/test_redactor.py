@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from oauthtap.formats import notation
 from oauthtap.model.exchange import Exchange, Request, Response
 from oauthtap.redaction import matcher as known_secrets
+from oauthtap.redaction import prose, secret_locations
 from oauthtap.redaction.alias_format import claims, jose_header, parse_alias
 from oauthtap.redaction.matcher import SecretMatcher
 from oauthtap.redaction.redactor import Redactor
@@ -645,3 +646,18 @@ def test_no_text_takes_longer_the_longer_it_is(piece: str) -> None:
     began = time.process_time()
     Redactor(claims=piece == "‹").redact(exchange)
     assert time.process_time() - began < 2
+
+
+def test_a_hint_is_found_beside_words_that_have_none() -> None:
+    plain = "rain until the evening"
+    for text in (plain, plain):
+        assert not secret_locations.may_hold_a_name(text)
+    for word in ("Token", "PASSWORT", "heslo", "api_key=1"):
+        assert secret_locations.may_hold_a_name(f"{plain} {word}")
+        assert secret_locations.may_hold_a_name(f"{plain} {word}")
+
+
+@pytest.mark.parametrize("word", prose._IN_ASCII)
+def test_what_another_language_calls_a_password_has_a_hint(word: str) -> None:
+    assert secret_locations.may_hold_a_name(f"{word}: s3cretvalue9")
+    assert "s3cretvalue9" not in Redactor().redact_text(f"{word}: s3cretvalue9")
