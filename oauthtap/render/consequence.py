@@ -138,7 +138,9 @@ def _known(report: Report, after: Sequence[ExchangeRow]) -> str:
         rules.add("dcr-endpoint-not-found")
     status = last.status if last else report.refusal.status if report.refusal else None
     for table in _tables(report):
-        fitting = [one for one in table.message if one.meaning[0].rule in rules and _has_status(one, status)]
+        fitting = [
+            one for one in table.message if one.meaning[0].rule in rules and not one.wraps and _has_status(one, status)
+        ]
         fitting = [one for one in fitting if _has_code(one, report.refusal.code if report.refusal else None)]
         exact = [one for one in fitting if _STATUS.search(one.example)] or fitting
         if len(exact) == 1 and (hit := pattern(exact[0].match).search(fold(exact[0].example))):

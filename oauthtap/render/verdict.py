@@ -275,7 +275,7 @@ def _more(report: Report, display: Display) -> Iterator[str]:
         for label, some, says in (
             ("Note", strict, "that a stricter client may stop at"),
             ("Note", none, "that stop no client"),
-            ("Security", lets_in, "of what the server has to refuse and accepts"),
+            ("Security", lets_in, "that the server accepts what it has to refuse"),
         ):
             if some:
                 many = f"{len(some)} finding{'s' if len(some) > 1 else ''} {says}"
