@@ -321,7 +321,7 @@ def _say(trial: Trial, before: SessionAnalyzer, path: Path, here: Invocation, *,
         print("  The client connected in the recording, and nothing is in the way now either.")
     elif trial.enough:
         print(f"  No blocking problem is left in the recording, up to {trial.report.reached}.")
-        print("  What comes after it was never requested, so nobody knows yet.")
+        print("  What comes after it was never requested, so it is unknown.")
     elif _only_a_run_can_tell(trial):
         print("  They change requests, and what would have been answered to others nobody knows: only a run can tell.")
     elif (still := cause_of(trial)) is not None:

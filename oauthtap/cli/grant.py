@@ -82,7 +82,7 @@ def _revoke(arguments: Namespace) -> int:
         else:
             file.end(known)
     except GrantError as problem:
-        raise UsageError(f"--revoke {escape_controls(str(problem), limit=600)}") from None
+        raise UsageError(escape_controls(str(problem), limit=600)) from None
     where = escape_controls(endpoint)
     if refusal is None:
         print(f"Revoked at {where}, and {path} is deleted.", file=sys.stderr)

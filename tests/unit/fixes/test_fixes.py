@@ -392,7 +392,7 @@ def test_the_command_asks_for_the_issuer_and_writes_a_private_file_once_it_has_i
     ran = call("fix", SEED2, "--offline", "--fix", named, "-o", file, home=tmp_path)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "No blocking problem is left in the recording" in ran.stdout
-    assert "was never requested, so nobody knows yet" in ran.stdout
+    assert "was never requested, so it is unknown" in ran.stdout
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [fix.value for fix in toml_io.read(file.read_text())] == ["https://tenant.example"]
 
