@@ -117,7 +117,7 @@ def stop_points(handshake: Handshake, since: int = 0) -> tuple[Stage, ...]:
     A client that has failed often begins once more, if only to show its state: it asks
     the MCP server without a token and reads the metadata again. So the furthest exchange
     of the attempts before counts as well, when the last attempt did not come as far. So
-    does a refused token after which it did no more than read metadata.
+    does a refused token after which it did no more than read metadata and refresh it.
     """
     own = [
         stages[0]
@@ -128,7 +128,7 @@ def stop_points(handshake: Handshake, since: int = 0) -> tuple[Stage, ...]:
     own = [stage for stage in own if not _only_probes(stage)] or own
     if not own:
         return ()
-    acted = [stage for stage in own if not isinstance(stage, Document)]
+    acted = [one for one in own if not isinstance(one, Document) and not (isinstance(one, TokenRefresh) and one.ok)]
     if acted and isinstance(acted[-1], TokenRejected | StepUp) and acted[-1] is not own[-1]:
         return (own[-1], acted[-1])
     begun = max((n for n, stage in enumerate(own) if isinstance(stage, Challenge)), default=0)

@@ -99,6 +99,29 @@ def test_a_refused_token_is_no_connection() -> None:
     assert report.exchanges[-1].stage == "mcp-token-rejected"
 
 
+REFUSED_LOOP = """
+POST https://as.example.net/token grant_type=authorization_code&code=made-up-code&client_id=app
+200 {"access_token": "made-up-token-1", "token_type": "Bearer", "refresh_token": "made-up-refresh"}
+
+POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+Authorization: Bearer made-up-token-1
+401 {"error": "unauthorized", "error_description": "a bearer token is needed"}
+
+POST https://as.example.net/token grant_type=refresh_token&refresh_token=made-up-refresh&client_id=app
+200 {"access_token": "made-up-token-2", "token_type": "Bearer", "refresh_token": "made-up-refresh"}
+"""
+
+
+def test_a_client_that_refreshes_a_refused_token_for_ever_has_the_same_cause_at_each_step() -> None:
+    """opencode at a server that takes no token: 401, refresh, 401, … until somebody ends it."""
+    again = REFUSED_LOOP + (
+        '\nPOST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 2, "method": "initialize"}\n'
+        'Authorization: Bearer made-up-token-2\n401 {"error": "unauthorized"}\n'
+    )
+    causes = [report.cause and report.cause.rule for report in map(judge, (REFUSED_LOOP, again))]
+    assert causes == ["token-rejected-immediately"] * 2
+
+
 def test_a_public_server_connects_without_a_token() -> None:
     report = judge(
         'POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}\n'
