@@ -22,6 +22,7 @@ from oauthtap.model.sanitize import escape_controls
 from oauthtap.render.commands import BY_NAME, Invocation
 from oauthtap.render.console import console
 from oauthtap.render.exchange_lines import findings_below, line, patched_below, short_line
+from oauthtap.render.verdict import headline, in_short
 from oauthtap.report.build import exchange_row
 from oauthtap.report.model import ExchangeRow, Report
 from oauthtap.rewriting.origins import local_origin
@@ -211,6 +212,15 @@ class ConsoleReporter:
     def print_indented(self, lines: Sequence[str]) -> None:
         """What was asked for by a key."""
         self.say(*(f"  {text}" if text else "" for text in lines))
+
+    def connected(self, report: Report) -> None:
+        """An MCP request was answered; the tap goes on."""
+        self.say(f"  {self.ink('good', f'✓ {escape_controls(headline(report))}')}")
+
+    def stopped(self, report: Report, arguments: Namespace) -> None:
+        """How the attempt ended, its cause, and what to change, once it has; the tap goes on, and so may the client."""
+        shown = display(self.out, arguments)
+        self.say(*(f"  {line}" for line in in_short(report, shown)))
 
     def try_it(self, folder: Path, flag: str) -> None:
         """It stopped, and there may be something that would repair it: with this flag, where one is known."""

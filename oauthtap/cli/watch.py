@@ -164,6 +164,7 @@ class WatchSession:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._told: set[tuple[str, int | None]] = set()
         self._said: set[str] = set()
+        self._told_connected = False
         self.switches = LiveFixController(
             self.tap,
             self.fixing,
@@ -265,9 +266,10 @@ class WatchSession:
                     await self._say_why_nothing_came()
             elif self.patience.due_for_check(now):
                 report = build(self.tap, now=time.time(), story=False)
+                self.patience.took(time.monotonic() - now)
                 self._tell_what_never_came(report)
                 over = self.patience.is_over(report, now)
-                self._tell_what_fixes_did(report, over=over)
+                self._tell_how_it_ended(report, stopped=self.patience.has_stopped(report, now), over=over)
                 self.notebook.guarded(partial(self.feed.look, report, over=over))
                 if self.arguments.once and over:
                     self.stop.set()
@@ -293,15 +295,24 @@ class WatchSession:
             self.feed.findings(news)
             self.notebook.guarded(partial(self.notebook.annotate_flows, news))
 
-    def _tell_what_fixes_did(self, report: Report, *, over: bool) -> None:
-        """Says that a fix can be tried now, and what came of one that was tried."""
+    def _tell_how_it_ended(self, report: Report, *, stopped: bool, over: bool) -> None:
+        """Says that it connected, or the cause and that a fix can be tried now, or what came of one that was tried."""
         if report.attempts and (report.attempts[-1].ending in GOOD or over):
             if (sentence := attempts(report)) not in self._said:
                 self._said.add(sentence)
                 self.narrator.fix_result(sentence)
-        elif report.cause is not None and report.cause.rule not in self._said:
+        elif report.connected:
+            if not self._told_connected:
+                self._told_connected = True
+                self.narrator.connected(self._with_story())
+        elif stopped and report.cause is not None and report.cause.rule not in self._said:
+            self._told_connected = False
             self._said.add(report.cause.rule)
+            self.narrator.stopped(self._with_story(), self.arguments)
             self.narrator.try_it(self.folder, fix_flag(report, finding_of_cause(report)))
+
+    def _with_story(self) -> Report:
+        return build(self.tap, now=time.time())
 
     def _is_news(self, finding: Finding) -> bool:
         return (finding.rule, finding.exchange) not in self._told

@@ -56,6 +56,19 @@ def verdict(
     yield Section(tuple(_more(report, display)), rank=1 if display.brief else 0, apart=0)
 
 
+def in_short(report: Report, display: Display) -> Iterator[str]:
+    """How it ended, the cause and what to change: while more may come. Nothing where there is no cause."""
+    if report.cause is None:
+        return
+    sure = report.causes[0].confidence if report.causes else ""
+    where = ", ".join(
+        word for word in (sure, f"exchange {report.cause.exchange}" if report.cause.exchange else "") if word
+    )
+    yield from (display.ink("bold", one) for one in _wrapped(f"✗ {escape_controls(headline(report))}", display))
+    yield from display.field("Cause", f"{escape_controls(report.cause.title)}.", right=where, style="error")
+    yield from display.field("Change", escape_controls(report.cause.fix), most=2)
+
+
 def _wrapped(text: str, display: Display) -> list[str]:
     return wrap(text, display.width, break_on_hyphens=False, subsequent_indent="  ")
 

@@ -636,7 +636,87 @@ def test_a_look_is_wanted_a_few_times_and_not_with_every_tick() -> None:
     watcher = IdleTimer()
     watcher.heard(last, 0.0)
     looks = [tick / 4 for tick in range(4 * 400) if watcher.due_for_check(tick / 4)]
-    assert looks == [2.0, CONNECTED, STOPPED, 60.0, WITH_A_PERSON]
+    assert looks == [2.0, CONNECTED, 5.0, STOPPED, 60.0, WITH_A_PERSON]
+
+
+def test_a_client_that_is_never_quiet_is_looked_at_all_the_same_and_less_often_where_that_takes_long() -> None:
+    _, last = heard_by(IS_REFUSED)
+    looks: list[int] = []
+    watcher = IdleTimer()
+    for second in range(60):
+        watcher.heard(last, float(second))
+        if watcher.due_for_check(float(second)):
+            looks.append(second)
+            watcher.took(0.01 if second < 20 else 1.0)
+    assert looks == [5, 10, 15, 20, 40]
+
+
+NEW_TOKEN = """
+POST https://mcp.example.com/token grant_type=authorization_code&code=made-up-code&client_id=app
+200 {"access_token": "made-up-token", "token_type": "Bearer"}
+"""
+USES_IT = f"{ASKED}Authorization: Bearer made-up-token\n"
+TOKEN_REFUSED = f'{NEW_TOKEN}\n{USES_IT}401\nWWW-Authenticate: Bearer error="invalid_token"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "patience"),
+    [(TOKEN_REFUSED, 2.0), (IS_REFUSED, STOPPED), (AT_THE_LOGIN, 60.0)],
+)
+def test_an_attempt_has_stopped_after_a_quiet_that_fits_its_ending(text: str, patience: float) -> None:
+    tap, last = heard_by(text)
+    watcher = IdleTimer()
+    watcher.heard(last, 100.0)
+    assert not watcher.has_stopped(build(tap), 100.0 + patience - 0.1)
+    assert watcher.has_stopped(build(tap), 100.0 + patience)
+
+
+def test_an_attempt_that_goes_round_and_round_has_stopped_without_any_quiet() -> None:
+    tap, last = heard_by(TOKEN_REFUSED + f"\n{USES_IT}401\n" * 3)
+    watcher, report = IdleTimer(), build(tap)
+    assert report.ending == "repeating"
+    stopped = []
+    for second in range(8):
+        watcher.heard(last, float(second))
+        stopped.append(watcher.has_stopped(report, float(second)))
+    assert stopped == [False] * 5 + [True] * 3
+
+
+def watched(text: str, folder: Path) -> watch.WatchSession:
+    """A tap that has heard this."""
+    sitting = watch.WatchSession(
+        parser().parse_args(["--upstream", "https://mcp.example.com/mcp", "--session", str(folder)])
+    )
+    for exchange in notation.parse(text):
+        sitting.tap.add(exchange)
+    return sitting
+
+
+def test_the_cause_is_told_once_when_the_attempt_has_stopped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sitting = watched(TOKEN_REFUSED, tmp_path / "s")
+    told = []
+    for stopped in (False, True, True):
+        sitting._tell_how_it_ended(build(sitting.tap), stopped=stopped, over=False)
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[2] == ""
+    for word in (
+        "  ✗ ",
+        "could not connect to https://mcp.example.com/mcp\n",
+        "    Cause    The MCP server",
+        "    Change ",
+    ):
+        assert word in told[1]
+    sitting.end()
+
+
+def test_that_it_connects_is_told_at_once_and_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sitting = watched(GOES_THROUGH, tmp_path / "s")
+    for _ in range(2):
+        sitting._tell_how_it_ended(build(sitting.tap), stopped=False, over=False)
+    assert capsys.readouterr().out.count("✓ The client connected to https://mcp.example.com/mcp") == 1
+    sitting.end()
 
 
 # --- the other commands
