@@ -277,8 +277,10 @@ class DriveSession:
     def _end(self, connected: bool) -> int:
         for words in unused_faults_notice(self.arguments.inject):
             self.narrator.warn(words)
-        self.narrator.say("", *self._last_words(), self._verdict(connected))
         report = with_baseline(self.notebook.end(time.time()), self.arguments)
+        if connected and (refused := refused_on_the_wire(report)):
+            connected, self.errand.why_ended = False, refused
+        self.narrator.say("", *self._last_words(), self._verdict(connected))
         exchanges = tuple(step.exchange for step in self.tap.steps)
         if self.arguments.format == "console":
             spoken = self.tap.redactor.redact_known("\n".join(one.said for one in self.errand.spoken))
@@ -310,6 +312,20 @@ class DriveSession:
             said = self.tap.redactor.redact_text(spoken.said)
             lines = [line.rstrip() for line in said.splitlines() if line.strip()]
             yield from (f"  | {escape_controls(line, limit=200)}" for line in lines[-_LAST_LINES:] or ["(nothing)"])
+
+
+def refused_on_the_wire(report: Report) -> str:
+    """A clause, where a client says that it is connected and the MCP server refused its token or its requests.
+
+    Some say it as soon as they have a token.
+    """
+    refusal, bad = report.refusal, report.ending in ("refused", "repeating", "lost-later")
+    if not bad or refusal is None or report.injected_faults or report.sign_ins:
+        return ""
+    stage = next((row.stage for row in report.exchanges if row.id == refusal.exchange), "")
+    if not stage.startswith("mcp-") or stage == "mcp-challenge":
+        return ""
+    return f"it says that it is, and the MCP server refused it (exchange {refusal.exchange}, {refusal.status})"
 
 
 def _shown(spoken: CommandResult) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from oauthtap import __version__
 from oauthtap.cli.analyze_file import analyze_recording
 from oauthtap.cli.console_output import ConsoleReporter
-from oauthtap.cli.drive import DriveSession
+from oauthtap.cli.drive import DriveSession, refused_on_the_wire
 from oauthtap.cli.errors import UsageError
 from oauthtap.cli.options.grant import stored_grant
 from oauthtap.cli.options.upstream import parse_upstream_options
@@ -116,7 +116,7 @@ class ClientRunner(FolderRunner):
         if driven.errand.why_ended == "it was interrupted":
             self._feed.look(report, over=True)
             raise KeyboardInterrupt
-        return connected, report, driven.tap
+        return connected and not refused_on_the_wire(report), report, driven.tap
 
     async def _drive(self, asked: Namespace, folder: Path, fixes: ActiveFixes) -> tuple[bool, DriveSession]:
         home = self._private / folder.name

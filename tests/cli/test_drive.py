@@ -98,7 +98,8 @@ else:
     message = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}
     said = ask((HOME / "url").read_text(), json.dumps(message).encode(), Authorization=f"Bearer {token}", **headers)
     failed = f"Status: Failed to connect ({said})"
-    print("\\x1b[32mStatus: \\u2714 Connected\\x1b[0m" if "protocolVersion" in said else failed)
+    good = "protocolVersion" in said or MOOD == "boasts"
+    print("\\x1b[32mStatus: \\u2714 Connected\\x1b[0m" if good else failed)
 '''
 )
 
@@ -202,6 +203,14 @@ def test_a_client_that_does_not_connect_gives_one_and_the_cause(bed: Bed, tmp_pa
     assert "| Status: Failed to connect (HTTP 401)" in ran.out
     assert "  Cause    " in ran.out
     assert "Claude Code 9.9.9: did not connect (its own words are above).\n" in ran.out
+
+
+def test_a_client_that_says_connected_with_a_refused_token_is_not(bed: Bed, tmp_path: Path) -> None:
+    """Qwen Code 0.24 says "Successfully authenticated" as soon as it has a token."""
+    ran = drove(bed, tmp_path, target="f06", mood="boasts")
+    assert "| Status: ✔ Connected" in ran.out
+    assert "Claude Code 9.9.9: did not connect: it says that it is, and the MCP server refused it (exchange" in ran.out
+    assert ran.code == 1
 
 
 def test_a_report_as_data_stands_alone_on_the_output(bed: Bed, tmp_path: Path) -> None:
