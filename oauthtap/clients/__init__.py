@@ -48,5 +48,6 @@ def _emulation(slug: str, said: dict[str, Any]) -> Emulation:
     own = {name: value for name, value in values.items() if name in Behaviour.model_fields}
     rest = {name: value for name, value in values.items() if name not in own}
     doubtful = (name for name in rest if traits[name].is_doubtful)
-    unknown = (*said.pop("unknown", ()), *doubtful)
+    untold = (name for name in Profile.behaviour() if name not in rest)
+    unknown = tuple(dict.fromkeys((*said.pop("unknown", ()), *doubtful, *untold)))
     return Emulation(Profile(slug=slug, unknown=unknown, **said, **rest), Behaviour(**own), traits)

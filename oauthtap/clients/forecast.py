@@ -111,9 +111,13 @@ def _walk(profile: Profile, server: RecordedServer) -> None:
         if document and document.authorization_servers
         else urls.origin(server.resource)
     )
+    if document is None:
+        _needs(profile, "without_prm", "prm-discovery")
     if document is None and profile.without_prm == "stops":
         raise _Stops("prm-discovery", "finds no protected resource metadata")
     metadata = _find_metadata(profile, issuer, server)
+    if metadata is None and document is None:
+        _needs(profile, "without_metadata", "as-discovery")
     if metadata is None:
         raise (
             _Stops("as-discovery", f"finds no metadata for {issuer} and falls back to default endpoints")
@@ -135,18 +139,26 @@ def _find_prm(profile: Profile, server: RecordedServer) -> ResourceMetadata | No
         (s.exchange.response.header_lines("www-authenticate") for s in server.handshake.all(Mcp)
          if s.exchange.response and s.exchange.response.header("www-authenticate")), (),
     )  # fmt: skip
-    named = www_authenticate.parse_like_sdks(lines, "resource_metadata") if profile.reads_header and lines else None
+    named = www_authenticate.parse_like_sdks(lines, "resource_metadata") if lines else None
+    places = urls.prm_locations(server.resource)
+    if named and named not in [place.url for place in places[:1]]:
+        _needs(profile, "reads_header", "prm-discovery")
+    named = named if profile.reads_header else None
     if named is not None and not urls.split(named):
+        _needs(profile, "relative_header", "mcp-challenge")
         if profile.relative_header == "stops":
             raise _Stops("mcp-challenge", f"cannot use the relative `resource_metadata` {named}")
         named = absolute(named, server.resource) if profile.relative_header == "resolved" else None
-    if named and profile.header_same_origin and urls.origin(named) != urls.origin(server.resource):
-        named = None
+    if named and urls.origin(named) != urls.origin(server.resource):
+        _needs(profile, "header_same_origin", "prm-discovery")
+        named = None if profile.header_same_origin else named
     if named:
         document = server.prm_at(named)
+        if document is None:
+            _needs(profile, "header_fallback", "prm-discovery")
         if document is not None or not profile.header_fallback:
             return document
-    for place in urls.prm_locations(server.resource):
+    for place in places:
         if place.how in profile.prm_places and (document := server.prm_at(place.url)) is not None:
             return document
     return None
@@ -159,6 +171,7 @@ def _judge_resource(profile: Profile, document: ResourceMetadata, server: Record
     _needs(profile, "resource_rule", "prm-discovery")
     if stated is not None and RESOURCE_RULES[profile.resource_rule](stated, server.resource):
         return document
+    _needs(profile, "resource_mismatch", "prm-discovery")
     if profile.resource_mismatch == "ignored":
         return document
     if profile.resource_mismatch == "drops":
@@ -215,6 +228,8 @@ def _find_metadata(profile: Profile, issuer: str, server: RecordedServer) -> Ser
         answer = server.metadata_at(place)
         if answer.found:
             return answer
+        if answer.ok:
+            _needs(profile, "html_metadata", "as-discovery")
         if answer.ok and profile.html_metadata == "stops":
             raise _Stops("as-discovery", f"takes the answer of {place} for metadata, and it is no JSON")
         if (answer.status or 0) >= 500 and answer.status != 502:
@@ -257,7 +272,10 @@ def _judge_pkce(profile: Profile, metadata: ServerMetadata, _: RecordedServer) -
     else:
         _needs(profile, "pkce", "as-discovery")
         raise _Stops("as-discovery", "wants S256 among `code_challenge_methods_supported`")
-    if profile.response_types and "code" not in metadata.list("response_types_supported"):
+    if "code" not in metadata.list("response_types_supported"):
+        _needs(profile, "response_types", "as-discovery")
+        if not profile.response_types:
+            return
         raise _Stops("as-discovery", "wants `response_types_supported` with `code`")
 
 
@@ -274,21 +292,27 @@ def _judge_registration(profile: Profile, metadata: ServerMetadata, server: Reco
         raise _Unknown(
             "client-registration", f"registration was refused to this client ({done.status}); to others perhaps not"
         )
+    if not texts(done.issued.get("redirect_uris")):
+        _needs(profile, "registration_redirect_uris", "client-registration")
     if profile.registration_redirect_uris and not texts(done.issued.get("redirect_uris")):
         raise _Stops("client-registration", "wants `redirect_uris` in the registration answer")
     if "application_type" in done.requested and not profile.application_type:
         raise _Unknown("client-registration", "registers without `application_type`, which nobody tried here")
     nulls = [name for name, value in done.issued.items() if value is None]
+    if nulls:
+        _needs(profile, "registration_nulls", "client-registration")
     if nulls and profile.registration_nulls == "stops":
         raise _Stops("client-registration", f"refuses null in the registration answer (`{nulls[0]}`)")
 
 
 def _judge_callback(profile: Profile, metadata: ServerMetadata, server: RecordedServer) -> None:
     answer = server.handshake.last(AuthorizationResponse)
-    if answer is None or profile.iss_rule == "none":
+    if answer is None:
         return
     iss, issuer = answer.get("iss"), metadata.issuer
     promised = metadata.document.get("authorization_response_iss_parameter_supported") is True
+    if not iss_fits("exact", iss, issuer, promised=promised):
+        _needs(profile, "iss_rule", "authorization-response")
     if not iss_fits(profile.iss_rule, iss, issuer, promised=promised):
         raise _Stops("authorization-response", f"wants `iss` {issuer} in the redirect, and it is {iss or 'missing'}")
 
@@ -299,6 +323,8 @@ def _judge_token(profile: Profile, _: ServerMetadata, server: RecordedServer) ->
         return
     if answer.access_token is None:
         raise _Stops("token-request", "finds no `access_token` in the token answer")
+    if text(answer.issued.get("token_type")) is None:
+        _needs(profile, "token_type", "token-request")
     if profile.token_type and text(answer.issued.get("token_type")) is None:
         raise _Stops("token-request", "wants `token_type` in the token answer")
 

@@ -58,6 +58,11 @@ class Measured(_Data):
     """How each server of the test bed ended for it: target → `connects`, or the last request before it stopped."""
 
 
+_WHO = frozenset((
+    "name", "slug", "versions", "seen", "evidence", "source", "hosted", "recognize", "callback", "measured", "unknown",
+))  # fmt: skip
+
+
 class Profile(_Data):
     """What is known of one client's behaviour. Unknown keys are refused."""
 
@@ -115,7 +120,13 @@ class Profile(_Data):
     """The token answer has to hold `token_type`."""
     measured: Measured | None = None
     unknown: tuple[str, ...] = ()
-    """Names of members above whose value nobody knows; what depends on them is not known."""
+    """Names of members above whose value nobody knows; what depends on them is not known. Those that its file does not
+    have are among them."""
+
+    @classmethod
+    def behaviour(cls) -> tuple[str, ...]:
+        """The members that say what it does; the others say who it is."""
+        return tuple(name for name in cls.model_fields if name not in _WHO)
 
     def age(self, today: date) -> int:
         """Days since it was seen."""

@@ -43,6 +43,8 @@ def merged(text: str, client: str, measured: Measured, version: str, today: date
         if "," in where:
             told["source"] = f"targets {where} of the bed"
         traits = _set(traits, member, f"{member} = {toml(told)}")
+    open_ = [name for name in tomllib.loads(head).get("unknown", ()) if name not in measured.traits]
+    head = _set(head, "unknown", f"unknown = {toml(open_)}" if open_ else None)
     parts["trait"] = traits
     for name in [name for name in parts if name.partition(".")[0] == "measured"]:
         del parts[name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -58,9 +58,10 @@ def _discovery(seen: Seen, m: Measured) -> None:
         m.note("reads_header", reads, "q-named")
         if reads:
             there = [one for one in seen["q-pointed"].to(ELSEWHERE) if one.host == Other.host]
-            m.note("header_same_origin", not there, "q-pointed")
+            if there or seen["q-pointed"].went_on:
+                m.note("header_same_origin", not there, "q-pointed")
         if reads and seen["q-dead"].to(ELSEWHERE):
-            m.note("header_fallback", bool(seen["q-dead"].resource_places), "q-dead")
+            m.note("header_fallback", bool(_discovering(seen["q-dead"]).resource_places), "q-dead")
         relative = seen["q-relative"]
         took = "resolved" if relative.to(ELSEWHERE) else "ignored" if relative.went_on else "stops"
         m.note("relative_header", took, "q-relative")
@@ -74,6 +75,13 @@ def _discovery(seen: Seen, m: Measured) -> None:
         m.note("resource_without_prm", "resource" in without.authorizations[-1], "q-noprm")
     if seen["q-open"].connected:
         m.note("open_server", "looks" if seen["q-open"].resource_places else "connects", "q-open")
+
+
+def _discovering(run: Observation) -> Observation:
+    """The run up to its registration or browser: some read the documents anew when they come back with the code."""
+    acts = ("/register", "/authorize")
+    ends = next((n for n, one in enumerate(run.requests) if one.path.endswith(acts)), len(run.requests))
+    return replace(run, requests=run.requests[:ends])
 
 
 def _resource(seen: Seen, m: Measured) -> None:
@@ -152,6 +160,7 @@ def _registration(seen: Seen, m: Measured) -> None:
             m.note("metadata_client_id", plain[-1]["client_id"], "q-documents-iss")
             m.note("metadata_client_id_without_iss", varying, "q-documents")
     elif used and seen["q-documents"].registrations:
+        m.note("cimd", False, "q-documents")
         m.sends["metadata_url"] = "none where the authorization server takes one"
     m.note("registration_redirect_uris", not seen["q-nouris"].authorizations, "q-nouris")
     m.note("registration_nulls", "ignored" if seen["q-nulls"].authorizations else "stops", "q-nulls")
@@ -174,8 +183,9 @@ def _registration(seen: Seen, m: Measured) -> None:
 
 
 def _authorization(seen: Seen, m: Measured) -> None:
+    straight = {name: run for name, run in seen.items() if not run.tapped}
     uris = {
-        promised: [one["redirect_uri"] for name, run in seen.items() for one in run.authorizations
+        promised: [one["redirect_uri"] for name, run in straight.items() for one in run.authorizations
                    if "redirect_uri" in one and (name in PROMISE_ISS) is promised]
         for promised in (True, False)
     }  # fmt: skip
@@ -212,7 +222,8 @@ def _authorization(seen: Seen, m: Measured) -> None:
     else:
         rule = "if-present" if redeemed("q-iss-missing") else "exact"
     m.note("iss_rule", rule, "good, f16, q-iss-wrong, q-iss-missing")
-    m.note("token_type", not seen["f08"].signed_in, "f08")
+    if redeemed("f08"):
+        m.note("token_type", not seen["f08"].signed_in, "f08")
     if redeemed("good"):
         m.note("state_compared", not redeemed("f10"), "f10")
     m.note("sends_state", any("state" in one for one in seen["f16"].authorizations), "f16")

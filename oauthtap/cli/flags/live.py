@@ -138,9 +138,9 @@ def run_flags(command: ArgumentParser) -> None:
 
 
 EMULATED_CLIENTS = (
-    "chatgpt", "claude-ai", "claude-code", "codex", "cursor", "fastmcp", "langchain", "mcp-inspector", "mcp-remote",
-    "mcp-use", "mcporter", "opencode", "python-sdk-1", "python-sdk-2", "typescript-sdk-1", "typescript-sdk-2",
-    "vs-code",
+    "ai-sdk", "chatgpt", "claude-ai", "claude-code", "codex", "cursor", "fastmcp", "langchain", "mcp-inspector",
+    "mcp-remote", "mcp-use", "mcporter", "opencode", "python-sdk-1", "python-sdk-2", "qwen-code", "typescript-sdk-1",
+    "typescript-sdk-2", "vs-code",
 )  # fmt: skip
 """The clients that a walk can behave as; reading their files would make every start slower."""
 

@@ -10,19 +10,21 @@ import pytest
 from pydantic import ValidationError
 
 from oauthtap.clients import files as client_files
-from oauthtap.clients import profiles
-from oauthtap.clients.forecast import ClientForecast
+from oauthtap.clients import known, profiles
+from oauthtap.clients.forecast import ClientForecast, forecast
 from oauthtap.clients.messages import messages
 from oauthtap.clients.profile import STALE, Profile
 from oauthtap.clients.traits import Basis
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.drive.driver import drivers
-from oauthtap.formats import loader
+from oauthtap.formats import loader, notation
 from oauthtap.render import labels
 from oauthtap.report.build import build
 from oauthtap.report.model import Report
 from tests.support.bed import TARGETS
+from tests.support.exchanges import RESOURCE
 from tests.unit.formats.test_loader import RECORDINGS
+from tests.unit.handshake.test_classify import SIGN_IN
 
 WANTED = {
     "claude-code", "claude-ai", "mcp-inspector", "typescript-sdk-1", "typescript-sdk-2", "python-sdk-1",
@@ -71,8 +73,35 @@ def test_no_profile_claims_what_nobody_is_named_for() -> None:
             assert len(trait["source"]) > 8, (slug, name)
 
 
+def test_what_no_file_says_of_a_client_is_not_known_of_it() -> None:
+    for one in known():
+        assert set(Profile.behaviour()) - one.traits.keys() <= set(one.profile.unknown), one.profile.slug
+
+
+@pytest.mark.parametrize(
+    ("member", "told", "instead"),
+    [
+        ("token_type", '"token_type": "Bearer"', '"expires_in": 60'),
+        ("registration_redirect_uris", '"c1", "redirect_uris": ["http://localhost:3118/callback"]', '"c1"'),
+        ("response_types", '"response_types_supported": ["code"], ', ""),
+        ("pkce", '["S256"]', '["plain"]'),
+    ],
+)
+def test_where_a_server_asks_what_is_not_known_no_forecast_is_made(member: str, told: str, instead: str) -> None:
+    assert told in SIGN_IN
+    tap = SessionAnalyzer(RESOURCE)
+    for exchange in notation.parse(SIGN_IN.replace(told, instead)):
+        tap.add(exchange)
+    (client,) = tap.clients
+    knows = next(one for one in profiles() if one.slug == "typescript-sdk-2").model_copy(update={"issuer_rule": "none"})
+    assert forecast(knows, client.handshake).why != f"what {knows.name} does about this is not known"
+    nobody = knows.model_copy(update={"unknown": (member,)})
+    assert forecast(nobody, client.handshake).why == f"what {knows.name} does about this is not known"
+    assert forecast(nobody, client.handshake).outcome == "unknown"
+
+
 def test_what_was_measured_says_version_and_date_and_each_server() -> None:
-    for slug in ("claude-code", "codex", "opencode", "python-sdk-2", "typescript-sdk-1"):
+    for slug in ("ai-sdk", "claude-code", "codex", "gemini-cli", "opencode", "python-sdk-2", "qwen-code"):
         measured = next(one.measured for one in profiles() if one.slug == slug)
         assert measured is not None
         assert {*TARGETS, "closed-as", "nosuch-as"} == measured.bed.keys()
@@ -90,6 +119,9 @@ def test_whoever_falls_back_to_the_origin_gets_on_without_resource_metadata() ->
     """The second field report: no resource metadata anywhere, but the metadata of 2025-03-26 at the root."""
     seen = outlooks("203-seed-prm-missing-everywhere")
     for profile in profiles():
+        if "without_prm" in profile.unknown:
+            assert "is not known" in seen[profile.slug].why, seen[profile.slug]
+            continue
         gets_on = seen[profile.slug].outcome == "unknown" and "by the fallback" in (seen[profile.slug].why or "")
         assert gets_on is (profile.without_prm == "origin"), seen[profile.slug]
         assert gets_on or seen[profile.slug].outcome == "stops"
