@@ -540,7 +540,7 @@ def test_a_folder_that_holds_a_session_already_is_not_written_into(
         (("--client", "claude-cod"), "Try: --client claude-code"),
         (("--revision", "newest"), "Try: --revision 2025-11-25"),
         (("chekc", "file"), "Try: oauthtap --help"),
-        (("check",), "Try: oauthtap check --help"),
+        (("check",), "no session with an exchange in it. Try: oauthtap https://mcp.example.com/mcp"),
         (("check", "x", "--format", "xml"), "Try: oauthtap check --help"),
         (("check", "x", "--fail-on", "anything"), "Try: oauthtap check --help"),
     ],
