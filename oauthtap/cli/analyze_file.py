@@ -6,7 +6,7 @@ import re
 import sys
 from datetime import date
 
-from oauthtap.cli.errors import UsageError
+from oauthtap.cli.errors import NothingRead, UsageError
 from oauthtap.clients import profiles
 from oauthtap.diagnosis.multi.split_servers import split_by_server
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
@@ -35,7 +35,7 @@ def analyze_recording(
     try:
         recording = loader.read(path)
     except SourceError as problem:
-        raise UsageError(str(problem)) from None
+        raise (UsageError(str(problem)) if problem.text is None else NothingRead(str(problem), problem.text)) from None
     told = [_told(story, revision, client, claims, today or date.today()) for story in split_by_server(recording)]
     for note in recording.notes:  # a log's own words stand in some of them
         print(f"oauthtap: {escape_controls(told[0][0].redactor.redact_known(note), limit=400)}", file=sys.stderr)

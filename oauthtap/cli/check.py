@@ -6,7 +6,8 @@ import sys
 from argparse import Namespace
 
 from oauthtap.cli.analyze_file import analyze_recording
-from oauthtap.cli.errors import UsageError
+from oauthtap.cli.error_message import explained
+from oauthtap.cli.errors import NothingRead, UsageError
 from oauthtap.cli.lock import read_lock
 from oauthtap.cli.options.baseline import baseline_code, with_baseline
 from oauthtap.cli.options.newest import newest_session
@@ -27,9 +28,12 @@ def check(arguments: Namespace) -> int:
         raise UsageError(f"--for writes Markdown; leave --format {arguments.format} out")
     load_rule_files(arguments.rules)
     file = arguments.file or newest_session()
-    tap, report = analyze_recording(
-        file, revision=arguments.revision, client=arguments.client, claims=arguments.redact == "claims"
-    )
+    try:
+        tap, report = analyze_recording(
+            file, revision=arguments.revision, client=arguments.client, claims=arguments.redact == "claims"
+        )
+    except NothingRead as refusal:
+        raise explained(refusal, arguments.format) from None
     if arguments.against:
         report = check_lock(report, read_lock(arguments.against), tap.handshake)
     report = with_baseline(report, arguments)

@@ -83,18 +83,27 @@ def _explain_text(text: str, known: dict[str, Rule], *, as_json: bool) -> int:
         hint = f"did you mean {' or '.join(near)}?" if near else "`oauthtap explain` lists all rules"
         raise UsageError(f"there is no rule {text!r}; {hint}")
     if as_json:
-        meanings = [
-            {"subject": m.subject, "who": m.who, "why": m.why, "look": m.look, "rule": m.rule, "command": m.command}
-            for m in found
-        ]
-        print(json.dumps({"meanings": meanings}, indent=2, ensure_ascii=False))
+        print(json.dumps({"meanings": members(found)}, indent=2, ensure_ascii=False))
     elif found:
-        print("\n\n".join(_meaning(place, meaning) for place, meaning in enumerate(found, 1)))
+        print(shown(found))
         if not found[0].sure:
             print(f"\n{_UNSURE}")
     else:
         print(f"Nothing is known of this message. What is needed is the exchange behind it.\nTry: {RECORD}")
     return 0 if found else 1
+
+
+def members(found: list[TextMeaning]) -> list[dict[str, str | None]]:
+    """The meanings for scripts."""
+    return [
+        {"subject": m.subject, "who": m.who, "why": m.why, "look": m.look, "rule": m.rule, "command": m.command}
+        for m in found
+    ]
+
+
+def shown(found: list[TextMeaning]) -> str:
+    """The meanings as the console has them, the likeliest first."""
+    return "\n\n".join(_meaning(place, meaning) for place, meaning in enumerate(found, 1))
 
 
 def _meaning(place: int, meaning: TextMeaning) -> str:

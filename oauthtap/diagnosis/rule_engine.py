@@ -11,7 +11,7 @@ from oauthtap import rules
 from oauthtap.diagnosis.findings import Finding, Problem, Severity, finding
 from oauthtap.handshake.stages import STAGES, Certainty, Stage, Unseen
 from oauthtap.handshake.state import Handshake
-from oauthtap.model.exchange import strict
+from oauthtap.model.exchange import is_stand_in, strict
 from oauthtap.model.requirements import practice
 from oauthtap.rules import Rule
 
@@ -106,7 +106,11 @@ class RuleEngine:
         except (Exception, SystemExit) as crash:  # the debugger must never be the bug, nor a rule of the user's own
             self._looked_at.add(rule.id)
             return (_crashed(rule, crash, stage),)
-        self._looked_at.add(rule.id)
+        if any(_of_stand_in(problem, stage) for problem in problems):
+            self._not_checked.setdefault(rule.id, "the recording does not show the URL")
+            problems = [problem for problem in problems if not _of_stand_in(problem, stage)]
+        else:
+            self._looked_at.add(rule.id)
         return self._findings(rule, stage, problems) if problems else ()
 
     def _among_others(self, stage: Stage | None) -> bool:
@@ -142,6 +146,13 @@ class RuleEngine:
             return stage.slug
         stages = self._handshake.of(problem.exchange or 0)
         return stages[0].slug if stages else "any"
+
+
+def _of_stand_in(problem: Problem, stage: Stage | None) -> bool:
+    """It compares a URL that a reader put where the recording shows none: what the client used is unseen."""
+    compared = (problem.actual or "", problem.expected or "")
+    asked = stage.request.url if stage is not None and problem.at.startswith("request.url") else ""
+    return any(is_stand_in(value) for value in (*compared, asked))
 
 
 def _capped(severity: Severity, certainty: Certainty) -> Severity:

@@ -28,6 +28,11 @@ _ADDED = re.compile(r"\bmcp add\b[^\n]*--transport (?:http|sse)\s+\S+\s+(?!https
 """A command that gives a client a URL without its scheme, which is taken without a word."""
 _VERBOSE = re.compile(r"> (?:GET|POST|PUT|HEAD|DELETE|OPTIONS) \S+ HTTP/")
 _TAGS = re.compile(r"<(?:p|code|strong|li|h[1-6])>")
+_PLACEHOLDER = re.compile(
+    r"(https?://)(<[\w .-]{1,40}>|\$?\{[\w .-]{1,40}\}|\[[a-zA-Z][\w .-]{1,40}\]|\*{3,}|[xX]{4,}|…|\.{3,})"
+    r"(?=[:/\s\"'`)\\,]|$)"
+)
+"""A host that was left out: `https://<host>/mcp`, `https://{tenant}`."""
 _FEW_TAGS = 4
 _LARGEST = 20_000_000
 """Characters. Logs larger than that are cut: what lies at their end is read."""
@@ -48,7 +53,7 @@ FORMS = (
 
 def load_recording(text: str) -> Recording | None:
     """The exchanges in a text of any of these forms; None when there are none. Never raises for what is in it."""
-    text = _without_tags(_unquoted(text[-_LARGEST:]))
+    text = _PLACEHOLDER.sub(_host_of, _without_tags(_unquoted(text[-_LARGEST:])))
     found = _any_form(text)
     if found and found.client is None and (client := client_of(text)):
         found = replace(found, header={**found.header, "client": client})
@@ -59,15 +64,22 @@ def load_recording(text: str) -> Recording | None:
     return found
 
 
+def _host_of(placeholder: re.Match[str]) -> str:
+    """A host that somebody wrote a name or stars for, as one that a URL may have; the same name is the same host."""
+    name = re.sub(r"[^a-z0-9]+", "-", placeholder[2].lower()).strip("-")
+    return f"{placeholder[1]}{f'{name}.invalid' if name else STAND_IN.removeprefix('https://')}"
+
+
 def _any_form(text: str) -> Recording | None:
     if whole := _client_log(text):
         return whole
     fences = list(_FENCE.finditer(text))
     fenced = [textwrap.dedent(match[3]) for match in fences]
-    if fenced and (joined := _joined(fenced, text)):
-        ends = [0, *(match.end() for match in fences)]
-        starts = [*(match.start() for match in fences), len(text)]
-        return _with_prose(joined, [text[a:b] for a, b in zip(ends, starts, strict=True)])
+    ends = [0, *(match.end() for match in fences)]
+    starts = [*(match.start() for match in fences), len(text)]
+    prose = [text[a:b] for a, b in zip(ends, starts, strict=True)]
+    if fenced and (joined := _joined(fenced, prose)):
+        return _with_prose(joined, prose)
     return _plain(text)
 
 
@@ -100,14 +112,14 @@ def _is_claude_jsonl(text: str) -> bool:
     return client_logs.recognizes_line(object_in(first)) if first[:1] == "{" else False
 
 
-def _plain(text: str) -> Recording | None:
+def _plain(text: str, above: str = "") -> Recording | None:
     """One form throughout: the one that finds most in it. Of two that find as much, the more telling one."""
-    if text.lstrip()[:1] in ("{", "[") and (in_json := document.read(text) or json_log.read(text)):
+    if text.lstrip()[:1] in ("{", "[") and (in_json := document.read(text, above) or json_log.read(text)):
         return in_json
     readers = (transcript.read, sentences.read, access_log.read, json_log.read)
     found: list[Recording] = [one for reader in readers if (one := reader(text)) is not None]
     if not found:
-        return document.read(text)
+        return document.read(text, above)
     best = max(found, key=_told)
     client = best.client or client_of(text) or _by_callback(best)
     return best if best.client == client else replace(best, header={**best.header, "client": client})
@@ -126,9 +138,12 @@ def _by_callback(recording: Recording) -> str | None:
     return owners.pop() if len(owners) == 1 else None
 
 
-def _joined(blocks: list[str], text: str) -> Recording | None:
+def _joined(blocks: list[str], prose: list[str]) -> Recording | None:
     """The blocks of a bug report, each read by itself, in their order."""
-    found = [one for block in blocks if (one := _client_log(block) or _plain(block))]
+    above = ["\n".join(prose[: number + 1])[-2000:] for number in range(len(blocks))]
+    found = [
+        one for block, words in zip(blocks, above, strict=True) if (one := _client_log(block) or _plain(block, words))
+    ]
     # A command in one block, and what it printed in the next.
     together = transcript.read("\n\n".join(blocks))
     if together and len(together.exchanges) > sum(len(one.exchanges) for one in found):
@@ -145,21 +160,30 @@ def _joined(blocks: list[str], text: str) -> Recording | None:
         for number, exchange in enumerate(every, 1)
     )
     client = next((one.client for one in found if one.client), None)
-    notes = dict.fromkeys(note for one in found for note in one.notes)
+    counts = [len(one.exchanges) for one in found]
+    notes = dict.fromkeys(note for at, one in enumerate(found) for note in _renumbered(one.notes, sum(counts[:at])))
     return Recording(numbered, {"upstream": upstream, "client": client}, None, tuple(notes))
 
 
 def _with_prose(found: Recording, pieces: list[str]) -> Recording:
     """What the sentences around the blocks tell besides: answered exchanges, in front of those of the blocks."""
     known = {(exchange.request.path, exchange.status) for exchange in found.exchanges}
-    told = [one for piece in pieces if (read := sentences.read(piece)) for one in read.exchanges]
-    more = {(one.request.path, one.status): one for one in told if one.status and not _made(one)}
+    told = [
+        one for piece in pieces if (read := sentences.read(piece)) for one in read.exchanges
+        if not _made(one) or f" {one.request.path}\n" in f"{piece}\n"
+    ]  # fmt: skip
+    more = {(one.request.path, one.status): one for one in told if one.status}
     anywhere = {exchange.status for exchange in found.exchanges if _made(exchange)}
     new = [one for key, one in more.items() if key not in known and one.status not in anywhere]
     if not new:
         return found
     every = [one.replace(id=number, started_at=None) for number, one in enumerate([*new, *found.exchanges], 1)]
-    return replace(found, exchanges=tuple(every))
+    return replace(found, exchanges=tuple(every), notes=_renumbered(found.notes, len(new)))
+
+
+def _renumbered(notes: tuple[str, ...], by: int) -> tuple[str, ...]:
+    """Notes about exchanges that have others in front of them now."""
+    return tuple(re.sub(r"(?<=status of exchange )\d+", lambda number: str(int(number[0]) + by), one) for one in notes)
 
 
 def _made(exchange: Exchange) -> bool:

@@ -25,7 +25,8 @@ STATE = "unseen-unseen-unseen-unseen"
 
 _ENDPOINT = re.compile(r"/(?:mcp|sse)(?:/[\w-]+)?/?$")
 _STEP = re.compile(
-    r"/(?:token|register|registration|revoke|introspect|authorize|login|par)\b|-endpoint-not-shown", re.I
+    r"/(?:token|register|registration|clients-registrations|revoke|introspect|authorize|login|par)\b|-endpoint-not-shown",
+    re.I,
 )
 """Paths of other endpoints of a sign-in."""
 _MCP_LINE = re.compile(r"^[^\S\n]*# mcp: (\S+)\s*$", re.MULTILINE)
@@ -107,10 +108,14 @@ def _mcp_url(exchanges: Sequence[Exchange]) -> str | None:
 
     def challenges(exchange: Exchange) -> bool:
         answer = exchange.response
-        return answer is not None and "resource_metadata" in (answer.header("www-authenticate") or "")
+        said = (answer.header("www-authenticate") or "") if answer is not None else ""
+        return "resource_metadata" in said and "/.well-known/" not in exchange.request.path
 
     def is_named(exchange: Exchange) -> bool:
-        return exchange.request.method in ("POST", "GET") and bool(_ENDPOINT.search(exchange.request.path))
+        path = exchange.request.path
+        posted = exchange.request.method == "POST"
+        other = ("/.well-known/" in path and not posted) or _STEP.search(path)
+        return (posted or exchange.request.method == "GET") and bool(_ENDPOINT.search(path)) and not other
 
     def is_refused(exchange: Exchange) -> bool:
         posted = exchange.request.method == "POST" and exchange.response is not None and exchange.response.status == 401

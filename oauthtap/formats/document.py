@@ -12,7 +12,7 @@ import json
 import re
 from typing import Any
 
-from oauthtap.formats import har
+from oauthtap.formats import facts, har
 from oauthtap.formats.builder import STAND_IN, Draft, recording, shown_body
 from oauthtap.model import urls
 from oauthtap.model.recording import Recording, SourceError
@@ -31,9 +31,10 @@ _JWT = re.compile(r"(?:^|[\s\"'`])(eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*)(?=$|[\s\"
 _ABOVE = re.compile(r"(?:GET|POST)?\s*[`(<]?(https?://[^\s`)>\"]+?)[`)>]?:?\s*$")
 
 
-def read(text: str) -> Recording | None:
-    """The exchange that a text is the answer of; None when it is none we know."""
+def read(text: str, above: str = "") -> Recording | None:
+    """The exchange that a text is the answer of; None when it is none we know. `above`: the words in front of a fence."""
     value, before = _value(text)
+    before = f"{above}\n{before}"
     if isinstance(value, dict | list) and (whole := _har(value)):
         return whole
     lone = (_of(value, before) if isinstance(value, dict) else None) or _challenge(text) or _token(text)
@@ -41,7 +42,8 @@ def read(text: str) -> Recording | None:
     if not drafts:
         return None
     for draft in drafts:
-        draft.actor = "reporter"  # nobody knows who asked for it
+        if draft.role is None or (draft.status or 0) < 400:
+            draft.actor = "reporter"  # nobody knows who asked for it; a step that was refused is what a client met
     return recording(drafts, text, what=WHAT, upstream=next(filter(None, map(_upstream, drafts)), None))
 
 
@@ -125,16 +127,29 @@ def _of(value: dict[str, Any], before: str) -> Draft | None:
     if "access_token" in names:
         return draft("POST", f"{STAND_IN}/token-endpoint-not-shown", 200, "token-request")
     if isinstance(value.get("error"), str) and "error_description" in names:
-        role = (
-            "client-registration"
-            if re.search(r"redirect_uri$|client_metadata|software_statement", value["error"])
-            else "token-request"
-        )
+        role = _role(value["error"], before)
         where = "registration" if role == "client-registration" else "token"
-        return draft(
+        status = facts.answered(lines[-1]) if lines else None
+        found = draft(
             "POST", f"{STAND_IN}/{where}-endpoint-not-shown", 401 if value["error"] == "invalid_client" else 400, role
         )
+        if status is not None and status[0] >= 400:
+            found.status, found.presumed = status[0], False
+        return found
     return None
+
+
+def _role(code: str, before: str) -> str:
+    """The step that a code of OAuth is the refusal of, by what is said in front of it where several have it."""
+    if re.search(r"redirect_uri$|client_metadata|software_statement", code):
+        return "client-registration"
+    if re.search(r"regist(?:er|ration|ering)\b[^.\n]{0,60}\b(?:fail|reject|refus|return|error)", before[-300:], re.I):
+        return "client-registration"
+    if code == "invalid_grant" and re.search(
+        r"refresh(?:ing)?[ _-]?(?:the )?(?:access )?tokens?\b|\btoken refresh", before[-600:], re.I
+    ):
+        return "token-refresh"
+    return "token-request"
 
 
 def _challenge(text: str) -> Draft | None:

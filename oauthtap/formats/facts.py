@@ -58,7 +58,7 @@ _FOR_URL = re.compile(
     re.I,
 )
 _URL_GAVE = re.compile(
-    rf"{_WELL_KNOWN}[\"'`)\]]*[\s:,]*(?:endpoint |also |now |still |just |always |request )?(?:-+>|- |—>|=+>|→|⇒|➜|returns?(?:ed)?|responds?(?:ed)?(?: with)?|responded(?: with)?|answers?(?:ed)?(?: with)?|gives|gave|fail(?:s|ed|ing)?(?: with)?|is|was|status:?|got|:|=|\|)\s*(?:an?\s+|with\s+|the\s+)?(?:\(|\*+|`|\")*(?:HTTP(?:/[\d.]+)?[ :]*)?(?:error )?(?:status(?: code)?[:= ]*)?{STATUS}",
+    rf"{_WELL_KNOWN}[\"'`)\]]*[\s:,]*(?:(?:endpoint|also|now|still|just|always|request|correctly|properly|successfully|only|itself|which|it|URL|page) ){{0,3}}(?:-+>|- |—>|=+>|→|⇒|➜|returns?(?:ed)?|responds?(?:ed)?(?: with)?|responded(?: with)?|answers?(?:ed)?(?: with)?|gives|gave|fail(?:s|ed|ing)?(?: with)?|is|was|status:?|got|:|=|\|)\s*(?:an?\s+|with\s+|the\s+)?(?:\(|\*+|`|\")*(?:HTTP(?:/[\d.]+)?[ :]*)?(?:error )?(?:status(?: code)?[:= ]*)?{STATUS}",
     re.I,
 )
 _ADJACENT = re.compile(rf"^[\"'`)\]*]*(?:\s+HTTP/[\d.]+)?[\s\"'`:=,;|*)\]([–—-]*(?:\bHTTP(?:/[\d.]+)?[ :]+)?{STATUS}")
@@ -77,7 +77,8 @@ _ANSWER = re.compile(
 )
 """An answer on a line of its own, whose request stands above it."""
 _FIELD = re.compile(
-    r"^\s*(?P<name>Request URL|Request Method|Status Code|URL|Method|Status)\s*:\s*(?P<value>\S.*?)\s*$", re.I
+    r"^[\s•*-]*(?P<name>Request URL|Request Method|Status Code|URL|Path|Endpoint|Method|Status|Response)[\s*]*:[\s*`]*(?P<value>\S.*?)[\s*`]*$",
+    re.I,
 )
 _FIELD_ALONE = re.compile(r"^\s*(?:Request URL|Request Method|Status Code)\s*:?\s*$", re.I)
 _LOADED = re.compile(r"Failed to load resource: the server responded with a status of (?P<status>[45]\d\d)\b")
@@ -243,6 +244,7 @@ class Conversation:
         yield fact
 
     def _field(self, name: str, value: str) -> Iterator[Fact]:
+        name = {"path": "url", "endpoint": "url", "response": "status"}.get(name, name)
         if name == "url" and not re.match(r"https?://|/", value):
             return
         if name == "url" and "url" in self.fields:
@@ -256,7 +258,10 @@ class Conversation:
                 self.fields = {}
 
 
-_REFUSED = re.compile(r"^\W{0,4}(Unauthorized|Forbidden)\b", re.I)
+_REFUSED = re.compile(
+    r"^(?:[\dT:.,Z+-]{6,40}\s)?\W{0,4}(?:(?:DBG|INF|WRN|ERR|DEBUG|INFO|WARN|WARNING|ERROR)\b\W{0,6})?(Unauthorized|Forbidden)\b",
+    re.I,
+)
 
 
 def answered(line: str) -> tuple[int, str] | None:

@@ -85,7 +85,9 @@ def _text_of(place: str, text: str) -> Recording:
     if problem is not None:
         raise problem
     what, then = unreadable.of_text(text)
-    raise SourceError(f"{place}: {what}. Try: {then}")
+    refusal = SourceError(f"{place}: {what}. Try: {then}")
+    refusal.text = text
+    raise refusal
 
 
 def _bytes(path: Path) -> bytes:

@@ -67,8 +67,7 @@ def of_text(text: str) -> tuple[str, str]:
     client = client_of(bare)
     lines = [line for line in bare.splitlines() if line.strip()]
     if len(lines) <= 3 and len(bare) < 600:
-        words = re.sub(r"\s+", " ", bare).replace('"', "'")
-        words = escape_controls(re.sub(r"[\w~+/=-]{24,}(?:\.[\w~+/=-]+)*", "…", words), limit=160)
+        words = quoted(bare)
         log = f"; or the log behind it: {MORE[client]}" if client in MORE else ""
         return "a message by itself, without the exchange behind it", f'oauthtap explain "{words}"{log}'
     if client:
@@ -81,6 +80,18 @@ def of_text(text: str) -> tuple[str, str]:
             OTHER,
         )
     return "text without a request in it", OTHER
+
+
+def quoted(words: str) -> str:
+    """Words of a text on one line, without what may be a secret in them."""
+    words = re.sub(r"\s+", " ", words).strip().replace('"', "'")
+    return escape_controls(re.sub(r"[\w~+/=-]{24,}(?:\.[\w~+/=-]+)*", "…", words), limit=160)
+
+
+def missing(text: str) -> str:
+    """What tells more than an error message, and how to get it."""
+    log = MORE.get(client_of(text) or "")
+    return f"the exchange behind this message is not in the text. Try: {log or OTHER}"
 
 
 def _of_json(text: str) -> tuple[str, str]:

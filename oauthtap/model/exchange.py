@@ -29,6 +29,11 @@ _HALF = re.compile(r"\\u[dD][89a-fA-F]")
 """An escape that may be one half of a character alone, which JSON can say and no file can hold."""
 
 
+def is_stand_in(text: str) -> bool:
+    """A URL (or words with one) that a reader put where what it read shows none: `…/token-endpoint-not-shown`."""
+    return "-not-shown" in text
+
+
 class Unseen(Exception):
     """A rule asked for something the recording does not hold. The text says what."""
 

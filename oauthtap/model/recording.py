@@ -10,7 +10,10 @@ from oauthtap.model.exchange import Exchange
 
 
 class SourceError(Exception):
-    """A recording that cannot be read. The text names path and place, and what to try."""
+    """A recording that cannot be read. Its message names path and place, and what to try."""
+
+    text: str | None = None
+    """What was read, where it is text without a request in it: perhaps an error message."""
 
 
 @dataclass(frozen=True)

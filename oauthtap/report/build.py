@@ -201,7 +201,11 @@ def _client(handshake: Handshake, profiles: Sequence[Profile], forced: str | Non
     if forced:
         return Client(name=forced, version=version)
     fits = next((profile for profile in profiles if profile.is_client(handshake)), None)
-    return Client(name=fits.slug, version=version) if fits else named
+    if fits:
+        return Client(name=fits.slug, version=version)
+    excerpt = any(stage.exchange.excerpt for stage in handshake.stages[:1])
+    # Of a pasted text a runtime alone tells no client: there was one, and the text does not name it.
+    return None if excerpt and named and not _of_client_info(handshake) and is_library(named.name) else named
 
 
 def _of_client_info(handshake: Handshake) -> Client | None:

@@ -63,6 +63,7 @@ def _of_json(line: str) -> str | None:
     value = object_in(found[1])
     if isinstance(refusal := value.get("error"), dict):
         return f"{refusal.get('message')}" if refusal.get("status") else f"■  {refusal.get('message')}"
-    said = value.get("message") or value.get("msg")
+    fields = value.get("fields")  # Rust's `tracing`
+    said = value.get("message") or value.get("msg") or (fields.get("message") if isinstance(fields, dict) else None)
     stack = value.get("stack")
     return f"{said}\n{stack}" if isinstance(stack, str) and stack else said if isinstance(said, str) else None

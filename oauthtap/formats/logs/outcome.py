@@ -38,7 +38,7 @@ _STATUSES = {
 _WHOLE = re.compile(r"(?:HTTP (?P<status>\d{3}): )?Invalid OAuth error response: .*?Raw body: (?P<body>.*)", re.S)
 _FAILED = re.compile(
     r"(?P<what>(?:Dynamic )?[Cc]lient [Rr]egistration|[Rr]egistration|DCR|[Tt]oken exchange|[Tt]oken refresh|[Tt]oken request|[Rr]efresh(?:ing)?(?: token)?)"
-    r"(?: request)? (?:failed|rejected|was rejected|returned|error)[^\d\n{\"]{0,40}?\(?(?:HTTP |status(?: code)?:? ?)?(?P<status>[1-5]\d\d)\)?(?P<rest>.*)",
+    r"(?: request)? (?:failed|fails|rejected|was rejected|returned|returns|error)[^\d\n{\"]{0,40}?\(?(?:HTTP |status(?: code)?:? ?)?(?P<status>[1-5]\d\d)\)?(?P<rest>.*)",
     re.S,
 )
 _REASONS = {status.phrase.lower(): status.value for status in HTTPStatus if status.value >= 400}
@@ -141,11 +141,27 @@ def _oauth(step: str | None, code: str, words: str) -> Outcome:
     return Outcome(step, _STATUSES.get(code, 400), json.dumps(said, ensure_ascii=False), presumed=True)
 
 
+_CLOSED = re.compile(r"[)\s]*[\"'`”’]\s*(?:[.,;:!?)]|$|\s\w)")
+"""A quoted message ends there: what follows are the words of whoever quotes it."""
+
+
 def _body(rest: str) -> str | None:
+    if _CLOSED.match(rest) or re.match(r"[)`*]*\s+[a-z]{2,}\s", rest):  # a sentence goes on there
+        return None
     rest = rest.strip().lstrip(":–-,. ").removeprefix("Body: ").strip()
-    return _cut(rest) if rest else None
+    phrase = rest.partition(":")[0].strip().lower()
+    rest = rest.partition(":")[2].strip() if phrase in _REASONS else rest
+    return (_cut(rest) or None) if rest else None
 
 
 def _cut(body: str) -> str:
-    body = re.split(r"\n\s+at |\n\d{4}-\d\d-\d\d|\n\[", body, maxsplit=1)[0].strip().strip("'\"")
-    return body[:4000]
+    """The words of the server, without what the log or the sentence has behind them."""
+    body = re.split(r"\n\s+at |\n\d{4}-\d\d-\d\d|\n\[", body, maxsplit=1)[0].strip()
+    if body.startswith('{\\"'):  # in a string of JSON
+        body = re.sub(r"\\(.)", r"\1", body)
+    if body[:1] == "{":
+        try:
+            return body[: json.JSONDecoder().raw_decode(body)[1]][:4000]
+        except (ValueError, RecursionError):
+            pass  # broken off, or in another notation
+    return body.strip("'\"")[:4000]

@@ -42,8 +42,9 @@ _LOADING = re.compile(
 )
 _NO_PRM = re.compile(r"does not implement OAuth 2\.0 Protected Resource Metadata")
 _MISMATCH = re.compile(
-    r"[Pp]rotected resource (?:metadata resource )?\"?(https?://[^\s\"]+?)\"? does not match expected \"?(https?://[^\s\"]+?)\"?(?=[\s(]|\.?$|\.\s)"
+    r"(?i:protected resource (?:metadata )?(?:resource )?)[\"'`]?(https?://[^\s\"'`]+?)[\"'`]? (?:does not|doesn't) match (?:[\w-]+ ){1,5}?(?:\w+: )?[\"'`]?(https?://[^\s\"'`]+?)[\"'`]?(?=[\s(,]|\.?$|\.\s)"
 )
+"""Document and MCP URL, in the words of any client."""
 _NETWORK = re.compile(
     r"ECONNREFUSED|ENOTFOUND|ETIMEDOUT|ECONNRESET|CERT_|self.signed certificate|certificate has expired|getaddrinfo|All connection attempts failed|error sending request for url|fetch failed|Connection refused|Name or service not known|Request timed out",
     re.I,
@@ -136,6 +137,22 @@ def _header_lines(shown: str) -> list[tuple[str, str]]:
         return []
 
 
+def _goes_on(known: Draft, draft: Draft) -> bool:
+    """One failure told twice, of which one sentence has the status: the step is the same, and so is the place."""
+    statuses = [known.status, draft.status]
+    place = "-endpoint-not-shown" in draft.target or known.target == draft.target
+    failed = [status for status in statuses if status]
+    return known.role == draft.role and place and None in statuses and all(status >= 400 for status in failed)
+
+
+def _unquoted(value: str) -> str:
+    """A value without the marks that a sentence or a log puts behind it: quotes of its own are in pairs."""
+    value = value.rstrip("`' ,")
+    while value.endswith('"') and value.count('"') % 2:
+        value = value[:-1].rstrip("`' ,")
+    return value
+
+
 class _Story:
     def __init__(self, mcp_url: str | None, *, known: bool) -> None:
         self.drafts: list[Draft] = []
@@ -186,6 +203,8 @@ class _Story:
             self._add(Draft("GET", match[0].rstrip(".,)"), started_at=at, actor="browser"))
         elif told := outcome(text):
             self._refused(at, told)
+        elif framed := told_in(text, "frame"):
+            self._told(at, framed, line)
         elif (match := _CLIENT_ERROR.search(line)) and _ABOUT_TOKEN.search(match["words"]):
             self._refused(at, Outcome("mcp", 401, match["words"].strip(), presumed=True))
         elif self.endpoint and LISTED.match(line):
@@ -214,7 +233,7 @@ class _Story:
         found = _CHALLENGE.match(line)
         if found is None or found[1].lower().startswith("basic"):
             return False
-        value = found[1].rstrip("`\"' ").replace('\\"', '"')
+        value = _unquoted(found[1].replace('\\"', '"'))
         last = self.drafts[-1] if self.drafts else None
         if last is not None and last.status in (400, 401, 403):
             if not any(name.lower() == "www-authenticate" for name, _ in last.answer_headers):
@@ -367,6 +386,11 @@ class _Story:
         for known in reversed(self.drafts[-3:]):
             near = known.started_at is None or draft.started_at is None or abs(draft.started_at - known.started_at) < 2
             same = (known.target, known.status) == (draft.target, draft.status)
+            if near and draft.role and _goes_on(known, draft):
+                known.status, known.answer_body = known.status or draft.status, known.answer_body or draft.answer_body
+                known.presumed = known.presumed or (draft.presumed and known.error is not None)
+                known.error = None if known.status else known.error
+                return
             if near and same and known.sse is draft.sse and draft.actor != "browser":
                 known.answer_body = known.answer_body or draft.answer_body
                 return

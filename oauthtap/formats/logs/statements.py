@@ -38,19 +38,19 @@ class Told:
 
 
 @cache
-def _statements() -> tuple[tuple[re.Pattern[str], str, int | None], ...]:
+def _known(kind: str) -> tuple[tuple[re.Pattern[str], str, int | None], ...]:
     text = files(__package__).joinpath("statements.toml").read_text(encoding="utf-8")
-    every = tomllib.loads(text)["statement"]
+    every = tomllib.loads(text)[kind]
     return tuple((re.compile(one["match"]), one["step"], one.get("status")) for one in every)
 
 
-def told_in(text: str) -> Told | None:
-    """What a message tells, by the first sentence that is known; None where none is."""
-    for pattern, step, status in _statements():
+def told_in(text: str, kind: str = "statement") -> Told | None:
+    """What a message tells, by the first sentence that is known; None where none is. `frame`: what any client says."""
+    for pattern, step, status in _known(kind):
         if match := pattern.search(text):
             said = match.groupdict()
             shown = said.get("status")
-            words, error = said.get("words"), said.get("error")
+            words, error = said.get("words"), said.get("error") or said.get("error2")
             words = re.sub(r"\s+", " ", words).strip() if words else None
             return Told(
                 step, int(shown) if shown else status, shown is None and status is not None, said.get("url"),
