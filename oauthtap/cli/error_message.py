@@ -1,4 +1,4 @@
-"""The error message in a text without a request: `check` and `paste` say what it means, before they say what is missing."""
+"""The error message in a text without a request: `check` and `paste` say what it means, then what is missing."""
 
 from __future__ import annotations
 
