@@ -269,7 +269,7 @@ def _next(report: Report, display: Display) -> Iterator[Section]:
     elif not report.works and not report.refusal:
         if display.folder:
             words = (
-                "configure the client with exactly the URL that oauthtap printed, with http:// and path, and sign in"
+                "configure the client with exactly the URL that oauthtap printed, scheme and path included, and sign in"
             )
             first = "mend what the ! above says; then " if display.warned and not report.exchanges else ""
             yield Section(tuple(display.field("Next", first + words)))
