@@ -20,7 +20,9 @@ from oauthtap.handshake.stages import (
     AuthorizationResponse,
     Challenge,
     DeviceAuthorization,
+    Discover,
     Document,
+    Initialize,
     Interaction,
     Mcp,
     Registration,
@@ -138,7 +140,7 @@ def _overcomes(later: Stage, stage: Stage) -> bool:
         return False
     if broke_down(stage) and not broke_down(later) and same_request(later) == same_request(stage):
         return True  # the server was busy, and answered when it was asked again
-    if _is_fallback(stage, later):
+    if _is_fallback(stage, later) or (isinstance(stage, Discover) and isinstance(later, Initialize)):
         return True
     if not went_well(later):
         return False

@@ -140,8 +140,22 @@ class _Case:
             return True
         if ((finding.exchange or 0) > refusal.exchange and not self.chosen) or self._is_condoned:
             return True
-        only = known.stops_only_at
-        return only is not None and refusal.stage not in only and not self.named
+        return self._stops_elsewhere and not self.named and not self._may_stop
+
+    @property
+    def _stops_elsewhere(self) -> bool:
+        only = self.rule.stops_only_at if self.rule else None
+        return only is not None and self.refusal.stage not in only
+
+    @property
+    def _may_stop(self) -> bool:
+        """The very request lacks something that it must have, and is answered 400 without a reason."""
+        asked = self.here and self.finding.at.startswith("request.") and self.finding.actual is None
+        return asked and bool(self.rule and self.rule.stops_only_at) and self._is_bare_400
+
+    @property
+    def _is_bare_400(self) -> bool:
+        return self.refusal.status == 400 and not self.refusal.is_telling and self.refusal.code is None
 
     @cached_property
     def rule(self) -> rules.Rule | None:
@@ -234,7 +248,10 @@ class _Case:
         """The client met it before, and went on unharmed."""
         # With what it was registered as, the client got its first token.
         since = self.refusal.stage == "token-refresh" and self.finding.stage == "client-registration"
-        known = self.refusal.is_telling or (since and self.agrees < 0)
+        absent = self.refusal.status in (404, 405, 410)  # here the question is who sent the client there
+        document = self.finding.at.startswith("response.") and self.finding.stage.endswith("-discovery")
+        weak = document and self.finding.severity == "warning" and not absent
+        known = self.refusal.is_telling or weak or (since and self.agrees < 0)
         unrelated = self.agrees <= 0 and not self.here and known and not self.guessed
         return unrelated and was_passed(self.finding, self.refusal, self.handshake)
 
@@ -283,6 +300,7 @@ _EVIDENCE: tuple[tuple[int, str, Callable[[_Case], bool]], ...] = (
     (6, "a token may expire: this is what should have followed", lambda case: _is_after_expiry(case)),
     (4, "", lambda case: case.chosen and case.refusal.who == "client"),
     (3, "", lambda case: case.here and not case.is_symptom and case.refusal.subject in _VAGUE),
+    (-3, "", lambda case: case._stops_elsewhere and case._may_stop),
     (-6, "", lambda case: case.passed),
     (-8, "", lambda case: case._is_vouched),
     (-5, "", lambda case: case._is_of_a_stranger),
@@ -342,6 +360,9 @@ def _candidate(finding: Finding, score: int, refusal: Refusal, places: set[int])
     elif score >= _ENOUGH:
         confidence = "likely"
     own = subjects_of(finding.rule)
+    told = refusal.phrase.phrase if refusal.phrase is not None else None
+    if known.symptom and told is not None and told.rule == finding.rule and not told.is_generic:
+        finding = finding.model_copy(update={"fix": told.change})  # the vendor's own words for it say what to change
     if refusal.subject == "edge" and refusal.who == "network":
         finding = finding.model_copy(update={"responsible": "network"})
     subject = refusal.subject if refusal.subject in own else next(iter(sorted(own)), refusal.subject)

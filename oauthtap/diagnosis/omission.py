@@ -25,6 +25,10 @@ _PARAMETERS = (
 )
 """Parameters that a client has at hand without being told by a document. `scope` and `resource` it has to be told."""
 
+_AT_AUTHORIZATION = frozenset({"code_challenge", "code_challenge_method", "response_type", "state"})
+_AT_TOKEN = frozenset({"code", "code_verifier", "grant_type", "refresh_token"})
+"""Parameters of the one endpoint only: at the other nobody sends them."""
+
 _MISSING = re.compile(
     r"(?:missing|required|lacks|absent|must (?:contain|include|have)|not (?:provided|present|included))", re.I
 )
@@ -46,7 +50,10 @@ def find_omission(refusal: Refusal, handshake: Handshake) -> str | None:
         return "Accept" if asks and not both and "*/*" not in accept else None
     if not isinstance(stage, AuthorizationRequest | TokenEndpoint) or not _MISSING.search(refusal.words):
         return None
-    named = [name for name in _PARAMETERS if re.search(rf"(?<![\w]){name}(?![\w])", refusal.words)]
+    elsewhere = _AT_TOKEN if isinstance(stage, AuthorizationRequest) else _AT_AUTHORIZATION
+    named = [
+        name for name in _PARAMETERS if name not in elsewhere and re.search(rf"(?<![\w]){name}(?![\w])", refusal.words)
+    ]
     if len(named) != 1 or stage.request.header("authorization") is not None:
         return None
     try:

@@ -6,6 +6,7 @@ from oauthtap.handshake.stages import (
     STAGES,
     Challenge,
     Document,
+    Initialize,
     LegacySse,
     Mcp,
     McpStream,
@@ -108,6 +109,8 @@ def _answers(stage: Mcp) -> bool:
     if stage.status == 202 and stage.response.media_type != "text/html":
         return True  # taken; legacy servers say "Accepted", and answer on the stream
     known = stage.response.media_type in ("application/json", "text/event-stream")
+    if isinstance(stage, Initialize) and not known and not stage.response.partial and stage.response.body is not None:
+        return False  # the SDKs take no result in another media type, and nothing is no result
     return known or not stage.response.body or "jsonrpc" in stage.response.json_object
 
 

@@ -18,6 +18,7 @@ from oauthtap.diagnosis.edge import edge_of
 from oauthtap.diagnosis.findings import Party
 from oauthtap.diagnosis.phrases import PhraseMatch, match_phrases, plain_subject
 from oauthtap.diagnosis.wording import (
+    FILLER,
     GENERAL,
     READ,
     SAYS_NOTHING,
@@ -80,7 +81,9 @@ class Refusal:
     @property
     def is_telling(self) -> bool:
         """It gives a reason: more than a status, a code, or words that repeat them."""
-        words = self.words.lower().strip(" .!")
+        words = FILLER.sub("", self.words.lower()).strip(" .!;,")
+        if self.words and not words and not self.edge:
+            return False
         if SAYS_NOTHING.fullmatch(words):
             return False
         return bool(self.edge) or (bool(words) and words not in GENERAL and words.replace(" ", "_") != self.code)

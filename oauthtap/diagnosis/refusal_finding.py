@@ -59,6 +59,8 @@ def sends_resource(place: int | None, handshake: Handshake) -> bool:
 def said_by(refusal: Refusal, handshake: Handshake) -> Finding:
     """The refusal as a finding: its words, its party, what to change."""
     phrase = refusal.phrase.phrase if refusal.phrase is not None and refusal.phrase.subject == refusal.subject else None
+    if phrase is not None and phrase.is_generic and phrase.party == "authorization-server" and _is_of_mcp(refusal):
+        phrase = None  # a code of an authorization server, in the mouth of an MCP server
     means, change = meaning(refusal.subject)
     if phrase is not None:
         means, change = phrase.means, phrase.change
@@ -109,6 +111,11 @@ def _owner(refusal: Refusal, named: Party | None) -> Party:
     if named is not None and named != "client":
         return named
     return "config" if refusal.subject == "client-auth" else refusal.who
+
+
+def _is_of_mcp(refusal: Refusal) -> bool:
+    """The MCP server answered, and its words are no more than a failure."""
+    return refusal.who == "resource-server" and refusal.subject == "server-fault"
 
 
 def _host(refusal: Refusal, handshake: Handshake) -> str:

@@ -17,6 +17,10 @@ from oauthtap.model import urls
 _NAME = re.compile(r"[a-z]+(?:_[a-z]+)+")
 """The name of a parameter or a code, as `client_id`: it stands in many findings, and is no value."""
 _VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9:/._~%@+-]{2,}[A-Za-z0-9/]")
+_NO_SCOPE = frozenset(
+    {"the", "this", "that", "requires", "requested", "required", "provided", "not", "was", "are", "has"}
+)
+"""What may stand behind the word scope, and is none."""
 
 
 def is_vouched(handshake: Handshake, place: int) -> bool:
@@ -104,6 +108,7 @@ def shares_value(finding: Finding, refusal: Refusal) -> bool:
     values = {value for value in _VALUE.findall(refusal.words) if re.search(r"[0-9:/._-]", value)}
     values = {value for value in values if not _NAME.fullmatch(value)}
     if refusal.subject == "scope":
-        values |= set(re.findall(r"scopes?(?: are invalid| is invalid)?[: '\"]+([\w:./-]{3,})", refusal.words))
+        named = re.findall(r"scopes?(?: are invalid| is invalid)?[: '\"]+([\w:./-]{3,})", refusal.words)
+        values |= {value for value in named if value.lower() not in _NO_SCOPE}
     text = f"{finding.message} {finding.expected or ''} {finding.actual or ''}"
     return any(value in text for value in values if not value.endswith("."))

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from oauthtap import rules
 from oauthtap.diagnosis import fault_attribution
 from oauthtap.diagnosis.causality import Place, causal_chain, downgrade_retried, guess_ancestors, same_document_places
-from oauthtap.diagnosis.ending import GOOD, Ending, EndingId, find_ending, heard
+from oauthtap.diagnosis.ending import GOOD, Ending, EndingId, find_ending, heard, went_well
 from oauthtap.diagnosis.evidence import Candidate, rank
 from oauthtap.diagnosis.findings import RANK, Finding
 from oauthtap.diagnosis.progress import NEXT_STAGES, STAGE_ORDER, furthest_stage, stop_points
-from oauthtap.diagnosis.refusal import Refusal
-from oauthtap.diagnosis.refusal_finding import REFUSED
+from oauthtap.diagnosis.refusal import Refusal, read_refusal
+from oauthtap.diagnosis.refusal_finding import REFUSED, said_by
 from oauthtap.diagnosis.stall_hints import StallHint, stall_hint
-from oauthtap.handshake.stages import AuthorizationResponse, Document, Stage
+from oauthtap.handshake.stages import AuthorizationResponse, Document, Stage, TokenEndpoint, TokenRefresh
 from oauthtap.handshake.state import Handshake
 from oauthtap.model import urls
 
@@ -47,6 +47,8 @@ def diagnose(handshake: Handshake, found: Sequence[Finding], goal: str | None = 
     if end.id == "connected" and any(one.rule == _GIVES_UP and (one.exchange or 0) >= since for one in found):
         end = replace(end, id="lost-later")
     connected = end.id == "connected"
+    if connected:
+        found = [*found, *_regained(handshake, found, since)]
     stopped = () if connected else stop_points(handshake, since)
     goal_at = _came_to(goal, stopped[0], handshake) if stopped and goal and end.refusal is None else None
     arrived = goal_at is not None
@@ -73,6 +75,8 @@ def diagnose(handshake: Handshake, found: Sequence[Finding], goal: str | None = 
     cause = causes[0].finding if causes else None
     if cause is not None and cause.rule == REFUSED:
         found = [*found, cause]
+    elif cause is not None:  # as it was weighed: its party and what to change may be the refusal's
+        found = [cause if _is_same(finding, cause) else finding for finding in found]
     if cause:
         places = set(same_document_places(cause, handshake))
         found = [_consequence(finding, cause, places, handshake) for finding in found]
@@ -90,6 +94,10 @@ def diagnose(handshake: Handshake, found: Sequence[Finding], goal: str | None = 
         heard(end, handshake, since, cause.exchange if cause is not None else None),
         causes,
     )
+
+
+def _is_same(finding: Finding, cause: Finding) -> bool:
+    return finding.model_copy(update={"fix": cause.fix, "responsible": cause.responsible}) == cause
 
 
 def _settled(end: Ending, by_rules: Finding | None, handshake: Handshake) -> Ending:
@@ -110,6 +118,25 @@ def _settled(end: Ending, by_rules: Finding | None, handshake: Handshake) -> End
 
 _GIVES_UP = "token-discarded"
 """The rule of a client that was connected and threw its token away."""
+
+
+def _regained(handshake: Handshake, found: Sequence[Finding], since: int) -> Iterator[Finding]:
+    """Refreshes that failed although nobody called the token dead, so that a person had to sign in once more."""
+    told = {finding.exchange for finding in found if finding.severity != "note"}
+    for stage in handshake.all(TokenRefresh):
+        refusal = read_refusal(stage, handshake) if stage.exchange.id >= since else None
+        if (
+            refusal is None
+            or refusal.code == "invalid_grant"
+            or refusal.status in (400, 401)
+            or refusal.exchange in told
+        ):
+            continue
+        later = [one for one in handshake.all(TokenEndpoint) if one.exchange.id > refusal.exchange and went_well(one)]
+        if later and not isinstance(later[0], TokenRefresh):
+            said = said_by(refusal, handshake)
+            again = f"The client had to sign in again (exchange {later[0].exchange.id})."
+            yield said.model_copy(update={"severity": "warning", "message": f"{said.message} {again}"})
 
 
 def _came_to(goal: str, stop: Stage, handshake: Handshake) -> Stage | None:

@@ -35,6 +35,19 @@ GENERAL = {
 """Words that repeat the status, and no more."""
 
 
+FILLER = re.compile(
+    r"(?:\berror:? )?\b[45]\d\d\b:? (?:bad request|unauthorized|forbidden|not found|internal server error)"
+    r"|\b(?:you may have|perhaps you) (?:mis)?typed the (?:address|url)(?: incorrectly)?"
+    r"|\bor you may have used an outdated link"
+    r"|your browser sent a request that this server could not understand"
+    r"|the (?:server (?:could ?not|can ?not) understand the request|request could not be understood by the server)"
+    r"(?: due to (?:malformed|invalid) syntax)?"
+    r"|(?:oops[!,.]? )?(?:something went wrong|an (?:unexpected )?error (?:has )?occurred)|please try again(?: later)?"
+    r"|(?:please )?contact (?:the (?:site )?administrator|support)"
+)
+"""Sentences of error pages that give no reason."""
+
+
 SAYS_NOTHING = re.compile(
     r"(?:the )?(?:provided )?(?:access |bearer )?token (?:is |was )?(?:invalid|not valid|rejected)"
     r"|(?:an? )?(?:invalid|bad|unknown) (?:access |bearer )?token"

@@ -39,6 +39,9 @@ class VendorLines:
 
 def whose(report: Report, party: Party, exchanges: Sequence[Exchange] = ()) -> str:
     """Who has to change something, with the stack or vendor where the exchanges show it."""
+    if (behind := _behind(report)) and party in _KIND:
+        sender = "your server" if report.same_origin else "the authorization server"
+        return f"{behind}, to which {sender} sends the browser"
     if report.same_origin and party in _KIND:
         name = "your server (MCP server and authorization server are one)"
     elif party == "client":
@@ -57,6 +60,16 @@ def whose(report: Report, party: Party, exchanges: Sequence[Exchange] = ()) -> s
     return f"{name} ({known[0]})" if known and not name.endswith(")") else name
 
 
+def _behind(report: Report) -> str:
+    """The vendor that refused at a host of its own, where the authorization server only passes the browser on to it."""
+    place = report.refusal.exchange if report.refusal else 0
+    row = next((row for row in report.exchanges if row.id == place), None)
+    vendor = vendor_of(row.url) if row is not None and row.stage == "other" else None
+    if row is None or vendor is None or report.cause is None or report.cause.exchange != place:
+        return ""
+    return "" if urls.origin(row.url) == urls.origin(_server(report)) else f"{vendor.name} ({urls.host(row.url)})"
+
+
 def _server(report: Report) -> str:
     """A URL of the authorization server, where one was met."""
     kinds = ("as-discovery", "client-registration", "authorization-request", "token-request")
@@ -72,8 +85,8 @@ def _slugs(report: Report, party: Party, exchanges: Sequence[Exchange]) -> list[
 
 def vendor_lines(report: Report, finding: Finding | None, exchanges: Sequence[Exchange]) -> Iterator[VendorLines]:
     """The lines to deploy for the cause, for each stack that was recognized."""
-    if report.cause is None:
-        return
+    if report.cause is None or report.cause.fix.startswith("Leave `resource` out"):
+        return  # lines that register it would say the opposite
     does = {report.cause.rule, *(fix.name for fix in presets() if report.cause.rule in fix.cures)}
     values, look_up = _values(report, finding)
     for slug in (*_slugs(report, "resource-server", exchanges), *_slugs(report, "authorization-server", exchanges)):

@@ -284,9 +284,11 @@ def _more(report: Report, display: Display) -> Iterator[str]:
         found = dict.fromkeys(f.rule for f in report.findings if f.severity != "note" and not f.fixed_by)
         lets_in = [id for id in found if _LETS_IN.search(id)]
         none = [id for id in found if id not in lets_in and (one := rules.load().get(id)) and one.stops_only_at == ()]
-        strict = [id for id in found if id not in (*lets_in, *none)]
+        refused = [id for id in found if id == REFUSED]
+        strict = [id for id in found if id not in (*lets_in, *none, *refused)]
         for label, some, says in (
             ("Note", strict, "that a stricter client may stop at"),
+            ("Note", refused, "of a refusal that the client got over"),
             ("Note", none, "that stop no client"),
             ("Security", lets_in, "that the server accepts what it has to refuse"),
         ):

@@ -51,6 +51,7 @@ _BODY = re.compile(
     r"excess data|transfer closed|bytes (?:remaining|missing)",
     re.I,
 )
+_SOCKET = re.compile(r"refused|reset|ECONN|ENOTFOUND|EAI_AGAIN|NAME_NOT_RESOLVED|getaddrinfo|name or service", re.I)
 _UNDER_WAY = re.compile(r"under way|^no answer$|not (?:recorded|seen|captured)|out of sight|in progress|^$", re.I)
 _STREAMS = (McpStream, LegacySse, SessionEnd)
 _PEOPLE = (AuthorizationRequest, AuthorizationResponse, Interaction)
@@ -104,7 +105,10 @@ def certificate_not_trusted(stage: Stage, so_far: Handshake) -> Problems:
 def _forbidden(stage: Stage, so_far: Handshake) -> bool:
     """The browser itself held the request back: it asked for permission, and got none."""
     asked = next((p for p in reversed(so_far.all(Preflight)) if p.url == stage.url), None)
-    return stage.request.header("origin") is not None and asked is not None and asked.exchange.response is not None
+    own = not _SOCKET.search(stage.exchange.error or "")
+    return (
+        own and stage.request.header("origin") is not None and asked is not None and asked.exchange.response is not None
+    )
 
 
 def _words(stage: Stage) -> str:
@@ -187,8 +191,10 @@ def too_slow(stage: Stage, so_far: Handshake) -> Problems:
     words = stage.exchange.error or ""
     told = _SECONDS.search(words)
     took = max(stage.exchange.duration or 0.0, float(told[1]) if told else 0.0)
-    if isinstance(stage, _STREAMS) or stage.slug == "other" or isinstance(stage, _PEOPLE):
+    if isinstance(stage, _STREAMS) or stage.slug == "other":
         return
+    if isinstance(stage, _PEOPLE) and not (isinstance(stage, AuthorizationRequest) and stage.exchange.response is None):
+        return  # a person takes their time
     if stage.exchange.response is None:
         gave_up = _GIVEN_UP.search(words) and took >= 5 and not isinstance(stage, McpRequest)
         if (_TOO_LATE.search(words) or gave_up) and not _CERTIFICATE.search(words):

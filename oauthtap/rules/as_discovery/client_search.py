@@ -207,6 +207,7 @@ def discovery_order(handshake: Handshake) -> Problems:
     if hit is None and not gave_up:
         return
     stopped_early = any((document.status and document.status >= 500) or document.ok for document in tried)
+    refused = tried[-1].status not in (404, 405, 410) and not _went_on(tried[-1], handshake)
     if skipped or out_of_order:
         missed = skipped[0] if skipped else places[0]
         yield Problem(
@@ -215,16 +216,21 @@ def discovery_order(handshake: Handshake) -> Problems:
             at="request.url",
             expected=", then ".join(places),
             actual=", then ".join(dict.fromkeys(asked)),
-            severity="warning" if gave_up and not stopped_early else "note",
+            severity="warning" if gave_up and not stopped_early and not refused else "note",
         )
+
+
+def _went_on(last: ServerMetadata, handshake: Handshake) -> bool:
+    """The client went on without the document."""
+    later = [
+        s for s in handshake.stages if s.exchange.id > last.exchange.id and s.exchange.actor in ("client", "browser")
+    ]
+    return any(isinstance(s, Registration | AuthorizationRequest | TokenEndpoint) for s in later)
 
 
 def _gave_up(last: ServerMetadata, handshake: Handshake) -> bool:
     """The client tried nothing else: it went on elsewhere, or nothing came for a while."""
-    later = [
-        s for s in handshake.stages if s.exchange.id > last.exchange.id and s.exchange.actor in ("client", "browser")
-    ]
-    if any(isinstance(s, Registration | AuthorizationRequest | TokenEndpoint) for s in later):
+    if _went_on(last, handshake):
         return True
     end = last.exchange.ended
     return handshake.ended is not None and end is not None and handshake.ended - end >= _PATIENCE

@@ -226,6 +226,7 @@ def auth_methods_without_none(handshake: Handshake) -> Problems:
     must("RFC 8414 §2; ext-auth OAuth Client Credentials 'Server Metadata Requirements'", _RFC8414_2),
     who="authorization-server",
     severity="warning",
+    stops_only_at=("as-discovery", "client-registration", "token-request", "token-refresh", "token-other-grant"),
 )
 def signing_algorithms_missing(document: ServerMetadata, so_far: Handshake) -> Problems:
     """JWT client authentication is offered without signing algorithms, or with `none`.

@@ -201,6 +201,15 @@ def _joined_by_commas(scope: str, so_far: Handshake) -> bool:
     return any(one in known and other in known for one, other in pairwise(filter(None, pieces)))
 
 
+_OF_GRANTED = re.compile(
+    r"(?:invalid|unknown|unsupported) scopes?: ?['\"]?\w|asked for scope|\btoken\b.{0,60}\bscopes?\b|insufficient|\bpolicy\b"
+    r"|requested scopes? (?:['\"]|is not|are not)|scopes? requested (?:is|are) not|\bscopes? ['\"][^'\"]{1,80}['\"]"
+    r"|parameter scope (?:is not|isn't) valid",
+    re.I,
+)
+"""Words about a scope that was asked for or is not granted: without one in the request they are no call for one."""
+
+
 @rule(
     "authz-scope-missing",
     practice(
@@ -236,7 +245,7 @@ def scope_missing(stage: Asked, so_far: Handshake) -> Problems:
         Location: http://localhost:8000/callback?error=access_denied
     """
     no = refusal(stage, so_far)
-    if no is None or scopes(no.asked.get("scope")):
+    if no is None or scopes(no.asked.get("scope")) or _OF_GRANTED.search(no.words):
         return
     published = so_far.metadata.list("scopes_supported") if so_far.metadata else ()
     if no.about(SCOPE) or (no.error == "access_denied" and no.at_once and published):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 from oauthtap.diagnosis.findings import Problem, Problems
@@ -230,8 +231,9 @@ def _refusal(stage: Stage) -> tuple[str, str | None, str]:
         return at, error if isinstance(error, str) else None, described if isinstance(described, str) else ""
     page = (response.body or "")[:_ENOUGH]
     codes = re.findall(r"AADSTS\d+[^<]{0,200}", page) if response.media_type == "text/html" else []
+    codes = [html.unescape(code) for code in codes]
     told = re.sub(r"<(style|script)\b.*?</\1>|<[^<>]*>", " ", page, flags=re.S) if response.status >= 400 else ""
-    words = " ".join(codes) or " ".join(told[:3000].split())
+    words = " ".join(codes) or " ".join(html.unescape(told[:3000]).split())
     return "response.body", None, words
 
 
