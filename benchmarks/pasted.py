@@ -90,6 +90,7 @@ def shown_statuses(recording: Recording, wanted: list[int | None] | None) -> lis
 def told(recording: Recording) -> Report:
     """The report on it, as `oauthtap check` makes it."""
     tap = SessionAnalyzer(recording.upstream, recording.revision, recording.client, profiles())
+    tap.told_step = recording.told_step
     for exchange in recording.exchanges:
         tap.add(exchange)
     return build(tap, now=recording.until)

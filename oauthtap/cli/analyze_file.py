@@ -53,6 +53,7 @@ def _told(
         Redactor(claims=claims or recording.redacts_claims), recording.keeps_secrets,
     )  # fmt: skip
     tap.notes += [*recording.all_notes, *(note for note in recording.notes if CLIENT_SAYS.match(note))]
+    tap.told_step = recording.told_step
     for exchange in recording.exchanges:
         tap.add(exchange)
     return tap, build(tap, now=recording.until, today=today)

@@ -52,6 +52,8 @@ class SessionAnalyzer:
         self.resource = self.redactor.strike_url(self.resource) if self.resource else self.resource
         self.clients: list[ClientAnalysis] = [self._new_client()]
         """One analysis for each client, in the order they came."""
+        self.told_step: str | None = None
+        """The stage that a text says it came to, behind the exchanges it shows."""
         self._several = False
         self._callers = ClientAttributor()
         self._numbered = 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
+from oauthtap.diagnosis.progress import STAGE_ORDER
 from oauthtap.model.exchange import json_keys
 
 
@@ -115,6 +116,18 @@ _CALLED_BACK = (
     "why the client did not go on: its callback was reached and answered (it may have rejected `state` or `iss`)",
     "the client's log at the time of the callback",
 )
+
+
+def later_hint(hint: StallHint | None, told: str | None) -> StallHint | None:
+    """The hint for the step that the text itself says it came to, where that is behind the last exchange it shows."""
+    if (
+        hint is None
+        or told is None
+        or hint.stage not in STAGE_ORDER
+        or STAGE_ORDER.index(told) <= STAGE_ORDER.index(hint.stage)
+    ):
+        return hint
+    return stall_hint(told, None)
 
 
 def stall_hint(stage: str, exchange: int | None, *, called_back: bool = False) -> StallHint:

@@ -19,6 +19,7 @@ from oauthtap.formats.builder import STAND_IN, origin_of
 from oauthtap.formats.logs import sentences, vs_code
 from oauthtap.formats.logs.builder import object_in
 from oauthtap.formats.logs.client_names import client_of
+from oauthtap.formats.logs.statements import last_mark
 from oauthtap.model.exchange import Exchange, Request, first_value
 from oauthtap.model.recording import Recording
 from oauthtap.model.sanitize import escape_controls
@@ -57,6 +58,8 @@ def load_recording(text: str) -> Recording | None:
     found = _any_form(text)
     if found and found.client is None and (client := client_of(text)):
         found = replace(found, header={**found.header, "client": client})
+    if found and (step := last_mark(text)):
+        found = replace(found, header={**found.header, "told_step": step})
     if found and (bare := _ADDED.search(text)):
         given = escape_controls(bare[1], limit=100)
         note = f"The client was given {given}: without https:// in front it is no URL, and nothing is sent."

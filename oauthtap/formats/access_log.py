@@ -53,6 +53,13 @@ _KNOWN_AGENTS = re.compile(
     r"[(\[ ]((?:Claude-User|claude-code|openai-mcp|python-httpx|node|undici|Cursor|Go-http-client|codex-mcp-client)(?:/[\w.-]+)?)[)\], ]"
 )
 _CHALLENGE = re.compile(r"www-authenticate[\"'`]?\s*[:=]\s*[`\"']?((?:Bearer|DPoP|Basic)\b[^`\n]*)", re.I)
+_NO_TOKEN = re.compile(
+    r"\bno [`\"']?(?:authorization|auth|bearer)[`\"']? (?:header|token)|\bno (?:access )?token\b"
+    r"|\bwithout (?:an? |any |the )?[`\"']?(?:(?:authorization|auth|bearer|access)[`\"']? )?(?:header|token|credentials)"
+    r"|\bmissing (?:the |an? )?[`\"']?(?:authorization|bearer|auth|access[ _]token)\b|\bauth=\(?none\b|\bunauth(?:enticated)? (?:probe|request)",
+    re.I,
+)
+"""That a request carried no token, in a log or in the words of whoever writes it down."""
 _BODY = re.compile(r"(?:^|[\s:])(\{.*\})[\s.`]*$")
 _LONGEST = 20_000
 _LOCATION = re.compile(r"(?:location[:=]\s*|→\s*|->\s*)(https?://\S+)", re.I)
@@ -109,6 +116,8 @@ def _of_fact(fact: facts.Fact, line: str) -> Draft:
     """A draft of it, with what else its line says of it."""
     draft = Draft(fact.method or _usual(fact.target), fact.target, status=fact.status, error=fact.error)
     draft.method_shown = fact.method is not None
+    if draft.method == "POST" and _REGISTRATIONS.search(fact.target):
+        draft.role = "client-registration"
     _complete(draft, {"rest": fact.rest}, fact.line or line)
     return draft
 
@@ -129,6 +138,8 @@ def _complete(draft: Draft, said: dict[str, str | None], line: str) -> None:
     agent = said.get("agent") or next((m[1] for p in (_AGENT, _KNOWN_AGENTS) if (m := p.search(line))), None)
     if agent and agent.strip() not in ("-", ""):
         draft.headers.append(("User-Agent", agent.strip()))
+    if draft.status == 401 and _NO_TOKEN.search(line):
+        draft.absent = ("authorization",)
     draft.started_at = _at(said, line)
     draft.duration = _took(said, line)
     rest = said.get("rest") or ""
@@ -140,9 +151,16 @@ def _complete(draft: Draft, said: dict[str, str | None], line: str) -> None:
         draft.answer_body = body[1]
 
 
+_REGISTRATIONS = re.compile(
+    r"/clients-registrations/[\w-]+/?$|/oauth2/v1/clients/?$|/connect/register/?$|/clients:register$"
+)
+"""Where Keycloak, Okta and others register clients: their last segment alone does not say so."""
+
+
 def _usual(path: str) -> str:
     """The method that a request to such a path has, where a line does not say it."""
-    return "POST" if re.search(r"/(?:token|register|revoke|introspect|mcp)/?$", path) else "GET"
+    posted = re.search(r"/(?:token|register|revoke|introspect|mcp)/?$", path) or _REGISTRATIONS.search(path)
+    return "POST" if posted else "GET"
 
 
 def _at(said: dict[str, str | None], line: str) -> float | None:

@@ -55,6 +55,8 @@ class Draft:
     headers: list[tuple[str, str]] = field(default_factory=list)
     headers_shown: bool = False
     """Every header line of the request is there."""
+    absent: tuple[str, ...] = ()
+    """Headers (in lower case) that were not sent, as the text says."""
     body: str | None = None
     status: int | None = None
     answer_headers: list[tuple[str, str]] = field(default_factory=list)
@@ -181,6 +183,7 @@ def _exchange(draft: Draft, url: str, number: int) -> Exchange:
             headers=with_type(headers, request_body),
             body=request_body,
             partial=not draft.headers_shown,
+            absent_headers=draft.absent,
         ),
         response=answer,
         error=None if answer else draft.error,

@@ -58,7 +58,7 @@ _FOR_URL = re.compile(
     re.I,
 )
 _URL_GAVE = re.compile(
-    rf"{_WELL_KNOWN}[\"'`)\]]*[\s:,]*(?:(?:endpoint|also|now|still|just|always|request|correctly|properly|successfully|only|itself|which|it|URL|page) ){{0,3}}(?:-+>|- |—>|=+>|→|⇒|➜|returns?(?:ed)?|responds?(?:ed)?(?: with)?|responded(?: with)?|answers?(?:ed)?(?: with)?|gives|gave|fail(?:s|ed|ing)?(?: with)?|is|was|status:?|got|:|=|\|)\s*(?:an?\s+|with\s+|the\s+)?(?:\(|\*+|`|\")*(?:HTTP(?:/[\d.]+)?[ :]*)?(?:error )?(?:status(?: code)?[:= ]*)?{STATUS}",
+    rf"{_WELL_KNOWN}[\"'`)\]]*[\s:,]*(?:(?:endpoint|also|now|still|just|always|request|correctly|properly|successfully|only|itself|which|it|URL|page) ){{0,3}}(?:-+>|- |—>|=+>|→|⇒|➜|returns?(?:ed)?|responds?(?:ed)?(?: with)?|responded(?: with)?|answers?(?:ed)?(?: with)?|gives|gave|fail(?:s|ed|ing)?(?: with)?|is|was|status:?|got|:|=|\|)\s*(?:an?\s+|with\s+|the\s+)?(?:[❌✅✓✔✗✘⚠🔴🟢\uFE0F]+\s*)?(?:\(|\*+|`|\")*(?:HTTP(?:/[\d.]+)?[ :]*)?(?:error )?(?:status(?: code)?[:= ]*)?{STATUS}",
     re.I,
 )
 _ADJACENT = re.compile(rf"^[\"'`)\]*]*(?:\s+HTTP/[\d.]+)?[\s\"'`:=,;|*)\]([–—-]*(?:\bHTTP(?:/[\d.]+)?[ :]+)?{STATUS}")
@@ -70,6 +70,8 @@ _WITH_REASON = re.compile(rf"{STATUS}\s*[-(:]?\s*(?P<reason>[A-Z][A-Za-z' _-]{{1
 _IN_FRONT = re.compile(
     rf"{STATUS}[\s\]|\"'`:,-]*(?:\([^)\n]{{1,40}}\)\s*|[A-Z][\w' ]{{1,40}}?\s+)?(?:\b(?:from|for|on|at|to|in response to)\s+(?:the\s+|a\s+)?)?[\[\"'`]*$"
 )
+_FROM = re.compile(rf'^\s*(?:HTTP/[\d.]+)?"?\s+from \S+ - {STATUS}')
+"""chi: the request line, whose it is, the status."""
 _HAPROXY = re.compile(rf" -?\d+/-?\d+/-?\d+/-?\d+/\+?-?\d+ {STATUS} \+?\d+ ")
 """Timers, the status, the size; the request is last."""
 _ANSWER = re.compile(
@@ -150,9 +152,17 @@ def on_line(line: str) -> list[Fact]:
         ]
     if match := _RETURNED.match(line):
         return [Fact(None, match["target"], int(match["status"]), line=line)]
-    if match := _URL_GAVE.search(line) or _FOR_URL.search(line):
-        return [Fact(None, match["target"].rstrip(".,;:"), int(match["status"]), rest=line[match.end() :], line=line)]
-    return []
+    return list(_in_sentence(line))
+
+
+def _in_sentence(line: str) -> Iterator[Fact]:
+    """Every URL that a sentence tells with its status, in either order."""
+    found = sorted([*_URL_GAVE.finditer(line), *_FOR_URL.finditer(line)], key=lambda match: match.start())
+    end = 0
+    for match in found:
+        if match.start() >= end:
+            end = match.end()
+            yield Fact(None, match["target"].rstrip(".,;:"), int(match["status"]), rest=line[end:], line=line)
 
 
 def _failed(match: re.Match[str]) -> Fact:
@@ -181,7 +191,12 @@ def _of_request(line: str, match: re.Match[str], end: int, *, first: bool) -> Fa
         target = f"{'http' if target.startswith('localhost') else 'https'}://{target}"
     after = line[match.end() : end]
     fact = Fact(match["method"], target, line=line)
-    if (found := _ADJACENT.search(after)) or (found := _with_reason(after)) or (found := _SAID.search(after)):
+    if (
+        (found := _ADJACENT.search(after))
+        or (found := _FROM.search(after))
+        or (found := _with_reason(after))
+        or (found := _SAID.search(after))
+    ):
         fact.status, fact.rest = int(found["status"]), after[found.end() :]
     elif first and (
         found := _IN_FRONT.search(line[max(0, match.start() - 120) : match.start()]) or _HAPROXY.search(line)

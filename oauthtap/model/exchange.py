@@ -117,8 +117,12 @@ class Message(Value):
         read them."""
         return _by_name(self.headers)
 
+    def _is_absent(self, name: str) -> bool:
+        """A header that is said not to have been there."""
+        return False
+
     def _missed(self, name: str) -> None:
-        if self.partial and _strict[0]:
+        if self.partial and _strict[0] and not self._is_absent(name):
             raise Unseen(f"the recording does not show whether {name} was there")
 
     @property
@@ -171,18 +175,25 @@ class _Shown(dict[str, Any]):
 
 
 class Request(Message):
-    model_config = json_keys(unrecorded_headers="left_out")
+    model_config = json_keys(unrecorded_headers="left_out", absent_headers="absent")
 
     method: str
     url: str
     unrecorded_headers: tuple[str, ...] = ()
     """Headers (in lower case) that the recorder drops: where one is missing, it is unseen."""
+    absent_headers: tuple[str, ...] = ()
+    """Headers (in lower case) that were not sent, as the text says that shows no others."""
+
+    def _is_absent(self, name: str) -> bool:
+        return name.lower() in self.absent_headers
 
     def unseen(self, name: str) -> bool:
         """Whether a header of that name was sent cannot be told."""
-        return (self.partial or name.lower() in self.unrecorded_headers) and combined_header(
-            self.headers, name.lower()
-        ) is None
+        return (
+            not self._is_absent(name)
+            and (self.partial or name.lower() in self.unrecorded_headers)
+            and combined_header(self.headers, name.lower()) is None
+        )
 
     @cached_property
     def carries_token(self) -> bool:

@@ -51,6 +51,11 @@ class Recording:
         return self._text("goal")
 
     @property
+    def told_step(self) -> str | None:
+        """The stage of the step that a text says it came to, in words and with no exchange."""
+        return self._text("told_step")
+
+    @property
     def keeps_secrets(self) -> bool:
         """It was made with `--keep-secrets`."""
         return self.header.get("secrets") == "kept"

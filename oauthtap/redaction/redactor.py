@@ -137,7 +137,8 @@ class Redactor:
             return request if headers == request.headers else request.with_headers(headers)
         return Request.model_construct(
             method=request.method, url=url, headers=headers, body=body, truncated=request.truncated,
-            unrecorded_headers=request.unrecorded_headers, partial=request.partial,
+            unrecorded_headers=request.unrecorded_headers, absent_headers=request.absent_headers,
+            partial=request.partial,
         )  # fmt: skip
 
     def _response(self, response: Response | None) -> Response | None:

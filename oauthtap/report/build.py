@@ -15,6 +15,7 @@ from oauthtap.diagnosis.findings import RANK, Finding
 from oauthtap.diagnosis.multi.attribution import is_library
 from oauthtap.diagnosis.root_cause import Verdict
 from oauthtap.diagnosis.session_analyzer import LETTERS, SessionAnalyzer
+from oauthtap.diagnosis.stall_hints import later_hint
 from oauthtap.faults.model import named
 from oauthtap.fixes.attempts import attempts
 from oauthtap.fixes.change_log import changes
@@ -82,7 +83,7 @@ def _of_client(
         refusal=_refusal(verdict),
         causes=tuple(_ranked(handshake, candidate) for candidate in verdict.causes),
         cause=_cause(verdict),
-        standstill=verdict.standstill,
+        standstill=later_hint(verdict.standstill, analyzer.told_step),
         attempts=attempts(client, periods, found),
         injected_faults=_injected_faults(handshake),
         exchanges=_story(handshake) if story else (),
@@ -205,7 +206,11 @@ def _client(handshake: Handshake, profiles: Sequence[Profile], forced: str | Non
         return Client(name=fits.slug, version=version)
     excerpt = any(stage.exchange.excerpt for stage in handshake.stages[:1])
     # Of a pasted text a runtime alone tells no client: there was one, and the text does not name it.
-    return None if excerpt and named and not _of_client_info(handshake) and is_library(named.name) else named
+    return None if excerpt and named and not _of_client_info(handshake) and _is_runtime(named.name) else named
+
+
+def _is_runtime(product: str) -> bool:
+    return is_library(product) or product.lower() in ("curl", "wget", "httpie", "xh", "postmanruntime")
 
 
 def _of_client_info(handshake: Handshake) -> Client | None:

@@ -65,5 +65,7 @@ def _of_json(line: str) -> str | None:
         return f"{refusal.get('message')}" if refusal.get("status") else f"■  {refusal.get('message')}"
     fields = value.get("fields")  # Rust's `tracing`
     said = value.get("message") or value.get("msg") or (fields.get("message") if isinstance(fields, dict) else None)
+    cause = value.get("error") or value.get("err")
+    said = f"{said}: {cause}" if isinstance(said, str) and isinstance(cause, str) and cause not in said else said
     stack = value.get("stack")
     return f"{said}\n{stack}" if isinstance(stack, str) and stack else said if isinstance(said, str) else None

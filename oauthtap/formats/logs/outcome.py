@@ -37,8 +37,8 @@ _STATUSES = {
 }
 _WHOLE = re.compile(r"(?:HTTP (?P<status>\d{3}): )?Invalid OAuth error response: .*?Raw body: (?P<body>.*)", re.S)
 _FAILED = re.compile(
-    r"(?P<what>(?:Dynamic )?[Cc]lient [Rr]egistration|[Rr]egistration|DCR|[Tt]oken exchange|[Tt]oken refresh|[Tt]oken request|[Rr]efresh(?:ing)?(?: token)?)"
-    r"(?: request)? (?:failed|fails|rejected|was rejected|returned|returns|error)[^\d\n{\"]{0,40}?\(?(?:HTTP |status(?: code)?:? ?)?(?P<status>[1-5]\d\d)\)?(?P<rest>.*)",
+    r"(?P<what>(?:Dynamic )?[Cc]lient [Rr]egistration|[Rr]egistration|DCR|[Tt]oken exchange|[Tt]oken refresh|[Tt]oken request|[Rr]efresh(?:ing)?(?: token)?|(?:[Tt]oken|[Rr]egistration|[Rr]efresh|[Rr]evocation) endpoint)"
+    r"(?: request)? (?:failed|fails|rejected|was rejected|returned|returns|responded|answered|replied|error)[^\d\n{\"]{0,40}?\(?(?:HTTP |status(?: code)?:? ?)?(?P<status>[1-5]\d\d)\)?(?P<rest>.*)",
     re.S,
 )
 _REASONS = {status.phrase.lower(): status.value for status in HTTPStatus if status.value >= 400}
@@ -127,6 +127,11 @@ def outcome(text: str) -> Outcome | None:
     if match := _OAUTH.search(message):
         return _oauth(step, match["code"], match["words"] or "")
     return None
+
+
+def names_step(text: str) -> bool:
+    """It says which step was refused, and with which status."""
+    return _FAILED.search(text) is not None
 
 
 def refused(step: str, words: str) -> Outcome:

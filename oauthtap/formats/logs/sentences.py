@@ -23,10 +23,10 @@ from oauthtap.formats import access_log, facts
 from oauthtap.formats.builder import STAND_IN, TOKEN, Draft, origin_of, recording
 from oauthtap.formats.logs.client_names import client_of
 from oauthtap.formats.logs.log_lines import LISTED, has_times, messages
-from oauthtap.formats.logs.outcome import Outcome, outcome, refused
+from oauthtap.formats.logs.outcome import Outcome, names_step, outcome, refused
 from oauthtap.formats.logs.rich_handler import unwrap
 from oauthtap.formats.logs.rmcp import Discovery
-from oauthtap.formats.logs.statements import Told, told_in
+from oauthtap.formats.logs.statements import Told, mark_in, told_in
 from oauthtap.model import urls
 from oauthtap.model.recording import Recording
 
@@ -81,8 +81,13 @@ _SERVER_URL = re.compile(
     re.I,
 )
 _STEP_URLS = re.compile(
-    r"/\.well-known/|/token\b|/register\b|/authorize\b|/oauth|callback|(?:localhost|127\.0\.0\.1):\d+/(?:oauth/|done|callback)|[?&]error=|github\.com/|docs\.|spec|datatracker|nodejs\.org|npmjs|errors\.pydantic|developer\.mozilla|/issues/"
+    r"/\.well-known/|/token\b|/register\b|/clients-registrations/|/authorize\b|/oauth|callback|(?:localhost|127\.0\.0\.1):\d+/(?:oauth/|done|callback)|[?&]error=|github\.com/|docs\.|spec|datatracker|nodejs\.org|npmjs|errors\.pydantic|developer\.mozilla|/issues/"
 )
+
+
+_ASKED = ("client-registration", "token-request", "token-refresh")
+"""Steps of which an error is one request's."""
+_ERROR = re.compile(r"\[error\]|\bERROR\b|(?:^|\s)[Ee]rror:|\b[A-Z]\w*Error: ")
 
 
 def recognizes(text: str) -> bool:
@@ -101,7 +106,8 @@ def read(text: str) -> Recording | None:
     for at, line in messages(text):
         story.take(at, line)
     by_itself = len(text.strip().splitlines()) <= 3 and not stamped
-    shown = _TRANSPORT.search(text) and any(draft.status and not draft.presumed for draft in story.drafts)
+    told = [draft for draft in story.drafts if draft.status and not draft.presumed]
+    shown = told and (_TRANSPORT.search(text) or names_step(text))
     if by_itself and _CHALLENGE.match(text.strip()):
         return None  # a document by itself
     if not story.drafts or (by_itself and not (shown or client or _URL.search(text))):
@@ -166,12 +172,15 @@ class _Story:
         """Status and header lines of the answer that the next line is about (httpcore)."""
         self.signed_in = False
         """It has a token: what it sends to the MCP server afterwards carries it."""
+        self.step = ""
+        """The step that it is at, as it says itself."""
         self.opened = False
         """The browser was sent to sign in: what is refused afterwards is the token request."""
 
     def take(self, at: float | None, text: str) -> None:
         line = text.split("\n", 1)[0]
         self.opened = self.opened or bool(_OPENED.search(line))
+        self.step = mark if (mark := mark_in(line, sent=True)) is not None else self.step
         if self._quoted_challenge(at, line):
             pass
         elif head := _HEAD.search(text):
@@ -207,6 +216,10 @@ class _Story:
             self._told(at, framed, line)
         elif (match := _CLIENT_ERROR.search(line)) and _ABOUT_TOKEN.search(match["words"]):
             self._refused(at, Outcome("mcp", 401, match["words"].strip(), presumed=True))
+        elif self.step in _ASKED and _ERROR.search(line):
+            method, target, role = Told(self.step, None, False, None, None, None, None).place or ("POST", "", None)
+            self.drafts.append(Draft(method, target, error=line.strip()[:300], started_at=at, role=role))
+            self.step = ""  # what follows says it again
         elif self.endpoint and LISTED.match(line):
             self._add(self._message(200, at))
         elif match := _ON_SCREEN.match(line):
@@ -224,7 +237,9 @@ class _Story:
             and self.endpoint
             and re.search(r"\bmcp\b|server|connect|auth", line, re.I)
         ):
-            self._add(self._message(401, at))
+            draft = self._message(401, at)
+            draft.presumed = not re.search(r"\b401\b|\bUnauthorized\b", line)
+            self._add(draft)
         elif re.search(r"\b[A-Z]\w*Error\b.*(?:auth|OAuth|regist|token|metadata)|Incompatible auth server", line):
             self.notes.append(f"the log says: {line.strip()[:300]}")
 

@@ -44,6 +44,24 @@ def _known(kind: str) -> tuple[tuple[re.Pattern[str], str, int | None], ...]:
     return tuple((re.compile(one["match"]), one["step"], one.get("status")) for one in every)
 
 
+def mark_in(line: str, *, sent: bool = False) -> str | None:
+    """The step that a line says it is at; an empty one where it is done, None where it says nothing of it.
+
+    `sent`: a step for which nothing was sent is done.
+    """
+    found = next(((step, status) for pattern, step, status in _known("mark") if pattern.search(line)), None)
+    if found is None:
+        return None
+    return "" if found[0] == "done" or (sent and found[1] == 0) else found[0]
+
+
+def last_mark(text: str) -> str | None:
+    """The step that the last such line of a text is about; None where there is none, or where it was done."""
+    return next(
+        (mark for line in reversed(text.splitlines()[-5000:]) if (mark := mark_in(line[:2000])) is not None), None
+    )
+
+
 def told_in(text: str, kind: str = "statement") -> Told | None:
     """What a message tells, by the first sentence that is known; None where none is. `frame`: what any client says."""
     for pattern, step, status in _known(kind):

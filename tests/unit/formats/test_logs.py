@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from oauthtap.cli.analyze_file import analyze_recording
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.formats import loader
 from oauthtap.formats.logs import client_logs, log_lines, rich_handler
@@ -180,3 +181,36 @@ def test_a_line_of_blanks_takes_no_longer_than_another() -> None:
     began = time.process_time()
     assert [text for _, text in log_lines.messages(rich_handler.unwrap(f"{head}│ x{blanks}y │"))]
     assert time.process_time() - began < 2
+
+
+def test_what_a_text_says_it_came_to_is_where_it_stands_still(tmp_path: Path) -> None:
+    file = tmp_path / "pasted"
+    refused = "2026-01-01 10:00:00.000 [info] 401 status sending message to https://mcp.example.com/mcp: Unauthorized"
+    file.write_text(f"{refused}\nError: the server does not support dynamic client registration\n", encoding="utf-8")
+    _, report = analyze_recording(str(file))
+    assert report.standstill is not None
+    assert (report.standstill.stage, report.standstill.exchange) == ("client-registration", None)
+
+
+def test_a_request_that_is_said_to_carry_no_token_is_no_rejected_one(tmp_path: Path) -> None:
+    file = tmp_path / "pasted"
+    lines = ["POST /token -> 200, token issued", "POST /mcp -> 401, no `Authorization` header on the request"]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    _, report = analyze_recording(str(file))
+    assert [row.stage for row in report.exchanges] == ["token-request", "mcp-challenge"]
+    assert not [finding for finding in report.findings if "bearer" in finding.rule]
+
+
+def test_no_rule_compares_with_a_url_that_the_text_does_not_show(tmp_path: Path) -> None:
+    file = tmp_path / "pasted"
+    document = {"issuer": "https://as.example.com", "token_endpoint": "https://as.example.com/t",
+                "authorization_endpoint": "https://as.example.com/a", "code_challenge_methods_supported": ["S256"],
+                "registration_endpoint": "https://as.example.com/clients", "response_types_supported": ["code"]}  # fmt: skip
+    told = 'Error: OAuth login failed for MCP server: Registration failed: 404 {"detail":"Not Found"}'
+    file.write_text(
+        f"Metadata:\n```json\n{json.dumps(document)}\n```\n\n```\nmcp login x\n{told}\n```\n", encoding="utf-8"
+    )
+    _, report = analyze_recording(str(file))
+    assert report.cause is not None
+    assert report.cause.rule == "refused"
+    assert "dcr-wrong-endpoint" not in [finding.rule for finding in report.findings]
