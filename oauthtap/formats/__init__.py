@@ -58,7 +58,8 @@ def load_recording(text: str) -> Recording | None:
     found = _any_form(text)
     if found and found.client is None and (client := client_of(text)):
         found = replace(found, header={**found.header, "client": client})
-    if found and (step := last_mark(text)):
+    # Claude Code tells of a redirect whether or not anybody is sent there: its own reader knows which.
+    if found and not client_logs.recognizes(text) and (step := last_mark(text)):
         found = replace(found, header={**found.header, "told_step": step})
     if found and (bare := _ADDED.search(text)):
         given = escape_controls(bare[1], limit=100)
