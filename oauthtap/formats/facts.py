@@ -48,7 +48,7 @@ _GO = re.compile(r"\b(?P<method>Get|Post|Put|Delete|Head|Options) \"(?P<target>h
 _CORS = re.compile(
     r"Access to (?:fetch|XMLHttpRequest) at '(?P<target>https?://[^']+)' from origin '[^']*' has been (?P<error>blocked by CORS policy[^\n]*)"
 )
-_BROWSER = re.compile(rf"(?<![\w./-]){METHOD}\s+{_URL}\s+(?P<error>net::ERR_\w+)")
+_BROWSER = re.compile(rf"(?<![\w./-]){METHOD}\s+{_URL}\s+(?P<error>net::ERR_\w+\b)(?!\s+\d{{3}}\b)")
 _TAIL = re.compile(
     rf"^\W*{METHOD} {_URL} - (?P<error>(?:Ok|Canceled|Exception Thrown|Exceeded \w+|Unknown|Client Disconnected)\b[^\n@]*)@"
 )
@@ -58,12 +58,12 @@ _FOR_URL = re.compile(
     re.I,
 )
 _URL_GAVE = re.compile(
-    rf"{_WELL_KNOWN}[\"'`)\]]*[\s:,]*(?:(?:endpoint|also|now|still|just|always|request|correctly|properly|successfully|only|itself|which|it|URL|page) ){{0,3}}(?:-+>|- |—>|=+>|→|⇒|➜|returns?(?:ed)?|responds?(?:ed)?(?: with)?|responded(?: with)?|answers?(?:ed)?(?: with)?|gives|gave|fail(?:s|ed|ing)?(?: with)?|is|was|status:?|got|:|=|\|)\s*(?:an?\s+|with\s+|the\s+)?(?:[❌✅✓✔✗✘⚠🔴🟢\uFE0F]+\s*)?(?:\(|\*+|`|\")*(?:HTTP(?:/[\d.]+)?[ :]*)?(?:error )?(?:status(?: code)?[:= ]*)?{STATUS}",
+    rf"{_WELL_KNOWN}[\"'`)\]]*[\s:,]*(?:(?:endpoint|also|now|still|just|always|request|correctly|properly|successfully|only|itself|which|it|URL|page) ){{0,3}}(?:-+>|- |—>|=+>|→|⇒|➜|returns?(?:ed)?|responds?(?:ed)?(?: with)?|responded(?: with)?|answers?(?:ed)?(?: with)?|gives|gave|fail(?:s|ed|ing)?(?: with)?|is|was|status:?|got|:|=|\||(?=\([1-5]\d\d\b))\s*(?:an?\s+|with\s+|the\s+)?(?:[❌✅✓✔✗✘⚠🔴🟢\uFE0F]+\s*)?(?:\(|\*+|`|\")*(?:HTTP(?:/[\d.]+)?[ :]*)?(?:error )?(?:status(?: code)?[:= ]*)?{STATUS}",
     re.I,
 )
 _ADJACENT = re.compile(rf"^[\"'`)\]*]*(?:\s+HTTP/[\d.]+)?[\s\"'`:=,;|*)\]([–—-]*(?:\bHTTP(?:/[\d.]+)?[ :]+)?{STATUS}")
 _SAID = re.compile(
-    rf"(?:→|-+>|—>|=+>|⇒|➜|↳|<-+|←|\.{{2,}}|\b(?:returns?(?:ed)?|returning|respon(?:ds?|ded|se|ding)(?: with| code)?|answer(?:s|ed)?(?: with)?|gives|gave|gets?|got|receiv(?:es?|ed)|fail(?:s|ed)(?: with)?|finished(?: with)?|completed(?: with)?|result|rejected(?: with)?|status(?:[ _-]?code)?|statusCode|resultCode|code|error|HTTP(?:/[\d.]+)?))[\"'`]*\s*(?:[:=(-]|is|of|was|with|an?|the)?\s*(?:an?\s+|\(|\"|'|`|\*+|HTTP(?:/[\d.]+)?[ :]*|status(?:[ _]code)?[:= ]*)*{STATUS}",
+    rf"(?:→|-+>|—>|=+>|⇒|➜|↳|<-+|←|\.{{2,}}|\b(?:returns?(?:ed)?|returning|respon(?:ds?|ded|se|ding)(?: with| code)?|answer(?:s|ed)?(?: with)?|gives|gave|gets?(?: back)?|got(?: back)?|receiv(?:es?|ed)|fail(?:s|ed)(?: with)?|finished(?: with)?|completed(?: with)?|result|rejected(?: with)?|status(?:[ _-]?code)?|statusCode|resultCode|code|error|HTTP(?:/[\d.]+)?))[\"'`]*\s*(?:[:=(-]|is|of|was|with|an?|the)?\s*(?:an?\s+|\(|\"|'|`|\*+|HTTP(?:/[\d.]+)?[ :]*|status(?:[ _]code)?[:= ]*)*{STATUS}",
     re.I,
 )
 _WITH_REASON = re.compile(rf"{STATUS}\s*[-(:]?\s*(?P<reason>[A-Z][A-Za-z' _-]{{1,40}})")

@@ -18,7 +18,7 @@ __all__ = ["Recording", "SourceError", "read"]
 _TNETSTRING = re.compile(rb"\d{1,10}:\d{1,3}:[a-z_]")
 """How a file of flows begins: a dictionary, and in it a name."""
 _REQUEST = re.compile(r"^[^\S\n]*[A-Z]{3,7} [a-z][a-z0-9+.-]*:\S+", re.MULTILINE)
-_ANSWERED = re.compile(r"(?:→|->|=>|[:(|]|returns?|answers?|HTTP/[\d.]+)\s*|[1-5]\d\d\b")
+_ANSWERED = re.compile(r"(?:→|->|=>|[:(|]|returns?|answers?|HTTP/[\d.]+)\s*|[1-5]\d\d\b|net::ERR_")
 """What stands behind the URL where a line tells the answer as well: no body, as the notation would have it."""
 _FENCE = re.compile(r"^(`{3,}|~{3,})[^\n]*\n(.*?)^\1\s*$", re.MULTILINE | re.DOTALL)
 STDIN = "-"
