@@ -87,6 +87,8 @@ _STEP_URLS = re.compile(
 
 _ASKED = ("client-registration", "token-request", "token-refresh")
 """Steps of which an error is one request's."""
+_NEAR = 12
+"""Messages between what a log says it is about to do, and the error of it."""
 _ERROR = re.compile(r"\[error\]|\bERROR\b|(?:^|\s)[Ee]rror:|\b[A-Z]\w*Error: ")
 
 
@@ -174,13 +176,19 @@ class _Story:
         """It has a token: what it sends to the MCP server afterwards carries it."""
         self.step = ""
         """The step that it is at, as it says itself."""
+        self.age = 0
+        """Messages since it said so."""
         self.opened = False
         """The browser was sent to sign in: what is refused afterwards is the token request."""
 
     def take(self, at: float | None, text: str) -> None:
         line = text.split("\n", 1)[0]
         self.opened = self.opened or bool(_OPENED.search(line))
-        self.step = mark if (mark := mark_in(line, sent=True)) is not None else self.step
+        self.age += 1
+        if (mark := mark_in(line, sent=True)) is not None:
+            self.step, self.age = mark, 0
+        elif self.age > _NEAR:
+            self.step = ""
         if self._quoted_challenge(at, line):
             pass
         elif head := _HEAD.search(text):
