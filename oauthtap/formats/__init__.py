@@ -34,6 +34,8 @@ _PLACEHOLDER = re.compile(
     r"(?=[:/\s\"'`)\\,]|$)"
 )
 """A host that was left out: `https://<host>/mcp`, `https://{tenant}`."""
+_SEGMENT = re.compile(r"(?<=/)<([\w-]{1,40})>(?=/)")
+"""A segment of a path that was left out: `/<path>/mcp`."""
 _FEW_TAGS = 4
 _LARGEST = 20_000_000
 """Characters. Logs larger than that are cut: what lies at their end is read."""
@@ -54,7 +56,7 @@ FORMS = (
 
 def load_recording(text: str) -> Recording | None:
     """The exchanges in a text of any of these forms; None when there are none. Never raises for what is in it."""
-    text = _PLACEHOLDER.sub(_host_of, _without_tags(_unquoted(text[-_LARGEST:])))
+    text = _SEGMENT.sub(r"\1", _PLACEHOLDER.sub(_host_of, _without_tags(_unquoted(text[-_LARGEST:]))))
     found = _any_form(text)
     if found and found.client is None and (client := client_of(text)):
         found = replace(found, header={**found.header, "client": client})
@@ -118,6 +120,8 @@ def _is_claude_jsonl(text: str) -> bool:
 
 def _plain(text: str, above: str = "") -> Recording | None:
     """One form throughout: the one that finds most in it. Of two that find as much, the more telling one."""
+    if entries := document.har_part(text):
+        return entries
     if text.lstrip()[:1] in ("{", "[") and (in_json := document.read(text, above) or json_log.read(text)):
         return in_json
     readers = (transcript.read, sentences.read, access_log.read, json_log.read)
@@ -157,6 +161,8 @@ def _joined(blocks: list[str], prose: list[str]) -> Recording | None:
     if len(found) == 1:
         return found[0]
     upstream = next((one.upstream for one in found if one.upstream), None)
+    if len(found) > 1:
+        found = [one for one in found if not _in_server_log(one, found)]
     every = [exchange for one in found for exchange in one.exchanges]
     home = origin_of(upstream or "") or next((o for e in every if (o := origin_of(e.request.url)) != STAND_IN), None)
     numbered = tuple(
@@ -167,6 +173,15 @@ def _joined(blocks: list[str], prose: list[str]) -> Recording | None:
     counts = [len(one.exchanges) for one in found]
     notes = dict.fromkeys(note for at, one in enumerate(found) for note in _renumbered(one.notes, sum(counts[:at])))
     return Recording(numbered, {"upstream": upstream, "client": client}, None, tuple(notes))
+
+
+def _in_server_log(one: Recording, found: list[Recording]) -> bool:
+    """A client's message about one refusal, which the log of the server in another block tells with its method."""
+    if one.client is None or len(one.exchanges) != 1 or not (one.exchanges[0].status or 0) >= 400:
+        return False
+    told = (one.exchanges[0].request.path, one.exchanges[0].status)
+    others = [other for other in found if other is not one and other.client is None and len(other.exchanges) > 1]
+    return any(told == (each.request.path, each.status) for other in others for each in other.exchanges)
 
 
 def _with_prose(found: Recording, pieces: list[str]) -> Recording:
@@ -182,6 +197,8 @@ def _with_prose(found: Recording, pieces: list[str]) -> Recording:
     if not new:
         return found
     every = [one.replace(id=number, started_at=None) for number, one in enumerate([*new, *found.exchanges], 1)]
+    home = next((o for e in every if (o := origin_of(e.request.url)) != STAND_IN), None)
+    every = [one.replace(request=_at_home(one.request, home)) for one in every]
     return replace(found, exchanges=tuple(every), notes=_renumbered(found.notes, len(new)))
 
 

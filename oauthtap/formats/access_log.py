@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from oauthtap.formats import facts
-from oauthtap.formats.builder import Draft, recording, seconds
+from oauthtap.formats.builder import TOKEN, Draft, recording, seconds
 from oauthtap.model.recording import Recording
 
 WHAT = "a log of one line for each request"
@@ -60,6 +60,12 @@ _NO_TOKEN = re.compile(
     re.I,
 )
 """That a request carried no token, in a log or in the words of whoever writes it down."""
+_TOKEN_REFUSED = re.compile(
+    r"\bfailed to validate the (?:access |bearer )?token\b|\b(?:access |bearer )?token validation failed\b"
+    r"|\bSecurityToken\w{1,40}Exception\b|\bJWT (?:verification|validation) failed\b",
+    re.I,
+)
+_NEAR = 12
 _BODY = re.compile(r"(?:^|[\s:])(\{.*\})[\s.`]*$")
 _LONGEST = 20_000
 _LOCATION = re.compile(r"(?:location[:=]\s*|→\s*|->\s*)(https?://\S+)", re.I)
@@ -96,6 +102,8 @@ class Lines:
         self.fields: list[str] = []
         """The columns that a W3C log names in its head."""
         self.conversation = facts.Conversation()
+        self.refused_token = 0
+        """Lines for which it still counts that a server said of a token what is wrong with it."""
 
     def take(self, raw: str) -> list[Draft]:
         """What is known once this line is read."""
@@ -108,8 +116,16 @@ class Lines:
             for pattern in FORMS.values():
                 if match := pattern.search(line):
                     return [_draft(match, line)]
-            return [_of_fact(fact, line) for fact in self.conversation.take(line)]
+            self.refused_token = _NEAR if _TOKEN_REFUSED.search(line) else max(0, self.refused_token - 1)
+            return [self._with_token(_of_fact(fact, line)) for fact in self.conversation.take(line)]
         return []
+
+    def _with_token(self, draft: Draft) -> Draft:
+        """A refusal below what a server's log says of the token: it was sent."""
+        if self.refused_token and draft.status == 401 and not draft.absent:
+            draft.headers.append(("Authorization", f"Bearer {TOKEN}"))
+            self.refused_token = 0
+        return draft
 
 
 def _of_fact(fact: facts.Fact, line: str) -> Draft:
@@ -118,6 +134,8 @@ def _of_fact(fact: facts.Fact, line: str) -> Draft:
     draft.method_shown = fact.method is not None
     if draft.method == "POST" and _REGISTRATIONS.search(fact.target):
         draft.role = "client-registration"
+    elif one_endpoint := _ACTION.search(fact.target):
+        draft.role = _ROLES[one_endpoint[1].lower()]
     _complete(draft, {"rest": fact.rest}, fact.line or line)
     return draft
 
@@ -157,8 +175,15 @@ _REGISTRATIONS = re.compile(
 """Where Keycloak, Okta and others register clients: their last segment alone does not say so."""
 
 
+_ACTION = re.compile(r"[?&](?:action|op|step|do)=(token|authorize|register)\b", re.I)
+"""One endpoint for all steps, which the query tells apart."""
+_ROLES = {"token": "token-request", "authorize": "authorization-request", "register": "client-registration"}
+
+
 def _usual(path: str) -> str:
     """The method that a request to such a path has, where a line does not say it."""
+    if "/.well-known/" in path:
+        return "GET"
     posted = re.search(r"/(?:token|register|revoke|introspect|mcp)/?$", path) or _REGISTRATIONS.search(path)
     return "POST" if posted else "GET"
 

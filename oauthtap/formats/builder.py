@@ -11,9 +11,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
+from oauthtap.clients import profiles
 from oauthtap.model.exchange import Actor, Exchange, Pairs, Request, Response
 from oauthtap.model.recording import Recording
 
@@ -39,6 +41,7 @@ _PARAMETER = re.compile(r"(?<=[?&])([\w.-]+)=([^&#]*)(&|(?=#|$))")
 _BLANKED = re.compile(
     r"^(?:\*{2,}|[Xx]{3,}|…+|\.{3,}|<.*>|%3C.*%3E|\[.*\]|%5B.*%5D|.*(?:\.{3}|…|%E2%80%A6|redacted).*)$", re.I
 )
+_ELIDED_CHALLENGE = re.compile(r"=\s*[\"“]?(?:…|\.{3}|\*{3,}|<[^<>\n]{1,60}>)[\"”]?\s*(?:,|$)")
 _SHORT = 8
 """A `code_challenge` with fewer characters than that was blanked by whoever pasted it: nothing hashes to so few."""
 _ELIDED_MEMBERS = re.compile(r"(?:,|(?<!\s))\s*(?:\.\.\.|…)\s*(?=[}\]])|(?<=[{\[])\s*(?:\.\.\.|…)\s*,?")
@@ -139,9 +142,15 @@ def origin_of(url: str) -> str | None:
     return f"{parts.scheme}://{parts.netloc}" if parts.scheme in ("http", "https") and parts.netloc else None
 
 
+@cache
+def _hosted() -> frozenset[str | None]:
+    """Origins of hosted clients, where they are called back: no server's paths are theirs."""
+    return frozenset(origin_of(u) for one in profiles() for u in one.recognize.redirect_uri if u.startswith("https:"))
+
+
 def _origin_in(drafts: Sequence[Draft], text: str) -> str | None:
     """Whose paths these are, where a document or a challenge among them says so."""
-    whole = next((origin for draft in drafts if (origin := origin_of(draft.target))), None)
+    whole = next((o for one in drafts if (o := origin_of(one.target)) and o not in _hosted()), None)
     shown = [whole, *(match[1] for pattern in (_RESOURCE, _METADATA) if (match := pattern.search(text)))]
     return next(filter(None, shown), None)
 
@@ -149,7 +158,7 @@ def _origin_in(drafts: Sequence[Draft], text: str) -> str | None:
 def _placed(draft: Draft, base: str | None) -> tuple[str, str | None]:
     own = origin_of(draft.target)
     if own:
-        return draft.target, base or own
+        return draft.target, base or (None if own in _hosted() else own)
     host = next((value for name, value in draft.headers if name.lower() in ("host", ":authority")), None)
     if host and re.fullmatch(r"[\w.:\[\]-]+", host):
         local = re.match(r"(?:localhost|127\.|\[::1\]|0\.0\.0\.0)", host) is not None
@@ -160,23 +169,29 @@ def _placed(draft: Draft, base: str | None) -> tuple[str, str | None]:
 
 def _exchange(draft: Draft, url: str, number: int) -> Exchange:
     url = _PARAMETER.sub(_stood_in, url)
+    called_back = origin_of(url) in _hosted() and "callback" in url
     body, cut = shown_body(draft.answer_body)
     headers = _shown(draft.headers)
     answered = draft.status is not None and 100 <= draft.status <= 599
     answer = None
     if answered and draft.status is not None:
+        # A challenge of which a value was left out is one that is not shown.
+        told = [
+            (name, value) for name, value in draft.answer_headers
+            if name.lower() != "www-authenticate" or not _ELIDED_CHALLENGE.search(value)
+        ]  # fmt: skip
+        whole = draft.answer_headers_shown and len(told) == len(draft.answer_headers)
         answer = Response(
             status=draft.status,
-            headers=with_type(tuple(draft.answer_headers), body) if not draft.answer_headers_shown
-            else tuple(draft.answer_headers),
-            body=body, truncated=cut or draft.cut, partial=not draft.answer_headers_shown,
+            headers=tuple(told) if whole else with_type(tuple(told), body),
+            body=body, truncated=cut or draft.cut, partial=not whole,
         )  # fmt: skip
     request_body = "" if draft.body is None and draft.method in ("GET", "HEAD", "OPTIONS") else draft.body
     return Exchange(
         id=number,
         started_at=draft.started_at,
         duration=draft.duration,
-        actor=_actor(draft),
+        actor="browser" if called_back else _actor(draft),
         request=Request(
             method=draft.method,
             url=url,
@@ -188,7 +203,7 @@ def _exchange(draft: Draft, url: str, number: int) -> Exchange:
         response=answer,
         error=None if answer else draft.error,
         excerpt=True,
-        role=draft.role,
+        role=draft.role or ("authorization-response" if called_back else None),
     )
 
 

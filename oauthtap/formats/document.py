@@ -42,6 +42,7 @@ def read(text: str, above: str = "") -> Recording | None:
     if not drafts:
         return None
     for draft in drafts:
+        draft.cut = draft.cut or len(json.loads(draft.answer_body or "{}")) == 1  # nobody serves one member
         if draft.role is None or (draft.status or 0) < 400:
             draft.actor = "reporter"  # nobody knows who asked for it; a step that was refused is what a client met
     return recording(drafts, text, what=WHAT, upstream=next(filter(None, map(_upstream, drafts)), None))
@@ -77,6 +78,17 @@ def _value(text: str) -> tuple[Any, str]:
         return json.loads(mended or ""), text[:start]
     except (ValueError, RecursionError):
         return None, ""
+
+
+def har_part(text: str) -> Recording | None:
+    """The `entries` of a HAR, cut out without the braces around them."""
+    found = re.search(r'^[ \t]*"entries"\s*:\s*(?=\[)', text, re.M)
+    if found is None:
+        return None
+    try:
+        return _har(_DECODER.raw_decode(text, found.end())[0])
+    except (ValueError, RecursionError):
+        return None
 
 
 def _har(value: Any) -> Recording | None:
@@ -118,6 +130,10 @@ def _of(value: dict[str, Any], before: str) -> Draft | None:
         oidc = "userinfo_endpoint" in names or "id_token_signing_alg_values_supported" in names
         fitting = [p.url for p in places if (urls.OIDC in p.url) is oidc] or [p.url for p in places]
         return draft("GET", fitting[0] if fitting else f"{STAND_IN}{urls.OAUTH}", 200)
+    if isinstance(issuer, str) and names == {"issuer"} and re.search(r"\bmetadata\b", before[-300:], re.I):
+        return draft(
+            "GET", next((place.url for place in urls.as_metadata_locations(issuer)), f"{STAND_IN}{urls.OAUTH}"), 200
+        )
     if names & {"authorization_endpoint", "token_endpoint"}:
         return draft("GET", f"{STAND_IN}{urls.OAUTH}", 200)
     if "client_id" in names and names & {"redirect_uris", "client_id_issued_at", "token_endpoint_auth_method"}:

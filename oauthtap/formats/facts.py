@@ -19,7 +19,7 @@ _TARGET = (
     r"(?P<target>(?:https?://|/(?!/))[^\s\"'`<>|\\)\]]*|(?:localhost|[\w-]+(?:\.[\w-]+)+)(?::\d+)?/[^\s\"'`<>|\\)\]]*)"
 )
 _URL = r"(?P<target>https?://[^\s\"'`<>|*\\)\]]+)"
-_WELL_KNOWN = r"(?P<target>(?:https?://[^\s\"'`<>|*\\)\]]+|/(?:\.well-known/[\w/.-]+|(?:oauth2?/)?(?:token|register|authorize)\b|mcp\b|sse\b)[^\s\"'`<>|*\\)\]]*))"
+_WELL_KNOWN = r"(?P<target>(?:https?://[^\s\"'`<>|*\\)\]]+|/(?:\.well-known/[\w/.-]+|(?:oauth2?/|auth/)?(?:token|register|authorize|callback)\b|mcp\b|sse\b)[^\s\"'`<>|*\\)\]]*))"
 _UNIT = r"(?!\d|\.\d|,\d|:\d|[-/]\w|\w|\s?(?:ms|µs|us|ns|s|sec|seconds|minutes|[kKMG]?i?B\b(?!=)|bytes|chars|tools?|documents?|items?|times)\b(?!=))"
 STATUS = rf"(?<![\w.:/$#,-])(?P<status>[1-5]\d\d){_UNIT}"
 """A number that may be a status: no part of another word, and without a unit."""
@@ -66,6 +66,10 @@ _SAID = re.compile(
     rf"(?:→|-+>|—>|=+>|⇒|➜|↳|<-+|←|\.{{2,}}|\b(?:returns?(?:ed)?|returning|respon(?:ds?|ded|se|ding)(?: with| code)?|answer(?:s|ed)?(?: with)?|gives|gave|gets?(?: back)?|got(?: back)?|receiv(?:es?|ed)|fail(?:s|ed)(?: with)?|finished(?: with)?|completed(?: with)?|result|rejected(?: with)?|status(?:[ _-]?code)?|statusCode|resultCode|code|error|HTTP(?:/[\d.]+)?))[\"'`]*\s*(?:[:=(-]|is|of|was|with|an?|the)?\s*(?:an?\s+|\(|\"|'|`|\*+|HTTP(?:/[\d.]+)?[ :]*|status(?:[ _]code)?[:= ]*)*{STATUS}",
     re.I,
 )
+_CLOSING = re.compile(
+    rf"^[\"'`)\s]*(?:\([^()\n]{{0,80}}\)\s*)?(?:→|-+>|=+>|⇒|➜)\s[A-Za-z][\w '-]{{0,60}}[,:]\s?{STATUS}\W*$"
+)
+"""`-> preflight blocked, 404`: what became of it, and then its status."""
 _WITH_REASON = re.compile(rf"{STATUS}\s*[-(:]?\s*(?P<reason>[A-Z][A-Za-z' _-]{{1,40}})")
 _IN_FRONT = re.compile(
     rf"{STATUS}[\s\]|\"'`:,-]*(?:\([^)\n]{{1,40}}\)\s*|[A-Z][\w' ]{{1,40}}?\s+)?(?:\b(?:from|for|on|at|to|in response to)\s+(?:the\s+|a\s+)?)?[\[\"'`]*$"
@@ -84,11 +88,14 @@ _FIELD = re.compile(
 )
 _FIELD_ALONE = re.compile(r"^\s*(?:Request URL|Request Method|Status Code)\s*:?\s*$", re.I)
 _LOADED = re.compile(r"Failed to load resource: the server responded with a status of (?P<status>[45]\d\d)\b")
+_WRAPPED = re.compile(r"(Failed to load resource: the server responded with a status)[ \t]*\n[ \t]*(of [45]\d\d)")
 _RETURNED = re.compile(rf"^(?P<target>(?:https?://|/)\S+) returned {STATUS}$")
 _HANGS = re.compile(r"\b[45]\d\d (?:on|for|from)$")
 """A sentence that was broken between a status and its request."""
+_THROWN = re.compile(r"^\s*[\w.$]{1,200}(?:Exception|Error):\s*$")
 _METHOD_ALONE = re.compile(r"^\s*(?:XHR)?(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)\s*$")
 _TARGET_ALONE = re.compile(r"^\s*(?:https?://|/)\S+\s*$")
+_STATUS_BELOW = re.compile(r"^\s*(?:→|-+>|=+>)\s*[1-5]\d\d\b")
 _LONGEST = 20_000
 _WITHIN = 8
 """Lines that an answer may stand below its request."""
@@ -109,14 +116,16 @@ class Fact:
 
 def joined(text: str) -> list[str]:
     """The lines, with a name or a method that stands alone joined to the value below it."""
-    lines = text.splitlines()
+    lines = _WRAPPED.sub(r"\1 \2", text).splitlines()
     found: list[str] = []
     place = 0
     while place < len(lines):
         line, place = lines[place], place + 1
         if place < len(lines) and (loaded := _LOADED.search(line)) and _TARGET_ALONE.match(lines[place]):
             line, place = f"{re.sub(r':[0-9]+$', '', lines[place].strip())} returned {loaded['status']}", place + 1
-        elif place < len(lines) and _HANGS.search(line) and len(line) < 500:
+        elif found and (loaded := _LOADED.search(line)) and _TARGET_ALONE.match(found[-1]):
+            line = f"{re.sub(r':[0-9]+$', '', found.pop().strip())} returned {loaded['status']}"
+        elif place < len(lines) and _is_cut(line, lines[place]):
             line, place = f"{line.rstrip()} {lines[place].strip()}", place + 1
         elif place < len(lines) and len(line) < 40 and lines[place].strip():
             if _FIELD_ALONE.match(line):
@@ -125,6 +134,13 @@ def joined(text: str) -> list[str]:
                 line, place = f"{line.strip()} {lines[place].strip()}", place + 1
         found.append(line)
     return found
+
+
+def _is_cut(line: str, below: str) -> bool:
+    """What was broken goes on below: a URL and its status, a sentence, an exception and its message."""
+    if _STATUS_BELOW.match(below) and _TARGET_ALONE.match(line):
+        return True
+    return len(line) < 500 and bool(_HANGS.search(line) or _THROWN.match(line))
 
 
 def on_line(line: str) -> list[Fact]:
@@ -196,6 +212,7 @@ def _of_request(line: str, match: re.Match[str], end: int, *, first: bool) -> Fa
         or (found := _FROM.search(after))
         or (found := _with_reason(after))
         or (found := _SAID.search(after))
+        or (found := _CLOSING.search(after))
     ):
         fact.status, fact.rest = int(found["status"]), after[found.end() :]
     elif first and (

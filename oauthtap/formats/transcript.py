@@ -43,6 +43,11 @@ _STATUS = re.compile(
 _ARROW = re.compile(
     r"^(?:↓|→|->|=>|⇒|↳|└─*|<-|←)\s*(?:HTTP(?:/[\d.]+)?\s+)?(\d{3})\b(?:\s+[A-Z][a-z]+(?: [A-Z]?[a-z]+)?)?(.*)$"
 )
+_COMMENT = re.compile(
+    r"^(?:#|//)\s*(?:(?:Returns?|Response|Result|Output|Answer|Got|Body|Status):?\s*|(?:→|->|=>)\s*)(?=HTTP|[1-5]\d\d\b|[{\[])",
+    re.I,
+)
+"""The answer as a comment below the command."""
 _ONE_LINE = re.compile(r"^(\d{3})\s+(\{.*|\[.*)$")
 _HEADER = re.compile(r"^([A-Za-z][A-Za-z0-9-]*|:[a-z]+):(?:\s+(.*)|(?=$))$")
 _HTTP2_HEADER = re.compile(r"^\[HTTP/2\] \[\d+\] \[([^:\]]+|:\w+): (.*)\]$")
@@ -146,6 +151,8 @@ def _take(state: _State, line: str, at: float | None) -> None:
         _end(state)
         state.marked = False
         return
+    if state.current is not None and (comment := _COMMENT.match(bare)):
+        line = bare = bare[comment.end() :]
     if _COMMAND.match(bare) and (asked := request_of_command(bare)):
         _begin(state, asked[0], at)
         state.shows_body_only = asked[1]
@@ -236,7 +243,7 @@ def _take_rest(state: _State, line: str, bare: str) -> None:
         if state.body or _BODY.match(line) or state.at == "answer" or len(bare) < 200:
             state.at = "body"
             state.body.append(line)
-    elif state.shows_body_only and _BODY.match(line):
+    elif (state.shows_body_only or (state.at == "asked" and bare[:1] == "{")) and _BODY.match(line):
         state.at = "body"
         state.body.append(line)
 

@@ -72,6 +72,8 @@ class RecordingBuilder:
     presumed: list[Request] = field(default_factory=list)
     """Requests whose answer's status is only what its words imply."""
     authorize: str | None = None
+    callback: str | None = None
+    """Where the client waits to be called back, for a log without the authorization URL."""
     """The authorization URL that the browser was sent to last."""
 
     def add(
@@ -186,7 +188,7 @@ class RecordingBuilder:
     def called_back(self, event: Event, **said: str) -> None:
         """The browser came back to the client, with a code or with an error."""
         query = dict(Request(method="GET", url=self.authorize or "").query)
-        place = query.get("redirect_uri")
+        place = query.get("redirect_uri") or self.callback
         if not place:
             return
         if state := query.get("state"):

@@ -81,6 +81,8 @@ class McpRemote:
             client_id = said.get("client_id")
             if isinstance(client_id, str):
                 story.step(event, "client-registration", json.dumps({"client_id": client_id}))
+        elif place := event.after("OAuth callback server running at "):
+            story.callback = f"{place.strip().rstrip('/')}/oauth/callback"
         elif event.text.startswith("Auth code received"):
             if not self.redeems:
                 story.called_back(event, code="‹code 1›")
@@ -93,6 +95,10 @@ class McpRemote:
             self._message(event, "", Response(status=401, body=None))
         elif event.text.startswith(("Authorization error", "Fatal error:", "Connection error:", "Error from remote")):
             self._failed(event, said)
+        elif (
+            event.text.startswith("Received error: Error POSTing to endpoint (HTTP 40") and "HTTP 401" not in event.text
+        ):
+            self._failed(event, said)  # the transport is what it changes then
         elif event.text.startswith(("Connected to remote server", "Proxy established successfully")):
             self._connected(event)
         elif name == "Saving tokens":

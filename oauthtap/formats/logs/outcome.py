@@ -58,6 +58,9 @@ _POSTING = re.compile(
     r"(?:Error POSTing to endpoint|[Uu]nexpected server response|Failed to open SSE stream|SSE error: Non-200 status code|Non-200 status code|Server returned|status code|Received error status|Unexpected status code|HTTP error)"
     r":?\s*\(?(?:HTTP |code: )?(?P<status>[1-5]\d\d)\)?(?P<rest>.*)", re.S
 )  # fmt: skip
+_EXPECTED = re.compile(
+    r"[Ee]xpected (?:HTTP )?status(?: code)?:? [1-5]\d\d\b,? but (?:it )?(?:was|got|received):? (?P<status>[1-5]\d\d)\b"
+)
 _RECEIVED = re.compile(
     r"(?:[Rr]eceived )?\b(?P<status>[45]\d\d)(?: [A-Z]\w+)? (?:error )?(?:received for|from MCP server)"
 )
@@ -107,6 +110,8 @@ def outcome(text: str) -> Outcome | None:
         return Outcome(slug, _REASONS[match["reason"].lower()], _body(match["rest"]))
     if match := _CHALLENGED.search(message):
         return Outcome("mcp", 401, None, challenge=re.sub(r"\\(.)", r"\1", match["value"]))
+    if match := _EXPECTED.search(message):
+        return Outcome(step or "mcp", int(match["status"]), None, sse=step is None and "SSE" in message)
     if match := _AT_URL.search(message):
         return Outcome(step, int(match["status"]), None, match["url"])
     code = _CODE_MEMBER.search(text)
@@ -142,6 +147,8 @@ def refused(step: str, words: str) -> Outcome:
 
 def _oauth(step: str | None, code: str, words: str) -> Outcome:
     words = words.strip().rstrip(")")
+    if (inner := re.match(r"([a-z_]+): (.*)", words)) and inner[1] in CODES:
+        code, words = inner[1], inner[2]  # a class for every code that it has none for
     said = {"error": code, **({"error_description": words} if words and words != code else {})}
     return Outcome(step, _STATUSES.get(code, 400), json.dumps(said, ensure_ascii=False), presumed=True)
 

@@ -68,8 +68,9 @@ _ABOUT_TOKEN = re.compile(
 )
 _CHALLENGE = re.compile(r"^\W{0,6}www-authenticate[`\"']?\s*:\s*[`\"']?((?:Bearer|DPoP|Basic)\b.*)", re.I)
 _HEAD = re.compile(r"receive_response_headers\.complete return_value=\(b'HTTP/[\d.]+', (\d{3}), b[^,]*, (\[.*\])\)")
+_RECONNECTED = re.compile(r"Got new credentials, but reconnecting to .{1,80}? failed: (?P<error>[^\n]+)")
 _SUCCESS = re.compile(
-    r"^(?:.*\s)?(?:Successfully (?:logged in|authenticated|connected)|Authentication successful|Connected to (?:MCP )?server|OAuth (?:flow )?(?:completed|successful)|Authorization (?:successful|complete)\b(?!d)|✓ (?:\S+\s+)?Connected)\b",
+    r"^(?:.*\s)?(?:Successfully (?:logged in|authenticated|connected)|Authentication successful|Connected to (?:MCP )?server|Connection successful|OAuth (?:flow )?(?:completed|successful)|Authorization (?:successful|complete)\b(?!d)|✓ (?:\S+\s+)?Connected)\b",
     re.I,
 )
 _TRANSPORT = re.compile(
@@ -112,7 +113,7 @@ def read(text: str) -> Recording | None:
     shown = told and (_TRANSPORT.search(text) or names_step(text))
     if by_itself and _CHALLENGE.match(text.strip()):
         return None  # a document by itself
-    if not story.drafts or (by_itself and not (shown or client or _URL.search(text))):
+    if not story.drafts or (by_itself and not (shown or client or _URL.search(text) or _placed(told))):
         return None  # a message by itself, which is for `oauthtap explain`
     return recording(
         story.drafts,
@@ -122,6 +123,11 @@ def read(text: str) -> Recording | None:
         upstream=story.mcp_url,
         notes=story.notes,
     )
+
+
+def _placed(told: list[Draft]) -> bool:
+    """A path that only metadata have, with its status."""
+    return any("/.well-known/" in draft.target for draft in told)
 
 
 def _mcp_url(text: str) -> str | None:
@@ -195,6 +201,8 @@ class _Story:
             self.head = (int(head[1]), _header_lines(head[2]))
         elif told_so := told_in(text):
             self._told(at, told_so, line)
+            if (again := _RECONNECTED.search(text)) and self.endpoint:
+                self._add(replace(self._message(0, at), status=None, error=again["error"][:300]))
         elif found := [draft for every in text.split("\n") for draft in self.lines.take(every)]:
             for draft in found:
                 draft.started_at = draft.started_at or at
@@ -235,7 +243,7 @@ class _Story:
         elif _NETWORK.search(text) and (place := self._place(text)):
             self._add(Draft("POST", place, started_at=at, error=line.strip()[:300]))
         elif _SUCCESS.search(line) and self.endpoint:
-            if re.search(r"connected", line, re.I):
+            if re.search(r"connect(?:ed|ion)", line, re.I):
                 self._add(self._message(200, at))
             else:
                 self.signed_in = True
@@ -247,6 +255,8 @@ class _Story:
         ):
             draft = self._message(401, at)
             draft.presumed = not re.search(r"\b401\b|\bUnauthorized\b", line)
+            if re.search(r"\bcurl\b", line):
+                draft.headers, draft.actor = [], "reporter"
             self._add(draft)
         elif re.search(r"\b[A-Z]\w*Error\b.*(?:auth|OAuth|regist|token|metadata)|Incompatible auth server", line):
             self.notes.append(f"the log says: {line.strip()[:300]}")
@@ -268,7 +278,7 @@ class _Story:
 
     def _told(self, at: float | None, told: Told, line: str) -> None:
         """A step that a sentence tells by its name."""
-        if told.place is None and told.status is not None:
+        if told.place is None and told.status is not None and told.step == "mcp-request":
             self._refused_request(
                 at, Outcome("mcp", told.status, told.words, told.url, challenge=told.challenge, presumed=told.presumed)
             )
@@ -282,7 +292,8 @@ class _Story:
             )
             target = home if home and "/.well-known/" in home else places[0].url if places else None
             if target:
-                self._add(Draft("GET", target, started_at=at, error=told.error or line.strip()[:300]))
+                error = None if told.status else told.error or line.strip()[:300]
+                self._add(Draft("GET", target, status=told.status, answer_body=told.words, started_at=at, error=error))
             return
         if told.words and told.status:
             code, _, words = told.words.partition(": ")

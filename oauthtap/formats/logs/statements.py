@@ -70,6 +70,12 @@ def told_in(text: str, kind: str = "statement") -> Told | None:
             shown = said.get("status")
             words, error = said.get("words"), said.get("error") or said.get("error2")
             words = re.sub(r"\s+", " ", words).strip() if words else None
+            if (
+                error
+                and not shown
+                and (answered := re.match(r"(?:HTTP )?\(?([45]\d\d)\b\)?(?!\.\d|\s?m?s\b)[\s:-]*(.*)", error))
+            ):
+                shown, words, error = answered[1], words or answered[2] or None, None
             return Told(
                 step, int(shown) if shown else status, shown is None and status is not None, said.get("url"),
                 words, error.strip() if error else None, said.get("challenge"),

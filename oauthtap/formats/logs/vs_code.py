@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
-from oauthtap.formats.builder import Draft, recording, seconds
+from oauthtap.formats.builder import Draft, origin_of, recording, seconds
 from oauthtap.formats.logs.builder import object_in
 from oauthtap.formats.logs.outcome import outcome
 from oauthtap.model import urls
@@ -25,6 +26,15 @@ _LINE = re.compile(
     r"^(?:(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+) )?\[(?P<level>info|debug|trace|warning|error)\] (?P<text>.*)$",
     re.MULTILINE,
 )
+_BARE = re.compile(
+    r"^(?=Connection state: |Discovered (?:resource|authorization server) metadata at |Using auth server metadata url: |Error fetching authorization server metadata: |Error getting token from server metadata: )",
+    re.MULTILINE,
+)
+"""Its messages, where whoever pasted them left out time and level."""
+_NO_DOCUMENT = re.compile(
+    r"Error sending message to (?P<url>https?://\S+?): Error: Failed to fetch resource metadata: (?P<status>[1-5]\d\d)\b"
+)
+_UNSENT = re.compile(r"Error sending message to (?P<url>https?://\S+?): (?P<error>TypeError: fetch failed[^\n]*)")
 _OURS = re.compile(
     r"Connection state: |Starting server |\[editor -> server\]|Discovered (?:resource|authorization server) metadata|Fetch(?:ing|ed) https?://|status (?:sending message|connecting) to|auth server metadata|Could not fetch resource metadata|Waiting for server to respond to `initialize`"
 )
@@ -38,7 +48,7 @@ _NOT_FOUND = re.compile(
     re.S,
 )
 _MISMATCH = re.compile(
-    r'Protected Resource Metadata resource "?([^"\s]+)"? does not match MCP server resolved resource "?([^"\s]+?)"?(?:\.|\s|$)'
+    r'Protected Resource Metadata resource "?([^"\s]+)"? does not match MCP server resolved resource "?([^"\s]+?)(?:"|\.?(?:\s|$))'
 )
 _POPULATING = re.compile(r"Error populating auth server metadata for (https?://\S+?):? ")
 _NO_REGISTRATION = re.compile(r"Invalid authorization dynamic client registration response: (\{.*)", re.S)
@@ -49,12 +59,17 @@ _CAME = re.compile(r"^\[server -> editor\] (\{.*)", re.S)
 
 def recognizes(text: str) -> bool:
     """The text is what VS Code writes about an MCP server."""
-    return any(_OURS.search(match["text"]) for match in _LINE.finditer(text[:100_000]))
+    return any(_OURS.search(match["text"]) for match in _LINE.finditer(_levelled(text[:100_000])))
+
+
+def _levelled(text: str) -> str:
+    return text if _LINE.search(text) else _BARE.sub("[info] ", text)
 
 
 def read(text: str) -> Recording | None:
     """The exchanges it tells of; None when there are none."""
     story = _Story()
+    text = _levelled(text)
     named = _POPULATING.search(text)
     story.home = named[1] if named else None
     heads = list(_LINE.finditer(text))
@@ -73,6 +88,7 @@ class _Story:
         self.mcp_url: str | None = None
         self.message: str | None = None
         self.answered = False
+        self.issuer_home = ""
         self.home: str | None = None
         """The origin that it took for the authorization server, where it says so."""
 
@@ -91,14 +107,23 @@ class _Story:
             self._add(
                 at, Draft("GET", match[1].rstrip(":"), status=int(match[2]), answer_body=match[3].strip(" :") or None)
             )
+        elif (match := _NO_DOCUMENT.search(text)) and (home := self.mcp_url or match["url"]):
+            self.mcp_url = home
+            for location in urls.prm_locations(home)[:1]:
+                self._add(at, Draft("GET", location.url, status=int(match["status"])))
+        elif match := _UNSENT.search(text):
+            self.mcp_url = self.mcp_url or match["url"]
+            self._add(at, Draft("POST", match["url"], body=self.message, error=match["error"].strip()))
         elif match := _STATUS.search(text):
             self.mcp_url = self.mcp_url or match[2]
             method = "GET" if " connecting to " in text else "POST"
-            words = match[3].split("\n")[0]
+            words = match[3].split("\n")[0].strip(" `")
             body = None if re.match(r"will attempt|; will retry|while attempting", words) else words.strip()
             self._add(at, Draft(method, match[2], body=self.message, status=int(match[1]), answer_body=body or None))
         elif match := re.match(r"Discovered (resource|authorization server) metadata at (\S+)", text):
             self._add(at, Draft("GET", match[2], status=200))
+            if match[1] == "authorization server":
+                self.issuer_home = origin_of(match[2]) or ""
             if match[1] == "resource" and self.mcp_url is None and urls.PRM in match[2]:
                 self.mcp_url = match[2].replace(urls.PRM, "", 1)
         elif match := re.match(r"Using auth server metadata url: (https?://\S+)", text):
@@ -117,9 +142,11 @@ class _Story:
             self._add(at, Draft("POST", "/registration-endpoint-not-shown", status=200, answer_body=match[1].strip(),
                                 role="client-registration", presumed=True))  # fmt: skip
         elif found := (outcome(text) if re.search(r"[Rr]egistration|[Tt]oken|[Aa]uth", text) else None):
+            if text.startswith("Error getting token"):
+                found = replace(found, step=found.step or "token-request")
             if found.step in ("client-registration", "token-request", "token-refresh"):
                 place = "registration" if found.step == "client-registration" else "token"
-                self._add(at, Draft("POST", f"/{place}-endpoint-not-shown", status=found.status, answer_body=found.body,
+                self._add(at, Draft("POST", f"{self.issuer_home}/{place}-endpoint-not-shown", status=found.status, answer_body=found.body,
                                     role=found.step, presumed=found.presumed))  # fmt: skip
         elif "Error" in text and re.search(r"auth|metadata|resource", text, re.I):
             self.notes.append(f"VS Code says: {text.splitlines()[0][:300]}")
