@@ -102,7 +102,7 @@ def find_ending(handshake: Handshake, since: int = 0) -> Ending:
         return Ending("signed-in", None, last, worked=worked)
     if _is_unreachable(last):
         return Ending("unreachable", None, last, worked=worked)
-    waits = _waits(last) or _is_browser_away(walk)
+    waits = (_waits(last) or _is_browser_away(walk)) and not _is_back(walk, handshake)
     return Ending("waiting" if waits else "abandoned", None, last, worked=worked)
 
 
@@ -256,6 +256,14 @@ def _is_browser_away(walk: Sequence[Stage]) -> bool:
     """The browser is at the authorization server, and the client only looked around since (`claude mcp list`)."""
     steps = [stage for stage in walk if not isinstance(stage, Challenge | Document)]
     return bool(steps) and isinstance(steps[-1], AuthorizationRequest | Interaction)
+
+
+def _is_back(walk: Sequence[Stage], handshake: Handshake) -> bool:
+    """The person is done: the authorization endpoint sent the browser back with a code at once."""
+    steps = [stage for stage in walk if not isinstance(stage, Challenge | Document)]
+    return bool(steps) and any(
+        isinstance(one, AuthorizationResponse) and one.code for one in handshake.of(steps[-1].exchange.id)
+    )
 
 
 def _waits(last: Stage) -> bool:

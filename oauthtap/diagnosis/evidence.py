@@ -16,19 +16,23 @@ from typing import Literal
 from oauthtap import rules
 from oauthtap.diagnosis.ending import Ending, went_well
 from oauthtap.diagnosis.findings import Finding
+from oauthtap.diagnosis.lifetime import how_long_it_worked
 from oauthtap.diagnosis.phrases import CODES
 from oauthtap.diagnosis.refusal import Refusal, is_absent_guess
 from oauthtap.diagnosis.refusal_finding import PARTY, said_by, sends_resource
 from oauthtap.diagnosis.refusal_relations import (
     has_harmed,
     is_fact,
+    is_for_the_client,
     is_sent_by,
     is_vouched,
+    led_astray,
     led_to_guess,
     quotes,
     refused_places,
     shares_value,
     was_passed,
+    was_taken,
 )
 from oauthtap.diagnosis.subjects import FORM, agreement, subjects_of
 from oauthtap.handshake.state import Handshake
@@ -217,7 +221,9 @@ class _Case:
         """It doubts a token that this server took before, or issued itself."""
         doubts = self.finding.rule.startswith("token-jwt-")
         places = (self.finding.exchange or 0, self.refusal.exchange)
-        return doubts and any(is_vouched(self.handshake, place) for place in places)
+        unsaid = self.refusal.subject in (None, "token", "token-audience")
+        vouched = was_taken if unsaid and is_for_the_client(self.finding, self.handshake) else is_vouched
+        return doubts and any(vouched(self.handshake, place) for place in places)
 
     @property
     def _is_of_a_stranger(self) -> bool:
@@ -295,12 +301,18 @@ _EVIDENCE: tuple[tuple[int, str, Callable[[_Case], bool]], ...] = (
         "nobody advertised the refused request: the client guessed it because of this",
         lambda case: case.guessed and not case.refusal.edge,
     ),
+    (
+        14,
+        "the page that refused is at the callback which this answer has in place of the client's",
+        lambda case: led_astray(case.finding, case.refusal, case.handshake),
+    ),
     (14, "this document named the endpoint that refused", lambda case: case.astray),
     (3, "a request that it led to found no answer", lambda case: has_harmed(case.finding, case.handshake)),
     (6, "a token may expire: this is what should have followed", lambda case: _is_after_expiry(case)),
     (4, "", lambda case: case.chosen and case.refusal.who == "client"),
     (3, "", lambda case: case.here and not case.is_symptom and case.refusal.subject in _VAGUE),
     (-3, "", lambda case: case._stops_elsewhere and case._may_stop),
+    (-9, "", lambda case: _is_after_early_end(case)),
     (-6, "", lambda case: case.passed),
     (-8, "", lambda case: case._is_vouched),
     (-5, "", lambda case: case._is_of_a_stranger),
@@ -317,6 +329,11 @@ _LIST = re.compile(r"(?:[\w.-]{1,60},\s*){2,50}[\w.-]{1,60}")
 
 def _is_after_expiry(case: _Case) -> bool:
     return case.refusal.subject == "token-expired" and case.finding.rule in _AFTER_EXPIRY
+
+
+def _is_after_early_end(case: _Case) -> bool:
+    """The token was refused before its time was up: that the client did not sign in again comes second."""
+    return case.finding.rule in _AFTER_EXPIRY and how_long_it_worked(case.refusal, case.handshake) is not None
 
 
 _AFTER_EXPIRY = frozenset(

@@ -39,6 +39,7 @@ from oauthtap.handshake.stages import (
     Mcp,
     McpStream,
     Preflight,
+    Registration,
     SessionEnd,
     Stage,
     TokenEndpoint,
@@ -46,6 +47,7 @@ from oauthtap.handshake.stages import (
     TokenRejected,
     TokenRequest,
     Unseen,
+    texts,
 )
 from oauthtap.handshake.state import Handshake, absolute
 from oauthtap.handshake.token_request import expired
@@ -171,7 +173,8 @@ def _redirected_back(stage: AuthorizationResponse, handshake: Handshake) -> Refu
         said = Said(error, fold_spaces(words), at if words else at.removesuffix("_description"))
         return _refusal(stage, exchange, handshake, said, "", who="authorization-server", status=None)
     if exchange.response is not None and exchange.response.status >= 400 and stage.callback:
-        return _refusal(stage, exchange, handshake, read_words(exchange), "", who="client")
+        whose: Party = "authorization-server" if is_changed_callback(stage, handshake) else "client"
+        return _refusal(stage, exchange, handshake, read_words(exchange), "", who=whose)
     onward = exchange.response.header("location") if exchange.response is not None and stage.callback else None
     told = dict(parse_qsl(urlsplit(onward or "").query))
     if code := told.get("oauth_error"):  # Claude.ai leads the browser on to its settings with it
@@ -180,6 +183,21 @@ def _redirected_back(stage: AuthorizationResponse, handshake: Handshake) -> Refu
         said = Said(code, words, "response.header.location.oauth_error")
         return _refusal(stage, exchange, handshake, said, "", who=who, status=None)
     return None
+
+
+def is_changed_callback(stage: AuthorizationResponse, handshake: Handshake) -> bool:
+    """The callback is of the registration's answer, and the client had asked for others."""
+    target = urls.without_query(stage.target)
+    for registration in handshake.all(Registration):
+        try:
+            asked = texts(registration.requested.get("redirect_uris"))
+            kept = texts(registration.issued.get("redirect_uris"))
+        except Unseen:
+            continue
+        own = any(urls.redirect_matches(target, uri) for uri in asked)
+        if asked and not own and any(urls.redirect_matches(target, uri) for uri in kept):
+            return True
+    return False
 
 
 _OF_THE_SERVER = re.compile(r"registration|token_exchange")
@@ -261,8 +279,8 @@ def _in_result(stage: Mcp, exchange: Exchange, response: Response, handshake: Ha
         return _refusal(stage, exchange, handshake, said, "") if told or isinstance(stage, Initialize) else None
     result = reply.get("result")
     if isinstance(result, dict) and result.get("isError") is True:
-        texts = [part.get("text") for part in result.get("content") or () if isinstance(part, dict)]
-        words = fold_spaces(" ".join(text for text in texts if isinstance(text, str)))
+        parts = [part.get("text") for part in result.get("content") or () if isinstance(part, dict)]
+        words = fold_spaces(" ".join(text for text in parts if isinstance(text, str)))
         subject = _subject(Said(None, words, ""))[0]
         if _TOLD_IN_RESULT.search(words) and subject in _OF_SIGN_IN | {None} and not _OF_OTHERS.search(words):
             return _refusal(stage, exchange, handshake, Said(None, words, "response.json.result.content"), "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from oauthtap.diagnosis.findings import Finding, Party
+from oauthtap.diagnosis.lifetime import how_long_it_worked
 from oauthtap.diagnosis.omission import find_omission
 from oauthtap.diagnosis.refusal import Refusal, is_absent_guess
 from oauthtap.diagnosis.subjects import meaning
@@ -72,6 +73,9 @@ def said_by(refusal: Refusal, handshake: Handshake) -> Finding:
             change = f"{change} To see whether it is this: leave `resource` out (`--fix drop-resource`)."
     if refusal.edge and refusal.subject == "edge":
         means = f"{refusal.edge} answered in its place. {means}".strip()
+    lost = how_long_it_worked(refusal, handshake)
+    if lost:
+        means, change = lost
     host = _host(refusal, handshake)
     party = PARTY[refusal.who]
     omitted = find_omission(refusal, handshake)

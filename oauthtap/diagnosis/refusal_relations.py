@@ -8,9 +8,9 @@ from oauthtap import rules
 from oauthtap.diagnosis.causality import causal_chain, guess_ancestors, same_document_places
 from oauthtap.diagnosis.ending import Ending
 from oauthtap.diagnosis.findings import Finding
-from oauthtap.diagnosis.refusal import Refusal, led_from
+from oauthtap.diagnosis.refusal import Refusal, is_changed_callback, led_from
 from oauthtap.diagnosis.subjects import agreement, subjects_of
-from oauthtap.handshake.stages import AuthorizationResponse, Document, Mcp
+from oauthtap.handshake.stages import AuthorizationResponse, Document, Mcp, Unseen
 from oauthtap.handshake.state import Handshake
 from oauthtap.model import urls
 
@@ -31,7 +31,32 @@ def is_vouched(handshake: Handshake, place: int) -> bool:
         return False
     token = handshake.token
     own = token is not None and urls.origin(token.url) == urls.origin(stages[0].url)
-    return own or any(mcp.bearer == bearer and mcp.ok for mcp in handshake.all(Mcp))
+    return own or was_taken(handshake, place)
+
+
+def was_taken(handshake: Handshake, place: int) -> bool:
+    """An MCP request with the token of that exchange was answered."""
+    stages = handshake.of(place)
+    bearer = stages[0].bearer if stages and isinstance(stages[0], Mcp) else None
+    return bearer is not None and any(mcp.bearer == bearer and mcp.ok for mcp in handshake.all(Mcp))
+
+
+def is_for_the_client(finding: Finding, handshake: Handshake) -> bool:
+    """The token's `aud` is the client id, as in an ID token: no server means itself by that."""
+    asked = handshake.authorization
+    try:
+        known = {asked.get("client_id")} if asked is not None else set()
+    except Unseen:
+        return False
+    return finding.rule == "token-jwt-audience" and finding.actual in known - {None}
+
+
+def led_astray(finding: Finding, refusal: Refusal, handshake: Handshake) -> bool:
+    """The browser was refused at the callback that the registration's answer has in place of the client's."""
+    return finding.rule == "dcr-response-redirect-uris-changed" and any(
+        isinstance(stage, AuthorizationResponse) and is_changed_callback(stage, handshake)
+        for stage in handshake.of(refusal.exchange)
+    )
 
 
 def is_sent_by(finding: Finding, refusal: Refusal, handshake: Handshake) -> bool:

@@ -15,7 +15,15 @@ from oauthtap.diagnosis.progress import NEXT_STAGES, STAGE_ORDER, furthest_stage
 from oauthtap.diagnosis.refusal import Refusal, read_refusal
 from oauthtap.diagnosis.refusal_finding import REFUSED, said_by
 from oauthtap.diagnosis.stall_hints import StallHint, stall_hint
-from oauthtap.handshake.stages import AuthorizationResponse, Document, Stage, TokenEndpoint, TokenRefresh
+from oauthtap.handshake.stages import (
+    AuthorizationResponse,
+    Document,
+    Mcp,
+    McpStream,
+    Stage,
+    TokenEndpoint,
+    TokenRefresh,
+)
 from oauthtap.handshake.state import Handshake
 from oauthtap.model import urls
 
@@ -82,7 +90,7 @@ def diagnose(handshake: Handshake, found: Sequence[Finding], goal: str | None = 
         found = [_consequence(finding, cause, places, handshake) for finding in found]
     complete = arrived and cause is None
     quiet = complete or end.id in GOOD or end.refusal is not None or (faults and cause is None)
-    unexplained = None if quiet else _unexplained(stopped, cause)
+    unexplained = None if quiet else _unexplained(stopped, cause, handshake)
     return Verdict(
         furthest_stage(handshake),
         connected,
@@ -148,13 +156,18 @@ def _came_to(goal: str, stop: Stage, handshake: Handshake) -> Stage | None:
     return stop if answered and STAGE_ORDER.index(stop.slug) >= STAGE_ORDER.index(goal) else None
 
 
-def _unexplained(stopped: tuple[Stage, ...], cause: Finding | None) -> StallHint | None:
+def _unexplained(stopped: tuple[Stage, ...], cause: Finding | None, handshake: Handshake) -> StallHint | None:
     if not stopped or (cause is not None and not _is_symptom(cause)):
         return None
     furthest = stopped[-1]
     reached = furthest.status is not None and furthest.status < 400
     called_back = isinstance(furthest, AuthorizationResponse) and furthest.callback and reached
-    return stall_hint(furthest.slug, furthest.exchange.id, called_back=called_back)
+    listened = isinstance(furthest, McpStream) and reached and furthest.bearer is not None
+    spoke = any(one.bearer is not None and one.request.method == "POST" for one in handshake.all(Mcp))
+    slug = furthest.slug
+    if any(isinstance(one, AuthorizationResponse) and one.code for one in handshake.of(furthest.exchange.id)):
+        slug = AuthorizationResponse.slug  # the browser was sent back at once
+    return stall_hint(slug, furthest.exchange.id, called_back=called_back, only_listened=listened and not spoke)
 
 
 def _away(found: Sequence[Finding], since: int) -> set[str]:

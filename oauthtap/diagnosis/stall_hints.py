@@ -111,6 +111,13 @@ _MCP = (
 )
 
 
+_ONLY_LISTENED = (
+    "send `initialize` with POST",
+    "why the client only sent GETs, and never an MCP request: it had a token, and its stream was answered",
+    "the client's log after the token response: every answer that it got was in order",
+)
+
+
 _CALLED_BACK = (
     "exchange the code for a token",
     "why the client did not go on: its callback was reached and answered (it may have rejected `state` or `iss`)",
@@ -130,7 +137,14 @@ def later_hint(hint: StallHint | None, told: str | None) -> StallHint | None:
     return stall_hint(told, None)
 
 
-def stall_hint(stage: str, exchange: int | None, *, called_back: bool = False) -> StallHint:
-    """What is known of a stop at this stage (`spec` ids as in `stages.py`). `called_back`: the callback answered."""
-    was_to, unknown, look = _CALLED_BACK if called_back else _TABLE.get(stage, _MCP)
+def stall_hint(
+    stage: str, exchange: int | None, *, called_back: bool = False, only_listened: bool = False
+) -> StallHint:
+    """What is known of a stop at this stage (`spec` ids as in `stages.py`).
+
+    `called_back`: the callback answered. `only_listened`: the client only opened
+    streams at the MCP server.
+    """
+    known = _CALLED_BACK if called_back else _ONLY_LISTENED if only_listened else _TABLE.get(stage, _MCP)
+    was_to, unknown, look = known
     return StallHint(stage=stage, exchange=exchange, next_step=was_to, unknown=unknown, where_to_look=look)

@@ -6,7 +6,15 @@ import re
 from itertools import pairwise
 
 from oauthtap.diagnosis.findings import Problem, Problems
-from oauthtap.handshake.stages import AuthorizationRequest, Mcp, StepUp, TokenRejected, TokenRequest, scopes
+from oauthtap.handshake.stages import (
+    AuthorizationRequest,
+    Mcp,
+    ResourceMetadata,
+    StepUp,
+    TokenRejected,
+    TokenRequest,
+    scopes,
+)
 from oauthtap.handshake.state import Handshake
 from oauthtap.handshake.token_request import expired
 from oauthtap.model.requirements import must, practice, should
@@ -26,6 +34,30 @@ def _challenged(so_far: Handshake, before: int) -> Mcp | None:
     return None
 
 
+def _listed(request: AuthorizationRequest, handshake: Handshake) -> tuple[ResourceMetadata, tuple[str, ...]] | None:
+    """The scopes that the client had read in the protected resource metadata, which it asks for without a challenge's.
+
+    MCP 2025-11-25, 'Scope Selection Strategy': `scope` of the challenge, else all of `scopes_supported`.
+    """
+    if handshake.revision < "2025-11-25":
+        return None
+    read = [
+        one
+        for one in handshake.all(ResourceMetadata)
+        if one.ok and one.exchange.actor == "client" and one.exchange.id < request.exchange.id
+    ]
+    names = read[-1].list("scopes_supported") if read else ()
+    return (read[-1], tuple(names)) if names else None
+
+
+def _lacked(request: AuthorizationRequest, scopes_: set[str], handshake: Handshake) -> bool:
+    """An MCP request after it is refused for one of these scopes, or for a scope that is not named."""
+    later = [one for one in handshake.all(StepUp) if one.exchange.id > request.exchange.id]
+    first = next((one for one in later if one.exchange.actor == "client"), None)
+    named = set(scopes(first.scope)) if first is not None else set()
+    return first is not None and bool(named & scopes_ if named else scopes_)
+
+
 @rule(
     "authz-scope-not-from-challenge",
     should("MCP 2026-07-28 'Scope Selection Strategy'", _SELECTION),
@@ -35,12 +67,13 @@ def _challenged(so_far: Handshake, before: int) -> Mcp | None:
     stops_at=("token-request", "mcp-token-rejected", "mcp-step-up"),
 )
 def scope_not_from_challenge(handshake: Handshake) -> Problems:
-    """`scope` of the authorization request lacks scopes of the challenge.
+    """`scope` of the authorization request lacks scopes that the MCP server asks for.
 
-    The challenge named the scopes that the MCP server requires. The client asks for others, so the
-    token will lack them, and the same refusal comes again after the login.
+    The challenge named the scopes that the MCP server requires, or without them its protected resource
+    metadata did (`scopes_supported`). The client asks for others, so the token will lack them, and the
+    MCP server refuses it after the login.
 
-    Usual causes: the client has configured scopes, or does not read the header.
+    Usual causes: the client has configured scopes, or does not read the header or the metadata.
 
     Repair: In the client: ask for the scopes of the challenge first. If scopes are configured, add
     the missing ones.
@@ -69,6 +102,22 @@ def scope_not_from_challenge(handshake: Handshake) -> Problems:
         wanted = scopes(challenge.scope) if challenge else ()
         asked = scopes(request.get("scope"))
         missing = tuple(scope for scope in wanted if scope not in asked)
+        if challenge is None and (listed := _listed(request, handshake)) is not None:
+            document, names = listed
+            lacking = tuple(scope for scope in names if scope not in asked)
+            if lacking not in told and _lacked(request, set(lacking), handshake):
+                told.add(lacking)
+                yield Problem(
+                    exchange=request.exchange.id,
+                    message=f"`scope` is {' '.join(asked)[:200] or 'missing'}; the protected resource metadata in exchange "
+                    f"{document.exchange.id} lists {' '.join(names)[:200]}, and the MCP server refuses the token for its scope",
+                    at="request.query.scope",
+                    expected=" ".join(names),
+                    actual=" ".join(asked) or None,
+                    severity="error",
+                    fix="In the client: where the challenge names no scopes, ask for those of `scopes_supported` in the "
+                    "protected resource metadata. If scopes are configured, add the missing ones.",
+                )
         if challenge is None or not missing or missing in told:
             continue
         told.add(missing)
