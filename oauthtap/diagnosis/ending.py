@@ -107,14 +107,15 @@ def find_ending(handshake: Handshake, since: int = 0) -> Ending:
 
 
 def heard(ending: Ending, handshake: Handshake, since: int = 0, cause: int | None = None) -> Refusal | None:
-    """What was said, for people: not that nothing is at a guessed address, but what had made the client guess.
+    """What was said, for people: not that nothing is at a guessed address, but what had made the client guess;
+    but where the guess is the cause, what was said to it.
 
     `cause`: the exchange of the cause. Where nobody refused and it is the 401 that starts a sign-in, what that said.
     """
     refusal = ending.refusal
     if refusal is None and cause is not None and (stages := handshake.of(cause)) and isinstance(stages[0], Challenge):
         return read_challenge(stages[0], handshake)
-    if refusal is None or not is_absent_guess(refusal, handshake):
+    if refusal is None or refusal.exchange == cause or not is_absent_guess(refusal, handshake):
         return refusal
     for stages in reversed([s for s in handshake.exchanges() if since <= s[0].exchange.id < refusal.exchange]):
         stage = stages[0]

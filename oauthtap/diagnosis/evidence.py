@@ -140,6 +140,8 @@ class _Case:
             (refusal.is_telling and self.agrees < 2) or is_vouched(self.handshake, refusal.exchange)
         ):
             return True
+        if finding.rule == _SPELLING and not re.search(r"127\.0\.0\.1|loopback", refusal.words):
+            return True
         if finding.severity == "note" and not (self.agrees == 2 and self.shares):
             return True
         if ((finding.exchange or 0) > refusal.exchange and not self.chosen) or self._is_condoned:
@@ -247,7 +249,29 @@ class _Case:
 
     @cached_property
     def guessed(self) -> bool:
-        return led_to_guess(self.finding, self.refusal, self.handshake)
+        led = led_to_guess(self.finding, self.refusal, self.handshake)
+        return led and not (self._is_elsewhere and self._document_at_fault is None)
+
+    @property
+    def _is_elsewhere(self) -> bool:
+        """The client went to another place than a document that it had read names."""
+        return any(one.rule in _ELSEWHERE and one.exchange in self.places for one in self.found)
+
+    @cached_property
+    def _document_at_fault(self) -> Finding | None:
+        """An error of the authorization server's metadata, for which clients put the whole document aside."""
+        before = (one for one in self.found if (one.exchange or 0) < self.refusal.exchange)
+        return next((one for one in before if one.stage == "as-discovery" and _is_of_document(one)), None)
+
+    @property
+    def went_elsewhere(self) -> bool:
+        """It is that the client did not go where a sound document sent it."""
+        return self.finding.rule in _ELSEWHERE and self.here and self._document_at_fault is None
+
+    @property
+    def excuses(self) -> bool:
+        """It is the error of a document that the client read, put aside, and made up endpoints in place of."""
+        return self._is_elsewhere and self.finding == self._document_at_fault
 
     @cached_property
     def passed(self) -> bool:
@@ -291,6 +315,7 @@ _EVIDENCE: tuple[tuple[int, str, Callable[[_Case], bool]], ...] = (
     (1, "", lambda case: case.is_error),
     (-2, "", lambda case: case.is_symptom),
     (-3, "", lambda case: case.is_symptom and case.refusal.is_telling),
+    (-1, "", lambda case: case.is_symptom and case.refusal.is_telling and not case.guessed),
     (2, "it was found in the refused step itself", lambda case: case.here),
     (3, "the refused request itself has the defect", lambda case: case.is_fact),
     (3, "the words name the member", lambda case: case.named),
@@ -307,13 +332,16 @@ _EVIDENCE: tuple[tuple[int, str, Callable[[_Case], bool]], ...] = (
         lambda case: led_astray(case.finding, case.refusal, case.handshake),
     ),
     (14, "this document named the endpoint that refused", lambda case: case.astray),
+    (9, "a document that the client had read names another endpoint", lambda case: case.went_elsewhere),
+    (-9, "", lambda case: case.finding.rule in _ELSEWHERE and not case.went_elsewhere),
+    (14, "clients put a document with this error aside, and guess", lambda case: case.excuses),
     (3, "a request that it led to found no answer", lambda case: has_harmed(case.finding, case.handshake)),
     (6, "a token may expire: this is what should have followed", lambda case: _is_after_expiry(case)),
     (4, "", lambda case: case.chosen and case.refusal.who == "client"),
     (3, "", lambda case: case.here and not case.is_symptom and case.refusal.subject in _VAGUE),
     (-3, "", lambda case: case._stops_elsewhere and case._may_stop),
     (-9, "", lambda case: _is_after_early_end(case)),
-    (-6, "", lambda case: case.passed),
+    (-6, "", lambda case: case.passed and not case.excuses),
     (-8, "", lambda case: case._is_vouched),
     (-5, "", lambda case: case._is_of_a_stranger),
     (-2, "", lambda case: case.reads and case.agrees > 0),
@@ -350,6 +378,17 @@ _AFTER_EXPIRY = frozenset(
 
 _SPECULATION = frozenset({"token-opaque-then-401"})
 """Rules that say what may be, where nobody gave a reason."""
+
+_SPELLING: str = "redirect-uri-localhost-name"
+"""The rule about `localhost` in place of 127.0.0.1: a reason only for who speaks of the other spelling."""
+
+_ELSEWHERE: frozenset[str] = frozenset({"dcr-wrong-endpoint", "authz-wrong-endpoint", "token-wrong-endpoint"})
+"""Rules about a client that does not go where the documents send it."""
+
+
+def _is_of_document(finding: Finding) -> bool:
+    return finding.severity == "error" and finding.at.startswith("response.json") and finding.responsible != "client"
+
 
 _ASTRAY = frozenset(
     {

@@ -15,6 +15,7 @@ from oauthtap.diagnosis.progress import NEXT_STAGES, STAGE_ORDER, furthest_stage
 from oauthtap.diagnosis.refusal import Refusal, read_refusal
 from oauthtap.diagnosis.refusal_finding import REFUSED, said_by
 from oauthtap.diagnosis.stall_hints import StallHint, stall_hint
+from oauthtap.diagnosis.subjects import FORM
 from oauthtap.handshake.stages import (
     AuthorizationResponse,
     Document,
@@ -130,13 +131,13 @@ _GIVES_UP = "token-discarded"
 
 def _regained(handshake: Handshake, found: Sequence[Finding], since: int) -> Iterator[Finding]:
     """Refreshes that failed although nobody called the token dead, so that a person had to sign in once more."""
-    told = {finding.exchange for finding in found if finding.severity != "note"}
+    told = {finding.exchange for finding in found if finding.severity != "note" and finding.rule not in FORM}
     for stage in handshake.all(TokenRefresh):
         refusal = read_refusal(stage, handshake) if stage.exchange.id >= since else None
         if (
             refusal is None
             or refusal.code == "invalid_grant"
-            or refusal.status in (400, 401)
+            or (refusal.status in (400, 401) and refusal.subject != "grant")
             or refusal.exchange in told
         ):
             continue

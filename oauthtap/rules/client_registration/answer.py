@@ -134,6 +134,9 @@ def client_id_missing(stage: Registration, so_far: Handshake) -> Problems:
         )
 
 
+_URIS = frozenset({"client_uri", "logo_uri", "tos_uri", "policy_uri", "jwks_uri", "registration_client_uri"})
+
+
 @rule(
     "dcr-response-null-members",
     practice(
@@ -144,11 +147,11 @@ def client_id_missing(stage: Registration, so_far: Handshake) -> Problems:
     severity="error",
 )
 def null_members(stage: Registration, so_far: Handshake) -> Problems:
-    """The client registration response has members that are `null`.
+    """The client registration response has members that are `null`, or URIs that are empty.
 
-    Unset members have to be left out. `null` is neither a string nor a list nor a number, and
-    clients that check types (the TypeScript SDK among them) refuse the registration for it, with a
-    long list of validation errors.
+    Unset members have to be left out. `null` is neither a string nor a list nor a number, and an
+    empty string is no URI. Clients that check types (the TypeScript SDK among them) refuse the
+    registration for it, with a long list of validation errors.
 
     Usual causes: the server serializes its whole client record, unset fields included.
 
@@ -162,14 +165,15 @@ def null_members(stage: Registration, so_far: Handshake) -> Problems:
         POST https://as.example.com/register {"redirect_uris": ["http://127.0.0.1:4711/cb"]}
         201 {"client_id": "c1", "redirect_uris": ["http://127.0.0.1:4711/cb"]}
     """
-    empty = sorted(name for name, value in stage.issued.items() if value is None)
+    empty = sorted(name for name, value in stage.issued.items() if value is None or (value == "" and name in _URIS))
     if empty:
         names = ", ".join(f"`{name}`" for name in empty[:8])
+        nothing = "null" if any(stage.issued[name] is None for name in empty) else "an empty string"
         yield Problem(
-            message=f"{names} {'is' if len(empty) == 1 else 'are'} null; what is not set has to be left out",
+            message=f"{names} {'is' if len(empty) == 1 else 'are'} {nothing}; what is not set has to be left out",
             at=f"response.json.{empty[0]}",
             expected="no such member",
-            actual="null",
+            actual=nothing,
             patch=Patch(merge=dict.fromkeys(empty)),
         )
 

@@ -81,6 +81,7 @@ def audience(stage: TokenEndpoint | TokenRejected, so_far: Handshake) -> Problem
     if not refused and (not named or (near and not _is_for_the_issuer(named, stage, so_far))):
         return
     abstract = not any(value.startswith(("https://", "http://")) for value in named)
+    brought = refused and so_far.token is None and not abstract  # nobody issued it here: it is of another sign-in
     actual = ", ".join(named)[:200] or "absent"
     yield Problem(
         message=f"the token's `aud` is {actual}; this server is {wanted[0]}{', which refused it' if refused else ''}",
@@ -88,6 +89,8 @@ def audience(stage: TokenEndpoint | TokenRejected, so_far: Handshake) -> Problem
         expected=wanted[0],
         actual=actual,
         severity="error" if refused and not near else "note" if abstract and not refused else None,
+        responsible="client" if brought and not near else None,
+        fix="Sign in at this server, and send it the token of that sign-in only." if brought and not near else "",
     )
 
 
