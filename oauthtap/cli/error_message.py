@@ -49,7 +49,7 @@ def _error_in(text: str) -> tuple[str, list[TextMeaning]] | None:
     if bare[:1] in ("{", "[") or bare.startswith(("http://", "https://")):
         return None  # a document or a URL, and no message
     lines = [line for line in bare.splitlines() if line.strip()]
-    if len(lines) <= 3 and len(bare) < _SHORT and (whole := meanings_of(bare)):
+    if len(lines) <= 3 and len(bare) < _SHORT and _ERROR.search(bare) and (whole := meanings_of(bare)):
         return unreadable.quoted(bare), whole
     for line in islice(filter(_ERROR.search, lines), _MOST):
         message = _MARKS.sub("", line)[:_SHORT]

@@ -14,7 +14,7 @@ _CLOCKS = 60.0
 
 
 def how_long_it_worked(refusal: Refusal, handshake: Handshake) -> tuple[str, str] | None:
-    """What it means, and what to change, where a token that had been accepted is refused before its time is up."""
+    """What it means, and what to change, where a token that had been accepted is refused before it expires."""
     stage = next((one for one in handshake.of(refusal.exchange) if isinstance(one, TokenRejected)), None)
     if stage is None or stage.bearer is None or refusal.subject not in _OPEN:
         return None
@@ -36,7 +36,7 @@ def how_long_it_worked(refusal: Refusal, handshake: Handshake) -> tuple[str, str
     if since is None or now is None or isinstance(promised, bool) or not isinstance(promised, int | float):
         return None
     if now - since >= promised - _CLOCKS or (isinstance(ends, int | float) and now >= ends - _CLOCKS):
-        return None  # its time is up
+        return None  # it has expired
     means = (
         f"The token was accepted up to exchange {taken[-1]} and is refused {_span(now - since)} after its issue, "
         f"although `expires_in` said {_span(promised)}."

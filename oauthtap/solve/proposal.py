@@ -99,7 +99,7 @@ def for_its_client(tap: SessionAnalyzer, steps: Sequence[AnalyzedExchange]) -> T
     for name in _FOR_CHECKS:
         fixes = tuple(with_values(one, recorded(tap)) for one in toml_io.presets_for(name))
         trial = simulate(new_tap, steps, fixes)
-        if trial.touched and not _stops(profile, trial.tap):
+        if trial.touched and trial.report.cause is None and not _stops(profile, trial.tap):
             return trial
     return None
 

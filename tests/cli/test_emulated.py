@@ -85,7 +85,7 @@ def test_fix_gives_the_change_with_which_claude_ai_would_connect(bed: Bed, tmp_p
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        (["probe", "https://mcp.example.com/mcp", "--client", "gemini-cli"], "Try one of: chatgpt"),
+        (["probe", "https://mcp.example.com/mcp", "--client", "gemini-cli"], "Try one of: ai-sdk, chatgpt"),
         (["probe", "https://mcp.example.com/mcp", "--client", "chatgpt", "--login"], "--client chatgpt --headless"),
         (["drive", "vs-code@emulated"], "drive vs-code@emulated --upstream"),
     ],

@@ -171,7 +171,7 @@ def loopback_port_rejected(stage: Asked, so_far: Handshake) -> Problems:
     """
     no = refusal(stage, so_far)
     asked = no.asked.redirect_uri if no else None
-    if no is None or not asked or no.redirected or not (no.about(REDIRECT) or (no.vague and (stage.status or 0) < 500)):
+    if no is None or not asked or no.redirected or not (no.about(REDIRECT) or no.vague):
         return
     known = registered_uris(no.asked, so_far) or ()
     similar = next((uri for uri in known if urls.same_but_port(asked, uri)), None)
