@@ -22,6 +22,7 @@ from oauthtap.model.sanitize import escape_controls
 from oauthtap.render.commands import BY_NAME, Invocation
 from oauthtap.render.console import console
 from oauthtap.render.exchange_lines import findings_below, line, patched_below, short_line
+from oauthtap.render.labels import next_step
 from oauthtap.render.verdict import headline, in_short
 from oauthtap.report.build import exchange_row
 from oauthtap.report.model import ExchangeRow, Report
@@ -213,9 +214,11 @@ class ConsoleReporter:
         """What was asked for by a key."""
         self.say(*(f"  {text}" if text else "" for text in lines))
 
-    def connected(self, report: Report) -> None:
-        """An MCP request was answered; the tap goes on."""
+    def ended_well(self, report: Report) -> None:
+        """An MCP request was answered, or a login that only signs in is done; the tap goes on."""
         self.say(f"  {self.ink('good', f'✓ {escape_controls(headline(report))}')}")
+        if report.ending == "signed-in":
+            self.say(f"    Next     {next_step(report)}")
 
     def stopped(self, report: Report, arguments: Namespace) -> None:
         """How the attempt ended, its cause, and what to change, once it has; the tap goes on, and so may the client."""

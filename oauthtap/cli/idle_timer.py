@@ -66,6 +66,10 @@ class IdleTimer:
             patience = AT_THE_LOGIN
         return loops or now - self._at >= patience
 
+    def has_ended_well(self, report: Report, now: float) -> bool:
+        """It connected; or it signed in, and no MCP request follows at once."""
+        return report.connected or (report.ending == "signed-in" and now - self._at >= CONNECTED)
+
     def took(self, seconds: float) -> None:
         """How long the look took."""
         self._pause = max(BUSY, _COST * seconds)

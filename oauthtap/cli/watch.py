@@ -164,7 +164,8 @@ class WatchSession:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._told: set[tuple[str, int | None]] = set()
         self._said: set[str] = set()
-        self._told_connected = False
+        self._told_good = ""
+        """The good ending that was told last: a login that only signs in is told, and then that it connected."""
         self.switches = LiveFixController(
             self.tap,
             self.fixing,
@@ -269,7 +270,8 @@ class WatchSession:
                 self.patience.took(time.monotonic() - now)
                 self._tell_what_never_came(report)
                 over = self.patience.is_over(report, now)
-                self._tell_how_it_ended(report, stopped=self.patience.has_stopped(report, now), over=over)
+                stopped, well = self.patience.has_stopped(report, now), self.patience.has_ended_well(report, now)
+                self._tell_how_it_ended(report, stopped=stopped, ended_well=well, over=over)
                 self.notebook.guarded(partial(self.feed.look, report, over=over))
                 if self.arguments.once and over:
                     self.stop.set()
@@ -295,18 +297,18 @@ class WatchSession:
             self.feed.findings(news)
             self.notebook.guarded(partial(self.notebook.annotate_flows, news))
 
-    def _tell_how_it_ended(self, report: Report, *, stopped: bool, over: bool) -> None:
-        """Says that it connected, or the cause and that a fix can be tried now, or what came of one that was tried."""
+    def _tell_how_it_ended(self, report: Report, *, stopped: bool, ended_well: bool, over: bool) -> None:
+        """Says that it connected or signed in; or the cause, and that a fix can be tried; or what came of one."""
         if report.attempts and (report.attempts[-1].ending in GOOD or over):
             if (sentence := attempts(report)) not in self._said:
                 self._said.add(sentence)
                 self.narrator.fix_result(sentence)
-        elif report.connected:
-            if not self._told_connected:
-                self._told_connected = True
-                self.narrator.connected(self._with_story())
+        elif ended_well:
+            if self._told_good != report.ending:
+                self._told_good = report.ending
+                self.narrator.ended_well(self._with_story())
         elif stopped and report.cause is not None and report.cause.rule not in self._said:
-            self._told_connected = False
+            self._told_good = ""
             self._said.add(report.cause.rule)
             self.narrator.stopped(self._with_story(), self.arguments)
             self.narrator.try_it(self.folder, fix_flag(report, finding_of_cause(report)))

@@ -370,7 +370,7 @@ def test_each_signal_ends_it_with_a_summary_and_a_whole_session(tmp_path: Path, 
     with serving(OPEN) as origin, started(f"{origin}/mcp", home=tmp_path) as tap:
         initialize(tap)
         assert tap.end(sign) == 0
-    assert tap.down_after < 10  # 5 by promise; other tests share the processor
+    assert tap.down_after < 5
     assert tap.report["connected"] is True
     files = {file.name for file in tap.session.iterdir()}
     reports = {"report.json", "report.md", "report.html"}
@@ -401,7 +401,7 @@ def test_a_stream_that_is_still_open_does_not_hold_it_up(bed: Bed, tmp_path: Pat
             assert tap.end() == 1
         for connection in threads:
             connection.close()
-    assert tap.down_after < 10  # 5 by promise; other tests share the processor
+    assert tap.down_after < 5
     assert any(step["method"] == "GET" for step in tap.report["exchanges"])
 
 
@@ -698,7 +698,7 @@ def test_the_cause_is_told_once_when_the_attempt_has_stopped(
     sitting = watched(TOKEN_REFUSED, tmp_path / "s")
     told = []
     for stopped in (False, True, True):
-        sitting._tell_how_it_ended(build(sitting.tap), stopped=stopped, over=False)
+        sitting._tell_how_it_ended(build(sitting.tap), stopped=stopped, ended_well=False, over=False)
         told.append(capsys.readouterr().out)
     assert told[0] == told[2] == ""
     for word in (
@@ -714,8 +714,26 @@ def test_the_cause_is_told_once_when_the_attempt_has_stopped(
 def test_that_it_connects_is_told_at_once_and_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sitting = watched(GOES_THROUGH, tmp_path / "s")
     for _ in range(2):
-        sitting._tell_how_it_ended(build(sitting.tap), stopped=False, over=False)
+        sitting._tell_how_it_ended(build(sitting.tap), stopped=False, ended_well=True, over=False)
     assert capsys.readouterr().out.count("✓ The client connected to https://mcp.example.com/mcp") == 1
+    sitting.end()
+
+
+def test_a_login_that_only_signs_in_is_told_after_a_short_quiet_with_what_to_type(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tap, last = heard_by(f"{IS_REFUSED}\n{NEW_TOKEN}")
+    watcher, report = IdleTimer(), build(tap)
+    watcher.heard(last, 100.0)
+    assert report.ending == "signed-in"
+    assert [watcher.has_ended_well(report, 100.0 + quiet) for quiet in (0, CONNECTED - 0.1, CONNECTED)] == [
+        False, False, True,
+    ]  # fmt: skip
+    sitting = watched(f"{IS_REFUSED}\n{NEW_TOKEN}", tmp_path / "s")
+    sitting._tell_how_it_ended(build(sitting.tap), stopped=False, ended_well=True, over=False)
+    told = capsys.readouterr().out
+    assert "  ✓ The client signed in to https://mcp.example.com/mcp. It has sent no MCP request yet.\n" in told
+    assert "    Next     start the client and use a tool\n" in told
     sitting.end()
 
 

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from tests.support.servers.threads import Answer, Case, serve
+from tests.support.servers.threads import Answer, Case, TokenOfASecond, serve
 
 WAF_403 = (
     "<html>\r\n<head><title>403 Forbidden</title></head>\r\n<body>\r\n<center><h1>403 Forbidden</h1></center>\r\n"
@@ -237,42 +237,24 @@ class NoRegistrationEndpoint(Case):
         return 404, {"error": "not_found"}, {}
 
 
-class RefreshUnsupported(Case):
+class RefreshUnsupported(TokenOfASecond):
     """BerriAI/litellm#23701: the advertised grant of a refresh token is refused."""
 
-    def __init__(self, origin: str) -> None:
-        super().__init__(origin)
-        self.until = 0.0
+    expired = "The access token expired"
 
-    def token(self, form: dict[str, str]) -> Answer:
-        if form.get("grant_type") == "refresh_token":
-            return 400, {"detail": "Unsupported grant_type"}, {}
-        self.until = time.monotonic() + 1
-        status, document, more = super().token(form)
-        return status, {**document, "expires_in": 1}, more
-
-    def request(self, message: Any, headers: Any) -> Answer:
-        if message.get("method") == "initialize":
-            answer = super().request(message, headers)
-            time.sleep(1.5)
-            return answer
-        if time.monotonic() > self.until:
-            words = "The access token expired"
-            challenge = f'{self.unauthorized()[2]["WWW-Authenticate"]}, error="invalid_token"'
-            body = {"error": "invalid_token", "error_description": words}
-            return 401, body, {"WWW-Authenticate": f'{challenge}, error_description="{words}"'}
-        return super().request(message, headers)
+    def refresh(self, form: dict[str, str]) -> Answer:
+        return 400, {"detail": "Unsupported grant_type"}, {}
 
 
-class RefreshRotates(RefreshUnsupported):
+class RefreshRotates(TokenOfASecond):
     """modelcontextprotocol/conformance#139: the access token expires, and is refreshed with a new refresh token."""
 
-    def token(self, form: dict[str, str]) -> Answer:
-        status, document, more = super().token({**form, "grant_type": "authorization_code"})
-        if form.get("grant_type") == "refresh_token":
-            self.until = time.monotonic() + 3600
-            return status, {**document, "expires_in": 3600}, more
-        return status, document, more
+    expired = "The access token expired"
+
+    def refresh(self, form: dict[str, str]) -> Answer:
+        status, document, more = self.token({**form, "grant_type": "authorization_code"})
+        self.until = time.monotonic() + 3600
+        return status, {**document, "expires_in": 3600}, more
 
 
 class AuthorizeCrashes(Case):

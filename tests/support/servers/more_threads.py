@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from tests.support.servers.threads import Answer, Case, serve
+from tests.support.servers.threads import Answer, Case, TokenOfASecond, serve
 
 PAGE_502 = (
     "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n"
@@ -89,31 +89,11 @@ class ResourceIsOrigin(Case):
         return 401, {"error": "invalid_token", "error_description": words}, {"WWW-Authenticate": more}
 
 
-class RefreshCrashes(Case):
+class RefreshCrashes(TokenOfASecond):
     """1mcp-app/agent#404: the advertised refresh is not implemented."""
 
-    def __init__(self, origin: str) -> None:
-        super().__init__(origin)
-        self.until = 0.0
-
-    def token(self, form: dict[str, str]) -> Answer:
-        if form.get("grant_type") == "refresh_token":
-            return 500, {"error": "server_error", "error_description": "Internal Server Error"}, {}
-        self.until = time.monotonic() + 1
-        status, document, more = super().token(form)
-        return status, {**document, "expires_in": 1}, more
-
-    def request(self, message: Any, headers: Any) -> Answer:
-        if message.get("method") == "initialize":
-            answer = super().request(message, headers)
-            time.sleep(1.5)
-            return answer
-        if time.monotonic() > self.until:
-            words = "Token has expired"
-            challenge = f'{self.unauthorized()[2]["WWW-Authenticate"]}, error="invalid_token"'
-            body = {"error": "invalid_token", "error_description": words}
-            return 401, body, {"WWW-Authenticate": f'{challenge}, error_description="{words}"'}
-        return super().request(message, headers)
+    def refresh(self, form: dict[str, str]) -> Answer:
+        return 500, {"error": "server_error", "error_description": "Internal Server Error"}, {}
 
 
 class ScopesOfMetadata(Case):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 import uuid
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -119,6 +120,38 @@ class Case:
             return 200, {"jsonrpc": "2.0", "id": message.get("id"), "result": results[method]}, {}
         error = {"code": -32601, "message": "Method not found"}
         return 200, {"jsonrpc": "2.0", "id": message.get("id"), "error": error}, {}
+
+
+class TokenOfASecond(Case):
+    """The access token expires after a second, and the client has to refresh it."""
+
+    expired = "Token has expired"
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(origin)
+        self.until = 0.0
+
+    def refresh(self, form: dict[str, str]) -> Answer:
+        """The answer to the grant of a refresh token."""
+        raise NotImplementedError
+
+    def token(self, form: dict[str, str]) -> Answer:
+        if form.get("grant_type") == "refresh_token":
+            return self.refresh(form)
+        self.until = time.monotonic() + 1
+        status, document, more = super().token(form)
+        return status, {**document, "expires_in": 1}, more
+
+    def request(self, message: Any, headers: Any) -> Answer:
+        if message.get("method") == "initialize":
+            answer = super().request(message, headers)
+            time.sleep(1.5)
+            return answer
+        if time.monotonic() > self.until:
+            challenge = f'{self.unauthorized()[2]["WWW-Authenticate"]}, error="invalid_token"'
+            body = {"error": "invalid_token", "error_description": self.expired}
+            return 401, body, {"WWW-Authenticate": f'{challenge}, error_description="{self.expired}"'}
+        return super().request(message, headers)
 
 
 class RegistrationRefusesCallback(Case):

@@ -384,7 +384,6 @@ def test_a_search_for_marks_misses_none() -> None:
         assert canary.mark.lower() in planted.left_in(text), canary.name
 
 
-@pytest.mark.timeout(900)  # the proof plays a session of thousands of exchanges through every command
 def test_no_named_or_shaped_secret_is_in_any_file_or_format(proof: Proof) -> None:
     left = {name: planted.left_in(text) for name, text in proof.texts.items()}
     names = {canary.mark.lower(): canary.name for canary in proof.canaries}

@@ -1,4 +1,4 @@
-"""A server of the sign-in has no public name: what follows from that is nobody's fault, and no verdict."""
+"""A server of the sign-in has no public name: the report blames neither client nor server for what follows."""
 
 from __future__ import annotations
 
