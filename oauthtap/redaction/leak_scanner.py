@@ -352,12 +352,11 @@ class LeakScanner:
                 continue
             if _OF_TRANSPORT.fullmatch(match["name"]) and value in self._public:
                 continue
-            if (
-                len(value) >= 6
-                and names.speaks(value)
-                and re.search(r"\d|[a-z][A-Z]|[+/=!@#$%^*]", value)
-                and self._is_secret(plain, value)
-            ):
+            spoken = (
+                len(value) >= 6 and names.speaks(value) and re.search(r"\d|[a-z][A-Z]|[+/=!@#$%^*]", value) is not None
+            )
+            typed = plain.endswith("usercode") and re.search(r"[\d-]", value)  # words and numbers to others
+            if (spoken or typed) and self._is_secret(plain, value):
                 yield self._what(match["name"], value)
         for match in _HEADER.finditer(text):
             for word in re.split(r"[\s;=,]+", match["value"]):

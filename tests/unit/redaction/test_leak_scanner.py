@@ -271,3 +271,14 @@ def test_no_body_takes_the_square_of_its_length(body: str) -> None:
     began = time.process_time()
     assert not list(LeakScanner().in_exchange(exchange))
     assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("code", "found"), [("CNFE-9281", True), ("CNCC-BFDC", True), ("4072-1166", True), ("REQUIRED", False)]
+)
+def test_a_user_code_in_a_text_is_found_though_it_looks_like_a_word_and_a_number(
+    code: str, found: bool, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    page.write_text(f"<pre>{{&quot;user_code&quot;: &quot;{code}&quot;}}</pre>")
+    assert any(one.leaks for one in scan_files(page)) is found
