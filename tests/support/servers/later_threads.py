@@ -6,7 +6,6 @@ The MCP endpoint of the case `activepieces` is http://127.0.0.1:PORT/activepiece
 from __future__ import annotations
 
 import sys
-import uuid
 from collections.abc import Callable
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -154,7 +153,7 @@ class EndpointsWithSlash(Case):
 
 
 class TokenTellsResource(Case):
-    """cloudflare/workers-oauth-provider#103: the token answer names the resource, and the token has three parts."""
+    """cloudflare/workers-oauth-provider#103: the token answer names the resource, and its scope is empty."""
 
     def server_metadata(self, path: str) -> Answer:
         status, document, more = super().server_metadata(path)
@@ -162,11 +161,9 @@ class TokenTellsResource(Case):
         return status, {**document, **revocation} if status == 200 else document, more
 
     def token(self, form: dict[str, str]) -> Answer:
-        token = f"user1:{uuid.uuid4().hex[:16]}:{uuid.uuid4().hex}"
-        self.tokens.add(token)
-        answer = {"access_token": token, "token_type": "bearer", "expires_in": 3600, "scope": ""}
-        refresh = {"refresh_token": f"user1:{uuid.uuid4().hex[:16]}:{uuid.uuid4().hex}"}
-        return 200, {**answer, **refresh, "resource": form.get("resource", f"{self.origin}/mcp")}, {}
+        status, document, more = super().token(form)
+        resource = form.get("resource", f"{self.origin}/mcp")
+        return status, {**document, "token_type": "bearer", "scope": "", "resource": resource}, more
 
 
 class TokenForEver(Case):
