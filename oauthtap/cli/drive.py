@@ -189,6 +189,7 @@ class DriveSession:
     async def _client(self, ready: Ready, tap: asyncio.Future[Any]) -> bool:
         """The client's whole run; it ends early where the tap does (Ctrl-C)."""
         self._banner(ready)
+        self._relay = ready.addon.relay
         self._listeners.add(urls.origin(ready.url))
         self.feed.ready(ready.url, {urls.origin(ready.url): urls.origin(self.arguments.upstream)}, ready.web_url)
         self.feed.fixes(self.fixes.names)
@@ -243,9 +244,9 @@ class DriveSession:
         for hop in hops:
             if urls.origin(hop["url"]) in self._listeners:
                 continue
-            headers = tuple((name, value) for name, value in hop["headers"])
-            answer = Response(status=hop["status"], headers=headers, body=hop["body"])
-            asked = Request(method="GET", url=hop["url"], headers=tuple(HEADERS.items()))
+            headers = tuple((name, self._relay.restored(value)) for name, value in hop["headers"])
+            answer = Response(status=hop["status"], headers=headers, body=self._relay.restored(hop["body"]))
+            asked = Request(method="GET", url=self._relay.restored(hop["url"]), headers=tuple(HEADERS.items()))
             seen = Exchange(request=asked, response=answer, actor="browser", started_at=time.time())
             self.notebook.record_own_request(seen, self._on_exchange)
 

@@ -312,7 +312,7 @@ def _say(trial: Trial, before: SessionAnalyzer, path: Path, here: Invocation, *,
     for one in trial.fixes:
         known = {"value": one.value, "resource": before.handshake.resource or "the server"}
         print(f"  {title(one)}: {one.says or 'what the rule proposes for this answer'}")
-        print(f"    {'safe' if one.safe else 'assumes that ' + spoken(one.assumes or '', known)}")
+        print(f"    {'assumes nothing' if one.safe else 'assumes that ' + spoken(one.assumes or '', known)}")
     changed = ", ".join(map(str, trial.touched)) or "none"
     print(f"\nWould it be enough? Applied to the recording (changed: exchange {changed}):")
     if trial.report.works and not trial.report.connected:

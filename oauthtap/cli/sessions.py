@@ -29,7 +29,9 @@ def list_sessions(arguments: Namespace) -> int:
 def _line(one: Listed) -> str:
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.started)) if one.started else "unknown time   "
     ended = {True: "connected", False: "stopped", None: "cut off"}[one.connected]
-    outcome = "probed" if one.complete else (one.ending or ended)
+    outcome = one.ending or ended
+    if one.probe and one.connected is False:  # no client was there to stop or to leave
+        outcome = "probed" if one.complete else "problem found" if one.cause else "probe stopped"
     cause = f"  {escape_controls(one.cause)}" if one.cause else ""
     secrets = "  SECRETS INSIDE" if one.secrets else ""
     return f"{when}  {outcome:<15}  {escape_controls(one.upstream or '?', limit=60)}  {one.folder.name}{cause}{secrets}"

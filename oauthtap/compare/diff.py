@@ -38,6 +38,8 @@ class Side(_Row):
     upstream: str | None
     connected: bool
     ending: EndingId = "nothing-arrived"
+    complete: bool = False
+    """A probe that came as far as it was asked to."""
     reached: str
     cause: str | None
     """The rule that is named as the cause."""
@@ -104,7 +106,7 @@ def compare(a: ComparedRun, b: ComparedRun) -> Comparison:
     ends_alike = a.report.works == b.report.works and (a.report.works or a.report.reached == b.report.reached)
     if ends_alike:
         rows = [row.model_copy(update={"matters": _answered_otherwise(row)}) for row in rows]
-        found = _between_servers(rows, a.report)
+        found = _between_servers(rows, _end_of_both(a.report, b.report))
     else:
         found = divergence([(pair.a, pair.b) for pair in pairs], (a, b))
         marked = found.row
@@ -119,9 +121,20 @@ def compare(a: ComparedRun, b: ComparedRun) -> Comparison:
     )
 
 
-def _between_servers(rows: Sequence[Row], report: Report) -> Divergence:
+def _end_of_both(a: Report, b: Report) -> str:
+    """What became of two that came equally far."""
+    if not a.works:
+        return f"both stop at {a.reached}"
+    if a.connected and b.connected:
+        return "both connect"
+    if a.complete or b.complete:
+        both = a.complete and b.complete and a.reached == b.reached
+        return f"both probes end at {a.reached}, with no problem" if both else "neither meets a problem"
+    return "both sign in"
+
+
+def _between_servers(rows: Sequence[Row], end: str) -> Divergence:
     """Both came equally far: has either been answered otherwise?"""
-    end = "both connect" if report.connected else "both sign in" if report.works else f"both stop at {report.reached}"
     for row in rows:
         if row.matters:
             first = next((d for d in row.differences if d.at.startswith("response.")), None)
@@ -155,6 +168,7 @@ def _side(name: Literal["A", "B"], report: Report) -> Side:
         upstream=report.upstream,
         connected=report.connected,
         ending=report.ending,
+        complete=report.complete,
         reached=report.reached,
         cause=report.cause.rule if report.cause else None,
         exchanges=len(report.exchanges),

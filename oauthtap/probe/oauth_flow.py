@@ -160,6 +160,16 @@ def authorized(
     return form | bound
 
 
+def check_pushable(state: WalkState, facts: FlowState) -> None:
+    """Raises Stop where the server takes pushed authorization requests only, and the client pushes none.
+
+    For a sign-in that sends no authorization request: else the server says so itself.
+    """
+    if facts.metadata.get("require_pushed_authorization_requests") is True and not state.client.behaviour.pushes:
+        why = "the server wants pushed authorization requests, and the client sends none"
+        raise state.stop("authorization-request", why, "pushes")
+
+
 def _pushed(state: WalkState, facts: FlowState, asked: dict[str, str], actor: Actor) -> Steps[dict[str, str]]:
     """The parameters sent beforehand, where the server wants it so (RFC 9126, 4)."""
     endpoint = facts.endpoint("pushed_authorization_request")

@@ -25,7 +25,7 @@ from oauthtap.probe.attack import AttackOutcome, attack
 from oauthtap.probe.discovery import discover, document, header_parameter
 from oauthtap.probe.grant_flow import grant_left, token_by_grant, token_of_its_own
 from oauthtap.probe.mcp_connect import connect, speaks_mcp
-from oauthtap.probe.oauth_flow import SignIn, check_registrable, deregister, register, sign_in
+from oauthtap.probe.oauth_flow import SignIn, check_pushable, check_registrable, deregister, register, sign_in
 from oauthtap.probe.renewal import missing_scope, try_refresh, use_token
 from oauthtap.probe.requests import BrowserStep, ProbeRequest
 from oauthtap.probe.walk_state import FlowState, Steps, Stop, WalkState
@@ -227,6 +227,7 @@ def _refused_token(state: WalkState, last: Exchange) -> Stop:
 def _token(plan: Plan, state: WalkState, facts: FlowState) -> Steps[str]:
     """The access token: by what an earlier sign-in left, else by a new one. Raises Stop."""
     if plan.grant is not None:
+        check_pushable(state, facts)
         return (yield from token_by_grant(state, facts, plan.grant))
     if plan.client_credentials:
         token = yield from token_of_its_own(state, facts, plan.client_id or "", plan.client_secret)

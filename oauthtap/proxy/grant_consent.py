@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import secrets
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import urlencode
 
 from oauthtap.grants.grant_file import Grant, GrantError, GrantFile
+from oauthtap.handshake.stages import text
 from oauthtap.model import urls
-from oauthtap.model.exchange import Request, Response, first_value
+from oauthtap.model.exchange import Pairs, Request, Response, first_value
 from oauthtap.probe.requests import with_credentials, with_query
 from oauthtap.rewriting.limits import Limitation
 
@@ -22,6 +23,11 @@ TOLD = Limitation(
     "grant",
     "Nobody was asked for consent: a stored grant (--grant) stands in its place. The authorization endpoint was not "
     "asked, and the client's code was redeemed as the grant is, so PKCE and redirect URI were not checked there.",
+)
+NOT_PUSHED = Limitation(
+    "grant-not-pushed",
+    "The stored grant (--grant) does not stand in for this authorization request: the server wants it pushed "
+    "(RFC 9126), and the client did not push it. It goes to the authorization endpoint as it is.",
 )
 _CODE = "oauthtap-grant-"
 _MOST = 100
@@ -32,18 +38,47 @@ class GrantConsent:
 
     def __init__(self, file: GrantFile) -> None:
         self._file, self._codes = file, OrderedDict[str, None]()
+        self._pushed = OrderedDict[str, Pairs]()
+        """`request_uri` to the parameters that it stands for."""
         self._grant: Grant | None = None
         """The one that was sent and is not answered yet."""
         self._late: GrantError | None = None
         self.issuer: str | None = None
         """Of the authorization server, where it promises `iss` with each code (RFC 9207)."""
+        self.pushed_only = False
+        """The authorization server takes no other authorization request than a pushed one (RFC 9126, 5)."""
+
+    def keep_pushed(self, asked: Pairs, answer: Response, swap: Mapping[str, str]) -> None:
+        """Keep what the server took as a pushed authorization request (RFC 9126, 2.2).
+
+        `swap`: our redirect URI, which the server was sent, to the client's own.
+        """
+        handle = text(answer.json_object.get("request_uri")) if 200 <= answer.status < 300 else None
+        if handle is None:
+            return
+        sent = {theirs: ours for ours, theirs in swap.items()}
+        self._pushed[handle] = tuple((name, sent.get(value, value)) for name, value in asked)
+        while len(self._pushed) > _MOST:
+            self._pushed.popitem(last=False)
+
+    def _parameters(self, asked: Request) -> Pairs | None:
+        """Of an authorization request; of a pushed one, what was pushed. None for one that the server would refuse.
+
+        A `request_uri` works once, and for the client that got it (RFC 9126, 4).
+        """
+        handle = first_value(asked.query, "request_uri")
+        if handle is None:
+            return None if self.pushed_only else asked.query
+        pushed = self._pushed.pop(handle, ())
+        return pushed if first_value(pushed, "client_id") == first_value(asked.query, "client_id") else None
 
     def answer_to(self, asked: Request) -> str | None:
         """Where an authorization request leads: back at once, with a code of ours. None for one that we cannot answer.
 
         Only to a callback on this machine: whether another is registered, the server alone knows.
         """
-        uri, state = first_value(asked.query, "redirect_uri"), first_value(asked.query, "state")
+        known = self._parameters(asked) or ()
+        uri, state = first_value(known, "redirect_uri"), first_value(known, "state")
         if uri is None or not urls.is_loopback(uri):
             return None
         code = _CODE + secrets.token_urlsafe(24)

@@ -198,13 +198,15 @@ class TapAddon:
     ) -> bool:
         """The stored grant in the place of consent. True: the request is answered."""
         if authorization and (back := consent.answer_to(sent)):
-            if not passage.swap:  # it does not come by us again
+            if not self.relay.receives(back):  # it does not come by us again
                 back = self.relay.with_local_issuer(back, passage.host, self.origins)
             flow.response = _redirect(back)
             passage.made = True
             self._observer.tell([grant_consent.TOLD])
             self._observer.judge(flow, passage)
             return True
+        if authorization and consent.pushed_only and first_value(sent.query, "request_uri") is None:
+            self._observer.tell([grant_consent.NOT_PUSHED])
         try:
             passage.redeemed = consent.redeemed(sent)
         except GrantError as problem:
@@ -391,12 +393,16 @@ class TapAddon:
                 self._authorize.add(urls.endpoint(endpoint))
             sends = document.get("authorization_response_iss_parameter_supported") is True
             self.relay.issuer_is_sent = self.relay.issuer_is_sent or sends
-            if self._consent is not None and sends:
-                self._consent.issuer = text(document.get("issuer"))
+            if self._consent is not None:
+                self._consent.issuer = text(document.get("issuer")) if sends else self._consent.issuer
+                self._consent.pushed_only = document.get("require_pushed_authorization_requests") is True
         elif kind == "registration" and answer.status in (200, 201):
             self.relay.granted(str(answer.json_object.get("client_id", "")), passage.swap)
             if passage.swap:
                 self._remember(self.relay.registered)
+        if self._consent is not None and passage.step is not None and passage.step.stage == "pushed-authorization":
+            asked = passage.client_request.form if passage.client_request else ()
+            self._consent.keep_pushed(asked, answer, passage.swap)
 
     # --- what went wrong, and what is left
 

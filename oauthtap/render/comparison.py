@@ -57,6 +57,8 @@ def _who(side: Side) -> str:
         if side.connected
         else "signed in"
         if side.ending == "signed-in"
+        else f"no problem up to {side.reached}, where this probe ends"
+        if side.complete
         else f"stopped at {side.reached}{f', {side.cause}' if side.cause else ''}"
     )
     return escape_controls(

@@ -172,6 +172,15 @@ class Relay:
             return self._waiting.get(("state", state))
         return self._waiting.get(("place", (request.parts.hostname or "") + request.path))
 
+    def restored(self, text: str) -> str:
+        """The text with the client's redirect URI wherever it repeats ours."""
+        return restored(text, {ours: theirs for theirs, ours in self._asked_with.items()})
+
+    def receives(self, url: str) -> bool:
+        """It leads to our own callback on this machine."""
+        parts = urls.split(url)
+        return self.port is not None and parts is not None and parts.port == self.port and urls.is_loopback(url)
+
     @classmethod
     def client_callback_url(cls, waiting: Waiting, query: str, origins: Origins) -> str:
         """Where the browser goes on to: the client's own callback, `iss` as the client was told it."""

@@ -31,6 +31,8 @@ class Listed:
     """The rule id of the cause; None without one."""
     complete: bool = False
     """Not connected, and not meant to be: a probe that only read."""
+    probe: bool = False
+    """oauthtap asked, and no client."""
     secrets: bool = False
     """Recorded with `--keep-secrets`."""
 
@@ -69,6 +71,7 @@ def _listed(folder: Path, header: dict[str, Any]) -> Listed:
         connected=bool(report["connected"]) if "connected" in report else None,
         ending=str(report["ending"]) if "ending" in report else None,
         complete=report.get("complete") is True,
+        probe="goal" in header,
         secrets=header.get("secrets") == "kept",
         cause=str(cause["rule"]) if isinstance(cause, dict) and "rule" in cause else None,
     )

@@ -269,6 +269,40 @@ def test_the_summary_says_how_far_it_can_be_judged(bed: Bed, tmp_path: Path, cap
     assert "--login" in captured.out
 
 
+def test_two_probes_that_end_where_they_were_to_end_are_not_said_to_stop(bed: Bed, tmp_path: Path, capsys: Any) -> None:
+    read, again, connected = (str(tmp_path / name) for name in ("read", "again", "connected"))
+    run(bed, Path(read), "good")
+    run(bed, Path(again), "good")
+    run(bed, Path(connected), "good", "--headless")
+    for other, end in (
+        (again, "both probes end at as-discovery, with no problem"),
+        (connected, "neither meets a problem"),
+    ):
+        capsys.readouterr()
+        assert main(["diff", read, other]) == 0
+        told = capsys.readouterr().out
+        assert told.startswith(f"No difference that matters: {end}.")
+        assert "no problem up to as-discovery, where this probe ends, " in told
+        assert "stop" not in told
+
+
+def test_a_probe_is_listed_as_a_probe_and_not_as_a_client_that_went_away(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any
+) -> None:
+    monkeypatch.setattr("oauthtap.session.listing.home", lambda: tmp_path)
+    run(bed, tmp_path / "1", "good")
+    run(bed, tmp_path / "2", "f02")
+    run(bed, tmp_path / "3", "good", "--headless")
+    capsys.readouterr()
+    assert main(["sessions"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    told = {name: line for line in lines for name in "123" if f".test/mcp  {name}" in line}
+    assert "  probed  " in told["1"]
+    assert "  problem found  " in told["2"]
+    assert told["2"].endswith("prm-resource-origin-mismatch")
+    assert "  connected  " in told["3"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [

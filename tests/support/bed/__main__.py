@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import signal
 import time
 
@@ -25,6 +26,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m tests.support.bed", description=__doc__).parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         main()

@@ -397,6 +397,18 @@ def test_the_command_asks_for_the_issuer_and_writes_a_private_file_once_it_has_i
     assert [fix.value for fix in toml_io.read(file.read_text())] == ["https://tenant.example"]
 
 
+def test_each_fix_says_what_it_assumes_also_where_that_is_nothing(tmp_path: Path) -> None:
+    ran = call(
+        "fix",
+        RECORDINGS / "corpus" / "059-token-response-form-encoded.har",
+        "--offline",
+        "-o",
+        tmp_path / "fixes.toml",
+        home=tmp_path,
+    )
+    assert "\n    assumes nothing\n" in ran.stdout
+
+
 def test_a_recording_that_connected_needs_nothing(tmp_path: Path) -> None:
     index = json.loads((RECORDINGS / "live" / "index.json").read_text())
     name = next(name for name, told in index.items() if told["connected"] and name.startswith("cc330"))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import jwt
@@ -366,3 +369,10 @@ async def test_a_bed_can_be_made_in_asynchronous_code() -> None:
     async with Bed() as own:
         with own.http() as http:
             assert Walk(http, own.url("good")).initialize().status_code == 401
+
+
+def test_help_is_told_and_no_bed_started() -> None:
+    command = [sys.executable, "-m", "tests.support.bed", "--help"]
+    ran = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout.startswith("usage: python -m tests.support.bed")
+    assert "--connect-to" not in ran.stdout
