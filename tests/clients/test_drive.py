@@ -11,7 +11,7 @@ from oauthtap.grants.grant_file import KEY, new_key
 from tests.cures import TENANT
 from tests.injected import drive
 from tests.support.bed import Bed
-from tests.support.bed.consent import Consent
+from tests.support.bed.consent import Consent, PushedConsent
 from tests.support.running import call, to_the_bed
 
 pytestmark = pytest.mark.clients
@@ -41,6 +41,29 @@ def test_claude_code_connects_by_a_stored_grant_where_consent_is_asked(
         secrets = [value for value in bed.issued if value not in states and not value.startswith("jti_")]
     written = [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()]
     assert not [value for value in secrets if any(value.encode() in text for text in written)]
+
+
+PUSHES = Path(__file__).parents[1] / "support" / "clients" / "programs" / "openid-client.toml"
+
+
+@pytest.mark.more_clients
+@pytest.mark.parametrize(("client", "code", "refreshed"), [(str(PUSHES), 0, 1), ("claude-code", 1, 0)])
+def test_a_stored_grant_stands_in_for_a_pushed_request_and_for_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, client: str, code: int, refreshed: int
+) -> None:
+    """What the server would refuse without the grant is refused with it (RFC 9126, 5)."""
+    monkeypatch.setenv(KEY, new_key())
+    with Bed(PushedConsent) as bed:
+        kept = call("grant", bed.url("pushed"), "-o", tmp_path / "g", "--headless", *to_the_bed(bed), home=tmp_path)
+        assert kept.returncode == 0, kept.stderr
+        server = bed.origins[PushedConsent.host]
+        assert isinstance(server, PushedConsent)
+        server.asks = True
+        driven = drive(bed, client, "pushed", tmp_path, "--grant", str(tmp_path / "g"))
+    assert (driven.code, server.refreshed, server.reused) == (code, refreshed, 0), driven.told
+    assert (driven.report["cause"] or {}).get("rule") == (None if code == 0 else "as-par-required")
+    errors = {one["rule"] for one in driven.report["findings"] if one["severity"] == "error"}
+    assert errors == (set() if code == 0 else {"as-par-required"})
 
 
 def test_claude_code_fails_on_seed2_and_the_fix_is_proved_in_one_command(bed: Bed, tmp_path: Path) -> None:

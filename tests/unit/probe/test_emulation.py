@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -12,6 +13,7 @@ import pytest
 from oauthtap.cli.flags.live import EMULATED_CLIENTS
 from oauthtap.clients import emulations
 from oauthtap.clients.traits import Behaviour, Emulation, Trait, WalkEnd, confidence
+from oauthtap.grants.grant_file import Grant, GrantFile, new_key
 from oauthtap.model.exchange import Exchange, Request, Response, first_value
 from oauthtap.probe.walk import Plan, run_plan
 from oauthtap.render.emulation import headline
@@ -34,9 +36,11 @@ from tests.unit.probe.test_discovery import (
 CALLBACK = "https://claude.ai/api/mcp/auth_callback"
 
 
-def walk(client: str, changed: Mapping[tuple[str, str], Answer] | None = None) -> tuple[WalkEnd, list[Exchange]]:
-    """How the walk as this client ended, and what it asked itself."""
-    plan = Plan(URL, "1.0", sign_in="headless", client=emulations()[client])
+def walk(
+    client: str, changed: Mapping[tuple[str, str], Answer] | None = None, grant: GrantFile | None = None
+) -> tuple[WalkEnd, list[Exchange]]:
+    """How the walk as this client ended, and what it asked itself. `model`: oauthtap's own."""
+    plan = Plan(URL, "1.0", sign_in="headless", client=emulations().get(client), grant=grant)
     server, came, ends = HEALTHY | dict(changed or {}), list[Exchange](), list[WalkEnd]()
     way = run_plan(plan, ends.append)
     step = next(way)
@@ -267,6 +271,33 @@ def test_a_refusal_of_the_metadata_document_is_told_of_the_document() -> None:
 def test_a_redirect_in_place_of_the_401_is_a_missing_challenge() -> None:
     end, _ = walk("vs-code", {("POST", URL): answer(302, location="https://mcp.example.com/login")})
     assert (end.stage, "redirects to https://mcp.example.com/login" in end.why) == ("mcp-challenge", True)
+
+
+# --- with a stored grant
+
+
+@pytest.mark.parametrize(
+    ("client", "required", "outcome", "sent"),
+    [
+        ("claude-code", False, "connected", 1),
+        ("claude-code", True, "stopped", 0),
+        ("model", True, "connected", 1),  # it pushes
+    ],
+)
+def test_a_grant_is_no_way_around_a_push_that_the_client_does_not_send(
+    tmp_path: Path, client: str, required: bool, outcome: str, sent: int
+) -> None:
+    file = GrantFile(tmp_path / "g", new_key())
+    file.create(Grant(url=URL, token_endpoint=f"{AS}/token", client={"client_id": "c0"}, refresh_token="r0"))
+    pushing = metadata(
+        require_pushed_authorization_requests=required, pushed_authorization_request_endpoint=f"{AS}/pushed"
+    )
+    end, came = walk(client, tokens() | {("GET", OAUTH): pushing}, file)
+    assert end.outcome == outcome, end
+    assert asked(came).count(f"POST {AS}/token") == sent
+    if outcome == "stopped":
+        assert (end.stage, "the client sends none" in end.why) == ("authorization-request", True)
+        assert file.read().refresh_token == "r0"
 
 
 # --- after the sign-in
