@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from oauthtap.clients.profile import Profile
 from oauthtap.diagnosis.findings import RANK, Finding
 from oauthtap.diagnosis.root_cause import Verdict, diagnose
 from oauthtap.diagnosis.rule_engine import RuleEngine
@@ -127,10 +128,12 @@ class ClientAnalysis:
         )
         return sorted((one for findings in each for one in findings), key=lambda f: (f.exchange or 0, RANK[f.severity]))
 
-    def verdict(self, found: Sequence[Finding], goal: str | None = None, since: int = 0) -> Verdict:
+    def verdict(
+        self, found: Sequence[Finding], goal: str | None = None, since: int = 0, profile: Profile | None = None
+    ) -> Verdict:
         """How far the client got, and the one cause. `found`: every finding; `goal`: the stage at which a probe was
-        meant to end; `since`: the exchange with which the newest attempt begins."""
-        return diagnose(self.handshake, found, goal, since)
+        meant to end; `since`: the exchange with which the newest attempt begins; `profile`: of the client."""
+        return diagnose(self.handshake, found, goal, since, profile)
 
     def acted(self, since: int, until: int | None = None) -> list[Stage]:
         """What client and browser did from the exchange with the one number until before that with the other."""

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from oauthtap import rules
+from oauthtap.clients.profile import Profile
 from oauthtap.diagnosis import fault_attribution
 from oauthtap.diagnosis.causality import Place, causal_chain, downgrade_retried, guess_ancestors, same_document_places
 from oauthtap.diagnosis.ending import GOOD, Ending, EndingId, find_ending, heard, went_well
 from oauthtap.diagnosis.evidence import Candidate, rank
 from oauthtap.diagnosis.findings import RANK, Finding
+from oauthtap.diagnosis.missing_iss import find_missing_iss
 from oauthtap.diagnosis.progress import NEXT_STAGES, STAGE_ORDER, furthest_stage, stop_points
 from oauthtap.diagnosis.refusal import Refusal, read_refusal
 from oauthtap.diagnosis.refusal_finding import REFUSED, said_by
@@ -46,11 +48,18 @@ class Verdict:
     """The likely causes, the best first, at most three."""
 
 
-def diagnose(handshake: Handshake, found: Sequence[Finding], goal: str | None = None, since: int = 0) -> Verdict:
+def diagnose(
+    handshake: Handshake,
+    found: Sequence[Finding],
+    goal: str | None = None,
+    since: int = 0,
+    profile: Profile | None = None,
+) -> Verdict:
     """Weigh all findings of a handshake against how far it got.
 
     `goal`: the stage at which a walk of our own was meant to end; None when it was meant to connect.
     `since`: the exchange with which the newest attempt begins, when there was one before with other fixes.
+    `profile`: what is known of the client.
     """
     end = find_ending(handshake, since)
     if end.id == "connected" and any(one.rule == _GIVES_UP and (one.exchange or 0) >= since for one in found):
@@ -66,6 +75,9 @@ def diagnose(handshake: Handshake, found: Sequence[Finding], goal: str | None = 
         found = [finding if finding.rule in cured else _downgrade_tolerated(finding) for finding in found]
     else:
         found = downgrade_retried(found, handshake)
+    insisted = None if connected or profile is None else find_missing_iss(handshake, found, profile, since)
+    if insisted is not None:
+        found = [*(one for one in found if (one.rule, one.exchange) != (insisted.rule, insisted.exchange)), insisted]
     if goal_at:  # nothing is left to explain, but for what a client refuses at the goal itself
         found = [f if f.exchange == goal_at.exchange.id else _downgrade_tolerated(f) for f in found]
     if faults := fault_attribution.fault_records(handshake):
@@ -74,7 +86,7 @@ def diagnose(handshake: Handshake, found: Sequence[Finding], goal: str | None = 
     weighed = fault_attribution.candidate_causes(weighed, faults) if faults else weighed
     causes: tuple[Candidate, ...] = ()
     if not connected:
-        by_rules = _newest_cause(handshake, stopped, weighed, since)
+        by_rules = insisted or _newest_cause(handshake, stopped, weighed, since)
         end = _settled(end, by_rules, handshake)
         if end.id not in GOOD | {"nothing-arrived"} and not (faults and by_rules is None):
             met = [one for one in weighed if not one.fixed_by and (one.exchange or since) >= since]

@@ -70,7 +70,7 @@ def _of_client(
     handshake.over = analyzer.probe_goal is not None
     found = client.findings_until(now)
     since = periods[-1].since
-    verdict = client.verdict(found, analyzer.probe_goal, since)
+    verdict = client.verdict(found, analyzer.probe_goal, since, _profile(handshake, analyzer.profiles, analyzer.client))
     report = Report(
         upstream=handshake.resource,
         client=_client(handshake, analyzer.profiles, analyzer.client),
@@ -201,12 +201,16 @@ def _client(handshake: Handshake, profiles: Sequence[Profile], forced: str | Non
         version = None  # the library's own
     if forced:
         return Client(name=forced, version=version)
-    fits = next((profile for profile in profiles if profile.is_client(handshake)), None)
-    if fits:
+    if fits := _profile(handshake, profiles, forced):
         return Client(name=fits.slug, version=version)
     excerpt = any(stage.exchange.excerpt for stage in handshake.stages[:1])
     # Of a pasted text a runtime alone tells no client: there was one, and the text does not name it.
     return None if excerpt and named and not _of_client_info(handshake) and _is_runtime(named.name) else named
+
+
+def _profile(handshake: Handshake, profiles: Sequence[Profile], forced: str | None) -> Profile | None:
+    """What is known of the client, by the name it was given or by what it shows."""
+    return next((one for one in profiles if (one.slug == forced if forced else one.is_client(handshake))), None)
 
 
 def _is_runtime(product: str) -> bool:

@@ -6,6 +6,7 @@ the request it stopped at, the set of requests that failed and the tokens' audie
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
@@ -43,6 +44,7 @@ def fill(
         with lock:
             for run in runs:
                 ledger.add(run)
+            ledger.extend_to(time.strftime("%Y-%m-%d"))
             kept()
 
     def row(name: str) -> None:

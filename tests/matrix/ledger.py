@@ -27,7 +27,13 @@ class Ledger:
     again: dict[str, int] = field(default_factory=dict)
     """`client server way` → how often it was run again, because it differed at first."""
     date: str = field(default_factory=lambda: time.strftime("%Y-%m-%d"))
+    """The day of the runs; of the first and of the last, where they took more than one."""
     made_with: dict[str, str] = field(default_factory=dict)
+
+    def extend_to(self, day: str) -> None:
+        """Runs were made on this day, too."""
+        first = self.date.partition(" ")[0]
+        self.date = first if first == day else f"{first} to {day}"
 
     def add(self, run: Run) -> None:
         self.runs[run.client, run.server, run.way] = run

@@ -205,7 +205,8 @@ def absent(stage: AuthorizationResponse, so_far: Handshake) -> Problems:
     """The authorization response has no `iss` (RFC 9207).
 
     `iss` protects clients that use several authorization servers from mix-up attacks. It is
-    recommended since 2026-07-28 and expected to become required; no client requires it today.
+    recommended since 2026-07-28 and expected to become required. Gemini CLI 0.61 requires it
+    already: it refuses every response without it, whatever the metadata promises.
 
     Usual causes: the server is older than RFC 9207.
 
