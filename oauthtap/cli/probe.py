@@ -85,12 +85,6 @@ def walk(arguments: Namespace, plan: Plan, fixes: ActiveFixes | None = None) -> 
     if arguments.format == "console":
         shown = display(out, arguments, session_word(kept.folder), folder=str(kept.folder))
         told = report.model_copy(update={"notes": tuple(note for note in report.notes if note not in walked.notes)})
-        if walked.end and head and told.standstill:  # there is no log of the client to look at
-            mine = {
-                "unknown": "whether the client itself stops there, too",
-                "look": walked.end.change or walked.end.why,
-            }
-            told = told.model_copy(update={"standstill": told.standstill.model_copy(update=mine)})
         text = console(bounded(told, arguments), exchanges, display=shown, warnings=walked.warned)
         text += "".join(f"{line}\n" for line in (["", *head] if head else []))
     else:

@@ -1,6 +1,6 @@
 """A client that is known to refuse every authorization response without `iss`, stopped at one that has none.
 
-Neither RFC 9207 nor MCP has a client do so where the metadata promises no `iss`, so no rule about the server alone says it.
+Neither RFC 9207 nor MCP has a client do so where the metadata promises no `iss`: no rule about the server says it.
 """
 
 from __future__ import annotations

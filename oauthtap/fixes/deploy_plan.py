@@ -123,7 +123,8 @@ def _document(response: Response) -> dict[str, Any] | None:
     """The members of an answer, as JSON or as a form; None when it has none."""
     if isinstance(response.json_value, dict):
         return response.json_value
-    return dict(response.form) if response.form and "html" not in response.media_type else None
+    is_form = "=" in (response.body or "") and "html" not in response.media_type
+    return dict(response.form) if response.form and is_form else None
 
 
 def _operations(before: dict[str, Any] | None, after: dict[str, Any] | None) -> Iterator[dict[str, Any]]:

@@ -261,8 +261,14 @@ def _next(report: Report, display: Display) -> Iterator[Section]:
             else "registers, and signs in with your browser; --register: only that"
         )
         yield Section(tuple(_command("Next", f"{probe} --login", display, aside=aside)))
-    still = report.standstill
-    if still is not None and not report.works and report.exchanges:
+    still, walk = report.standstill, report.walk
+    if walk is not None and walk.outcome == "stopped" and walk.why and not report.works:
+        # There is no log of a client to look at: the walk itself knows why it went no further.
+        why = escape_controls(f"{walk.why[:1].upper()}{walk.why[1:]}.", limit=600)
+        lines = display.field("Cause", why, right=walk.confidence, most=3)
+        change = display.field("Change", escape_controls(walk.change, limit=600), most=3) if walk.change else []
+        yield Section((*lines, *change), apart=1)
+    elif still is not None and not report.works and report.exchanges:
         lines = display.field("Stopped", f"at {STAGE[still.stage]}; the next step was to {still.next_step}", most=2)
         lines += display.field("Unseen", still.unknown, most=2)
         yield Section((*lines, *display.field("Look at", still.where_to_look, most=3)))

@@ -47,6 +47,15 @@ def test_the_headline_says_where_claude_ai_stops_and_what_to_change(bed: Bed, tm
     assert "How sure: possible" in said
 
 
+def test_a_check_of_the_client_alone_is_the_cause_that_the_verdict_names(bed: Bed, tmp_path: Path, capsys: Any) -> None:
+    assert run(bed, tmp_path, "probe", bed.url("seed1fix"), "--client", "claude-ai") == 1
+    verdict = " ".join(capsys.readouterr().out.partition("would stop at")[0].split())
+    assert "Cause `resource` in the metadata is https://seed1fix.mcp.test, and it wants possible" in verdict
+    assert "Change Publish `resource`: https://seed1fix.mcp.test/sse" in verdict
+    page = (tmp_path / "session" / "report.html").read_text(encoding="utf-8")
+    assert "and it wants https://seed1fix.mcp.test/sse" in page
+
+
 def test_the_outcome_is_a_member_of_the_json_report(bed: Bed, tmp_path: Path, capsys: Any) -> None:
     assert run(bed, tmp_path, "probe", bed.url("seed1"), "--client", "claude-ai", "--format", "json") == 1
     walk = json.loads(capsys.readouterr().out)["walk"]
