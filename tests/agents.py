@@ -113,6 +113,13 @@ async def follow(url: str, home: Path, **reach: Any) -> Followed:
     return found
 
 
+def secrets_in(texts: list[str], bed: Bed) -> list[str]:
+    """What the bed issued and nobody may be told."""
+    states = {entry.query.get("state", "") for entry in bed.log}
+    secrets = [value for value in bed.issued if value not in states and not value.startswith("jti_")]
+    return [value for value in secrets if any(value in text for text in texts)]
+
+
 def main(targets: list[str]) -> int:
     print("| target | calls | reached | tokens of the longest answer | |\n|---|---|---|---|---|")
     way = follow_by_inspector if "--inspector" in targets else follow
@@ -122,9 +129,7 @@ def main(targets: list[str]) -> int:
             home = Path(folder) / name
             home.mkdir()
             got = asyncio.run(way(bed.url(name), home, ca=str(bed.ca_file), connect_to=bed.connect_to))
-            states = {entry.query.get("state", "") for entry in bed.log}
-            secrets = [value for value in bed.issued if value not in states and not value.startswith("jti_")]
-            left = [value for value in secrets if any(value in text for text in got.texts)]
+            left = secrets_in(got.texts, bed)
             mark = "as expected" if got.goal == EXPECTED[name] else f"**expected: {EXPECTED[name]}**"
             mark += f" **secrets: {left}**" if left else ""
             print(f"| {name} | {' → '.join(got.calls)} | {got.goal} | {got.tokens} | {mark} |", flush=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
@@ -24,6 +25,7 @@ METADATA = {
     "registration_endpoint": f"{AS}/register",
     "pushed_authorization_request_endpoint": f"{AS}/par",
     "require_pushed_authorization_requests": True,
+    "authorization_response_iss_parameter_supported": True,
 }
 PATHS = {
     "/.well-known/oauth-authorization-server": document(METADATA),
@@ -34,11 +36,11 @@ PATHS = {
 
 
 @asynccontextmanager
-async def registered(folder: Path) -> AsyncIterator[tuple[Upstream, Tapped, GrantFile]]:
+async def registered(folder: Path, **flags: Any) -> AsyncIterator[tuple[Upstream, Tapped, GrantFile]]:
     """A tap with a grant, through which a client has read the metadata and registered."""
     file = GrantFile(folder / "g", new_key())
     file.create(Grant(url=f"{AS}/mcp", token_endpoint=f"{AS}/token", client={"client_id": "c0"}, refresh_token="rt-1"))
-    async with upstream(PATHS) as server, tapped(server, grant=file) as tap:
+    async with upstream(PATHS) as server, tapped(server, grant=file, **flags) as tap:
         await tap.client.get(f"{tap.origin}/.well-known/oauth-authorization-server")
         await tap.client.post(f"{tap.origin}/register", json={"redirect_uris": [BACK]})
         yield server, tap, file
@@ -63,7 +65,7 @@ async def test_the_grant_stands_in_for_a_pushed_request_and_the_server_has_judge
         assert ours.partition("?")[0] == asked["redirect_uri"], "the redirect URI that the server was sent"
         back = (await tap.client.get(ours)).headers["location"]
         came = dict(parse_qsl(urlsplit(back).query))
-        assert (back.partition("?")[0], came["state"]) == (BACK, "s1")
+        assert (back.partition("?")[0], came["state"], came["iss"]) == (BACK, "s1", tap.origin)
         redeemed = {"grant_type": "authorization_code", "client_id": "c1", "redirect_uri": BACK, "code": came["code"]}
         answer = await tap.client.post(f"{tap.origin}/token", data=redeemed)
         assert answer.json() == {"access_token": "at-2", "token_type": "Bearer"}
@@ -88,6 +90,17 @@ async def test_what_the_server_would_refuse_goes_to_the_server(tmp_path: Path, a
         assert there.partition("?")[0] == f"{AS}/authorize"
         assert file.read().refresh_token == "rt-1"
         assert (NOT_PUSHED.sentence in tap.notes) == ("request_uri" not in asked)
+
+
+async def test_where_the_answer_does_not_come_by_us_again_its_issuer_is_the_one_the_client_knows(
+    tmp_path: Path,
+) -> None:
+    async with registered(tmp_path, callback="direct") as (server, tap, _):
+        await tap.client.post(f"{tap.origin}/par", data=ASKED)
+        assert form(server.came[-1]) == ASKED
+        back = await opened(tap, client_id="c1", request_uri=HANDLE)
+        came = dict(parse_qsl(urlsplit(back).query))
+        assert (back.partition("?")[0], came["state"], came["iss"]) == (BACK, "s1", tap.origin)
 
 
 async def test_a_pushed_request_is_answered_once(tmp_path: Path) -> None:
