@@ -143,6 +143,8 @@ def page(rule: Rule) -> str:
         f"Good:\n\n{_indented(rule.example('Good'))}",
         f"Source: {rule.requirement.source}\n{rule.requirement.url}",
     ]
+    if rule.group != "own":
+        parts.append(f"Its page, with the rules of the same step: docs/rules/{rule.group}.md#{rule.id}")
     return "\n\n".join(parts)
 
 

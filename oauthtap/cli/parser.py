@@ -174,7 +174,7 @@ _COMMANDS: dict[str, tuple[str, str, Callable[[ArgumentParser], None]]] = {
         paste_flags,
     ),
     "summary": (
-        "one table of several sessions, a client each, for a pull request",
+        "print one table of several sessions, a row per client, for a pull request",
         "oauthtap summary handshakes/* --baseline baseline.json",
         summary_table_flags,
     ),
@@ -204,7 +204,7 @@ _COMMANDS: dict[str, tuple[str, str, Callable[[ArgumentParser], None]]] = {
         record_flags,
     ),
     "mcp": (
-        "serve these commands as tools to a coding agent, over stdio",
+        "serve the commands of oauthtap as tools to a coding agent, over stdio",
         "claude mcp add oauthtap -- oauthtap mcp",
         mcp_flags,
     ),

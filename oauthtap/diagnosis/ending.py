@@ -110,11 +110,14 @@ def heard(ending: Ending, handshake: Handshake, since: int = 0, cause: int | Non
     """What was said, for people: not that nothing is at a guessed address, but what had made the client guess;
     but where the guess is the cause, what was said to it.
 
-    `cause`: the exchange of the cause. Where nobody refused and it is the 401 that starts a sign-in, what that said.
+    `cause`: the exchange of the cause. Where nobody refused and it is the 401 that starts a sign-in, what that said;
+    so too where the client only stopped, which no other words explain.
     """
     refusal = ending.refusal
     if refusal is None and cause is not None and (stages := handshake.of(cause)) and isinstance(stages[0], Challenge):
         return read_challenge(stages[0], handshake)
+    if refusal is None and ending.id == "abandoned":
+        return _said_at_start(handshake, since)
     if refusal is None or refusal.exchange == cause or not is_absent_guess(refusal, handshake):
         return refusal
     for stages in reversed([s for s in handshake.exchanges() if since <= s[0].exchange.id < refusal.exchange]):
@@ -125,6 +128,16 @@ def heard(ending: Ending, handshake: Handshake, since: int = 0, cause: int | Non
         if said is not None and (said.words or said.code) and not is_absent_guess(said, handshake):
             return said
     return refusal
+
+
+def _said_at_start(handshake: Handshake, since: int) -> Refusal | None:
+    """What the newest 401 that starts a sign-in says, where no login followed."""
+    if any(stage.exchange.id >= since for stage in handshake.all(AuthorizationRequest)):
+        return None
+    for stage in reversed(handshake.all(Challenge)):
+        if stage.exchange.actor == "client" and stage.exchange.id >= since:
+            return read_challenge(stage, handshake)
+    return None
 
 
 def _worked(stage: Stage) -> bool:

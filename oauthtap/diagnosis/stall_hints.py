@@ -41,12 +41,12 @@ _TABLE: dict[str, tuple[str, str, str]] = {
     "prm-discovery": (
         "choose an authorization server and fetch its metadata",
         "why the client rejected the document: only its own log says so",
-        "the client's log; and the same URL with another client through oauthtap",
+        "the client's log; then another client at the same URL, through oauthtap",
     ),
     "as-discovery": (
         "register, or open the browser with a client id",
         "which member of the metadata the client rejected",
-        "the client's log; and what other clients would do",
+        "the client's log; then what other clients would do (`oauthtap check --clients`)",
     ),
     "client-registration": (
         "open the browser at the authorization endpoint",

@@ -39,6 +39,9 @@ class VendorLines:
 
 def whose(report: Report, party: Party, exchanges: Sequence[Exchange] = ()) -> str:
     """Who has to change something, with the stack or vendor where the exchanges show it."""
+    said = report.refusal
+    if said and said.subject == "user-denied" and report.cause and report.cause.exchange == said.exchange:
+        return "the person who signed in: consent was denied"
     if (behind := _behind(report)) and party in _KIND:
         sender = "your server" if report.same_origin else "the authorization server"
         return f"{behind}, to which {sender} sends the browser"

@@ -30,13 +30,14 @@ _STATUS = re.compile(r"\b([45]\d\d)\b")
 
 
 def title(client: Client | None) -> str:
-    """The client's name as its makers write it, with its version; `the client` where nothing is known of it, with the
-    runtime or library by which it calls itself."""
+    """The client's name as its makers write it, with its version; `the client` where nothing is known of it. The
+    runtime or library that it is made with (Bun, Node, python-httpx) is no name of a client."""
     if client is None:
         return "the client"
     known = next((profile.name for profile in profiles() if profile.slug == client.name), None)
-    shown = escape_controls(f"{known or client.name} {client.version or ''}".strip(), limit=60)
-    return f"the client ({shown})" if known is None and is_library(client.name) else shown
+    if known is None and is_library(client.name):
+        return "the client"
+    return escape_controls(f"{known or client.name} {client.version or ''}".strip(), limit=60)
 
 
 def consequence(report: Report, spoken: str = "") -> str:
@@ -118,13 +119,15 @@ def _tables(report: Report) -> list[ClientMessages]:
 
 
 def _heard(spoken: str, report: Report) -> str:
-    """The last of the client's messages in what it printed, up to the end of its line."""
+    """The last of the client's messages in what it printed, up to the end of its line; one that only wraps another's
+    where there is none else."""
     known = [one for table in _tables(report) for one in table.message]
-    for line in reversed(spoken.splitlines()):
-        hits = [hit for one in known if (hit := matched(pattern(one.match), fold(line)))]
-        if hits:
-            best = max(hits, key=lambda hit: hit[1])[0]
-            return escape_controls(line[max(line.find(best[0]), 0) :].strip(" !|\t"), limit=100)
+    for some in ([one for one in known if not one.wraps], known):
+        for line in reversed(spoken.splitlines()):
+            hits = [hit for one in some if (hit := matched(pattern(one.match), fold(line)))]
+            if hits:
+                best = max(hits, key=lambda hit: hit[1])[0]
+                return escape_controls(line[max(line.find(best[0]), 0) :].strip(" !|\t"), limit=160)
     return ""
 
 

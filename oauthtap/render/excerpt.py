@@ -202,7 +202,8 @@ def _beside(before: str, under: str, words: str, display: Display) -> Iterator[s
     if len(before) + len(under) + 1 + len(words) <= display.width:
         yield f"{before}{display.ink('error', f'{under} {words}'.strip())}"
         return
-    yield f"{before}{display.ink('error', under)}"
+    if under:
+        yield f"{before}{display.ink('error', under)}"
     if len(before) + len(words) <= display.width:
         yield f"{before}{display.ink('error', words)}"
         return

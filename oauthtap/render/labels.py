@@ -7,6 +7,7 @@ from itertools import groupby
 
 from oauthtap.clients.forecast import ClientForecast
 from oauthtap.diagnosis.findings import Finding, Party
+from oauthtap.diagnosis.multi.attribution import is_library
 from oauthtap.fixes.attempts import Attempt
 from oauthtap.fixes.change_log import AppliedChange, phrase
 from oauthtap.model.sanitize import escape_controls
@@ -137,6 +138,13 @@ def said(refusal: Refused) -> str:
     return f"It said: {': '.join(filter(None, (head, words)))} (exchange {refusal.exchange})"
 
 
+def begins(report: Report) -> str:
+    """What to say of the exchange whose words are shown, where these only begin the sign-in; else empty."""
+    told = report.refusal.exchange if report.refusal else None
+    of_challenge = any(row.id == told and row.stage == "mcp-challenge" for row in report.exchanges)
+    return ", the challenge" if of_challenge and report.ending == "abandoned" else ""
+
+
 def attempts(report: Report) -> str:
     """What came of the sign-in without and with fixes, in one sentence; empty where none was ever on."""
     return "; ".join(_attempt(one, number) for number, one in enumerate(report.attempts))
@@ -188,8 +196,11 @@ def quoted(value: str | None) -> str:
 
 
 def client(named: Client | None) -> str:
-    """What the client calls itself."""
-    return f"{named.name} {named.version or ''}".strip() if named else "an unknown client"
+    """What the client calls itself; the User-Agent of a runtime or library does not name it."""
+    if named is None:
+        return "an unknown client"
+    called = f"{named.name} {named.version or ''}".strip()
+    return f"unnamed client (User-Agent {called})" if is_library(named.name) else called
 
 
 def no_cause(report: Report) -> str:

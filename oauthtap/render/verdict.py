@@ -16,7 +16,7 @@ from oauthtap.render.advice import tell_apart, try_it, vendor_lines, whose
 from oauthtap.render.consequence import consequence, title
 from oauthtap.render.display import LABEL, Display, Section
 from oauthtap.render.excerpt import Excerpt, excerpt, underlined
-from oauthtap.render.labels import STAGE, attempts, cured, faults, next_step, no_cause
+from oauthtap.render.labels import STAGE, attempts, begins, cured, faults, next_step, no_cause
 from oauthtap.render.stepper import steps
 from oauthtap.report.model import SECRETS_KEPT, RankedCause, Refused, Report
 from oauthtap.report.out_of_sight import is_out_of_sight
@@ -51,7 +51,7 @@ def verdict(
         yield from _cause(report, exchanges, display, spoken)
     else:
         if report.refusal is not None:
-            yield Section(tuple(_said(report.refusal, display)))
+            yield Section(tuple(_said(report, report.refusal, display)))
         yield from _next(report, display)
     yield Section(tuple(_more(report, display)), rank=1 if display.brief else 0, apart=0)
 
@@ -98,7 +98,8 @@ def headline(report: Report) -> str:
         if report.reached == "other":
             return "No request of an MCP sign-in was recorded"
         last = next((row.id for row in reversed(report.exchanges) if row.actor in ("client", "browser")), None)
-        return f"{name} stopped after exchange {last} and is not connected to {server}; no request was refused"
+        refused = "after the 401 no request was refused" if report.refusal else "no request was refused"
+        return f"{name} stopped after exchange {last} and is not connected to {server}; {refused}"
     did = "connect" if report.reached in _LATE or report.ending == "unreachable" else "sign in"
     again = ", and keeps retrying" if report.ending == "repeating" else ""
     return f"{name} could not {did} to {server}{again}"
@@ -160,7 +161,7 @@ def _cause(report: Report, exchanges: Sequence[Exchange], display: Display, spok
     if words := consequence(report, spoken):
         yield Section(tuple(display.field("", words, most=3)), rank=5)
     if report.refusal is not None:
-        yield Section(tuple(_said(report.refusal, display)))
+        yield Section(tuple(_said(report, report.refusal, display)))
     yield from _others(report, display)
     yield Section(tuple(display.field("Whose", whose(report, cause.responsible, exchanges))), apart=1)
     yield Section(tuple(display.field("Change", escape_controls(cause.fix), most=3)), apart=0)
@@ -204,13 +205,14 @@ def _message(report: Report, found: Finding | None, shown: Excerpt | None) -> st
     return f"{words[:1].upper()}{words[1:]}" if words.partition(" ")[0].isalpha() else words
 
 
-def _said(refusal: Refused, display: Display) -> list[str]:
+def _said(report: Report, refusal: Refused, display: Display) -> list[str]:
     """The words of the one who said no."""
     code = refusal.code if refusal.code and refusal.code not in refusal.words else ""
     head = " ".join(filter(None, (str(refusal.status or ""), escape_controls(code, limit=80))))
     words = f'"{escape_controls(refusal.words, limit=400)}"' if refusal.words else ""
     text = ": ".join(filter(None, (head, words)))
-    return display.quote("It said", text, right=f"exchange {refusal.exchange}", most=5) if text else []
+    where = f"exchange {refusal.exchange}{begins(report)}"
+    return display.quote("It said", text, right=where, most=5) if text else []
 
 
 def _others(report: Report, display: Display) -> Iterator[Section]:

@@ -29,7 +29,7 @@ def without_blame(report: Report, handshake: Handshake, notes: Sequence[str]) ->
     origins = " and ".join(unnamed(notes))
     if not origins or report.works:
         return report
-    if report.refusal is None:
+    if report.refusal is None or report.ending == "abandoned":
         if report.ending != "abandoned" or report.cause is not None or report.reached not in _BEFORE:
             return report
         step, at = f"sign in at {origins}", None

@@ -23,7 +23,7 @@ def explain_flags(command: ArgumentParser) -> None:
 
 def sessions_flags(command: ArgumentParser) -> None:
     command.add_argument("--format", choices=("console", "json"), default="console", help="of the list (console)")
-    command.add_argument("--limit", type=positive, metavar="N", help="only the newest so many")
+    command.add_argument("--limit", type=positive, metavar="N", help="only the newest N")
     command.set_defaults(command=deferred("sessions:list_sessions"))
 
 
@@ -43,7 +43,7 @@ def verify_flags(command: ArgumentParser) -> None:
     command.add_argument(
         "--sweep",
         action="store_true",
-        help="redact every file again first: for a session that has ended and was not closed cleanly",
+        help="redact every file again first: for a session whose tap was killed",
     )
     command.add_argument("--format", choices=("console", "json"), default="console", help="of the result (console)")
     command.set_defaults(command=deferred("verify:verify"))
@@ -82,7 +82,7 @@ def lock_flags(command: ArgumentParser) -> None:
     )
     command.add_argument("-o", "--output", metavar="FILE", help="write to FILE instead of stdout")
     command.add_argument("--revision", metavar="DATE", help="judge by this MCP revision instead of the negotiated one")
-    command.add_argument("--format", choices=("json",), default="json", help="a lock is JSON always")
+    command.add_argument("--format", choices=("json",), default="json", help="a lock is always JSON")
     command.set_defaults(command=deferred("lock:write_lock"))
 
 

@@ -148,7 +148,7 @@ EMULATED_CLIENTS = (
 _DRIVE = """\
 clients:
 %s
-  NAME@emulated    walked as NAME would walk, without it: %s
+  NAME@emulated    oauthtap sends what NAME would send; NAME itself does not run: %s
 
 The client is the one on the PATH, else the newest in the cache. Only --install downloads one, from npm or PyPI into
 the cache.
@@ -237,8 +237,12 @@ def solve_flags(command: ArgumentParser) -> None:
     budget.add_argument(
         "--tries", type=positive, default=10, metavar="N", help="at most N runs of the client (default 10)"
     )
-    budget.add_argument("--timeout", type=seconds, default=600.0, metavar="S", help="seconds for all (default 600)")
-    budget.add_argument("--run-timeout", type=seconds, default=60.0, metavar="S", help="for each run (default 60)")
+    budget.add_argument(
+        "--timeout", type=seconds, default=600.0, metavar="S", help="at most S seconds in all (default 600)"
+    )
+    budget.add_argument(
+        "--run-timeout", type=seconds, default=60.0, metavar="S", help="at most S seconds a run (default 60)"
+    )
     running = command.add_argument_group("the client")
     running.add_argument("--install", action="store_true", help="install it from npm or PyPI into the cache")
     running.add_argument("--client-version", metavar="VERSION", help="exactly this one; `latest`: with --install")
@@ -295,7 +299,7 @@ def probe_flags(command: ArgumentParser) -> None:
     events_flag(telling)
     judging = command.add_argument_group("judging")
     baseline_flags(judging)
-    judging_flags(judging, f"walk as this client would: {', '.join(EMULATED_CLIENTS)}")
+    judging_flags(judging, f"send what this client would send: {', '.join(EMULATED_CLIENTS)}")
     command.set_defaults(command=deferred("probe:run"))
 
 
@@ -321,10 +325,12 @@ def grant_flags(command: ArgumentParser) -> None:
         "--revoke", metavar="FILE", help="revoke the refresh token of this grant (RFC 7009), and delete the file"
     )
     way = command.add_mutually_exclusive_group()
-    way.add_argument("--headless", action="store_true", help="sign in without a browser (where nobody is asked)")
+    way.add_argument(
+        "--headless", action="store_true", help="sign in without a browser (only if no login or consent is needed)"
+    )
     way.add_argument(
         "--client-credentials", action="store_true",
-        help="keep --client-id and its secret (OAUTHTAP_CLIENT_SECRET) for a client that acts for itself",
+        help="keep --client-id and its secret (OAUTHTAP_CLIENT_SECRET) for the client credentials grant",
     )  # fmt: skip
     command.add_argument("--client-id", metavar="ID", help="sign in with this pre-registered client id")
     command.add_argument(
@@ -356,10 +362,12 @@ def wait_flags(command: ArgumentParser) -> None:
         ("ended", "until the tap itself has ended"),
     ):
         until.add_argument(f"--{word}", dest="until", action="store_const", const=word, help=help)
-    command.add_argument("--timeout", type=seconds, default=60.0, metavar="S", help="seconds (default 60)")
+    command.add_argument("--timeout", type=seconds, default=60.0, metavar="S", help="at most S seconds (default 60)")
     state_flags(command, "wait")
 
 
 def stop_flags(command: ArgumentParser) -> None:
-    command.add_argument("--timeout", type=seconds, default=15.0, metavar="S", help="for its end (default 15 seconds)")
+    command.add_argument(
+        "--timeout", type=seconds, default=15.0, metavar="S", help="wait at most S seconds for its end (default 15)"
+    )
     state_flags(command, "stop")

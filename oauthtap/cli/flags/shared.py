@@ -81,7 +81,7 @@ def reach_flags(reach: Any) -> None:
         action="append",
         default=[],
         metavar="H1:P1:H2:P2",
-        help="connect to H2:P2 where H1:P1 is meant, as in curl; repeatable, empty fields match any",
+        help="connect to H2:P2 instead of H1:P1, as in curl; repeatable, an empty field matches any",
     )
 
 
@@ -98,7 +98,7 @@ def report_flags(group: Any) -> None:
 
 def limit_flag(group: Any) -> None:
     group.add_argument(
-        "--limit", type=positive, metavar="N", help="at most so many exchanges, findings and clients in the report"
+        "--limit", type=positive, metavar="N", help="at most N exchanges, findings and clients in the report"
     )
 
 

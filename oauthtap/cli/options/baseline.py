@@ -24,10 +24,10 @@ def baseline_flags(group: Any) -> None:
     """Put the flags into a group."""
     group.add_argument(
         "--baseline", metavar="FILE",
-        help="what is known to be wrong, by client: exit 1 only for a cause, or an error, that is not in it",
+        help="the known problems, by client: exit 1 only for a cause, or an error, that is not in FILE",
     )  # fmt: skip
     group.add_argument(
-        "--update-baseline", action="store_true", help="write into the file of --baseline what was found now"
+        "--update-baseline", action="store_true", help="write what was found now into the file of --baseline"
     )
 
 

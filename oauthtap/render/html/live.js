@@ -7,6 +7,7 @@ let pause = 1000;
 
 function say(on, words) {
   const line = document.getElementById("live");
+  if (line.dataset.on === "yes" && on === "no") tell(words);
   line.dataset.on = on;
   if (line.textContent !== words) line.textContent = words;
 }
@@ -24,8 +25,13 @@ document.addEventListener("click", (event) => {
   if (event.target.closest("[data-do]")) for (const one of sequence.querySelectorAll(".exchange")) touched.add(one.id);
 }, true);
 
+// What an element is to the reader: in a piece that was drawn anew, the same one gets the focus back.
+const called = (one) => one.dataset.fix ?? one.getAttribute("aria-label") ?? one.getAttribute("href") ?? one.textContent;
+
 function held(element) {
-  const focus = [...element.querySelectorAll(FOCUS)].indexOf(document.activeElement);
+  const all = [...element.querySelectorAll(FOCUS)], at = all.indexOf(document.activeElement);
+  const name = at < 0 ? null : called(all[at]);
+  const focus = at < 0 ? null : { name, nth: all.slice(0, at).filter((one) => called(one) === name).length };
   const typed = [...element.querySelectorAll("input")].map((one) => one.value);
   return { focus, typed, open: [...element.querySelectorAll("details")].map((one) => one.open) };
 }
@@ -33,7 +39,9 @@ function held(element) {
 function given(element, { focus, typed, open }) {
   [...element.querySelectorAll("input")].forEach((one, place) => { one.value = typed[place] ?? ""; });
   [...element.querySelectorAll("details")].forEach((one, place) => { one.open = open[place] ?? one.open; });
-  if (focus >= 0) [...element.querySelectorAll(FOCUS)][focus]?.focus({ preventScroll: true });
+  if (!focus) return;
+  const same = [...element.querySelectorAll(FOCUS)].filter((one) => called(one) === focus.name);
+  (same[focus.nth] ?? same[0] ?? byId("live")).focus({ preventScroll: true });
 }
 
 function anchor() {
@@ -61,6 +69,9 @@ async function change(asked) {
   const answer = await fetch(`${page.folder}fixes`, { method: "POST", headers, body: JSON.stringify(asked) });
   const line = document.querySelector("[data-refused]");
   if (line) line.textContent = answer.ok ? "" : answer.status === 400 ? await answer.text() : "Refused: reload the page.";
+  if (!answer.ok) return;
+  if (asked.look) tell("Asking servers.");
+  else tell(asked.on === false ? `${asked.fix} is no longer applied.` : `${asked.fix ?? asked.rule} is applied. Let the client sign in once more.`);
 }
 
 document.addEventListener("click", (event) => {
@@ -71,6 +82,9 @@ document.addEventListener("click", (event) => {
   else if ("give" in pressed.dataset) change({ rule: issuer.dataset.issuer, value: issuer.value });
   else change({ look: true });
 });
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter") event.target.closest("[data-issuer]")?.closest(".offers").querySelector("[data-give]").click();
+});
 
 // --- what is new
 
@@ -78,7 +92,7 @@ function exchangeRow(id, text) {
   const known = item(Number(id.slice(1)));
   if (!known?.element) return put(ofText(text));
   const fresh = made(text).firstElementChild, old = known.element, before = held(old);
-  if (touched.has(id) || before.focus >= 0) fresh.open = old.open;
+  if (touched.has(id) || before.focus) fresh.open = old.open;
   old.replaceWith(fresh);
   given(fresh, before);
   put(ofElement(fresh));
@@ -90,7 +104,14 @@ function refill(id, text) {
   given(element, before);
 }
 
+function verdict() { // in one sentence
+  const words = (selector) => document.querySelector(selector)?.innerText.replace(/\s+/g, " ").trim() ?? "";
+  const cause = words(".cause b");
+  return `${words("h1").replace(/^[✓✗] /, "")}.${cause && ` Cause: ${cause}`}`;
+}
+
 function take(news) {
+  const said = verdict();
   const before = anchor(), last = items.at(-1)?.id ?? 0;
   for (const [id, text] of Object.entries(news.pieces)) {
     if (["head", "lanes", "below"].includes(id)) refill(id, text);
@@ -106,6 +127,7 @@ function take(news) {
   if (items.length - place(last + 1) <= AT_ONCE) draw(place(last + 1), items.length);
   sequence.classList.toggle("many", items.length > MANY);
   anchored(before);
+  if (verdict() !== said) tell(verdict());
   say("yes", `Live, ${news.total} exchange${news.total === 1 ? "" : "s"} so far. The verdict may still change.`);
 }
 

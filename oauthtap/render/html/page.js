@@ -1,4 +1,8 @@
 // Works without any of this: rows open by themselves, links lead to rows. Here are keys, buttons, curves, printing.
+
+function tell(words) { // to who cannot see it
+  byId("told").textContent = words;
+}
 const LIMIT = 80; // more curves than this say nothing; then only those of the chosen row are drawn
 
 function show(id) {
@@ -85,7 +89,6 @@ function key(event) {
   if (step) focus(shown[at + step]);
   else if (event.key === "Home") focus(shown[0]);
   else if (event.key === "End") focus(shown.at(-1));
-  else if (event.key === "Escape") line.parentElement.open = false;
   else return;
   event.preventDefault();
 }
@@ -95,15 +98,32 @@ function press(pressed) {
     pressed.setAttribute("aria-pressed", String(pressed.getAttribute("aria-pressed") !== "true"));
     arrange();
   } else {
-    for (const one of items) if (one.element && one.state === "shown") one.element.open = pressed.dataset.do === "all";
+    const open = pressed.dataset.do === "all";
+    for (const one of items) if (one.element && one.state === "shown") one.element.open = open;
+    tell(open ? "The exchanges are open." : "The exchanges are closed.");
   }
   redraw();
 }
 
 async function copy(pressed) {
-  await navigator.clipboard.writeText(pressed.parentElement.querySelector("pre, code").textContent);
-  pressed.textContent = "Copied";
+  const name = pressed.ariaLabel;
+  try {
+    await navigator.clipboard.writeText(pressed.parentElement.querySelector("pre, code").textContent);
+    pressed.textContent = "Copied";
+  } catch {
+    pressed.textContent = "Not copied";
+  }
+  tell(`${pressed.textContent}: ${name.replace(/^Copy /, "")}`);
   setTimeout(() => { pressed.textContent = "Copy"; }, 2000);
+}
+
+// Escape closes what is open around the focus, the innermost first; the focus goes to its line.
+function closeAround(event) {
+  const around = event.key === "Escape" && event.target.closest("details[open]");
+  if (!around) return;
+  around.open = false;
+  around.firstElementChild.focus();
+  event.preventDefault();
 }
 
 document.addEventListener("click", (event) => {
@@ -114,6 +134,7 @@ document.addEventListener("click", (event) => {
   history.replaceState(null, "", link.hash);
   show(Number(link.hash.slice(2)));
 });
+document.addEventListener("keydown", closeAround);
 if (navigator.clipboard) document.documentElement.classList.add("copies");
 
 if (sequence) {
@@ -134,6 +155,9 @@ if (sequence) {
   tools.addEventListener("input", () => {
     clearTimeout(typing);
     typing = setTimeout(arrange, 60);
+  });
+  control("search").addEventListener("keydown", (event) => {
+    if (event.key === "Enter") focus(items.find((one) => one.state === "shown"));
   });
   addEventListener("keydown", (event) => {
     if (event.key !== "/" || event.ctrlKey || event.metaKey || event.target.closest("input, select, textarea")) return;

@@ -127,6 +127,7 @@ function loops() { // what repeats, a request or several of them in turn: { begi
 function bar(begin, end, says, act, open) {
   const ids = begin === end - 1 ? `exchange ${items[begin].id}` : `exchanges ${items[begin].id}–${items[end - 1].id}`;
   const fresh = element("button", { type: "button", className: "fold" }, `${ids}: ${says}`);
+  fresh.dataset.first = items[begin].id;
   if (open !== undefined) fresh.setAttribute("aria-expanded", String(open));
   fresh.addEventListener("click", act);
   return fresh;
@@ -140,7 +141,6 @@ function repeatBar({ begin, end, turn }) {
   return bar(begin, end, says, () => {
     opened[open ? "delete" : "add"](first.id);
     arrange();
-    sequence.querySelector(`[data-first="${first.id}"]`)?.focus({ preventScroll: true });
   }, open);
 }
 
@@ -170,6 +170,7 @@ function laterBar() {
 function arrange() {
   const fits = fitting(), folds = new Map();
   if (!fits && isOn("fold")) for (const one of loops()) folds.set(one.begin, one);
+  const held = Number(document.activeElement?.closest(".fold")?.dataset.first);
   near.disconnect();
   for (const one of sequence.querySelectorAll(".fold")) one.remove();
   let last = sequence.querySelector(".lanes"), gap = -1, count = 0, folded = 0;
@@ -180,9 +181,7 @@ function arrange() {
     const fold = folds.get(at);
     if (fold) {
       close(at);
-      const fresh = repeatBar(fold);
-      fresh.dataset.first = one.id;
-      put(fresh);
+      put(repeatBar(fold));
       if (!opened.has(one.id)) folded = fold.end;
     }
     one.state = fits && !fits(one) ? "out" : at < folded ? "folded" : "shown";
@@ -194,6 +193,10 @@ function arrange() {
     last = one.element;
   }
   close(items.length);
+  if (held) { // the bar that had the focus was made anew, or its rows are there now
+    const again = sequence.querySelector(`.fold[data-first="${held}"]`) ?? item(held)?.element?.firstElementChild;
+    again?.focus({ preventScroll: true });
+  }
   const says = fits ? `${count} of ${items.length + later.count} exchanges${later.count ? ", searching …" : ""}` : "";
   if (byId("found").textContent !== says) byId("found").textContent = says;
   if (fits && later.count) later.bring();

@@ -169,8 +169,8 @@ def resource_trailing_slash(request: AuthorizationRequest, so_far: Handshake) ->
     Usual causes: the client converts the string into a URL object, which adds a slash to a bare
     host.
 
-    Repair: Let the authorization server and the MCP server accept both forms. In the client: send
-    the value of the metadata unchanged.
+    Repair: In the client: send `resource` as the metadata writes it. Until then, let the
+    authorization server and the MCP server accept both forms.
 
     Bad:
         # mcp: https://mcp.example.com

@@ -13,6 +13,7 @@ const VIEWS = [
   { name: "light", colorScheme: "light", viewport: { width: 1280, height: 900 } },
   { name: "dark", colorScheme: "dark", viewport: { width: 1280, height: 900 } },
   { name: "narrow", colorScheme: "light", viewport: { width: 390, height: 800 } },
+  { name: "narrowest-dark", colorScheme: "dark", viewport: { width: 320, height: 800 } },
   { name: "narrow-dark", colorScheme: "dark", viewport: { width: 390, height: 800 } },
   { name: "print", colorScheme: "light", viewport: { width: 1000, height: 900 }, media: "print" },
 ];

@@ -44,6 +44,15 @@ def test_the_first_field_report_has_its_one_cause() -> None:
     assert report.reached == "as-discovery"
 
 
+def test_who_only_stops_is_shown_what_the_challenge_said() -> None:
+    stops = SEED2[: SEED2.index("POST https://api.workos.com/register")]
+    report = judge(stops)
+    assert (report.ending, report.refusal and report.refusal.exchange) == ("abandoned", 1)
+    assert report.refusal is not None
+    assert report.refusal.words == "Invalid bearer token."
+    assert judge(stops.replace(' {"error": "Invalid bearer token."}\nWWW', "\nX")).refusal is None, "it said nothing"
+
+
 def test_the_guessed_registration_follows_from_it() -> None:
     follows = {f.rule: f for f in judge(SEED2).findings if f.consequence_of == "prm-as-entry-is-endpoint"}
     assert any(finding.exchange == 6 for finding in follows.values())

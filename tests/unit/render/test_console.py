@@ -20,6 +20,7 @@ from oauthtap.model.sanitize import escape_controls
 from oauthtap.render.advice import SOLVES
 from oauthtap.render.console import console
 from oauthtap.render.display import Display, Ink, Section, fit
+from oauthtap.render.verdict import headline
 from oauthtap.report.model import ExchangeRow, Report
 from tests.support.exchanges import judge
 from tests.unit.diagnosis.test_root_cause import SEED2
@@ -118,6 +119,14 @@ def test_brief_is_brief_and_still_names_the_cause(name: str) -> None:
     lines = told(name, brief=True).splitlines()
     assert sum(-(-len(line) // COLUMNS) for line in lines) <= 15
     assert report.cause is None or any(line.startswith("  Cause ") for line in lines)
+
+
+@pytest.mark.parametrize("agent", ["Bun/1.4.6", "node", "python-httpx/0.28.1"])
+def test_a_runtime_is_no_name_of_a_client(agent: str) -> None:
+    report = judge(re.sub(r"^((?:GET|POST) .+)$", rf"\1\nUser-Agent: {agent}", SEED2, flags=re.M))
+    assert report.client is not None
+    assert agent.startswith(report.client.name)
+    assert headline(report).startswith("The client could not sign in")
 
 
 def test_a_finding_is_said_once() -> None:

@@ -202,7 +202,7 @@ def test_nothing_comes_from_outside_and_nothing_may_be_added() -> None:
 
 def test_links_lead_to_rows_or_to_documents_of_ours() -> None:
     seen = page(EVIL)
-    rows = {row["id"] for row in seen.all("details") if row.get("id")}
+    rows = {row["id"] for name in ("details", "main") for row in seen.all(name) if row.get("id")}
     for link in seen.all("a"):
         href = link["href"] or ""
         assert href.startswith("https://") or href.removeprefix("#") in rows
@@ -349,6 +349,41 @@ def test_a_thousand_exchanges_are_accessible_and_their_repeats_are_one_line(tmp_
     said = looked_at(many(1000), tmp_path)
     assert said["violations"] == [], "\n".join(said["violations"])
     assert said["repeats"] == ["exchanges 21–999: the same 11 requests, 89 times more"]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("many_rows", [False, True], ids=["stopped", "long"])
+def test_the_page_is_walked_by_keyboard_and_read_aloud(many_rows: bool, tmp_path: Path) -> None:
+    text = SEED2 + SEED2.partition("\n\n")[2] * 3 if many_rows else SEED2
+    (tmp_path / "page.html").write_text(html(*tapped(text)), encoding="utf-8")
+    said = browsed("keys.mjs", tmp_path / "page.html")
+    assert said["skip"]["name"] == "Skip to the exchanges"
+    assert said["skip"]["seen"]
+    assert said["skipped"] == "Search"
+    assert said["found"].endswith(f"of {len(list(notation.parse(text)))} exchanges")
+    assert said["first"] == "x6", "Enter in the search goes to the first row that is found"
+    assert said["inside"]
+    assert (said["closed"]["row"], said["closed"]["tag"], said["closed"]["open"]) == ("x1", "SUMMARY", False)
+    assert said["all"] == "The exchanges are open."
+    assert said["none"] == "The exchanges are closed."
+    assert said["copy"] == f"Copy {said['copied'][1]}"
+    assert said["copied"][0] == f"Copied: {said['copied'][1]}"
+    if many_rows:
+        assert said["fold"] == "true", "the bar that was pressed keeps the focus"
+    for stop in [*said["stops"], *said["back"]]:
+        assert stop["name"], stop
+        assert stop["outlined"], stop
+        assert stop["seen"], stop
+    names = [stop["name"] for stop in said["stops"]]
+    for wanted in ("exchange 2", "Search", "Only with findings", "Fold repeats", "Open all", "Close all"):
+        assert wanted in names
+    assert {f"x{number}" for number in range(1, 7)} <= {stop["row"] for stop in said["stops"]}, "every row is reached"
+    assert said["headings"][0] == 1
+    assert all(after - before <= 1 for before, after in zip(said["headings"], said["headings"][1:], strict=False))
+    assert said["language"] == "en"
+    for steps in said["steps"].values():
+        assert "resource metadata : the cause is here" in steps, "the state of a step is said, also on a phone"
+    assert said["nameless"] == []
 
 
 @pytest.fixture(scope="module")
