@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from oauthtap.diagnosis.multi.attribution import is_library
 from oauthtap.model.urls import origin
 from oauthtap.report.model import ExchangeRow, Report
 
@@ -35,11 +36,14 @@ class Layout:
 def lay_out(report: Report) -> Layout:
     """The lanes of a report: client, browser, MCP server, authorization servers, others; only those that took part."""
     roles = _roles(report)
-    client = f"{report.client.name} {report.client.version or ''}".strip() if report.client else "the client"
+    named = report.client if report.client and not is_library(report.client.name) else None
+    client = f"{named.name} {named.version or ''}".strip() if named else "the client"
     people = {"client": Lane("client", client)}
     senders = {_sender(step) for step in report.exchanges}
     people |= {"browser": Lane("browser", "browser")} if "browser" in senders else {}
     people |= {key: Lane(key, name) for key, name in _OTHERS.items() if key in senders}
+    if any(step.excerpt for step in report.exchanges) and "reporter" in senders:
+        people["reporter"] = Lane("reporter", "a person (by hand)")
     servers = sorted(roles, key=lambda name: _ORDER.index(roles[name]))
     lanes = [*people.values(), *(Lane(f"server{n}", roles[name], name) for n, name in enumerate(servers))]
     places = {lane.origin or lane.key: place for place, lane in enumerate(lanes)}
