@@ -10,6 +10,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import urlencode
 
 from oauthtap.grants.grant_file import Grant, GrantError, GrantFile
@@ -43,10 +44,18 @@ class GrantConsent:
         self._grant: Grant | None = None
         """The one that was sent and is not answered yet."""
         self._late: GrantError | None = None
-        self.issuer: str | None = None
+        self._issuer: str | None = None
         """Of the authorization server, where it promises `iss` with each code (RFC 9207)."""
-        self.pushed_only = False
-        """The authorization server takes no other authorization request than a pushed one (RFC 9126, 5)."""
+        self._pushed_only: set[str] = set()
+        """Authorization endpoints that take no other request than a pushed one (RFC 9126, 5), in comparable form."""
+
+    def learn(self, metadata: Mapping[str, Any]) -> None:
+        """Note what an authorization server promises and requires, as it says itself."""
+        if metadata.get("authorization_response_iss_parameter_supported") is True:
+            self._issuer = text(metadata.get("issuer"))
+        if endpoint := text(metadata.get("authorization_endpoint")):
+            only = metadata.get("require_pushed_authorization_requests") is True
+            (self._pushed_only.add if only else self._pushed_only.discard)(urls.endpoint(endpoint))
 
     def keep_pushed(self, asked: Pairs, answer: Response, swap: Mapping[str, str]) -> None:
         """Keep what the server took as a pushed authorization request (RFC 9126, 2.2).
@@ -61,14 +70,20 @@ class GrantConsent:
         while len(self._pushed) > _MOST:
             self._pushed.popitem(last=False)
 
+    def is_unpushed(self, asked: Request) -> bool:
+        """An authorization request that the server refuses because it was not pushed."""
+        return urls.endpoint(asked.url) in self._pushed_only and first_value(asked.query, "request_uri") is None
+
     def _parameters(self, asked: Request) -> Pairs | None:
         """Of an authorization request; of a pushed one, what was pushed. None for one that the server would refuse.
 
         A `request_uri` works once, and for the client that got it (RFC 9126, 4).
         """
+        if self.is_unpushed(asked):
+            return None
         handle = first_value(asked.query, "request_uri")
         if handle is None:
-            return None if self.pushed_only else asked.query
+            return asked.query
         pushed = self._pushed.pop(handle, ())
         return pushed if first_value(pushed, "client_id") == first_value(asked.query, "client_id") else None
 
@@ -85,7 +100,11 @@ class GrantConsent:
         self._codes[code] = None
         while len(self._codes) > _MOST:
             self._codes.popitem(last=False)
-        answer = {"code": code, **({"state": state} if state else {}), **({"iss": self.issuer} if self.issuer else {})}
+        answer = {
+            "code": code,
+            **({"state": state} if state else {}),
+            **({"iss": self._issuer} if self._issuer else {}),
+        }
         return with_query(uri, answer)
 
     def is_due(self, body: bytes | None) -> bool:

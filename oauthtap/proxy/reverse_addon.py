@@ -10,7 +10,6 @@ from mitmproxy.net.http.status_codes import RESPONSES
 
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.grants.grant_file import GrantError
-from oauthtap.handshake.stages import text
 from oauthtap.model import urls
 from oauthtap.model.exchange import Pairs, Request, Response, first_value
 from oauthtap.model.sanitize import escape_controls
@@ -205,7 +204,7 @@ class TapAddon:
             self._observer.tell([grant_consent.TOLD])
             self._observer.judge(flow, passage)
             return True
-        if authorization and consent.pushed_only and first_value(sent.query, "request_uri") is None:
+        if authorization and consent.is_unpushed(sent):
             self._observer.tell([grant_consent.NOT_PUSHED])
         try:
             passage.redeemed = consent.redeemed(sent)
@@ -394,8 +393,7 @@ class TapAddon:
             sends = document.get("authorization_response_iss_parameter_supported") is True
             self.relay.issuer_is_sent = self.relay.issuer_is_sent or sends
             if self._consent is not None:
-                self._consent.issuer = text(document.get("issuer")) if sends else self._consent.issuer
-                self._consent.pushed_only = document.get("require_pushed_authorization_requests") is True
+                self._consent.learn(document)
         elif kind == "registration" and answer.status in (200, 201):
             self.relay.granted(str(answer.json_object.get("client_id", "")), passage.swap)
             if passage.swap:
