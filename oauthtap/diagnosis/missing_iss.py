@@ -22,7 +22,7 @@ def find_missing_iss(
 ) -> Finding | None:
     """The absence of `iss` at which this client stopped; None where it stopped elsewhere, or does not insist on `iss`.
 
-    That it was sent back with a code shows that it put up with whatever came before.
+    That it was sent back with a code shows that it tolerates whatever came before.
     """
     if profile.iss_rule != "always" or "iss_rule" in profile.unknown:
         return None

@@ -265,7 +265,7 @@ def _next(report: Report, display: Display) -> Iterator[Section]:
         yield Section(tuple(_command("Next", f"{probe} --login", display, aside=aside)))
     still, walk = report.standstill, report.walk
     if walk is not None and walk.outcome == "stopped" and walk.why and not report.works:
-        # There is no log of a client to look at: the walk itself knows why it went no further.
+        # There is no log of a client to look at: the walk itself knows why it stopped.
         why = escape_controls(f"{walk.why[:1].upper()}{walk.why[1:]}.", limit=600)
         lines = display.field("Cause", why, right=walk.confidence, most=3)
         change = display.field("Change", escape_controls(walk.change, limit=600), most=3) if walk.change else []
