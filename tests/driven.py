@@ -84,13 +84,20 @@ def page(only: Sequence[str]) -> str:
     lines = [rows[name] for name in drivers() if name in rows]
     cells = [cell for line in lines for cell in line.strip("|").split("|")[1:]]
     well = sum("✗" not in cell for cell in cells)
-    head = HEAD.format(date=date.today().isoformat(), well=well, all=len(cells), first=first_run(before))
+    head = HEAD.format(date=days(before, only), well=well, all=len(cells), first=first_run(before))
     table = [f"| Client | {' | '.join(f'`{target}`' for target in CAUSES)} |", "|---" * (len(CAUSES) + 1) + "|", *lines]
     targets = [
         f"- `{name}`: {(EVERY_TARGET[name].__doc__ or '').splitlines()[0]} {NOTES.get(name, '')}".rstrip()
         for name in CAUSES
     ]
     return "\n".join([head, "", *table, "", "Targets:", "", *targets, ""])
+
+
+def days(before: Sequence[str], only: Sequence[str]) -> str:
+    """When the rows were run: today, and those that are kept on the days that the page says."""
+    today = date.today().isoformat()
+    kept = next((found[1] for line in before if (found := re.search(r"of the test bed, on (.+?): \*\*", line))), "")
+    return f"{kept}, {' and '.join(f'`{name}`' for name in only)} on {today}" if only and kept else today
 
 
 def first_run(before: Sequence[str]) -> str:
