@@ -66,6 +66,8 @@ class ArgumentParser(argparse.ArgumentParser):
             self.refuse(flags)
         elif os.path.exists(word):
             self._complain(f"there is no command {word!r}, but a file", [f"oauthtap check {shlex.quote(word)}"])
+        elif "://" in word:
+            self._complain(f"{word!r} is no MCP URL, which begins with https:// or http://", [])
         else:
             other = _OTHER_TOOLS.get(word)
             self._complain(f"there is no command {word!r}", [f"oauthtap {other}"] if other else nearest(word, known))

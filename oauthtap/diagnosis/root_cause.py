@@ -112,7 +112,7 @@ def diagnose(
         complete,
         unexplained,
         "connected" if connected else end.id,
-        heard(end, handshake, since, cause.exchange if cause is not None else None),
+        None if complete else heard(end, handshake, since, cause.exchange if cause is not None else None),
         causes,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from oauthtap.clients import profiles
+from oauthtap.clients import EMULATED_SUFFIX, profiles
 from oauthtap.clients.messages import ClientMessages, Message, messages
 from oauthtap.diagnosis.multi.attribution import is_library
 from oauthtap.diagnosis.phrases import CODES, fold
@@ -29,11 +29,17 @@ _LOOKUPS = {"prm-discovery": "resource metadata", "as-discovery": "server metada
 _STATUS = re.compile(r"\b([45]\d\d)\b")
 
 
+PROBE = "oauthtap-probe"
+"""What `oauthtap probe` calls itself: it walks, and is no client that gives up."""
+
+
 def title(client: Client | None) -> str:
     """The client's name as its makers write it, with its version; `the client` where nothing is known of it. The
     runtime or library that it is made with (Bun, Node, python-httpx) is no name of a client."""
     if client is None:
         return "the client"
+    if client.name == PROBE:
+        return "oauthtap"
     known = next((profile.name for profile in profiles() if profile.slug == client.name), None)
     if known is None and is_library(client.name):
         return "the client"
@@ -49,7 +55,8 @@ def consequence(report: Report, spoken: str = "") -> str:
         return ""
     after = list(_following(report, report.cause.exchange))
     parts = [*_looked(after), *_guessed(after)]
-    if report.ending == "abandoned" and not parts:
+    walked = report.client is not None and (report.client.name == PROBE or report.client.name.endswith(EMULATED_SUFFIX))
+    if report.ending == "abandoned" and not parts and not walked:
         last = _last(report)
         parts += [f"sent no request after exchange {last}"] if last else []
     spoken = spoken or "\n".join(note for note in report.notes if " says: " in note[:40])

@@ -368,6 +368,11 @@ def test_a_person_types_the_issuer_and_sees_what_came_of_it(bed: Bed, tmp_path: 
     assert [row.split()[0] for row in seen["attempts"]] == ["none", f"prm-authorization-servers={TENANT}"]
     assert "✗ stopped at as-discovery" in seen["attempts"][0]
     assert seen["off"]
+    assert seen["kept"], "the button that was pressed keeps the focus while the page is drawn anew"
+    applied, off = "prm-as-entry-is-endpoint is applied.", f"prm-authorization-servers={TENANT} is no longer applied."
+    assert seen["told"][0].startswith(applied), "a screen reader hears it"
+    assert off in seen["told"]
+    assert any(words.startswith(seen["heading"]) for words in seen["told"]), "and what came of it"
     assert seen["violations"] == []
 
 

@@ -1,4 +1,4 @@
-// Opens the live page, types an issuer, applies the fix, and says what the page shows of the sign-ins without and with it.
+// Opens the live page, types an issuer, applies the fix by keyboard, and says what the page shows of the sign-ins without and with it.
 //   node fix.mjs NODE_MODULES CHROMIUM PAGE_URL ISSUER SCREENSHOT_FOLDER
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -19,12 +19,17 @@ const said = { violations: [] };
 await page.goto(address);
 await page.waitForSelector("[data-issuer]");
 await page.screenshot({ path: join(pictures, "live.png") });
+await page.evaluate(() => { // all that the live region says, in order
+  window.told = [];
+  const region = document.getElementById("told");
+  new MutationObserver(() => window.told.push(region.textContent)).observe(region, { childList: true });
+});
 await page.fill("[data-issuer]", "nonsense");
 await page.click("[data-give]");
 await page.waitForFunction(() => document.querySelector("[data-refused]").textContent);
 said.refused = await page.textContent("[data-refused]");
 await page.fill("[data-issuer]", issuer);
-await page.click("[data-give]");
+await page.press("[data-issuer]", "Enter");
 await page.waitForSelector('[data-fix][aria-pressed="true"]');
 console.log("applied");
 await page.waitForFunction(() => document.querySelectorAll(".attempts tbody tr").length > 1);
@@ -33,7 +38,11 @@ await page.screenshot({ path: join(pictures, "applied.png") });
 await page.evaluate((source) => { (0, eval)(source); }, axe);
 const scan = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
 for (const one of scan.violations) said.violations.push(`${one.id}: ${one.help}: ${one.nodes[0].html}`);
-await page.click('[data-fix][aria-pressed="true"]');
+await page.focus('[data-fix][aria-pressed="true"]');
+await page.keyboard.press("Space");
 said.off = Boolean(await page.waitForSelector('[data-fix][aria-pressed="false"]'));
+said.kept = await page.evaluate(() => "fix" in document.activeElement.dataset);
+said.told = await page.evaluate(() => window.told);
+said.heading = (await page.innerText("h1")).replace(/^[✓✗] /, "");
 await started.close();
 console.log(JSON.stringify(said));
