@@ -26,7 +26,8 @@ document.addEventListener("click", (event) => {
 }, true);
 
 // What an element is to the reader: in a piece that was drawn anew, the same one gets the focus back.
-const called = (one) => one.dataset.fix ?? one.getAttribute("aria-label") ?? one.getAttribute("href") ?? one.textContent;
+const called = (one) => one.matches("summary") ? "summary" // its words change with the row
+  : one.dataset.fix ?? one.getAttribute("aria-label") ?? one.getAttribute("href") ?? one.textContent;
 
 function held(element) {
   const all = [...element.querySelectorAll(FOCUS)], at = all.indexOf(document.activeElement);
