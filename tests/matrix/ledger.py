@@ -33,7 +33,7 @@ class Ledger:
     def extend_to(self, day: str) -> None:
         """Runs were made on this day, too."""
         first = self.date.partition(" ")[0]
-        self.date = first if first == day else f"{first} to {day}"
+        self.date = first if first == day else f"{first} and {day}"
 
     def add(self, run: Run) -> None:
         self.runs[run.client, run.server, run.way] = run
