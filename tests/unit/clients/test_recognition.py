@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import oauthtap.clients
 from oauthtap.clients import profiles
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.model.exchange import Exchange, Request, Response
 from oauthtap.report.build import build
 from oauthtap.report.model import Client
+from oauthtap.rewriting.origins import FIRST_PORT, WEB_PORT
 
 URL = "https://mcp.example.com/mcp"
 PRM = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp"
@@ -68,3 +72,13 @@ def test_a_runtime_is_no_version_and_the_client_s_own_agent_is() -> None:
     assert recognized(*login) == Client(name="claude-code", version=None)
     assert recognized(*login, get("claude-code/2.1.332 (cli)")) == Client(name="claude-code", version="2.1.332")
     assert recognized(get("codex-mcp-client/0.171.0")) == Client(name="codex", version="0.171.0")
+
+
+def test_no_client_waits_for_its_callback_at_a_port_where_the_tap_begins() -> None:
+    """At 8080, where it began once, one did."""
+    folder = Path(oauthtap.clients.__file__).parent
+    named = {
+        int(port) for path in folder.glob("*.toml") for port in re.findall(r":(\d{4,5})\b", path.read_text("utf-8"))
+    }
+    assert 33418 in named
+    assert not named & {FIRST_PORT, WEB_PORT}
