@@ -279,7 +279,7 @@ def _next(report: Report, display: Display) -> Iterator[Section]:
             words = (
                 "configure the client with exactly the URL that oauthtap printed, scheme and path included, and sign in"
             )
-            first = "mend what the ! above says; then " if display.warned and not report.exchanges else ""
+            first = "correct what the ! above says; then " if display.warned and not report.exchanges else ""
             yield Section(tuple(display.field("Next", first + words)))
         else:
             watch = f"oauthtap --upstream {shlex.quote(report.upstream or 'URL')}"
