@@ -146,12 +146,15 @@ def _place(stage: Stage) -> tuple[int, int]:
 
 
 def furthest_stage(handshake: Handshake, since: int = 0) -> str:
-    """The furthest stage that was come to (from exchange `since` on) by more than an unanswered guess."""
+    """The furthest stage that was come to (from exchange `since` on) by more than an unanswered guess.
+
+    In an excerpt nothing is known to be a guess: what named the place may be in the part that is not shown.
+    """
     slugs = [
         stages[0].slug
         for stages in handshake.exchanges()
         if (stage := stages[0]).exchange.actor in ("client", "browser")
-        and (stage.ok or stage.initiator is None or not stage.initiator.guess)
+        and (stage.ok or stage.exchange.excerpt or stage.initiator is None or not stage.initiator.guess)
         and stage.slug not in SIDE_STAGES
         and stage.exchange.id >= since
     ]

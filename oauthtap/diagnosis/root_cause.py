@@ -130,7 +130,8 @@ def _settled(end: Ending, by_rules: Finding | None, handshake: Handshake) -> End
         return end
     last = end.last.exchange.id if end.last else 0
     asked = handshake.authorization
-    hosted = asked is not None and asked.redirect_uri is not None and not urls.is_loopback(asked.redirect_uri)
+    callback = asked.redirect_uri if asked is not None and asked.request.body is not None else None
+    hosted = callback is not None and not urls.is_loopback(callback)
     sure = by_rules.severity == "error"
     if (end.id == "waiting" and sure) or (end.id == "signed-in" and ((sure and by_rules.exchange == last) or hosted)):
         return replace(end, id="abandoned")

@@ -26,9 +26,11 @@ from oauthtap.handshake.stages import (
     Certainty,
     ClientMetadata,
     DeviceAuthorization,
+    Initialize,
     Interaction,
     KeySet,
     Mcp,
+    McpStream,
     Preflight,
     PushedAuthorization,
     Registration,
@@ -87,7 +89,11 @@ def _is_preflight(request: Request) -> bool:
 # --- 0: by what a log says it was
 
 _TOLD: dict[str, type[Stage]] = {
-    kind.slug: kind for kind in (Registration, AuthorizationResponse, TokenRequest, TokenRefresh, ServerMetadata)
+    kind.slug: kind
+    for kind in (
+        *(Registration, AuthorizationRequest, AuthorizationResponse, TokenRequest, TokenRefresh),
+        *(ResourceMetadata, ServerMetadata, ClientMetadata, Initialize, McpStream),
+    )
 }
 
 
@@ -97,6 +103,8 @@ def _as_told(exchange: Exchange, so_far: Handshake) -> Stage | None:
         return answer_to(first_value(exchange.request.query, "state"), exchange, so_far, "likely")
     if kind is ServerMetadata:
         return _server_metadata(exchange, so_far, "likely")
+    if kind is ResourceMetadata:
+        return stage_of(kind, exchange, "likely", so_far, variant=_prm_variant(exchange.request.url, so_far.resource))
     return stage_of(kind, exchange, "likely", so_far) if kind else None
 
 

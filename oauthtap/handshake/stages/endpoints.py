@@ -11,6 +11,7 @@ from oauthtap.model import urls
 from oauthtap.model.exchange import (
     Pairs,
     Request,
+    Unseen,
     all_values,
     combined_header,
     first_value,
@@ -57,6 +58,9 @@ class AuthorizationRequest(Stage):
     @cached_property
     def params(self) -> Pairs:
         """The parameters of query, form, and what a `request_uri` stands for. Raises Unseen."""
+        shown = {name for name, _ in self.request.query}
+        if self.request.body is None and not shown & {"client_id", "response_type", "request_uri"}:
+            raise Unseen(f"the parameters of the authorization request in exchange {self.exchange.id} are not shown")
         own = self.request.query + (self.form if self.request.method == "POST" else ())
         return own + (self.pushed.form if self.pushed else ())
 
