@@ -11,15 +11,18 @@ import re
 import textwrap
 from dataclasses import replace
 from html import unescape
+from urllib.parse import quote
 
 import oauthtap.formats.logs.client_logs as client_logs
 from oauthtap.clients import profiles
 from oauthtap.formats import access_log, document, json_log, transcript
 from oauthtap.formats.builder import STAND_IN, origin_of
-from oauthtap.formats.logs import sentences, vs_code
+from oauthtap.formats.logs import lone_error, sentences, vs_code
 from oauthtap.formats.logs.builder import object_in
 from oauthtap.formats.logs.client_names import client_of
+from oauthtap.formats.logs.log_lines import has_times
 from oauthtap.formats.logs.statements import last_mark
+from oauthtap.formats.mixture import as_told, with_rest, with_told
 from oauthtap.model.exchange import Exchange, Request, first_value
 from oauthtap.model.recording import Recording
 from oauthtap.model.sanitize import escape_controls
@@ -36,6 +39,20 @@ _PLACEHOLDER = re.compile(
 """A host that was left out: `https://<host>/mcp`, `https://{tenant}`."""
 _SEGMENT = re.compile(r"(?<=/)<([\w-]{1,40})>(?=/)")
 """A segment of a path that was left out: `/<path>/mcp`."""
+_PARAMETERS_BELOW = re.compile(
+    r"(https?://[^\s?\"'`<>]+(?:\?[^\s\"'`<>]*)?)((?:[ \t]*\n[ \t]*[?&][\w.]+=[^\s\"'`<>]*)+)"
+)
+"""An authorization URL whose parameters stand on lines of their own."""
+_SHORT = 8_000
+"""Characters of a report by a person: in longer texts only one form is read."""
+_EXPECTED = re.compile(
+    r"(?:^|\n)[#*\s>]*(?:(?:what )?(?:I|was|is|it) )?(?:Expected|Should be|Correct|Wanted)\b[^\n]{0,60}\n?\s*$", re.I
+)
+"""The heading of a block that shows what did not come."""
+_PARAMETER_TABLE = re.compile(
+    r"^\|\s*`?(redirect_uri|resource|scope|client_id|response_type|code_challenge_method)`?\s*\|.*\n\|[\s:|-]+\n", re.M
+)
+_ASKED = re.compile(r"\b((?:GET|POST) (?:https?://[^\s`?]+|/[^\s`?]*))")
 _FEW_TAGS = 4
 _LARGEST = 20_000_000
 """Characters. Logs larger than that are cut: what lies at their end is read."""
@@ -57,9 +74,15 @@ FORMS = (
 def load_recording(text: str) -> Recording | None:
     """The exchanges in a text of any of these forms; None when there are none. Never raises for what is in it."""
     text = _SEGMENT.sub(r"\1", _PLACEHOLDER.sub(_host_of, _without_tags(_unquoted(text[-_LARGEST:]))))
+    text = _with_requests(text)
+    text = _PARAMETERS_BELOW.sub(lambda url: url[1] + re.sub(r"\s+", "", url[2]), text)
     found = _any_form(text)
     if found and found.client is None and (client := client_of(text)):
         found = replace(found, header={**found.header, "client": client})
+    if found and found.client:
+        found = replace(found, exchanges=tuple(_by_client(one, text) for one in found.exchanges))
+    if found and len(text) < _SHORT and not has_times(text):
+        found = as_told(found, text)
     # Claude Code tells of a redirect whether or not anybody is sent there: its own reader knows which.
     if found and not client_logs.recognizes(text) and (step := last_mark(text)):
         found = replace(found, header={**found.header, "told_step": step})
@@ -68,6 +91,29 @@ def load_recording(text: str) -> Recording | None:
         note = f"The client was given {given}: without https:// in front it is no URL, and nothing is sent."
         found.header.setdefault("notes", []).append(note)
     return found
+
+
+def _with_requests(text: str) -> str:
+    """A table of values of one parameter and what each got: its rows as requests of the one that stands above it."""
+    head = _PARAMETER_TABLE.search(text)
+    asked = _ASKED.findall(text[: head.start()]) if head else []
+    if head is None or len(set(asked)) != 1:
+        return text
+    rows = re.sub(
+        r"^(\|\s*)`?([^|`\s]+)`?(?=\s*\|)",
+        lambda row: f"{row[1]}`{asked[0]}?{head[1]}={quote(row[2], safe='')}`",
+        text[head.end() :],
+        flags=re.MULTILINE,
+    )
+    return text[: head.end()] + rows
+
+
+def _by_client(exchange: Exchange, text: str) -> Exchange:
+    """A challenge that somebody quotes is what the client met that the text names, unless a command got it."""
+    challenged = exchange.response is not None and exchange.response.header("www-authenticate") is not None
+    if exchange.actor != "reporter" or not challenged or re.search(r"\bcurl\b|\bwget\b|\bhttpie\b", text):
+        return exchange
+    return exchange.replace(actor="client")
 
 
 def _host_of(placeholder: re.Match[str]) -> str:
@@ -80,13 +126,16 @@ def _any_form(text: str) -> Recording | None:
     if whole := _client_log(text):
         return whole
     fences = list(_FENCE.finditer(text))
+    fences = [match for match in fences if not _EXPECTED.search(text[: match.start()])] or fences
     fenced = [textwrap.dedent(match[3]) for match in fences]
     ends = [0, *(match.end() for match in fences)]
     starts = [*(match.start() for match in fences), len(text)]
     prose = [text[a:b] for a, b in zip(ends, starts, strict=True)]
     if fenced and (joined := _joined(fenced, prose)):
-        return _with_prose(joined, prose)
-    return _plain(text)
+        return with_told(_with_prose(joined, prose), "\n\n".join(prose))
+    if len(text) > _SHORT or has_times(text):
+        return _plain(text)
+    return with_told(_plain(text), "\n\n".join(prose))
 
 
 def _unquoted(text: str) -> str:
@@ -118,17 +167,20 @@ def _is_claude_jsonl(text: str) -> bool:
     return client_logs.recognizes_line(object_in(first)) if first[:1] == "{" else False
 
 
-def _plain(text: str, above: str = "") -> Recording | None:
+def _plain(text: str, above: str = "", below: str = "") -> Recording | None:
     """One form throughout: the one that finds most in it. Of two that find as much, the more telling one."""
     if entries := document.har_part(text):
         return entries
-    if text.lstrip()[:1] in ("{", "[") and (in_json := document.read(text, above) or json_log.read(text)):
+    if text.lstrip()[:1] in ("{", "[") and (in_json := document.read(text, above, below) or json_log.read(text)):
         return in_json
     readers = (transcript.read, sentences.read, access_log.read, json_log.read)
     found: list[Recording] = [one for reader in readers if (one := reader(text)) is not None]
     if not found:
-        return document.read(text, above)
+        return document.read(text, above, below)
     best = max(found, key=_told)
+    if len(text) < _SHORT and not has_times(text):
+        documents = document.read(text, above, below)
+        best = with_rest(best, [one for one in (*found, documents) if one is not None and one is not best])
     client = best.client or client_of(text) or _by_callback(best)
     return best if best.client == client else replace(best, header={**best.header, "client": client})
 
@@ -149,8 +201,12 @@ def _by_callback(recording: Recording) -> str | None:
 def _joined(blocks: list[str], prose: list[str]) -> Recording | None:
     """The blocks of a bug report, each read by itself, in their order."""
     above = ["\n".join(prose[: number + 1])[-2000:] for number in range(len(blocks))]
+    below = [piece[:300] for piece in prose[1:]]
     found = [
-        one for block, words in zip(blocks, above, strict=True) if (one := _client_log(block) or _plain(block, words))
+        one
+        for block, *words in zip(blocks, above, below, strict=True)
+        if (one := _client_log(block) or _plain(block, *words))
+        or (len(blocks) > 1 and (one := lone_error.read(block, "\n".join(words))))
     ]
     # A command in one block, and what it printed in the next.
     together = transcript.read("\n\n".join(blocks))

@@ -12,6 +12,7 @@ echo), werkzeug, httpx and httpcore, urllib3, and lines such as `POST /mcp → 4
 
 from __future__ import annotations
 
+import calendar
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -62,12 +63,20 @@ _NO_TOKEN = re.compile(
 """That a request carried no token, in a log or in the words of whoever writes it down."""
 _TOKEN_REFUSED = re.compile(
     r"\bfailed to validate the (?:access |bearer )?token\b|\b(?:access |bearer )?token validation failed\b"
+    r"|\b(?:sends?|sent|passes|passed|attach\w*|forwards?) (?:the|a|an|its|my|our|this) (?:valid |same |new |fresh |issued )?(?:access |bearer )?token\b"
     r"|\bSecurityToken\w{1,40}Exception\b|\bJWT (?:verification|validation) failed\b",
     re.I,
 )
 _NEAR = 12
 _BODY = re.compile(r"(?:^|[\s:])(\{.*\})[\s.`]*$")
 _LONGEST = 20_000
+_ERROR_LOG = re.compile(r"\[(?:error|crit|warn|alert)\]|\bERROR\b")
+_NEWEST_FIRST = re.compile(
+    r"\b(?:newest|latest|most recent)(?: (?:line|entry|request|one)s?)?(?: (?:comes|is|are|on))? (?:first|top|at the top)\b|\breverse (?:chronological )?order\b",
+    re.I,
+)
+_DATE = re.compile(r"^\s*([A-Z][a-z]{2,8} \d{1,2}, \d{4}),? (?:at )?(\d{1,2}:\d\d)(?::\d\d)?\s*$", re.M)
+_MONTHS = frozenset(calendar.month_name)
 _LOCATION = re.compile(r"(?:location[:=]\s*|→\s*|->\s*)(https?://\S+)", re.I)
 
 
@@ -83,10 +92,40 @@ def drafts_in(text: str) -> list[Draft]:
     drafts: list[Draft] = []
     for line in facts.joined(text):
         drafts += [draft for draft in lines.take(line) if not told_again(draft, drafts)]
+    drafts = in_order(without_reports(drafts), text)
     times = [draft.started_at for draft in drafts if draft.started_at is not None]
     if len(times) == len(drafts) and times != sorted(times):
         drafts.sort(key=lambda draft: draft.started_at or 0.0)
     return drafts
+
+
+def without_reports(drafts: list[Draft]) -> list[Draft]:
+    """The exchanges without what an error log says of a request that the access log has with its status."""
+    return [
+        draft for at, draft in enumerate(drafts)
+        if not (draft.reported and any(one.status and _is_same(one, draft) for one in drafts[max(0, at - 3) : at + 4]))
+    ]  # fmt: skip
+
+
+def in_order(drafts: list[Draft], text: str) -> list[Draft]:
+    """The exchanges as they happened, where the text has or says that it has the newest line first."""
+    timed = any(draft.started_at is not None for draft in drafts)
+    return drafts[::-1] if not timed and (_NEWEST_FIRST.search(text) or _goes_back(text)) else drafts
+
+
+def _is_same(one: Draft, other: Draft) -> bool:
+    """The same request, in the access log and in the error log."""
+    paths = [re.sub(r"^https?://[^/]+", "", draft.target).partition("?")[0] for draft in (one, other)]
+    return one.method == other.method and paths[0] == paths[1]
+
+
+def _goes_back(text: str) -> bool:
+    """Its times stand on lines of their own, and the first is the last."""
+    found = _DATE.findall(text)
+    moments = [
+        datetime.strptime(f"{day} {time}", "%B %d, %Y %H:%M") for day, time in found if day.split()[0] in _MONTHS
+    ]
+    return len(moments) > 1 and moments == sorted(moments, reverse=True) and moments[0] > moments[-1]
 
 
 def told_again(draft: Draft, drafts: list[Draft]) -> bool:
@@ -132,6 +171,7 @@ def _of_fact(fact: facts.Fact, line: str) -> Draft:
     """A draft of it, with what else its line says of it."""
     draft = Draft(fact.method or _usual(fact.target), fact.target, status=fact.status, error=fact.error)
     draft.method_shown = fact.method is not None
+    draft.reported = fact.status is None and _ERROR_LOG.search(fact.line or line) is not None
     if draft.method == "POST" and _REGISTRATIONS.search(fact.target):
         draft.role = "client-registration"
     elif one_endpoint := _ACTION.search(fact.target):
@@ -158,6 +198,8 @@ def _complete(draft: Draft, said: dict[str, str | None], line: str) -> None:
         draft.headers.append(("User-Agent", agent.strip()))
     if draft.status == 401 and _NO_TOKEN.search(line):
         draft.absent = ("authorization",)
+    if draft.role is None and draft.method == "POST" and _INITIALIZE.search(line):
+        draft.role = "mcp-initialize"
     draft.started_at = _at(said, line)
     draft.duration = _took(said, line)
     rest = said.get("rest") or ""
@@ -169,6 +211,7 @@ def _complete(draft: Draft, said: dict[str, str | None], line: str) -> None:
         draft.answer_body = body[1]
 
 
+_INITIALIZE = re.compile(r'"method"\s*:\s*"initialize"|[(`]initialize\b|\binitialize (?:request|call)\b')
 _REGISTRATIONS = re.compile(
     r"/clients-registrations/[\w-]+/?$|/oauth2/v1/clients/?$|/connect/register/?$|/clients:register$"
 )

@@ -45,6 +45,10 @@ _ELIDED_CHALLENGE = re.compile(r"=\s*[\"“]?(?:…|\.{3}|\*{3,}|<[^<>\n]{1,60}>
 _SHORT = 8
 """A `code_challenge` with fewer characters than that was blanked by whoever pasted it: nothing hashes to so few."""
 _ELIDED_MEMBERS = re.compile(r"(?:,|(?<!\s))\s*(?:\.\.\.|…)\s*(?=[}\]])|(?<=[{\[])\s*(?:\.\.\.|…)\s*,?")
+_ASKS = re.compile(r"[?&](?:client_id|response_type|request_uri)=")
+_AUTHORIZE = re.compile(
+    r"^(?!.*/\.well-known/).*(?:/authorize/?$|/oauth2?/(?:v\d(?:\.\d)?/)?auth/?$|/openid-connect/auth/?$)"
+)
 _BROWSER = re.compile(r"^Mozilla/5\.0 .*(?:Gecko|WebKit).*(?:Chrome|Firefox|Safari|Edg)/")
 _PAGES = re.compile(r"/(?:authorize|auth|login|signin|sign-in|consent|oauth2?/authorize)(?:$|[/?])", re.I)
 
@@ -76,6 +80,8 @@ class Draft:
     """False for a URL told with its status alone: such a sentence may tell an exchange again."""
     sse: bool = False
     """The stream of the older SSE transport, which a client opens with GET."""
+    reported: bool = False
+    """A line of an error log tells it: the access log may have it, too."""
     presumed: bool = False
     """The status is not shown: it is what the body implies."""
 
@@ -186,7 +192,11 @@ def _exchange(draft: Draft, url: str, number: int) -> Exchange:
             headers=tuple(told) if whole else with_type(tuple(told), body),
             body=body, truncated=cut or draft.cut, partial=not whole,
         )  # fmt: skip
-    request_body = "" if draft.body is None and draft.method in ("GET", "HEAD", "OPTIONS") else draft.body
+    role = draft.role or ("authorization-response" if called_back else None)
+    if role is None and draft.method == "GET" and _AUTHORIZE.search(url):
+        role = "authorization-request"  # a log without query strings
+    bare = draft.body is None and draft.method in ("GET", "HEAD", "OPTIONS")
+    request_body = "" if bare and (role != "authorization-request" or _ASKS.search(url)) else draft.body
     return Exchange(
         id=number,
         started_at=draft.started_at,
@@ -203,7 +213,7 @@ def _exchange(draft: Draft, url: str, number: int) -> Exchange:
         response=answer,
         error=None if answer else draft.error,
         excerpt=True,
-        role=draft.role or ("authorization-response" if called_back else None),
+        role=role,
     )
 
 

@@ -51,6 +51,8 @@ def _of_curl(words: list[str]) -> tuple[Draft, bool] | None:
             word, _, value = word.partition("=")
         elif word in _TAKES_VALUE and place < len(words):
             value, place = words[place], place + 1
+        elif re.fullmatch(rf"-[sSkvi]*X{METHOD}", word):
+            word, value = "-X", word.partition("X")[2]
         elif re.match(r"^-[a-zA-Z]{2,}$", word) and not word.startswith("--"):
             options += word[1:-1]
             word = f"-{word[-1]}"

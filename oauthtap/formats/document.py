@@ -14,6 +14,8 @@ from typing import Any
 
 from oauthtap.formats import facts, har
 from oauthtap.formats.builder import STAND_IN, Draft, recording, shown_body
+from oauthtap.formats.logs.outcome import CODES
+from oauthtap.formats.refused_step import refused, step_of
 from oauthtap.model import urls
 from oauthtap.model.recording import Recording, SourceError
 
@@ -22,28 +24,39 @@ FORM = "one document by itself: protected resource or authorization server metad
 
 _DECODER = json.JSONDecoder()
 _MOST = 50
+_NEAR = 300
 """Documents in one text, and brackets in it that begin none; further ones are passed over."""
 _CHALLENGE = re.compile(r"^[^\S\n]*(?:[<>]\s*)?[\"'`]?www-authenticate[\"'`]?\s*:\s*(.+?)\s*$", re.I | re.M)
 _BARE_CHALLENGE = re.compile(
     r"^[^\S\n]*[\"'`]?((?:Bearer|DPoP|Basic)(?:\s+[\w-]+=(?:\"[^\"]*\"|[^\s,]+)\s*,?)+)[\"'`]?\s*$", re.I | re.M
 )
 _JWT = re.compile(r"(?:^|[\s\"'`])(eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*)(?=$|[\s\"'`])")
+_TOKEN_FORM = re.compile(r"^[ \t>\"'`]*((?=[^\s]*\btoken_type=)access_token=[^\s&\"'`]+(?:&\w+=[^\s&\"'`]*)+)", re.M)
+_REQUEST_URL = re.compile(
+    r"request URL\W{0,6}\s*(https?://[^\s\"'`<>]+)|\b(https?://[^\s\"'`<>]+/(?:access_)?token)\b", re.I
+)
 _ABOVE = re.compile(r"(?:GET|POST)?\s*[`(<]?(https?://[^\s`)>\"]+?)[`)>]?:?\s*$")
 
 
-def read(text: str, above: str = "") -> Recording | None:
-    """The exchange that a text is the answer of; None when it is none we know. `above`: the words in front of a fence."""
-    value, before = _value(text)
+def read(text: str, above: str = "", below: str = "") -> Recording | None:
+    """The exchange that a text is the answer of; None when it is none we know. `above`, `below`: the words around a fence."""
+    value, before, after = _value(text)
     before = f"{above}\n{before}"
     if isinstance(value, dict | list) and (whole := _har(value)):
         return whole
-    lone = (_of(value, before) if isinstance(value, dict) else None) or _challenge(text) or _token(text)
+    lone = (
+        (_of(value, before, f"{after}\n{below}") if isinstance(value, dict) else None)
+        or _challenge(text)
+        or _token(text)
+        or _token_form(text)
+    )
     drafts = [lone] if lone else _every(text)
     if not drafts:
         return None
     for draft in drafts:
-        draft.cut = draft.cut or len(json.loads(draft.answer_body or "{}")) == 1  # nobody serves one member
-        if draft.role is None or (draft.status or 0) < 400:
+        if (draft.answer_body or "{}").startswith("{"):
+            draft.cut = draft.cut or len(json.loads(draft.answer_body or "{}")) == 1  # nobody serves one member
+        if draft.role is None or ((draft.status or 0) < 400 and draft.role != "token-refresh"):
             draft.actor = "reporter"  # nobody knows who asked for it; a step that was refused is what a client met
     return recording(drafts, text, what=WHAT, upstream=next(filter(None, map(_upstream, drafts)), None))
 
@@ -59,25 +72,25 @@ def _every(text: str) -> list[Draft]:
             place = text.find("{", place + 1)
             failed += 1
             continue
-        if isinstance(value, dict) and (draft := _of(value, text[end:place])):
+        if isinstance(value, dict) and (draft := _of(value, text[end:place], text[after:])):
             found.append(draft)
         place, end = text.find("{", after), after
     return found
 
 
-def _value(text: str) -> tuple[Any, str]:
-    """The JSON in a text, and the text before it."""
+def _value(text: str) -> tuple[Any, str, str]:
+    """The JSON in a text, and the text before and behind it."""
     start = text.find("{")
     listed = text.lstrip()[:1] == "["
     start = text.find("[") if listed else start
     if start < 0:
-        return None, ""
+        return None, "", ""
     body, end = text[start:], text.rfind("]" if listed else "}")
     mended, _ = shown_body(text[start : end + 1] if end > start else body)
     try:
-        return json.loads(mended or ""), text[:start]
+        return json.loads(mended or ""), text[:start], text[end + 1 :] if end > start else ""
     except (ValueError, RecursionError):
-        return None, ""
+        return None, "", ""
 
 
 def har_part(text: str) -> Recording | None:
@@ -109,7 +122,7 @@ def _har(value: Any) -> Recording | None:
         return None
 
 
-def _of(value: dict[str, Any], before: str) -> Draft | None:
+def _of(value: dict[str, Any], before: str, after: str = "") -> Draft | None:
     names = set(value)
     lines = before.strip().splitlines()
     above = _ABOVE.search(lines[-1].strip()) if lines else None
@@ -142,30 +155,14 @@ def _of(value: dict[str, Any], before: str) -> Draft | None:
         return draft("POST", f"{STAND_IN}/registration-endpoint-not-shown", 201, "client-registration")
     if "access_token" in names:
         return draft("POST", f"{STAND_IN}/token-endpoint-not-shown", 200, "token-request")
-    if isinstance(value.get("error"), str) and "error_description" in names:
-        role = _role(value["error"], before)
-        where = "registration" if role == "client-registration" else "token"
+    code, words = value.get("error"), str(value.get("error_description") or "")
+    if isinstance(code, str) and ("error_description" in names or code in CODES):
         status = facts.answered(lines[-1]) if lines else None
-        found = draft(
-            "POST", f"{STAND_IN}/{where}-endpoint-not-shown", 401 if value["error"] == "invalid_client" else 400, role
+        shown = status[0] if status and status[0] >= 400 else None
+        return refused(
+            step_of(code, words, f"{before[-_NEAR:]}\n{after[:_NEAR]}") or "token-request", code, body, shown
         )
-        if status is not None and status[0] >= 400:
-            found.status, found.presumed = status[0], False
-        return found
     return None
-
-
-def _role(code: str, before: str) -> str:
-    """The step that a code of OAuth is the refusal of, by what is said in front of it where several have it."""
-    if re.search(r"redirect_uri$|client_metadata|software_statement", code):
-        return "client-registration"
-    if re.search(r"regist(?:er|ration|ering)\b[^.\n]{0,60}\b(?:fail|reject|refus|return|error)", before[-300:], re.I):
-        return "client-registration"
-    if code == "invalid_grant" and re.search(
-        r"refresh(?:ing)?[ _-]?(?:the )?(?:access )?tokens?\b|\btoken refresh", before[-600:], re.I
-    ):
-        return "token-refresh"
-    return "token-request"
 
 
 def _challenge(text: str) -> Draft | None:
@@ -179,6 +176,21 @@ def _challenge(text: str) -> Draft | None:
         "POST", place, status=int(status[1]) if status else 401, presumed=status is None,
         answer_headers=[("WWW-Authenticate", found[1])],
     )  # fmt: skip
+
+
+def _token_form(text: str) -> Draft | None:
+    """A token answer in the form encoding, where JSON belongs: at the URL that the text calls that of the request."""
+    found = _TOKEN_FORM.search(text)
+    if found is None or len(text) > 20_000:
+        return None
+    named = _REQUEST_URL.search(text)
+    role = (
+        "token-refresh" if re.search(r"\brefresh(?:ing|Authorization)?\b(?!_token=)", text, re.I) else "token-request"
+    )
+    target = (named[1] or named[2]) if named else f"{STAND_IN}/token-endpoint-not-shown"
+    draft = Draft("POST", target, status=200, answer_body=found[1], presumed=True, role=role)
+    draft.answer_headers = [("Content-Type", "application/x-www-form-urlencoded")]
+    return draft
 
 
 def _token(text: str) -> Draft | None:

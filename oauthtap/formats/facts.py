@@ -61,18 +61,25 @@ _URL_GAVE = re.compile(
     rf"{_WELL_KNOWN}[\"'`)\]]*[\s:,]*(?:(?:endpoint|also|now|still|just|always|request|correctly|properly|successfully|only|itself|which|it|URL|page) ){{0,3}}(?:-+>|- |—>|=+>|→|⇒|➜|returns?(?:ed)?|responds?(?:ed)?(?: with)?|responded(?: with)?|answers?(?:ed)?(?: with)?|gives|gave|fail(?:s|ed|ing)?(?: with)?|is|was|status:?|got|:|=|\||(?=\([1-5]\d\d\b))\s*(?:an?\s+|with\s+|the\s+)?(?:[❌✅✓✔✗✘⚠🔴🟢\uFE0F]+\s*)?(?:\(|\*+|`|\")*(?:HTTP(?:/[\d.]+)?[ :]*)?(?:error )?(?:status(?: code)?[:= ]*)?{STATUS}",
     re.I,
 )
-_ADJACENT = re.compile(rf"^[\"'`)\]*]*(?:\s+HTTP/[\d.]+)?[\s\"'`:=,;|*)\]([–—-]*(?:\bHTTP(?:/[\d.]+)?[ :]+)?{STATUS}")
+_ADJACENT = re.compile(
+    rf"^[\"'`)\]*]*(?:\s\((?![1-5]\d\d\b)[^()\n]{{1,60}}\)(?=[\s\"'`]*[:=→-]))?(?:\s+HTTP/[\d.]+)?[\s\"'`:=,;|*)\]([–—-]*(?:\bHTTP(?:/[\d.]+)?[ :]+)?{STATUS}"
+)
 _SAID = re.compile(
-    rf"(?:→|-+>|—>|=+>|⇒|➜|↳|<-+|←|\.{{2,}}|\b(?:returns?(?:ed)?|returning|respon(?:ds?|ded|se|ding)(?: with| code)?|answer(?:s|ed)?(?: with)?|gives|gave|gets?(?: back)?|got(?: back)?|receiv(?:es?|ed)|fail(?:s|ed)(?: with)?|finished(?: with)?|completed(?: with)?|result|rejected(?: with)?|status(?:[ _-]?code)?|statusCode|resultCode|code|error|HTTP(?:/[\d.]+)?))[\"'`]*\s*(?:[:=(-]|is|of|was|with|an?|the)?\s*(?:an?\s+|\(|\"|'|`|\*+|HTTP(?:/[\d.]+)?[ :]*|status(?:[ _]code)?[:= ]*)*{STATUS}",
+    rf"(?:→|-+>|—>|=+>|⇒|➜|↳|<-+|←|\.{{2,}}|\b(?:returns?(?:ed)?|returning|respon(?:ds?|ded|se|ding)(?: with| code)?|answer(?:s|ed)?(?: with)?|gives|gave|gets?(?: back)?|got(?: back)?|receiv(?:es?|ed)|fail(?:s|ed)(?: with)?|finished(?: with)?|completed(?: with)?|result|rejected(?: with)?|status(?:[ _-]?code)?|statusCode|resultCode|code|error|HTTP(?:/[\d.]+)?))[\"'`]*\s*(?:[:=(-]|is|of|was|with|an?|the|our|my)?\s*(?:an?\s+|\(|\"|'|`|\*+|HTTP(?:/[\d.]+)?[ :]*|status(?:[ _]code)?[:= ]*)*{STATUS}",
     re.I,
 )
+_SERVES = re.compile(
+    r"^[\"'`)\s]*(?:→|-+>|=+>|⇒|➜|:|returns?|returned|serves?|gives|answers(?: with)?|responds with)[\s`]*(?P<body>\{(?!\s*\"(?:error|detail|jsonrpc))[^\n]*\})"
+)
+"""A document right behind its URL: it was served."""
+_SERVED = re.compile(r"(?P<target>(?:https?://[^\s\"'`<>|*\\)\]]+)?/\.well-known/[\w/.-]+)(?P<rest>[^\n]*)")
 _CLOSING = re.compile(
     rf"^[\"'`)\s]*(?:\([^()\n]{{0,80}}\)\s*)?(?:→|-+>|=+>|⇒|➜)\s[A-Za-z][\w '-]{{0,60}}[,:]\s?{STATUS}\W*$"
 )
 """`-> preflight blocked, 404`: what became of it, and then its status."""
 _WITH_REASON = re.compile(rf"{STATUS}\s*[-(:]?\s*(?P<reason>[A-Z][A-Za-z' _-]{{1,40}})")
 _IN_FRONT = re.compile(
-    rf"{STATUS}[\s\]|\"'`:,-]*(?:\([^)\n]{{1,40}}\)\s*|[A-Z][\w' ]{{1,40}}?\s+)?(?:\b(?:from|for|on|at|to|in response to)\s+(?:the\s+|a\s+)?)?[\[\"'`]*$"
+    rf"{STATUS}[\s\]|\"'`:,-]*(?:\([^)\n]{{1,40}}\)\s*|[A-Z][\w' ]{{1,40}}?\s+)?(?:\b(?:from|for|on|at|to|of|in response to)\s+(?:the\s+|a\s+|our\s+)?)?[\[\"'`]*$"
 )
 _FROM = re.compile(rf'^\s*(?:HTTP/[\d.]+)?"?\s+from \S+ - {STATUS}')
 """chi: the request line, whose it is, the status."""
@@ -138,6 +145,8 @@ def joined(text: str) -> list[str]:
 
 def _is_cut(line: str, below: str) -> bool:
     """What was broken goes on below: a URL and its status, a sentence, an exception and its message."""
+    if below.startswith("error: ") and line.endswith("]"):
+        return True
     if _STATUS_BELOW.match(below) and _TARGET_ALONE.match(line):
         return True
     return len(line) < 500 and bool(_HANGS.search(line) or _THROWN.match(line))
@@ -166,6 +175,8 @@ def on_line(line: str) -> list[Fact]:
                 columns["method"], target if "://" in target else f"https://{target}", int(columns["status"]), line=line
             )
         ]
+    if (served := _SERVED.search(line)) and (match := _SERVES.match(served["rest"])):
+        return [Fact(None, served["target"], 200, rest=match["body"], line=line)]
     if match := _RETURNED.match(line):
         return [Fact(None, match["target"], int(match["status"]), line=line)]
     return list(_in_sentence(line))
@@ -207,6 +218,9 @@ def _of_request(line: str, match: re.Match[str], end: int, *, first: bool) -> Fa
         target = f"{'http' if target.startswith('localhost') else 'https'}://{target}"
     after = line[match.end() : end]
     fact = Fact(match["method"], target, line=line)
+    if served := _SERVES.match(after):
+        fact.status, fact.rest = 200, served["body"]
+        return fact
     if (
         (found := _ADJACENT.search(after))
         or (found := _FROM.search(after))

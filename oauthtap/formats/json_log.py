@@ -109,8 +109,9 @@ def _rows(text: str) -> Iterator[dict[str, Any]]:
                     raise ValueError from None
                 value, place = decoder.raw_decode(text, place)
             except (ValueError, RecursionError):
-                failed += goes_on
-                place = end + 1
+                failed += 1
+                # Words may stand in brackets in front of an object: `[cimd] rejected {…}`.
+                place = end + 1 if goes_on or failed > _MOST_FAILED else place + 1
                 continue
         for row in value if isinstance(value, list) else [value]:
             if isinstance(row, dict):
@@ -125,6 +126,8 @@ def _next(text: str, place: int) -> int:
 def _draft(row: dict[str, Any]) -> Draft | None:
     method, url = _first(row, _METHOD), _first(row, _URL)
     status = _number(_first(row, _STATUS))
+    if fetched := _fetched(row, method, status):
+        return fetched
     if not isinstance(method, str) or method.upper() not in _METHODS or not isinstance(url, str) or not url:
         return None
     host = _first(row, _HOST)
@@ -150,6 +153,16 @@ def _draft(row: dict[str, Any]) -> Draft | None:
         outcome = row.get("outcome") or row.get("err") or row.get("error")
         draft.error = f"no answer is shown ({outcome})" if isinstance(outcome, str) else None
     return draft
+
+
+def _fetched(row: dict[str, Any], method: Any, status: int | None) -> Draft | None:
+    """What became of a client's metadata document, in the log of the server that fetched it."""
+    place = row.get("client_id")
+    if method is not None or not isinstance(place, str) or not re.match(r"https://[^/\s]+/\S", place):
+        return None
+    if status is None or not 100 <= status <= 599:
+        return None
+    return Draft("GET", place, status=status, actor="authorization-server", role="client-metadata-fetch")
 
 
 def _headers(row: dict[str, Any], *places: str) -> Iterator[tuple[str, str]]:

@@ -19,13 +19,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urljoin
 
-from oauthtap.formats.builder import Draft, recording, seconds, shown_body
+from oauthtap.formats.builder import STAND_IN, Draft, recording, seconds, shown_body
 from oauthtap.formats.command_line import METHOD, request_of_command, request_of_fetch
 from oauthtap.model.recording import Recording
 
 WHAT = "pasted HTTP"
 FORM = 'pasted HTTP: curl -i/-v/-I/--trace-ascii, HTTPie, wget -S, raw messages, "copy as cURL" or "copy as fetch" with the answer'
 
+_NOT_SHOWN = f"{STAND_IN}/mcp"
+"""The URL of an answer whose request is not shown."""
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _STAMP = re.compile(
     r"^\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?|\d\d:\d\d:\d\d(?:\.\d+)?)\]?:?\s+(?=\S)"
@@ -33,6 +35,7 @@ _STAMP = re.compile(
 _NUMBER = re.compile(r"^\s*\d{1,4}(?:[:|]\s?|\t|\s\|\s?)(?=\S)")
 _PROMPT = re.compile(r"^(?:\S{0,60}[$#%❯➜»]|>|PS [^>]*>|\w+@[\w.-]+:?\S*[$#%])\s+(?=(?:curl|http|https|xh|xhs|wget)\b)")
 _COMMAND = re.compile(r"^(?:sudo\s+)?(?:curl(?:\.exe)?|https?|xhs?|wget)\s+(?=\S)")
+_JQ = re.compile(r"\|\s*jq\s+(?:-[a-zA-Z]+\s+)*['\"]?\.(\w+)['\"]?\s*$")
 _FETCH = re.compile(r"^(?:await\s+)?fetch\(\s*([\"'`])(https?://[^\"'`]+)\1\s*(,)?")
 _REQUEST = re.compile(
     rf"^({METHOD})\s+((?:https?://|/)\S*|\*|[\w-]+(?:\.[\w-]+)+(?::\d+)?/\S*)(?:\s+HTTP/[\d.]+)?\s*(?:\([^)]*\))?:?\s*$"
@@ -78,6 +81,8 @@ class _State:
     host: str | None = None
     shows_body_only: bool = False
     """The command before prints the body of the answer and nothing else of it."""
+    member: str | None = None
+    """The one member of the document that the command prints (`| jq .issuer`)."""
     marked: bool = False
     """Its lines are marked with `>` and `<`."""
 
@@ -94,7 +99,14 @@ def drafts_in(text: str) -> list[Draft]:
     for at, line in _lines(text):
         _take(state, line, at)
     _end(state)
-    return [draft for draft in state.drafts if draft.status is not None or draft.error or draft.answer_body]
+    drafts = [draft for draft in state.drafts if draft.target != _NOT_SHOWN or _is_of_mcp(draft)]
+    return [draft for draft in drafts if draft.status is not None or draft.error or draft.answer_body]
+
+
+def _is_of_mcp(draft: Draft) -> bool:
+    """An answer without its request, which only an MCP server gives: a challenge, or a message of JSON-RPC."""
+    challenge = next((value for name, value in draft.answer_headers if name.lower() == "www-authenticate"), "")
+    return (draft.status == 401 and "resource_metadata" in challenge) or '"jsonrpc"' in (draft.answer_body or "")
 
 
 # --- lines
@@ -156,6 +168,7 @@ def _take(state: _State, line: str, at: float | None) -> None:
     if _COMMAND.match(bare) and (asked := request_of_command(bare)):
         _begin(state, asked[0], at)
         state.shows_body_only = asked[1]
+        state.member = (found := _JQ.search(bare)) and found[1]
         return
     if fetched := _FETCH.match(bare):
         _begin(state, request_of_fetch(fetched, bare), at)
@@ -243,6 +256,8 @@ def _take_rest(state: _State, line: str, bare: str) -> None:
         if state.body or _BODY.match(line) or state.at == "answer" or len(bare) < 200:
             state.at = "body"
             state.body.append(line)
+    elif state.member and state.at == "asked" and re.match(r"https?://\S+$", bare):
+        state.at, state.body = "body", [bare]
     elif (state.shows_body_only or (state.at == "asked" and bare[:1] == "{")) and _BODY.match(line):
         state.at = "body"
         state.body.append(line)
@@ -284,7 +299,7 @@ def _answer(state: _State, status: int, at: float | None) -> None:
         else:
             _begin(state, Draft(was.method, was.target, actor=was.actor), at)
     elif state.current is None:
-        return
+        _begin(state, Draft("POST", _NOT_SHOWN), at)
     assert state.current is not None
     state.current.status = status
     state.current.duration = (
@@ -326,11 +341,22 @@ def _end(state: _State) -> None:
         elif current.status is not None and state.at == "body" and current.answer_headers_shown:
             current.answer_body = _empty(current)
         if current.status is None and current.answer_body and not current.error:
+            if state.member and (document := _document_with(state.member, current.answer_body)):
+                current.answer_body, current.cut = document, True
             _presume(current)
         if current.answer_headers and not current.answer_headers_shown and current.answer_body:
             current.answer_headers_shown = len(current.answer_headers) > 2
     state.current, state.at, state.sent, state.body = None, "out", [], []
-    state.shows_body_only = False
+    state.shows_body_only, state.member = False, None
+
+
+def _document_with(member: str, printed: str) -> str | None:
+    """The document of which one member was printed, as far as that shows it."""
+    try:
+        value = json.loads(printed)
+    except (ValueError, RecursionError):
+        value = printed if re.fullmatch(r"https?://\S+", printed) else None  # `jq -r`
+    return None if value is None else json.dumps({member: value})
 
 
 def _empty(draft: Draft) -> str | None:

@@ -208,6 +208,7 @@ class RecordingBuilder:
                 f"{name}={stand_in}",
                 shown,
             )
+        shown = re.sub(r"\bcode_challenge=[^&#]{0,7}(?=&|$)", f"code_challenge={_BLANKED['code_challenge']}", shown)
         if shown != url:
             self.notes.append("the log blanks code_challenge and state; stand-ins of the right shape are put there")
         if not (self.exchanges and self.exchanges[-1].request.url == shown):

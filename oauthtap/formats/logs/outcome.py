@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
+
+from oauthtap.formats.refused_step import STATUSES
 
 _CLASSES = {
     "InvalidRequestError": "invalid_request", "InvalidClientError": "invalid_client", "InvalidGrantError": "invalid_grant",
@@ -27,14 +29,6 @@ CODES = frozenset(
     (*_CLASSES.values(), "invalid_redirect_uri", "invalid_software_statement", "unapproved_software_statement",
      "login_required", "consent_required", "interaction_required", "invalid_request_uri", "unmet_authentication_requirements")
 )  # fmt: skip
-_STATUSES = {
-    "invalid_token": 401,
-    "insufficient_scope": 403,
-    "server_error": 500,
-    "temporarily_unavailable": 503,
-    "invalid_client": 401,
-    "too_many_requests": 429,
-}
 _WHOLE = re.compile(r"(?:HTTP (?P<status>\d{3}): )?Invalid OAuth error response: .*?Raw body: (?P<body>.*)", re.S)
 _FAILED = re.compile(
     r"(?P<what>(?:Dynamic )?[Cc]lient [Rr]egistration|[Rr]egistration|DCR|[Tt]oken exchange|[Tt]oken refresh|[Tt]oken request|[Rr]efresh(?:ing)?(?: token)?|(?:[Tt]oken|[Rr]egistration|[Rr]efresh|[Rr]evocation) endpoint)"
@@ -64,6 +58,17 @@ _EXPECTED = re.compile(
 _RECEIVED = re.compile(
     r"(?:[Rr]eceived )?\b(?P<status>[45]\d\d)(?: [A-Z]\w+)? (?:error )?(?:received for|from MCP server)"
 )
+_POSTING_BY_REASON = re.compile(
+    r"(?:Error POSTing to endpoint|Failed to (?:open|reconnect) SSE stream|SSE error|[Uu]nexpected server response):\s*(?P<reason>"
+    + "|".join(map(re.escape, sorted(_REASONS, key=len, reverse=True)))
+    + r")(?P<rest>\s*$|[:,)].*)",
+    re.I | re.S,
+)
+_STREAM = re.compile(r"Failed to (?:open|reconnect) SSE stream")
+_REFUSAL = re.compile(r'\{\s*"(?:error|error_description)"\s*:')
+_ENTRA = re.compile(r"\bAADSTS\d{5,7}\b[^\n]*")
+_LOCATION = re.compile(r"https?://[^\s\"'<>`]+[?&](?:oauth_)?error=(?P<code>[a-z_]+)[^\s\"'<>`)]*")
+"""Where a browser ended, with an OAuth error in it."""
 _BODY = re.compile(r"Error POSTing to endpoint: (\{.*)", re.S)
 _NAMED = re.compile(r"\b(?P<kind>[A-Z]\w*Error)\d?: (?P<words>[^\n]*)")
 _CODE_MEMBER = re.compile(r"\bcode: '(?P<code>[a-z_]+)'")
@@ -124,14 +129,41 @@ def outcome(text: str) -> Outcome | None:
     if match := _POSTING.search(message):
         sse = step is None and "SseError: SSE error: Non-200" in message
         return Outcome(step or "mcp", int(match["status"]), _body(match["rest"]), sse=sse)
+    if match := _POSTING_BY_REASON.search(message):
+        stream = step is None and _STREAM.search(message) is not None
+        return Outcome(step or "mcp", _REASONS[match["reason"].lower()], _body(match["rest"]), sse=stream)
     if match := _RECEIVED.search(message):
         return Outcome(step or "mcp", int(match["status"]), None)
     if (match := _BODY.search(message)) and (match2 := _OAUTH.search(match[1])):
         found = _oauth("mcp", match2["code"], "")
         return Outcome("mcp", found.status, _cut(match[1]), presumed=True)
+    if (match := _LOCATION.search(message)) and match["code"] in CODES:
+        said = json.dumps({"error": match["code"]})
+        back = "authorization-response" if re.search(r"callback|redirect", match[0].partition("?")[0]) else None
+        return Outcome(back or "authorization-request", 400, said, match[0], presumed=True)
+    if said_so := _refusal_in(text):
+        return said_so if step is None else replace(said_so, step=step)
+    if match := _ENTRA.search(message):
+        said = json.dumps({"error_description": match[0].strip()}, ensure_ascii=False)
+        return Outcome(step, 400, said, presumed=True)
     if match := _OAUTH.search(message):
         return _oauth(step, match["code"], match["words"] or "")
     return None
+
+
+def _refusal_in(text: str) -> Outcome | None:
+    """The error answer of an endpoint of OAuth, quoted in whatever stands around it."""
+    found = _REFUSAL.search(text)
+    if found is None:
+        return None
+    try:
+        value, end = json.JSONDecoder().raw_decode(text, found.start())
+    except (ValueError, RecursionError):
+        return None
+    code = value.get("error")
+    if not isinstance(code, str) or code not in CODES:
+        return None
+    return Outcome(None, STATUSES.get(code, 400), text[found.start() : end][:4000], presumed=True)
 
 
 def names_step(text: str) -> bool:
@@ -150,7 +182,7 @@ def _oauth(step: str | None, code: str, words: str) -> Outcome:
     if (inner := re.match(r"([a-z_]+): (.*)", words)) and inner[1] in CODES:
         code, words = inner[1], inner[2]  # a class for every code that it has none for
     said = {"error": code, **({"error_description": words} if words and words != code else {})}
-    return Outcome(step, _STATUSES.get(code, 400), json.dumps(said, ensure_ascii=False), presumed=True)
+    return Outcome(step, STATUSES.get(code, 400), json.dumps(said, ensure_ascii=False), presumed=True)
 
 
 _CLOSED = re.compile(r"[)\s]*[\"'`”’]\s*(?:[.,;:!?)]|$|\s\w)")

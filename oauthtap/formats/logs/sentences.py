@@ -27,6 +27,8 @@ from oauthtap.formats.logs.outcome import Outcome, names_step, outcome, refused
 from oauthtap.formats.logs.rich_handler import unwrap
 from oauthtap.formats.logs.rmcp import Discovery
 from oauthtap.formats.logs.statements import Told, mark_in, told_in
+from oauthtap.formats.refused_step import refused as refused_draft
+from oauthtap.formats.refused_step import step_of
 from oauthtap.model import urls
 from oauthtap.model.recording import Recording
 
@@ -45,6 +47,10 @@ _MISMATCH = re.compile(
     r"(?i:protected resource (?:metadata )?(?:resource )?)[\"'`]?(https?://[^\s\"'`]+?)[\"'`]? (?:does not|doesn't) match (?:[\w-]+ ){1,5}?(?:\w+: )?[\"'`]?(https?://[^\s\"'`]+?)[\"'`]?(?=[\s(,]|\.?$|\.\s)"
 )
 """Document and MCP URL, in the words of any client."""
+_USED_AND_NAMED = re.compile(
+    r"(?i:protected resource (?:metadata )?(?:resource )?mismatch): [\w ]{1,30}[\"'`](https?://[^\s\"'`]+)[\"'`], [\w ]{1,30}[\"'`](https?://[^\s\"'`]+)[\"'`]"
+)
+"""The MCP URL first, then what the document has."""
 _NETWORK = re.compile(
     r"ECONNREFUSED|ENOTFOUND|ETIMEDOUT|ECONNRESET|CERT_|self.signed certificate|certificate has expired|getaddrinfo|All connection attempts failed|error sending request for url|fetch failed|Connection refused|Name or service not known|Request timed out",
     re.I,
@@ -86,6 +92,7 @@ _STEP_URLS = re.compile(
 )
 
 
+_WELL_KNOWN = re.compile(r"(?:https?://[^\s\"'`/]+)?/\.well-known/[\w/.-]+")
 _ASKED = ("client-registration", "token-request", "token-refresh")
 """Steps of which an error is one request's."""
 _NEAR = 12
@@ -104,10 +111,12 @@ def read(text: str) -> Recording | None:
     client = client_of(text)
     stamped = has_times(text)
     story = _Story(_mcp_url(text), known=stamped or client is not None or _TRANSPORT.search(text) is not None)
+    story.around = text if not stamped and len(text) < 3000 else ""
     if (probe := _PROBE.search(text)) and (probed := _PROBED.search(text)):
         story.drafts.append(Draft("GET", probed[1], status=int(probe[1])))
     for at, line in messages(text):
         story.take(at, line)
+    story.drafts = access_log.in_order(access_log.without_reports(story.drafts), text)
     by_itself = len(text.strip().splitlines()) <= 3 and not stamped
     told = [draft for draft in story.drafts if draft.status and not draft.presumed]
     shown = told and (_TRANSPORT.search(text) or names_step(text))
@@ -170,6 +179,8 @@ def _unquoted(value: str) -> str:
 class _Story:
     def __init__(self, mcp_url: str | None, *, known: bool) -> None:
         self.drafts: list[Draft] = []
+        self.around = ""
+        """A short text as a whole: what is said beside an error that does not name its step."""
         self.notes: list[str] = []
         self.lines = access_log.Lines()
         self.mcp_url = mcp_url
@@ -222,12 +233,14 @@ class _Story:
                 self._add(Draft("GET", location.url, status=404, started_at=at, presumed=True))
         elif match := _MISMATCH.search(text):
             self._mismatch(at, match[1], match[2])
+        elif match := _USED_AND_NAMED.search(text):
+            self._mismatch(at, match[2], match[1])
         elif (match := _AUTHORIZE.search(text)) and re.search(
             r"[?&](?:redirect_uri|response_type|request_uri)=", match[0]
         ):
             self._add(Draft("GET", match[0].rstrip(".,)"), started_at=at, actor="browser"))
         elif told := outcome(text):
-            self._refused(at, told)
+            self._refused(at, told, line)
         elif framed := told_in(text, "frame"):
             self._told(at, framed, line)
         elif (match := _CLIENT_ERROR.search(line)) and _ABOUT_TOKEN.search(match["words"]):
@@ -241,7 +254,8 @@ class _Story:
         elif match := _ON_SCREEN.match(line):
             self._on_screen(at, match["words"])
         elif _NETWORK.search(text) and (place := self._place(text)):
-            self._add(Draft("POST", place, started_at=at, error=line.strip()[:300]))
+            reported = "upstream" in line
+            self._add(Draft("POST", place, started_at=at, error=line.strip()[:300], reported=reported))
         elif _SUCCESS.search(line) and self.endpoint:
             if re.search(r"connect(?:ed|ion)", line, re.I):
                 self._add(self._message(200, at))
@@ -254,6 +268,8 @@ class _Story:
             and re.search(r"\bmcp\b|server|connect|auth", line, re.I)
         ):
             draft = self._message(401, at)
+            if "401" in line and (guarded := _WELL_KNOWN.findall(line.partition("401")[0])):
+                draft = Draft("GET", guarded[-1], status=401, started_at=at)
             draft.presumed = not re.search(r"\b401\b|\bUnauthorized\b", line)
             if re.search(r"\bcurl\b", line):
                 draft.headers, draft.actor = [], "reporter"
@@ -351,11 +367,21 @@ class _Story:
             self.drafts.append(document)
         document.answer_body, document.cut = json.dumps({"resource": named}), True
 
-    def _refused(self, at: float | None, told: Outcome) -> None:
+    def _refused(self, at: float | None, told: Outcome, line: str = "") -> None:
+        if told.step in ("authorization-request", "authorization-response") and told.url:
+            self._add(
+                Draft("GET", told.url, started_at=at, actor="browser", role=told.step, error="no answer is shown")
+            )
+            return
+        away = bool(self.drafts) and self.drafts[-1].actor == "browser"
+        if told.step is None and told.presumed and not away and (step := self._step_of(told, line)):
+            told = replace(told, step=step, status=400 if step == "client-registration" else told.status)
         if told.step is None and told.body is not None and not told.presumed:
             told = replace(told, step="token-request" if self.opened else "client-registration")
         steps = {"client-registration": "registration", "token-request": "token", "token-refresh": "token"}
-        if told.step in steps:
+        if told.step == "authorization-request":
+            self._add(replace(refused_draft(told.step, None, told.body), started_at=at, status=told.status))
+        elif told.step in steps:
             last = next((d for d in reversed(self.drafts) if d.method == "POST" and d.role in (None, told.step)), None)
             if (
                 last
@@ -373,6 +399,14 @@ class _Story:
             self._called_back(at, told)
         else:
             self._refused_request(at, told)
+
+    def _step_of(self, told: Outcome, line: str) -> str | None:
+        """The step of an error that says no more than its code and words, where it is none of the MCP server's."""
+        said = json.loads(told.body) if told.body and told.body.startswith("{") else {}
+        step = step_of(said.get("error"), str(said.get("error_description") or ""), f"{self.around}\n{line}")
+        return (
+            step if step in ("client-registration", "token-request", "token-refresh", "authorization-request") else None
+        )
 
     def _refused_request(self, at: float | None, told: Outcome) -> None:
         """A request to the MCP server, or to the URL that the message names."""
