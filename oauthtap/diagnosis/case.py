@@ -190,7 +190,8 @@ class Case:
     @property
     def went_elsewhere(self) -> bool:
         """It is that the client did not go where a sound document sent it."""
-        return self.finding.rule in _ELSEWHERE and self.here and self._document_at_fault is None
+        ended_it = self.here or led_to_guess(self.finding, self.refusal, self.handshake)
+        return self.finding.rule in _ELSEWHERE and ended_it and self._document_at_fault is None
 
     @property
     def excuses(self) -> bool:
@@ -314,7 +315,9 @@ _SPECULATION = frozenset({"token-opaque-then-401"})
 _SPELLING: str = "redirect-uri-localhost-name"
 """The rule about `localhost` in place of 127.0.0.1: a reason only for who speaks of the other spelling."""
 
-_ELSEWHERE: frozenset[str] = frozenset({"dcr-wrong-endpoint", "authz-wrong-endpoint", "token-wrong-endpoint"})
+_ELSEWHERE: frozenset[str] = frozenset(
+    {"client-authorization-servers-unused", "dcr-wrong-endpoint", "authz-wrong-endpoint", "token-wrong-endpoint"}
+)
 """Rules about a client that does not go where the documents send it."""
 
 

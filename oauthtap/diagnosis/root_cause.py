@@ -62,7 +62,7 @@ def diagnose(
     `profile`: what is known of the client.
     """
     end = find_ending(handshake, since)
-    if end.id == "connected" and any(one.rule == _GIVES_UP and (one.exchange or 0) >= since for one in found):
+    if end.id == "connected" and any(_gives_up(one, end) and (one.exchange or 0) >= since for one in found):
         end = replace(end, id="lost-later")
     connected = end.id == "connected"
     if connected:
@@ -138,8 +138,10 @@ def _settled(end: Ending, by_rules: Finding | None, handshake: Handshake) -> End
     return end
 
 
-_GIVES_UP = "token-discarded"
-"""The rule of a client that was connected and threw its token away."""
+def _gives_up(finding: Finding, end: Ending) -> bool:
+    """The client was connected, and threw its token away; or sent its last request without it."""
+    last = end.last.exchange.id if end.last else None
+    return finding.rule == "token-discarded" or (finding.rule == "bearer-missing-after-login" and finding.exchange == last)
 
 
 def _regained(handshake: Handshake, found: Sequence[Finding], since: int) -> Iterator[Finding]:

@@ -87,6 +87,7 @@ _RULES: dict[str, tuple[Subject, ...]] = {
     "authz-get-not-supported": ("method", "not-mcp"),
     "cimd-redirect-not-listed": ("redirect_uri",),
     "authz-resource-rejected": ("resource",),
+    "authz-resource-duplicated": ("resource", "request"),
     "authz-offline-access-not-requested": ("scope", "token-expired"),
     "token-resp-no-refresh-token": ("token-expired",),
     "refresh-not-attempted": ("token-expired", "token"),

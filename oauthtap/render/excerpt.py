@@ -45,7 +45,7 @@ def excerpt(finding: Finding, exchanges: Sequence[Exchange], width: int) -> Exce
     exchange = next((one for one in exchanges if one.id == finding.exchange), None)
     if exchange is None:
         return None
-    found = _claim(finding, exchange) or _located(finding.at, exchange)
+    found = _claim(finding, exchange) or _located(finding.at, exchange, finding.actual)
     if found is None or not found[0]:
         return None
     line, start, end = _narrowed(*found, finding.actual)
@@ -80,7 +80,7 @@ def _claim(finding: Finding, exchange: Exchange) -> tuple[str, int, int] | None:
     return None
 
 
-def _located(at: str, exchange: Exchange) -> tuple[str, int, int] | None:
+def _located(at: str, exchange: Exchange, actual: str | None) -> tuple[str, int, int] | None:
     side, _, place = at.partition(".")
     kind, _, name = place.partition(".")
     message: Message | None = exchange.request if side == "request" else exchange.response
@@ -92,7 +92,10 @@ def _located(at: str, exchange: Exchange) -> tuple[str, int, int] | None:
         return _header(message, name)
     if kind in ("form", "query") and name:
         pairs = message.form if kind == "form" else exchange.request.query
-        return next((_marked(f"{key}=", value) for key, value in pairs if key == name), None)
+        sent = [value for key, value in pairs if key == name]
+        if actual in sent or len(sent) == 1:
+            return _marked(f"{name}=", actual if actual in sent and actual is not None else sent[0])
+        return _marked("", "&".join(f"{name}={value}" for value in sent)) if sent else None
     if kind == "status" and exchange.response is not None:
         return _marked("HTTP ", str(exchange.response.status))
     if kind == "body" and message.body and "<" not in message.body[:200]:

@@ -160,6 +160,61 @@ def _fell_before(so_far: Handshake, home: str) -> bool:
 
 
 @rule(
+    "client-authorization-servers-unused",
+    must("MCP 2026-07-28 AS Discovery 'Authorization Server Location'; RFC 9728 §5.1", _LOCATIONS),
+    who="client",
+    since="2025-06-18",
+    stops_at=("as-discovery", "client-registration", "authorization-request"),
+)
+def listed_servers_unused(handshake: Handshake) -> Problems:
+    """The client asks another host for authorization server metadata than `authorization_servers` names.
+
+    The protected resource metadata was found and names the authorization server. The client looks
+    for its metadata at the MCP server's host instead, where there is none, and stops.
+
+    Usual causes: the client asks by the MCP URL and the document is read too late, or its
+    `authorization_servers` is not passed on to the step that looks for the metadata.
+
+    Repair: In the client: build the metadata URL from `authorization_servers`. Until then, answer
+    `/.well-known/oauth-authorization-server` at the MCP server's host with the authorization server's metadata.
+
+    Bad:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://as.example.com"]}
+        GET https://mcp.example.com/.well-known/oauth-authorization-server
+        404
+        POST https://mcp.example.com/register {"redirect_uris": ["http://localhost:8000/callback"]}
+        404
+
+    Good:
+        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
+        200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://as.example.com"]}
+        GET https://mcp.example.com/.well-known/oauth-authorization-server
+        404
+        GET https://as.example.com/.well-known/oauth-authorization-server
+        200 {"issuer": "https://as.example.com", "token_endpoint": "https://as.example.com/token"}
+    """
+    prm, home = handshake.prm, urls.origin(handshake.resource or "")
+    listed = {urls.origin(entry) for entry in _listed(handshake)} - {""}
+    if prm is None or not listed or home in listed or not prm.resource or not handshake.resource:
+        return
+    if urls.similarity(prm.resource, handshake.resource) == "different":
+        return  # then the client has to put the document aside
+    after = [one for one in _own(handshake.all(ServerMetadata)) if one.exchange.id > prm.exchange.id]
+    astray = [one for one in after if not one.found and urls.origin(one.url) == home]
+    sought = any(urls.origin(stage.url) in listed for stage in handshake.stages)
+    if not astray or sought or len(astray) < len(after) or not _gave_up(astray[-1], handshake):
+        return
+    yield Problem(
+        exchange=astray[-1].exchange.id,
+        message=f"the client asks {astray[-1].url} and never {_listed(handshake)[0]}, which exchange {prm.exchange.id} names",
+        at="request.url",
+        expected=urls.as_metadata_locations(_listed(handshake)[0])[0].url,
+        actual=astray[-1].url,
+    )
+
+
+@rule(
     "client-as-discovery-order",
     must("MCP 2026-07-28 AS Discovery 'Authorization Server Metadata Discovery'", _LOCATIONS),
     who="client",

@@ -17,6 +17,7 @@ _RESOURCE = (
 )
 _LATER = ("authorization-response", "token-request", "mcp-token-rejected")
 _ABOUT_RESOURCE = re.compile(r"\bresource\b|\baudience\b", re.I)
+_REPETITION = re.compile(r"duplicat|repeated|more than once|multiple values|several times", re.I)
 _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*:\S+", re.I)
 
 
@@ -213,12 +214,13 @@ def resource_trailing_slash(request: AuthorizationRequest, so_far: Handshake) ->
     stops_at=("authorization-request", "authorization-response"),
 )
 def resource_duplicated(stage: Asked, so_far: Handshake) -> Problems:
-    """The server refuses an authorization request with the same `resource` twice.
+    """The server refuses an authorization request with several `resource` parameters.
 
-    Several `resource` parameters are allowed, so the client is correct. But many servers expect one
-    string, read two as a list, and refuse the request.
+    Several are allowed (RFC 8707), so the client is correct. But many servers expect one string,
+    read two as a list, and refuse the request.
 
-    Usual causes: both the SDK and the program around it append the parameter.
+    Usual causes: both the SDK and the program around it append the parameter; a gateway appends
+    every audience of the token it has.
 
     Repair: In the client: set `resource` once. Let the server accept a repeated value.
 
@@ -234,12 +236,14 @@ def resource_duplicated(stage: Asked, so_far: Handshake) -> Problems:
     """
     no = refusal(stage, so_far)
     asked = no.asked.all("resource") if no else ()
-    again = next((value for value in asked if asked.count(value) > 1), None)
-    if no and again:
+    told, same = no is not None and no.about(_REPETITION), len(set(asked)) < len(asked)
+    if no and len(asked) > 1 and (same or told):
         yield Problem(
             exchange=no.asked.exchange.id,
-            message=f"`resource` is {again[:200]} {asked.count(again)} times, and the server refuses: {no.quoted}",
+            message=f"`resource` occurs {len(asked)} times ({', '.join(dict.fromkeys(asked)):.200}), and the server "
+            f"refuses: {no.quoted}",
             at="request.query.resource",
             expected="once",
-            actual=f"{asked.count(again)} times",
+            actual=f"{len(asked)} times",
+            severity="error" if told else None,
         )

@@ -62,7 +62,17 @@ def missing_after_login(mcp: Mcp, so_far: Handshake) -> Problems:
         401
     """
     token = so_far.token
-    if not by_client(mcp) or mcp.request.method == "OPTIONS" or _carried(mcp) or token is None or _only_looks(mcp):
+    if not by_client(mcp) or mcp.request.method == "OPTIONS" or _carried(mcp) or _only_looks(mcp):
+        return
+    if token is None:
+        if taken := _taken_in_session(mcp, so_far):
+            yield Problem(
+                message=f"this {mcp.request.method} has no Authorization header; exchange {taken.exchange.id}, of the "
+                f"same session, had one and was answered {taken.status}",
+                at="request.header.authorization",
+                expected=f"Bearer, with the token of exchange {taken.exchange.id}",
+                actual="absent",
+            )
         return
     issued = token.access_token
     began, given = mcp.exchange.started_at, token.exchange.ended
@@ -299,6 +309,22 @@ def _same_session(mcp: Mcp, token: str, so_far: Handshake) -> bool:
         return False
     earlier = (s for s in so_far.all(Mcp)[-200:] if s.bearer == token)
     return any(session == s.request.header("mcp-session-id") for s in earlier)
+
+
+def _taken_in_session(mcp: Mcp, so_far: Handshake) -> Mcp | None:
+    """The last request of the same MCP session that carried a token and was answered, where this one is refused."""
+    session = mcp.request.header("mcp-session-id")
+    if session is None or mcp.status != 401:
+        return None
+    earlier = [s for s in so_far.all(Mcp)[-200:] if s.bearer is not None]
+    taken = [s for s in earlier if s.ok and _session_of(s) == session]
+    return taken[-1] if taken and earlier[-1].ok else None
+
+
+def _session_of(mcp: Mcp) -> str | None:
+    """The MCP session of a request, or the one that its answer began."""
+    response = mcp.exchange.response
+    return mcp.request.header("mcp-session-id") or (response.header("mcp-session-id") if response else None)
 
 
 def _what_it_is(sent: str, so_far: Handshake) -> str | None:
