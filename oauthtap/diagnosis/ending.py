@@ -14,7 +14,8 @@ from typing import Literal, get_args
 
 from oauthtap.diagnosis.causality import broke_down, same_request
 from oauthtap.diagnosis.progress import SIDE_STAGES, STAGE_ORDER, is_connected
-from oauthtap.diagnosis.refusal import Refusal, is_absent_guess, read_challenge, read_refusal, refusals
+from oauthtap.diagnosis.refusal import Refusal, is_absent_guess
+from oauthtap.diagnosis.refusal_reader import read_challenge, read_refusal, refusals
 from oauthtap.handshake.stages import (
     AuthorizationRequest,
     AuthorizationResponse,

@@ -8,7 +8,9 @@ from oauthtap import rules
 from oauthtap.diagnosis.causality import causal_chain, guess_ancestors, same_document_places
 from oauthtap.diagnosis.ending import Ending
 from oauthtap.diagnosis.findings import Finding
-from oauthtap.diagnosis.refusal import Refusal, is_changed_callback, led_from
+from oauthtap.diagnosis.refusal import Refusal
+from oauthtap.diagnosis.refusal_reader import is_changed_callback
+from oauthtap.diagnosis.soft_error import led_from
 from oauthtap.diagnosis.subjects import agreement, subjects_of
 from oauthtap.handshake.stages import AuthorizationResponse, Document, Mcp, Unseen
 from oauthtap.handshake.state import Handshake

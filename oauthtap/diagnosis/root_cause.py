@@ -14,8 +14,9 @@ from oauthtap.diagnosis.evidence import Candidate, rank
 from oauthtap.diagnosis.findings import RANK, Finding
 from oauthtap.diagnosis.missing_iss import find_missing_iss
 from oauthtap.diagnosis.progress import NEXT_STAGES, STAGE_ORDER, furthest_stage, stop_points
-from oauthtap.diagnosis.refusal import Refusal, read_refusal
+from oauthtap.diagnosis.refusal import Refusal
 from oauthtap.diagnosis.refusal_finding import REFUSED, said_by
+from oauthtap.diagnosis.refusal_reader import read_refusal
 from oauthtap.diagnosis.stall_hints import StallHint, stall_hint
 from oauthtap.diagnosis.subjects import FORM
 from oauthtap.handshake.stages import (
@@ -140,8 +141,8 @@ def _settled(end: Ending, by_rules: Finding | None, handshake: Handshake) -> End
 
 def _gives_up(finding: Finding, end: Ending) -> bool:
     """The client was connected, and threw its token away; or sent its last request without it."""
-    last = end.last.exchange.id if end.last else None
-    return finding.rule == "token-discarded" or (finding.rule == "bearer-missing-after-login" and finding.exchange == last)
+    at_the_end = end.last is not None and finding.exchange == end.last.exchange.id
+    return finding.rule == "token-discarded" or (finding.rule == "bearer-missing-after-login" and at_the_end)
 
 
 def _regained(handshake: Handshake, found: Sequence[Finding], since: int) -> Iterator[Finding]:

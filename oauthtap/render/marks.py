@@ -25,7 +25,8 @@ def mark(finding: Finding) -> str:
     expected = escape_controls(finding.expected, limit=200) if finding.expected else ""
     words = marks().get(finding.rule, "")
     if words and (expected or "{expected}" not in words):
-        return words.replace("{expected}", expected).replace("{actual}", escape_controls(finding.actual or "", limit=80))
+        actual = escape_controls(finding.actual or "", limit=80)
+        return words.replace("{expected}", expected).replace("{actual}", actual)
     if expected:
         return f"expected: {expected}"
     told = _PREDICATE.search(finding.title)
