@@ -6,7 +6,7 @@ import html
 from collections.abc import Callable
 from urllib.parse import unquote
 
-from oauthtap.redaction import secret_locations
+from oauthtap.redaction import secret_values
 from oauthtap.redaction.alias_format import mentions, short, token_facts, verifier_facts
 from oauthtap.redaction.matcher import SecretMatcher
 
@@ -85,8 +85,8 @@ class AliasRegistry:
 
     def _may_be_swept(self, kind: str, value: str) -> bool:
         """Not for values that also have a public meaning, or that any text may contain."""
-        if value.lower() in secret_locations.ORDINARY or (value in self.public and kind in _SENT_BY_ANYBODY):
+        if value.lower() in secret_values.ORDINARY or (value in self.public and kind in _SENT_BY_ANYBODY):
             return False
         if kind == "cookie":
-            return "://" not in unquote(value) and (secret_locations.looks_random(value) or len(value) >= 24)
+            return "://" not in unquote(value) and (secret_values.looks_random(value) or len(value) >= 24)
         return True

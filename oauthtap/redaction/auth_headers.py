@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote_plus
 
-from oauthtap.redaction import secret_locations
+from oauthtap.redaction import secret_names, secret_values
 from oauthtap.redaction.alias_format import basic_facts, basic_parts
 from oauthtap.redaction.alias_registry import AliasRegistry
 
@@ -29,7 +29,7 @@ def strike(name: str, value: str, ledger: AliasRegistry, *, client_login: bool) 
     `client_login`: the request is one in which a client identifies itself, so that the
     user of Basic is a client id.
     """
-    if secret_locations.is_authorization(name):
+    if secret_names.is_authorization(name):
         pieces = _NEXT.split(value)
         return "".join(
             piece if place % 2 else _credentials(piece, ledger, client_login) for place, piece in enumerate(pieces)
@@ -40,7 +40,7 @@ def strike(name: str, value: str, ledger: AliasRegistry, *, client_login: bool) 
         return "\n".join(_set_cookie(line, ledger) for line in value.split("\n"))
     if name == "dpop":
         return _whole("proof", value, ledger)
-    if secret_locations.is_secret_header(name):
+    if secret_names.is_secret_header(name):
         return _credentials(value, ledger, client_login) if " " in value.strip() else _whole("key", value, ledger)
     return None
 
@@ -50,7 +50,7 @@ def strike_protocols(value: str, ledger: AliasRegistry) -> str:
 
     def strike_one(item: str) -> str:
         name, dot, secret = item.rpartition(".")
-        named = dot and _OF_A_TOKEN.search(name) and secret_locations.is_telling(secret)
+        named = dot and _OF_A_TOKEN.search(name) and secret_values.is_telling(secret)
         return f"{name}.{ledger.alias('token', secret)}" if named else item
 
     return ",".join(strike_one(item) for item in value.split(","))
@@ -62,7 +62,7 @@ def _credentials(value: str, ledger: AliasRegistry, client_login: bool) -> str:
     if match is None or not match["core"] or "‹" in value or _BARE_SCHEME.fullmatch(value):
         return value
     before, core = match["before"], match["core"]
-    if secret_locations.PLACEHOLDER.fullmatch(core):
+    if secret_values.PLACEHOLDER.fullmatch(core):
         return value
     if before.strip().lower() == "basic":
         return before + _basic(core, ledger, client_login) + match["after"]
@@ -96,7 +96,7 @@ def _set_cookie(line: str, ledger: AliasRegistry) -> str:
 def _attribute(piece: str, ledger: AliasRegistry) -> str:
     """What has none of the names of RFC 6265, 5.2 and its successors is no attribute: some server's second cookie."""
     name, _, value = piece.partition("=")
-    if name.strip().lower() in _ATTRIBUTES or not secret_locations.is_telling(value.strip(' "')):
+    if name.strip().lower() in _ATTRIBUTES or not secret_values.is_telling(value.strip(' "')):
         return piece
     return _cookie(piece, ledger)
 
@@ -104,6 +104,6 @@ def _attribute(piece: str, ledger: AliasRegistry) -> str:
 def _whole(kind: str, value: str, ledger: AliasRegistry) -> str:
     """A value that is nothing but a secret; quotes and blanks around it stay."""
     core = value.strip(' "')
-    if not core or "‹" in core or secret_locations.PLACEHOLDER.fullmatch(core):
+    if not core or "‹" in core or secret_values.PLACEHOLDER.fullmatch(core):
         return value
     return value.replace(core, ledger.alias(kind, core), 1)

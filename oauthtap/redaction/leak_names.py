@@ -1,6 +1,6 @@
 """What `oauthtap verify` takes for the name of a secret, and for a value that may be one.
 
-Nothing of it is shared with what strikes secrets out (`secret_locations.py`, `prose.py`).
+Nothing of it is shared with what strikes secrets out (`secret_names.py`, `secret_values.py`, `prose.py`).
 """
 
 from __future__ import annotations

@@ -19,66 +19,9 @@ from urllib.parse import parse_qsl, unquote
 
 from oauthtap.model.exchange import Exchange, Message, Request
 from oauthtap.redaction import leak_decoding as decoding
+from oauthtap.redaction import leak_disorder as disorder
 from oauthtap.redaction import leak_names as names
-
-_ASSIGNED = re.compile(
-    r"(?<![\w%])(?P<name>[A-Za-z_][\w.-]{0,60}+(?:\[\w*\])?)"
-    r"(?P<sep>\\*[\"']?[ \t]{0,3}(?:=>|:=|[:=]|,(?=[ \t]?\\*[\"']))[ \t]{0,3})"
-    r"(?=(?:\\*[\"'`])?(?P<value>(?:[^\s\"'`\\,;&<>(){}\[\]|]|\\/|\\u00..){1,300}+))"
-)
-_SCHEME = re.compile(
-    r"\b(?:Bearer|Basic|DPoP|Token|Hawk|SSWS)(?:\s|%20|\+){1,3}(?P<value>[A-Za-z0-9._~+/-]{8,}+=*)", re.I
-)
-_HEADER = re.compile(
-    r"\b(?P<name>(?:proxy-)?authorization|(?:set-)?cookie)\\*[\"']?\s{0,3}[:=,]\s{0,3}\\*[\"']?(?P<value>[^\"'\\\r\n<>]{4,})",
-    re.I,
-)
-_TAG = re.compile(
-    r"<[^<>]{0,600}\b(?:name|key|id|property)\s*=\s*[\"']?(?P<name>[\w.:\[\]-]++)[^<>]{0,600}"
-    r"\b(?:value|content)\s*=\s*[\"']?(?P<value>[^\"'<>\s]+)"
-    r"|<[^<>]{0,600}\b(?:value|content)\s*=\s*[\"']?(?P<value2>[^\"'<>\s]++)[\"']?[^<>]{0,600}"
-    r"\b(?:name|key|id|property)\s*=\s*[\"']?(?P<name2>[\w.:\[\]-]+)"
-    r"|<(?P<element>[A-Za-z_][\w:.-]*)(?:\s[^<>]*)?>\s*(?:<!\[CDATA\[)?(?P<text>[^<>\[\]]{4,500})(?=\]\]>|</)"
-)
-_PART = re.compile(
-    r'name="?(?P<name>[^"\r\n;]{1,200}+)"?[^\r\n]{0,500}+\r?\n(?:[^\r\n]{1,2000}+\r?\n){0,20}\r?\n(?P<value>.+?)(?=\r?\n--|\Z)',
-    re.DOTALL,
-)
-_RUN = re.compile(r"(?<![A-Za-z0-9+/_~=-])[A-Za-z0-9+/_~-]{16,200}+={0,2}")
-_NAME_BEFORE = re.compile(r"([\w./-]{1,60})\\*[\"']?\s{0,3}[:=]\s{0,3}\\*[\"']?\Z")
-_NAMES_ONE = {
-    *("name", "key", "label", "field", "header", "path", "id", "variable", "parameter", "property", "param"),
-    *("attribute", "setting", "type", "kind", "loc", "instancepath", "propertypath", "k", "title"),
-}
-"""Members that hold the name of what another one holds."""
-_HOLD_IT = {
-    *("value", "values", "text", "data", "content", "default", "current", "example", "new", "old", "raw", "val", "v"),
-}
-_FOREIGN = re.compile(
-    r"(?i:passwort|kennwort|mot de passe|contraseña|clave|senha|hasło|wachtwoord|lösenord|heslo|şifre|пароль|密码|口令|"
-    r"パスワード|비밀번호)\\*[\"'`]?\s?[:=：]\s?\\*[\"'`]?([^\s\"'`<>,;\\]{8,200})"
-)
-_LEADS_ON = re.compile(
-    r"[\s\"'`*,.\\]{0,6}(?:[(=:|—–-]|!==?|\b(?:is|as|for|in|was|not)\b)"
-    r"(?:[\s\"'`*=:()|—–\\-]|\b(?:is|was|my|your|our|the|this|that|a|an|as|for|in|not|valid|invalid|unknown|bad|wrong|"
-    r"given|used|passed|sent|set|to|be|expired|new|old|right|correct|docker|gh|wrangler|login|put|auth)\b|\s-\w{1,12}){0,16}",
-    re.IGNORECASE,
-)
-_ABOUT = re.compile(r"[ _-]+(?:ids?|endpoints?|ur[il]s?|types?|requests?|refresh)\b")
-_LED_BY = re.compile(r"\b(?:from|for|of|in)\s\.?\Z")
-_HAS_A_NAME = re.compile(r"[\w-]{2,}\\*[\"']?\s?[:=]\s?\\*[\"']?\Z")
-_OF_TRANSPORT = re.compile(r"session_?id", re.IGNORECASE)
-"""The session of the HTTP+SSE transport, in its URLs: it opens nothing."""
-_OF_OKTA = re.compile(r"aus[A-Za-z0-9]{17}")
-_TOKEN = re.compile(r"‹›|[\w.+/~@$!%^#-]+(?:={0,2}(?![\w%=]))?(?P<colon>\\*[\"']?\s?:(?!//))?")
-_VALUE_FIRST = re.compile(r"\bvalue:\s*[\"']?([\w+/=!.-]{10,300}+)[\"']?(?:\s|\\n)+(?:name|key):\s*[\"']?([\w.-]+)")
-_NEAR, _BETWEEN = 120, 7
-"""How many characters and how many words may stand between a name and its value."""
-_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])")
-_READABLE = re.compile(
-    r"(?:signed_metadata|client_id|state|nonce|software_statement|request)\\{0,8}[\"']\s*:\s*\\{0,8}[\"']\Z|"
-    r"[?&;](?:client_id|state|nonce|request)=\Z"
-)
+from oauthtap.redaction import leak_patterns as patterns
 
 
 @dataclass(frozen=True)
@@ -154,12 +97,12 @@ class LeakScanner:
         """An object that has a name in one member and its value in another."""
         for key, said in document.items():
             named = said[-1] if isinstance(said, list) and said else said
-            if key.lower() not in _NAMES_ONE or not isinstance(named, str) or len(named) > 100:
+            if key.lower() not in patterns.NAMES_ONE or not isinstance(named, str) or len(named) > 100:
                 continue
             where = place.rsplit(".", 1)[-1].partition("[")[0]
             known = "cookie" if where == "cookies" else named.rpartition("/")[2]
             for other, held in document.items():
-                if other.lower() in _HOLD_IT:
+                if other.lower() in patterns.HOLD_IT:
                     for value in held if isinstance(held, list) else [held]:
                         if isinstance(value, str):
                             yield from (Leak(place or named, what) for what in self._named(known, value))
@@ -223,7 +166,7 @@ class LeakScanner:
         if document is not None:
             yield from (leak.what for leak in self.in_document(document))
         elif "form-data" in body[:2000]:
-            for match in _PART.finditer(body):
+            for match in patterns.PART.finditer(body):
                 yield from self._named(match["name"], match["value"])
                 yield from self._all_in(match["value"], match["name"])
             yield from self._all_in(body)
@@ -256,13 +199,13 @@ class LeakScanner:
     def _in_pairs(self, text: str) -> Iterator[str]:
         # A plus stays one: in a secret it is a character of base64 more often than a blank.
         for name, value in parse_qsl(text.replace("+", "%2B"), keep_blank_values=True):
-            if not _OF_TRANSPORT.fullmatch(name):
+            if not patterns.OF_TRANSPORT.fullmatch(name):
                 yield from self._named(name, value)
             yield from self._all_in(value, name)
         for piece in re.split(r"[&\r\n]", text):
             name, sign, value = (piece if "=" in piece else piece.replace(":", "=", 1)).partition("=")
             value = unquote(value).strip()
-            if _OF_TRANSPORT.fullmatch(name.strip("?; ")) or value in self._public:
+            if patterns.OF_TRANSPORT.fullmatch(name.strip("?; ")) or value in self._public:
                 continue
             if sign and names.names_one(names.folded(name)) and names.is_a_code(value) and "‹" not in piece:
                 yield self._what(name.strip(), value)
@@ -287,8 +230,8 @@ class LeakScanner:
         yield from self._near(bare)
         yield from self._in_claims(bare)
         if not decoded and not names.PUBLIC.search(names.folded(name)):
-            for match in _RUN.finditer(bare):
-                named = _NAME_BEFORE.search(bare, max(0, match.start() - 80), match.start())
+            for match in patterns.RUN.finditer(bare):
+                named = patterns.NAME_BEFORE.search(bare, max(0, match.start() - 80), match.start())
                 if not (named and names.PUBLIC.search(names.folded(named[1]))) and self._in_disorder(match[0]):
                     yield self._what("disorder", match[0])
             document = decoding.parsed_json(text) if text[:1] in "{[" else None
@@ -306,13 +249,7 @@ class LeakScanner:
             pairs = re.match(r"\s*[\w.$@-]+=[^=]", value)
             for piece in value.split(";") if pairs else (value,):
                 part = piece.partition("=")[2] if pairs and "=" in piece else piece
-                attribute = piece.strip().partition("=")[0].lower() in (
-                    "expires",
-                    "path",
-                    "domain",
-                    "max-age",
-                    "samesite",
-                )
+                attribute = piece.strip().partition("=")[0].lower() in patterns.OF_A_COOKIE
                 if not attribute and len(part) >= 6 and self._is_secret(plain, part.strip(' "')):
                     yield self._what(name, part)
             return
@@ -341,7 +278,7 @@ class LeakScanner:
         return len(value) >= 6 and (" " not in value or len(value) > 200) and names.speaks(value)
 
     def _assignments(self, text: str) -> Iterator[str]:
-        for match in _ASSIGNED.finditer(text):
+        for match in patterns.ASSIGNED.finditer(text):
             plain = names.folded(match["name"])
             value = match["value"].rstrip(".,;:!?")
             if not names.names_one(plain) or plain.endswith(("authorization", "setcookie")):
@@ -350,7 +287,7 @@ class LeakScanner:
                 continue
             if match["sep"].lstrip("\\\"' ").startswith(",") and (len(value) < 12 or not re.search(r"\d", value)):
                 continue
-            if _OF_TRANSPORT.fullmatch(match["name"]) and value in self._public:
+            if patterns.OF_TRANSPORT.fullmatch(match["name"]) and value in self._public:
                 continue
             spoken = (
                 len(value) >= 6 and names.speaks(value) and re.search(r"\d|[a-z][A-Z]|[+/=!@#$%^*]", value) is not None
@@ -358,11 +295,11 @@ class LeakScanner:
             typed = plain.endswith("usercode") and re.search(r"[\d-]", value)  # words and numbers to others
             if (spoken or typed) and self._is_secret(plain, value):
                 yield self._what(match["name"], value)
-        for match in _HEADER.finditer(text):
+        for match in patterns.HEADER.finditer(text):
             for word in re.split(r"[\s;=,]+", match["value"]):
                 if len(word) >= 8 and re.search(r"\d", word) and names.speaks(word) and self._is_secret("token", word):
                     yield self._what(match["name"], word)
-        for match in _TAG.finditer(text) if "<" in text else ():
+        for match in patterns.TAG.finditer(text) if "<" in text else ():
             name = match["name"] or match["name2"] or match["element"]
             value = (match["value"] or match["value2"] or match["text"] or "").strip()
             plain = names.folded(name.rpartition(":")[2]) if match["element"] != "code" else ""
@@ -372,19 +309,19 @@ class LeakScanner:
 
     def _near(self, text: str) -> Iterator[str]:
         """The name of a secret, and within a few words something that is no word: in sentences, tables, options."""
-        for first in _VALUE_FIRST.finditer(text):
+        for first in patterns.VALUE_FIRST.finditer(text):
             if (
                 names.SECRET.search(names.folded(first[2]))
                 and not names.is_another(names.folded(first[2]))
                 and names.is_a_code(first[1])
             ):
                 yield self._what(first[2], first[1])
-        for match in _FOREIGN.finditer(text):
+        for match in patterns.FOREIGN.finditer(text):
             if names.speaks(match[1]) and "‹" not in match[1]:
                 yield self._what("password", match[1])
         name, at, between = "", 0, 0
         code: re.Match[str] | None = None
-        for match in _TOKEN.finditer(text):
+        for match in patterns.TOKEN.finditer(text):
             word = match[0]
             plain = names.folded(word) if len(word) <= 80 else ""
             value = word.strip("%!$#=+/.~-@") if match["colon"] is None else ""
@@ -392,7 +329,7 @@ class LeakScanner:
                 continue  # a tag
             if word == "‹›":
                 name, code = "", None
-            elif name and value and match.start() - at <= _NEAR and between <= _BETWEEN and names.is_a_code(value):
+            elif name and value and names.is_a_code(value) and patterns.is_near(match.start() - at, between):
                 if value not in self._public and value not in self.examples:
                     yield self._what(name, value)
                 name = ""
@@ -401,19 +338,19 @@ class LeakScanner:
                     yield self._what(word, code[0])
                 name, at, between, code = word, match.end(), 0, None
             elif names.is_another(plain) or (match["colon"] is not None and not names.says_nothing(plain)):
-                name = name if _LED_BY.search(text, max(0, match.start() - 6), match.start()) else ""
+                name = name if patterns.LED_BY.search(text, max(0, match.start() - 6), match.start()) else ""
             else:
                 between += 1
             if plain and names.is_a_code(word.rstrip(":\"'\\ ")):
-                named = _HAS_A_NAME.search(text, max(0, match.start() - 60), match.start())
+                named = patterns.HAS_A_NAME.search(text, max(0, match.start() - 60), match.start())
                 code = None if named else match
 
     def _leads_on(self, text: str, code: re.Match[str], name: re.Match[str]) -> bool:
         """Between a value and a name stands that the one is the other: `… is my token`, `… (token)`."""
         value = code[0].rstrip(":\"'\\ ")
-        if value in self._public or value in self.examples or _ABOUT.match(text, name.end()):
+        if value in self._public or value in self.examples or patterns.ABOUT.match(text, name.end()):
             return False
-        return _LEADS_ON.fullmatch(code[0][len(value) :] + text[code.end() : name.start()]) is not None
+        return patterns.LEADS_ON.fullmatch(code[0][len(value) :] + text[code.end() : name.start()]) is not None
 
     def _in_claims(self, text: str) -> Iterator[str]:
         """What the tokens say that are meant to be read, and the tokens inside."""
@@ -434,10 +371,10 @@ class LeakScanner:
                     if "‹" not in match[0] and match[0] not in self.examples:
                         yield self._what(what, match[0].strip('"= :'))
         for match in decoding.JWT.finditer(text) if "ey" in text else ():
-            meant = _READABLE.search(text[: match.start()][-60:]) or match[0] in self._public
+            meant = patterns.READABLE.search(text[: match.start()][-60:]) or match[0] in self._public
             if decoding.is_jwt(match[0]) and not meant and match[0] not in self.examples:
                 yield self._what("a JWT", match[0])
-        for match in _SCHEME.finditer(text):
+        for match in patterns.SCHEME.finditer(text):
             value = match["value"].rstrip(".")
             if (
                 names.speaks(value.rstrip("="))
@@ -447,30 +384,10 @@ class LeakScanner:
                 yield self._what("credentials", value)
 
     def _in_disorder(self, run: str) -> bool:
-        """A string that nobody would write: letters and digits in no order, of more bits than words have."""
-        if run.startswith(("sha256-", "sha384-", "sha512-", "X-", "x-")):  # digests of scripts; names of header lines
-            return False
-        if "/" in run.strip("/"):
-            parts = run.split("/")
-            known = {part for part in parts if part in self._public}
-            if known or max(map(len, parts)) >= 20 or run.startswith("/"):
-                return any(self._in_disorder(part) for part in parts if part not in known)
-        run = run.strip("/")
-        if run.startswith("AAAA") or _OF_OKTA.fullmatch(run):  # a public key of SSH; an authorization server
-            return False
-        if run in self._public or run in self.examples or "‹" in run or names.UUID.search(run):
-            return False
-        plain = run.rstrip("=")
-        longest = max(re.split(r"[/_.~+-]", plain), key=len)
-        if len(longest) < 16:
-            longest = plain if len(re.findall(r"\d", plain)) >= 5 and plain.count("/") <= 1 and len(plain) >= 24 else ""
-        turns = len(re.findall(r"[A-Za-z](?=\d)|\d(?=[A-Za-z])", longest))
-        if turns < 4 or any(run in public or public in run for public in self._public if len(public) >= 12):
-            return False
-        return names.entropy(longest) >= (3.0 if re.fullmatch(r"[0-9a-f-]+", longest) else 3.5)
+        return disorder.is_in_disorder(run, self._public, self.examples)
 
     def _persons(self, text: str) -> Iterator[str]:
-        for match in _EMAIL.finditer(text):
+        for match in patterns.EMAIL.finditer(text):
             if not match[0].lower().endswith((".example", ".invalid")):
                 yield f"an e-mail address of {len(match[0])} characters"
         if '"' in text:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from oauthtap.redaction import secret_locations
+from oauthtap.redaction import secret_locations, secret_names
 
 Edit = Callable[[str, str, str, bool], str]
 """What to write in place of a value: of its name, the kind of secret of that name, the value as it is written, and
@@ -18,13 +18,13 @@ def edited(text: str, edit: Edit) -> str:
     def edit_tag(tag: re.Match[str]) -> str:
         named = secret_locations.TAG_NAME.search(tag[0])
         name = "password" if secret_locations.TAG_PASSWORD.search(tag[0]) else named["name"] if named else ""
-        kind = secret_locations.kind_of(name) if name else None
+        kind = secret_names.kind_of(name) if name else None
         if kind is None:
             return tag[0]
         return secret_locations.TAG_VALUE.sub(lambda m: m["open"] + edit(name, kind, m["value"], True), tag[0])
 
     def edit_element(match: re.Match[str]) -> str:
-        kind = secret_locations.kind_of(match["name"].rpartition(":")[2])
+        kind = secret_names.kind_of(match["name"].rpartition(":")[2])
         if kind is None:
             return match[0]
         return match[0][: -len(match["value"])] + edit(match["name"], kind, match["value"], False)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from oauthtap.model.json_edit import unescape_json
-from oauthtap.redaction import secret_locations
+from oauthtap.redaction import secret_names, secret_values
 
 _MEMBER = re.compile(
     r'(?P<bar>\\{0,15}+)"(?P<name>[^"\\\r\n]{1,80}+|(?:[^"\\\r\n]|\\u[0-9a-fA-F]{4}){1,80}+)(?P=bar)"\s*+:\s*+'
@@ -74,19 +74,19 @@ def _edits(text: str, edit: Edit) -> Iterator[tuple[int, int, str]]:
     end = 0
     for match in _MEMBER.finditer(text):
         name = match["name"] if "\\" not in match["name"] else unescape_json(match["name"])
-        if match.end() > end and (kind := secret_locations.kind_of(name)) is not None:
+        if match.end() > end and (kind := secret_names.kind_of(name)) is not None:
             for found in _behind(text, match.end(), len(match["bar"]), name, kind, edit):
                 end = found[1]
                 yield found
             end = max(end, _open_end(text, match.end()))
     if _VALUE.search(text):
         for match in _NAMED.finditer(text):
-            if (kind := secret_locations.kind_of(match["name"])) is not None:
+            if (kind := secret_names.kind_of(match["name"])) is not None:
                 for at, bars in _beside(text, match):
                     yield from _behind(text, at, bars, match["name"], kind, edit)
     end = 0
     for match in _UNQUOTED.finditer(text):
-        if match.end() > end and (kind := secret_locations.kind_of(match["name"])) is not None:
+        if match.end() > end and (kind := secret_names.kind_of(match["name"])) is not None:
             yield from _behind(text, match.end(), len(match["bar"]), match["name"], kind, edit)
             end = _open_end(text, match.end())
 
@@ -126,12 +126,12 @@ def _behind(text: str, at: int, bars: int, name: str, kind: str, edit: Edit) -> 
             member = _member(name if key is None else key, text[start:stop], level)
             if key is not None and not _may_be(key, member.value):
                 continue
-            if key is None or secret_locations.kind_of(key) is not None:
+            if key is None or secret_names.kind_of(key) is not None:
                 new = edit(member)
             else:
                 new = (
                     edit(Member(name, member.value, member.raw, level))
-                    if secret_locations.is_telling(member.value)
+                    if secret_values.is_telling(member.value)
                     else None
                 )
             if new is not None:
@@ -152,7 +152,7 @@ def _member(name: str, raw: str, level: int) -> Member:
 def _may_be(key: str, value: str) -> bool:
     """Behind a name that says something else, a value is what that name says."""
     plain = re.sub(r"[^a-z]", "", key.lower())
-    return plain not in _TELLS_NOTHING and not secret_locations.is_about(key)
+    return plain not in _TELLS_NOTHING and not secret_names.is_about(key)
 
 
 def _is_secret_number(name: str, kind: str, number: str) -> bool:
@@ -202,7 +202,7 @@ def _strings(text: str, at: int, bars: int) -> Iterator[tuple[int, int, str | No
             after = stop + bars + 1
             if (colon := _IS_NAME.match(text, after)) is not None:
                 key = text[at:stop]
-                if depth == 1 and secret_locations.is_random_name(key):
+                if depth == 1 and secret_values.is_random_name(key):
                     found.append((at, stop, None))
                 at = colon.end()
             else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from oauthtap.redaction import secret_locations
+from oauthtap.redaction import secret_names, secret_values
 
 _HINT = (
     r"(?i:token|secret|passwd|password|passphrase|passcode|pwd|key|cookie|credential|jwt|otp|session|assertion|signature"
@@ -123,7 +123,7 @@ Found = tuple[int, int, str, str]
 def named(text: str) -> Iterator[Found]:
     """Every value that has a name near it; in no order."""
     for other in _REVERSED.finditer(text):
-        if (kind := secret_locations.kind_of(other["name"])) is not None and is_disordered(other["value"]):
+        if (kind := secret_names.kind_of(other["name"])) is not None and is_disordered(other["value"]):
             yield other.start("value"), other.end("value"), other["name"], kind
     done = 0
     for match in _NAME.finditer(text):
@@ -150,7 +150,7 @@ def foreign(text: str) -> Iterator[Found]:
         if not any(word in lower for word in _IN_ASCII):
             return
     for match in _FOREIGN.finditer(text):
-        if secret_locations.is_telling(match["value"]):
+        if secret_values.is_telling(match["value"]):
             yield match.start("value"), match.end("value"), "password", "password"
 
 
@@ -162,7 +162,7 @@ def _name_begins(text: str, at: int) -> str:
 def _kind(name: str, text: str, begins: int) -> str | None:
     if name.lower() == "identified by":
         return "password"
-    kind = secret_locations.kind_of(name)
+    kind = secret_names.kind_of(name)
     if kind == "code" and name.lower() in ("code", "codes") and not _CODE_OF.search(text, max(0, begins - 16), begins):
         return None
     return kind
@@ -211,7 +211,7 @@ def _before(text: str, begins: int, ends: int) -> tuple[int, int] | None:
 def _says_nothing(name: str) -> bool:
     """A value behind this name may be that of another one."""
     last = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)[-1:] or [""]
-    return last[0].lower() in _SAYS_NOTHING or secret_locations.kind_of(name) is not None
+    return last[0].lower() in _SAYS_NOTHING or secret_names.kind_of(name) is not None
 
 
 def is_disordered(value: str, *, loose: bool = False) -> bool:
@@ -231,12 +231,12 @@ def in_columns(text: str) -> Iterator[Found]:
         cells = _cells(line, sign) if kinds else []
         if len(cells) == len(kinds) and kinds:
             for (name, kind), (start, value) in zip(kinds, cells, strict=True):
-                if kind is not None and secret_locations.is_telling(value) and "‹" not in value:
+                if kind is not None and secret_values.is_telling(value) and "‹" not in value:
                     yield at + start, at + start + len(value), name, kind
         elif not re.fullmatch(r"[\s|+:=-]*", line):
             kinds, sign = [], _sign(line)
             if sign and all(re.fullmatch(r"[\w .-]{0,60}", name) for _, name in _cells(line, sign)):
-                kinds = [(name, secret_locations.kind_of(name)) for _, name in _cells(line, sign)]
+                kinds = [(name, secret_names.kind_of(name)) for _, name in _cells(line, sign)]
                 kinds = kinds if any(kind for _, kind in kinds) else []
         at += len(line) + 1
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 
-from oauthtap.redaction import secret_locations
+from oauthtap.redaction import secret_values
 from oauthtap.redaction.decoding import words_of
 
 Replace = Callable[[str, str], str]
@@ -168,22 +168,22 @@ def strike(text: str, replace: Replace) -> str:
 def _command(match: re.Match[str], replace: Replace) -> str:
     value = match["value"]
     words = re.split(r"[=;\s]+", value) if re.search(r"-b|cookie", match["open"]) else [value]
-    if not any(map(secret_locations.is_telling, words)) or secret_locations.PLACEHOLDER.fullmatch(value):
+    if not any(map(secret_values.is_telling, words)) or secret_values.PLACEHOLDER.fullmatch(value):
         return match[0]
     return match["open"] + replace("password", value)
 
 
 def _userinfo(match: re.Match[str], replace: Replace) -> str:
     value = match["value"]
-    if ":" not in value and not secret_locations.looks_random(value):
+    if ":" not in value and not secret_values.looks_random(value):
         return match[0]
-    if secret_locations.PLACEHOLDER.fullmatch(value.rpartition(":")[2]):
+    if secret_values.PLACEHOLDER.fullmatch(value.rpartition(":")[2]):
         return match[0]
     return match["open"] + replace("userinfo", value)
 
 
 def _credentials(match: re.Match[str], replace: Replace) -> str:
     value = match["value"]
-    if not secret_locations.is_telling(value.rstrip(".=")) or secret_locations.PLACEHOLDER.fullmatch(value):
+    if not secret_values.is_telling(value.rstrip(".=")) or secret_values.PLACEHOLDER.fullmatch(value):
         return match[0]
     return match["open"] + replace("basic" if match["scheme"].lower() == "basic" else "token", value)

@@ -1,7 +1,8 @@
 """Strikes the secrets out of one text: a URL, a header, a body, or any other.
 
-A secret is learned by its place (`secret_locations.py`, `auth_headers.py`, `members.py`, `markup.py`, `prose.py`) or by
-its looks (`shapes.py`), and its alias is written there. What is known already is struck by `matcher.py`, not here.
+A secret is learned by its place (`secret_names.py`, `secret_locations.py`, `auth_headers.py`, `members.py`,
+`markup.py`, `prose.py`) or by its looks (`shapes.py`), and its alias is written there. What is known already is
+struck by `matcher.py`, not here.
 """
 
 from __future__ import annotations
@@ -14,7 +15,17 @@ from urllib.parse import unquote, unquote_plus
 
 from oauthtap.model.exchange import Message, Request
 from oauthtap.model.json_edit import unescape_json
-from oauthtap.redaction import auth_headers, markup, members, pii, prose, secret_locations, shapes
+from oauthtap.redaction import (
+    auth_headers,
+    markup,
+    members,
+    pii,
+    prose,
+    secret_locations,
+    secret_names,
+    secret_values,
+    shapes,
+)
 from oauthtap.redaction.alias_format import claims, in_json, in_url, is_struck, jose_header, short_in_json
 from oauthtap.redaction.alias_registry import AliasRegistry
 from oauthtap.redaction.decoding import View, base64_runs
@@ -142,7 +153,7 @@ class TextRedactor:
         pieces = path.split("/")
         for place, piece in enumerate(pieces):
             named = place > 0 and self._is_named(pieces[place - 1], unquote(piece))
-            unlikely = secret_locations.is_random_segment(piece) and not _DIGEST.fullmatch(piece)
+            unlikely = secret_values.is_random_segment(piece) and not _DIGEST.fullmatch(piece)
             if (named or unlikely) and not self._is_public(piece):
                 self.registry.learn("path", unquote(piece))
                 pieces[place] = write(self.registry.alias("path", piece))
@@ -151,9 +162,9 @@ class TextRedactor:
     @staticmethod
     def _is_named(before: str, value: str) -> bool:
         """The part of a path that comes before is the name of a secret."""
-        if secret_locations.kind_of(before) not in _IN_PATHS or not re.search(r"\d", value) or value.endswith(_FILES):
+        if secret_names.kind_of(before) not in _IN_PATHS or not re.search(r"\d", value) or value.endswith(_FILES):
             return False
-        return secret_locations.is_telling(value)
+        return secret_values.is_telling(value)
 
     def _is_public(self, segment: str) -> bool:
         return segment in self._public_segments or segment in self.registry.public or is_struck(segment)
@@ -206,7 +217,7 @@ class TextRedactor:
             if self._is_public(value):
                 continue
             named = place > 0 and self._is_named(pieces[place - 1], value)
-            if named or secret_locations.is_random_segment(value):
+            if named or secret_values.is_random_segment(value):
                 piece = in_url(self.registry.alias("path", value))
             pieces[place] = piece + self._parameters(semicolon + matrix)
         origin = f"{scheme}{slashes}{host}{slash}" if slashes else ""
@@ -225,10 +236,10 @@ class TextRedactor:
         name, value = unquote_plus(name), unquote_plus(raw)
         if plain and name == "code_challenge":
             return f"{name}={self._in_place(name, 'verifier', value, in_url, raw)}"
-        if name in secret_locations.PUBLIC or _MCP_SESSION.fullmatch(name):
+        if name in secret_names.PUBLIC or _MCP_SESSION.fullmatch(name):
             self.registry.public.add(value)
             self._look_into(value)
-        elif (kind := secret_locations.kind_of(name)) is not None and self._is_meant(name, value):
+        elif (kind := secret_names.kind_of(name)) is not None and self._is_meant(name, value):
             return piece[: -len(raw)] + self._in_place(name, kind, value, in_url, raw)
         elif value.startswith("ey") and claims(value) is not None:
             return piece[: -len(raw)] + in_url(
@@ -238,7 +249,7 @@ class TextRedactor:
 
     def _is_meant(self, name: str, value: str) -> bool:
         """In a URL or a form, what has one of the names of the protocols is always a secret."""
-        return secret_locations.is_of_a_protocol(name) or secret_locations.means_a_secret(name, value, asked=True)
+        return secret_names.is_of_a_protocol(name) or secret_values.means_a_secret(name, value, asked=True)
 
     def _parameters(self, text: str) -> str:
         """Parameters of URLs that stand in other text, or inside parameters."""
@@ -252,7 +263,7 @@ class TextRedactor:
 
     def _parameter(self, match: re.Match[str], value: str) -> str:
         name = match["name"]
-        kind = secret_locations.kind_of(name)
+        kind = secret_names.kind_of(name)
         if _MCP_SESSION.fullmatch(name):
             self.registry.public.add(value)
         elif kind is not None and self._is_meant(name, value):
@@ -269,16 +280,16 @@ class TextRedactor:
 
         def means_a_secret(name: str, value: str) -> bool:
             return (
-                (redeeming and secret_locations.is_of_a_protocol(name))
+                (redeeming and secret_names.is_of_a_protocol(name))
                 or value in self.registry
-                or secret_locations.means_a_secret(name, value, asked=asked)
+                or secret_values.means_a_secret(name, value, asked=asked)
             )
 
         def edit(member: members.Member) -> str | None:
-            name, kind = member.name, secret_locations.kind_of(member.name)
+            name, kind = member.name, secret_names.kind_of(member.name)
             if kind is None or (claims and kind == "session"):
                 return None
-            if is_struck(member.value) or secret_locations.PLACEHOLDER.fullmatch(member.value):
+            if is_struck(member.value) or secret_values.PLACEHOLDER.fullmatch(member.value):
                 return None
             if not means_a_secret(name, member.value):
                 return None
@@ -294,7 +305,7 @@ class TextRedactor:
         end = 0
         for match in secret_locations.ASSIGNMENT.finditer(text):
             name = match["name"]
-            if match.end() < end or (kind := secret_locations.kind_of(name)) is None or _MCP_SESSION.fullmatch(name):
+            if match.end() < end or (kind := secret_names.kind_of(name)) is None or _MCP_SESSION.fullmatch(name):
                 continue
             found = secret_locations.assigned(text, match)
             if found is None:
@@ -303,13 +314,11 @@ class TextRedactor:
             value = unescape_json(raw) if "\\" in raw else raw
             if kind in ("authorization", "cookie"):
                 struck = self._credentials(kind, name, value)
-            elif secret_locations.is_telling(value) or (
-                sure and secret_locations.means_a_secret(name, value, asked=asked)
-            ):
-                struck = None if kind == "code" and not secret_locations.looks_random(value) else value
+            elif secret_values.is_telling(value) or (sure and secret_values.means_a_secret(name, value, asked=asked)):
+                struck = None if kind == "code" and not secret_values.looks_random(value) else value
             else:
                 continue
-            if struck is None or is_struck(value) or secret_locations.PLACEHOLDER.fullmatch(value):
+            if struck is None or is_struck(value) or secret_values.PLACEHOLDER.fullmatch(value):
                 continue
             new = struck if kind in ("authorization", "cookie") else self._in_place(name, kind, value, write, raw)
             pieces += (text[end:start], new)
@@ -322,7 +331,7 @@ class TextRedactor:
         end = 0
         for start, stop, name, kind in sorted(found):
             value = text[start:stop]
-            if start < end or value in self.registry.public or secret_locations.PLACEHOLDER.fullmatch(value):
+            if start < end or value in self.registry.public or secret_values.PLACEHOLDER.fullmatch(value):
                 continue
             kind = "key" if kind in ("authorization", "cookie") else kind
             pieces += (text[end:start], self._in_place(name, kind, value, write, value))
@@ -332,7 +341,7 @@ class TextRedactor:
     def _credentials(self, kind: str, name: str, value: str) -> str | None:
         """The value of a header that stands in a text; None where that is no secret."""
         header = "set-cookie" if "set" in name.lower() else kind
-        words = [word for word in re.split(r"[\s;=,]+", value) if secret_locations.is_telling(word.rstrip(".!?"))]
+        words = [word for word in re.split(r"[\s;=,]+", value) if secret_values.is_telling(word.rstrip(".!?"))]
         if not words:
             return None
         if kind == "cookie" and not _COOKIES.match(value):
@@ -341,7 +350,7 @@ class TextRedactor:
 
     def _in_part(self, name: str, value: str) -> str:
         """The content of a part of a form."""
-        kind = secret_locations.kind_of(name)
+        kind = secret_names.kind_of(name)
         if kind is None or is_struck(value) or not self._is_meant(name, value):
             return value
         return self._in_place(name, kind, value, str, value)
@@ -355,9 +364,7 @@ class TextRedactor:
 
     def _in_html(self, name: str, kind: str, raw: str, sure: bool) -> str:
         value = html.unescape(raw).strip()
-        meant = (sure and secret_locations.is_of_a_protocol(name)) or secret_locations.means_a_secret(
-            name, value, asked=False
-        )
+        meant = (sure and secret_names.is_of_a_protocol(name)) or secret_values.means_a_secret(name, value, asked=False)
         if not value or not meant:
             return raw
         return self._in_place(name, kind, value, html.escape, raw)
@@ -388,7 +395,7 @@ class TextRedactor:
         if kind in ("authorization", "cookie"):
             struck = self._credentials(kind, name, value)
             return raw if struck is None or is_struck(value) else write(struck)
-        start, secret = secret_locations.worth_striking(kind, value)
+        start, secret = secret_values.worth_striking(kind, value)
         if not secret or is_struck(value):
             return raw
         return value[:start] + write(self.registry.alias(kind, value[start:]))

@@ -8,7 +8,7 @@ from mitmproxy.io import tnetstring
 from mitmproxy.test import tflow
 
 from oauthtap.proxy import flow_state
-from oauthtap.redaction import secret_locations
+from oauthtap.redaction import secret_locations, secret_names
 from oauthtap.redaction.redactor import Redactor
 
 
@@ -42,6 +42,6 @@ def test_a_flow_that_was_sent_loses_its_secrets_and_those_of_its_edits() -> None
      "auth_req_id", "x-api-key", "apikey", "pa\u017fsword", "to\u212aen"],
 )  # fmt: skip
 def test_no_name_of_a_secret_is_passed_by(name: str) -> None:
-    assert secret_locations.kind_of(name)
+    assert secret_names.kind_of(name)
     assert secret_locations.may_hold_a_name(f'{{"{name}": "value"}}')
     assert not secret_locations.may_hold_a_name('{"city": "Bergen"}')
