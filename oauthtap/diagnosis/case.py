@@ -229,6 +229,12 @@ class Case:
         """A defect of the refused request itself."""
         return self.here and self.is_error and self.finding.at.startswith("request.") and not self.is_symptom
 
+    @property
+    def is_contradicted(self) -> bool:
+        """Words that are known as one vendor's give another reason."""
+        told = self.refusal.phrase
+        return self.agrees == -1 and self.refusal.is_telling and told is not None and not told.phrase.is_generic
+
 
 _EVIDENCE: tuple[tuple[int, Callable[[Case], bool]], ...] = (
     # It is about what the refusal is about.
@@ -247,7 +253,7 @@ _EVIDENCE: tuple[tuple[int, Callable[[Case], bool]], ...] = (
     # It was found in the refused step itself.
     (2, lambda case: case.here),
     # The refused request itself has the defect.
-    (3, lambda case: case.is_fact),
+    (3, lambda case: case.is_fact and not case.is_contradicted),
     # The words name the member.
     (3, lambda case: case.named),
     # The client itself names the member.
@@ -301,6 +307,7 @@ _AFTER_EXPIRY = frozenset(
     {
         "client-ignored-challenge",
         "refresh-not-attempted",
+        "refresh-token-dropped",
         "token-resp-no-refresh-token",
         "authz-offline-access-not-requested",
         "token-rejected-wrong-status",
@@ -316,7 +323,13 @@ _SPELLING: str = "redirect-uri-localhost-name"
 """The rule about `localhost` in place of 127.0.0.1: a reason only for who speaks of the other spelling."""
 
 _ELSEWHERE: frozenset[str] = frozenset(
-    {"client-authorization-servers-unused", "dcr-wrong-endpoint", "authz-wrong-endpoint", "token-wrong-endpoint"}
+    {
+        "client-authorization-servers-unused",
+        "client-well-known-appended",
+        "dcr-wrong-endpoint",
+        "authz-wrong-endpoint",
+        "token-wrong-endpoint",
+    }
 )
 """Rules about a client that does not go where the documents send it."""
 

@@ -223,11 +223,19 @@ def _decisive(met: Sequence[tuple[Stage, Refusal]], handshake: Handshake) -> tup
         stage, _ = one
         slug = AuthorizationRequest.slug if stage.slug == "other" else stage.slug
         late = isinstance(stage, TokenRefresh) and not fresh
+        if isinstance(stage, TokenRejected) and _is_from_before(stage, handshake):
+            slug = Challenge.slug  # to the client it is the 401 that starts a sign-in
         return len(STAGE_ORDER) if late else STAGE_ORDER.index(slug), stage.exchange.id
 
     fresh = any(isinstance(stage, TokenRejected) and _never_worked(stage, handshake) for stage, _ in met)
     counted = [(stage, refusal) for stage, refusal in met if stage.slug not in SIDE_STAGES - {"other"}]
     return max(counted, key=place, default=None)
+
+
+def _is_from_before(stage: TokenRejected, handshake: Handshake) -> bool:
+    """Nothing in the recording gave the token, and nothing before took it."""
+    known = stage.bearer is None or stage.bearer in handshake.issued
+    return not known and not any(one.bearer == stage.bearer and one.ok for one in handshake.all(Mcp))
 
 
 def _never_worked(stage: TokenRejected, handshake: Handshake) -> bool:

@@ -21,6 +21,7 @@ from oauthtap.diagnosis.stall_hints import StallHint, stall_hint
 from oauthtap.diagnosis.subjects import FORM
 from oauthtap.handshake.stages import (
     AuthorizationResponse,
+    Challenge,
     Document,
     Mcp,
     McpStream,
@@ -184,7 +185,10 @@ def _unexplained(stopped: tuple[Stage, ...], cause: Finding | None, handshake: H
     slug = furthest.slug
     if any(isinstance(one, AuthorizationResponse) and one.code for one in handshake.of(furthest.exchange.id)):
         slug = AuthorizationResponse.slug  # the browser was sent back at once
-    return stall_hint(slug, furthest.exchange.id, called_back=called_back, only_listened=listened and not spoke)
+    unnamed = isinstance(furthest, Challenge) and furthest.challenged.bearer is not None and not furthest.metadata_url
+    return stall_hint(
+        slug, furthest.exchange.id, called_back=called_back, only_listened=listened and not spoke, unnamed=unnamed
+    )
 
 
 def _away(found: Sequence[Finding], since: int) -> set[str]:

@@ -16,6 +16,7 @@ from oauthtap.diagnosis.wording import (
     read_json,
     read_words,
 )
+from oauthtap.handshake.mcp_refusal import DENIED, told_by_tool
 from oauthtap.handshake.stages import (
     AuthorizationRequest,
     Initialize,
@@ -102,13 +103,16 @@ def _in_result(stage: Mcp, exchange: Exchange, response: Response, handshake: Ha
         told = _TOLD_IN_RESULT.search(said.words) and subject_of(said)[0] in _OF_SIGN_IN
         told = told and not _OF_OTHERS.search(said.words)
         return build_refusal(stage, exchange, handshake, said, "") if told or isinstance(stage, Initialize) else None
-    result = reply.get("result")
-    if isinstance(result, dict) and result.get("isError") is True:
-        parts = [part.get("text") for part in result.get("content") or () if isinstance(part, dict)]
-        words = fold_spaces(" ".join(text for text in parts if isinstance(text, str)))
-        subject = subject_of(Said(None, words, ""))[0]
-        if _TOLD_IN_RESULT.search(words) and subject in _OF_SIGN_IN | {None} and not _OF_OTHERS.search(words):
-            return build_refusal(stage, exchange, handshake, Said(None, words, "response.json.result.content"), "")
+    words = told_by_tool(reply)
+    subject = subject_of(Said(None, words, ""))[0]
+    denied = stage.bearer is None and DENIED.fullmatch(words) is not None
+    if (
+        words
+        and (denied or _TOLD_IN_RESULT.search(words))
+        and subject in _OF_SIGN_IN | {None, "policy"}
+        and not _OF_OTHERS.search(words)
+    ):
+        return build_refusal(stage, exchange, handshake, Said(None, words, "response.json.result.content"), "")
     return None
 
 

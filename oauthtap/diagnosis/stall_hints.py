@@ -118,6 +118,14 @@ _ONLY_LISTENED = (
 )
 
 
+_UNNAMED = (
+    "fetch the resource metadata, which the challenge does not name",
+    "whether the client looks for it at the well-known URLs without being told, and whether sign-in was started",
+    "`WWW-Authenticate`: it has no `resource_metadata`, which some clients need; then whether sign-in was started in "
+    "the client (Claude Code: `claude mcp login NAME`)",
+)
+
+
 _CALLED_BACK = (
     "exchange the code for a token",
     "why the client did not go on: its callback was reached and answered (it may have rejected `state` or `iss`)",
@@ -138,13 +146,19 @@ def later_hint(hint: StallHint | None, told: str | None) -> StallHint | None:
 
 
 def stall_hint(
-    stage: str, exchange: int | None, *, called_back: bool = False, only_listened: bool = False
+    stage: str,
+    exchange: int | None,
+    *,
+    called_back: bool = False,
+    only_listened: bool = False,
+    unnamed: bool = False,
 ) -> StallHint:
     """What is known of a stop at this stage (`spec` ids as in `stages.py`).
 
     `called_back`: the callback answered. `only_listened`: the client only opened
-    streams at the MCP server.
+    streams at the MCP server. `unnamed`: the challenge names no resource metadata.
     """
-    known = _CALLED_BACK if called_back else _ONLY_LISTENED if only_listened else _TABLE.get(stage, _MCP)
+    told = ((called_back, _CALLED_BACK), (only_listened, _ONLY_LISTENED), (unnamed, _UNNAMED))
+    known = next((hint for holds, hint in told if holds), _TABLE.get(stage, _MCP))
     was_to, unknown, look = known
     return StallHint(stage=stage, exchange=exchange, next_step=was_to, unknown=unknown, where_to_look=look)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from oauthtap.handshake.stages import Mcp
 from oauthtap.model.exchange import Exchange, Request
@@ -77,3 +78,16 @@ def is_token_rejection(exchange: Exchange) -> bool:
     if response.status in (400, 403) or response.status >= 500:
         return bool(_ABOUT_TOKEN.search((response.body or "")[:4000])) and not _THIRD_PARTY.search(response.body or "")
     return False
+
+
+DENIED = re.compile(r"(?:error:? ?)?(?:access (?:is )?denied|forbidden|permission denied|not authori[sz]ed)[.!]?", re.I)
+"""What a server says that asks nobody to sign in, and denies each tool; more words tell of something else."""
+
+
+def told_by_tool(reply: dict[str, Any]) -> str:
+    """The text of a tool result with `isError` (MCP, Tools, Error Handling), white space folded; else empty."""
+    result = reply.get("result")
+    if not isinstance(result, dict) or result.get("isError") is not True:
+        return ""
+    parts = [part.get("text") for part in result.get("content") or () if isinstance(part, dict)]
+    return " ".join(" ".join(text for text in parts if isinstance(text, str)).split())

@@ -45,6 +45,8 @@ _URN = "urn:ietf:params:oauth:request_uri:"
 _WORDS = re.compile(r"[A-Za-z]+(?:[_.:/-][A-Za-z]+)*|[A-Z]+(?:_?[A-Z0-9]+)*")
 _WORD_OR_CODE = re.compile(r"[A-Za-z]+(?:[_.:/-][A-Za-z]+)*|[A-Z]+(?:_[A-Z0-9]+)+|[A-Z]{2,10}[_-]?\d{1,6}")
 """Words, the name of a constant, the code of an error."""
+_SCOPES = re.compile(r"[A-Z]?[a-z]{2,}(?:[_.:/+-][A-Z]?[a-z]{2,})*")
+"""Scopes, as a form joins them: `secrets:read+projects:write`."""
 _PLAIN_NUMBERS = re.compile(r"[\d.:,/TZ+-]+")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
@@ -76,6 +78,8 @@ def means_a_secret(name: str, value: str, *, asked: bool) -> bool:
 def is_telling(value: str) -> bool:
     """At least 8 characters without a blank, that are no words joined together, no number, no date and no URL."""
     if len(value) < 8 or " " in value or _WORD_OR_CODE.fullmatch(value) or _PLAIN_NUMBERS.fullmatch(value):
+        return False
+    if _SCOPES.fullmatch(value):
         return False
     return "://" not in value and not _EMAIL.fullmatch(value)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from oauthtap.diagnosis.findings import Problem, Problems
 from oauthtap.handshake.stages import (
     AuthorizationRequest,
+    Document,
     Mcp,
     Registration,
     ResourceMetadata,
@@ -19,18 +20,18 @@ from oauthtap.model import urls
 from oauthtap.model.requirements import must, practice, should
 from oauthtap.rules import rule
 
-_LOCATIONS = "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/authorization-server-discovery#authorization-server-metadata-discovery"
+LOCATIONS = "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/authorization-server-discovery#authorization-server-metadata-discovery"
 _FALLBACKS = "https://modelcontextprotocol.io/specification/2025-03-26/basic/authorization#fallbacks-for-servers-without-metadata-discovery"
 _DEFAULTS = ("/authorize", "/token", "/register")
 _PATIENCE = 5.0
 """Seconds after which a client that has more to try would have tried it."""
 
 
-def _own(stages: Sequence[ServerMetadata]) -> list[ServerMetadata]:
+def own_requests(stages: Sequence[ServerMetadata]) -> list[ServerMetadata]:
     return [stage for stage in stages if stage.exchange.actor == "client" and stage.status is not None]
 
 
-def _listed(so_far: Handshake) -> list[str]:
+def listed_issuers(so_far: Handshake) -> list[str]:
     """The issuers that a document read by the client itself has named."""
     return [
         entry
@@ -45,7 +46,9 @@ def _listed(so_far: Handshake) -> list[str]:
 
 def _points_at_metadata(so_far: Handshake) -> bool:
     """The MCP server is one of those that publish which authorization server they trust."""
-    return bool(_listed(so_far)) or any(stage.metadata_url for stage in so_far.all(Mcp)[-200:] if _by_client(stage))
+    return bool(listed_issuers(so_far)) or any(
+        stage.metadata_url for stage in so_far.all(Mcp)[-200:] if _by_client(stage)
+    )
 
 
 @rule(
@@ -104,11 +107,11 @@ def fell_back(
         return
     if not isinstance(stage, ServerMetadata) and not so_far.all(ResourceMetadata):
         return
-    if any(urls.origin(entry) == home and urls.path_of(entry) == "/" for entry in _listed(so_far)):
+    if any(urls.origin(entry) == home and urls.path_of(entry) == "/" for entry in listed_issuers(so_far)):
         return
-    if isinstance(stage, ServerMetadata) and any(urls.origin(entry) == home for entry in _listed(so_far)):
+    if isinstance(stage, ServerMetadata) and any(urls.origin(entry) == home for entry in listed_issuers(so_far)):
         return
-    there = ", ".join(dict.fromkeys(_listed(so_far))) or f"behind {_pointer(so_far)}, which the 401 named"
+    there = ", ".join(dict.fromkeys(listed_issuers(so_far))) or f"behind {_pointer(so_far)}, which the 401 named"
     yield Problem(
         message=f"the client asks {stage.url}, though the authorization server is {there}",
         at="request.url",
@@ -132,7 +135,7 @@ def _guessed_at_listed(stage: Stage, so_far: Handshake) -> bool:
     if isinstance(stage, ServerMetadata) or stage.ok or stage.exchange.actor not in ("client", "browser"):
         return False
     guess = stage.initiator is not None and stage.initiator.guess and so_far.metadata is None
-    listed = {urls.origin(entry) for entry in _listed(so_far)}
+    listed = {urls.origin(entry) for entry in listed_issuers(so_far)}
     again = any(earlier.url == stage.url for earlier in so_far.all(type(stage)))
     return guess and urls.path_of(stage.url) in _DEFAULTS and urls.origin(stage.url) in listed and not again
 
@@ -160,63 +163,8 @@ def _fell_before(so_far: Handshake, home: str) -> bool:
 
 
 @rule(
-    "client-authorization-servers-unused",
-    must("MCP 2026-07-28 AS Discovery 'Authorization Server Location'; RFC 9728 §5.1", _LOCATIONS),
-    who="client",
-    since="2025-06-18",
-    stops_at=("as-discovery", "client-registration", "authorization-request"),
-)
-def listed_servers_unused(handshake: Handshake) -> Problems:
-    """The client asks another host for authorization server metadata than `authorization_servers` names.
-
-    The protected resource metadata was found and names the authorization server. The client looks
-    for its metadata at the MCP server's host instead, where there is none, and stops.
-
-    Usual causes: the client asks by the MCP URL and the document is read too late, or its
-    `authorization_servers` is not passed on to the step that looks for the metadata.
-
-    Repair: In the client: build the metadata URL from `authorization_servers`. Until then, answer
-    `/.well-known/oauth-authorization-server` at the MCP server's host with the authorization server's metadata.
-
-    Bad:
-        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
-        200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://as.example.com"]}
-        GET https://mcp.example.com/.well-known/oauth-authorization-server
-        404
-        POST https://mcp.example.com/register {"redirect_uris": ["http://localhost:8000/callback"]}
-        404
-
-    Good:
-        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
-        200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://as.example.com"]}
-        GET https://mcp.example.com/.well-known/oauth-authorization-server
-        404
-        GET https://as.example.com/.well-known/oauth-authorization-server
-        200 {"issuer": "https://as.example.com", "token_endpoint": "https://as.example.com/token"}
-    """
-    prm, home = handshake.prm, urls.origin(handshake.resource or "")
-    listed = {urls.origin(entry) for entry in _listed(handshake)} - {""}
-    if prm is None or not listed or home in listed or not prm.resource or not handshake.resource:
-        return
-    if urls.similarity(prm.resource, handshake.resource) == "different":
-        return  # then the client has to put the document aside
-    after = [one for one in _own(handshake.all(ServerMetadata)) if one.exchange.id > prm.exchange.id]
-    astray = [one for one in after if not one.found and urls.origin(one.url) == home]
-    sought = any(urls.origin(stage.url) in listed for stage in handshake.stages)
-    if not astray or sought or len(astray) < len(after) or not _gave_up(astray[-1], handshake):
-        return
-    yield Problem(
-        exchange=astray[-1].exchange.id,
-        message=f"the client asks {astray[-1].url} and never {_listed(handshake)[0]}, which exchange {prm.exchange.id} names",
-        at="request.url",
-        expected=urls.as_metadata_locations(_listed(handshake)[0])[0].url,
-        actual=astray[-1].url,
-    )
-
-
-@rule(
     "client-as-discovery-order",
-    must("MCP 2026-07-28 AS Discovery 'Authorization Server Metadata Discovery'", _LOCATIONS),
+    must("MCP 2026-07-28 AS Discovery 'Authorization Server Metadata Discovery'", LOCATIONS),
     who="client",
     severity="note",
     since="2025-06-18",
@@ -247,10 +195,10 @@ def discovery_order(handshake: Handshake) -> Problems:
         GET https://as.example.com/.well-known/oauth-authorization-server
         200 {"issuer": "https://as.example.com", "token_endpoint": "https://as.example.com/token"}
     """
-    listed = _listed(handshake)
+    listed = listed_issuers(handshake)
     entry = listed[0] if listed else ""
     places = [place.url for place in urls.as_metadata_locations(entry)]
-    tried = [d for d in _own(handshake.all(ServerMetadata)) if urls.origin(d.url) == urls.origin(entry)]
+    tried = [d for d in own_requests(handshake.all(ServerMetadata)) if urls.origin(d.url) == urls.origin(entry)]
     if not tried or not places:
         return
     asked = [urls.without_query(document.url) for document in tried]
@@ -258,8 +206,8 @@ def discovery_order(handshake: Handshake) -> Problems:
     until = places.index(asked[tried.index(hit)]) if hit and asked[tried.index(hit)] in places else len(places)
     skipped = [place for place in places[:until] if place not in asked]
     out_of_order = [p for p in dict.fromkeys(asked) if p in places] != [p for p in places if p in asked]
-    gave_up = hit is None and skipped and _gave_up(tried[-1], handshake)
-    if hit is None and not gave_up:
+    ended = hit is None and skipped and gave_up(tried[-1], handshake)
+    if hit is None and not ended:
         return
     stopped_early = any((document.status and document.status >= 500) or document.ok for document in tried)
     refused = tried[-1].status not in (404, 405, 410) and not _went_on(tried[-1], handshake)
@@ -271,11 +219,11 @@ def discovery_order(handshake: Handshake) -> Problems:
             at="request.url",
             expected=", then ".join(places),
             actual=", then ".join(dict.fromkeys(asked)),
-            severity="warning" if gave_up and not stopped_early and not refused else "note",
+            severity="warning" if ended and not stopped_early and not refused else "note",
         )
 
 
-def _went_on(last: ServerMetadata, handshake: Handshake) -> bool:
+def _went_on(last: Document, handshake: Handshake) -> bool:
     """The client went on without the document."""
     later = [
         s for s in handshake.stages if s.exchange.id > last.exchange.id and s.exchange.actor in ("client", "browser")
@@ -283,58 +231,12 @@ def _went_on(last: ServerMetadata, handshake: Handshake) -> bool:
     return any(isinstance(s, Registration | AuthorizationRequest | TokenEndpoint) for s in later)
 
 
-def _gave_up(last: ServerMetadata, handshake: Handshake) -> bool:
+def gave_up(last: Document, handshake: Handshake) -> bool:
     """The client tried nothing else: it went on elsewhere, or nothing came for a while."""
     if _went_on(last, handshake):
         return True
     end = last.exchange.ended
     return handshake.ended is not None and end is not None and handshake.ended - end >= _PATIENCE
-
-
-@rule(
-    "client-probed-root-for-path-issuer",
-    practice("MCP 2026-07-28 AS Discovery; MCP conformance check authorization-server-metadata-wrong-path", _LOCATIONS),
-    who="client",
-    since="2025-06-18",
-)
-def probed_root(document: ServerMetadata, so_far: Handshake) -> Problems:
-    """The client looks for metadata at the root of the host, although the issuer has a path.
-
-    The root belongs to another issuer: on a host with many tenants, to another tenant. What the
-    client finds there, if anything, is another issuer's document.
-
-    Usual causes: an older client that drops the path.
-
-    Repair: In the client: insert the well-known path between host and path of the issuer.
-
-    Bad:
-        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
-        200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://as.example.com/team"]}
-        GET https://as.example.com/.well-known/oauth-authorization-server
-        404
-
-    Good:
-        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
-        200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://as.example.com/team"]}
-        GET https://as.example.com/.well-known/oauth-authorization-server/team
-        404
-    """
-    if document.exchange.actor != "client" or urls.path_of(document.url).rstrip("/") != urls.OAUTH:
-        return
-    same = [entry for entry in _listed(so_far) if urls.origin(entry) == urls.origin(document.url)]
-    if same and all(urls.path_of(entry).strip("/") for entry in same):
-        yield Problem(
-            message=f"the client asks {document.url}; the metadata of {same[0]} is at {urls.as_metadata_locations(same[0])[0].url}",
-            at="request.url",
-            expected=urls.as_metadata_locations(same[0])[0].url,
-            actual=document.url,
-            severity="error" if _of_another(document, same) else None,
-        )
-
-
-def _of_another(document: ServerMetadata, entries: list[str]) -> bool:
-    """What the client found there describes an authorization server that nobody named to it."""
-    return document.found and document.issuer is not None and document.issuer not in entries
 
 
 @rule(
@@ -467,65 +369,3 @@ def discovery_without_version(document: ServerMetadata, so_far: Handshake) -> Pr
             at="request.header.mcp-protocol-version",
             expected="2025-03-26",
         )
-
-
-@rule(
-    "client-metadata-unused",
-    practice("MCP 2026-07-28 AS Discovery 'Authorization Server Metadata Discovery'", _LOCATIONS),
-    who="client",
-    severity="warning",
-    stops_at=("client-registration", "authorization-request"),
-)
-def metadata_unused(handshake: Handshake) -> Problems:
-    """The client does not use the authorization server metadata it fetched and looks for other metadata.
-
-    The document names the endpoints. A client that builds well-known URLs from one of these
-    endpoints takes the endpoint for an issuer, finds no metadata and gives up.
-
-    Usual causes: `authorization_endpoint` is stored where the issuer belongs; discovery runs a
-    second time with another base URL.
-
-    Repair: In the client, use `registration_endpoint` and `authorization_endpoint` of the document
-    that was found. Until then, serve the same document at the URLs it asks for.
-
-    Bad:
-        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
-        200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://as.example.com"]}
-        GET https://as.example.com/.well-known/oauth-authorization-server
-        200 {"issuer": "https://as.example.com", "authorization_endpoint": "https://as.example.com/oauth/authorize",
-             "token_endpoint": "https://as.example.com/oauth/token", "registration_endpoint": "https://as.example.com/reg"}
-        GET https://as.example.com/.well-known/oauth-authorization-server/oauth
-        404
-        GET https://as.example.com/oauth/.well-known/oauth-authorization-server
-        404
-
-    Good:
-        GET https://mcp.example.com/.well-known/oauth-protected-resource/mcp
-        200 {"resource": "https://mcp.example.com/mcp", "authorization_servers": ["https://as.example.com"]}
-        GET https://as.example.com/.well-known/oauth-authorization-server
-        200 {"issuer": "https://as.example.com", "authorization_endpoint": "https://as.example.com/oauth/authorize",
-             "token_endpoint": "https://as.example.com/oauth/token", "registration_endpoint": "https://as.example.com/reg"}
-        POST https://as.example.com/reg {"redirect_uris": ["http://localhost:8000/callback"]}
-        201 {"client_id": "client-1"}
-    """
-    documents = _own(handshake.all(ServerMetadata))
-    good = next(
-        (one for one in documents if one.found and {"authorization_endpoint", "token_endpoint"} <= set(one.endpoints)),
-        None,
-    )
-    if good is None or any(handshake.all(kind) for kind in (Registration, AuthorizationRequest, TokenEndpoint)):
-        return
-    places = {place.url for entry in _listed(handshake) for place in urls.as_metadata_locations(entry)}
-    later = [one for one in documents if one.exchange.id > good.exchange.id]
-    astray = [one for one in later if urls.without_query(one.url) not in places and not one.found]
-    if len(astray) < 2:
-        return
-    named = "registration_endpoint" if "registration_endpoint" in good.endpoints else "authorization_endpoint"
-    yield Problem(
-        message=f"the client had the metadata of exchange {good.exchange.id}, with `{named}`, and does not use it: it asks for "
-        f"{astray[0].url} instead and stops",
-        at="request.url",
-        expected=good.endpoints[named],
-        actual=astray[0].url,
-        exchange=astray[-1].exchange.id,
-    )

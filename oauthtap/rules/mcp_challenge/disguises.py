@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from oauthtap.diagnosis.findings import Problem, Problems
+from oauthtap.handshake.mcp_refusal import DENIED, told_by_tool
 from oauthtap.handshake.stages import Challenge, Mcp, SessionEnd
 from oauthtap.handshake.state import Handshake, absolute
 from oauthtap.model import urls
@@ -142,3 +143,43 @@ def ok_with_errorbody_of(stage: Challenge, so_far: Handshake) -> Problems:
             actual=str(stage.status),
             patch=as_challenge(stage, so_far),
         )
+
+
+@rule(
+    "mcp-denied-without-challenge",
+    must("MCP 2026-07-28 'Error Handling' (401: authorization required)", ERROR_HANDLING),
+    who="resource-server",
+)
+def denied_without_challenge(stage: Mcp, so_far: Handshake) -> Problems:
+    """A tool is denied with status 200 to a client without a token, and no 401 ever asked it to sign in.
+
+    A client signs in when it is answered 401 with a Bearer challenge. This server lets everybody
+    connect and list the tools, and denies each in its result, so no sign-in ever starts.
+
+    Usual causes: only the methods of the tools are secured, and not the MCP endpoint.
+
+    Repair: Answer the first MCP request without a token with 401 and a Bearer challenge that has
+    `resource_metadata`.
+
+    Bad:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
+        200 {"jsonrpc": "2.0", "id": 1, "result": {"content": [{"type": "text", "text": "Access Denied"}], "isError": true}}
+
+    Good:
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
+        401
+        WWW-Authenticate: Bearer resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp"
+    """
+    if stage.bearer is not None or not stage.ok or stage.exchange.actor != "client":
+        return
+    if stage.exchange.response is None or stage.exchange.response.body is None or "isError" not in stage.answer_text:
+        return
+    words = told_by_tool(stage.reply)
+    if not DENIED.fullmatch(words) or any(one.bearer is not None or one.status == 401 for one in so_far.all(Mcp)):
+        return
+    yield Problem(
+        message=f"the result of the tool says “{words}” with status 200 to a client that has no token",
+        at="response.json.result.content",
+        expected="401 with WWW-Authenticate: Bearer",
+        actual="200 with isError",
+    )

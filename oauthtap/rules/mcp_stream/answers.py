@@ -127,6 +127,64 @@ def get_status(stage: McpStream, so_far: Handshake) -> Problems:
 
 
 @rule(
+    "mcp-initialize-never-sent",
+    must(
+        "MCP 2025-11-25 Lifecycle 'Initialization'",
+        "https://modelcontextprotocol.io/specification/2025-11-25/basic/lifecycle#initialization",
+    ),
+    who="client",
+    until="2025-11-25",
+    stops_at=("mcp-stream",),
+)
+def initialize_never_sent(handshake: Handshake) -> Problems:
+    """The client has a token and sends only GET, never `initialize` by POST.
+
+    A session begins with `initialize` by POST. A server without a stream of its own answers GET
+    with 404 or 405, which is no error, and waits for the POST that does not come.
+
+    Usual causes: after the sign-in the client does not start its Streamable HTTP transport again,
+    and falls back to the HTTP+SSE transport of 2024-11-05.
+
+    Repair: In the client: open a new transport after the sign-in and send `initialize` by
+    POST. As a user: start the client again; it has the token now.
+
+    Bad:
+        POST https://as.example.com/token grant_type=authorization_code&code=made-up-code-1&client_id=c1
+        200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
+        GET https://mcp.example.com/mcp
+        Accept: text/event-stream
+        Authorization: Bearer made-up-token-1
+        404
+
+    Good:
+        POST https://as.example.com/token grant_type=authorization_code&code=made-up-code-1&client_id=c1
+        200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
+        GET https://mcp.example.com/mcp
+        Accept: text/event-stream
+        Authorization: Bearer made-up-token-1
+        404
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        Authorization: Bearer made-up-token-1
+        200 {"jsonrpc": "2.0", "id": 1, "result": {"protocolVersion": "2025-11-25"}}
+    """
+    token = handshake.token
+    if token is None:
+        return
+    later = [m for m in handshake.all(Mcp) if m.exchange.id > token.exchange.id and m.exchange.actor == "client"]
+    gets = [m for m in later if m.request.method == "GET" and m.bearer == token.access_token]
+    if not gets or len(gets) < len(later) or gets[-1].status not in (404, 405):
+        return
+    yield Problem(
+        exchange=gets[-1].exchange.id,
+        message=f"after the token of exchange {token.exchange.id} the client sends GET, is answered "
+        f"{gets[-1].status}, and never sends `initialize` by POST",
+        at="request.method",
+        expected="POST with initialize",
+        actual="GET",
+    )
+
+
+@rule(
     "mcp-get-405-is-fine",
     may(
         "MCP 2025-11-25 Transports 'Listening for Messages from the Server'",

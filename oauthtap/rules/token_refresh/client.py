@@ -5,6 +5,7 @@ from __future__ import annotations
 from oauthtap.diagnosis.findings import Problem, Problems
 from oauthtap.handshake.stages import AuthorizationRequest, Stage, TokenMaintenance, TokenRefresh, TokenRejected, text
 from oauthtap.handshake.state import Handshake
+from oauthtap.handshake.token_request import expired
 from oauthtap.model.exchange import first_value
 from oauthtap.model.requirements import must, practice
 from oauthtap.rules import rule
@@ -227,3 +228,61 @@ def not_attempted(asked: AuthorizationRequest, so_far: Handshake) -> Problems:
             expected="a refresh",
             actual="a new sign-in",
         )
+
+
+@rule(
+    "refresh-token-dropped",
+    must("RFC 6749 §6; OAuth 2.1 draft-13 §4.3.2", f"{_DRAFT}#section-4.3.2"),
+    who="client",
+    stops_at=("mcp-token-rejected",),
+)
+def dropped(handshake: Handshake) -> Problems:
+    """The client does not refresh again after a refresh that returned no new `refresh_token`.
+
+    Without `refresh_token` in the answer the old one stays valid. A client that stores the answer in
+    place of what it had loses it, and cannot refresh when the next access token expires.
+
+    Usual causes: the stored tokens are replaced as a whole by the answer of the refresh.
+
+    Repair: In the client: keep the old refresh token where the answer has none. Until then, let the
+    authorization server return the refresh token with every refresh.
+
+    Bad:
+        POST https://as.example.com/token grant_type=refresh_token&client_id=c1&refresh_token=made-up-refresh-1
+        200 {"access_token": "made-up-token-2", "token_type": "Bearer", "expires_in": 60}
+
+        @+120
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        Authorization: Bearer made-up-token-2
+        401
+        WWW-Authenticate: Bearer error="invalid_token"
+
+    Good:
+        POST https://as.example.com/token grant_type=refresh_token&client_id=c1&refresh_token=made-up-refresh-1
+        200 {"access_token": "made-up-token-2", "token_type": "Bearer", "expires_in": 60, "refresh_token": "made-up-refresh-1"}
+
+        @+120
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        Authorization: Bearer made-up-token-2
+        401
+        WWW-Authenticate: Bearer error="invalid_token"
+    """
+    refreshes = [one for one in handshake.all(TokenRefresh) if one.exchange.actor == "client" and one.ok]
+    rejected = handshake.last(TokenRejected)
+    if not refreshes or rejected is None or rejected.status != 401:
+        return
+    last = refreshes[-1]
+    granted = granted_in(last)
+    if not granted or text(granted.get("refresh_token")) or granted.get("access_token") != rejected.bearer:
+        return
+    newer = [stage for stage in handshake.stages if stage.exchange.id > rejected.exchange.id]
+    if not expired(rejected, last) or any(stage.exchange.actor in ("client", "browser") for stage in newer):
+        return
+    yield Problem(
+        exchange=rejected.exchange.id,
+        message=f"the refresh of exchange {last.exchange.id} returned no `refresh_token`, so that of its request stays "
+        "valid; the client does not send it when this token has expired",
+        at="request.header.authorization",
+        expected="a refresh with the same refresh token",
+        actual="no refresh",
+    )

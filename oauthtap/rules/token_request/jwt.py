@@ -77,6 +77,16 @@ def audience(stage: TokenEndpoint | TokenRejected, so_far: Handshake) -> Problem
     if plain & {value.rstrip("/") for value in named}:
         return
     refused = isinstance(stage, TokenRejected)
+    if (
+        not named and "aud" in inside and not refused
+    ):  # an empty list: the server meant to say for whom, and named nobody
+        yield Problem(
+            message=f"the token's `aud` is empty; this server is {wanted[0]}",
+            at="response.json.access_token",
+            expected=wanted[0],
+            actual="[]",
+        )
+        return
     near = {urls.origin(value) for value in wanted} & {value.rstrip("/") for value in named}
     if not refused and (not named or (near and not _is_for_the_issuer(named, stage, so_far))):
         return

@@ -95,6 +95,7 @@ def mismatch(token: TokenRequest, so_far: Handshake) -> Problems:
             at="request.form.code_verifier",
             expected=asked.get("code_challenge"),
             actual=digest,
+            severity="note" if token.ok else None,  # the server did not look at it: token-pkce-not-enforced
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oauthtap.diagnosis.findings import Problem, Problems
-from oauthtap.handshake.stages import ResourceMetadata, TokenEndpoint, TokenRequest
+from oauthtap.handshake.stages import AuthorizationRequest, ResourceMetadata, TokenEndpoint, TokenRefresh, TokenRequest
 from oauthtap.handshake.state import Handshake
 from oauthtap.handshake.token_request import authorization_request_for, by_client
 from oauthtap.model.exchange import all_values
@@ -67,11 +67,11 @@ def missing(token: TokenEndpoint, so_far: Handshake) -> Problems:
     since="2025-06-18",
     stops_at=("mcp-token-rejected", "mcp-challenge"),
 )
-def differs(token: TokenRequest, so_far: Handshake) -> Problems:
+def differs(token: TokenRequest | TokenRefresh, so_far: Handshake) -> Problems:
     """`resource` of the token request is not that of the authorization request.
 
-    The code is valid for the resources of the authorization request. For any other, the server
-    answers `invalid_target`, or issues a token that the MCP server refuses. Usual causes: one
+    Code and refresh token are valid for the resources of the authorization request. For any other,
+    the server answers `invalid_target`, or issues a token that the MCP server refuses. Usual causes: one
     request uses the URL as typed, the other the one from the metadata; a trailing slash that a URL
     library adds.
 
@@ -91,7 +91,7 @@ def differs(token: TokenRequest, so_far: Handshake) -> Problems:
         POST https://as.example.com/token grant_type=authorization_code&client_id=c1&resource=https://mcp.example.com/mcp
         200 {"access_token": "made-up-token-1", "token_type": "Bearer"}
     """
-    asked = authorization_request_for(token, so_far) if by_client(token) else None
+    asked = _authorization_for(token, so_far) if by_client(token) else None
     wanted = asked.all("resource") if asked else ()
     for sent in all_values(token.params, "resource"):
         if asked and wanted and sent and sent not in wanted:
@@ -101,3 +101,11 @@ def differs(token: TokenRequest, so_far: Handshake) -> Problems:
                 expected=wanted[0],
                 actual=sent,
             )
+
+
+def _authorization_for(token: TokenRequest | TokenRefresh, so_far: Handshake) -> AuthorizationRequest | None:
+    """The authorization request behind a code, or behind the refresh token that its exchange gave."""
+    if isinstance(token, TokenRequest):
+        return authorization_request_for(token, so_far)
+    before = [one for one in so_far.all(TokenRequest) if one.ok and one.get("client_id") == token.get("client_id")]
+    return authorization_request_for(before[-1], so_far) if before else None
