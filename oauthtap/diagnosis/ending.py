@@ -32,6 +32,7 @@ from oauthtap.handshake.stages import (
     TokenMaintenance,
     TokenRefresh,
     TokenRejected,
+    TokenRequest,
     Unseen,
 )
 from oauthtap.handshake.state import Handshake
@@ -215,21 +216,30 @@ def went_well(stage: Stage) -> bool:
 def _decisive(met: Sequence[tuple[Stage, Refusal]], handshake: Handshake) -> tuple[Stage, Refusal] | None:
     """The refusal that ended the attempt: the one furthest along the walk, the last of these.
 
-    A client that was refused begins anew, and meets other refusals on its way round. A token that had worked, or is
-    from before the recording, is expected to expire: then the refresh that was refused ended it, and not the 401.
+    A client that was refused begins anew, and meets other refusals on its way round. A token that has expired, or is
+    from before the recording, is expected to be refused: then the refresh that was refused ended it, and where a new
+    sign-in after both was refused, that did.
     """
 
-    def place(one: tuple[Stage, Refusal]) -> tuple[int, int]:
-        stage, _ = one
+    def place(one: tuple[Stage, Refusal]) -> tuple[float, int]:
+        stage, refusal = one
         slug = AuthorizationRequest.slug if stage.slug == "other" else stage.slug
-        late = isinstance(stage, TokenRefresh) and not fresh
-        if isinstance(stage, TokenRejected) and _is_from_before(stage, handshake):
-            slug = Challenge.slug  # to the client it is the 401 that starts a sign-in
-        return len(STAGE_ORDER) if late else STAGE_ORDER.index(slug), stage.exchange.id
+        due = refusal.subject == "token-expired" and not fresh
+        if isinstance(stage, TokenRejected) and is_followed(stage) and (due or _is_from_before(stage, handshake)):
+            return STAGE_ORDER.index(Challenge.slug), stage.exchange.id
+        if isinstance(stage, TokenRefresh) and not fresh:
+            return (STAGE_ORDER.index(Challenge.slug) if is_followed(stage) else len(STAGE_ORDER)), stage.exchange.id
+        return STAGE_ORDER.index(slug), stage.exchange.id
+
+    def is_followed(stage: Stage) -> bool:
+        return any(one.exchange.id > stage.exchange.id and isinstance(one, _SIGN_IN) for one, _ in met)
 
     fresh = any(isinstance(stage, TokenRejected) and _never_worked(stage, handshake) for stage, _ in met)
     counted = [(stage, refusal) for stage, refusal in met if stage.slug not in SIDE_STAGES - {"other"}]
     return max(counted, key=place, default=None)
+
+
+_SIGN_IN = (Registration, AuthorizationRequest, AuthorizationResponse, TokenRequest)
 
 
 def _is_from_before(stage: TokenRejected, handshake: Handshake) -> bool:

@@ -25,6 +25,7 @@ from oauthtap.handshake.stages import (
     Document,
     Mcp,
     McpStream,
+    ResourceMetadata,
     Stage,
     TokenEndpoint,
     TokenRefresh,
@@ -186,8 +187,15 @@ def _unexplained(stopped: tuple[Stage, ...], cause: Finding | None, handshake: H
     if any(isinstance(one, AuthorizationResponse) and one.code for one in handshake.of(furthest.exchange.id)):
         slug = AuthorizationResponse.slug  # the browser was sent back at once
     unnamed = isinstance(furthest, Challenge) and furthest.challenged.bearer is not None and not furthest.metadata_url
+    stated = furthest.resource if isinstance(furthest, ResourceMetadata) else None
+    asked = handshake.resource
     return stall_hint(
-        slug, furthest.exchange.id, called_back=called_back, only_listened=listened and not spoke, unnamed=unnamed
+        slug,
+        furthest.exchange.id,
+        called_back=called_back,
+        only_listened=listened and not spoke,
+        unnamed=unnamed,
+        spelled=bool(stated and asked and stated != asked and stated.rstrip("/") == asked.rstrip("/")),
     )
 
 

@@ -126,6 +126,13 @@ _UNNAMED = (
 )
 
 
+_SPELLED = (
+    "choose an authorization server and fetch its metadata",
+    "whether the client compares strings: `resource` and its URL are the same but for the slash at the end",
+    "`resource`: write it as the client's URL is written, and try again; then the client's log",
+)
+
+
 _CALLED_BACK = (
     "exchange the code for a token",
     "why the client did not go on: its callback was reached and answered (it may have rejected `state` or `iss`)",
@@ -152,13 +159,15 @@ def stall_hint(
     called_back: bool = False,
     only_listened: bool = False,
     unnamed: bool = False,
+    spelled: bool = False,
 ) -> StallHint:
     """What is known of a stop at this stage (`spec` ids as in `stages.py`).
 
     `called_back`: the callback answered. `only_listened`: the client only opened
     streams at the MCP server. `unnamed`: the challenge names no resource metadata.
+    `spelled`: `resource` of the document differs from the client's URL by a slash at the end only.
     """
-    told = ((called_back, _CALLED_BACK), (only_listened, _ONLY_LISTENED), (unnamed, _UNNAMED))
+    told = ((called_back, _CALLED_BACK), (only_listened, _ONLY_LISTENED), (unnamed, _UNNAMED), (spelled, _SPELLED))
     known = next((hint for holds, hint in told if holds), _TABLE.get(stage, _MCP))
     was_to, unknown, look = known
     return StallHint(stage=stage, exchange=exchange, next_step=was_to, unknown=unknown, where_to_look=look)
