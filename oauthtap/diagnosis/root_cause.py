@@ -29,6 +29,7 @@ from oauthtap.handshake.stages import (
     Stage,
     TokenEndpoint,
     TokenRefresh,
+    Unseen,
 )
 from oauthtap.handshake.state import Handshake
 from oauthtap.model import urls
@@ -187,16 +188,22 @@ def _unexplained(stopped: tuple[Stage, ...], cause: Finding | None, handshake: H
     if any(isinstance(one, AuthorizationResponse) and one.code for one in handshake.of(furthest.exchange.id)):
         slug = AuthorizationResponse.slug  # the browser was sent back at once
     unnamed = isinstance(furthest, Challenge) and furthest.challenged.bearer is not None and not furthest.metadata_url
-    stated = furthest.resource if isinstance(furthest, ResourceMetadata) else None
-    asked = handshake.resource
     return stall_hint(
         slug,
         furthest.exchange.id,
         called_back=called_back,
         only_listened=listened and not spoke,
         unnamed=unnamed,
-        spelled=bool(stated and asked and stated != asked and stated.rstrip("/") == asked.rstrip("/")),
+        spelled=isinstance(furthest, ResourceMetadata) and _differs_by_slash(furthest, handshake.resource or ""),
     )
+
+
+def _differs_by_slash(document: ResourceMetadata, url: str) -> bool:
+    try:
+        stated = document.resource or ""
+    except Unseen:
+        return False
+    return stated != url and stated.rstrip("/") == url.rstrip("/")
 
 
 def _away(found: Sequence[Finding], since: int) -> set[str]:

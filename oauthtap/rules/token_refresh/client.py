@@ -237,7 +237,7 @@ def not_attempted(asked: AuthorizationRequest, so_far: Handshake) -> Problems:
     stops_at=("mcp-token-rejected",),
 )
 def dropped(handshake: Handshake) -> Problems:
-    """The client does not refresh again after a refresh that returned no new `refresh_token`.
+    """The client drops its refresh token when the token response has no new one.
 
     Without `refresh_token` in the answer the old one stays valid. A client that stores the answer in
     place of what it had loses it, and cannot refresh when the next access token expires.
