@@ -79,13 +79,16 @@ class Case:
 
     @property
     def _may_stop(self) -> bool:
-        """The very request lacks something that it must have, and is answered 400 without a reason."""
+        """The very request lacks something that it must have, and is refused without a reason."""
         asked = self.here and self.finding.at.startswith("request.") and self.finding.actual is None
         return asked and bool(self.rule and self.rule.stops_only_at) and self._is_bare_400
 
     @property
     def _is_bare_400(self) -> bool:
-        return self.refusal.status == 400 and not self.refusal.is_telling and self.refusal.code is None
+        if self.refusal.is_telling:
+            return False
+        back = self.refusal.status is None and self.refusal.code == "invalid_request"  # the same, by a redirect
+        return back or (self.refusal.status == 400 and self.refusal.code is None)
 
     @cached_property
     def rule(self) -> rules.Rule | None:

@@ -210,7 +210,7 @@ def discovery_order(handshake: Handshake) -> Problems:
     if hit is None and not ended:
         return
     stopped_early = any((document.status and document.status >= 500) or document.ok for document in tried)
-    refused = tried[-1].status not in (404, 405, 410) and not _went_on(tried[-1], handshake)
+    refused = tried[-1].status not in (404, 405, 410) and not went_on(tried[-1], handshake)
     if skipped or out_of_order:
         missed = skipped[0] if skipped else places[0]
         yield Problem(
@@ -223,7 +223,7 @@ def discovery_order(handshake: Handshake) -> Problems:
         )
 
 
-def _went_on(last: Document, handshake: Handshake) -> bool:
+def went_on(last: Document, handshake: Handshake) -> bool:
     """The client went on without the document."""
     later = [
         s for s in handshake.stages if s.exchange.id > last.exchange.id and s.exchange.actor in ("client", "browser")
@@ -233,7 +233,7 @@ def _went_on(last: Document, handshake: Handshake) -> bool:
 
 def gave_up(last: Document, handshake: Handshake) -> bool:
     """The client tried nothing else: it went on elsewhere, or nothing came for a while."""
-    if _went_on(last, handshake):
+    if went_on(last, handshake):
         return True
     end = last.exchange.ended
     return handshake.ended is not None and end is not None and handshake.ended - end >= _PATIENCE

@@ -6,8 +6,9 @@ from oauthtap.diagnosis.findings import Patch, Problem, Problems
 from oauthtap.handshake.stages import ServerMetadata, texts
 from oauthtap.handshake.state import Handshake, absolute
 from oauthtap.model import urls
-from oauthtap.model.requirements import must
+from oauthtap.model.requirements import must, practice
 from oauthtap.rules import rule
+from oauthtap.rules.as_discovery.client_search import gave_up, went_on
 
 _RFC8414_2 = "https://www.rfc-editor.org/rfc/rfc8414.html#section-2"
 _OAUTH21_31 = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-3.1"
@@ -223,3 +224,57 @@ def endpoint_dangerous_scheme(document: ServerMetadata, so_far: Handshake) -> Pr
                 expected="https",
                 actual=url[:200],
             )
+
+
+@rule(
+    "as-authorization-endpoint-other-origin",
+    practice(
+        "RFC 9207 §2.4 (mix-up defense); Codex 0.171, codspeed/codspeed#523",
+        "https://www.rfc-editor.org/rfc/rfc9207.html#section-2.4",
+    ),
+    who="authorization-server",
+    stops_at=("as-discovery", "mcp-challenge"),
+)
+def authorization_elsewhere(handshake: Handshake) -> Problems:
+    """`authorization_endpoint` is at another origin than `issuer`, and `iss` is not advertised.
+
+    A client cannot tell then whose authorization response it gets. Codex refuses such a document
+    and stops without a request.
+
+    Usual causes: `localhost` in one member and 127.0.0.1 in the other; a login page on a host of its own.
+
+    Repair: Serve the authorization endpoint at the issuer's origin, or send `iss` with every
+    authorization response and advertise `authorization_response_iss_parameter_supported`.
+
+    Bad:
+        GET https://as.example.com/.well-known/oauth-authorization-server
+        200 {"issuer": "https://as.example.com", "authorization_endpoint": "https://login.example.com/authorize"}
+
+        @+20
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        401
+
+    Good:
+        GET https://as.example.com/.well-known/oauth-authorization-server
+        200 {"issuer": "https://as.example.com", "authorization_endpoint": "https://as.example.com/authorize"}
+
+        @+20
+        POST https://mcp.example.com/mcp {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+        401
+    """
+    document = handshake.last(ServerMetadata)
+    if document is None or not document.found or document.exchange.actor != "client" or document.issuer is None:
+        return
+    endpoint = document.endpoints.get("authorization_endpoint")
+    advertised = document.document.get("authorization_response_iss_parameter_supported") is True
+    if endpoint is None or advertised or urls.origin(endpoint) == urls.origin(document.issuer):
+        return
+    if gave_up(document, handshake) and not went_on(document, handshake):
+        yield Problem(
+            exchange=document.exchange.id,
+            message=f"`authorization_endpoint` is at {urls.origin(endpoint)}, `issuer` at {urls.origin(document.issuer)}, "
+            "and `authorization_response_iss_parameter_supported` is not true",
+            at="response.json.authorization_endpoint",
+            expected=f"{urls.origin(document.issuer)}{urls.path_of(endpoint)}",
+            actual=endpoint,
+        )
