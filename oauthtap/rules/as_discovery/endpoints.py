@@ -233,6 +233,7 @@ def endpoint_dangerous_scheme(document: ServerMetadata, so_far: Handshake) -> Pr
         "https://www.rfc-editor.org/rfc/rfc9207.html#section-2.4",
     ),
     who="authorization-server",
+    severity="error",
     stops_at=("as-discovery", "mcp-challenge"),
 )
 def authorization_elsewhere(handshake: Handshake) -> Problems:
@@ -269,7 +270,8 @@ def authorization_elsewhere(handshake: Handshake) -> Problems:
     advertised = document.document.get("authorization_response_iss_parameter_supported") is True
     if endpoint is None or advertised or urls.origin(endpoint) == urls.origin(document.issuer):
         return
-    if gave_up(document, handshake) and not went_on(document, handshake):
+    later = any(stage.exchange.id > document.exchange.id for stage in handshake.stages)
+    if (later or gave_up(document, handshake)) and not went_on(document, handshake):
         yield Problem(
             exchange=document.exchange.id,
             message=f"`authorization_endpoint` is at {urls.origin(endpoint)}, `issuer` at {urls.origin(document.issuer)}, "
