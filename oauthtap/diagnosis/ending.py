@@ -232,7 +232,8 @@ def _decisive(met: Sequence[tuple[Stage, Refusal]], handshake: Handshake) -> tup
         return STAGE_ORDER.index(slug), stage.exchange.id
 
     def is_followed(stage: Stage) -> bool:
-        return any(one.exchange.id > stage.exchange.id and isinstance(one, _SIGN_IN) for one, _ in met)
+        later = (one for one, _ in met if one.exchange.id > stage.exchange.id and isinstance(one, _SIGN_IN))
+        return any(not _is_guess(one) for one in later)
 
     fresh = any(isinstance(stage, TokenRejected) and _never_worked(stage, handshake) for stage, _ in met)
     counted = [(stage, refusal) for stage, refusal in met if stage.slug not in SIDE_STAGES - {"other"}]
