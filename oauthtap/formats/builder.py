@@ -45,6 +45,7 @@ _ELIDED_CHALLENGE = re.compile(r"=\s*[\"“]?(?:…|\.{3}|\*{3,}|<[^<>\n]{1,60}>
 _SHORT = 8
 """A `code_challenge` with fewer characters than that was blanked by whoever pasted it: nothing hashes to so few."""
 _ELIDED_MEMBERS = re.compile(r"(?:,|(?<!\s))\s*(?:\.\.\.|…)\s*(?=[}\]])|(?<=[{\[])\s*(?:\.\.\.|…)\s*,?")
+_COMMA_TOO_MANY = re.compile(r",\s*([}\]])")
 _ASKS = re.compile(r"[?&](?:client_id|response_type|request_uri)=")
 _AUTHORIZE = re.compile(
     r"^(?!.*/\.well-known/).*(?:/authorize/?$|/oauth2?/(?:v\d(?:\.\d)?/)?auth/?$|/openid-connect/auth/?$)"
@@ -276,6 +277,7 @@ def shown_body(body: str | None) -> tuple[str | None, bool]:
         json.loads(text)
     except (ValueError, RecursionError):
         mended = re.sub(r"\s*\n\s*", "", _ELIDED_MEMBERS.sub("", text))  # a mail breaks lines within values
+        mended = _COMMA_TOO_MANY.sub(r"\1", mended)  # somebody took the last member out
         try:
             json.loads(mended)
         except (ValueError, RecursionError):

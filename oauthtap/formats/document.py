@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import takewhile
 from typing import Any
 
 from oauthtap.formats import facts, har
@@ -32,6 +33,8 @@ _BARE_CHALLENGE = re.compile(
 )
 _JWT = re.compile(r"(?:^|[\s\"'`])(eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*)(?=$|[\s\"'`])")
 _TOKEN_FORM = re.compile(r"^[ \t>\"'`]*((?=[^\s]*\btoken_type=)access_token=[^\s&\"'`]+(?:&\w+=[^\s&\"'`]*)+)", re.M)
+_MEMBER = re.compile(r'^\s*"\w+"\s*:')
+_FENCED = re.compile(r"^\s*(?:```|~~~)")
 _REQUEST_URL = re.compile(
     r"request URL\W{0,6}\s*(https?://[^\s\"'`<>]+)|\b(https?://[^\s\"'`<>]+/(?:access_)?token)\b", re.I
 )
@@ -41,6 +44,7 @@ _ABOVE = re.compile(r"(?:GET|POST)?\s*[`(<]?(https?://[^\s`)>\"]+?)[`)>]?:?\s*$"
 def read(text: str, above: str = "", below: str = "") -> Recording | None:
     """The exchange that a text is the answer of; None when it is none we know. `above`, `below`: the words around a fence."""
     value, before, after = _value(text)
+    bare = value is None and (value := _members(text)) is not None
     before = f"{above}\n{before}"
     if isinstance(value, dict | list) and (whole := _har(value)):
         return whole
@@ -55,7 +59,7 @@ def read(text: str, above: str = "", below: str = "") -> Recording | None:
         return None
     for draft in drafts:
         if (draft.answer_body or "{}").startswith("{"):
-            draft.cut = draft.cut or len(json.loads(draft.answer_body or "{}")) == 1  # nobody serves one member
+            draft.cut = draft.cut or bare or len(json.loads(draft.answer_body or "{}")) == 1  # nobody serves one member
         if draft.role is None or ((draft.status or 0) < 400 and draft.role != "token-refresh"):
             draft.actor = "reporter"  # nobody knows who asked for it; a step that was refused is what a client met
     return recording(drafts, text, what=WHAT, upstream=next(filter(None, map(_upstream, drafts)), None))
@@ -91,6 +95,23 @@ def _value(text: str) -> tuple[Any, str, str]:
         return json.loads(mended or ""), text[:start], text[end + 1 :] if end > start else ""
     except (ValueError, RecursionError):
         return None, "", ""
+
+
+def _members(text: str) -> dict[str, Any] | None:
+    """The members of a document that stand there without the braces around them."""
+    lines = text.splitlines()
+    first = next((at for at, line in enumerate(lines) if _MEMBER.match(line)), None)
+    if first is None or "{" in text[:_NEAR] or len(text) > 20_000:
+        return None
+    shown = list(takewhile(lambda line: not _FENCED.match(line) and line.strip(), lines[first:]))
+    while shown:
+        try:
+            value = json.loads("{" + "\n".join(shown).rstrip().rstrip(",") + "}")
+        except (ValueError, RecursionError):
+            shown.pop()  # it was cut off in the middle of a member, or words stand below it
+        else:
+            return value if len(value) > 1 else None
+    return None
 
 
 def har_part(text: str) -> Recording | None:

@@ -27,7 +27,7 @@ _REASONS = {status.value: re.sub(r"\W", "", status.phrase).lower() for status in
 _REASONS |= {413: "contenttoolarge", 422: "unprocessableentity"}
 
 _ASKED = re.compile(
-    rf"(?:(?<![\w./-])|(?<=\bXHR)){METHOD}(?:\s+(?:request|call))?(?:\s+(?:to|for|from|on|at))?(?P<between>(?:[\s\"'`:|*\]\[=]|HTTP/[\d.]+\s)*){_TARGET}"
+    rf"(?:(?<![\w./-])|(?<=\bXHR)){METHOD}(?:\s+(?:request|call|preflight))?(?:\s+(?:to|for|from|on|at))?(?P<between>(?:[\s\"'`:|*\]\[=]|HTTP/[\d.]+\s)*){_TARGET}"
 )
 _COLUMNS = re.compile(
     rf"(?<![\w./-]){METHOD}[\s|]{{1,12}}{STATUS}(?P<between>[\s|][^\n]{{0,200}}?)(?P<target>https?://[^\s|\"']+|[\w-]+(?:\.[\w-]+)+\s+/[^\s|]*)"
@@ -72,6 +72,17 @@ _SERVES = re.compile(
     r"^[\"'`)\s]*(?:→|-+>|=+>|⇒|➜|:|returns?|returned|serves?|gives|answers(?: with)?|responds with)[\s`]*(?P<body>\{(?!\s*\"(?:error|detail|jsonrpc))[^\n]*\})"
 )
 """A document right behind its URL: it was served."""
+_HAS = re.compile(
+    r"(?P<target>(?:https?://[^\s\"'`<>|*\\)\]]+)?/?\.well-known/(?:oauth|openid)[\w/.-]+)(?P<between>[^\n]{0,80}?)\b(?:returns?|returned|serves?|served|gives|gave|has|says|said|contains|shows)[\s`]*(?P<member>\"\w+\"\s*:\s*(?:\"[^\"\n]*\"|\[[^\]\n]*\]|true|false))"
+)
+"""A member of the document that a sentence quotes: it was served."""
+_SUPPOSED = re.compile(r"\b(?:should|must|would|could|expect\w*|supposed|need\w*|if|when|not|never)\b|n[’']t\b", re.I)
+_LEADING = re.compile(rf"^\W{{0,4}}{STATUS}\s+(?:GET\s+)?{_URL}\W{{0,2}}$")
+"""`curl -w`, and lists: the status, then the URL, and nothing else."""
+_MEMBER = re.compile(
+    r"^\W*(?:→|-+>|=+>|⇒|↳)\s*[\"`{]{0,3}(?:authorization_servers|resource|issuer|authorization_endpoint|token_endpoint|registration_endpoint|scopes_supported|jwks_uri|code_challenge_methods_supported)\b(?![\w.])(?!\s*(?:is |was )?(?:missing|absent|empty|not\b))"
+)
+"""An answer told by a member of its document."""
 _SERVED = re.compile(r"(?P<target>(?:https?://[^\s\"'`<>|*\\)\]]+)?/\.well-known/[\w/.-]+)(?P<rest>[^\n]*)")
 _CLOSING = re.compile(
     rf"^[\"'`)\s]*(?:\([^()\n]{{0,80}}\)\s*)?(?:→|-+>|=+>|⇒|➜)\s[A-Za-z][\w '-]{{0,60}}[,:]\s?{STATUS}\W*$"
@@ -96,8 +107,13 @@ _FIELD = re.compile(
 _FIELD_ALONE = re.compile(r"^\s*(?:Request URL|Request Method|Status Code)\s*:?\s*$", re.I)
 _LOADED = re.compile(r"Failed to load resource: the server responded with a status of (?P<status>[45]\d\d)\b")
 _WRAPPED = re.compile(r"(Failed to load resource: the server responded with a status)[ \t]*\n[ \t]*(of [45]\d\d)")
+_NO_JSON = re.compile(r"(HTTP \d{3}:(?=\s*Invalid OAuth)|Invalid OAuth error response:)[ \t]*\n[ \t]*(?=\S)")
+_RAW_BODY = re.compile(r"(Invalid OAuth error response:[^\n]*)\n[ \t]*(?=Raw body:)")
+"""One message of the TypeScript SDK that was broken over up to three lines."""
 _RETURNED = re.compile(rf"^(?P<target>(?:https?://|/)\S+) returned {STATUS}$")
 _HANGS = re.compile(r"\b[45]\d\d (?:on|for|from)$")
+_ARROW_HANGS = re.compile(r"\S\s+(?:→|-+>|=+>|⇒)\s*$")
+_STATUS_ALONE = re.compile(r"^\s+[1-5]\d\d\b")
 """A sentence that was broken between a status and its request."""
 _THROWN = re.compile(r"^\s*[\w.$]{1,200}(?:Exception|Error):\s*$")
 _METHOD_ALONE = re.compile(r"^\s*(?:XHR)?(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)\s*$")
@@ -123,6 +139,7 @@ class Fact:
 
 def joined(text: str) -> list[str]:
     """The lines, with a name or a method that stands alone joined to the value below it."""
+    text = _RAW_BODY.sub(r"\1 ", _NO_JSON.sub(r"\1 ", text))
     lines = _WRAPPED.sub(r"\1 \2", text).splitlines()
     found: list[str] = []
     place = 0
@@ -148,6 +165,8 @@ def _is_cut(line: str, below: str) -> bool:
     if below.startswith("error: ") and line.endswith("]"):
         return True
     if _STATUS_BELOW.match(below) and _TARGET_ALONE.match(line):
+        return True
+    if _ARROW_HANGS.search(line) and _STATUS_ALONE.match(below):
         return True
     return len(line) < 500 and bool(_HANGS.search(line) or _THROWN.match(line))
 
@@ -177,7 +196,10 @@ def on_line(line: str) -> list[Fact]:
         ]
     if (served := _SERVED.search(line)) and (match := _SERVES.match(served["rest"])):
         return [Fact(None, served["target"], 200, rest=match["body"], line=line)]
-    if match := _RETURNED.match(line):
+    if (has := _HAS.search(line)) and not _SUPPOSED.search(line[: has.end("between")]):
+        target = has["target"] if has["target"].startswith(("http", "/")) else f"/{has['target']}"
+        return [Fact(None, target, 200, rest=f"{{{has['member']}}}", line=line)]
+    if match := _RETURNED.match(line) or _LEADING.match(line):
         return [Fact(None, match["target"], int(match["status"]), line=line)]
     return list(_in_sentence(line))
 
@@ -275,6 +297,10 @@ class Conversation:
         elif (answer := answered(line)) is not None:
             fact, self.open = self.open, None
             fact.status, fact.rest = answer
+            yield fact
+        elif "/.well-known/" in self.open.target and _MEMBER.match(line):
+            fact, self.open = self.open, None
+            fact.status = 200
             yield fact
 
     def _fact(self, fact: Fact) -> Iterator[Fact]:

@@ -21,6 +21,7 @@ from urllib.parse import urljoin
 
 from oauthtap.formats.builder import STAND_IN, Draft, recording, seconds, shown_body
 from oauthtap.formats.command_line import METHOD, request_of_command, request_of_fetch
+from oauthtap.formats.refused_step import STATUSES
 from oauthtap.model.recording import Recording
 
 WHAT = "pasted HTTP"
@@ -41,7 +42,7 @@ _REQUEST = re.compile(
     rf"^({METHOD})\s+((?:https?://|/)\S*|\*|[\w-]+(?:\.[\w-]+)+(?::\d+)?/\S*)(?:\s+HTTP/[\d.]+)?\s*(?:\([^)]*\))?:?\s*$"
 )
 _STATUS = re.compile(
-    r"^(?:HTTP/[\d.]+\s+(\d{3})\b.*|(?:→|->|=>|<=|Status(?: code)?:|Response:|HTTP)\s*(?:HTTP/[\d.]+\s*)?(\d{3})\b[\w\s'-]*|(\d{3})(?:\s+[A-Z][A-Za-z' -]{1,40})?)$"
+    r"^(?:HTTP/[\d.]+\s+(\d{3})\b.*|(?:→|->|=>|<=|\**(?i:(?:HTTP )?(?:response )?status(?: code)?|response(?: code)?|HTTP code)\**:\**|HTTP)\s*(?:HTTP/[\d.]+\s*)?(\d{3})\b[\w\s'()-]*|(\d{3})(?:\s+[A-Z][A-Za-z' -]{1,40})?)$"
 )
 _ARROW = re.compile(
     r"^(?:↓|→|->|=>|⇒|↳|└─*|<-|←)\s*(?:HTTP(?:/[\d.]+)?\s+)?(\d{3})\b(?:\s+[A-Z][a-z]+(?: [A-Z]?[a-z]+)?)?(.*)$"
@@ -380,7 +381,8 @@ def _presume(draft: Draft) -> None:
     elif re.search(r"^(?:unauthori[sz]ed|not authenticated)\b", said, re.I):
         draft.status = 401
     elif isinstance(value, dict) and ("error" in value and "result" not in value and "jsonrpc" not in value):
-        draft.status = 401 if "unauthorized" in str(value["error"]).lower() else 400
+        code = str(value["error"])
+        draft.status = 401 if "unauthorized" in code.lower() and code != "unauthorized_client" else STATUSES.get(code, 400)
     elif page := _ERROR_PAGE.search(body):
         draft.status = int(page[1] or 404)
     elif isinstance(value, dict | list) or body[:1] == "<" or body.startswith(("event:", "data:")):

@@ -8,6 +8,7 @@ from typing import Any
 
 from oauthtap.formats.logs.builder import JSON, NOT_RECORDED, Event, RecordingBuilder, object_in
 from oauthtap.formats.logs.outcome import outcome, refused
+from oauthtap.formats.logs.unloaded_document import unloaded_document
 from oauthtap.model.exchange import Pairs, Response
 from oauthtap.model.recording import Recording
 
@@ -113,6 +114,11 @@ class ClaudeCode:
         self.redeems = False
 
     def _failed(self, event: Event, words: str, code: str) -> None:
+        if unloaded := unloaded_document(words, self.story.mcp_url):
+            self.story.notes.append(f"Claude Code says: {words[:200]}")
+            answer = Response(status=unloaded.status or 0, body=None)
+            self.story.add(event, "GET", unloaded.target, response=answer, began=self.began)
+            return
         shown = _STATUS.search(words)
         status = _ANSWERED.get(code) or (int(shown[1]) if shown else None)
         if status is None and code == "none" and "unauthorized" in words.lower():

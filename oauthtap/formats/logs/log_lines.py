@@ -61,6 +61,8 @@ def _of_json(line: str) -> str | None:
     if found is None or ('"message"' not in line and '"msg"' not in line):
         return None
     value = object_in(found[1])
+    if "jsonrpc" in value:
+        return None  # what the MCP server answered, and no client's words about a step
     if isinstance(refusal := value.get("error"), dict):
         return f"{refusal.get('message')}" if refusal.get("status") else f"■  {refusal.get('message')}"
     fields = value.get("fields")  # Rust's `tracing`

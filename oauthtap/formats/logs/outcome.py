@@ -29,7 +29,13 @@ CODES = frozenset(
     (*_CLASSES.values(), "invalid_redirect_uri", "invalid_software_statement", "unapproved_software_statement",
      "login_required", "consent_required", "interaction_required", "invalid_request_uri", "unmet_authentication_requirements")
 )  # fmt: skip
-_WHOLE = re.compile(r"(?:HTTP (?P<status>\d{3}): )?Invalid OAuth error response: .*?Raw body: (?P<body>.*)", re.S)
+_WHOLE = re.compile(
+    r"(?:HTTP (?P<status>\d{3}): )?Invalid OAuth error response:(?:.*?Raw body: (?P<body>.*))?", re.S
+)
+"""TypeScript SDK: the answer was no JSON. Where it was quoted without its body, status and step are told all the same."""
+_STATUS_FIRST = re.compile(r"HTTP (?P<status>[1-5]\d\d)\b:?(?P<rest>.*)", re.S)
+_QUOTED = {"`": "`", "“": "”", "‘": "’", "«": "»"}
+"""What a message that is quoted in a sentence stands between."""
 _FAILED = re.compile(
     r"(?P<what>(?:Dynamic )?[Cc]lient [Rr]egistration|[Rr]egistration|DCR|[Tt]oken exchange|[Tt]oken refresh|[Tt]oken request|[Rr]efresh(?:ing)?(?: token)?|(?:[Tt]oken|[Rr]egistration|[Rr]efresh|[Rr]evocation) endpoint)"
     r"(?: request)? (?:failed|fails|rejected|was rejected|returned|returns|responded|answered|replied|error)[^\d\n{\"]{0,40}?\(?(?:HTTP |status(?: code)?:? ?)?(?P<status>[1-5]\d\d)\)?(?P<rest>.*)",
@@ -98,14 +104,17 @@ class Outcome:
     """The stream of the older SSE transport."""
     presumed: bool = False
     """The status is not in the message: it is the one that RFC 6749 (5.2) or RFC 7591 (3.2.2) gives such an error."""
+    oauth: bool = False
+    """It was an endpoint of OAuth that answered, whichever: an OAuth error was looked for in what it said."""
 
 
 def outcome(text: str) -> Outcome | None:
     """What a message (its stack below it, if any) says that a server refused; None when it says no such thing."""
     step = next((slug for slug, pattern in _STEPS if pattern.search(text)), None)
     message = re.split(r"\n\s+at ", text, maxsplit=1)[0].strip()
-    if match := _WHOLE.search(text):
-        return Outcome(step, int(match["status"] or 400), _cut(match["body"]), presumed=match["status"] is None)
+    if (match := _WHOLE.search(text)) and (match["status"] or match["body"]):
+        body = _within_quote(text, match.start(), match["body"]) if match["body"] else None
+        return Outcome(step, int(match["status"] or 400), body, presumed=match["status"] is None, oauth=True)
     if match := _FAILED.search(message):
         told = {"r": "client-registration", "c": "client-registration", "d": "client-registration"}
         slug = step or told.get(match["what"][0].lower()) or "token-request"
@@ -121,6 +130,8 @@ def outcome(text: str) -> Outcome | None:
         return Outcome(step, int(match["status"]), None, match["url"])
     code = _CODE_MEMBER.search(text)
     if (match := _NAMED.search(message)) and (kind := _CLASSES.get(match["kind"])):
+        if shown := _STATUS_FIRST.match(match["words"]):  # what it stands for is told by its words better
+            return Outcome(step, int(shown["status"]), _body(shown["rest"]))
         return _oauth(step, code["code"] if code and code["code"] in CODES else kind, match["words"])
     if (match := re.search(r"(?:^|: )([A-Z]\w*Error)$", message)) and step and match[1] in _CLASSES:
         return _oauth(step, _CLASSES[match[1]], "")
@@ -168,7 +179,9 @@ def _refusal_in(text: str) -> Outcome | None:
 
 def names_step(text: str) -> bool:
     """It says which step was refused, and with which status."""
-    return _FAILED.search(text) is not None
+    whole = _WHOLE.search(text)
+    named = whole is not None and whole["status"] is not None and any(step.search(text) for _, step in _STEPS)
+    return named or _FAILED.search(text) is not None
 
 
 def refused(step: str, words: str) -> Outcome:
@@ -187,6 +200,16 @@ def _oauth(step: str | None, code: str, words: str) -> Outcome:
 
 _CLOSED = re.compile(r"[)\s]*[\"'`”’]\s*(?:[.,;:!?)]|$|\s\w)")
 """A quoted message ends there: what follows are the words of whoever quotes it."""
+
+
+def _within_quote(text: str, start: int, body: str) -> str:
+    """What a server said, as far as the quotation goes that its message stands in."""
+    line = text[text.rfind("\n", 0, start) + 1 : start]
+    for begins, ends in _QUOTED.items():
+        opened = line.count("`") % 2 if begins == ends else line.count(begins) > line.count(ends)
+        if opened and ends in body:
+            body = body.partition(ends)[0]
+    return _cut(body)
 
 
 def _body(rest: str) -> str | None:

@@ -27,6 +27,7 @@ from oauthtap.formats.logs.outcome import Outcome, names_step, outcome, refused
 from oauthtap.formats.logs.rich_handler import unwrap
 from oauthtap.formats.logs.rmcp import Discovery
 from oauthtap.formats.logs.statements import Told, mark_in, told_in
+from oauthtap.formats.logs.unloaded_document import unloaded_document
 from oauthtap.formats.refused_step import refused as refused_draft
 from oauthtap.formats.refused_step import step_of
 from oauthtap.model import urls
@@ -39,9 +40,6 @@ _NOWHERE = f"{STAND_IN}/mcp"
 """The MCP endpoint, where the text does not name it."""
 _AUTHORIZE = re.compile(r"https?://[^\s\"'<>`]+[?&](?:response_type=code|client_id=)[^\s\"'<>`]*")
 _URL = re.compile(r"https?://[^\s\"'`<>,)\]}\\]+")
-_LOADING = re.compile(
-    r"HTTP (\d{3}) trying to load (?:well-known )?OAuth (?:protected resource )?metadata(?: from (https?://\S+))?"
-)
 _NO_PRM = re.compile(r"does not implement OAuth 2\.0 Protected Resource Metadata")
 _MISMATCH = re.compile(
     r"(?i:protected resource (?:metadata )?(?:resource )?)[\"'`]?(https?://[^\s\"'`]+?)[\"'`]? (?:does not|doesn't) match (?:[\w-]+ ){1,5}?(?:\w+: )?[\"'`]?(https?://[^\s\"'`]+?)[\"'`]?(?=[\s(,]|\.?$|\.\s)"
@@ -224,8 +222,8 @@ class _Story:
                     self._complete(draft)
         elif self.discovery.take(at, text):
             pass
-        elif match := _LOADING.search(text):
-            self._loading(at, int(match[1]), match[2])
+        elif unloaded := unloaded_document(text, self.mcp_url):
+            self._add(replace(unloaded, started_at=at))
         elif _PROBE.search(text):
             pass  # told with the URL that another line names
         elif _NO_PRM.search(text) and self.mcp_url:
@@ -353,11 +351,6 @@ class _Story:
         found = _URL.search(text)
         return found[0].rstrip(".:") if found else self.endpoint
 
-    def _loading(self, at: float | None, status: int, url: str | None) -> None:
-        places = urls.prm_locations(self.mcp_url or "")
-        if where := url or (places[0].url if places else None):
-            self._add(Draft("GET", where, status=status, started_at=at))
-
     def _mismatch(self, at: float | None, named: str, used: str) -> None:
         self.mcp_url = self.mcp_url or used
         document = next((d for d in reversed(self.drafts) if urls.PRM in d.target and d.status == 200), None)
@@ -376,7 +369,7 @@ class _Story:
         away = bool(self.drafts) and self.drafts[-1].actor == "browser"
         if told.step is None and told.presumed and not away and (step := self._step_of(told, line)):
             told = replace(told, step=step, status=400 if step == "client-registration" else told.status)
-        if told.step is None and told.body is not None and not told.presumed:
+        if told.step is None and (told.oauth or told.body is not None) and not told.presumed:
             told = replace(told, step="token-request" if self.opened else "client-registration")
         steps = {"client-registration": "registration", "token-request": "token", "token-refresh": "token"}
         if told.step == "authorization-request":

@@ -12,7 +12,7 @@ import json
 import re
 from dataclasses import replace
 
-from oauthtap.formats.builder import Draft, origin_of, recording, seconds
+from oauthtap.formats.builder import TOKEN, Draft, origin_of, recording, seconds
 from oauthtap.formats.logs.builder import object_in
 from oauthtap.formats.logs.outcome import outcome
 from oauthtap.model import urls
@@ -38,8 +38,11 @@ _UNSENT = re.compile(r"Error sending message to (?P<url>https?://\S+?): (?P<erro
 _OURS = re.compile(
     r"Connection state: |Starting server |\[editor -> server\]|Discovered (?:resource|authorization server) metadata|Fetch(?:ing|ed) https?://|status (?:sending message|connecting) to|auth server metadata|Could not fetch resource metadata|Waiting for server to respond to `initialize`"
 )
-_FETCHING = re.compile(r"^Fetching (https?://\S+) with options: (\{.*)", re.S)
-_FETCHED = re.compile(r"^Fetched (https?://\S+): (\{.*)", re.S)
+_FETCHING = re.compile(r"^Fetching (https?://\S+)(?: with options: (\{.*)|(?P<rest>.*))", re.S)
+_FETCHED = re.compile(r"^Fetched(?: (https?://\S+))?: (\{.*)", re.S)
+"""Both as they are, and as somebody writes them down: without options, without the URL."""
+_WITH_TOKEN = re.compile(r"\bAuthorization\b|\bBearer\b")
+_WITHOUT = re.compile(r"\b(?:no|without)\b", re.I)
 _STATUS = re.compile(
     r"(\d{3}) status (?:sending message to|connecting to) (https?://[^\s,]+?)(?: as SSE)?(?::|,|$)\s*(.*)", re.S
 )
@@ -81,6 +84,14 @@ def read(text: str) -> Recording | None:
     return recording(story.drafts, text, what=WHAT, client=CLIENT, upstream=story.mcp_url, notes=story.notes)
 
 
+def _options(url: str, rest: str) -> dict[str, object]:
+    """The options of a fetch as far as the words behind its URL tell them."""
+    if "/.well-known/" in url:
+        return {}
+    token = _WITH_TOKEN.search(rest) is not None and not _WITHOUT.search(rest)
+    return {"method": "POST", "headers": {"Authorization": f"Bearer {TOKEN}"} if token else {}}
+
+
 class _Story:
     def __init__(self) -> None:
         self.drafts: list[Draft] = []
@@ -94,9 +105,9 @@ class _Story:
 
     def take(self, at: float | None, text: str) -> None:
         if match := _FETCHING.match(text):
-            self._fetching(at, match[1], object_in(match[2]))
-        elif match := _FETCHED.match(text):
-            self._fetched(at, match[1], object_in(match[2]))
+            self._fetching(at, match[1], object_in(match[2]) if match[2] else _options(match[1], match["rest"]))
+        elif (match := _FETCHED.match(text)) and (url := match[1] or self._awaited()):
+            self._fetched(at, url, object_in(match[2]) or object_in(match[2].partition("}")[0] + "}"))
         elif match := _SENT.match(text):
             self.message = match[1].strip()
         elif match := _CAME.match(text):
@@ -150,6 +161,10 @@ class _Story:
                                     role=found.step, presumed=found.presumed))  # fmt: skip
         elif "Error" in text and re.search(r"auth|metadata|resource", text, re.I):
             self.notes.append(f"VS Code says: {text.splitlines()[0][:300]}")
+
+    def _awaited(self) -> str | None:
+        """Where the last fetch went whose answer is not told yet."""
+        return next((d.target for d in reversed(self.drafts) if d.status is None and not d.error), None)
 
     def _fetching(self, at: float | None, url: str, options: dict[str, object]) -> None:
         method, headers = str(options.get("method") or "GET"), options.get("headers")
