@@ -16,14 +16,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from oauthtap.clients import profiles
-from oauthtap.model.exchange import Actor, Exchange, Pairs, Request, Response
+from oauthtap.model.exchange import BLANKED, Actor, Exchange, Pairs, Request, Response
 from oauthtap.model.recording import Recording
 
 STAND_IN = "https://host-not-shown.invalid"
 """The origin of paths of which the text does not show whose they are."""
 TOKEN = "‹token 1›"
-CHALLENGE = "unseen-unseen-unseen-unseen-unseen-unseen-u"
-STATE = "unseen-unseen-unseen-unseen"
+CHALLENGE = "-".join([BLANKED] * 6) + "-u"
+STATE = "-".join([BLANKED] * 4)
 
 _ENDPOINT = re.compile(r"/(?:mcp|sse)(?:/[\w-]+)?/?$")
 _STEP = re.compile(
@@ -225,7 +225,7 @@ def _stood_in(match: re.Match[str]) -> str:
         return match[0]
     if name in ("resource", "redirect_uri", "scope"):
         return ""
-    return f"{name}={ {'code_challenge': CHALLENGE, 'state': STATE}.get(name, 'unseen') }{match[3]}"
+    return f"{name}={ {'code_challenge': CHALLENGE, 'state': STATE}.get(name, BLANKED) }{match[3]}"
 
 
 def _actor(draft: Draft) -> Actor:

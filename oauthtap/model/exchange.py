@@ -34,6 +34,10 @@ def is_stand_in(text: str) -> bool:
     return "-not-shown" in text
 
 
+BLANKED = "unseen"
+"""How the value begins that a reader puts where whoever pasted a URL took one out."""
+
+
 class Unseen(Exception):
     """A rule asked for something the recording does not hold. The text says what."""
 

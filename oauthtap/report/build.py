@@ -173,7 +173,9 @@ def _refusal(verdict: Verdict) -> Refused | None:
 
 def exchange_row(stages: tuple[Stage, ...]) -> ExchangeRow:
     """One exchange, given its stages, as the report tells it."""
-    exchange = stages[0].exchange
+    exchange, because = stages[0].exchange, stages[0].initiator
+    if exchange.excerpt and because is not None and because.guess:
+        because = None  # what named it may stand in the part that is not shown
     return ExchangeRow(
         id=exchange.id,
         stage=stages[0].slug,
@@ -185,7 +187,7 @@ def exchange_row(stages: tuple[Stage, ...]) -> ExchangeRow:
         actor=exchange.actor,
         started_at=exchange.started_at,
         duration=exchange.duration,
-        initiator=stages[0].initiator,
+        initiator=because,
         applied_fixes=exchange.applied_fixes,
         patched=changes(exchange),
         injected_fault=exchange.injected_fault,
