@@ -16,7 +16,7 @@ from typing import Any
 from oauthtap.formats import facts, har
 from oauthtap.formats.builder import STAND_IN, Draft, recording, shown_body
 from oauthtap.formats.logs.outcome import CODES
-from oauthtap.formats.refused_step import refused, step_of
+from oauthtap.formats.refused_step import NOWHERE, refused, step_of, untold
 from oauthtap.model import urls
 from oauthtap.model.recording import Recording, SourceError
 
@@ -57,12 +57,17 @@ def read(text: str, above: str = "", below: str = "") -> Recording | None:
     drafts = [lone] if lone else _every(text)
     if not drafts:
         return None
+    notes: list[str] = []
     for draft in drafts:
         if (draft.answer_body or "{}").startswith("{"):
             draft.cut = draft.cut or bare or len(json.loads(draft.answer_body or "{}")) == 1  # nobody serves one member
-        if draft.role is None or ((draft.status or 0) < 400 and draft.role != "token-refresh"):
+        if draft.target == NOWHERE:
+            said = json.loads(draft.answer_body or "{}")
+            notes.append(untold(said.get("error"), str(said.get("error_description") or "")))
+        elif draft.role is None or ((draft.status or 0) < 400 and draft.role != "token-refresh"):
             draft.actor = "reporter"  # nobody knows who asked for it; a step that was refused is what a client met
-    return recording(drafts, text, what=WHAT, upstream=next(filter(None, map(_upstream, drafts)), None))
+    upstream = next(filter(None, map(_upstream, drafts)), None)
+    return recording(drafts, text, what=WHAT, upstream=upstream, notes=notes)
 
 
 def _every(text: str) -> list[Draft]:
@@ -180,9 +185,7 @@ def _of(value: dict[str, Any], before: str, after: str = "") -> Draft | None:
     if isinstance(code, str) and ("error_description" in names or code in CODES):
         status = facts.answered(lines[-1]) if lines else None
         shown = status[0] if status and status[0] >= 400 else None
-        return refused(
-            step_of(code, words, f"{before[-_NEAR:]}\n{after[:_NEAR]}") or "token-request", code, body, shown
-        )
+        return refused(step_of(code, words, f"{before[-_NEAR:]}\n{after[:_NEAR]}"), code, body, shown)
     return None
 
 

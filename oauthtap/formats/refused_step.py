@@ -14,6 +14,7 @@ from functools import cache
 from importlib.resources import files
 
 from oauthtap.formats.builder import STAND_IN, TOKEN, Draft
+from oauthtap.model.sanitize import escape_controls
 
 ENDPOINTS = {
     "client-registration": ("POST", "registration-endpoint-not-shown"),
@@ -33,6 +34,8 @@ STATUSES = {
     "too_many_requests": 429,
 }
 """What a code is answered with where it is not 400."""
+NOWHERE = f"{STAND_IN}/oauth-endpoint-not-shown"
+"""Where a refusal came from of which nothing tells the step."""
 _NEAR = 300
 """Characters beside a refusal that may be about it."""
 _NO_TOKEN = re.compile(
@@ -60,18 +63,25 @@ def step_of(code: str | None, words: str = "", around: str = "") -> str | None:
     return None
 
 
+def untold(code: str | None, words: str) -> str:
+    """The sentence that says of a refusal that nothing tells its step, and what it may mean."""
+    said = ": ".join(filter(None, (code, words))).replace('"', "'")
+    said = escape_controls(said, limit=160)
+    return f'nothing in it tells which endpoint refused: registration, authorization or token. Try: oauthtap explain "{said}"'
+
+
 def beside(text: str, start: int, end: int) -> str:
     """The words on both sides of a refusal that stands there in a text."""
     return f"{text[max(0, start - _NEAR) : start]}\n{text[end : end + _NEAR]}"
 
 
-def refused(step: str, code: str | None, body: str | None, status: int | None = None) -> Draft:
-    """A refused request of that step, at an endpoint that is not shown."""
-    method, path = ENDPOINTS.get(step, ("POST", "mcp"))
+def refused(step: str | None, code: str | None, body: str | None, status: int | None = None) -> Draft:
+    """A refused request of that step, at an endpoint that is not shown; None where nothing tells which."""
+    method, path = ENDPOINTS.get(step, ("POST", "mcp")) if step else ("POST", "oauth-endpoint-not-shown")
     presumed = 400 if step == "client-registration" else STATUSES.get(code or "", 400)  # RFC 7591, 3.2.2
     draft = Draft(method, f"{STAND_IN}/{path}", status=status or presumed, answer_body=body)
     draft.presumed = status is None
-    draft.role = step if path.endswith("-not-shown") else None
+    draft.role = (step or "other") if path.endswith("-not-shown") else None
     draft.actor = "browser" if method == "GET" else "client"
     if step in ("mcp-token-rejected", "mcp-step-up"):
         draft.headers = [("Authorization", f"Bearer {TOKEN}")]

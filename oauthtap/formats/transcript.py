@@ -382,7 +382,9 @@ def _presume(draft: Draft) -> None:
         draft.status = 401
     elif isinstance(value, dict) and ("error" in value and "result" not in value and "jsonrpc" not in value):
         code = str(value["error"])
-        draft.status = 401 if "unauthorized" in code.lower() and code != "unauthorized_client" else STATUSES.get(code, 400)
+        draft.status = (
+            401 if "unauthorized" in code.lower() and code != "unauthorized_client" else STATUSES.get(code, 400)
+        )
     elif page := _ERROR_PAGE.search(body):
         draft.status = int(page[1] or 404)
     elif isinstance(value, dict | list) or body[:1] == "<" or body.startswith(("event:", "data:")):

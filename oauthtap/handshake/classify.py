@@ -92,7 +92,7 @@ _TOLD: dict[str, type[Stage]] = {
     kind.slug: kind
     for kind in (
         *(Registration, AuthorizationRequest, AuthorizationResponse, TokenRequest, TokenRefresh),
-        *(ResourceMetadata, ServerMetadata, ClientMetadata, Initialize, McpStream),
+        *(ResourceMetadata, ServerMetadata, ClientMetadata, Initialize, McpStream, Stage),
     )
 }
 

@@ -6,7 +6,7 @@ import json
 
 from oauthtap.formats.builder import recording
 from oauthtap.formats.logs.outcome import outcome
-from oauthtap.formats.refused_step import refused, step_of
+from oauthtap.formats.refused_step import refused, step_of, untold
 from oauthtap.model.recording import Recording
 
 _FEW_LINES = 6
@@ -21,4 +21,5 @@ def read(text: str, around: str) -> Recording | None:
     step = told.step or step_of(code, words, around)
     if step is None and not code:
         return None
-    return recording([refused(step or "token-request", code, told.body)], text, what="an error message")
+    notes = [] if step else [f"an error is taken for the token request's: {untold(code, words)}"]
+    return recording([refused(step or "token-request", code, told.body)], text, what="an error message", notes=notes)

@@ -29,9 +29,7 @@ CODES = frozenset(
     (*_CLASSES.values(), "invalid_redirect_uri", "invalid_software_statement", "unapproved_software_statement",
      "login_required", "consent_required", "interaction_required", "invalid_request_uri", "unmet_authentication_requirements")
 )  # fmt: skip
-_WHOLE = re.compile(
-    r"(?:HTTP (?P<status>\d{3}): )?Invalid OAuth error response:(?:.*?Raw body: (?P<body>.*))?", re.S
-)
+_WHOLE = re.compile(r"(?:HTTP (?P<status>\d{3}): )?Invalid OAuth error response:(?:.*?Raw body: (?P<body>.*))?", re.S)
 """TypeScript SDK: the answer was no JSON. Where it was quoted without its body, status and step are told all the same."""
 _STATUS_FIRST = re.compile(r"HTTP (?P<status>[1-5]\d\d)\b:?(?P<rest>.*)", re.S)
 _QUOTED = {"`": "`", "“": "”", "‘": "’", "«": "»"}

@@ -1,4 +1,4 @@
-"""A metadata document that a client could not load, in the words of the TypeScript SDK: status, document, often its URL.
+"""A metadata document that a client could not load, in the words of the TypeScript SDK: status, document, URL.
 
 Read from: TypeScript SDK 1.9 to 2.4 (`auth.ts`), and what is built on it (Claude Code, mcp-remote, MCP Inspector).
 """
@@ -22,10 +22,9 @@ def unloaded_document(text: str, mcp_url: str | None) -> Draft | None:
     if found is None:
         return None
     if "protected resource" in found["what"]:
-        places, path = urls.prm_locations(mcp_url or ""), urls.PRM
+        path, places = urls.PRM, urls.prm_locations(mcp_url or "")
     else:
-        places, path = urls.as_metadata_locations(mcp_url or ""), urls.OAUTH
-        path = urls.OIDC if "OpenID" in found["what"] else path
-        places = [place for place in places if path in place.url]
-    target = found["url"] or (places[0].url if places else f"{STAND_IN}{path}")
+        path, places = urls.OIDC if "OpenID" in found["what"] else urls.OAUTH, urls.as_metadata_locations(mcp_url or "")
+    first = next((place.url for place in places if path in place.url), f"{STAND_IN}{path}")
+    target = found["url"] or first
     return Draft("GET", target.rstrip(".,:"), status=int(found["status"]))
