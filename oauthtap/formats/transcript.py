@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urljoin
 
-from oauthtap.formats.builder import STAND_IN, Draft, recording, seconds, shown_body
+from oauthtap.formats.builder import STAND_IN, Draft, recording, shown_body
 from oauthtap.formats.command_line import METHOD, request_of_command, request_of_fetch
 from oauthtap.formats.refused_step import STATUSES
+from oauthtap.formats.transcript_lines import COMMAND, FETCH, lines
 from oauthtap.model.recording import Recording
 
 WHAT = "pasted HTTP"
@@ -29,15 +28,7 @@ FORM = 'pasted HTTP: curl -i/-v/-I/--trace-ascii, HTTPie, wget -S, raw messages,
 
 _NOT_SHOWN = f"{STAND_IN}/mcp"
 """The URL of an answer whose request is not shown."""
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_STAMP = re.compile(
-    r"^\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?|\d\d:\d\d:\d\d(?:\.\d+)?)\]?:?\s+(?=\S)"
-)
-_NUMBER = re.compile(r"^\s*\d{1,4}(?:[:|]\s?|\t|\s\|\s?)(?=\S)")
-_PROMPT = re.compile(r"^(?:\S{0,60}[$#%❯➜»]|>|PS [^>]*>|\w+@[\w.-]+:?\S*[$#%])\s+(?=(?:curl|http|https|xh|xhs|wget)\b)")
-_COMMAND = re.compile(r"^(?:sudo\s+)?(?:curl(?:\.exe)?|https?|xhs?|wget)\s+(?=\S)")
 _JQ = re.compile(r"\|\s*jq\s+(?:-[a-zA-Z]+\s+)*['\"]?\.(\w+)['\"]?\s*$")
-_FETCH = re.compile(r"^(?:await\s+)?fetch\(\s*([\"'`])(https?://[^\"'`]+)\1\s*(,)?")
 _REQUEST = re.compile(
     rf"^({METHOD})\s+((?:https?://|/)\S*|\*|[\w-]+(?:\.[\w-]+)+(?::\d+)?/\S*)(?:\s+HTTP/[\d.]+)?\s*(?:\([^)]*\))?:?\s*$"
 )
@@ -97,7 +88,7 @@ def read(text: str) -> Recording | None:
 def drafts_in(text: str) -> list[Draft]:
     """The exchanges a text shows, in its order."""
     state = _State()
-    for at, line in _lines(text):
+    for at, line in lines(text):
         _take(state, line, at)
     _end(state)
     drafts = [draft for draft in state.drafts if draft.target != _NOT_SHOWN or _is_of_mcp(draft)]
@@ -110,54 +101,6 @@ def _is_of_mcp(draft: Draft) -> bool:
     return (draft.status == 401 and "resource_metadata" in challenge) or '"jsonrpc"' in (draft.answer_body or "")
 
 
-# --- lines
-
-
-def _lines(text: str) -> Iterator[tuple[float | None, str]]:
-    """Every line with its time, without what stands around it; commands that go on over several lines as one."""
-    raw = [_ANSI.sub("", line).rstrip("\r ") for line in text.replace("\r\n", "\n").split("\n")]
-    shown = [line for line in raw if line.strip()]
-    if shown and sum(bool(_NUMBER.match(line)) for line in shown) > 0.8 * len(shown):
-        raw = [_NUMBER.sub("", line, count=1) for line in raw]
-    if shown and all(line.startswith(">") for line in shown):  # quoted in a mail or an issue, and not verbose output
-        raw = [re.sub(r"^> ?", "", line) for line in raw]
-    place = 0
-    while place < len(raw):
-        line, place = raw[place], place + 1
-        at = None
-        if stamp := _STAMP.match(line):
-            at, line = seconds(stamp[1]), line[stamp.end() :]
-        bare = _PROMPT.sub("", line.strip().strip("`"))
-        bare = re.sub(r"^(?:[-*]|\d{1,2}[.)])\s+(?=`?(?:curl|http|https|wget|GET|POST)\b)", "", bare).strip("`")
-        if _COMMAND.match(bare):
-            if "://" not in bare and place < len(raw) and re.match(r"\s*https?://\S+\s*$", raw[place]):
-                bare, place = f"{bare} {raw[place].strip()}", place + 1
-            while place < len(raw) and _goes_on(bare):
-                following, place = raw[place].strip(), place + 1
-                bare = (
-                    f"{bare[:-1].rstrip()} {following}" if bare.endswith(("\\", "^", "`")) else f"{bare}\n{following}"
-                )
-            yield at, bare
-        elif _FETCH.match(bare):
-            depth = bare.count("(") - bare.count(")")
-            while place < len(raw) and depth > 0:
-                bare, place = f"{bare}\n{raw[place]}", place + 1
-                depth = bare.count("(") - bare.count(")")
-            yield at, bare
-        else:
-            yield at, line
-
-
-def _goes_on(command: str) -> bool:
-    if command.endswith(("\\", "^")):
-        return True
-    try:
-        shlex.split(command)
-    except ValueError:
-        return len(command) < 20_000
-    return False
-
-
 def _take(state: _State, line: str, at: float | None) -> None:
     bare = line.strip()
     if bare.startswith(("```", "~~~")):
@@ -166,12 +109,12 @@ def _take(state: _State, line: str, at: float | None) -> None:
         return
     if state.current is not None and (comment := _COMMENT.match(bare)):
         line = bare = bare[comment.end() :]
-    if _COMMAND.match(bare) and (asked := request_of_command(bare)):
+    if COMMAND.match(bare) and (asked := request_of_command(bare)):
         _begin(state, asked[0], at)
         state.shows_body_only = asked[1]
         state.member = (found := _JQ.search(bare)) and found[1]
         return
-    if fetched := _FETCH.match(bare):
+    if fetched := FETCH.match(bare):
         _begin(state, request_of_fetch(fetched, bare), at)
         state.shows_body_only = True
         return
