@@ -233,6 +233,13 @@ class Case:
         return self.here and self.is_error and self.finding.at.startswith("request.") and not self.is_symptom
 
     @property
+    def is_known_wording(self) -> bool:
+        """The collection of wordings names this rule for the vendor's words."""
+        told = self.refusal.phrase
+        known = told is not None and not told.phrase.is_generic and told.phrase.rule == self.finding.rule
+        return known and self.reads and self.agrees == 2
+
+    @property
     def is_contradicted(self) -> bool:
         """Words that are known as one vendor's give another reason."""
         told = self.refusal.phrase
@@ -242,6 +249,8 @@ class Case:
 _EVIDENCE: tuple[tuple[int, Callable[[Case], bool]], ...] = (
     # It is about what the refusal is about.
     (5, lambda case: case.agrees == 2),
+    # The vendor's wording is known as what this rule is about.
+    (4, lambda case: case.is_known_wording),
     # It is about something near what the refusal is about.
     (3, lambda case: case.agrees == 1),
     (2, lambda case: case.agrees == 0),

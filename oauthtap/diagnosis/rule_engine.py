@@ -106,12 +106,15 @@ class RuleEngine:
         except (Exception, SystemExit) as crash:  # the debugger must never be the bug, nor a rule of the user's own
             self._looked_at.add(rule.id)
             return (_crashed(rule, crash, stage),)
+        if not problems:  # nearly always, and asked some fifty times for each exchange
+            self._looked_at.add(rule.id)
+            return ()
         if any(_of_stand_in(problem, stage) for problem in problems):
             self._not_checked.setdefault(rule.id, "the recording does not show the URL")
             problems = [problem for problem in problems if not _of_stand_in(problem, stage)]
         else:
             self._looked_at.add(rule.id)
-        return self._findings(rule, stage, problems) if problems else ()
+        return self._findings(rule, stage, problems)
 
     def _among_others(self, stage: Stage | None) -> bool:
         """The recording may have left exchanges out."""

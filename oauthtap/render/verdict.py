@@ -29,6 +29,7 @@ BRIEF = 15
 _FEW = 3
 """Lines of a vendor that are worth more than an excerpt."""
 _SIGN = {"passed": ("✓", "good"), "failed": ("✗", "error"), "open": ("─", "note")}
+_BEFORE_BROWSER = ("mcp-challenge", "prm-discovery", "as-discovery", "client-registration", "cors-preflight")
 _LATE = ("mcp-initialize", "mcp-discover", "mcp-request", "mcp-stream", "mcp-token-rejected", "mcp-step-up")
 
 
@@ -89,7 +90,7 @@ def headline(report: Report) -> str:
     if report.ending == "lost-later":
         return f"{name} was connected to {server}, then lost the connection"
     if report.ending == "waiting" and report.cause is None:
-        if report.reached == "mcp-challenge":
+        if report.reached in _BEFORE_BROWSER:
             return f"{name} got a 401 from {server} and has not started to sign in"
         return f"{name} is waiting for the sign-in in the browser, for {server}"
     if is_out_of_sight(report):
