@@ -256,14 +256,14 @@ def _next(report: Report, display: Display) -> Iterator[Section]:
     if report.ending == "signed-in":
         yield Section(tuple(_command("Next", next_step(report), display)))
     if report.complete:
-        register = any(row.stage == "client-registration" for row in report.exchanges)
         probe = f"oauthtap probe {shlex.quote(report.upstream or 'URL')}"
-        aside = (
-            "signs in with your browser"
-            if register
-            else "registers, and signs in with your browser; --register: only that"
-        )
-        yield Section(tuple(_command("Next", f"{probe} --login", display, aside=aside)))
+        if report.walk is not None:
+            command, aside = f"{probe} --client {report.walk.client} --headless", "walks the sign-in as well"
+        else:
+            register = any(row.stage == "client-registration" for row in report.exchanges)
+            command, aside = f"{probe} --login", "signs in with your browser"
+            aside = aside if register else f"registers, and {aside}; --register: only that"
+        yield Section(tuple(_command("Next", command, display, aside=aside)))
     still, walk = report.standstill, report.walk
     if walk is not None and walk.outcome == "stopped" and walk.why and not report.works:
         # There is no log of a client to look at: the walk itself knows why it stopped.
