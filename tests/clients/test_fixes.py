@@ -19,7 +19,7 @@ pytestmark = pytest.mark.clients
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "fixes.md"
 
-IN_CI = ("f02", "f05", "f12", "seed2")
+IN_CI = ("f02", "seed2")
 EACH = [pytest.param(name, marks=() if name in IN_CI else pytest.mark.more_clients) for name in PROVED]
 """A proof is four runs of Claude Code: CI has time for a few."""
 
