@@ -60,6 +60,7 @@ class Measured(_Data):
 
 _WHO = frozenset((
     "name", "slug", "versions", "seen", "evidence", "source", "hosted", "recognize", "callback", "measured", "unknown",
+    "refuses",
 ))  # fmt: skip
 
 
@@ -118,6 +119,8 @@ class Profile(_Data):
     """PRM `resource` as written, or as URL libraries print it: a bare origin gains a slash."""
     token_type: bool = False
     """The token answer has to hold `token_type`."""
+    refuses: tuple[str, ...] = ()
+    """Rules about a document at which it was seen to stop, where other clients go on."""
     measured: Measured | None = None
     unknown: tuple[str, ...] = ()
     """Names of members above whose value nobody knows; what depends on them is not known. Those that its file does not

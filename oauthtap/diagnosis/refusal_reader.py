@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 from oauthtap.diagnosis.edge import edge_of
 from oauthtap.diagnosis.findings import Party
 from oauthtap.diagnosis.refusal import Refusal, best_phrase, build_refusal, subject_of
-from oauthtap.diagnosis.soft_error import led_from, read_success
+from oauthtap.diagnosis.soft_error import led_from, read_soft_error
 from oauthtap.diagnosis.wording import (
     Said,
     fold_spaces,
@@ -55,7 +55,7 @@ def read_refusal(stage: Stage, handshake: Handshake) -> Refusal | None:
     if response is None:
         return None
     if response.status < 400:
-        return read_success(stage, exchange, response, handshake)
+        return read_soft_error(stage, exchange, response, handshake)
     if isinstance(stage, Document) and response.status in (404, 410):
         return None
     if isinstance(stage, Document) and response.status in (405, 406) and not _of_vendor(exchange):

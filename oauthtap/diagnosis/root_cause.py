@@ -17,7 +17,7 @@ from oauthtap.diagnosis.progress import NEXT_STAGES, STAGE_ORDER, furthest_stage
 from oauthtap.diagnosis.refusal import Refusal
 from oauthtap.diagnosis.refusal_finding import REFUSED, said_by
 from oauthtap.diagnosis.refusal_reader import read_refusal
-from oauthtap.diagnosis.stall_hints import StallHint, stall_hint
+from oauthtap.diagnosis.stall_hints import Manner, StallHint, stall_hint
 from oauthtap.diagnosis.subjects import FORM
 from oauthtap.handshake.stages import (
     AuthorizationResponse,
@@ -82,6 +82,8 @@ def diagnose(
     insisted = None if connected or profile is None else find_missing_iss(handshake, found, profile, since)
     if insisted is not None:
         found = [*(one for one in found if (one.rule, one.exchange) != (insisted.rule, insisted.exchange)), insisted]
+    if profile is not None and not connected:
+        found = [_as_error(finding) if finding.rule in profile.refuses else finding for finding in found]
     if goal_at:  # nothing is left to explain, but for what a client refuses at the goal itself
         found = [f if f.exchange == goal_at.exchange.id else _downgrade_tolerated(f) for f in found]
     if faults := fault_attribution.fault_records(handshake):
@@ -180,22 +182,25 @@ def _unexplained(stopped: tuple[Stage, ...], cause: Finding | None, handshake: H
     if not stopped or (cause is not None and not _is_symptom(cause)):
         return None
     furthest = stopped[-1]
-    reached = furthest.status is not None and furthest.status < 400
-    called_back = isinstance(furthest, AuthorizationResponse) and furthest.callback and reached
-    listened = isinstance(furthest, McpStream) and reached and furthest.bearer is not None
-    spoke = any(one.bearer is not None and one.request.method == "POST" for one in handshake.all(Mcp))
     slug = furthest.slug
     if any(isinstance(one, AuthorizationResponse) and one.code for one in handshake.of(furthest.exchange.id)):
         slug = AuthorizationResponse.slug  # the browser was sent back at once
-    unnamed = isinstance(furthest, Challenge) and furthest.challenged.bearer is not None and not furthest.metadata_url
-    return stall_hint(
-        slug,
-        furthest.exchange.id,
-        called_back=called_back,
-        only_listened=listened and not spoke,
-        unnamed=unnamed,
-        spelled=isinstance(furthest, ResourceMetadata) and _differs_by_slash(furthest, handshake.resource or ""),
-    )
+    return stall_hint(slug, furthest.exchange.id, _manner(furthest, handshake))
+
+
+def _manner(furthest: Stage, handshake: Handshake) -> Manner | None:
+    """What is special about the last thing that the client did."""
+    reached = furthest.status is not None and furthest.status < 400
+    if isinstance(furthest, AuthorizationResponse):
+        return "called-back" if furthest.callback and reached else None
+    if isinstance(furthest, McpStream):
+        spoke = any(one.bearer is not None and one.request.method == "POST" for one in handshake.all(Mcp))
+        return "only-listened" if reached and furthest.bearer is not None and not spoke else None
+    if isinstance(furthest, Challenge):
+        return "unnamed" if furthest.challenged.bearer is not None and not furthest.metadata_url else None
+    if isinstance(furthest, ResourceMetadata):
+        return "slash" if _differs_by_slash(furthest, handshake.resource or "") else None
+    return None
 
 
 def _differs_by_slash(document: ResourceMetadata, url: str) -> bool:
@@ -230,6 +235,11 @@ def _newest_cause(
 def _downgrade_tolerated(finding: Finding) -> Finding:
     """This client evidently tolerated it; others may not."""
     return finding.model_copy(update={"severity": "warning"}) if finding.severity == "error" else finding
+
+
+def _as_error(finding: Finding) -> Finding:
+    """This client was seen to stop at it; others tolerate it."""
+    return finding.model_copy(update={"severity": "error"})
 
 
 def _cause(handshake: Handshake, stopped: tuple[Stage, ...], found: Sequence[Finding]) -> Finding | None:

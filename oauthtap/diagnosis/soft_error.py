@@ -35,7 +35,7 @@ _OF_ERRORS = re.compile(
 )
 
 
-def read_success(stage: Stage, exchange: Exchange, response: Response, handshake: Handshake) -> Refusal | None:
+def read_soft_error(stage: Stage, exchange: Exchange, response: Response, handshake: Handshake) -> Refusal | None:
     """A refusal in an answer whose status is no error."""
     location = response.header("location") or ""
     if isinstance(stage, Mcp) and 300 <= response.status < 400:

@@ -6,6 +6,8 @@ a step failed. Words for a person; nothing is judged.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel
 
 from oauthtap.diagnosis.progress import STAGE_ORDER
@@ -126,7 +128,7 @@ _UNNAMED = (
 )
 
 
-_SPELLED = (
+_SLASH = (
     "choose an authorization server and fetch its metadata",
     "whether the client compares strings: `resource` and its URL are the same but for the slash at the end",
     "`resource`: write it as the client's URL is written, and try again; then the client's log",
@@ -138,6 +140,17 @@ _CALLED_BACK = (
     "why the client did not go on: its callback was reached and answered (it may have rejected `state` or `iss`)",
     "the client's log at the time of the callback",
 )
+
+
+Manner = Literal["called-back", "only-listened", "unnamed", "slash"]
+"""The callback answered; the client only opened streams at the MCP server; the challenge names no resource metadata;
+`resource` differs from the client's URL by a slash at the end only."""
+_MANNERS: dict[Manner, tuple[str, str, str]] = {
+    "called-back": _CALLED_BACK,
+    "only-listened": _ONLY_LISTENED,
+    "unnamed": _UNNAMED,
+    "slash": _SLASH,
+}
 
 
 def later_hint(hint: StallHint | None, told: str | None) -> StallHint | None:
@@ -152,22 +165,8 @@ def later_hint(hint: StallHint | None, told: str | None) -> StallHint | None:
     return stall_hint(told, None)
 
 
-def stall_hint(
-    stage: str,
-    exchange: int | None,
-    *,
-    called_back: bool = False,
-    only_listened: bool = False,
-    unnamed: bool = False,
-    spelled: bool = False,
-) -> StallHint:
-    """What is known of a stop at this stage (`spec` ids as in `stages.py`).
-
-    `called_back`: the callback answered. `only_listened`: the client only opened
-    streams at the MCP server. `unnamed`: the challenge names no resource metadata.
-    `spelled`: `resource` of the document differs from the client's URL by a slash at the end only.
-    """
-    told = ((called_back, _CALLED_BACK), (only_listened, _ONLY_LISTENED), (unnamed, _UNNAMED), (spelled, _SPELLED))
-    known = next((hint for holds, hint in told if holds), _TABLE.get(stage, _MCP))
+def stall_hint(stage: str, exchange: int | None, manner: Manner | None = None) -> StallHint:
+    """What is known of a stop at this stage (`spec` ids as in `stages.py`); in this manner, where there is one."""
+    known = _MANNERS[manner] if manner else _TABLE.get(stage, _MCP)
     was_to, unknown, look = known
     return StallHint(stage=stage, exchange=exchange, next_step=was_to, unknown=unknown, where_to_look=look)

@@ -114,7 +114,7 @@ def probed_root(document: ServerMetadata, so_far: Handshake) -> Problems:
 
 
 def _of_another(document: ServerMetadata, entries: list[str]) -> bool:
-    """What the client found there describes an authorization server that nobody named to it."""
+    """The document found there has an `issuer` that no resource metadata lists."""
     return document.found and document.issuer is not None and document.issuer not in entries
 
 

@@ -233,7 +233,7 @@ def endpoint_dangerous_scheme(document: ServerMetadata, so_far: Handshake) -> Pr
         "https://www.rfc-editor.org/rfc/rfc9207.html#section-2.4",
     ),
     who="authorization-server",
-    severity="error",
+    severity="note",
     stops_at=("as-discovery", "mcp-challenge"),
 )
 def authorization_elsewhere(handshake: Handshake) -> Problems:
@@ -279,5 +279,4 @@ def authorization_elsewhere(handshake: Handshake) -> Problems:
             at="response.json.authorization_endpoint",
             expected=f"{urls.origin(document.issuer)}{urls.path_of(endpoint)}",
             actual=endpoint,
-            severity=None if "codex" in (document.request.header("user-agent") or "").lower() else "note",
         )
