@@ -157,6 +157,15 @@ def reset_at_close(master: Master, connection: Connection) -> None:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("hh" if os.name == "nt" else "ii", 1, 0))
 
 
+def ending(master: Master, client_id: str, server: Server) -> Callable[[], Exception | None]:
+    """What tells, once an open connection to an upstream has ended, with which error: None when in order. mitmproxy
+    takes a reset (RST) for an end in order, and has forgotten the connection before it calls the `error` hook."""
+    handler = master.addons.get("proxyserver").connections.get(client_id)
+    transport = handler.transports.get(server) if handler else None
+    tells: Callable[[], Exception | None] = transport.reader.exception if transport else lambda: None
+    return tells
+
+
 def end_connections(master: Master) -> Callable[[], bool]:
     """End every open connection, so that each tells its flow; returns what tells whether there are still some.
     mitmproxy's own end waits for its clients, and for as long as a stream is open."""

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from mitmproxy import ctx, http
 from mitmproxy.addons.next_layer import stack_match
+from mitmproxy.connection import Server
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import layer, layers, tunnel
 from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.layers.tls import ClientTLSLayer
 from mitmproxy.proxy.mode_specs import ReverseMode
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from oauthtap.proxy import _mitmproxy_internals as internals
 from oauthtap.rewriting.limits import Limitation
@@ -34,10 +38,12 @@ _REASONS = (
     (r"closed|EOF|reset|hung up", CLOSED, "it closed the connection before an answer"),
 )
 
-
+_endings: WeakKeyDictionary[Server, Callable[[], Exception | None]] = WeakKeyDictionary()
+"""Connection to an upstream → what tells with which error it ended."""
 _RESET = (
     "The client's connection to oauthtap was reset instead, so its own words may differ from those without oauthtap."
 )
+_STREAM = "For the client one HTTP/2 stream ended instead, so its own words may differ from those without oauthtap."
 
 
 def failure(message: str, request: http.Request) -> tuple[str, str]:
@@ -57,6 +63,32 @@ def failure_answer(code: str, sentence: str, status: int) -> http.Response:
         body,
         {"Content-Type": "application/json", "Cache-Control": "no-store", "Connection": "close", "X-Oauthtap": code},
     )
+
+
+def words_for(flow: http.HTTPFlow) -> str:
+    """Why a flow has no response, or one that broke off: mitmproxy's words, which call a reset (RST) a close."""
+    words = flow.error.msg if flow.error else "no answer"
+    if not was_reset(flow):
+        return words
+    return f"{words} (connection reset)" if flow.response else "server reset the connection"
+
+
+def was_reset(flow: http.HTTPFlow) -> bool:
+    """The upstream ended its connection with a reset (RST), not in order (FIN)."""
+    ended = _endings.get(flow.server_conn)
+    return ended is not None and isinstance(ended(), ConnectionResetError)
+
+
+def pass_reset_on(flow: http.HTTPFlow) -> Limitation | None:
+    """Reset the client's connection where the upstream reset its own, before a response or within one. In HTTP/2 it
+    has other streams, and only this one ends: that is said."""
+    if not was_reset(flow):
+        return None
+    if not flow.request.is_http2:
+        internals.reset_at_close(ctx.master, flow.client_conn)
+        return None
+    origin = f"{flow.request.scheme}://{flow.request.host}:{flow.request.port}"
+    return Limitation(f"reset {origin}", f"{origin} reset the connection. {_STREAM}")
 
 
 def end_like_upstream(flow: http.HTTPFlow, message: str) -> Limitation | None:
@@ -89,6 +121,9 @@ class ErrorLayerAddon:
 
     def done(self) -> None:
         internals.correct_heads(False)
+
+    def server_connected(self, data: ServerConnectionHookData) -> None:
+        _endings[data.server] = internals.ending(ctx.master, data.client.id, data.server)
 
     def next_layer(self, asked: layer.NextLayer) -> None:
         """Speak our HTTP where mitmproxy would speak its own behind a reverse listener."""

@@ -22,7 +22,7 @@ from mitmproxy.proxy.mode_specs import RegularMode
 from oauthtap.model import urls
 from oauthtap.proxy import _mitmproxy_internals as internals
 from oauthtap.proxy import flow_convert
-from oauthtap.proxy.error_layer import end_like_upstream
+from oauthtap.proxy.error_layer import end_like_upstream, pass_reset_on, words_for
 from oauthtap.proxy.flow_convert import RequestContext
 from oauthtap.proxy.observer import TOO_LARGE, Observer
 from oauthtap.proxy.refusal import refused
@@ -168,16 +168,17 @@ class ForwardAddon:
         passage, _ = self._passages.pop(flow.id, (None, flow))
         if passage is None:
             return
-        words = flow.error.msg if flow.error else "no answer"
+        words = words_for(flow)
         left = words.lower().startswith(_LEFT)
+        differences = [] if left else [pass_reset_on(flow)]
         if passage.copy is not None and flow.response is not None:
             self._observer.judge_stream(flow, passage, ended=False, error=None if left else words)
         elif passage.client_request is not None:
             words = "client disconnected before an answer came" if left else words
             self._observer.judge(flow, passage, error=words)
-            difference = None if left else end_like_upstream(flow, words)
-            if difference and passage.step is not None:
-                self._observer.tell([difference])
+            differences += [] if left else [end_like_upstream(flow, words)]
+        if passage.step is not None:
+            self._observer.tell([difference for difference in differences if difference])
         self._finished(flow, passage)
         self._observer.sent(flow)
 

@@ -14,7 +14,7 @@ from oauthtap.model import urls
 from oauthtap.model.exchange import Pairs, Request, Response, first_value
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.proxy import flow_convert, grant_consent
-from oauthtap.proxy.error_layer import end_like_upstream, failure_answer
+from oauthtap.proxy.error_layer import end_like_upstream, failure_answer, pass_reset_on, words_for
 from oauthtap.proxy.flow_convert import RequestContext
 from oauthtap.proxy.grant_consent import GrantConsent
 from oauthtap.proxy.observer import TOO_LARGE, Observer
@@ -410,8 +410,10 @@ class TapAddon:
         if passage is None or passage.made:
             return
         self._keep_grant(passage, None)
-        words = flow.error.msg if flow.error else "no answer"
+        words = words_for(flow)
         left = words.lower().startswith(_LEFT)
+        if not left and (difference := pass_reset_on(flow)):
+            self._observer.tell([difference])
         if passage.copy is not None and flow.response is not None:
             self._observer.judge_stream(flow, passage, ended=False, error=None if left else words)
         elif passage.client_request is not None:

@@ -7,7 +7,7 @@ the request it stopped at, the set of requests that failed and the tokens' audie
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
@@ -32,11 +32,13 @@ def fill(
     limit: float = LIMIT,
     say: Say = print,
     kept: Callable[[], None] = lambda: None,
+    elsewhere: Collection[tuple[str, str, str]] = (),
 ) -> None:
     """Make every run that the ledger does not have yet; servers side by side, clients one after the other.
 
     `limit`: seconds for one client; on a busy machine a slow one "waits" else. `kept` is called whenever the ledger
-    has grown. Raises what starting a server raises.
+    has grown. `elsewhere`: runs that another ledger has, and that are not made again. Raises what
+    starting a server raises.
     """
     lock = Lock()
 
@@ -48,7 +50,8 @@ def fill(
             kept()
 
     def row(name: str) -> None:
-        missing = {client: [way for way in ways if (client, name, way) not in ledger.runs] for client in clients}
+        had = {*ledger.runs, *elsewhere}
+        missing = {client: [way for way in ways if (client, name, way) not in had] for client in clients}
         if not any(missing.values()):
             return
         with rows[name].opened() as site:

@@ -32,6 +32,7 @@ def main() -> int:
             limit=arguments.limit,
             say=tell,
             kept=keep,
+            elsewhere=loaded(arguments.besides).runs if arguments.besides else (),
         )
     unlike = [
         (straight, run) for way in WAYS for straight, run in ledger.pairs(way) if straight.compared != run.compared
@@ -56,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--servers", type=several(servers()), default=list(servers()), metavar="A,B")
     made.add_argument("--ways", type=several(WAYS), default=["direct", "tap"], metavar=",".join(WAYS))
     made.add_argument("--json", type=Path, metavar="FILE", help="keep the runs here; what it has is not run again")
+    made.add_argument("--besides", type=Path, metavar="FILE", help="nor is what this file has, which is left as it is")
     made.add_argument("--markdown", action="store_true", help="print the tables as a Markdown document")
     made.add_argument("--summary", action="store_true", help="print the tables of clients and servers")
     made.add_argument("--print-only", action="store_true", help="run nothing; print what the file has")

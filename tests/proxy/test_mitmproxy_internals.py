@@ -67,6 +67,7 @@ def test_what_is_called_or_overridden_is_there(name: str) -> None:
         (addonmanager.AddonManager, "self.chain"),
         (proxyserver.Proxyserver, "connections"),
         (server.ConnectionHandler, "transports"),
+        (server.ConnectionIO, "reader"),
         (server.ConnectionIO, "writer"),
         (server.ConnectionIO, "handler"),
         (flow.Flow, "_backup"),

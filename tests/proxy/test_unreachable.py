@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 import trustme
+from mitmproxy.test import tflow
 
 from oauthtap.proxy import error_layer
 from oauthtap.report.build import build
@@ -23,11 +26,29 @@ KINDS = {
     "not-tls": "the TLS handshake failed",
     "timeout": "it does not answer in time",
 }
+LINGER = struct.pack("ii", 1, 0)
 METADATA = "/.well-known/oauth-authorization-server"
 
 
 async def hang_up(came: Came, writer: asyncio.StreamWriter) -> None:
     writer.close()
+
+
+async def reset(came: Came, writer: asyncio.StreamWriter) -> None:
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER)
+    writer.close()
+
+
+async def reset_within_the_body(came: Came, writer: asyncio.StreamWriter) -> None:
+    media_type = "text/event-stream" if came.target.endswith("stream") else "application/json"
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    writer.write(head.encode() + b"2\r\n: \r\n")
+    await writer.drain()
+    await asyncio.sleep(0.2)  # else the reset may take away what is still on its way
+    await reset(came, writer)
+
+
+RESETS = {"/mcp": reset, "/document": reset_within_the_body, "/stream": reset_within_the_body}
 
 
 @contextlib.asynccontextmanager
@@ -89,6 +110,39 @@ async def test_a_connection_that_the_upstream_closes_is_closed() -> None:
         await tap.ended()
     assert "closed" in (tap.exchanges[0].error or "")
     assert tap.notes == []
+
+
+@pytest.mark.parametrize("path", RESETS)
+async def test_a_connection_that_the_upstream_resets_is_reset(path: str) -> None:
+    async with upstream(RESETS) as server, tapped(server) as tap:
+        async with httpx.AsyncClient(trust_env=False) as direct:
+            with pytest.raises(httpx.ReadError):
+                await direct.get(f"http://127.0.0.1:{server.port}{path}")
+        with pytest.raises(httpx.ReadError):
+            await tap.client.get(tap.origin + path)
+        await tap.ended()
+    assert "reset" in (tap.exchanges[0].error or "")
+    assert tap.notes == []
+
+
+@pytest.mark.parametrize("path", RESETS)
+async def test_it_is_reset_behind_the_proxy_of_run_too(path: str) -> None:
+    async with upstream(RESETS) as server, forwarded(server) as (port, password, steps):
+        proxy = httpx.Proxy(f"http://127.0.0.1:{port}", auth=("oauthtap", password))
+        async with httpx.AsyncClient(proxy=proxy, trust_env=False) as client:
+            with pytest.raises(httpx.ReadError):
+                await client.post(f"http://mcp.test{path}", json={"jsonrpc": "2.0", "id": 1, "method": "ping"})
+    assert "reset" in (steps[0].exchange.error or "")
+
+
+def test_in_http2_one_stream_ends_in_place_of_the_connection_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    flow = tflow.tflow()
+    flow.request.http_version = "HTTP/2.0"
+    monkeypatch.setitem(error_layer._endings, flow.server_conn, ConnectionResetError)
+    said_of_it = error_layer.pass_reset_on(flow)
+    assert said_of_it
+    assert "reset the connection" in said_of_it.sentence
+    assert "one HTTP/2 stream ended instead" in said_of_it.sentence
 
 
 @pytest.mark.parametrize(("kind", "error"), [("refused", httpx.NetworkError), ("closed", httpx.RemoteProtocolError)])
