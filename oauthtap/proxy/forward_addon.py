@@ -26,6 +26,7 @@ from oauthtap.proxy.error_layer import end_like_upstream, pass_reset_on, words_f
 from oauthtap.proxy.flow_convert import RequestContext
 from oauthtap.proxy.observer import TOO_LARGE, Observer
 from oauthtap.proxy.refusal import refused
+from oauthtap.proxy.resting_addons import resting
 from oauthtap.proxy.streaming import Held, should_stream, start
 from oauthtap.wrap.capture_scope import CaptureScope
 
@@ -206,10 +207,10 @@ def _speaks_http(asked: layer.NextLayer) -> bool:
 
 def _forget(flow: http.HTTPFlow) -> None:
     """Take what is not kept out of mitmweb's list, once nobody waits for it (mitmproxy ends what it removes)."""
-    view: Any = getattr(ctx.master, "view", None)
-    if view is None:
+    shown = resting()
+    if shown is None:
         return
     if flow.live:
         ctx.master.event_loop.call_later(_FORGET_AFTER, _forget, flow)
     else:
-        view.remove([flow])
+        shown.forget([flow])

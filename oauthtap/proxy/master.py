@@ -71,7 +71,8 @@ class Ready:
 
 
 def make_master(settings: Settings, *ours: Any) -> Master:
-    """A master with `ours` before mitmproxy's own addons: mitmweb's, or those that it takes to carry traffic.
+    """A master with `ours` before mitmproxy's own addons: mitmweb's (most of which rest until somebody looks), or those
+    that it takes to carry traffic.
 
     Needs a running event loop. One at a time: mitmproxy keeps it in a global.
     """
@@ -79,10 +80,14 @@ def make_master(settings: Settings, *ours: Any) -> Master:
     if settings.web:
         from mitmproxy.tools.web.master import WebMaster
 
-        master: Master = WebMaster(chosen, with_termlog=False)
-        theirs = master.addons.get("errorcheck")
+        from oauthtap.proxy.resting_addons import RestingAddons
+
+        web = WebMaster(chosen, with_termlog=False)
+        theirs = web.addons.get("errorcheck")
         theirs.finish()
-        master.addons.remove(theirs)
+        web.addons.remove(theirs)
+        web.addons.add(RestingAddons(web))
+        master: Master = web
     else:
         master = Master(chosen)
         master.addons.add(*(addon() for addon in _NEEDED))

@@ -18,6 +18,7 @@ from oauthtap.fixes.offers import FixSwitch
 from oauthtap.proxy import _mitmproxy_internals as internals
 from oauthtap.proxy import contentview, live_page
 from oauthtap.proxy.flow_state import is_clean, redact_known
+from oauthtap.proxy.resting_addons import RestingAddons
 from oauthtap.proxy.sent_flows import SentFlows
 from oauthtap.proxy.settings import Settings
 from oauthtap.redaction.redactor import Redactor
@@ -38,13 +39,15 @@ def set_up(
     """Give mitmweb its token, our content view, the live page and its bounds. Gives its address with the token."""
     token = token_of(settings.state)
     master.options.update(web_password=token)
-    master.addons.add(FlowLimit(sent))
+    resting: RestingAddons = master.addons.get(RestingAddons.name)
+    master.addons.add(FlowLimit(sent, resting))
     sent.is_written = lambda: bool(master.options.hardump)
+    rules = master.app.default_router.rules  # type: ignore[attr-defined]
     if not tap.keeps_secrets:
         internals.put_first(master, [NoSecretsSaved()])  # before the addon that opens the file
-        rules = master.app.default_router.rules  # type: ignore[attr-defined]
         rules.insert(0, Rule(ExportWhileUnsent(master, tap.redactor), NotYet))
         rules.insert(0, Rule(RedactFirst(master, tap.redactor, sent), None))
+    rules.insert(0, Rule(WakeFirst(resting), None))
     live_page.mount(master, tap, fixes)  # type: ignore[arg-type]
     contentview.add()
     return f"http://{master.options.web_host}:{settings.web_port}/?token={token}"
@@ -83,6 +86,17 @@ class NoSecretsSaved:
                 "save_stream_file would write secrets; the session folder has the flows without them (flows.mitm). "
                 "Try: oauthtap --keep-secrets"
             )
+
+
+class WakeFirst(Matcher):
+    """Matches no request. Before mitmweb answers the first one, its addons wake."""
+
+    def __init__(self, resting: RestingAddons) -> None:
+        self._resting = resting
+
+    def match(self, request: HTTPServerRequest) -> None:
+        """Somebody looks, or wants to: the password is the business of an addon that rests, too."""
+        self._resting.wake()
 
 
 class RedactFirst(Matcher):
@@ -134,8 +148,8 @@ class FlowLimit:
 
     name = "oauthtap_bounded"
 
-    def __init__(self, sent: SentFlows) -> None:
-        self._sent, self._sizes = sent, dict[str, int]()
+    def __init__(self, sent: SentFlows, resting: RestingAddons) -> None:
+        self._sent, self._resting, self._sizes = sent, resting, dict[str, int]()
         self._seen = self._bytes = 0
 
     def response(self, flow: http.HTTPFlow) -> None:
@@ -150,7 +164,7 @@ class FlowLimit:
         if self._seen < _EVERY and self._bytes < _BYTES:
             return
         self._seen = self._bytes = 0
-        flows: list[Any] = list(ctx.master.commands.call("view.flows.resolve", "@unmarked"))
+        flows: list[Any] = self._resting.unmarked()
         self._sizes = sizes = {one.id: self._sizes.get(one.id) or _size(one) for one in flows}
         count, size, over = len(flows), sum(sizes.values()), []
         for one in flows:
@@ -161,7 +175,7 @@ class FlowLimit:
                 count, size = count - 1, size - sizes[one.id]
         if over:
             self._sent.forget(over)
-            ctx.master.commands.call("view.flows.remove", over)
+            self._resting.forget(over)
 
 
 def _size(flow: Any) -> int:

@@ -28,12 +28,16 @@ def name_of(addon: Any) -> str:
 
 @pytest.mark.parametrize("web", [False, True])
 async def test_our_addons_stand_before_those_that_save_or_show(web: bool) -> None:
-    async with upstream(PAGES) as server, tapped(server, web=web, web_port=free_port()):
+    async with upstream(PAGES) as server, tapped(server, web=web, web_port=free_port()) as tap:
         names = [name_of(addon) for addon in traverse(ctx.master.addons.chain)]
+        if tap.web_url:
+            await tap.client.get(tap.web_url)
+        later = [name_of(addon) for addon in traverse(ctx.master.addons.chain)]
     stock = [name_of(addon) for addon in default_addons()]
     assert [name for name in names if name in stock] == [name for name in stock if name in names]
     assert names[-1] == "oauthtap_ready"
-    later = ["nextlayer", "proxyserver", *(["save", "view"] if web else [])]
+    assert names == [name for name in later if name in names]
+    names, later = later, ["nextlayer", "proxyserver", *(["save", "view"] if web else [])]
     assert all(names.index("oauthtap") < names.index(name) for name in later)
     assert len(names) == len(set(names))
 

@@ -381,10 +381,7 @@ def test_mitmwebs_list_holds_so_many_bytes() -> None:
         flow.response.raw_content = b"x" * (1 << 20)
         flow.live = False
     removed: list[http.HTTPFlow] = []
-    calls = {"view.flows.resolve": lambda which: flows, "view.flows.remove": removed.extend}
-    with pytest.MonkeyPatch.context() as patch:
-        commands = SimpleNamespace(call=lambda name, it: calls[name](it))
-        patch.setattr(ctx, "master", SimpleNamespace(commands=commands), raising=False)
-        FlowLimit(SentFlows(Redactor())).response(flows[0])
+    listed: Any = SimpleNamespace(unmarked=lambda: flows, forget=removed.extend)
+    FlowLimit(SentFlows(Redactor()), listed).response(flows[0])
     assert removed == flows[: len(removed)]
     assert 10 << 20 < sum(len(flow.response.raw_content or b"") for flow in flows[len(removed) :]) <= 12 << 20
