@@ -1,7 +1,8 @@
 """How near the emulations come: to the real Claude Code on the bed, and to what the labels of recordings say.
 
-`python -m tests.emulated` prints both tables; with `bed` or `recordings`, one of them. `bed --keep` runs Claude Code
-and keeps what it did in `tests/data/claude_code_on_the_bed.json`; `bed --kept` compares with that alone.
+`python -m tests.emulated` prints both tables; with `bed` or `recordings`, one of them (and a lot's name: that alone).
+`bed --keep` runs Claude Code and keeps what it did in `tests/data/claude_code_on_the_bed.json`; `bed --kept` compares
+with that alone.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import json
 import sys
 import tempfile
 import threading
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -33,7 +33,6 @@ from oauthtap.replay import server
 from oauthtap.replay.script import build_script
 from oauthtap.report.build import build
 from oauthtap.report.model import Report
-from oauthtap.rules import RULES
 from oauthtap.upstream.options import UpstreamOptions
 from tests.injected import drive
 from tests.support.bed import TARGETS, Bed
@@ -41,6 +40,7 @@ from tests.support.bed import TARGETS, Bed
 HERE = Path(__file__).parent
 KEPT = HERE / "data" / "claude_code_on_the_bed.json"
 RECORDINGS = HERE / "recordings"
+STOPS = HERE / "data" / "hosted" / "stops.tsv"
 ENDS = {"repeating": "refused", "waiting": "abandoned", "signed-in": "connected", "unreachable": "refused"}
 """Endings that differ only in how often somebody tried, whether somebody was still there, and in what the tap makes of
 a broken connection (it answers 504)."""
@@ -138,6 +138,8 @@ class Case:
     rules: tuple[str, ...]
     """The labelled causes."""
     observable: str
+    unknowable: str = ""
+    """Why no answer of a server tells that the client stops there; empty where one does."""
 
 
 _CLIENTS = (("claude-ai", ("claude.ai", "claude desktop", "claude connector", "claude web")), ("chatgpt", ("chatgpt",)),
@@ -152,18 +154,25 @@ def cases() -> Iterator[Case]:
             client = next((slug for slug, marks in _CLIENTS if any(mark in words for mark in marks)), None)
             if client:
                 path = next((folder / "corpus").glob(f"{name}.*"))
-                stages = () if label.get("healthy") else (label["cause_stage"],)
+                stages: tuple[str, ...] = () if label.get("healthy") else (label["cause_stage"],)
                 rules = tuple(label.get("cause_rules", ()))
                 yield Case(name, path, client, stages, rules, label.get("observable", ""))
+    stops = dict(_stops())
     for labels in sorted((RECORDINGS / "lots").glob("*/labels.json")):
         for label in json.loads(labels.read_text()):
-            name, path = label["id"], labels.parent / label["file"]
-            client = _recorded_client(path) if path.suffix == ".har" else None
-            if client and label["ending"] != "lost-later":  # that comes after the sign-in
+            name, path = f"{labels.parent.name} {label['id']}", labels.parent / label["file"]
+            stages, unknowable = stops.get(name, ((), ""))
+            if (stages or label.get("control")) and path.suffix == ".har" and (client := _recorded_client(path)):
                 rules = tuple((label.get("cause") or {}).get("rules", ()))
-                stages = tuple(dict.fromkeys(map(_stage_of, filter(RULES.get, rules))))
-                if stages or label.get("control"):
-                    yield Case(f"{labels.parent.name} {name}", path, client, stages, rules, "lots")
+                yield Case(name, path, client, stages, rules, "lots", unknowable)
+
+
+def _stops() -> Iterator[tuple[str, tuple[tuple[str, ...], str]]]:
+    """By the recording of a lot: where its client stopped, and why nobody can know; a label names the cause alone."""
+    for line in STOPS.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            lot, name, stages, *why = line.split("\t")
+            yield f"{lot} {name}", (tuple(stages.split("/")), "".join(why))
 
 
 def _recorded_client(path: Path) -> str | None:
@@ -179,11 +188,6 @@ def _handshake(path: Path) -> Handshake:
     for exchange in recording.exchanges:
         tap.add(exchange)
     return tap.handshake
-
-
-def _stage_of(rule: str) -> str:
-    """The package that a rule stands in is named after its stage."""
-    return RULES[rule].check.__module__.split(".")[2].replace("_", "-")
 
 
 @dataclass(frozen=True)
@@ -226,42 +230,67 @@ def _known_beforehand(handshake: Handshake) -> str | None:
     return None if client_id is None or client_id.startswith("https://") else client_id
 
 
-def on_recordings() -> Iterator[str]:
+@dataclass(frozen=True)
+class Row:
+    """How a walk compares with its label."""
+
+    case: Case
+    stage: bool
+    """It stopped at the labelled one."""
+    wire: bool
+    """It stopped at the step at which the recorded client did."""
+    cause: bool
+    """Its report names the labelled one."""
+    beyond: bool
+    """It stopped at an answer that the recording does not hold."""
+
+
+def on_recordings(wanted: str = "") -> Iterator[str]:
     """The table: recording, labelled stage, where the walk stopped and why, the cause that its report names."""
-    failures: dict[str, list[tuple[bool, bool, bool]]] = {}
-    left: Counter[str] = Counter()
+    rows: list[Row] = []
     false, controls, left_out = 0, 0, 0
     for case in cases():
+        if wanted not in case.name:
+            continue
         try:
             with replayed(case.path) as played:
                 report, end = emulate(case.client, played.url, UpstreamOptions(), played.client_id)
         except (ValueError, Unseen) as problem:
             left_out += 1
-            yield f"   {case.name:42} {case.client:10} cannot be replayed: {problem}"
+            yield f"    {case.name:41} {case.client:10} cannot be replayed: {problem}"
             continue
         stopped, cause = end.outcome in ("stopped", "unreachable"), report.cause.rule if report.cause else "-"
         told = f"{end.outcome} {end.stage}: {end.why[:90]} [{cause}]"
         beyond = stopped and _is_missing(report, played.missing)
         if not case.stages:
             controls, false = controls + 1, false + (stopped and not beyond)
-            yield f"{'>' if beyond else '!' if stopped else ' '}  {case.name:42} {case.client:10} {'healthy':24} {told}"
+            mark = ">" if beyond else "!" if stopped else " "
+            yield f"{mark}   {case.name:41} {case.client:10} {'healthy':24} {told}"
             continue
         stage = (stopped or end.outcome == "waiting") and end.stage in case.stages
         wire = fared(report.model_dump(mode="json")).stage == played.recorded.stage
-        failures.setdefault(case.observable, []).append((stage, wire, cause in case.rules))
-        left[case.observable] += beyond and not stage
-        marks = "".join(mark if good else "-" for mark, good in zip("swc", failures[case.observable][-1], strict=True))
-        yield f"{marks}{'>' if beyond else ' '} {case.name:41} {case.client:10} {case.stages[0]:24} {told}"
+        rows.append(Row(case, stage, wire, cause in case.rules, beyond))
+        marks = "".join(m if good else "-" for m, good in zip("swc", (stage, wire, cause in case.rules), strict=True))
+        mark = "?" if case.unknowable else ">" if beyond else " "
+        yield f"{marks}{mark}{case.name:41} {case.client:10} {'/'.join(case.stages):24} {told}"
     yield "\ns: at the labelled stage; w: at the step at which the recorded client stopped; c: the labelled cause"
-    yield ">: stopped at an answer that the recording does not hold"
-    for kind, rows in failures.items():
-        counts = [sum(column) for column in zip(*rows, strict=True)]
-        either = sum(s or c for s, _, c in rows)
-        told = (
-            f"s {counts[0]}, w {counts[1]}, c {counts[2]}, s or c {either}; not s, and past the recording: {left[kind]}"
-        )
-        yield f"observable {kind}: of {len(rows)}, {told}"
+    yield ">: stopped at an answer that the recording does not hold; ?: by its label no answer of a server tells it"
+    for kind in dict.fromkeys(row.case.observable for row in rows):
+        yield _totals(kind, [row for row in rows if row.case.observable == kind])
     yield f"{controls} healthy recordings, {false} false stops; {left_out} left out"
+
+
+def _totals(kind: str, rows: list[Row]) -> str:
+    known = [row for row in rows if not row.case.unknowable]
+    right = sum(row.stage for row in known)
+    misses = [row for row in known if not row.stage]
+    beyond = sum(row.beyond for row in misses)
+    other = f"w {sum(row.wire for row in known)}, c {sum(row.cause for row in known)}"
+    either = sum(row.stage or row.cause for row in known)
+    told = f"observable {kind}: of {len(known)}, s {right}, {other}, s or c {either}; "
+    told += f"not s: {len(misses)}, {beyond} of them >"
+    unknown = [row for row in rows if row.case.unknowable]
+    return told + (f"; of {len(unknown)} marked ?, s {sum(row.stage for row in unknown)}" if unknown else "")
 
 
 def _is_missing(report: Report, missing: list[str]) -> bool:
@@ -276,7 +305,7 @@ def main() -> None:
         for line in on_the_bed(words):
             print(line, flush=True)
     if "bed" not in words:
-        for line in on_recordings():
+        for line in on_recordings(next((word for word in words if word.startswith("20")), "")):
             print(line, flush=True)
 
 

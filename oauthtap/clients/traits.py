@@ -82,9 +82,14 @@ class Behaviour(_Data):
     `streamable`: Streamable HTTP alone."""
     https: bool = False
     """It calls nothing without TLS."""
+    drops_slash: bool = False
+    """It drops a slash at the end of the URL that it was given; a bare origin keeps its own."""
     open_server: Literal["connects", "looks"] = "connects"
     """At a server that answers without a token: it connects, or it requests the resource metadata, and signs in where
     that is answered with anything but 404."""
+    without_prm_with_id: Literal["same", "origin"] = "same"
+    """Without protected resource metadata, where its user typed a client id: it does the same as without one, or takes
+    the MCP server's origin for the authorization server."""
     resource_compared: Literal["at-once", "after-metadata"] = "at-once"
     """It compares `resource` when it reads it, or when it has the authorization server's metadata too."""
     asks_oidc_too: bool = False
@@ -144,10 +149,12 @@ WORDS = {
     "challenges": "which statuses make it sign in",
     "needs_challenge": "whether it signs in without `WWW-Authenticate`",
     "transport": "when it uses the transport of 2024-11-05",
+    "drops_slash": "whether it keeps a slash at the end of the URL",
     "header_fallback": "what it does where `resource_metadata` of the challenge leads nowhere",
     "relative_header": "what it does with a relative `resource_metadata`",
     "prm_places": "where it looks for protected resource metadata",
     "without_prm": "what it does without protected resource metadata",
+    "without_prm_with_id": "what it does without protected resource metadata where a client id was typed",
     "resource_rule": "how it compares `resource`",
     "resource_mismatch": "what it does where `resource` does not fit",
     "open_server": "what it does at a server that answers without a token",

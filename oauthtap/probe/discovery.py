@@ -86,6 +86,10 @@ def header_scheme(state: WalkState) -> bool:
 def _resource_metadata(state: WalkState) -> Steps[dict[str, Any] | None]:
     """The document that the client uses; None where it goes on without one."""
     profile, unfit = state.client.profile, ""
+    stops = profile.without_prm == "stops"
+    if stops and state.typed_id and state.client.behaviour.without_prm_with_id == "origin":
+        stops = False
+        state.note_traits("without_prm_with_id")
     for place in _prm_places(state):
         found = _object((yield from document(state, place)))
         stated = text(found.get("resource"))
@@ -102,9 +106,9 @@ def _resource_metadata(state: WalkState) -> Steps[dict[str, Any] | None]:
         if profile.resource_mismatch == "stops":
             break
     change = f"Publish `resource`: {state.url}"
-    if unfit and (profile.resource_mismatch == "stops" or profile.without_prm == "stops"):
+    if unfit and (profile.resource_mismatch == "stops" or stops):
         raise state.stop("prm-discovery", unfit, "resource_rule", change)
-    if profile.without_prm == "stops":
+    if stops:
         asked = ", ".join(f"{url} ({_said(one)})" for url, one in state.answers.items())
         place = urls.prm_locations(state.url)[0].url
         change = (

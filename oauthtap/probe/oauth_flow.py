@@ -16,6 +16,8 @@ from oauthtap.model.exchange import Actor, Exchange, Pairs, Request, Response, f
 from oauthtap.probe.discovery import header_scheme
 from oauthtap.probe.requests import BrowserStep, ProbeRequest, challenge, with_credentials, with_query
 from oauthtap.probe.walk_state import FlowState, Steps, WalkState
+from oauthtap.rules.authorization_interaction import csp
+from oauthtap.rules.authorization_interaction.pages import forms_of
 
 _MOST_HOPS = 10
 _OF_THE_DOCUMENT = ("invalid_client", "invalid_client_metadata")
@@ -245,7 +247,7 @@ def _without_hands(state: WalkState, url: str, how: SignIn, actor: Actor) -> Ste
         if answer.response is None or answer.response.status >= 400:
             raise _refused(state, "authorization-request", answer)
         if location is None or not 300 <= answer.response.status < 400:
-            raise _a_person(state, url)
+            raise _a_person(state, url, _held_back(answer.response, url, how.callback))
         jar.update(_cookies(answer.response))
         before, url = url, absolute(location, url)
         if urls.redirect_matches(urls.without_query(url), urls.without_query(how.callback)):
@@ -255,9 +257,17 @@ def _without_hands(state: WalkState, url: str, how: SignIn, actor: Actor) -> Ste
     raise _a_person(state, url)
 
 
-def _a_person(state: WalkState, url: str) -> Exception:
+def _held_back(page: Response, url: str, callback: str) -> str:
+    """A clause: the page's policy forbids its form to lead on to the client; empty where it does not."""
+    policies = csp.policies(page) if forms_of(page) else []
+    if csp.allowed(callback, policies, url):
+        return ""
+    return f", whose Content-Security-Policy (form-action {csp.shown(policies)}) lets no form lead on to {callback}"
+
+
+def _a_person(state: WalkState, url: str, held_back: str = "") -> Exception:
     """Somebody has to sign in or to consent: there our way ends, and not the client's."""
-    why = f"a person is next, at {urls.without_query(url)}"
+    why = f"a person is next, at {urls.without_query(url)}{held_back}"
     return state.stop("authorization-interaction", why, outcome="waiting")
 
 

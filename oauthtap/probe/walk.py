@@ -9,7 +9,7 @@ behaviour.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
 
@@ -125,7 +125,11 @@ def run_plan(
     client's own way ended, before the looks around; `tell_attack`: what came of each attack.
     """
     model = model_client(plan.version, offline_access=plan.save_grant is not None)
-    state = WalkState(plan.client or model, plan.url)
+    asked = _kept(plan.url) if plan.client and plan.client.behaviour.drops_slash else plan.url
+    state = WalkState(plan.client or model, asked, typed_id=plan.client_id is not None)
+    if asked != plan.url:
+        state.note_traits("drops_slash")
+        plan = replace(plan, url=asked)
     try:
         end = yield from _way(plan, state)
     except Stop as stop:
@@ -138,6 +142,13 @@ def run_plan(
     yield from _looked_around(plan, state)
     if state.facts is not None and plan.save_grant is None:
         yield from deregister(state, state.facts)
+
+
+def _kept(url: str) -> str:
+    """The URL as a client asks it that drops a slash at its end."""
+    path = urls.path_of(url)
+    bare, mark, query = url.partition("?")
+    return bare.removesuffix("/") + mark + query if path.strip("/") and path.endswith("/") else url
 
 
 def _way(plan: Plan, state: WalkState) -> Steps[WalkEnd]:

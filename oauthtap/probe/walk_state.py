@@ -66,6 +66,8 @@ class WalkState:
     client: Emulation
     url: str
     """The MCP URL, as the client would be given it."""
+    typed_id: bool = False
+    """A client id was given with it."""
     answers: dict[str, Exchange] = field(default_factory=dict)
     """What each document's place answered; nothing is asked twice."""
     challenge: Exchange | None = None

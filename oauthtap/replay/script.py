@@ -33,6 +33,7 @@ from oauthtap.redaction.pii import NAMES
 from oauthtap.rewriting import responses
 from oauthtap.rewriting.origins import Origins
 from oauthtap.rewriting.responses import DocumentKind
+from oauthtap.rules.authorization_interaction.pages import form_action
 
 PLACEHOLDER = "oauthtap-origin"
 """The host that stands for wherever the script is played."""
@@ -206,6 +207,8 @@ def _authorization(stage: AuthorizationRequest, handshake: Handshake, known: Ori
     if response is not None and response.status >= 400:
         return _content(stage, "other", response, known)
     back = next((a for a in handshake.all(AuthorizationResponse) if a.exchange.id >= stage.exchange.id), None)
+    if back is not None and response is not None and _stays(stage, back, handshake):
+        return _content(stage, "other", response, known)
     if back is not None:
         own = stage.get("state")
         told = [
@@ -215,6 +218,15 @@ def _authorization(stage: AuthorizationRequest, handshake: Handshake, known: Ori
         return {"query": "", "status": 302, "callback": told, "fragment": "#" in back.target}
     words = "The recording ends here: nobody came back from this page."
     return {"status": 200, "headers": [["Content-Type", "text/plain; charset=utf-8"]], "body": words, "echo": []}
+
+
+def _stays(stage: AuthorizationRequest, back: AuthorizationResponse, handshake: Handshake) -> bool:
+    """The browser was not led back: by a policy of the page, or because the redirect leads to the server's own page."""
+    if any(stage.exchange.id <= (blocked.exchange or 0) <= back.exchange.id for blocked in form_action(handshake)):
+        return True
+    own, asked = urls.origin(stage.url), urls.without_query(stage.redirect_uri or "")
+    target = urls.without_query(back.target)
+    return bool(asked) and urls.origin(target) == own != urls.origin(asked) and not urls.redirect_matches(target, asked)
 
 
 # --- secrets

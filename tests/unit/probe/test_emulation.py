@@ -37,10 +37,14 @@ CALLBACK = "https://claude.ai/api/mcp/auth_callback"
 
 
 def walk(
-    client: str, changed: Mapping[tuple[str, str], Answer] | None = None, grant: GrantFile | None = None
+    client: str,
+    changed: Mapping[tuple[str, str], Answer] | None = None,
+    grant: GrantFile | None = None,
+    client_id: str | None = None,
+    url: str = URL,
 ) -> tuple[WalkEnd, list[Exchange]]:
     """How the walk as this client ended, and what it asked itself. `model`: oauthtap's own."""
-    plan = Plan(URL, "1.0", sign_in="headless", client=emulations().get(client), grant=grant)
+    plan = Plan(url, "1.0", sign_in="headless", client=emulations().get(client), grant=grant, client_id=client_id)
     server, came, ends = HEALTHY | dict(changed or {}), list[Exchange](), list[WalkEnd]()
     way = run_plan(plan, ends.append)
     step = next(way)
@@ -191,6 +195,38 @@ def test_it_stops_where_that_client_stops(
 )
 def test_it_goes_on_where_that_client_goes_on(client: str, changed: dict[tuple[str, str], Answer]) -> None:
     assert walk(client, changed)[0].outcome == "connected"
+
+
+def test_claude_ai_goes_on_without_prm_where_a_client_id_was_typed() -> None:
+    origin = "https://mcp.example.com"
+    end, came = walk("claude-ai", NO_PRM | {("GET", f"{origin}/authorize"): answer(400)}, client_id="typed")
+    assert (end.stage, "without_prm_with_id" in end.depends_on) == ("prm-discovery", True)
+    assert first_value(request(came, "GET", f"{origin}/authorize").query, "client_id") == "typed"
+
+
+def test_claude_ai_drops_the_slash_at_the_end_of_the_url_and_others_keep_it() -> None:
+    assert "drops_slash" in walk("claude-ai", url=URL + "/")[0].depends_on
+    assert asked(walk("claude-ai", url=URL + "/")[1]) == asked(walk("claude-ai")[1])
+    assert asked(walk("chatgpt", url=URL + "/")[1])[0] == f"POST {URL}/"
+    assert asked(walk("claude-ai", url="https://mcp.example.com/")[1])[0] == "POST https://mcp.example.com/"
+
+
+def test_claude_ai_wants_its_redirect_uris_back_from_the_registration() -> None:
+    issued: dict[str, Any] = {"client_id": "c", "redirect_uris": []}
+    without: dict[tuple[str, str], Answer] = {("POST", f"{AS}/registration"): answer(201, issued)}
+    assert walk("claude-ai", without)[0].trait == "registration_redirect_uris"
+    assert walk("chatgpt", without)[0].outcome == "connected"
+
+
+def test_a_page_whose_policy_holds_the_form_back_is_told() -> None:
+    def page(policy: str) -> Response:
+        made = answer(200, None, content_security_policy=policy)
+        lines = (*made.headers, ("Content-Type", "text/html"))
+        return made.model_copy(update={"headers": lines, "body": "<form method=post><button>Allow</button></form>"})
+
+    for policy, told in (("form-action 'self'", True), ("form-action 'self' https://claude.ai", False)):
+        end, _ = walk("claude-ai", {("GET", f"{AS}/authorization"): page(policy)})
+        assert (end.stage, "form-action" in end.why) == ("authorization-interaction", told), end.why
 
 
 def test_claude_code_compares_the_resource_last_and_claude_ai_at_once() -> None:
