@@ -242,7 +242,7 @@ def test_vs_code_takes_the_mcp_origin_where_the_resource_is_foreign() -> None:
 
 def test_claude_ai_signs_in_at_an_open_server_whose_metadata_places_do_not_say_404() -> None:
     def opened(asked: Request) -> Response:
-        content = (
+        content: dict[str, object] = (
             {"protocolVersion": "2025-11-25"} if asked.json_object.get("method") == "initialize" else {"tools": []}
         )
         return answer(200, {"jsonrpc": "2.0", "id": 1, "result": content})
