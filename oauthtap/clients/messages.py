@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from oauthtap import vendors
 from oauthtap.clients import files
@@ -42,6 +42,19 @@ PartyOrPerson = Literal["resource-server", "authorization-server", "client", "co
 """Whose it is. `person`: nobody has to change anything but sign in, agree, or do one thing at a time."""
 
 
+Step = Literal[
+    "mcp-request",  # any request to the MCP server
+    "prm-discovery",
+    "as-discovery",
+    "client-registration",
+    "authorization-request",
+    "authorization-response",  # the browser's return to the callback
+    "token-request",
+    "token-refresh",
+]
+"""The request that the client had sent, or the response that it had received, when it says something."""
+
+
 class _Data(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -72,6 +85,12 @@ class Message(_Data):
     vague: bool = False
     """It says too little: it counts behind everything else that is understood of the text."""
     weight: int = 0
+    step: Step | None = None
+    """The one step at which the client's code says this; None where there are several, or it is not known."""
+    status: int | None = Field(default=None, ge=100, le=599)
+    """The HTTP status that the answer must have had for the client to say this."""
+    sent: bool = True
+    """False where the client says so instead of sending the request of the step."""
     meaning: tuple[Meaning, ...]
 
     @field_validator("match")
@@ -85,6 +104,14 @@ class Message(_Data):
         if not meaning:
             raise ValueError("a message needs a meaning")
         return meaning
+
+    @model_validator(mode="after")
+    def _names_its_step(self) -> Message:
+        if self.step is None and (self.status is not None or not self.sent):
+            raise ValueError("`status` and `sent` are about a `step`")
+        if self.status is not None and not self.sent:
+            raise ValueError("what was not sent has no `status`")
+        return self
 
 
 class ClientMessages(_Data):
