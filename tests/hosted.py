@@ -57,6 +57,10 @@ class Case(BaseModel):
     """A pattern that each redirect URI has to match to be registered."""
     registration_needs: tuple[str, ...] = ()
     registration_method: str = ""
+    registration_refuses_scope: str = ""
+    authorization_refuses_scope: str = ""
+    scopes_as_registered: bool = False
+    """The authorization endpoint refuses a scope that was not registered."""
     authorized: str = ""
     iss: bool = False
     signed_in: dict[str, Any] = {}
@@ -91,12 +95,13 @@ class Server:
         self.metadata = {k: v for k, v in (made | case.metadata).items() if k not in case.metadata_without}
         self.metadata_at = (base + urls.OAUTH + path,) if case.metadata_at is None else case.metadata_at
         self.prm_at = [] if case.without_prm else [place.url for place in urls.prm_locations(case.url)]
+        self.registered_scopes: tuple[str, ...] = ()
         self.prm = {"resource": case.url, "authorization_servers": [self.issuer]} | case.prm
 
     def answer(self, request: Request) -> Response:
         parts = urlsplit(request.url)
         if own := self.case.answers.get(f"{request.method} {parts.path}"):
-            return _response(own["status"], own.get("json"))
+            return _response(own["status"], own.get("json"), own.get("headers"), own.get("html", ""))
         if self.case.blocked and (request.header("user-agent") or "").startswith(self.case.blocked):
             return _response(403)
         url = request.bare_url
@@ -146,6 +151,9 @@ class Server:
             method and wanted.get("token_endpoint_auth_method") != method
         ):
             return _response(400, {"error": "invalid_client_metadata"})
+        self.registered_scopes = tuple(str(wanted.get("scope", "")).split())
+        if self.case.registration_refuses_scope in self.registered_scopes:
+            return _response(400, {"error": "invalid_client_metadata"})
         secret = {} if wanted.get("token_endpoint_auth_method") == "none" else {"client_secret": "made-up"}
         return _response(201, wanted | {"client_id": "registered"} | secret)
 
@@ -154,6 +162,11 @@ class Server:
         if not re.search(self.case.authorized, redirect_uri):
             return _response(400, {"error": "invalid_request"})
         answer = {"code": "made-up", "state": first_value(request.query, "state") or ""}
+        asked = (first_value(request.query, "scope") or "").split()
+        if self.case.authorization_refuses_scope in asked or (
+            self.case.scopes_as_registered and not set(asked) <= set(self.registered_scopes)
+        ):
+            answer = {"error": "invalid_scope", "state": answer["state"]}
         if self.case.iss:
             answer["iss"] = self.issuer
         return _response(302, headers={"Location": f"{redirect_uri}?{urlencode(answer)}"})
@@ -162,9 +175,10 @@ class Server:
         return _response(200, {"access_token": TOKEN, "token_type": "Bearer", "expires_in": 3600})
 
 
-def _response(status: int, body: Any = None, headers: Mapping[str, str] | None = None) -> Response:
-    lines = (("Content-Type", "application/json"),) if body is not None else ()
-    text = "" if body is None else json.dumps(body)
+def _response(status: int, body: Any = None, headers: Mapping[str, str] | None = None, page: str = "") -> Response:
+    kind = "text/html" if page else "application/json" if body is not None else ""
+    lines = (("Content-Type", kind),) if kind else ()
+    text = page or ("" if body is None else json.dumps(body))
     return Response(status=status, headers=(*lines, *(headers or {}).items()), body=text)
 
 
