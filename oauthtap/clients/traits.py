@@ -90,6 +90,8 @@ class Behaviour(_Data):
     without_prm_with_id: Literal["same", "origin"] = "same"
     """Without protected resource metadata, where its user typed a client id: it does the same as without one, or takes
     the MCP server's origin for the authorization server."""
+    typed_id_endpoints: Literal["named", "guessed"] = "named"
+    """Which endpoints it uses where its user typed a client id: those that metadata name, or the ones it guesses."""
     resource_compared: Literal["at-once", "after-metadata"] = "at-once"
     """It compares `resource` when it reads it, or when it has the authorization server's metadata too."""
     asks_oidc_too: bool = False
@@ -158,6 +160,7 @@ WORDS = {
     "resource_rule": "how it compares `resource`",
     "resource_mismatch": "what it does where `resource` does not fit",
     "open_server": "what it does at a server that answers without a token",
+    "typed_id_endpoints": "which endpoints it uses where a client id was typed",
     "as_places": "where it looks for authorization server metadata, in which order",
     "html_metadata": "what it does with a page in place of metadata",
     "without_metadata": "what it does without authorization server metadata",
@@ -168,6 +171,7 @@ WORDS = {
     "pkce": "whether S256 has to be listed",
     "redirect_uri": "its redirect URI",
     "registration": "its registration request",
+    "registration_scope": "whether it registers its scopes",
     "registration_method": "the authentication method it registers",
     "scopes": "which scopes it asks for",
     "offline_access": "whether it asks for `offline_access`",

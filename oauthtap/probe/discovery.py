@@ -32,6 +32,10 @@ def discover(state: WalkState) -> Steps[FlowState]:
         state.note_traits("server_fallback")
         issuer = urls.origin(state.url)
         metadata = yield from _server_metadata(state, issuer)
+    if metadata is not None and state.typed_id:
+        state.note_traits("typed_id_endpoints")
+        if behaviour.typed_id_endpoints == "guessed":
+            metadata = None
     if metadata is None:
         if profile.without_metadata == "stops" and state.prm is not None:
             raise state.stop("as-discovery", f"it finds no metadata of {issuer}", "without_metadata")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from oauthtap.clients import emulations
 from oauthtap.clients.traits import Behaviour, Emulation, Trait, WalkEnd, confidence
 from oauthtap.grants.grant_file import Grant, GrantFile, new_key
 from oauthtap.model.exchange import Exchange, Request, Response, first_value
+from oauthtap.probe.requests import BrowserStep
 from oauthtap.probe.walk import Plan, run_plan
 from oauthtap.render.emulation import headline
 from tests.unit.probe.test_discovery import (
@@ -143,7 +146,45 @@ def test_offline_access_is_added_where_the_server_lists_it_and_the_client_adds_i
         assert first_value(request(came, "GET", f"{AS}/authorization").query, "scope") == scope
 
 
+def test_the_servers_own_list_of_scopes_is_asked_for_where_nothing_else_names_any() -> None:
+    listed: dict[tuple[str, str], Answer] = {
+        ("GET", OAUTH): metadata(scopes_supported=["all", "more"]),
+        ("GET", PRM): answer(200, {"resource": URL, "authorization_servers": [AS]}),
+        ("POST", URL): lambda asked: without_scope(mcp(asked)),
+    }
+    for client, scope in (("claude-ai", "all more"), ("vs-code", "all more"), ("chatgpt", None)):
+        _, came = walk(client, listed)
+        assert first_value(request(came, "GET", f"{AS}/authorization").query, "scope") == scope, client
+
+
+def test_chatgpt_registers_no_scope_and_claude_ai_does() -> None:
+    for client, registers in (("chatgpt", False), ("claude-ai", True)):
+        _, came = walk(client)
+        assert first_value(request(came, "GET", f"{AS}/authorization").query, "scope")
+        assert ("scope" in request(came, "POST", f"{AS}/registration").json_object) is registers, client
+
+
+def test_where_a_client_id_was_typed_nobody_is_sure_which_endpoints_claude_ai_uses() -> None:
+    end, came = walk("claude-ai", client_id="typed")
+    assert (end.outcome, confidence(emulations()["claude-ai"], end)) == ("connected", "possible")
+    assert f"GET {AS}/authorization" in asked(came)
+    behaviour = emulations()["claude-ai"].behaviour.model_copy(update={"typed_id_endpoints": "guessed"})
+    guesses = replace(emulations()["claude-ai"], behaviour=behaviour)
+    ends = list[WalkEnd]()
+    way = run_plan(Plan(URL, "1.0", sign_in="headless", client=guesses, client_id="typed"), ends.append)
+    step = next(way)
+    while not ends:
+        assert not isinstance(step, BrowserStep)
+        last, step = step.request.url, way.send(_answered(step, HEALTHY, Plan(URL, "1.0")))
+    assert last.startswith("https://mcp.example.com/authorize?")
+
+
 # --- where it stops
+
+
+def without_scope(answered: Response) -> Response:
+    lines = tuple((name, re.sub(r',? *scope="[^"]*"', "", value)) for name, value in answered.headers)
+    return answered.model_copy(update={"headers": lines})
 
 
 def without_challenge(answered: Response) -> Response:
