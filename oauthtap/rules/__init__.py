@@ -36,6 +36,7 @@ from typing import Any, Union, get_args, get_origin
 from oauthtap.diagnosis.findings import BY_LEVEL, Party, Problems, Severity
 from oauthtap.handshake.stages import Stage
 from oauthtap.handshake.state import Handshake
+from oauthtap.imports import uncollected
 from oauthtap.model.requirements import Requirement
 
 Check = Callable[..., Problems]
@@ -160,8 +161,9 @@ def pages() -> tuple[str, ...]:
 
 @cache
 def _import_all() -> None:
-    for name in modules():
-        import_module(name)
+    with uncollected():
+        for name in modules():
+            import_module(name)
 
 
 @cache
