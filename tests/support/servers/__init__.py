@@ -76,6 +76,7 @@ def stacks() -> dict[str, Stack]:
     from tests.support.servers import (
         authlib,
         better_auth,
+        canaille,
         cloudflare,
         django_toolkit,
         fastmcp,
@@ -103,4 +104,5 @@ def stacks() -> dict[str, Stack]:
         **nginx.STACKS,
         **glewlwyd.STACKS,
         **lemonldap.STACKS,
+        **canaille.STACKS,
     }

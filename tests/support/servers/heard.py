@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,9 @@ from urllib.parse import urlsplit
 import jwt
 
 MARK = "HEARD "
+REGISTERED = "the id that was registered"
+_MADE_ANEW = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""A UUID: in an `aud` the client's own id (Canaille), another one after each registration."""
 
 
 @dataclass(frozen=True)
@@ -52,4 +56,5 @@ def claimed(token: str) -> Any:
 
 def audience(value: Any) -> tuple[str, ...]:
     """An `aud` as a tuple: it may be one string, several, or nothing at all."""
-    return tuple(value) if isinstance(value, list) else (value,) if value else ()
+    several = value if isinstance(value, list) else [value] if value else []
+    return tuple(REGISTERED if _MADE_ANEW.fullmatch(name) else name for name in several)
