@@ -13,12 +13,16 @@ from tests.matrix.ledger import Ledger, loaded
 from tests.matrix.runs import LIMIT, WAYS
 from tests.matrix.sites import servers
 from tests.matrix.table import difference, number, page, summary
+from tests.support.bed import namespace
+from tests.support.bed.targets import ORIGINS
 from tests.support.clients import drivers
 
 
 def main() -> int:
     """Exit code 0 when every pair is equal, 1 when not."""
     arguments = parser().parse_args()
+    if arguments.namespace and not namespace.is_entered():
+        namespace.enter((origin.host for origin in ORIGINS), sys.executable, "-m", "tests.matrix", *sys.argv[1:])
     ledger = loaded(arguments.json) if arguments.json else Ledger()
     if not arguments.print_only:
         rows = {name: row for name, row in servers().items() if name in arguments.servers}
@@ -28,7 +32,7 @@ def main() -> int:
             rows,
             arguments.clients,
             arguments.ways,
-            workers=arguments.workers,
+            workers=1 if arguments.namespace else arguments.workers,
             limit=arguments.limit,
             say=tell,
             kept=keep,
@@ -58,6 +62,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--ways", type=several(WAYS), default=["direct", "tap"], metavar=",".join(WAYS))
     made.add_argument("--json", type=Path, metavar="FILE", help="keep the runs here; what it has is not run again")
     made.add_argument("--besides", type=Path, metavar="FILE", help="nor is what this file has, which is left as it is")
+    made.add_argument(
+        "--namespace", action="store_true",
+        help="in a network namespace where the bed's names resolve, so that no client needs the bed's proxy (Linux); "
+        "what is to be installed has to be there, and one server is run at a time",
+    )  # fmt: skip
     made.add_argument("--markdown", action="store_true", help="print the tables as a Markdown document")
     made.add_argument("--summary", action="store_true", help="print the tables of clients and servers")
     made.add_argument("--print-only", action="store_true", help="run nothing; print what the file has")

@@ -10,7 +10,7 @@ _AI_SDK = (
 )
 _GEMINI_CLI = (
     "Gemini CLI looks up every OAuth host itself, and the bed's names are known to a proxy alone: directly it stops "
-    "there. Where the names resolve (a network namespace with addresses that are not private) the pairs are equal."
+    "there. Where the names resolve (`--namespace`) the pairs are equal."
 )
 LIMITS: dict[tuple[str, str, str], str] = {
     **{("ai-sdk", server, "tap"): _AI_SDK for server in ("seed2", "nosuch-as", "closed-as")},

@@ -24,6 +24,7 @@ import httpx
 import trustme
 import uvicorn
 
+from tests.support.bed import namespace
 from tests.support.bed.listener import Dispatch, ForwardProxy, Received
 from tests.support.bed.mcp import McpServer
 from tests.support.bed.origin import Origin
@@ -90,8 +91,11 @@ class Bed:
     def direct_env(self) -> dict[str, str]:
         """What a client needs to reach the bed without a tap: a proxy for the names, and the CA.
 
-        For Claude Code (Bun), Python (httpx) and Node from 22.21 on, which heeds `NODE_USE_ENV_PROXY`.
+        For Claude Code (Bun), Python (httpx) and Node from 22.21 on, which heeds `NODE_USE_ENV_PROXY`. In the bed's
+        namespace no proxy is needed.
         """
+        if namespace.is_entered():
+            return self.trust_env() | self.browser_env()
         proxied = dict.fromkeys(("HTTPS_PROXY", "https_proxy"), self.proxy)
         proxied |= dict.fromkeys(("HTTP_PROXY", "http_proxy"), self.nobody)
         not_proxied = {"NO_PROXY": NEVER_PROXIED, "no_proxy": NEVER_PROXIED}
@@ -137,9 +141,11 @@ class Bed:
         settings |= {"ssl_certfile": str(certificate_file), "timeout_keep_alive": 60}
         self._server = uvicorn.Server(uvicorn.Config(Dispatch(self.origins, self.log), **settings))
 
+        public = [self._stack.enter_context(namespace.listening())] if namespace.is_entered() else []
+
         async def serve() -> None:
             async with await asyncio.start_server(self._proxy.serve, sock=proxying):
-                await self._server.serve(sockets=[listening])
+                await self._server.serve(sockets=[listening, *public])
 
         self._thread = threading.Thread(target=asyncio.run, args=(serve(),), name="bed", daemon=True)
         self._thread.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -376,3 +377,31 @@ def test_help_is_told_and_no_bed_started() -> None:
     ran = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, text=True, timeout=60, check=True)
     assert ran.stdout.startswith("usage: python -m tests.support.bed")
     assert "--connect-to" not in ran.stdout
+
+
+# --- its namespace
+
+ROOT = Path(__file__).parents[3]
+UNSHARE = ("unshare", "--map-root-user", "--net", "--mount", "true")
+ENTER = "import sys; from tests.support.bed import namespace; namespace.enter(['good.mcp.test'], *sys.argv[1:])"
+GET = """
+import ssl, httpx
+from tests.support.bed import Bed
+with Bed() as bed:
+    trust = ssl.create_default_context(cafile=bed.direct_env()["SSL_CERT_FILE"])
+    print("HTTPS_PROXY" in bed.direct_env(), httpx.get(bed.url("good"), verify=trust, trust_env=False).status_code)
+"""
+
+
+@pytest.mark.skipif(
+    shutil.which("unshare") is None
+    or shutil.which("ip") is None
+    or subprocess.run(UNSHARE, check=False).returncode != 0,
+    reason="no namespace can be made here",
+)
+def test_in_its_namespace_it_is_where_its_names_lead_and_needs_no_proxy() -> None:
+    command = [sys.executable, "-c", ENTER, sys.executable, "-c", GET]
+    ran = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, cwd=Path(__file__).parents[3]
+    )
+    assert ran.stdout.split() == ["False", "401"], ran.stderr
