@@ -16,7 +16,7 @@ from tests.support.servers.process import Process, serving
 from tests.support.tapped import free_port
 
 FOLDER = "lemonldap"
-PACKAGES = ("liblemonldap-ng-portal-perl", "libstring-random-perl")
+PACKAGES = ("liblemonldap-ng-portal-perl", "libstring-random-perl", "libio-string-perl")
 """The portal, and what its OpenID Connect needs but Debian does not depend on."""
 AUTHORIZE = "/oauth2/authorize"
 
