@@ -33,6 +33,21 @@ def test_the_best_match_of_an_example_is_of_its_step(slug: str, said: Message) -
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "Dynamic client registration is not supported",
+        "No authorization code received from Google OAuth.",
+        "code: Field required",
+        "State mismatch",
+        "TypeError: fetch failed",
+        "HTTP 401 Unauthorized",
+    ],
+)
+def test_what_servers_and_other_programs_say_too_has_no_step(text: str) -> None:
+    assert not [said.match for _, said in AT_A_STEP if matched(pattern(said.match), fold(text))]
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         {"status": 401},
