@@ -58,6 +58,9 @@ class Case(BaseModel):
     registration_needs: tuple[str, ...] = ()
     registration_method: str = ""
     registration_refuses_scope: str = ""
+    registration_refuses_grant: str = ""
+    registered_as: dict[str, Any] = {}
+    """What registration answers in place of what was asked."""
     authorization_refuses_scope: str = ""
     scopes_as_registered: bool = False
     """The authorization endpoint refuses a scope that was not registered."""
@@ -154,8 +157,10 @@ class Server:
         self.registered_scopes = tuple(str(wanted.get("scope", "")).split())
         if self.case.registration_refuses_scope in self.registered_scopes:
             return _response(400, {"error": "invalid_client_metadata"})
+        if self.case.registration_refuses_grant in wanted.get("grant_types", ()):
+            return _response(400, {"error": "invalid_client_metadata"})
         secret = {} if wanted.get("token_endpoint_auth_method") == "none" else {"client_secret": "made-up"}
-        return _response(201, wanted | {"client_id": "registered"} | secret)
+        return _response(201, wanted | {"client_id": "registered"} | secret | self.case.registered_as)
 
     def _authorize(self, request: Request) -> Response:
         redirect_uri = first_value(request.query, "redirect_uri") or ""
