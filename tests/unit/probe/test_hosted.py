@@ -16,6 +16,11 @@ MISSED = {
     "s02": "other servers with a typed client id and the same answers are signed in to at the endpoints they name",
     "s03": "the same",
     "s14": "one thread tells of a stop at an OpenID document that is none, and no second one",
+    "t09": "the secret for a client without one is its author's guess, and no second thread tells of it",
+    "t13": "one thread of 2025-06 tells of a stop at another method than was asked for",
+    "t16": "the table lets the guessed endpoints work, which the thread's server has not",
+    "t19": "by a log of 2026-10 Cursor takes metadata URLs; in the thread, of 2026-09, it did not",
+    "tc3": "it connected in 2025-11; since 2026-06 it drops a document with another `resource`",
 }
 """What a walk does not get right, with the reason."""
 
