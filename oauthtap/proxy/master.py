@@ -71,6 +71,15 @@ class Ready:
         self._on_ready()
 
 
+class Together:
+    """Addons in one place of the chain, which costs little more than one addon: mitmproxy guards each place by itself.
+    Where one of them fails, those behind it do not hear of that event; so only addons that hear of different events, or
+    are mitmproxy's own, stand together."""
+
+    def __init__(self, name: str, *addons: Any) -> None:
+        self.name, self.addons = name, addons
+
+
 def make_master(settings: Settings, *ours: Any) -> Master:
     """A master with `ours` before mitmproxy's own addons: mitmweb's (most of which rest until somebody looks), or those
     that it takes to carry traffic.
@@ -88,13 +97,12 @@ def make_master(settings: Settings, *ours: Any) -> Master:
         theirs = web.addons.get("errorcheck")
         theirs.finish()
         web.addons.remove(theirs)
-        web.addons.add(RestingAddons(web))
+        web.addons.add(Together("oauthtap_startup", RestingAddons(web), StartupErrors()))
         master: Master = web
     else:
         master = Master(chosen)
-        master.addons.add(*(addon() for addon in _NEEDED))
-    internals.put_first(master, ours)
-    master.addons.add(StartupErrors())
+        master.addons.add(Together("oauthtap_stock", *(addon() for addon in _NEEDED), StartupErrors()))
+    internals.put_first(master, [Together("oauthtap_first", *ours)])
     return master
 
 
