@@ -42,6 +42,8 @@ CALLBACK = "http://127.0.0.1:9/callback"
 PASSING = "mitmdump -q, streaming"
 """Only for the streams: as it comes, mitmdump holds the beginning of one back."""
 SUBJECTS = ("mitmdump -q", "oauthtap --no-web", "oauthtap")
+_QUIET = 0.05
+"""Seconds between the stream of one proxy and that of the next."""
 SESSION = "Mcp-Session-Id: bench-session\r\nMCP-Protocol-Version: 2025-11-25\r\n"
 
 
@@ -340,6 +342,7 @@ def measure(plan: Plan, say: Callable[[str], None]) -> list[Subject]:
             passing.start()
             for _ in range(plan.streams):
                 for subject in (direct, passing, *subjects):
+                    time.sleep(_QUIET)  # what one does at the end of its stream is not to hold up the next one's
                     subject.stream()
         finally:
             passing.stop()

@@ -6,6 +6,7 @@ stages *before* the one under judgement, oldest first. Rules over the whole get 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from contextlib import suppress
@@ -217,11 +218,10 @@ class Handshake:
         for one in going:
             self.compacted.append(one)
         gone = {one.exchange for one in going}
-        kinds = {kind for one in gone for stage in self._by_exchange[one] for kind in _kinds(type(stage))}  # type: ignore[arg-type]
-        for known in (self.stages, *(self._by_kind[kind] for kind in kinds)):
-            known[:] = [stage for stage in known if stage.exchange.id not in gone]
         for exchange in gone:
-            del self._by_exchange[exchange]
+            for stage in self._by_exchange.pop(exchange):
+                for known in (self.stages, *(self._by_kind[kind] for kind in _kinds(type(stage)))):  # type: ignore[arg-type]
+                    _take_out(known, stage)
         return tuple(gone)
 
     def _learn(self, stage: Stage) -> None:
@@ -283,6 +283,18 @@ class Handshake:
             self.message_urls[urls.endpoint(absolute(named, stage.url))] = where
         if isinstance(stage, Initialize) and stage.ok:
             self._negotiated = text(stage.result.get("protocolVersion")) or self._negotiated
+
+
+def _take_out(known: list[Stage], stage: Stage) -> None:
+    """Take one of many stages out, which nearly always stand in the order of their exchanges' numbers."""
+    at = bisect_left(known, stage.exchange.id, key=_number)
+    while at < len(known) and known[at] is not stage:
+        at += 1
+    del known[at if at < len(known) else known.index(stage)]
+
+
+def _number(stage: Stage) -> int:
+    return stage.exchange.id
 
 
 def _promised(stage: Mcp) -> str | None:

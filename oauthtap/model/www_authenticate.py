@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _SCHEME = re.compile(rf"({_TOKEN})(?:([ \t]+)|(?=,)|$)")
@@ -49,7 +50,7 @@ class ParsedChallenges:
     """`missing-comma`, `comma-after-scheme`, `bad-quotes`, `unquoted-url`, `no-scheme`, `rest:…`."""
     raw: str = ""
 
-    @property
+    @cached_property
     def bearer(self) -> Challenge | None:
         """The first Bearer challenge."""
         return next((challenge for challenge in self.challenges if challenge.is_bearer()), None)

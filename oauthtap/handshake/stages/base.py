@@ -136,12 +136,15 @@ class Stage:
     def _challenged(self) -> www_authenticate.ParsedChallenges:
         answer = self.exchange.response
         value = () if answer is None else tuple(v for n, v in answer.headers if n.lower() == "www-authenticate")
-        return www_authenticate.parse(value) if value else www_authenticate.ParsedChallenges()
+        return www_authenticate.parse(value) if value else _NO_CHALLENGES
 
     @property
     def oauth_error(self) -> str | None:
         """`error` of an OAuth error body, when there is one. Raises Unseen."""
         return text(self.answer_object.get("error"))
+
+
+_NO_CHALLENGES = www_authenticate.ParsedChallenges()
 
 
 def _seen[M: Message](stage: Stage, message: M, name: str) -> M:

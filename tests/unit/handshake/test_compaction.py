@@ -13,6 +13,7 @@ from oauthtap import rules
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.formats import loader, notation
 from oauthtap.handshake import compaction
+from oauthtap.handshake.stages import Mcp
 from oauthtap.model.exchange import Exchange, Response
 from oauthtap.render import FORMATS
 from oauthtap.report.build import build
@@ -180,3 +181,14 @@ def test_what_is_kept_of_a_loop_does_not_grow_with_it(name: str) -> None:
     assert len(long.steps) < len(short.steps) + 20, "they go a few at a time"
     assert len(long.steps) == len(long.handshake.exchanges())
     assert [row.id for row in report.exchanges] == list(range(1, len(report.exchanges) + 1))
+
+
+def test_what_is_let_go_is_let_go_everywhere() -> None:
+    told = list(prolonged("cc330__rs1", 60))
+    tap = SessionAnalyzer()
+    for exchange in told:
+        tap.add(exchange)
+    kept = [stage for step in tap.steps for stage in step.stages]
+    assert len(tap.steps) < len(told)
+    assert tap.handshake.stages == kept
+    assert list(tap.handshake.all(Mcp)) == [stage for stage in kept if isinstance(stage, Mcp)]
