@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import lru_cache, partial
+from functools import partial
 
 from mitmproxy import http
 from mitmproxy.net.http.status_codes import RESPONSES
@@ -14,6 +14,7 @@ from oauthtap.model import urls
 from oauthtap.model.exchange import Pairs, Request, Response, first_value
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.proxy import flow_convert, grant_consent
+from oauthtap.proxy.admission import admit
 from oauthtap.proxy.error_layer import end_like_upstream, failure_answer, pass_reset_on, words_for
 from oauthtap.proxy.flow_convert import RequestContext
 from oauthtap.proxy.grant_consent import GrantConsent
@@ -22,17 +23,16 @@ from oauthtap.proxy.origin_discovery import OriginDiscovery
 from oauthtap.proxy.refusal import refused
 from oauthtap.proxy.streaming import Held, should_stream, start
 from oauthtap.proxy.upstream_connections import UpstreamConnections
-from oauthtap.rewriting import limits, public_url, requests, responses
-from oauthtap.rewriting.callback_relay import PUBLIC_PATH, Relay, meant, restored
+from oauthtap.rewriting import limits, requests, responses
+from oauthtap.rewriting.callback_relay import Relay, meant, restored
 from oauthtap.rewriting.limits import Limitation
-from oauthtap.rewriting.origins import PUBLIC, Origins, local_origin, matched_host
+from oauthtap.rewriting.origins import PUBLIC, Origins, local_origin
 from oauthtap.rewriting.responses import DocumentKind
 
 _STRAY = "Not forwarded: nothing in this session advertised this path."
 _UNCHECKED = "Not forwarded: oauthtap failed to check this request."
 _MISDIRECTED = failure_answer("misdirected", _UNCHECKED, 421)
 _UNREAD = failure_answer("unchecked", _UNCHECKED, 500)
-_OWN_COOKIE = b"mitmproxy-auth-"
 _LEFT = ("client disconnect", "killed")
 
 
@@ -50,8 +50,6 @@ class TapAddon:
         self._passages: dict[str, tuple[RequestContext, http.HTTPFlow]] = {}
         self._authorize: set[str] = set()
         """Authorization endpoints that metadata named, in comparable form."""
-        self.requests = 0
-        """Requests that came to us so far."""
 
     @property
     def origins(self) -> Origins:
@@ -69,43 +67,11 @@ class TapAddon:
         if flow.is_replay or not flow.client_conn.sockname:
             return
         with refused(flow, _MISDIRECTED):
-            self._let_in(flow, flow.client_conn.sockname[1])
-
-    def _let_in(self, flow: http.HTTPFlow, port: int) -> None:
-        upstream = "" if port == self.relay.port else self.origins.upstream_of(port)
-        if upstream is None:
-            return
-        public = self.origins.public.get(port)
-        host = matched_host(flow_convert.header(flow.request, "host"), port, public)
-        if public and host is not None and flow.request.path == public_url.CHECK_PATH:
-            flow.response = failure_answer(public_url.CHECK_ANSWER, "The tunnel leads to this tap.", 200)
-            return
-        self.requests += 1
-        if host == PUBLIC and urls.path_of(f"{public}{flow.request.path}") == PUBLIC_PATH:
-            upstream = ""
-        if host is None:
-            said = _misdirected(flow, public or local_origin(port))
-            flow.response = failure_answer("misdirected", said, 421)
-            if public:
-                words = f"A request was answered 421. {escape_controls(said)} If the tunnel wrote that name into Host: "
-                self._observer.note(f"{words}configure it to keep the public name there.", kind="host")
-            return
-        for name in (
-            [name for name in flow.request.headers if public_url.is_tunnel_header(name)] if host == PUBLIC else ()
-        ):
-            del flow.request.headers[name]
-        if upstream:
-            sent = flow.request.data
-            sent.authority = b""
-            sent.scheme, sent.host, sent.port = _split_origin(upstream)
-            # Also of a request that goes no further, mitmweb shows the name that Host has.
-            renamed = requests.headers(flow_convert.lines(flow.request), self.origins, upstream)
-            flow_convert.put_headers(flow.request, renamed)
-        else:
-            flow.request.data.port = port
-        _drop_own_cookie(flow.request)
-        self._passages[flow.id] = (RequestContext(upstream, host), flow)
-        flow.request.stream = Held(partial(self._let_go_request, flow))  # type: ignore[assignment]
+            port = flow.client_conn.sockname[1]
+            passage = admit(flow, port, self.origins, self.relay.port, self._observer)
+            if passage is not None:
+                self._passages[flow.id] = passage, flow
+                flow.request.stream = Held(partial(self._let_go_request, flow))  # type: ignore[assignment]
 
     def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Put the whole request into upstream names, or answer it where the browser only passes through.
@@ -145,7 +111,8 @@ class TapAddon:
             requests.request(came, self.origins, passage.upstream)
         )
         self.relay.note_revision(passage.client_request)
-        sent = self._with_our_callback(passage, self._observer.fixed_request(flow, passage.client_request, passage))
+        fixed = self._observer.fixed_request(flow, passage.client_request, passage)
+        sent, passage.swap = (fixed, {}) if _is_rpc(fixed) else self.relay.with_our_callback(fixed, passage.host)
         passage.sent = sent.url
         if (answer := self._observer.injected_response(flow, passage)) is not None:
             kind = kind_of(passage.step)
@@ -167,24 +134,6 @@ class TapAddon:
             # A compressed stream could neither be read nor be renamed while it passes.
             flow_convert.request_identity_encoding(flow.request)
         return True
-
-    def _with_our_callback(self, passage: RequestContext, asked: Request) -> Request:
-        """The same request with our redirect URI in it, where the callback is relayed."""
-        if _is_rpc(asked):
-            return asked
-        before, question, query = asked.url.partition("?")
-        text = asked.body or ""
-        if asked.method == "POST" and isinstance(asked.json_object.get("redirect_uris"), list):
-            text, passage.swap = self.relay.registration(text)
-        elif requests.is_authorization(asked):
-            query, passage.swap = self.relay.authorization(query, passage.host)
-        elif first_value(asked.form, "grant_type") or "grant_type" in asked.json_object:
-            text, passage.swap = self.relay.token(text)
-        elif first_value(asked.form, "redirect_uri"):
-            text, passage.swap = self.relay.authorization(text, passage.host)
-        if not passage.swap:
-            return asked
-        return Request(method=asked.method, url=before + question + query, headers=asked.headers, body=text)
 
     def _redirect_to_authorization(self, flow: http.HTTPFlow, passage: RequestContext, sent: Request) -> None:
         """Send the browser to the real authorization endpoint: a login page keeps its own origin."""
@@ -306,7 +255,7 @@ class TapAddon:
 
     def _pass_on(self, flow: http.HTTPFlow, passage: RequestContext, head: Response) -> None:
         assert flow.response is not None
-        flow.response.headers = http.Headers(_bytes(self._renamed_headers(passage, head)))
+        flow_convert.put_headers(flow.response, self._renamed_headers(passage, head))
         at_endpoint = partial(self._observer.judge_stream, flow, passage, ended=False)
         start(
             flow,
@@ -435,29 +384,9 @@ class TapAddon:
         self._passages.clear()
 
 
-@lru_cache
-def _split_origin(origin: str) -> tuple[bytes, str, int]:
-    """Scheme, host and port of an origin."""
-    parts = urls.split(origin)
-    assert parts is not None
-    return parts.scheme.encode(), parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-
-
 def kind_of(step: AnalyzedExchange | None) -> DocumentKind:
     """Which URLs the answer of a judged exchange holds."""
     return responses.kind_of(stage.slug for stage in step.stages) if step else "other"
-
-
-def _drop_own_cookie(request: http.Request) -> None:
-    """Cookies know no ports: a browser sends mitmweb's to whatever else is on this host."""
-    if any(_OWN_COOKIE in value for name, value in request.headers.fields if name.lower() == b"cookie"):
-        kept: list[tuple[bytes, bytes]] = []
-        for name, value in request.headers.fields:
-            if name.lower() == b"cookie":
-                value = b";".join(one for one in value.split(b";") if not one.strip().startswith(_OWN_COOKIE)).strip()
-            if value or name.lower() != b"cookie":
-                kept.append((name, value))
-        request.headers = http.Headers(kept)
 
 
 def _is_rpc(asked: Request) -> bool:
@@ -467,14 +396,3 @@ def _is_rpc(asked: Request) -> bool:
 
 def _redirect(url: str, status: int = 302) -> http.Response:
     return http.Response.make(status, b"", {"Location": url, "Cache-Control": "no-store"})
-
-
-def _misdirected(flow: http.HTTPFlow, own: str) -> str:
-    asked = flow.request.headers.get("host", "nobody")[:100]
-    return f"This is oauthtap; it answers to {own} and not to {asked}."
-
-
-def _bytes(pairs: Pairs) -> list[tuple[bytes, bytes]]:
-    return [
-        (name.encode("utf-8", "surrogateescape"), value.encode("utf-8", "surrogateescape")) for name, value in pairs
-    ]

@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote_plus
 from oauthtap.model import json_edit, urls
 from oauthtap.model.exchange import Request, first_value
 from oauthtap.rewriting.origins import HOSTS, PUBLIC, Origins, local_origin
-from oauthtap.rewriting.requests import pairs
+from oauthtap.rewriting.requests import is_authorization, pairs
 
 Callback = Literal["auto", "relay", "direct"]
 CALLBACKS: tuple[Callback, ...] = ("auto", "relay", "direct")
@@ -128,6 +128,22 @@ class Relay:
         if body.lstrip()[:1] == "{":
             return json_edit.edit_strings(body, lambda path, value: ours(str(path[-1]) if path else "", value)), swap
         return pairs(body, ours), swap
+
+    def with_our_callback(self, asked: Request, host: str) -> tuple[Request, RedirectUriMap]:
+        """The same request with our redirect URI in it, where the callback is relayed, and what stands for what."""
+        before, question, query = asked.url.partition("?")
+        text, swap = asked.body or "", RedirectUriMap()
+        if asked.method == "POST" and isinstance(asked.json_object.get("redirect_uris"), list):
+            text, swap = self.registration(text)
+        elif is_authorization(asked):
+            query, swap = self.authorization(query, host)
+        elif first_value(asked.form, "grant_type") or "grant_type" in asked.json_object:
+            text, swap = self.token(text)
+        elif first_value(asked.form, "redirect_uri"):
+            text, swap = self.authorization(text, host)
+        if not swap:
+            return asked, swap
+        return Request(method=asked.method, url=before + question + query, headers=asked.headers, body=text), swap
 
     def notice_for(self, query: str) -> str | None:
         """What the person should know of the way back from an authorization request; None where all is well."""

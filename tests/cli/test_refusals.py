@@ -100,7 +100,7 @@ async def test_what_nobody_may_look_into_passes_unseen_where_the_choice_breaks(m
 @pytest.mark.parametrize("check", ["matched_host", "flow_convert.header"])
 async def test_no_host_is_answered_where_the_look_at_it_breaks(check: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with upstream({"/mcp": said(200, "secret")}) as server, tapped(server) as tap:
-        monkeypatch.setattr(f"oauthtap.proxy.reverse_addon.{check}", broken)
+        monkeypatch.setattr(f"oauthtap.proxy.admission.{check}", broken)
         answer = await tap.client.get(tap.url, headers={"Host": "evil.example"})
     assert answer.status_code >= 400
     assert "secret" not in answer.text
