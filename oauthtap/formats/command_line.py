@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from itertools import pairwise
 from urllib.parse import urlencode
 
 from oauthtap.formats.builder import Draft
@@ -20,6 +21,8 @@ _TAKES_VALUE = frozenset((
     "--tries", "--timeout", "--connect-to", "--interface", "--ciphers", "--tls-max",
 ))  # fmt: skip
 """Options of curl and wget that take a value."""
+_WRITTEN = re.compile(r"%\{(\w+)\}|\\[nrt]|[^%\\]+|.", re.S)
+_WRITES = re.compile(r"-[a-zA-Z]*w|--write-out")
 _DATA = frozenset(
     ["-d", "--data", "--data-raw", "--data-binary", "--data-ascii", "--json", "--post-data", "--body-data"]
 )
@@ -120,6 +123,25 @@ def _of_httpie(words: list[str], name: str) -> tuple[Draft, bool] | None:
     draft.method = method or ("POST" if members else "GET")
     draft.body = json.dumps(members) if members else ""
     return draft, False
+
+
+def write_out(command: str) -> re.Pattern[str] | None:
+    """The line that curl's `--write-out` prints, its status as the first group; None where it prints no status."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return None
+    given = next((value for option, value in pairwise(words) if _WRITES.fullmatch(option)), "")
+    bare = re.sub(r"^(?:\\[nrt]|\s)+|(?:\\[nrt]|\s)+$", "", given)
+    shown, found = "", False
+    for part in _WRITTEN.finditer(bare):
+        if part[1] in ("http_code", "response_code") and not found:
+            shown, found = rf"{shown}([1-5]\d\d)", True
+        elif part[1]:
+            shown += r"\S*(?:; ?\S*)?"
+        else:
+            shown += r"\s+" if part[0].isspace() or part[0][0] == "\\" else re.escape(part[0])
+    return re.compile(rf"^{shown}(?:\s+(?:#|//|<-).*)?$") if found else None
 
 
 def request_of_fetch(match: re.Match[str], text: str) -> Draft:

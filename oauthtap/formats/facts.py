@@ -277,6 +277,10 @@ class Conversation:
     def __init__(self) -> None:
         self.open: Fact | None = None
         self.age = 0
+        self.closed: Fact | None = None
+        """The one that a line began and another answered: a server may say that it was answered once more."""
+        self.repeats = False
+        """The last line told an answer that was told before."""
         self.fields: dict[str, str] = {}
 
     def take(self, line: str) -> Iterator[Fact]:
@@ -285,26 +289,33 @@ class Conversation:
             yield from self._field(field["name"].lower().removeprefix("request "), field["value"])
             return
         facts = on_line(line)
+        self.age += 1
+        self.repeats = False
         if facts:
             for fact in facts:
                 yield from self._fact(fact)
             return
         if self.open is None:
             return
-        self.age += 1
         if self.age > _WITHIN:
             self.open = None
         elif (answer := answered(line)) is not None:
-            fact, self.open = self.open, None
-            fact.status, fact.rest = answer
-            yield fact
+            yield self._close(self.open, *answer)
         elif "/.well-known/" in self.open.target and _MEMBER.match(line):
-            fact, self.open = self.open, None
-            fact.status = 200
-            yield fact
+            yield self._close(self.open, 200)
+
+    def _close(self, fact: Fact, status: int, rest: str = "") -> Fact:
+        """The request that a line began, with its answer."""
+        fact.status, fact.rest = status, rest
+        self.open, self.closed, self.age = None, fact, 0
+        return fact
 
     def _fact(self, fact: Fact) -> Iterator[Fact]:
-        was = self.open
+        was, closed = self.open, self.closed
+        if fact.status is None and fact.error is None and (refused := _REFUSED.match(fact.line)):
+            fact.status = _BY_WORD[refused[1].lower()]
+            yield self._close(fact, fact.status)
+            return
         if fact.status is None and fact.error is None:
             if was is None or not _same(was, fact):
                 self.open = None if _TROUBLE.search(fact.line) else fact
@@ -312,8 +323,13 @@ class Conversation:
             return
         if was is not None and _same(was, fact):
             fact.target = was.target if "://" in was.target else fact.target
-        self.open = None
-        yield fact
+            yield self._close(fact, fact.status, fact.rest) if fact.status else fact
+            return
+        again = was is None and closed is not None and self.age <= _WITHIN and closed.status == fact.status
+        self.open = self.closed = None
+        self.repeats = again and closed is not None and _same(closed, fact)
+        if not self.repeats:
+            yield fact
 
     def _field(self, name: str, value: str) -> Iterator[Fact]:
         name = {"path": "url", "endpoint": "url", "response": "status"}.get(name, name)
@@ -336,10 +352,13 @@ _REFUSED = re.compile(
 )
 
 
+_BY_WORD = {"unauthorized": 401, "forbidden": 403}
+
+
 def answered(line: str) -> tuple[int, str] | None:
     """The status of an answer that stands on a line of its own, and what follows it."""
     if refused := _REFUSED.match(line):
-        return {"unauthorized": 401, "forbidden": 403}[refused[1].lower()], ""
+        return _BY_WORD[refused[1].lower()], ""
     if len(line) > 2000 or not re.search(r"(?<!\d)[1-5]\d\d(?!\d)", line):
         return None
     found = _ANSWER.search(line) or _with_reason(line)
@@ -349,4 +368,4 @@ def answered(line: str) -> tuple[int, str] | None:
 def _same(one: Fact, other: Fact) -> bool:
     """The same request, told twice: when it came and when it was answered."""
     paths = [re.sub(r"^https?://[^/]+", "", fact.target) or "/" for fact in (one, other)]
-    return one.method == other.method and paths[0] == paths[1]
+    return paths[0] == paths[1] and (one.method == other.method or None in (one.method, other.method))

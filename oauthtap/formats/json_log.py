@@ -84,8 +84,13 @@ def read(text: str) -> Recording | None:
             drafts.append(draft)
             if mark and draft.status is None:
                 waiting[mark] = draft
-        elif mark in waiting and status and 100 <= status <= 599:
-            waiting.pop(mark).status = status
+        elif status and 100 <= status <= 599:
+            place = _first(row, _URL)
+            asked = waiting.pop(mark, None) or next(
+                (d for d in reversed(drafts) if d.target == place and d.status is None), None
+            )
+            if asked is not None:
+                asked.status = status
     if not drafts:
         return None
     if all(draft.started_at is not None for draft in drafts):

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urljoin
 
 from oauthtap.formats.builder import STAND_IN, Draft, recording, shown_body
-from oauthtap.formats.command_line import METHOD, request_of_command, request_of_fetch
+from oauthtap.formats.command_line import METHOD, request_of_command, request_of_fetch, write_out
 from oauthtap.formats.refused_step import STATUSES
 from oauthtap.formats.transcript_lines import COMMAND, FETCH, lines
 from oauthtap.model.recording import Recording
@@ -73,6 +73,8 @@ class _State:
     host: str | None = None
     shows_body_only: bool = False
     """The command before prints the body of the answer and nothing else of it."""
+    written: re.Pattern[str] | None = None
+    """The line that the command prints with the status (`curl -w`)."""
     member: str | None = None
     """The one member of the document that the command prints (`| jq .issuer`)."""
     marked: bool = False
@@ -113,6 +115,10 @@ def _take(state: _State, line: str, at: float | None) -> None:
         _begin(state, asked[0], at)
         state.shows_body_only = asked[1]
         state.member = (found := _JQ.search(bare)) and found[1]
+        state.written = write_out(bare)
+        return
+    if state.written and state.current is not None and (match := state.written.match(bare)):
+        state.current.status, state.written = int(match[1]), None
         return
     if fetched := FETCH.match(bare):
         _begin(state, request_of_fetch(fetched, bare), at)
@@ -291,7 +297,7 @@ def _end(state: _State) -> None:
         if current.answer_headers and not current.answer_headers_shown and current.answer_body:
             current.answer_headers_shown = len(current.answer_headers) > 2
     state.current, state.at, state.sent, state.body = None, "out", [], []
-    state.shows_body_only, state.member = False, None
+    state.shows_body_only, state.member, state.written = False, None, None
 
 
 def _document_with(member: str, printed: str) -> str | None:

@@ -28,6 +28,8 @@ from oauthtap.model.recording import Recording
 WHAT = "what a client printed"
 FORM = "logs and outputs of Codex, Gemini CLI, Cursor, opencode, Claude Desktop, MCP Inspector, the Python and TypeScript SDKs, LibreChat, n8n"
 
+_BROKEN = 4
+"""Lines of a message that a dialog or a terminal has broken in the middle of its sentence."""
 _PROBED = re.compile(r"resource metadata discovery url: (https?://\S+)")
 _TRANSPORT = re.compile(
     r"(?:Streamable|SSE)\w*Transport|rmcp::transport|streamable_http_client|MCP (?:client|server)|Error POSTing to endpoint"
@@ -50,6 +52,8 @@ def recognizes(text: str) -> bool:
 def read(text: str) -> Recording | None:
     """The exchanges the sentences tell of; None when there are none."""
     text = "\n".join(facts.joined(unwrap(text)))
+    if len(text.strip().splitlines()) <= _BROKEN and not has_times(text):
+        text = re.sub(r"\n[ \t]*(?=(?:does|did) not )", " ", text)
     client = client_of(text)
     stamped = has_times(text)
     story = Story(_mcp_url(text), known=stamped or client is not None or _TRANSPORT.search(text) is not None)

@@ -115,6 +115,8 @@ class Story:
         """The step that it is at, as it says itself."""
         self.age = 0
         """Messages since it said so."""
+        self.in_words: Draft | None = None
+        """The exchange that the last sentence told."""
         self.opened = False
         """The browser was sent to sign in: what is refused afterwards is the token request."""
 
@@ -143,7 +145,7 @@ class Story:
                 self.head = None
                 if not access_log.told_again(draft, self.drafts):
                     self._complete(draft)
-        elif self.discovery.take(at, text):
+        elif self.lines.conversation.repeats or self.discovery.take(at, text):
             pass
         elif unloaded := unloaded_document(text, self.mcp_url):
             self._add(replace(unloaded, started_at=at))
@@ -350,10 +352,18 @@ class Story:
     def _complete(self, draft: Draft) -> None:
         """An exchange told with its URL; where a message just before told its answer without, it is that one."""
         last = self.drafts[-1] if self.drafts else None
-        if last and last.target == _NOWHERE and (last.method, last.status) == (draft.method, draft.status):
-            draft.answer_body, draft.cut = last.answer_body, last.cut
+        if last and (last.method, last.status) == (draft.method, draft.status) and self._is_told(last, draft):
+            draft.answer_body, draft.cut = draft.answer_body or last.answer_body, last.cut
+            draft.answer_headers = draft.answer_headers or last.answer_headers
             self.drafts.pop()
         self.drafts.append(draft)
+
+    def _is_told(self, last: Draft, draft: Draft) -> bool:
+        """The one before is this exchange, in a sentence that a server wrote while it answered."""
+        if last.target == _NOWHERE:
+            return True
+        paths = [re.sub(r"^https?://[^/]+", "", one.target).partition("?")[0] for one in (last, draft)]
+        return last is self.in_words and (paths[0] == paths[1] or draft.target in last.target)
 
     def _called_back(self, at: float | None, told: Outcome) -> None:
         """An OAuth error after the browser was opened is what it came back with."""
@@ -378,4 +388,5 @@ class Story:
             if near and same and known.sse is draft.sse and draft.actor != "browser":
                 known.answer_body = known.answer_body or draft.answer_body
                 return
+        self.in_words = draft
         self.drafts.append(draft)
