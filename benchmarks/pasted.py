@@ -97,12 +97,8 @@ def told(recording: Recording) -> Report:
 
 
 def stop(report: Report) -> str:
-    """The stage at which it is told to have stopped: where it stands still or the cause is, else what it reached."""
-    if report.standstill:
-        return report.standstill.stage
-    cause = report.cause
-    blamed = next((step.stage for step in report.exchanges if cause and step.id == cause.exchange), None)
-    return blamed or report.reached
+    """The stage at which it is told to have stopped: the one that a standstill names, else the last that was reached."""
+    return report.standstill.stage if report.standstill else report.reached
 
 
 def profile_of(report: Report) -> str | None:

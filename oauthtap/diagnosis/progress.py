@@ -148,15 +148,20 @@ def _place(stage: Stage) -> tuple[int, int]:
 def furthest_stage(handshake: Handshake, since: int = 0) -> str:
     """The furthest stage that was come to (from exchange `since` on) by more than an unanswered guess.
 
-    In an excerpt nothing is known to be a guess: what named the place may be in the part that is not shown.
+    In an excerpt nothing is known to be a guess: what named the place may be in the part that is not shown. Where it shows
+    no request of a client, those that somebody sent by hand count.
     """
     slugs = [
-        stages[0].slug
-        for stages in handshake.exchanges()
-        if (stage := stages[0]).exchange.actor in ("client", "browser")
+        stage.slug
+        for stage in (stages[0] for stages in handshake.exchanges())
+        if stage.exchange.actor in ("client", "browser")
         and (stage.ok or stage.exchange.excerpt or stage.initiator is None or not stage.initiator.guess)
         and stage.slug not in SIDE_STAGES
         and stage.exchange.id >= since
+    ] or [
+        stage.slug
+        for stage in (stages[0] for stages in handshake.exchanges())
+        if stage.exchange.excerpt and stage.exchange.actor == "reporter" and stage.slug not in SIDE_STAGES
     ]
     walked = [slug for slug in slugs if slug != McpStream.slug] or slugs
     return max(walked, key=STAGE_ORDER.index, default="other")

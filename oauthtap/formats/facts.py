@@ -88,6 +88,8 @@ _CLOSING = re.compile(
     rf"^[\"'`)\s]*(?:\([^()\n]{{0,80}}\)\s*)?(?:→|-+>|=+>|⇒|➜)\s[A-Za-z][\w '-]{{0,60}}[,:]\s?{STATUS}\W*$"
 )
 """`-> preflight blocked, 404`: what became of it, and then its status."""
+_CELL = re.compile(rf"^[^|\n]{{0,120}}\|[\s*`]*(?:HTTP[ :]*)?{STATUS}[\s*`]*(?:[|(;,:—-]|$|[A-Z])")
+"""The next cell of a row in a table."""
 _WITH_REASON = re.compile(rf"{STATUS}\s*[-(:]?\s*(?P<reason>[A-Z][A-Za-z' _-]{{1,40}})")
 _IN_FRONT = re.compile(
     rf"{STATUS}[\s\]|\"'`:,-]*(?:\([^)\n]{{1,40}}\)\s*|[A-Z][\w' ]{{1,40}}?\s+)?(?:\b(?:from|for|on|at|to|of|in response to)\s+(?:the\s+|a\s+|our\s+)?)?[\[\"'`]*$"
@@ -104,7 +106,7 @@ _FIELD = re.compile(
     r"^[\s•*-]*(?P<name>Request URL|Request Method|Status Code|URL|Path|Endpoint|Method|Status|Response)[\s*]*:[\s*`]*(?P<value>\S.*?)[\s*`]*$",
     re.I,
 )
-_FIELD_ALONE = re.compile(r"^\s*(?:Request URL|Request Method|Status Code)\s*:?\s*$", re.I)
+_FIELD_ALONE = re.compile(r"^\s*(?:(?:Request URL|Request Method|Status Code)\s*:?|(?:URL|Method|Status|Endpoint)\s*:)\s*$", re.I)
 _LOADED = re.compile(r"Failed to load resource: the server responded with a status of (?P<status>[45]\d\d)\b")
 _WRAPPED = re.compile(r"(Failed to load resource: the server responded with a status)[ \t]*\n[ \t]*(of [45]\d\d)")
 _NO_JSON = re.compile(r"(HTTP \d{3}:(?=\s*Invalid OAuth)|Invalid OAuth error response:)[ \t]*\n[ \t]*(?=\S)")
@@ -249,6 +251,7 @@ def _of_request(line: str, match: re.Match[str], end: int, *, first: bool) -> Fa
         or (found := _with_reason(after))
         or (found := _SAID.search(after))
         or (found := _CLOSING.search(after))
+        or (line.lstrip()[:1] == "|" and (found := _CELL.search(after)))
     ):
         fact.status, fact.rest = int(found["status"]), after[found.end() :]
     elif first and (

@@ -136,7 +136,7 @@ def outcome(text: str) -> Outcome | None:
     if code and code["code"] in CODES and (match := _NAMED.search(message)):
         return _oauth(step, code["code"], match["words"])
     if match := _POSTING.search(message):
-        sse = step is None and "SseError: SSE error: Non-200" in message
+        sse = step is None and re.search(r"(?:SseError:|command) SSE error: Non-200", message) is not None
         return Outcome(step or "mcp", int(match["status"]), _body(match["rest"]), sse=sse)
     if match := _POSTING_BY_REASON.search(message):
         stream = step is None and _STREAM.search(message) is not None

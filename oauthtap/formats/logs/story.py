@@ -42,10 +42,11 @@ PROBE = re.compile(r"resource metadata probe returned unexpected status: (\d{3})
 _OPENED = re.compile(
     r"redirect(?:ing|ed)? to authorization|Saving PKCE|authorization code|Opening (?:your )?browser|code verifier", re.I
 )
-_ON_SCREEN = re.compile(r"^■\s+(?!Authentication failed|.*timed out)(?P<words>\S.*)")
+_ON_SCREEN = re.compile(r"^■\s+(?!Authentication failed|Unexpected status|.*timed out)(?P<words>\S.*)")
 """opencode, and so do we where MCP Inspector prints JSON: the server's `error_description`."""
 _OF_TOKEN = re.compile(
-    r"(?:provided|presented|supplied) (?:bearer |access )?token|\btoken (?:is |has |was )?(?:not active|no longer|expired|revoked)",
+    r"(?:provided|presented|supplied) (?:\w+ )?token|\btoken (?:is |has |was )?(?:not active|no longer|expired|revoked)"
+    r"|\b(?:JWS|JWT|JWKS)\b|\bnot enough segments\b|\b(?:wrong|invalid|malformed) (?:compact|number of segments|signature)\b|\bsignature verification\b",
     re.I,
 )
 _CLIENT_ERROR = re.compile(r"\[error\] .*?Client error for command (?P<words>.+)")
