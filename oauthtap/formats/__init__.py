@@ -18,6 +18,7 @@ from oauthtap.clients import profiles
 from oauthtap.formats import access_log, document, json_log, transcript
 from oauthtap.formats.builder import STAND_IN, origin_of
 from oauthtap.formats.logs import lone_error, sentences, vs_code
+from oauthtap.formats.logs.client_messages import last_step
 from oauthtap.formats.logs.builder import object_in
 from oauthtap.formats.logs.client_names import client_of
 from oauthtap.formats.logs.log_lines import has_times
@@ -84,7 +85,7 @@ def load_recording(text: str) -> Recording | None:
     if found and len(text) < _SHORT and not has_times(text):
         found = as_told(found, text)
     # Claude Code tells of a redirect whether or not anybody is sent there: its own reader knows which.
-    if found and not client_logs.recognizes(text) and (step := last_mark(text)):
+    if found and (step := (None if client_logs.recognizes(text) else last_mark(text)) or last_step(text)):
         found = replace(found, header={**found.header, "told_step": step})
     if found and (bare := _ADDED.search(text)):
         given = escape_controls(bare[1], limit=100)

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from oauthtap.formats import access_log
 from oauthtap.formats.builder import STAND_IN, TOKEN, Draft, origin_of
+from oauthtap.formats.logs.client_messages import told_by
 from oauthtap.formats.logs.log_lines import LISTED
 from oauthtap.formats.logs.outcome import Outcome, outcome, refused
 from oauthtap.formats.logs.rmcp import Discovery
@@ -65,6 +66,8 @@ _SUCCESS = re.compile(
 _WELL_KNOWN = re.compile(r"(?:https?://[^\s\"'`/]+)?/\.well-known/[\w/.-]+")
 _ASKED = ("client-registration", "token-request", "token-refresh")
 """Steps of which an error is one request's."""
+_FEW = 8
+"""Lines of a message of which one may be known of a client."""
 _NEAR = 12
 """Messages between what a log says it is about to do, and the error of it."""
 _ERROR = re.compile(r"\[error\]|\bERROR\b|(?:^|\s)[Ee]rror:|\b[A-Z]\w*Error: ")
@@ -167,6 +170,8 @@ class Story:
             self._refused(at, told, line)
         elif framed := told_in(text, "frame"):
             self._told(at, framed, line)
+        elif known := next(filter(None, map(told_by, text.split("\n")[:_FEW])), None):
+            self._told(at, known, line)
         elif (match := _CLIENT_ERROR.search(line)) and _ABOUT_TOKEN.search(match["words"]):
             self._refused(at, Outcome("mcp", 401, match["words"].strip(), presumed=True))
         elif self.step in _ASKED and _ERROR.search(line):
@@ -222,6 +227,10 @@ class Story:
             self._refused_request(
                 at, Outcome("mcp", told.status, told.words, told.url, challenge=told.challenge, presumed=told.presumed)
             )
+            return
+        if told.step == "mcp-request":
+            if self.endpoint:
+                self._add(replace(self._message(0, at), status=None, error=told.error or line.strip()[:300]))
             return
         if told.place is None:
             home = told.url or self.mcp_url

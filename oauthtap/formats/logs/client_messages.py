@@ -1,0 +1,56 @@
+"""The step at which a client says a message that is known of it: `step`, `status` and `sent` of `oauthtap/clients/*.toml`."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from oauthtap.clients.messages import Message, messages
+from oauthtap.diagnosis.phrases import fold
+from oauthtap.formats.logs.statements import Told
+from oauthtap.vendors import matched, pattern
+
+_SAYS_SO = re.compile(
+    r"error|fail|exception|invalid|unauthori[sz]ed|auth required|authorization required|does not|doesn.t|not support|missing"
+    r"|could ?n.t|cannot|can't|unable|expected|unexpected|incompatible|mismatch|reject|refus|denied",
+    re.I,
+)
+"""What a line has in it that tells of something that went wrong: no other is compared with every message."""
+_LONGEST = 2000
+_MOST = 20
+"""Lines from the end that are looked at for a step."""
+
+
+@cache
+def _known() -> tuple[tuple[str, Message], ...]:
+    return tuple((client.slug, one) for client in messages() for one in client.message if one.step)
+
+
+def message_in(line: str) -> Message | None:
+    """The message with a step that a line tells, the one of which most characters match; None where there is none."""
+    if len(line) > _LONGEST or not _SAYS_SO.search(line):
+        return None
+    text = fold(line)
+    found = [(hit[1], one) for _, one in _known() if (hit := matched(pattern_of(one), text))]
+    return max(found, key=lambda each: each[0])[1] if found else None
+
+
+@cache
+def pattern_of(message: Message) -> re.Pattern[str]:
+    """The compiled form of its `match`."""
+    return pattern(message.match)
+
+
+def last_step(text: str) -> str | None:
+    """The step of the last line of a text that is known of a client; None where there is none, or the lines are many."""
+    lines = [line for line in text.splitlines() if _SAYS_SO.search(line)][-_MOST:]
+    told = (found.step for line in reversed(lines) if (found := message_in(line)))
+    return next((step for step in told if step != "mcp-request"), None)
+
+
+def told_by(line: str) -> Told | None:
+    """What a line tells of a request that was made: its step, and the status where only one leads there."""
+    found = message_in(line)
+    if found is None or not found.sent or found.step is None:
+        return None
+    return Told(found.step, found.status, found.status is not None, None, None, line.strip()[:300], None)
