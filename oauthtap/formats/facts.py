@@ -106,7 +106,9 @@ _FIELD = re.compile(
     r"^[\s•*-]*(?P<name>Request URL|Request Method|Status Code|URL|Path|Endpoint|Method|Status|Response)[\s*]*:[\s*`]*(?P<value>\S.*?)[\s*`]*$",
     re.I,
 )
-_FIELD_ALONE = re.compile(r"^\s*(?:(?:Request URL|Request Method|Status Code)\s*:?|(?:URL|Method|Status|Endpoint)\s*:)\s*$", re.I)
+_FIELD_ALONE = re.compile(
+    r"^\s*(?:(?:Request URL|Request Method|Status Code)\s*:?|(?:URL|Method|Status|Endpoint)\s*:)\s*$", re.I
+)
 _LOADED = re.compile(r"Failed to load resource: the server responded with a status of (?P<status>[45]\d\d)\b")
 _WRAPPED = re.compile(r"(Failed to load resource: the server responded with a status)[ \t]*\n[ \t]*(of [45]\d\d)")
 _NO_JSON = re.compile(r"(HTTP \d{3}:(?=\s*Invalid OAuth)|Invalid OAuth error response:)[ \t]*\n[ \t]*(?=\S)")

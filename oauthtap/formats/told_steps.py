@@ -37,10 +37,12 @@ _ASSUMED = re.compile(
 _REASONS = {status.phrase.lower(): status.value for status in HTTPStatus if status.value >= 400}
 _BY_REASON = "|".join(map(re.escape, sorted(_REASONS, key=len, reverse=True)))
 _STATUS = re.compile(
-    rf"(?:\b(?:HTTP|status(?: code)?|error|code)[ :=]*|\b(?:an?|our|the|its|with|returns?|returned|replie[sd]|replies|answers?|answered|gives|gave|gets?|got|is|was|with|shows?|says?)\s+(?:me |us |an? |our |the |only )?(?:HTTP |status |error )?)[`*\"“(]*(?P<status>[1-5]\d\d)(?![\d./-]|:\d|\s?(?:ms|s|bytes|tools|times|chars)\b)"
+    rf"(?:\b(?:HTTP|status(?: code)?|error|code)[ :=]*|\b(?:an?|our|the|its|with|returns?|returned|replie[sd]|replies|answers?|answered|gives|gave|gets?|got|is|was|with|shows?|says?)\s+(?:me |us |an? |our |the |only )?(?:HTTP |status |error )?)[`*\"“(]*(?P<status>[1-5]\d\d)(?![\d/-]|\.\d|:\d|\s?(?:ms|s|bytes|tools|times|chars)\b)"
     rf"|[\"“*`](?:Error:? )?(?P<status2>[45]\d\d)?[ :-]*(?P<reason>{_BY_REASON})[\"”*`]",
     re.I,
 )
+_AGAIN = re.compile(r"\b(?:again|also|another|retr(?:y|ies|ied)|second|twice|then|too)\b", re.I)
+"""A sentence that tells the same step and status as the one before it, of another request."""
 _LONGEST = 8000
 
 
@@ -53,7 +55,14 @@ def _names() -> tuple[tuple[str, re.Pattern[str]], ...]:
 
 def answers_in(prose: str) -> list[Draft]:
     """What the sentences tell, each step and status once for every time it is named."""
-    return [draft for sentence in _SENTENCE.split(prose[:_LONGEST]) for draft in _of_sentence(sentence)]
+    found: list[Draft] = []
+    for sentence in _SENTENCE.split(prose[:_LONGEST]):
+        told = list(_of_sentence(sentence))
+        last = found[-1] if found else None
+        again = last is not None and len(told) == 1 and (told[0].target, told[0].status) == (last.target, last.status)
+        if not again or _AGAIN.search(sentence):
+            found += told
+    return found
 
 
 def _of_sentence(sentence: str) -> Iterator[Draft]:

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 _ANOTHER = "-"
 _CLAUSE = re.compile(
-    r"(?<=[.!?;])\s+|\n|,\s+(?=(?:but|while|whereas|and|though)\b)|\s+(?=(?:but|while|whereas|although|though)\b)"
+    r"(?<=[.!?;])\s+|\n|,\s+(?=(?:but|while|whereas|and|though)\b)|\s+(?=(?:but|while|whereas|although|though)\b)|,?\s+(?=and not\b)"
 )
 _WORKS = re.compile(
     r"\b(?:works?|worked|working|succeeds?|succeeded|passes|is (?:fine|ok|okay)|are (?:fine|ok))\b"

@@ -192,14 +192,14 @@ class Story:
                 self.signed_in = True
                 self._add(Draft("POST", "/token-endpoint-not-shown", status=200, started_at=at, role="token-request"))
         elif (
-            re.search(r"\b401\b|\bUnauthorized\b|\bneeds[_ ]auth", line)
+            re.search(r"(?<![\w.:,])401\b|\bUnauthorized\b|\bneeds[_ ]auth", line)
             and self.endpoint
             and re.search(r"\bmcp\b|server|connect|auth", line, re.I)
         ):
             draft = self._message(401, at)
             if "401" in line and (guarded := _WELL_KNOWN.findall(line.partition("401")[0])):
                 draft = Draft("GET", guarded[-1], status=401, started_at=at)
-            draft.presumed = not re.search(r"\b401\b|\bUnauthorized\b", line)
+            draft.presumed = not re.search(r"(?<![\w.:,])401\b|\bUnauthorized\b", line)
             if re.search(r"\bcurl\b", line):
                 draft.headers, draft.actor = [], "reporter"
             self._add(draft)
