@@ -14,6 +14,7 @@ from oauthtap.handshake.stages import (
     SessionEnd,
     Stage,
     StepUp,
+    TokenEndpoint,
     TokenRefresh,
     TokenRejected,
 )
@@ -145,23 +146,36 @@ def _place(stage: Stage) -> tuple[int, int]:
     return STAGE_ORDER.index(stage.slug), stage.exchange.id
 
 
+def _without_beginning(own: list[Stage]) -> list[Stage]:
+    """The walk without a refused MCP request that a sign-in followed: it is where that began, whatever its status was."""
+    signed_in = next((n for n, stage in enumerate(own) if isinstance(stage, TokenEndpoint) and stage.ok), len(own))
+    last = max((n for n, stage in enumerate(own) if not isinstance(stage, Mcp)), default=-1)
+    return [
+        stage
+        for n, stage in enumerate(own)
+        if not (isinstance(stage, Mcp) and n < min(signed_in, last) and not stage.ok and stage.bearer is None)
+    ]
+
+
 def furthest_stage(handshake: Handshake, since: int = 0) -> str:
     """The furthest stage that was come to (from exchange `since` on) by more than an unanswered guess.
 
     In an excerpt nothing is known to be a guess: what named the place may be in the part that is not shown. Where it shows
     no request of a client, those that somebody sent by hand count.
     """
-    slugs = [
-        stage.slug
+    own = [
+        stage
         for stage in (stages[0] for stages in handshake.exchanges())
         if stage.exchange.actor in ("client", "browser")
         and (stage.ok or stage.exchange.excerpt or stage.initiator is None or not stage.initiator.guess)
         and stage.slug not in SIDE_STAGES
         and stage.exchange.id >= since
-    ] or [
-        stage.slug
+    ]
+    by_hand = [
+        stage
         for stage in (stages[0] for stages in handshake.exchanges())
         if stage.exchange.excerpt and stage.exchange.actor == "reporter" and stage.slug not in SIDE_STAGES
     ]
+    slugs = [stage.slug for stage in _without_beginning(own) or by_hand]
     walked = [slug for slug in slugs if slug != McpStream.slug] or slugs
     return max(walked, key=STAGE_ORDER.index, default="other")

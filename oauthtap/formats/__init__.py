@@ -40,8 +40,9 @@ _PLACEHOLDER = re.compile(
 """A host that was left out: `https://<host>/mcp`, `https://{tenant}`."""
 _SEGMENT = re.compile(r"(?<=/)<([\w-]{1,40})>(?=/)")
 """A segment of a path that was left out: `/<path>/mcp`."""
+_VALUE_BELOW = re.compile(r"([?&][\w.]+=)[ \t]*\n[ \t]+(?=https?://\S)")
 _PARAMETERS_BELOW = re.compile(
-    r"(https?://[^\s?\"'`<>]+(?:\?[^\s\"'`<>]*)?)((?:[ \t]*\n[ \t]*[?&][\w.]+=[^\s\"'`<>]*)+)"
+    r"((?:https?://[^\s?\"'`<>]+|/[^\s?\"'`<>]*(?=\?))(?:\?[^\s\"'`<>]*)?)((?:[ \t]*\n[ \t]*[?&][\w.]+=[^\s\"'`<>]*)+)"
 )
 """An authorization URL whose parameters stand on lines of their own."""
 _SHORT = 8_000
@@ -55,6 +56,8 @@ _PARAMETER_TABLE = re.compile(
 )
 _ASKED = re.compile(r"\b((?:GET|POST) (?:https?://[^\s`?]+|/[^\s`?]*))")
 _FEW_TAGS = 4
+_HEAD = 4
+"""Lines in which a log in JSON begins: its path may stand above it."""
 _LARGEST = 20_000_000
 """Characters. Logs larger than that are cut: what lies at their end is read."""
 
@@ -76,6 +79,7 @@ def load_recording(text: str) -> Recording | None:
     """The exchanges in a text of any of these forms; None when there are none. Never raises for what is in it."""
     text = _SEGMENT.sub(r"\1", _PLACEHOLDER.sub(_host_of, _without_tags(_unquoted(text[-_LARGEST:]))))
     text = _with_requests(text)
+    text = _VALUE_BELOW.sub(r"\1", text)
     text = _PARAMETERS_BELOW.sub(lambda url: url[1] + re.sub(r"\s+", "", url[2]), text)
     found = _any_form(text)
     if found and found.client is None and (client := client_of(text)):
@@ -164,8 +168,8 @@ def _client_log(text: str) -> Recording | None:
 
 
 def _is_claude_jsonl(text: str) -> bool:
-    first = text.lstrip()[:20_000].partition("\n")[0]
-    return client_logs.recognizes_line(object_in(first)) if first[:1] == "{" else False
+    first = next((line for line in text[:20_000].splitlines()[:_HEAD] if line.startswith("{")), "")
+    return client_logs.recognizes_line(object_in(first)) if first else False
 
 
 def _plain(text: str, above: str = "", below: str = "") -> Recording | None:

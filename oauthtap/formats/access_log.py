@@ -48,6 +48,10 @@ FORMS: dict[str, re.Pattern[str]] = {"ALB": re.compile(
 _STAMP = re.compile(
     r"(?<![\d.])(\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?|\d\d:\d\d:\d\d(?:[.,]\d+)?(?=\s|\]|$))"
 )
+_UNROUTED = re.compile(rf'RoutingError \(No route matches \[{_METHOD}\] "(?P<target>/[^"]*)"\)')
+"""Rails: what has no route is answered with 404, which the log does not say."""
+_SUMMARY = re.compile(r"\b(?:all|every|any) (?:\w+ )?(?:requests?|calls?|messages?|attempts?)\b", re.I)
+"""A sentence that sums up what the lines below tell one by one."""
 _TOOK = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s?(ms|µs|s)\b")
 _AGENT = re.compile(r'(?:user[-_ ]?agent|\bua)["\']?[=:]\s*["\']?([^"\'\]]+?)["\']?(?:[,})\]]|$)', re.I)
 _KNOWN_AGENTS = re.compile(
@@ -101,6 +105,10 @@ def drafts_in(text: str) -> list[Draft]:
 
 def without_reports(drafts: list[Draft]) -> list[Draft]:
     """The exchanges without what an error log says of a request that the access log has with its status."""
+    drafts = [
+        draft for draft in drafts
+        if not (draft.summary and any(one is not draft and one.status == draft.status for one in drafts))
+    ]  # fmt: skip
     return [
         draft for at, draft in enumerate(drafts)
         if not (draft.reported and any(one.status and _is_same(one, draft) for one in drafts[max(0, at - 3) : at + 4]))
@@ -140,7 +148,7 @@ class Lines:
     def __init__(self) -> None:
         self.fields: list[str] = []
         """The columns that a W3C log names in its head."""
-        self.conversation = facts.Conversation()
+        self.conversation = facts.Threads()
         self.refused_token = 0
         """Lines for which it still counts that a server said of a token what is wrong with it."""
 
@@ -155,6 +163,9 @@ class Lines:
             for pattern in FORMS.values():
                 if match := pattern.search(line):
                     return [_draft(match, line)]
+            if unrouted := _UNROUTED.search(line):
+                self.conversation.take("")
+                return [Draft(unrouted["method"], unrouted["target"], status=404, presumed=True)]
             self.refused_token = _NEAR if _TOKEN_REFUSED.search(line) else max(0, self.refused_token - 1)
             return [self._with_token(_of_fact(fact, line)) for fact in self.conversation.take(line)]
         return []
@@ -171,6 +182,7 @@ def _of_fact(fact: facts.Fact, line: str) -> Draft:
     """A draft of it, with what else its line says of it."""
     draft = Draft(fact.method or _usual(fact.target), fact.target, status=fact.status, error=fact.error)
     draft.method_shown = fact.method is not None
+    draft.summary = fact.method is None and _SUMMARY.search(fact.line or line) is not None
     draft.reported = fact.status is None and _ERROR_LOG.search(fact.line or line) is not None
     if draft.method == "POST" and _REGISTRATIONS.search(fact.target):
         draft.role = "client-registration"

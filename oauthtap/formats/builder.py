@@ -81,6 +81,8 @@ class Draft:
     """False for a URL told with its status alone: such a sentence may tell an exchange again."""
     sse: bool = False
     """The stream of the older SSE transport, which a client opens with GET."""
+    summary: bool = False
+    """A sentence about several requests, which other lines may tell one by one."""
     reported: bool = False
     """A line of an error log tells it: the access log may have it, too."""
     presumed: bool = False

@@ -50,7 +50,7 @@ _CORS = re.compile(
 )
 _BROWSER = re.compile(rf"(?<![\w./-]){METHOD}\s+{_URL}\s+(?P<error>net::ERR_\w+\b)(?!\s+\d{{3}}\b)")
 _TAIL = re.compile(
-    rf"^\W*{METHOD} {_URL} - (?P<error>(?:Ok|Canceled|Exception Thrown|Exceeded \w+|Unknown|Client Disconnected)\b[^\n@]*)@"
+    rf"^\W*{METHOD} {_TARGET} - (?P<error>(?:Ok|Canceled|Exception Thrown|Exceeded \w+|Unknown|Client Disconnected)\b[^\n@]*)"
 )
 """`wrangler tail`: what became of the Worker, and not what it answered."""
 _FOR_URL = re.compile(
@@ -124,6 +124,7 @@ _METHOD_ALONE = re.compile(r"^\s*(?:XHR)?(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIO
 _TARGET_ALONE = re.compile(r"^\s*(?:https?://|/)\S+\s*$")
 _STATUS_BELOW = re.compile(r"^\s*(?:→|-+>|=+>)\s*[1-5]\d\d\b")
 _LONGEST = 20_000
+_MOST_THREADS = 10_000
 _WITHIN = 8
 """Lines that an answer may stand below its request."""
 
@@ -274,6 +275,32 @@ def _with_reason(text: str) -> re.Match[str] | None:
 
 _TROUBLE = re.compile(r"\berrors?\b|\bfail(?:s|ed|ure)\b|\bException\b", re.I)
 """What is said of a request for which nothing came: no answer stands below it."""
+
+
+_THREAD = re.compile(r"\[\s*([\w.@-]*(?:exec|thread|worker|nio)[\w.@-]*-\d+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\]")
+"""The thread (Spring) or the request (Rails) that a line is about: those of several stand between each other."""
+
+
+class Threads:
+    """A conversation for each thread that the lines name, and one for those that name none."""
+
+    def __init__(self) -> None:
+        self.every: dict[str, Conversation] = {}
+        self.last = self._of("")
+
+    def _of(self, name: str) -> Conversation:
+        return self.every.setdefault(name, Conversation())
+
+    @property
+    def repeats(self) -> bool:
+        """The last line told an answer that was told before."""
+        return self.last.repeats
+
+    def take(self, line: str) -> Iterator[Fact]:
+        """As `Conversation.take`, in the conversation that the line belongs to."""
+        found = _THREAD.search(line[:300])
+        self.last = self._of(found[1] if found and len(self.every) < _MOST_THREADS else "")
+        return self.last.take(line)
 
 
 class Conversation:

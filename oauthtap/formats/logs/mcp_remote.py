@@ -9,6 +9,7 @@ from typing import Any
 
 from oauthtap.formats.logs.builder import JSON, Event, RecordingBuilder, changed, object_in
 from oauthtap.formats.logs.outcome import outcome
+from oauthtap.model import urls
 from oauthtap.model.exchange import Response
 from oauthtap.model.recording import Recording
 
@@ -57,6 +58,7 @@ class McpRemote:
             event.text,
         ):
             story.mcp_url = match[1]
+            self._discovered(event)
         elif match := re.match(r"Discovered authorization server: (\S+)", event.text):
             story.issuer = match[1]
         elif name.startswith("Probing MCP server") and story.mcp_url:
@@ -178,6 +180,17 @@ class McpRemote:
                 self.story.metadata = document
 
     # --- after discovery
+
+    def _discovered(self, event: Event) -> None:
+        """An authorization server of another origin is one that the resource metadata names: of its own it takes the MCP server's."""
+        story = self.story
+        told = any(urls.PRM in exchange.request.url for exchange in story.exchanges) or self.open is not None
+        if story.issuer is None or story.mcp_url is None or told or urls.origin(story.issuer) == urls.origin(story.mcp_url):
+            return
+        body = json.dumps({"authorization_servers": [story.issuer]})
+        for place in urls.prm_locations(story.mcp_url)[:1]:
+            answer = Response(status=200, headers=JSON, body=body, truncated=True)
+            story.add(event, "GET", place.url, response=answer)
 
     def _saved_tokens(self, event: Event) -> None:
         again = self.story.has_token and not self.redeems

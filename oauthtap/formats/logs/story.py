@@ -228,6 +228,10 @@ class Story:
                 at, Outcome("mcp", told.status, told.words, told.url, challenge=told.challenge, presumed=told.presumed)
             )
             return
+        if told.step == "mcp-stream" and told.status:
+            if self.endpoint:
+                self._add(Draft("GET", self.endpoint, status=told.status, started_at=at))
+            return
         if told.step == "mcp-request":
             if self.endpoint:
                 self._add(replace(self._message(0, at), status=None, error=told.error or line.strip()[:300]))

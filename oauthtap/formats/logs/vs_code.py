@@ -41,6 +41,8 @@ _OURS = re.compile(
 _FETCHING = re.compile(r"^Fetching (https?://\S+)(?: with options: (\{.*)|(?P<rest>.*))", re.S)
 _FETCHED = re.compile(r"^Fetched(?: (https?://\S+))?: (\{.*)", re.S)
 """Both as they are, and as somebody writes them down: without options, without the URL."""
+_CUT = re.compile(r'\{"status":\s*([1-5]\d\d)\b')
+"""What is left of an answer that was cut off."""
 _WITH_TOKEN = re.compile(r"\bAuthorization\b|\bBearer\b")
 _WITHOUT = re.compile(r"\b(?:no|without)\b", re.I)
 _STATUS = re.compile(
@@ -107,7 +109,7 @@ class _Story:
         if match := _FETCHING.match(text):
             self._fetching(at, match[1], object_in(match[2]) if match[2] else _options(match[1], match["rest"]))
         elif (match := _FETCHED.match(text)) and (url := match[1] or self._awaited()):
-            self._fetched(at, url, object_in(match[2]) or object_in(match[2].partition("}")[0] + "}"))
+            self._fetched(at, url, object_in(match[2]) or object_in(match[2].partition("}")[0] + "}"), match[2])
         elif match := _SENT.match(text):
             self.message = match[1].strip()
         elif match := _CAME.match(text):
@@ -147,8 +149,10 @@ class _Story:
             self.drafts += [Draft("GET", place.url, started_at=at) for place in urls.prm_locations(home)[:1]]
         elif match := _POPULATING.search(text):
             error = None if "AggregateError" in text else text[match.end() :].splitlines()[0][:200]
-            places = urls.as_metadata_locations(match[1])[:1]
-            self.drafts += [Draft("GET", place.url, started_at=at, error=error) for place in places]
+            places = urls.as_metadata_locations(match[1])
+            asked = {draft.target for draft in self.drafts}
+            if not asked & {place.url for place in places}:
+                self.drafts += [Draft("GET", place.url, started_at=at, error=error) for place in places[:1]]
         elif match := _NO_REGISTRATION.search(text):
             self._add(at, Draft("POST", "/registration-endpoint-not-shown", status=200, answer_body=match[1].strip(),
                                 role="client-registration", presumed=True))  # fmt: skip
@@ -174,12 +178,14 @@ class _Story:
             draft.body, self.mcp_url = self.message, self.mcp_url or url
         self.drafts.append(draft)
 
-    def _fetched(self, at: float | None, url: str, answer: dict[str, object]) -> None:
+    def _fetched(self, at: float | None, url: str, answer: dict[str, object], shown: str) -> None:
         waiting = next((d for d in reversed(self.drafts) if d.target == url and d.status is None), None)
         draft = waiting or Draft("GET", url, started_at=at)
         if waiting is None:
             self.drafts.append(draft)
         status, headers = answer.get("status"), answer.get("headers")
+        if not answer and (cut := _CUT.match(shown)):
+            status = int(cut[1])
         draft.status = status if isinstance(status, int) else None
         if isinstance(headers, dict):
             draft.answer_headers = [(str(name), str(value)) for name, value in headers.items()]
