@@ -34,6 +34,8 @@ _ASSUMED = re.compile(
     r"\b(?:expect(?:s|ed)?|should|must|would|could|if|when(?:ever)?|unless|instead of|rather than|supposed|ought|may|might|MUST|SHOULD|require[sd]?|suggest\w*|propose\w*|curl|wget|[Pp]ostman)\b",
     re.I,
 )
+_MET = re.compile(r"\b(?:when|if|whenever) (?:I|we)\b[^.]{0,160}?\b(?:I|we|it|the server) (?:then )?(?:get|receive|see|got|received|saw|fails?|answers?|returns?)\b", re.I)
+"""What somebody met as often as they tried, and not what they would expect."""
 _REASONS = {status.phrase.lower(): status.value for status in HTTPStatus if status.value >= 400}
 _BY_REASON = "|".join(map(re.escape, sorted(_REASONS, key=len, reverse=True)))
 _STATUS = re.compile(
@@ -69,7 +71,7 @@ def _of_sentence(sentence: str) -> Iterator[Draft]:
     statuses = [(match.start(), _status(match)) for match in _STATUS.finditer(sentence)]
     if (
         not statuses
-        or _ASSUMED.search(sentence)
+        or (_ASSUMED.search(sentence) and not _MET.search(sentence))
         or any(fact.status for fact in facts.on_line(sentence.replace("\n", " ")))
     ):
         return
@@ -81,7 +83,7 @@ def _of_sentence(sentence: str) -> Iterator[Draft]:
     steps = [one for one in named if one[2] != "server"] or named[:1]
     if len({status for _, status in statuses}) == 1:
         taken: list[str] = []
-        for start, _, step, words in steps:
+        for start, _, step, words in [one for one in steps if one[1] <= statuses[0][0]] or steps:
             if step in taken:
                 continue
             taken.append(step)

@@ -12,10 +12,12 @@ from oauthtap.vendors import matched, pattern
 
 _SAYS_SO = re.compile(
     r"error|fail|exception|invalid|unauthori[sz]ed|auth required|authorization required|does not|doesn.t|not support|missing"
-    r"|could ?n.t|cannot|can't|unable|expected|unexpected|incompatible|mismatch|reject|refus|denied",
+    r"|could ?n.t|could not|not found|already|cannot|can't|unable|expected|unexpected|incompatible|mismatch|reject|refus|denied",
     re.I,
 )
 """What a line has in it that tells of something that went wrong: no other is compared with every message."""
+_SOURCE = re.compile(r"\s*(?:raise|throw|return|await)\b")
+"""A line of source code, as a traceback or a report quotes it."""
 _LONGEST = 2000
 _MOST = 20
 """Lines from the end that are looked at for a step."""
@@ -28,7 +30,7 @@ def _known() -> tuple[tuple[str, Message], ...]:
 
 def message_in(line: str) -> Message | None:
     """The message with a step that a line tells, the one of which most characters match; None where there is none."""
-    if len(line) > _LONGEST or not _SAYS_SO.search(line):
+    if len(line) > _LONGEST or not _SAYS_SO.search(line) or _SOURCE.match(line):
         return None
     text = fold(line)
     found = [(hit[1], one) for _, one in _known() if (hit := matched(pattern_of(one), text))]

@@ -17,7 +17,7 @@ from oauthtap.formats.logs.log_lines import LISTED
 from oauthtap.formats.logs.outcome import Outcome, outcome, refused
 from oauthtap.formats.logs.rmcp import Discovery
 from oauthtap.formats.logs.statements import Told, mark_in, told_in
-from oauthtap.formats.logs.unloaded_document import unloaded_document
+from oauthtap.formats.logs.unloaded_document import rejected_metadata, unloaded_document
 from oauthtap.formats.refused_step import refused as refused_draft
 from oauthtap.formats.refused_step import step_of
 from oauthtap.model import urls
@@ -47,7 +47,7 @@ _ON_SCREEN = re.compile(r"^■\s+(?!Authentication failed|Unexpected status|.*ti
 """opencode, and so do we where MCP Inspector prints JSON: the server's `error_description`."""
 _OF_TOKEN = re.compile(
     r"(?:provided|presented|supplied) (?:\w+ )?token|\btoken (?:is |has |was )?(?:not active|no longer|expired|revoked)"
-    r"|\b(?:JWS|JWT|JWKS)\b|\bnot enough segments\b|\b(?:wrong|invalid|malformed) (?:compact|number of segments|signature)\b|\bsignature verification\b",
+    r"|\btoken is (?:invalid|malformed)\b|\bInvalid(?:Issuer|Audience|Signature)\b|\bExpiredSignature\b|\b(?:JWS|JWT|JWKS)\b|\bnot enough segments\b|\b(?:wrong|invalid|malformed) (?:compact|number of segments|signature)\b|\bsignature verification\b",
     re.I,
 )
 _CLIENT_ERROR = re.compile(r"\[error\] .*?Client error for command (?P<words>.+)")
@@ -151,8 +151,8 @@ class Story:
                     self._complete(draft)
         elif self.lines.conversation.repeats or self.discovery.take(at, text):
             pass
-        elif unloaded := unloaded_document(text, self.mcp_url):
-            self._add(replace(unloaded, started_at=at))
+        elif document := unloaded_document(text, self.mcp_url) or rejected_metadata(text):
+            self._add(replace(document, started_at=at))
         elif PROBE.search(text):
             pass  # told with the URL that another line names
         elif _NO_PRM.search(text) and self.mcp_url:
