@@ -97,7 +97,7 @@ def told(recording: Recording) -> Report:
 
 
 def stop(report: Report) -> str:
-    """The stage at which it is told to have stopped: the one that a standstill names, else the last that was reached."""
+    """Where it is told to have stopped: at the stage that a standstill names, else at the last that was reached."""
     return report.standstill.stage if report.standstill else report.reached
 
 

@@ -147,7 +147,7 @@ def _place(stage: Stage) -> tuple[int, int]:
 
 
 def _without_beginning(own: list[Stage]) -> list[Stage]:
-    """The walk without a refused MCP request that a sign-in followed: it is where that began, whatever its status was."""
+    """The walk without a refused MCP request that a sign-in followed: there that began, whatever its status was."""
     signed_in = next((n for n, stage in enumerate(own) if isinstance(stage, TokenEndpoint) and stage.ok), len(own))
     last = max((n for n, stage in enumerate(own) if not isinstance(stage, Mcp)), default=-1)
     return [
@@ -160,8 +160,8 @@ def _without_beginning(own: list[Stage]) -> list[Stage]:
 def furthest_stage(handshake: Handshake, since: int = 0) -> str:
     """The furthest stage that was come to (from exchange `since` on) by more than an unanswered guess.
 
-    In an excerpt nothing is known to be a guess: what named the place may be in the part that is not shown. Where it shows
-    no request of a client, those that somebody sent by hand count.
+    In an excerpt nothing is known to be a guess: what named the place may be in the part that is not shown. Where it
+    shows no request of a client, those that somebody sent by hand count.
     """
     own = [
         stage

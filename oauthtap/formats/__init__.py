@@ -18,8 +18,8 @@ from oauthtap.clients import profiles
 from oauthtap.formats import access_log, document, json_log, transcript
 from oauthtap.formats.builder import STAND_IN, origin_of
 from oauthtap.formats.logs import lone_error, sentences, vs_code
-from oauthtap.formats.logs.client_messages import last_step
 from oauthtap.formats.logs.builder import object_in
+from oauthtap.formats.logs.client_messages import last_step
 from oauthtap.formats.logs.client_names import client_of
 from oauthtap.formats.logs.log_lines import has_times
 from oauthtap.formats.logs.statements import last_mark

@@ -277,7 +277,9 @@ _TROUBLE = re.compile(r"\berrors?\b|\bfail(?:s|ed|ure)\b|\bException\b", re.I)
 """What is said of a request for which nothing came: no answer stands below it."""
 
 
-_THREAD = re.compile(r"\[\s*([\w.@-]*(?:exec|thread|worker|nio)[\w.@-]*-\d+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\]")
+_THREAD = re.compile(
+    r"\[\s*([\w.@-]*(?:exec|thread|worker|nio)[\w.@-]*-\d+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\]"
+)
 """The thread (Spring) or the request (Rails) that a line is about: those of several stand between each other."""
 
 

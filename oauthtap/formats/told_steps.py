@@ -34,7 +34,10 @@ _ASSUMED = re.compile(
     r"\b(?:expect(?:s|ed)?|should|must|would|could|if|when(?:ever)?|unless|instead of|rather than|supposed|ought|may|might|MUST|SHOULD|require[sd]?|suggest\w*|propose\w*|curl|wget|[Pp]ostman)\b",
     re.I,
 )
-_MET = re.compile(r"\b(?:when|if|whenever) (?:I|we)\b[^.]{0,160}?\b(?:I|we|it|the server) (?:then )?(?:get|receive|see|got|received|saw|fails?|answers?|returns?)\b", re.I)
+_MET = re.compile(
+    r"\b(?:when|if|whenever) (?:I|we)\b[^.]{0,160}?\b(?:I|we|it|the server) (?:then )?(?:get|receive|see|got|received|saw|fails?|answers?|returns?)\b",
+    re.I,
+)
 """What somebody met as often as they tried, and not what they would expect."""
 _REASONS = {status.phrase.lower(): status.value for status in HTTPStatus if status.value >= 400}
 _BY_REASON = "|".join(map(re.escape, sorted(_REASONS, key=len, reverse=True)))

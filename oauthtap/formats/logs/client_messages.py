@@ -1,4 +1,6 @@
-"""The step at which a client says a message that is known of it: `step`, `status` and `sent` of `oauthtap/clients/*.toml`."""
+"""The step at which a client says a message that is known of it: `step`, `status`, `sent` of `oauthtap/clients/*.toml`."""
+
+# ruff: noqa: E501  (patterns are written whole)
 
 from __future__ import annotations
 
@@ -18,6 +20,7 @@ _SAYS_SO = re.compile(
 """What a line has in it that tells of something that went wrong: no other is compared with every message."""
 _SOURCE = re.compile(r"\s*(?:raise|throw|return|await)\b")
 """A line of source code, as a traceback or a report quotes it."""
+_URL = re.compile(r"https?://[^\s\"'`<>,)\]}\\]+")
 _LONGEST = 2000
 _MOST = 20
 """Lines from the end that are looked at for a step."""
@@ -44,7 +47,7 @@ def pattern_of(message: Message) -> re.Pattern[str]:
 
 
 def last_step(text: str) -> str | None:
-    """The step of the last line of a text that is known of a client; None where there is none, or the lines are many."""
+    """The step of the last line of a text that is a client's known message; None where there is none."""
     lines = [line for line in text.splitlines() if _SAYS_SO.search(line)][-_MOST:]
     told = (found.step for line in reversed(lines) if (found := message_in(line)))
     return next((step for step in told if step != "mcp-request"), None)
@@ -55,4 +58,6 @@ def told_by(line: str) -> Told | None:
     found = message_in(line)
     if found is None or not found.sent or found.step is None:
         return None
-    return Told(found.step, found.status, found.status is not None, None, None, line.strip()[:300], None)
+    named = _URL.search(line) if found.step.endswith("-discovery") else None
+    url = named[0].rstrip(".:/") if named else None
+    return Told(found.step, found.status, found.status is not None, url, None, line.strip()[:300], None)

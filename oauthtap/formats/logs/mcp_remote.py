@@ -182,10 +182,11 @@ class McpRemote:
     # --- after discovery
 
     def _discovered(self, event: Event) -> None:
-        """An authorization server of another origin is one that the resource metadata names: of its own it takes the MCP server's."""
+        """Only the resource metadata name a server of another origin: without them it takes the MCP server's own."""
         story = self.story
-        told = any(urls.PRM in exchange.request.url for exchange in story.exchanges) or self.open is not None
-        if story.issuer is None or story.mcp_url is None or told or urls.origin(story.issuer) == urls.origin(story.mcp_url):
+        if story.issuer is None or story.mcp_url is None or urls.origin(story.issuer) == urls.origin(story.mcp_url):
+            return
+        if self.open is not None or any(urls.PRM in exchange.request.url for exchange in story.exchanges):
             return
         body = json.dumps({"authorization_servers": [story.issuer]})
         for place in urls.prm_locations(story.mcp_url)[:1]:

@@ -243,10 +243,16 @@ class Story:
                 if told.step == "prm-discovery"
                 else urls.as_metadata_locations(home or "")
             )
-            target = home if home and "/.well-known/" in home else places[0].url if places else None
-            if target:
+            path = urls.PRM if told.step == "prm-discovery" else urls.OAUTH
+            target = home if home and "/.well-known/" in home else places[0].url if places else f"{STAND_IN}{path}"
+            if told.step in ("prm-discovery", "as-discovery"):
                 error = None if told.status else told.error or line.strip()[:300]
-                self._add(Draft("GET", target, status=told.status, answer_body=told.words, started_at=at, error=error))
+                self._add(
+                    Draft(
+                        "GET", target, status=told.status, answer_body=told.words, started_at=at, error=error,
+                        presumed=told.presumed,
+                    )
+                )  # fmt: skip
             return
         if told.words and told.status:
             code, _, words = told.words.partition(": ")
