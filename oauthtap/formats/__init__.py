@@ -23,7 +23,7 @@ from oauthtap.formats.logs.client_messages import last_step
 from oauthtap.formats.logs.client_names import client_of
 from oauthtap.formats.logs.log_lines import has_times
 from oauthtap.formats.logs.statements import last_mark
-from oauthtap.formats.mixture import as_told, with_rest, with_told
+from oauthtap.formats.mixture import as_told, step_of, with_rest, with_told
 from oauthtap.model.exchange import Exchange, Request, first_value
 from oauthtap.model.recording import Recording
 from oauthtap.model.sanitize import escape_controls
@@ -55,6 +55,7 @@ _PARAMETER_TABLE = re.compile(
     r"^\|\s*`?(redirect_uri|resource|scope|client_id|response_type|code_challenge_method)`?\s*\|.*\n\|[\s:|-]+\n", re.M
 )
 _ASKED = re.compile(r"\b((?:GET|POST) (?:https?://[^\s`?]+|/[^\s`?]*))")
+_STATUS_BELOW = re.compile(r"\s*((?:HTTP/[\d.]+|(?:HTTP )?status(?: code)?:?)\s*[1-5]\d\d\b[^\n]{0,40})\n", re.I)
 _FEW_TAGS = 4
 _HEAD = 4
 """Lines in which a log in JSON begins: its path may stand above it."""
@@ -210,7 +211,7 @@ def _joined(blocks: list[str], prose: list[str]) -> Recording | None:
     found = [
         one
         for block, *words in zip(blocks, above, below, strict=True)
-        if (one := _client_log(block) or _plain(block, *words))
+        if (one := _client_log(block) or _plain(_with_status(block, words[1]), *words))
         or (len(blocks) > 1 and (one := lone_error.read(block, "\n".join(words))))
     ]
     # A command in one block, and what it printed in the next.
@@ -236,13 +237,19 @@ def _joined(blocks: list[str], prose: list[str]) -> Recording | None:
     return Recording(numbered, {"upstream": upstream, "client": client}, None, tuple(notes))
 
 
+def _with_status(block: str, below: str) -> str:
+    """A command, with the status that stands below its fence."""
+    shown = _STATUS_BELOW.match(below)
+    return f"{block}\n{shown[1]}\n" if shown and re.match(r"\s*(?:[$>#]\s+)?curl\b", block) else block
+
+
 def _in_server_log(one: Recording, found: list[Recording]) -> bool:
     """A client's message about one refusal, which the log of the server in another block tells with its method."""
     if one.client is None or len(one.exchanges) != 1 or not (one.exchanges[0].status or 0) >= 400:
         return False
-    told = (one.exchanges[0].request.path, one.exchanges[0].status)
+    told = (step_of(one.exchanges[0]), one.exchanges[0].status)
     others = [other for other in found if other is not one and other.client is None and len(other.exchanges) > 1]
-    return any(told == (each.request.path, each.status) for other in others for each in other.exchanges)
+    return any(told == (step_of(each), each.status) for other in others for each in other.exchanges)
 
 
 def _with_prose(found: Recording, pieces: list[str]) -> Recording:

@@ -186,6 +186,8 @@ def _of_fact(fact: facts.Fact, line: str) -> Draft:
     draft.reported = fact.status is None and _ERROR_LOG.search(fact.line or line) is not None
     if draft.method == "POST" and _REGISTRATIONS.search(fact.target):
         draft.role = "client-registration"
+    elif draft.method == "GET" and _CALLED_BACK.search(fact.target):
+        draft.role, draft.actor = "authorization-response", "browser"
     elif one_endpoint := _ACTION.search(fact.target):
         draft.role = _ROLES[one_endpoint[1].lower()]
     _complete(draft, {"rest": fact.rest}, fact.line or line)
@@ -230,6 +232,8 @@ _REGISTRATIONS = re.compile(
 """Where Keycloak, Okta and others register clients: their last segment alone does not say so."""
 
 
+_CALLED_BACK = re.compile(r"\?(?=.*\bstate=)(?=.*\b(?:code|error)=)(?!.*\bresponse_type=)")
+"""What the browser brings back from an authorization server."""
 _ACTION = re.compile(r"[?&](?:action|op|step|do)=(token|authorize|register)\b", re.I)
 """One endpoint for all steps, which the query tells apart."""
 _ROLES = {"token": "token-request", "authorize": "authorization-request", "register": "client-registration"}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
@@ -143,9 +144,10 @@ def _har(value: Any) -> Recording | None:
     ):
         return None
     try:
-        return har.read({"log": {"entries": entries}})
+        whole = har.read({"log": {"entries": entries}})
     except SourceError:
         return None
+    return replace(whole, exchanges=tuple(one.replace(excerpt=True) for one in whole.exchanges))
 
 
 def _of(value: dict[str, Any], before: str, after: str = "") -> Draft | None:

@@ -100,7 +100,7 @@ def drafts_in(text: str) -> list[Draft]:
 def _is_of_mcp(draft: Draft) -> bool:
     """An answer without its request, which only an MCP server gives: a challenge, or a message of JSON-RPC."""
     challenge = next((value for name, value in draft.answer_headers if name.lower() == "www-authenticate"), "")
-    return (draft.status == 401 and "resource_metadata" in challenge) or '"jsonrpc"' in (draft.answer_body or "")
+    return draft.status == 401 or "resource_metadata" in challenge or '"jsonrpc"' in (draft.answer_body or "")
 
 
 def _take(state: _State, line: str, at: float | None) -> None:

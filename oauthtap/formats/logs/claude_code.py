@@ -13,7 +13,14 @@ from oauthtap.model.exchange import Pairs, Response
 from oauthtap.model.recording import Recording
 
 _FAILED = re.compile(r"(?:HTTP|SSE) Connection failed after \d+ms: (.*?)(?: \(code: (\S+), errno: \S+\))?$", re.DOTALL)
-_ANSWERED = {"CLIENT_HTTP_AUTHENTICATION": 401, "CLIENT_HTTP_FORBIDDEN": 403, "CLIENT_HTTP_NOT_FOUND": 404}
+_ANSWERED = {
+    "CLIENT_HTTP_AUTHENTICATION": 401,
+    "CLIENT_HTTP_FORBIDDEN": 403,
+    "CLIENT_HTTP_NOT_FOUND": 404,
+    "401": 401,
+    "403": 403,
+    "404": 404,
+}
 """Codes of the SDK's transport that stand for an answer of the server, and the status of that answer."""
 _STATUS = re.compile(r"\b(?:HTTP |status(?: code)? |returned |answered )\(?([1-5]\d\d)\b")
 

@@ -29,6 +29,8 @@ _COMPARED = re.compile(
     r"\b(?:unlike|as (?:in|with)|same as|similar to|like|instead of|other clients|such as|e\.g\.|for example|compared (?:to|with)|tested with|compatible with)\b",
     re.I,
 )
+_CODE = re.compile(r"`[^`\n]{24,400}`")
+"""A request, a header, a message: names in it are not what a sentence says."""
 _COMMAND = re.compile(r"\bcurl\b|--data|--header|^\s*[\"{}\[]")
 """A command or a member of JSON: what was sent by hand often has a client's name."""
 _BACKEND = {"claude-desktop", "claude-ai"}
@@ -60,7 +62,7 @@ def client_that_failed(text: str) -> str | None:
     """The profile of the one client that the sentences name as the one that failed; None where several are, or none."""
     named: set[str] = set()
     works: set[str] = set()
-    for clause in _CLAUSE.split(text[:200_000]):
+    for clause in _CLAUSE.split(_CODE.sub("", text[:200_000])):
         found = {name for name, pattern in _lines() if pattern.search(clause)}
         if not found or _COMMAND.search(clause):
             continue

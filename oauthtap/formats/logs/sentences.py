@@ -32,7 +32,7 @@ _BROKEN = 4
 """Lines of a message that a dialog or a terminal has broken in the middle of its sentence."""
 _PROBED = re.compile(r"resource metadata discovery url: (https?://\S+)")
 _TRANSPORT = re.compile(
-    r"(?:Streamable|SSE)\w*Transport|rmcp::transport|streamable_http_client|MCP (?:client|server)|Error POSTing to endpoint"
+    r"(?:Streamable|SSE)\w*Transport|io\.modelcontextprotocol\.|rmcp::transport|streamable_http_client|MCP (?:client|server)|Error POSTing to endpoint"
 )
 """What only a client of an MCP server says."""
 _SERVER_URL = re.compile(
@@ -53,7 +53,7 @@ def read(text: str) -> Recording | None:
     """The exchanges the sentences tell of; None when there are none."""
     text = "\n".join(facts.joined(unwrap(text)))
     if len(text.strip().splitlines()) <= _BROKEN and not has_times(text):
-        text = re.sub(r"\n[ \t]*(?=(?:does|did) not )", " ", text)
+        text = re.sub(r"\n[ \t]*(?=(?:does|did) not |received [\"'])", " ", text)
     client = client_of(text)
     stamped = has_times(text)
     story = Story(_mcp_url(text), known=stamped or client is not None or _TRANSPORT.search(text) is not None)

@@ -39,6 +39,7 @@ _NETWORK = re.compile(
     r"ECONNREFUSED|ENOTFOUND|ETIMEDOUT|ECONNRESET|CERT_|self.signed certificate|certificate has expired|getaddrinfo|All connection attempts failed|error sending request for url|fetch failed|Connection refused|Name or service not known|Request timed out",
     re.I,
 )
+_OF_MCP = re.compile(r"\bmcp\b|server|connect|auth|transport|https?://", re.I)
 PROBE = re.compile(r"resource metadata probe returned unexpected status: (\d{3})")
 _OPENED = re.compile(
     r"redirect(?:ing|ed)? to authorization|Saving PKCE|authorization code|Opening (?:your )?browser|code verifier", re.I
@@ -182,12 +183,13 @@ class Story:
             self._add(self._message(200, at))
         elif match := _ON_SCREEN.match(line):
             self._on_screen(at, match["words"])
-        elif _NETWORK.search(text) and (place := self._place(text)):
+        elif _NETWORK.search(text) and (self.mcp_url or _OF_MCP.search(text)) and (place := self._place(text)):
             reported = "upstream" in line
             self._add(Draft("POST", place, started_at=at, error=line.strip()[:300], reported=reported))
         elif _SUCCESS.search(line) and self.endpoint:
             if re.search(r"connect(?:ed|ion)", line, re.I):
-                self._add(self._message(200, at))
+                if "streamableHttp server" not in line or not (self.drafts and self.drafts[-1].status == 401):
+                    self._add(self._message(200, at))
             else:
                 self.signed_in = True
                 self._add(Draft("POST", "/token-endpoint-not-shown", status=200, started_at=at, role="token-request"))
@@ -372,7 +374,15 @@ class Story:
     def _complete(self, draft: Draft) -> None:
         """An exchange told with its URL; where a message just before told its answer without, it is that one."""
         last = self.drafts[-1] if self.drafts else None
-        if last and (last.method, last.status) == (draft.method, draft.status) and self._is_told(last, draft):
+        if (
+            last
+            and last.status is None
+            and last.error is None
+            and (last.method, last.target) == (draft.method, draft.target)
+        ):
+            draft.actor = last.actor
+            self.drafts.pop()
+        elif last and (last.method, last.status) == (draft.method, draft.status) and self._is_told(last, draft):
             draft.answer_body, draft.cut = draft.answer_body or last.answer_body, last.cut
             draft.answer_headers = draft.answer_headers or last.answer_headers
             self.drafts.pop()

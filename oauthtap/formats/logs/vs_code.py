@@ -49,7 +49,7 @@ _STATUS = re.compile(
     r"(\d{3}) status (?:sending message to|connecting to) (https?://[^\s,]+?)(?: as SSE)?(?::|,|$)\s*(.*)", re.S
 )
 _NOT_FOUND = re.compile(
-    r"Failed to fetch (?:resource|authorization server|auth server) metadata(?: from)? (https?://\S+?):? (\d{3})\b(.*)",
+    r"Failed to fetch (?:resource|authorization server|auth server) metadata(?: from)?\s+(https?://\S+?):? (\d{3})\b(.*)",
     re.S,
 )
 _MISMATCH = re.compile(
@@ -132,14 +132,17 @@ class _Story:
             method = "GET" if " connecting to " in text else "POST"
             words = match[3].split("\n")[0].strip(" `")
             body = None if re.match(r"will attempt|; will retry|while attempting", words) else words.strip()
-            self._add(at, Draft(method, match[2], body=self.message, status=int(match[1]), answer_body=body or None))
-        elif match := re.match(r"Discovered (resource|authorization server) metadata at (\S+)", text):
+            told = [(draft.method, draft.target, draft.status) for draft in self.drafts]
+            if not text.startswith("Connection state: Error") or (method, match[2], int(match[1])) not in told:
+                draft = Draft(method, match[2], body=self.message, status=int(match[1]), answer_body=body or None)
+                self._add(at, draft)
+        elif match := re.match(r"Discovered (resource|authorization server) metadata at\s+(\S+)", text):
             self._add(at, Draft("GET", match[2], status=200))
             if match[1] == "authorization server":
                 self.issuer_home = origin_of(match[2]) or ""
             if match[1] == "resource" and self.mcp_url is None and urls.PRM in match[2]:
                 self.mcp_url = match[2].replace(urls.PRM, "", 1)
-        elif match := re.match(r"Using auth server metadata url: (https?://\S+)", text):
+        elif match := re.match(r"Using auth server metadata url:\s+(https?://\S+)", text):
             self._of_last("authorization_servers", [match[1]])
         elif re.match(r"Discovered \d+ tools", text):
             self.answered = True
