@@ -168,6 +168,8 @@ def _judge_resource(profile: Profile, document: ResourceMetadata, server: Record
     stated = document.resource
     if stated == server.resource:
         return document
+    if stated is None and document.response.truncated:
+        raise _Unknown("prm-discovery", "the `resource` of the document is not shown")
     _needs(profile, "resource_rule", "prm-discovery")
     if stated is not None and RESOURCE_RULES[profile.resource_rule](stated, server.resource):
         return document
@@ -176,7 +178,8 @@ def _judge_resource(profile: Profile, document: ResourceMetadata, server: Record
         return document
     if profile.resource_mismatch == "drops":
         return None
-    raise _Stops("prm-discovery", f"wants `resource` to fit {server.resource}, and it is {stated}")
+    found = f"it is {stated}" if stated is not None else "the document has none"
+    raise _Stops("prm-discovery", f"wants `resource` to fit {server.resource}, and {found}")
 
 
 def _slashed(path: str) -> str:

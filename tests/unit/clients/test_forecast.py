@@ -17,7 +17,7 @@ from oauthtap.clients.profile import STALE, Profile
 from oauthtap.clients.traits import Basis
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.drive.driver import drivers
-from oauthtap.formats import loader, notation
+from oauthtap.formats import load_recording, loader, notation
 from oauthtap.render import labels
 from oauthtap.report.build import build
 from oauthtap.report.model import Report
@@ -126,6 +126,21 @@ def test_whoever_falls_back_to_the_origin_gets_on_without_resource_metadata() ->
         assert gets_on is (profile.without_prm == "origin"), seen[profile.slug]
         assert gets_on or seen[profile.slug].outcome == "stops"
     assert seen["claude-code"].outcome != seen["claude-ai"].outcome
+
+
+def test_a_member_that_a_log_does_not_show_is_no_missing_member() -> None:
+    """mcp-remote names the authorization server that the resource metadata list, and not their `resource`."""
+    text = (
+        "[77] Discovering OAuth server configuration...\n[77] Discovered authorization server: https://as.example.com\n"
+        "[77] Connecting to remote server: https://mcp.example.com/mcp\n[77] Using transport strategy: http-first\n"
+    )
+    recording = load_recording(text)
+    assert recording is not None
+    tap = SessionAnalyzer(recording.upstream, profiles=profiles())
+    for exchange in recording.exchanges:
+        tap.add(exchange)
+    seen = build(tap, now=None, today=SEEN).clients
+    assert seen and {one.outcome for one in seen} == {"unknown"}
 
 
 def test_what_is_only_reported_is_marked_and_what_is_old_says_its_age() -> None:
