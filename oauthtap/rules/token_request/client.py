@@ -376,7 +376,10 @@ def no_challenge(token: TokenEndpoint, so_far: Handshake) -> Problems:
 def _wanted(token: TokenEndpoint, own: ClientAuthentication, so_far: Handshake) -> tuple[tuple[str, ...], str]:
     """The methods the client may use, and where that is written."""
     if registration := registered(own.client_id, so_far):
-        if named := text(registration.issued.get("token_endpoint_auth_method")):
+        named = text(registration.issued.get("token_endpoint_auth_method"))
+        if named == NONE and text(registration.issued.get("client_secret")):
+            return (), ""  # the registration contradicts itself: dcr-response-public-client-with-secret
+        if named:
             return (named,), f"its registration (exchange {registration.exchange.id}) says"
         if text(registration.issued.get("client_secret")):
             return (BASIC,), f"its registration (exchange {registration.exchange.id}) names none, which means"
