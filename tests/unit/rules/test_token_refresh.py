@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from oauthtap.handshake.stages import TokenRefresh
+from oauthtap.handshake.state import Handshake
+from oauthtap.model.exchange import Exchange, Request, Response
+from oauthtap.rules.token_refresh import history
 from tests.support.exchanges import found
 
 TOKEN = "https://as.example.com/token"
@@ -78,3 +82,20 @@ POST {TOKEN} grant_type=refresh_token&client_id=c1
 400 {{"error": "invalid_request", "error_description": "refresh_token is invalid or missing"}}
 """
     assert "refresh-error-not-invalid-grant" not in found(text)
+
+
+def test_what_a_recording_left_out_of_a_refresh_is_not_guessed_at() -> None:
+    asked = Request(method="POST", url=TOKEN, body=None)
+    unseen = TokenRefresh(Exchange(id=1, request=asked, response=Response(status=200, body=None)))
+    assert history.token_of(unseen) is None
+    assert history.granted_in(unseen) == {}
+    assert history.error_of(unseen) is None
+
+
+def test_what_was_recorded_of_a_refresh_is_read() -> None:
+    asked = Request(method="POST", url=TOKEN, body="grant_type=refresh_token&refresh_token=made-up-refresh-1")
+    refused = Response(status=400, body='{"error": "invalid_grant"}')
+    seen = TokenRefresh(Exchange(id=1, request=asked, response=refused))
+    assert history.token_of(seen) == "made-up-refresh-1"
+    assert history.error_of(seen) == "invalid_grant"
+    assert history.issued_in(Handshake(), "made-up-refresh-1") is None
