@@ -48,7 +48,9 @@ _PARAMETERS_BELOW = re.compile(
 _SHORT = 8_000
 """Characters of a report by a person: in longer texts only one form is read."""
 _EXPECTED = re.compile(
-    r"(?:^|\n)[#*\s>]*(?:(?:what )?(?:I|was|is|it) )?(?:Expected|Should be|Correct|Wanted)\b[^\n]{0,60}\n?\s*$", re.I
+    r"(?:^|\n)[#*\s>]*(?:(?:what )?(?:I|was|is|it) )?(?:Expected|Should be|Correct|Wanted)\b[^\n]{0,60}\n?\s*$"
+    r"|\b(?:should|would|must) (?:\w+ ){0,3}(?:receive|return|be|look|get|serve|see)\b[^\n]{0,80}:\s*$",
+    re.I,
 )
 """The heading of a block that shows what did not come."""
 _PARAMETER_TABLE = re.compile(
@@ -218,6 +220,7 @@ def _joined(blocks: list[str], prose: list[str]) -> Recording | None:
     together = transcript.read("\n\n".join(blocks))
     if together and len(together.exchanges) > sum(len(one.exchanges) for one in found):
         return together
+    found = _with_bodies(found)
     if not found:
         return None
     if len(found) == 1:
@@ -235,6 +238,34 @@ def _joined(blocks: list[str], prose: list[str]) -> Recording | None:
     counts = [len(one.exchanges) for one in found]
     notes = dict.fromkeys(note for at, one in enumerate(found) for note in _renumbered(one.notes, sum(counts[:at])))
     return Recording(numbered, {"upstream": upstream, "client": client}, None, tuple(notes))
+
+
+def _with_bodies(found: list[Recording]) -> list[Recording]:
+    """A refusal in a block of its own is the body of the answer above it, where that has the same status and none."""
+    whole: list[Recording] = []
+    for one in found:
+        last = whole[-1].exchanges[-1] if whole else None
+        alone = (
+            one.exchanges[0]
+            if len(one.exchanges) == 1 and one.exchanges[0].request.url.endswith("-not-shown")
+            else None
+        )
+        if (
+            last
+            and last.response
+            and alone
+            and alone.response
+            and last.response.body is None
+            and last.status == alone.status
+        ):
+            answer = last.response.model_copy(
+                update={"body": alone.response.body, "truncated": alone.response.truncated}
+            )
+            every = (*whole[-1].exchanges[:-1], last.replace(response=answer))
+            whole[-1] = replace(whole[-1], exchanges=every)
+        else:
+            whole.append(one)
+    return whole
 
 
 def _with_status(block: str, below: str) -> str:

@@ -108,11 +108,17 @@ def without_reports(drafts: list[Draft]) -> list[Draft]:
     drafts = [
         draft for draft in drafts
         if not (draft.summary and any(one is not draft and one.status == draft.status for one in drafts))
+        and not (draft.of_prose and any(_is_short_for(draft, one) for one in drafts if one.method_shown))
     ]  # fmt: skip
     return [
         draft for at, draft in enumerate(drafts)
         if not (draft.reported and any(one.status and _is_same(one, draft) for one in drafts[max(0, at - 3) : at + 4]))
     ]  # fmt: skip
+
+
+def _is_short_for(draft: Draft, other: Draft) -> bool:
+    """A sentence names an endpoint by the end of its path (`/token`), and a line tells the request with the same status."""
+    return draft.status == other.status and other.target.partition("?")[0].endswith(draft.target)
 
 
 def in_order(drafts: list[Draft], text: str) -> list[Draft]:
@@ -182,6 +188,7 @@ def _of_fact(fact: facts.Fact, line: str) -> Draft:
     """A draft of it, with what else its line says of it."""
     draft = Draft(fact.method or _usual(fact.target), fact.target, status=fact.status, error=fact.error)
     draft.method_shown = fact.method is not None
+    draft.of_prose = fact.method is None and fact.target.startswith("/") and fact.target.count("/") == 1
     draft.summary = fact.method is None and _SUMMARY.search(fact.line or line) is not None
     draft.reported = fact.status is None and _ERROR_LOG.search(fact.line or line) is not None
     if draft.method == "POST" and _REGISTRATIONS.search(fact.target):

@@ -81,6 +81,8 @@ class Draft:
     """False for a URL told with its status alone: such a sentence may tell an exchange again."""
     sse: bool = False
     """The stream of the older SSE transport, which a client opens with GET."""
+    of_prose: bool = False
+    """A sentence tells it by one segment of a path, without a method."""
     summary: bool = False
     """A sentence about several requests, which other lines may tell one by one."""
     reported: bool = False

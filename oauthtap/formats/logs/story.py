@@ -36,7 +36,7 @@ _USED_AND_NAMED = re.compile(
 )
 """The MCP URL first, then what the document has."""
 _NETWORK = re.compile(
-    r"ECONNREFUSED|ENOTFOUND|ETIMEDOUT|ECONNRESET|CERT_|self.signed certificate|certificate has expired|getaddrinfo|All connection attempts failed|error sending request for url|fetch failed|Connection refused|Name or service not known|Request timed out",
+    r"ECONNREFUSED|ENOTFOUND|ETIMEDOUT|ECONNRESET|CERT_|(?:error|fail\w*|code|:)\s[^\n]{0,80}self.signed certificate|certificate has expired|getaddrinfo|All connection attempts failed|error sending request for url|fetch failed|Connection refused|Name or service not known|Request timed out",
     re.I,
 )
 _OF_MCP = re.compile(r"\bmcp\b|server|connect|auth|transport|https?://", re.I)
@@ -407,6 +407,9 @@ class Story:
 
     def _add(self, draft: Draft) -> None:
         """A sentence about an exchange that is told already, or said twice, is no other one."""
+        last = self.drafts[-1] if self.drafts else None
+        if last and last.status and draft.error and draft.status is None and draft.role and draft.role == last.role:
+            return  # what it says of the answer that the line before tells
         for known in reversed(self.drafts[-3:]):
             near = known.started_at is None or draft.started_at is None or abs(draft.started_at - known.started_at) < 2
             same = (known.target, known.status) == (draft.target, draft.status)
