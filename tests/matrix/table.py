@@ -54,7 +54,8 @@ fresh home, fresh registration, a fresh tap. A GET answered 405 (the server offe
 refusal: clients send it in parallel, and whether it arrives before they end is chance.
 
 ✓ connects, · gives up, … waits for ever: the same both ways. A pair that differs is marked ≠ and told of below its
-table. Made by `python -m tests.matrix --ways direct,tap,run --json {file} --markdown`."""
+table. Made by `python -m tests.matrix --ways direct,tap,run --json {file} --markdown`; with `--namespace` the clients
+reach the test bed without its proxy, and with `--besides FILE` what that file has is not run again."""
 
 
 def rest(ledger: Ledger, ways: Sequence[str]) -> str:
