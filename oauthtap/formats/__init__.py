@@ -58,6 +58,8 @@ _PARAMETER_TABLE = re.compile(
 )
 _ASKED = re.compile(r"\b((?:GET|POST) (?:https?://[^\s`?]+|/[^\s`?]*))")
 _STATUS_BELOW = re.compile(r"\s*((?:HTTP/[\d.]+|(?:HTTP )?status(?: code)?:?)\s*[1-5]\d\d\b[^\n]{0,40})\n", re.I)
+_ANSWER_BESIDE = re.compile(r"^HTTP/[\d.]+ [1-5]\d\d\b", re.M)
+"""A raw answer that somebody put beside a client's log."""
 _FEW_TAGS = 4
 _HEAD = 4
 """Lines in which a log in JSON begins: its path may stand above it."""
@@ -164,7 +166,8 @@ def _without_tags(text: str) -> str:
 def _client_log(text: str) -> Recording | None:
     """A log of one client, which tells of itself in its own words."""
     if (client_logs.recognizes(text) or _is_claude_jsonl(text)) and (found := client_logs.read(text)).exchanges:
-        return found
+        answered = transcript.read(text) if _ANSWER_BESIDE.search(text) else None
+        return with_rest(found, [answered], later=True) if answered else found
     if vs_code.recognizes(text):
         return vs_code.read(text)
     return None

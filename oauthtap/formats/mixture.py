@@ -39,8 +39,9 @@ def step_of(exchange: Exchange) -> str:
     return own or ("mcp with a token" if exchange.request.header("authorization") else "mcp")
 
 
-def with_rest(best: Recording, others: Iterable[Recording]) -> Recording:
-    """A reading, with the exchanges of steps that only another reader found. Documents and challenges stand in front."""
+def with_rest(best: Recording, others: Iterable[Recording], *, later: bool = False) -> Recording:
+    """A reading, with the exchanges of steps that only another reader found. Documents and challenges stand in front,
+    where the others did not happen `later`."""
     known = {step_of(one) for one in best.exchanges}
     bodies = {one.response.body for one in best.exchanges if one.response is not None and one.response.body}
     front: list[Exchange] = []
@@ -50,7 +51,7 @@ def with_rest(best: Recording, others: Iterable[Recording]) -> Recording:
         new = [one for one in other.exchanges if step_of(one) not in known and _is_told(one, best, other)]
         new = [one for one in new if one.response is None or one.response.body not in bodies]
         known |= {step_of(one) for one in new}
-        front += [one for one in new if "/.well-known/" in one.request.path or one.status == 401]
+        front += [one for one in new if not later and ("/.well-known/" in one.request.path or one.status == 401)]
         behind += [one for one in new if one not in front]
         notes += (
             [note for note in other.notes if not note.startswith(("the status of", "the host", "read from"))]

@@ -114,7 +114,8 @@ class ClaudeCode:
             code = re.search(r"\b(access_denied|invalid_scope|server_error|invalid_request|login_required)\b", words)
             self.story.called_back(event, error=code[1] if code else words[:60], error_description=words[:200])
         elif found := outcome(words):
-            step = "token-request" if self.redeems else "client-registration" if self.registers else None
+            redeems = self.redeems or "InvalidGrantError" in words  # nothing but a grant is invalid so
+            step = "token-request" if redeems else "client-registration" if self.registers else None
             self.story.refused(event, found, step)
         elif self.redeems and not re.search(r"state mismatch|timeout|timed out|cancel", words, re.I):
             self.story.refused(event, refused("token-request", words))

@@ -75,7 +75,9 @@ class McpRemote:
         elif url := event.after("Redirecting to authorization URL "):
             self._give_up()
             story.opened(event, url.strip())
-        elif match := re.match(r"\s*Please authorize this client by visiting:\s*(\S+)", event.text):
+        elif match := re.search(
+            r"(?:^|\n)(?:\[\d+\])?\s*Please authorize this client by visiting:\s*(\S+)", event.text
+        ):
             self._give_up()
             story.opened(event, match[1])
         elif name == "Saving client info":
