@@ -198,6 +198,8 @@ def _manner(furthest: Stage, handshake: Handshake) -> Manner | None:
         return "only-listened" if reached and furthest.bearer is not None and not spoke else None
     if isinstance(furthest, Challenge):
         return "unnamed" if furthest.challenged.bearer is not None and not furthest.metadata_url else None
+    if isinstance(furthest, Document) and furthest.exchange.excerpt and furthest.exchange.response is None:
+        return "no-document"
     if isinstance(furthest, ResourceMetadata):
         return "slash" if _differs_by_slash(furthest, handshake.resource or "") else None
     return None

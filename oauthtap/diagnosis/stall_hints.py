@@ -73,7 +73,7 @@ _TABLE: dict[str, tuple[str, str, str]] = {
     "authorization-response": (
         "exchange the code for a token",
         "whether the client's callback was reached, and whether it accepted `state` and `iss`",
-        "the browser window (cannot connect: nothing listens on the callback's port); then the client's log",
+        "the browser window (it cannot connect where nothing listens on a loopback callback); then the client's log",
     ),
     "token-request": (
         "call the MCP server with the token",
@@ -142,14 +142,22 @@ _CALLED_BACK = (
 )
 
 
-Manner = Literal["called-back", "only-listened", "unnamed", "slash"]
+_NO_DOCUMENT = (
+    "read the document, which no answer shows",
+    "what is answered at this URL: an error is told, and no status",
+    "`curl -i` with the URL of this exchange; then the client's log",
+)
+
+
+Manner = Literal["called-back", "only-listened", "unnamed", "slash", "no-document"]
 """The callback answered; the client only opened streams at the MCP server; the challenge names no resource metadata;
-`resource` differs from the client's URL by a slash at the end only."""
+`resource` differs from the client's URL by a slash at the end only; a metadata request of an excerpt has no answer."""
 _MANNERS: dict[Manner, tuple[str, str, str]] = {
     "called-back": _CALLED_BACK,
     "only-listened": _ONLY_LISTENED,
     "unnamed": _UNNAMED,
     "slash": _SLASH,
+    "no-document": _NO_DOCUMENT,
 }
 
 

@@ -90,6 +90,8 @@ def headline(report: Report) -> str:
     if report.ending == "lost-later":
         return f"{name} was connected to {server}, then lost the connection"
     if report.ending == "waiting" and report.cause is None:
+        if report.standstill and report.standstill.stage == "authorization-response":
+            return f"{name} stopped at the redirect back from the browser, not connected to {server}"
         if report.reached in _BEFORE_BROWSER:
             return f"{name} got a 401 from {server} and has not started to sign in"
         return f"{name} is waiting for the sign-in in the browser, for {server}"

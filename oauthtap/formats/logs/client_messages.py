@@ -18,7 +18,7 @@ _SAYS_SO = re.compile(
     re.I,
 )
 """What a line has in it that tells of something that went wrong: no other is compared with every message."""
-_SOURCE = re.compile(r"\s*(?:raise|throw|return|await)\b")
+_SOURCE = re.compile(r"[\s`>]*(?:raise|throw|return|await)\b")
 """A line of source code, as a traceback or a report quotes it."""
 _URL = re.compile(r"https?://[^\s\"'`<>,)\]}\\]+")
 _LONGEST = 2000
