@@ -60,7 +60,7 @@ def test_the_table_says_what_was_seen(proofs: Proofs, target: str) -> None:
     assert seen in written, "run: python -m tests.cures"
 
 
-@pytest.mark.parametrize("target", ["f05", "f12", "seed2"])
+@pytest.mark.parametrize("target", ["f05", pytest.param("f12", marks=pytest.mark.more_clients), "seed2"])
 def test_no_secret_is_left_where_a_fix_was_at_work(bed: Bed, proofs: Proofs, target: str) -> None:
     proof = proofs(target)
     assert proof.session is not None
