@@ -22,10 +22,7 @@ def main() -> None:
     interactive = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # not where a shell has it ignored
     if interactive:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from oauthtap.imports import uncollected
-
-    with uncollected():
-        from oauthtap.cli import main as run
+    from oauthtap.cli import main as run
 
     if interactive:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -6,7 +6,7 @@ import argparse
 import os
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from oauthtap.cli.errors import nearest
@@ -34,26 +34,6 @@ class ArgumentParser(argparse.ArgumentParser):
         super().__init__(**{"formatter_class": argparse.RawDescriptionHelpFormatter, **keywords})
         self.set_defaults(parser=self)
         self._words: Sequence[str] = ()
-        self._later: Callable[[], None] | None = None
-
-    def add_later(self, add: Callable[[], None]) -> None:
-        """Have `add` add arguments when they are needed: no start waits for the flags of all other commands."""
-        self._later = add
-
-    def _add_now(self) -> None:
-        add, self._later = self._later, None
-        if add is not None:
-            add()
-
-    def parse_known_args(self, *words: Any, **more: Any) -> Any:
-        """As argparse, with the arguments of `add_later`."""
-        self._add_now()
-        return super().parse_known_args(*words, **more)
-
-    def format_help(self) -> str:
-        """As argparse, with the arguments of `add_later`."""
-        self._add_now()
-        return super().format_help()
 
     @property
     def places(self) -> list[argparse.Action]:
@@ -63,7 +43,6 @@ class ArgumentParser(argparse.ArgumentParser):
     def read(self, words: Sequence[str]) -> argparse.Namespace:
         """The command line; of what no command knows, the one that was named complains. Exits where it is wrong."""
         self._words = words
-        found: argparse.Namespace
         found, rest = self.parse_known_args(words)
         if rest:
             found.parser.refuse(rest)

@@ -8,7 +8,6 @@ from argparse import Namespace
 from oauthtap.cli.analyze_file import analyze_recording
 from oauthtap.cli.error_message import explained
 from oauthtap.cli.errors import NothingRead, UsageError
-from oauthtap.cli.exit_code import exit_code, reaches
 from oauthtap.cli.lock import read_lock
 from oauthtap.cli.options.baseline import baseline_code, with_baseline
 from oauthtap.cli.options.newest import newest_session
@@ -16,8 +15,11 @@ from oauthtap.cli.options.rule_files import load_rule_files
 from oauthtap.cli.options.summary import display, session_word
 from oauthtap.cli.options.telling import bounded, written
 from oauthtap.compare.lock_check import check_lock
+from oauthtap.diagnosis.findings import RANK
 from oauthtap.render.console import console
 from oauthtap.render.issue_templates import tracker
+from oauthtap.report.model import Report
+from oauthtap.report.out_of_sight import is_out_of_sight
 
 
 def check(arguments: Namespace) -> int:
@@ -49,3 +51,21 @@ def check(arguments: Namespace) -> int:
     if arguments.against:
         return int(report.cause is not None or reaches(report, arguments.fail_on))
     return baseline_code(report, arguments, exit_code(report, arguments.fail_on), stopped=not report.works)
+
+
+def reaches(report: Report, fail_on: str | None) -> bool:
+    """A finding is at least as bad as `fail_on`; never, where that is None."""
+    return fail_on is not None and any(RANK[finding.severity] <= RANK[fail_on] for finding in report.findings)  # type: ignore[index]
+
+
+def exit_code(report: Report, fail_on: str | None = None) -> int:
+    """The exit code of every command that judges.
+
+    0 it works (connected, or signed in); 1 it stopped, or a finding is at least as bad as `fail_on`; 3 nothing arrived,
+    or it ended out of sight, at a server without a public name.
+    """
+    if is_out_of_sight(report):
+        return 1 if reaches(report, fail_on) else 3
+    if report.ending == "nothing-arrived" and not report.complete:
+        return 1 if report.cause is not None else 3
+    return int(reaches(report, fail_on) or not report.works)

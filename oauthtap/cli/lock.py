@@ -14,8 +14,8 @@ from oauthtap.cli.options.newest import newest_session
 from oauthtap.cli.options.summary import session_word
 from oauthtap.compare import lockfile
 from oauthtap.compare.lockfile import Lock
+from oauthtap.formats.untrusted_file import parse_json, read_bytes
 from oauthtap.model.recording import SourceError
-from oauthtap.untrusted_file import parse_json, read_bytes
 
 _LARGEST = 20_000_000
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from functools import partial
 from textwrap import fill
 
 from oauthtap import __version__
@@ -76,17 +75,12 @@ def parser() -> ArgumentParser:
         command = verbs.add_parser(
             name, help=sentence, description=fill(description, 96), epilog=f"example:\n  {example}"
         )
-        command.add_later(partial(_complete, name, command, flags))
+        flags(command)
+        command.usage = command.usage or _usage(name, command)
+        if "exit codes:" not in (command.epilog or ""):
+            told = fill(f"exit codes: {_EXITS.get(name, _DONE)}", 96)
+            command.epilog = f"{command.epilog}\n\n{told}"
     return top
-
-
-def _complete(name: str, command: ArgumentParser, flags: Callable[[ArgumentParser], None]) -> None:
-    """Add a command's flags, and what its help says of how it is called and how it ends."""
-    flags(command)
-    command.usage = command.usage or _usage(name, command)
-    if "exit codes:" not in (command.epilog or ""):
-        told = fill(f"exit codes: {_EXITS.get(name, _DONE)}", 96)
-        command.epilog = f"{command.epilog}\n\n{told}"
 
 
 def _usage(name: str, command: ArgumentParser) -> str:

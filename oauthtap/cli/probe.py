@@ -17,8 +17,8 @@ from pathlib import Path
 
 from oauthtap import __version__
 from oauthtap.cli import attack
+from oauthtap.cli.check import exit_code
 from oauthtap.cli.errors import UsageError
-from oauthtap.cli.exit_code import exit_code
 from oauthtap.cli.options.again import reach_of
 from oauthtap.cli.options.baseline import baseline_code, read_baseline, with_baseline
 from oauthtap.cli.options.grant import stored_grant

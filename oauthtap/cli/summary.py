@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from oauthtap.cli.analyze_file import analyze_recording
-from oauthtap.cli.exit_code import exit_code
+from oauthtap.cli.check import exit_code
 from oauthtap.cli.options.baseline import baseline_code, read_baseline, with_baseline
 from oauthtap.compare.baseline import Baseline, held_against
 from oauthtap.render.baseline import went

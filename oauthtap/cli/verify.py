@@ -15,12 +15,12 @@ from oauthtap.cli.options.newest import newest_session
 from oauthtap.cli.options.summary import session_word
 from oauthtap.formats import loader
 from oauthtap.formats.loader import SourceError
+from oauthtap.formats.untrusted_file import read_bytes
 from oauthtap.model.exchange import Exchange
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.redaction.leak_scanner import Leak, LeakScanner
 from oauthtap.redaction.redactor import Redactor
 from oauthtap.session import FLOWS, HAR, JSONL, STATE, SessionError
-from oauthtap.untrusted_file import read_bytes
 
 _LOOKED = """\
 Looked for, by other means than those that struck secrets out

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oauthtap.cli.background import start_in_background
+from oauthtap.cli.check import exit_code
 from oauthtap.cli.console_output import SILENCE, ConsoleReporter
 from oauthtap.cli.errors import UsageError
-from oauthtap.cli.exit_code import exit_code
 from oauthtap.cli.idle_timer import IdleTimer
 from oauthtap.cli.keyboard import read_keys
 from oauthtap.cli.live_fixes import LiveFixController
@@ -29,7 +29,6 @@ from oauthtap.diagnosis.analyzer import AnalyzedExchange
 from oauthtap.diagnosis.ending import GOOD
 from oauthtap.diagnosis.findings import Finding
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
-from oauthtap.imports import uncollected
 from oauthtap.model import urls
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.render.advice import fix_flag
@@ -97,10 +96,9 @@ async def _with_scheme(arguments: Namespace, candidate: str) -> str:
 
 
 async def _watch(arguments: Namespace) -> int:
-    with uncollected():
-        from oauthtap.proxy.observer import ProxyCallbacks  # mitmproxy takes a second to import: only when needed
-        from oauthtap.proxy.reverse import run_reverse_proxy
-        from oauthtap.proxy.settings import Settings, StartupError
+    from oauthtap.proxy.observer import ProxyCallbacks  # mitmproxy takes a second to import: only when needed
+    from oauthtap.proxy.reverse import run_reverse_proxy
+    from oauthtap.proxy.settings import Settings, StartupError
 
     sitting = WatchSession(arguments)
     settings = Settings(

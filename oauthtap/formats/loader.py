@@ -10,8 +10,8 @@ from typing import Any
 
 from oauthtap import formats, session
 from oauthtap.formats import har, notation, unreadable
+from oauthtap.formats.untrusted_file import LARGEST, parse_json, read_bytes
 from oauthtap.model.recording import Recording, SourceError
-from oauthtap.untrusted_file import LARGEST, parse_json, read_bytes
 
 __all__ = ["Recording", "SourceError", "read"]
 

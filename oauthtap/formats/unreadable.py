@@ -9,9 +9,9 @@ import re
 from typing import Any
 
 from oauthtap.formats.logs.client_names import client_of
+from oauthtap.formats.untrusted_file import parse_json
 from oauthtap.model.sanitize import escape_controls
 from oauthtap.model.urls import without_query
-from oauthtap.untrusted_file import parse_json
 
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (b"\x89PNG", "a picture", "copy the text out of the window it shows, and `oauthtap paste` it"),

@@ -16,11 +16,11 @@ from mitmproxy import http
 from mitmproxy.io import FlowReader, tnetstring
 
 from oauthtap.diagnosis.analyzer import AnalyzedExchange
+from oauthtap.formats.untrusted_file import parse_json, read_bytes
 from oauthtap.model.exchange import Exchange
 from oauthtap.model.recording import Recording, SourceError
 from oauthtap.proxy.flow_annotations import put_words
 from oauthtap.proxy.flow_state import EXCHANGE, SESSION, State, exchange_from, flow_from, texts_of
-from oauthtap.untrusted_file import parse_json, read_bytes
 
 
 def read(path: Path) -> Recording:

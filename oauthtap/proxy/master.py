@@ -17,7 +17,6 @@ from mitmproxy.addons.errorcheck import ErrorCheck
 from mitmproxy.connection import Client
 from mitmproxy.master import Master
 
-from oauthtap.imports import uncollected
 from oauthtap.proxy import _mitmproxy_internals as internals
 from oauthtap.proxy.settings import Settings, StartupError
 
@@ -88,10 +87,9 @@ def make_master(settings: Settings, *ours: Any) -> Master:
     """
     chosen = options.Options(confdir=str(_folder(settings.state / "mitmproxy")))
     if settings.web:
-        with uncollected():
-            from mitmproxy.tools.web.master import WebMaster
+        from mitmproxy.tools.web.master import WebMaster
 
-            from oauthtap.proxy.resting_addons import RestingAddons
+        from oauthtap.proxy.resting_addons import RestingAddons
 
         web = WebMaster(chosen, with_termlog=False)
         theirs = web.addons.get("errorcheck")

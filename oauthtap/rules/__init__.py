@@ -36,7 +36,6 @@ from typing import Any, Union, get_args, get_origin
 from oauthtap.diagnosis.findings import BY_LEVEL, Party, Problems, Severity
 from oauthtap.handshake.stages import Stage
 from oauthtap.handshake.state import Handshake
-from oauthtap.imports import uncollected
 from oauthtap.model.requirements import Requirement
 
 Check = Callable[..., Problems]
@@ -161,9 +160,8 @@ def pages() -> tuple[str, ...]:
 
 @cache
 def _import_all() -> None:
-    with uncollected():
-        for name in modules():
-            import_module(name)
+    for name in modules():
+        import_module(name)
 
 
 @cache

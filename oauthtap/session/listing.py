@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from oauthtap.formats.untrusted_file import read_bytes
 from oauthtap.model.recording import SourceError
 from oauthtap.session.paths import JSONL, home
 from oauthtap.session.reader import object_in
-from oauthtap.untrusted_file import read_bytes
 
 _LARGEST_REPORT = 100_000_000
 _LATEST = 253402300800.0

@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from oauthtap.formats.untrusted_file import parse_json, read_bytes
 from oauthtap.model.exchange import Exchange
 from oauthtap.model.recording import Recording, SourceError
 from oauthtap.session.paths import JSONL, VERSION
-from oauthtap.untrusted_file import parse_json, read_bytes
 
 _LATEST = 1e15
 NOT_SWEPT = (

@@ -9,9 +9,9 @@ from typing import Any, Literal
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from oauthtap.formats.untrusted_file import read_bytes
 from oauthtap.model.recording import SourceError
 from oauthtap.session.paths import STATE
-from oauthtap.untrusted_file import read_bytes
 
 _LARGEST = 2_000_000
 _SAME = 0.05

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from oauthtap.formats import har
 from oauthtap.model.exchange import Exchange
 from oauthtap.model.recording import Recording
 from oauthtap.session.paths import FLOWS, HAR, JSONL, STATE, disk_errors, replace
@@ -28,8 +29,6 @@ def sweep_session(
     `strike` learns the secrets of an exchange; `sweep` and `make_flows` are those of `SessionWriter`. A torn line is
     left out. That no more came is not claimed: only an `ended` that stands there stays.
     """
-    from oauthtap.formats import har  # with every other format: only where something is swept
-
     recording = read_jsonl(folder / JSONL)
     for exchange in recording.exchanges:  # what the last one tells may stand in the first
         strike(exchange)

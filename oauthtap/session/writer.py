@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from oauthtap.formats import har
 from oauthtap.model.recording import Recording
 from oauthtap.session.paths import (
     FLOWS,
@@ -102,8 +103,6 @@ class SessionWriter:
         came; the same that the report was made with. `comments`: for the HAR, by exchange id.
         `notes`: what was said of the way it was recorded.
         """
-        from oauthtap.formats import har  # with every other format: only at the end
-
         if self._closed:
             return
         self._closed = True

@@ -18,11 +18,11 @@ from mitmproxy import websocket
 from mitmproxy.test import tflow
 
 from oauthtap.cli.console_output import ConsoleReporter
+from oauthtap.formats.untrusted_file import parse_json
 from oauthtap.proxy import web
 from oauthtap.render.markdown import code_words
 from oauthtap.report.build import build
 from oauthtap.session import SessionError, SessionWriter
-from oauthtap.untrusted_file import parse_json
 from tests.mutations import HAR, READERS, command, failures, make_session
 from tests.proxy.test_doors import PRM, naming
 from tests.support.tapped import said, tapped, upstream

@@ -7,6 +7,8 @@ from oauthtap.cli.flags.shared import deferred, judged_flags, reach_flags, rules
 from oauthtap.cli.flags.values import positive, recording_path
 from oauthtap.cli.options.baseline import baseline_flags
 from oauthtap.cli.options.newest import WORDS
+from oauthtap.fixes.stacks import stacks
+from oauthtap.render.comparison import FORMATS as COMPARISONS
 from oauthtap.rewriting.origins import FIRST_PORT
 
 
@@ -48,8 +50,6 @@ def verify_flags(command: ArgumentParser) -> None:
 
 
 def fix_flags(command: ArgumentParser) -> None:
-    from oauthtap.fixes.stacks import stacks  # their files are read for this command alone
-
     command.add_argument("session", nargs="?", type=recording_path, metavar="SESSION", help=WORDS)
     command.add_argument(
         "-o", "--output", metavar="FILE", default="fixes.toml", help="where to write (default: %(default)s)"
@@ -87,8 +87,6 @@ def lock_flags(command: ArgumentParser) -> None:
 
 
 def diff_flags(command: ArgumentParser) -> None:
-    from oauthtap.render.comparison import FORMATS as COMPARISONS  # no other command compares
-
     command.add_argument("a", type=recording_path, metavar="A", help="a session, or a recording")
     command.add_argument("b", type=recording_path, metavar="B", help="the recording to compare A with")
     command.add_argument("--format", choices=tuple(COMPARISONS), default="console", help="of the comparison")

@@ -21,6 +21,7 @@ from oauthtap.cli.options.baseline import baseline_flags
 from oauthtap.cli.options.grant import grant_flag
 from oauthtap.cli.options.inject import inject_flag
 from oauthtap.cli.options.summary import summary_flags
+from oauthtap.drive.driver import drivers
 from oauthtap.grants.grant_file import KEY
 from oauthtap.rewriting.origins import FIRST_PORT, WEB_PORT
 
@@ -164,8 +165,6 @@ exit codes: 0 connected; 1 not, or a finding reaches --fail-on; 2 wrong usage, o
 
 
 def drive_flags(command: ArgumentParser) -> None:
-    from oauthtap.drive.driver import drivers  # every client's file is read: for this command alone
-
     command.description = "Run a real client through oauthtap without a person, in a temporary home folder."
     known = "\n".join(f"  {name:<16} {one.title}" for name, one in drivers().items())
     command.epilog = _DRIVE % (known, ", ".join(EMULATED_CLIENTS))

@@ -12,7 +12,7 @@ from oauthtap.cli.argument_parser import ArgumentParser
 from oauthtap.cli.flags.values import positive, recording_path
 from oauthtap.cli.options.baseline import baseline_flags
 from oauthtap.cli.options.summary import summary_flags
-from oauthtap.imports import uncollected
+from oauthtap.formats import FORMS
 from oauthtap.render import FORMATS
 from oauthtap.render.issue_templates import TRACKERS
 
@@ -22,9 +22,7 @@ def deferred(place: str) -> Callable[[argparse.Namespace], int]:
 
     def run(arguments: argparse.Namespace) -> int:
         module, _, name = place.partition(":")
-        with uncollected():
-            found = import_module(f"oauthtap.cli.{module}")
-        return int(getattr(found, name)(arguments))
+        return int(getattr(import_module(f"oauthtap.cli.{module}"), name)(arguments))
 
     return run
 
@@ -125,8 +123,6 @@ def judging_flags(group: Any, client: str = "override the detected client") -> N
 
 
 def judged_flags(command: ArgumentParser) -> None:
-    from oauthtap.formats import FORMS  # every reader there is: for these commands alone
-
     command.epilog = f"{command.epilog}\n\nwhat it reads, recognized by content and not by file name:\n" + "\n".join(
         fill(form, 96, initial_indent="  ", subsequent_indent="    ") for form in FORMS
     )

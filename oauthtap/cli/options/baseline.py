@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from oauthtap.cli.errors import UsageError
 from oauthtap.compare.baseline import Baseline, held_against, updated
 from oauthtap.diagnosis.findings import RANK
+from oauthtap.formats.untrusted_file import parse_json, read_bytes
 from oauthtap.model.recording import SourceError
 from oauthtap.report.model import Report
 from oauthtap.session.paths import replace
-from oauthtap.untrusted_file import parse_json, read_bytes
 
 _LARGEST = 5_000_000
 

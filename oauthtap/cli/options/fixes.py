@@ -15,8 +15,8 @@ from oauthtap.fixes.applier import ActiveFixes
 from oauthtap.fixes.model import Fix
 from oauthtap.fixes.presets import presets
 from oauthtap.fixes.toml_io import FixError
+from oauthtap.formats.untrusted_file import read_bytes
 from oauthtap.model.recording import SourceError
-from oauthtap.untrusted_file import read_bytes
 
 _LARGEST = 10_000_000
 LIVE_FIX_FILE = "fixes.live.toml"

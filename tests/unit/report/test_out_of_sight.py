@@ -7,7 +7,7 @@ from textwrap import dedent
 import jwt
 import pytest
 
-from oauthtap.cli.exit_code import exit_code
+from oauthtap.cli.check import exit_code
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.formats import notation
 from oauthtap.render.verdict import headline
