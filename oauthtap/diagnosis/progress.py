@@ -163,19 +163,15 @@ def furthest_stage(handshake: Handshake, since: int = 0) -> str:
     In an excerpt nothing is known to be a guess: what named the place may be in the part that is not shown. Where it
     shows no request of a client, those that somebody sent by hand count.
     """
+    walk = [stage for stage, *_ in handshake.exchanges() if stage.slug not in SIDE_STAGES]
     own = [
         stage
-        for stage in (stages[0] for stages in handshake.exchanges())
+        for stage in walk
         if stage.exchange.actor in ("client", "browser")
         and (stage.ok or stage.exchange.excerpt or stage.initiator is None or not stage.initiator.guess)
-        and stage.slug not in SIDE_STAGES
         and stage.exchange.id >= since
     ]
-    by_hand = [
-        stage
-        for stage in (stages[0] for stages in handshake.exchanges())
-        if stage.exchange.excerpt and stage.exchange.actor == "reporter" and stage.slug not in SIDE_STAGES
-    ]
+    by_hand = [stage for stage in walk if stage.exchange.excerpt and stage.exchange.actor == "reporter"]
     slugs = [stage.slug for stage in _without_beginning(own) or by_hand]
     walked = [slug for slug in slugs if slug != McpStream.slug] or slugs
     return max(walked, key=STAGE_ORDER.index, default="other")

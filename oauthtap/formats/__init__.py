@@ -23,7 +23,7 @@ from oauthtap.formats.logs.client_messages import last_step
 from oauthtap.formats.logs.client_names import client_of
 from oauthtap.formats.logs.log_lines import has_times
 from oauthtap.formats.logs.statements import last_mark
-from oauthtap.formats.mixture import as_told, step_of, with_rest, with_told
+from oauthtap.formats.mixture import as_told, step_of, with_bodies, with_rest, with_told
 from oauthtap.model.exchange import Exchange, Request, first_value
 from oauthtap.model.recording import Recording
 from oauthtap.model.sanitize import escape_controls
@@ -41,6 +41,7 @@ _PLACEHOLDER = re.compile(
 _SEGMENT = re.compile(r"(?<=/)<([\w-]{1,40})>(?=/)")
 """A segment of a path that was left out: `/<path>/mcp`."""
 _VALUE_BELOW = re.compile(r"([?&][\w.]+=)[ \t]*\n[ \t]+(?=https?://\S)")
+"""A parameter whose value, a URL, stands on the next line."""
 _PARAMETERS_BELOW = re.compile(
     r"((?:https?://[^\s?\"'`<>]+|/[^\s?\"'`<>]*(?=\?))(?:\?[^\s\"'`<>]*)?)((?:[ \t]*\n[ \t]*[?&][\w.]+=[^\s\"'`<>]*)+)"
 )
@@ -58,6 +59,7 @@ _PARAMETER_TABLE = re.compile(
 )
 _ASKED = re.compile(r"\b((?:GET|POST) (?:https?://[^\s`?]+|/[^\s`?]*))")
 _STATUS_BELOW = re.compile(r"\s*((?:HTTP/[\d.]+|(?:HTTP )?status(?: code)?:?)\s*[1-5]\d\d\b[^\n]{0,40})\n", re.I)
+"""What stands below the fence of a command: the status that it got."""
 _ANSWER_BESIDE = re.compile(r"^HTTP/[\d.]+ [1-5]\d\d\b", re.M)
 """A raw answer that somebody put beside a client's log."""
 _FEW_TAGS = 4
@@ -223,7 +225,7 @@ def _joined(blocks: list[str], prose: list[str]) -> Recording | None:
     together = transcript.read("\n\n".join(blocks))
     if together and len(together.exchanges) > sum(len(one.exchanges) for one in found):
         return together
-    found = _with_bodies(found)
+    found = with_bodies(found)
     if not found:
         return None
     if len(found) == 1:
@@ -241,34 +243,6 @@ def _joined(blocks: list[str], prose: list[str]) -> Recording | None:
     counts = [len(one.exchanges) for one in found]
     notes = dict.fromkeys(note for at, one in enumerate(found) for note in _renumbered(one.notes, sum(counts[:at])))
     return Recording(numbered, {"upstream": upstream, "client": client}, None, tuple(notes))
-
-
-def _with_bodies(found: list[Recording]) -> list[Recording]:
-    """A refusal in a block of its own is the body of the answer above it, where that has the same status and none."""
-    whole: list[Recording] = []
-    for one in found:
-        last = whole[-1].exchanges[-1] if whole else None
-        alone = (
-            one.exchanges[0]
-            if len(one.exchanges) == 1 and one.exchanges[0].request.url.endswith("-not-shown")
-            else None
-        )
-        if (
-            last
-            and last.response
-            and alone
-            and alone.response
-            and last.response.body is None
-            and last.status == alone.status
-        ):
-            answer = last.response.model_copy(
-                update={"body": alone.response.body, "truncated": alone.response.truncated}
-            )
-            every = (*whole[-1].exchanges[:-1], last.replace(response=answer))
-            whole[-1] = replace(whole[-1], exchanges=every)
-        else:
-            whole.append(one)
-    return whole
 
 
 def _with_status(block: str, below: str) -> str:

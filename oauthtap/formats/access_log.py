@@ -19,6 +19,7 @@ from datetime import datetime
 
 from oauthtap.formats import facts
 from oauthtap.formats.builder import TOKEN, Draft, recording, seconds
+from oauthtap.formats.conversation import Threads
 from oauthtap.model.recording import Recording
 
 WHAT = "a log of one line for each request"
@@ -104,7 +105,8 @@ def drafts_in(text: str) -> list[Draft]:
 
 
 def without_reports(drafts: list[Draft]) -> list[Draft]:
-    """The exchanges without what an error log says of a request that the access log has with its status."""
+    """The exchanges without what tells one of them again: an error log, a sentence that sums several up, or one that
+    names an endpoint by the end of its path."""
     drafts = [
         draft for draft in drafts
         if not (draft.summary and any(one is not draft and one.status == draft.status for one in drafts))
@@ -154,7 +156,7 @@ class Lines:
     def __init__(self) -> None:
         self.fields: list[str] = []
         """The columns that a W3C log names in its head."""
-        self.conversation = facts.Threads()
+        self.conversation = Threads()
         self.refused_token = 0
         """Lines for which it still counts that a server said of a token what is wrong with it."""
 

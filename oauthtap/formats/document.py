@@ -14,8 +14,9 @@ from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
-from oauthtap.formats import facts, har
+from oauthtap.formats import har
 from oauthtap.formats.builder import STAND_IN, Draft, recording, shown_body
+from oauthtap.formats.conversation import answered
 from oauthtap.formats.logs.outcome import CODES
 from oauthtap.formats.refused_step import NOWHERE, refused, step_of, untold
 from oauthtap.model import urls
@@ -185,7 +186,7 @@ def _of(value: dict[str, Any], before: str, after: str = "") -> Draft | None:
         return draft("POST", f"{STAND_IN}/token-endpoint-not-shown", 200, "token-request")
     code, words = value.get("error"), str(value.get("error_description") or "")
     if isinstance(code, str) and ("error_description" in names or code in CODES):
-        status = facts.answered(lines[-1]) if lines else None
+        status = answered(lines[-1]) if lines else None
         shown = status[0] if status and status[0] >= 400 else None
         return refused(step_of(code, words, f"{before[-_NEAR:]}\n{after[:_NEAR]}"), code, body, shown)
     return None

@@ -72,6 +72,30 @@ def _is_told(one: Exchange, best: Recording, other: Recording) -> bool:
     return not presumed and one.status not in {known.status for known in best.exchanges}
 
 
+def with_bodies(found: list[Recording]) -> list[Recording]:
+    """What blocks show, in their order; a refusal in a block of its own is the body of the answer above it, where that
+    has the same status and none."""
+    whole: list[Recording] = []
+    for one in found:
+        above = whole[-1].exchanges[-1] if whole else None
+        if above is None or not _is_body_of(one, above):
+            whole.append(one)
+            continue
+        shown = one.exchanges[0].response
+        assert shown is not None
+        assert above.response is not None
+        answer = above.response.model_copy(update={"body": shown.body, "truncated": shown.truncated})
+        whole[-1] = replace(whole[-1], exchanges=(*whole[-1].exchanges[:-1], above.replace(response=answer)))
+    return whole
+
+
+def _is_body_of(one: Recording, above: Exchange) -> bool:
+    alone = one.exchanges[0]
+    without = above.response is not None and above.response.body is None
+    placeless = len(one.exchanges) == 1 and alone.request.url.endswith("-not-shown")
+    return without and placeless and alone.response is not None and alone.status == above.status
+
+
 def with_told(found: Recording | None, prose: str) -> Recording | None:
     """A reading, with the answers that its sentences tell of: of a step whose answer is not shown, it is that one's."""
     drafts = told_steps.answers_in(prose)

@@ -54,6 +54,7 @@ _NOISE = re.compile(
 )
 _ERROR_PAGE = re.compile(r"<(?:title|h1|pre)>\s*(?:Error )?(?:([45]\d\d)\b|Cannot (?:GET|POST) /)", re.I)
 """A page of nginx, of a load balancer, of Express, that says its status."""
+_OF_TOKEN_ENDPOINT = re.compile(r'"error"\s*:\s*"(?:invalid_client|invalid_grant|unauthorized_client|invalid_request)"')
 _FAILED = re.compile(r"^(?:\* )?(curl: \(\d+\) .+)$")
 _BODY = re.compile(
     r"^\s*(?:[{\[<]|(?:event|data|id|retry):|\w[\w.]*=[^\s]+$|[}\]]|\"|'|unauthori[sz]ed|forbidden|not found|missing|invalid|bad request|internal)",
@@ -98,9 +99,13 @@ def drafts_in(text: str) -> list[Draft]:
 
 
 def _is_of_mcp(draft: Draft) -> bool:
-    """An answer without its request, which only an MCP server gives: a challenge, or a message of JSON-RPC."""
+    """An answer without its request that is an MCP server's: a challenge, a message of JSON-RPC, or a 401 that is no
+    answer of a token endpoint (RFC 6749, 5.2)."""
     challenge = next((value for name, value in draft.answer_headers if name.lower() == "www-authenticate"), "")
-    return draft.status == 401 or "resource_metadata" in challenge or '"jsonrpc"' in (draft.answer_body or "")
+    said = draft.answer_body or ""
+    if "resource_metadata" in challenge or '"jsonrpc"' in said:
+        return True
+    return draft.status == 401 and not challenge.lower().startswith("basic") and not _OF_TOKEN_ENDPOINT.search(said)
 
 
 def _take(state: _State, line: str, at: float | None) -> None:

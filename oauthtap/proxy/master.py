@@ -71,9 +71,8 @@ class Ready:
 
 
 class Together:
-    """Addons in one place of the chain, which costs little more than one addon: mitmproxy guards each place by itself.
-    Where one of them fails, those behind it do not hear of that event; so only addons that hear of different events, or
-    are mitmproxy's own, stand together."""
+    """mitmproxy's own addons in one place of the chain, which costs little more than one: mitmproxy guards each place
+    by itself. Where one of them fails, those behind it do not hear of that event; so none of ours stands there."""
 
     def __init__(self, name: str, *addons: Any) -> None:
         self.name, self.addons = name, addons
@@ -95,12 +94,13 @@ def make_master(settings: Settings, *ours: Any) -> Master:
         theirs = web.addons.get("errorcheck")
         theirs.finish()
         web.addons.remove(theirs)
-        web.addons.add(Together("oauthtap_startup", RestingAddons(web), StartupErrors()))
+        web.addons.add(RestingAddons(web))
         master: Master = web
     else:
         master = Master(chosen)
-        master.addons.add(Together("oauthtap_stock", *(addon() for addon in _NEEDED), StartupErrors()))
-    internals.put_first(master, [Together("oauthtap_first", *ours)])
+        master.addons.add(Together("oauthtap_stock", *(addon() for addon in _NEEDED)))
+    internals.put_first(master, ours)
+    master.addons.add(StartupErrors())
     return master
 
 

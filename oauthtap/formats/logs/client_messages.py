@@ -22,13 +22,16 @@ _SOURCE = re.compile(r"[\s`>]*(?:raise|throw|return|await)\b")
 """A line of source code, as a traceback or a report quotes it."""
 _URL = re.compile(r"https?://[^\s\"'`<>,)\]}\\]+")
 _LONGEST = 2000
+_VARIES = re.compile(r"[0-9a-f]*\d[0-9a-f]*")
+_MOST_KINDS = 2000
+"""Lines of a log that are compared with every message, and told nothing."""
 _MOST = 20
 """Lines from the end that are looked at for a step."""
 
 
 @cache
-def _known() -> tuple[tuple[str, Message], ...]:
-    return tuple((client.slug, one) for client in messages() for one in client.message if one.step)
+def _known() -> tuple[tuple[re.Pattern[str], Message], ...]:
+    return tuple((pattern(one.match), one) for client in messages() for one in client.message if one.step)
 
 
 def message_in(line: str) -> Message | None:
@@ -36,14 +39,8 @@ def message_in(line: str) -> Message | None:
     if len(line) > _LONGEST or not _SAYS_SO.search(line) or _SOURCE.match(line):
         return None
     text = fold(line)
-    found = [(hit[1], one) for _, one in _known() if (hit := matched(pattern_of(one), text))]
+    found = [(hit[1], one) for compiled, one in _known() if (hit := matched(compiled, text))]
     return max(found, key=lambda each: each[0])[1] if found else None
-
-
-@cache
-def pattern_of(message: Message) -> re.Pattern[str]:
-    """The compiled form of its `match`."""
-    return pattern(message.match)
 
 
 def last_step(text: str) -> str | None:
@@ -51,6 +48,23 @@ def last_step(text: str) -> str | None:
     lines = [line for line in text.splitlines() if _SAYS_SO.search(line)][-_MOST:]
     told = (found.step for line in reversed(lines) if (found := message_in(line)))
     return next((step for step in told if step != "mcp-request"), None)
+
+
+class KnownMessages:
+    """The known messages of one log, whose lines may be many: what differs in its digits alone is looked at once."""
+
+    def __init__(self) -> None:
+        self._unknown: set[str] = set()
+
+    def take(self, line: str) -> Told | None:
+        """As `told_by`; None as well where too many other lines were looked at in vain."""
+        kind = _VARIES.sub("", line)
+        if kind in self._unknown or len(self._unknown) >= _MOST_KINDS:
+            return None
+        told = told_by(line)
+        if told is None:
+            self._unknown.add(kind)
+        return told
 
 
 def told_by(line: str) -> Told | None:

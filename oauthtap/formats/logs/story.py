@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from dataclasses import replace
@@ -12,7 +11,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from oauthtap.formats import access_log
 from oauthtap.formats.builder import STAND_IN, TOKEN, Draft, origin_of
-from oauthtap.formats.logs.client_messages import told_by
+from oauthtap.formats.logs.client_messages import KnownMessages
+from oauthtap.formats.logs.httpcore import answer_head
 from oauthtap.formats.logs.log_lines import LISTED
 from oauthtap.formats.logs.outcome import Outcome, outcome, refused
 from oauthtap.formats.logs.rmcp import Discovery
@@ -58,7 +58,6 @@ _ABOUT_TOKEN = re.compile(
     re.I,
 )
 CHALLENGE = re.compile(r"^\W{0,6}www-authenticate[`\"']?\s*:\s*[`\"']?((?:Bearer|DPoP|Basic)\b.*)", re.I)
-_HEAD = re.compile(r"receive_response_headers\.complete return_value=\(b'HTTP/[\d.]+', (\d{3}), b[^,]*, (\[.*\])\)")
 _RECONNECTED = re.compile(r"Got new credentials, but reconnecting to .{1,80}? failed: (?P<error>[^\n]+)")
 _SUCCESS = re.compile(
     r"^(?:.*\s)?(?:Successfully (?:logged in|authenticated|connected)|Authentication successful|Connected to (?:MCP )?server|Connection successful|OAuth (?:flow )?(?:completed|successful)|Authorization (?:successful|complete)\b(?!d)|✓ (?:\S+\s+)?Connected)\b",
@@ -72,15 +71,6 @@ _FEW = 8
 _NEAR = 12
 """Messages between what a log says it is about to do, and the error of it."""
 _ERROR = re.compile(r"\[error\]|\bERROR\b|(?:^|\s)[Ee]rror:|\b[A-Z]\w*Error: ")
-
-
-def _header_lines(shown: str) -> list[tuple[str, str]]:
-    """The header lines in a list as Python prints it; none where it was cut."""
-    try:
-        lines = ast.literal_eval(shown)
-        return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in lines]
-    except (ValueError, SyntaxError, TypeError, AttributeError, RecursionError, MemoryError):
-        return []
 
 
 def _goes_on(known: Draft, draft: Draft) -> bool:
@@ -108,6 +98,7 @@ class Story:
         """A short text as a whole: what is said beside an error that does not name its step."""
         self.notes: list[str] = []
         self.lines = access_log.Lines()
+        self.known = KnownMessages()
         self.mcp_url = mcp_url
         self.endpoint = mcp_url or (_NOWHERE if known else None)
         self.discovery = Discovery(self.drafts, self.endpoint)
@@ -136,8 +127,8 @@ class Story:
             self.step = ""
         if self._quoted_challenge(at, line):
             pass
-        elif head := _HEAD.search(text):
-            self.head = (int(head[1]), _header_lines(head[2]))
+        elif head := answer_head(text):
+            self.head = head
         elif told_so := told_in(text):
             self._told(at, told_so, line)
             if (again := _RECONNECTED.search(text)) and self.endpoint:
@@ -171,7 +162,7 @@ class Story:
             self._refused(at, told, line)
         elif framed := told_in(text, "frame"):
             self._told(at, framed, line)
-        elif known := next(filter(None, map(told_by, text.split("\n")[:_FEW])), None):
+        elif known := next(filter(None, map(self.known.take, text.split("\n")[:_FEW])), None):
             self._told(at, known, line)
         elif (match := _CLIENT_ERROR.search(line)) and _ABOUT_TOKEN.search(match["words"]):
             self._refused(at, Outcome("mcp", 401, match["words"].strip(), presumed=True))

@@ -6,7 +6,9 @@ import pytest
 
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.formats import load_recording
-from oauthtap.formats.logs.client_messages import last_step, message_in, told_by
+from oauthtap.formats.logs import client_messages
+from oauthtap.formats.logs.client_messages import KnownMessages, last_step, message_in, told_by
+from oauthtap.formats.logs.statements import last_mark
 from oauthtap.report.build import build
 from oauthtap.report.model import Report
 
@@ -62,3 +64,51 @@ def test_a_token_request_that_never_comes_is_a_stop_behind_the_browser() -> None
     assert report.standstill is not None
     assert report.standstill.stage == "authorization-response"
     assert report.reached == "authorization-request"
+
+
+def test_lines_that_differ_in_their_digits_are_compared_with_every_message_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked: list[str] = []
+    monkeypatch.setattr(client_messages, "told_by", lambda line: looked.append(line))
+    known = KnownMessages()
+    for number in range(1000):
+        assert known.take(f"10:22:{number} [error] worker {number} failed, cannot continue") is None
+    assert len(looked) == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "no issue with what /token returns",
+        "It does not work: the answer of /token is 400",
+        "A request without a token is 401",
+    ],
+)
+def test_a_token_request_that_is_spoken_of_is_not_one_that_never_came(said: str) -> None:
+    assert last_mark(said) is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "POST /token is never called",
+        "no POST /token ever happens",
+        "the client doesn't call /token",
+        "There is no token exchange",
+    ],
+)
+def test_a_token_request_that_never_came_is_a_stop_at_the_redirect(said: str) -> None:
+    assert last_mark(said) == "authorization-response"
+
+
+@pytest.mark.parametrize("code", ["invalid_client", "invalid_grant"])
+def test_an_answer_of_a_token_endpoint_without_its_request_is_not_the_mcp_servers(code: str) -> None:
+    recording = load_recording(f'HTTP/1.1 401 Unauthorized\ncontent-type: application/json\n\n{{"error": "{code}"}}\n')
+    assert recording is None or not any(one.request.path == "/mcp" for one in recording.exchanges)
+
+
+def test_a_401_without_its_request_is_the_mcp_servers() -> None:
+    recording = load_recording("The client always gets\n\nHTTP/2 401\nAuthorization required\n")
+    assert recording is not None
+    assert [(one.request.path, one.status) for one in recording.exchanges] == [("/mcp", 401)]
