@@ -5,6 +5,8 @@ arguments: healthy ones, ones that are refused, and ones with a token that ended
 that loops: the whole sign-in over and over, each time with other codes and tokens.
 Each is measured in a process of its own, at a quarter and at the whole, so that anything
 that grows faster than the session shows. Times are processor time, the report included.
+At the end `oauthtap check` reads such sessions from the disk: of a client that signs in over
+and over, and of one that never comes further than the registration.
 """
 
 from __future__ import annotations
@@ -13,17 +15,23 @@ import json
 import multiprocessing
 import re
 import resource
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from benchmarks.score import RECORDINGS
 from oauthtap.diagnosis.session_analyzer import SessionAnalyzer
 from oauthtap.formats import loader
 from oauthtap.model.exchange import Exchange, Response
 from oauthtap.report.build import build
+from oauthtap.session.writer import SessionWriter
 
 SIGN_IN = RECORDINGS / "live" / "cc330__rs1.har"
+DISCOVERY = RECORDINGS / "live" / "cc197__seed2.har"
+"""A sign-in that ends at the registration."""
 KINDS = ("healthy", "refused", "expired", "looping")
 _FIRST = 100
 """Of a looping client, the exchanges against which the others are held."""
@@ -107,6 +115,22 @@ def judged(length: int, kind: str) -> tuple[float, int]:
     return time.process_time() - began, _largest() - before
 
 
+def checked(recording: Path, length: int) -> float:
+    """Processor time of `oauthtap check`, its start included, of a session in which that recording is repeated."""
+    recorded = loader.read(recording)
+    with tempfile.TemporaryDirectory(prefix="oauthtap-judging-") as folder:
+        header = {"upstream": recorded.upstream, "client": recorded.client, "revision": recorded.revision}
+        writer = SessionWriter(Path(folder) / "session", header)
+        for exchange in looping(list(recorded.exchanges), length):
+            writer.add(exchange.as_json())
+        writer.close()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        command = [sys.executable, "-m", "oauthtap", "check", str(writer.folder)]
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 def _largest() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT
 
@@ -124,6 +148,9 @@ def main() -> int:
                 print(f"|{kind}|{number:,}|{took:.2f}|{number / took:,.0f}|{peak / 1e6:.1f}|{more}|", flush=True)
         first, last = pool.apply(growth, (max(2 * _FIRST, min(length, 3000)),))
     print(f"\nlooping: {first * 1e3:.2f} ms for each of the first {_FIRST} exchanges, {last * 1e3:.2f} ms for the last")
+    for recording in (SIGN_IN, DISCOVERY):
+        print(f"oauthtap check, {length:,} exchanges of {recording.name} over and over: ", end="", flush=True)
+        print(f"{checked(recording, length):.2f} s (goal for 3,154: 3 s)")
     return 0
 
 

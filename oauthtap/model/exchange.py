@@ -304,25 +304,9 @@ class Exchange(Value):
         return self.model_copy(update=changes)
 
     @property
-    def outline(self) -> Exchange:
-        """What is left of it where there is no more room: no header lines, no body but that of a short request."""
-        asked, answer = self.request, self.response
-        short = asked.body if asked.body is not None and len(asked.body) <= _SHORT else None
-        return self.replace(
-            request=Request(method=asked.method, url=asked.url, body=short, partial=True),
-            response=None if answer is None else Response(status=answer.status, body=None, partial=True),
-            delivered_response=None,
-            forwarded_request=None,
-        )
-
-    @property
     def ended(self) -> float | None:
         """When the answer was complete: seconds since 1970."""
         return None if self.started_at is None else self.started_at + (self.duration or 0.0)
-
-
-_SHORT = 500
-"""Characters of a request's body that an outline keeps."""
 
 
 def _whole(value: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -53,13 +54,13 @@ def reopen_private(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_APPEND | _PLAIN)
 
 
-def replace(path: Path, data: bytes) -> None:
-    """Put a file in place of another in one step, readable by the user alone."""
+def replace(path: Path, data: bytes | Iterator[bytes]) -> None:
+    """Put a file in place of another in one step, readable by the user alone. `data`: whole, or in pieces."""
     draft = path.with_name(path.name + ".new")
     draft.unlink(missing_ok=True)
     file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(file, "wb") as out:
-        out.write(data)
+        out.writelines((data,) if isinstance(data, bytes) else data)
     draft.replace(path)
 
 

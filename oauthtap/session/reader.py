@@ -42,6 +42,7 @@ def read_jsonl(path: Path, *, follow: bool = True) -> Recording:
     notes: list[str] = []
     streams: dict[int, str] = {}
     until: float | None = None
+    left_out: int | None = None
     for number, line in _numbered(lines):
         try:
             value = object_in(line)
@@ -51,11 +52,15 @@ def read_jsonl(path: Path, *, follow: bool = True) -> Recording:
                 header = {**header, "swept": value["swept"]}
             elif "stream" in value and "request" not in value:
                 streams[int(value["stream"])] = str(value["body"])
+            elif "left_out" in value and "request" not in value:
+                left_out = int(value["left_out"])
+                notes.append(_gap(exchanges, left_out))
             elif "ended" in value and "request" not in value:
                 until = _seconds(value["ended"])
                 header |= {"notes": value["notes"]} if "notes" in value else {}
             else:
-                exchanges.append(Exchange.model_validate(value))
+                exchange = Exchange.model_validate(value)
+                exchanges.append(exchange if left_out is None else exchange.replace(excerpt=True))
         except (ValueError, TypeError, OverflowError, RecursionError) as problem:
             if number < len(lines) or not exchanges:
                 raise SourceError(f"{path}, line {number}: {_reason(problem)}. Try: remove this line") from None
@@ -65,6 +70,11 @@ def read_jsonl(path: Path, *, follow: bool = True) -> Recording:
     if until is None and "swept" not in header and header.get("secrets") != "kept":
         notes.append(NOT_SWEPT.format(path.parent if path.name == JSONL else path))
     return Recording(tuple(exchanges), header, until, tuple(notes), streams)
+
+
+def _gap(before: list[Exchange], left_out: int) -> str:
+    place = f"after exchange {before[-1].id} " if before else ""
+    return f"{left_out} exchanges {place}are left out: the session was full, and they made room for newer ones"
 
 
 def _seconds(value: Any) -> float:

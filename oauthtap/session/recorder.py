@@ -22,12 +22,15 @@ from oauthtap.redaction.redactor import Redactor
 from oauthtap.report.build import build
 from oauthtap.report.model import SECRETS_KEPT, Report
 from oauthtap.session import SessionError, SessionWriter
-from oauthtap.session.writer import WHOLE
+from oauthtap.session.writer import FIRST, LARGEST
 
 REPORTS = {"report.json": "json", "report.md": "markdown", "report.html": "html"}
 """File in the session folder to report format."""
 
-_LONG = f"The session holds {WHOLE >> 20} MB: of each exchange that comes now, request line and status are written."
+_FULL = (
+    f"The session reached {LARGEST >> 20} MB: its first {FIRST >> 20} MB and the newest exchanges are kept, what lies "
+    "between is left out."
+)
 FLOWS = 2000
 """How many flows mitmweb keeps, and we with it."""
 
@@ -90,10 +93,10 @@ class SessionRecorder:
         self.guarded(lambda: self._write(step.unredacted or step.exchange))
 
     def _write(self, exchange: Exchange) -> None:
-        if self._writer.is_long:
-            exchange = exchange.outline
-            self._warn_once(_LONG)
         self._writer.add(exchange.as_json())
+        if self._writer.left_out and _FULL not in self.tap.notes:
+            self.tap.notes.append(_FULL)
+            self._warn_once(_FULL)
 
     def add_stream(self, step: AnalyzedExchange, body: str) -> None:
         """All that came down the event stream of an exchange that was judged, and written, at its first event."""

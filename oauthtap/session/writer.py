@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from oauthtap.formats import har
 from oauthtap.model.recording import Recording
@@ -26,8 +27,8 @@ from oauthtap.session.paths import (
 )
 from oauthtap.session.reader import read_jsonl
 
-WHOLE, LARGEST = 8 << 20, 16 << 20
-"""Bytes of `session.jsonl` up to which exchanges are written whole, and up to which they are written at all."""
+LARGEST, FIRST, NEWEST = 16 << 20, 8 << 20, 4 << 20
+"""Bytes of `session.jsonl`: at most, and of these what is kept when it is full, from its beginning and from its end."""
 _MARKED = (
     "This session was recorded with `oauthtap --keep-secrets`: the tokens, codes and passwords in it are real.\n"
     "Do not pass it on. A copy without them: oauthtap check FOLDER --format html > report.html\n"
@@ -60,7 +61,8 @@ class SessionWriter:
         self._make_flows = make_flows
         self._news = news
         self._closed = False
-        self._written = 0
+        self.left_out = 0
+        """How many exchanges had to make room for newer ones."""
         with disk_errors(self.folder):
             self._made = not self.folder.exists()
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -74,20 +76,15 @@ class SessionWriter:
             if self.header.get("secrets") == "kept":
                 replace(self.folder / MARK, _MARKED.encode())
 
-    @property
-    def is_long(self) -> bool:
-        """From now on an exchange is to be written as its `outline`: everything is read at once at the end."""
-        return self._written > WHOLE
-
     def add(self, *exchanges: str) -> None:
         """Write exchanges (`Exchange.as_json`), their secrets struck out already."""
         self._sweep_written()
-        self._append_within("".join(f"{self._sweep(text)}\n" for text in exchanges).encode())
+        self._append("".join(f"{self._sweep(text)}\n" for text in exchanges).encode())
 
     def add_stream(self, exchange: int, body: str) -> None:
         """Write all that came down the event stream of an exchange that was written with its beginning alone."""
         self._sweep_written()
-        self._append_within((self._sweep(line({"stream": exchange, "body": body})) + "\n").encode())
+        self._append((self._sweep(line({"stream": exchange, "body": body})) + "\n").encode())
 
     def close(
         self,
@@ -109,7 +106,7 @@ class SessionWriter:
         self.header["ended"] = time.time() if ended is None else ended
         said = {"notes": list(notes)} if notes else {}
         self.header |= said
-        self._append(self._lines, (line({"ended": self.header["ended"], **said}) + "\n").encode())
+        self._append((line({"ended": self.header["ended"], **said}) + "\n").encode())
         os.close(self._lines)
         with disk_errors(self.folder):
             lines = (self.folder / JSONL).read_text("utf-8")
@@ -143,23 +140,59 @@ class SessionWriter:
         with disk_errors(self.folder):
             lines = (self.folder / JSONL).read_text("utf-8")
             if (swept := "\n".join(map(strike, lines.split("\n")))) != lines:
-                replace(self.folder / JSONL, swept.encode())
-                before, self._lines = self._lines, reopen_private(self.folder / JSONL)
-                os.close(before)
+                self._rewrite(swept.encode())
 
-    def _append_within(self, data: bytes) -> None:
-        """Write what there is room for."""
-        self._written += len(data)
-        if self._written > LARGEST:
-            raise SessionError(
-                f"{self.folder} holds {LARGEST >> 20} MB: what comes now is judged, and not written down"
-            )
-        self._append(self._lines, data)
-
-    def _append(self, file: int, data: bytes) -> None:
+    def _append(self, data: bytes) -> None:
+        """Write it. Raises SessionError where it is larger than what is left when there is room again."""
         with disk_errors(self.folder):
+            if os.fstat(self._lines).st_size + len(data) > LARGEST:
+                self._make_room(LARGEST - len(data))
             while data:
-                data = data[os.write(file, data) :]
+                data = data[os.write(self._lines, data) :]
+
+    def _make_room(self, most: int) -> None:
+        """Leave out what lies between the first bytes and the newest. Raises SessionError when more than `most` stays.
+
+        How it began and how it ended is what is asked later; what lies between is mostly the same again.
+        """
+        with (self.folder / JSONL).open("rb") as lines:
+            size = lines.seek(0, os.SEEK_END)
+            end, begin = _next_line(lines, FIRST), _next_line(lines, size - NEWEST)
+            lines.seek(end)
+            number = sum(text.startswith(b'{"id"') for text in _lines_until(lines, begin))
+            gap = (line({"left_out": self.left_out + number}) + "\n").encode()
+            if not number or end + len(gap) + size - begin > most:
+                raise SessionError(
+                    f"{self.folder} holds {LARGEST >> 20} MB: what comes now is judged, and not written down"
+                )
+            lines.seek(0)
+            self._rewrite(chain(_lines_until(lines, end), [gap], _lines_from(lines, begin)))
+        self.left_out += number
+
+    def _rewrite(self, data: bytes | Iterator[bytes]) -> None:
+        """Put other lines in place of all that were written, and go on behind them."""
+        replace(self.folder / JSONL, data)
+        before, self._lines = self._lines, reopen_private(self.folder / JSONL)
+        os.close(before)
+
+
+def _next_line(lines: BinaryIO, place: int) -> int:
+    """Where the first line begins that begins behind a place."""
+    lines.seek(place)
+    lines.readline()
+    return lines.tell()
+
+
+def _lines_until(lines: BinaryIO, end: int) -> Iterator[bytes]:
+    place = lines.tell()
+    while place < end and (text := lines.readline()):
+        place += len(text)
+        yield text
+
+
+def _lines_from(lines: BinaryIO, begin: int) -> Iterator[bytes]:
+    lines.seek(begin)
+    yield from lines
 
 
 def line(value: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ import pytest
 import zstandard
 from mitmproxy import http
 
-from oauthtap.model.exchange import Exchange, Request, Response
+from oauthtap.model.exchange import Exchange, Request
 from oauthtap.model.sse import SseRewriter
 from oauthtap.proxy import content_coding, flow_convert
 from oauthtap.session import SessionError, SessionWriter, read_session
@@ -166,25 +166,36 @@ async def test_a_session_is_bounded_by_bytes_and_says_so(tmp_path: Path) -> None
     print(f"peak {peak // MB} MB, end {tap.down_after:.1f} s", file=sys.stderr)
 
 
-def test_nothing_is_written_to_a_session_that_is_full(tmp_path: Path) -> None:
+def call(number: int, size: int) -> str:
+    return Exchange(id=number, request=Request(method="GET", url="https://a.example", body="x" * size)).as_json()
+
+
+def test_a_session_that_is_full_keeps_how_it_began_and_the_newest(tmp_path: Path) -> None:
     writer = SessionWriter(tmp_path / "s", {"upstream": "https://a.example"})
-    line = Exchange(id=1, request=Request(method="GET", url="https://a.example", body="x" * (7 * MB))).as_json()
-    writer.add(line)
-    assert not writer.is_long
-    writer.add(line)
-    assert writer.is_long
-    with pytest.raises(SessionError, match="holds 16 MB"):
-        writer.add(line)
+    for number in range(1, 501):
+        writer.add(call(number, MB // 10))
+        assert (tmp_path / "s" / "session.jsonl").stat().st_size <= 16 * MB
+        assert f'{{"id":{number},' in (tmp_path / "s" / "session.jsonl").read_text()[-MB // 5 :]
+    left_out = writer.left_out
     writer.close()
-    assert len(read_session(tmp_path / "s").exchanges) == 2
+    read = read_session(tmp_path / "s")
+    numbers = [exchange.id for exchange in read.exchanges]
+    assert numbers == sorted(numbers)
+    assert numbers[:80] == list(range(1, 81))
+    assert numbers[-40:] == list(range(461, 501))
+    assert len(numbers) + left_out == 500
+    assert f"{left_out} exchanges after exchange {[n for n in numbers if n < 200][-1]} are left out" in read.notes[0]
+    assert [e.excerpt for e in read.exchanges] == [n > 200 for n in numbers], "nothing rests on what made room"
 
 
-def test_of_an_exchange_in_a_long_session_the_outline_is_written(tmp_path: Path) -> None:
-    request = Request(method="POST", url="https://a.example/mcp", headers=(("x", "y" * 9000),), body='{"id": 7}')
-    answer = Response(status=200, headers=(("x", "y"),), body="z" * 9000)
-    left = Exchange(id=7, request=request, response=answer).outline
-    assert len(left.as_json()) < 300
-    assert (left.request.body, left.status, left.request.unseen("x")) == ('{"id": 7}', 200, True)
+def test_what_is_larger_than_the_room_there_can_be_is_not_written(tmp_path: Path) -> None:
+    writer = SessionWriter(tmp_path / "s", {"upstream": "https://a.example"})
+    writer.add(call(1, 7 * MB))
+    writer.add(call(2, 7 * MB))
+    with pytest.raises(SessionError, match="holds 16 MB"):
+        writer.add(call(3, 7 * MB))
+    writer.close()
+    assert [exchange.id for exchange in read_session(tmp_path / "s").exchanges] == [1, 2]
 
 
 def test_an_event_without_an_end_is_looked_at_once() -> None:
