@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import oauthtap.formats.logs.client_logs as client_logs
 from oauthtap.clients import profiles
-from oauthtap.formats import access_log, document, json_log, transcript
+from oauthtap.formats import access_log, document, json_log, shown_page, transcript
 from oauthtap.formats.builder import STAND_IN, origin_of
 from oauthtap.formats.logs import lone_error, sentences, vs_code
 from oauthtap.formats.logs.builder import object_in
@@ -220,12 +220,13 @@ def _joined(blocks: list[str], prose: list[str]) -> Recording | None:
         for block, *words in zip(blocks, above, below, strict=True)
         if (one := _client_log(block) or _plain(_with_status(block, words[1]), *words))
         or (len(blocks) > 1 and (one := lone_error.read(block, "\n".join(words))))
+        or (one := shown_page.read(block, words[0]))
     ]
     # A command in one block, and what it printed in the next.
     together = transcript.read("\n\n".join(blocks))
     if together and len(together.exchanges) > sum(len(one.exchanges) for one in found):
         return together
-    found = with_bodies(found)
+    found = with_bodies(shown_page.without_told(found))
     if not found:
         return None
     if len(found) == 1:

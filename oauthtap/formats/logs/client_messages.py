@@ -9,7 +9,7 @@ from functools import cache
 
 from oauthtap.clients.messages import Message, messages
 from oauthtap.diagnosis.phrases import fold
-from oauthtap.formats.logs.statements import Told
+from oauthtap.formats.logs.statements import Told, mark_in
 from oauthtap.vendors import matched, pattern
 
 _SAYS_SO = re.compile(
@@ -70,7 +70,7 @@ class KnownMessages:
 def told_by(line: str) -> Told | None:
     """What a line tells of a request that was made: its step, and the status where only one leads there."""
     found = message_in(line)
-    if found is None or not found.sent or found.step is None:
+    if found is None or not found.sent or found.step is None or mark_in(line, sent=True) == "":
         return None
     named = _URL.search(line) if found.step.endswith("-discovery") else None
     url = named[0].rstrip(".:/") if named else None

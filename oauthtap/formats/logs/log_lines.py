@@ -67,6 +67,8 @@ def _of_json(line: str) -> str | None:
         return f"{refusal.get('message')}" if refusal.get("status") else f"■  {refusal.get('message')}"
     fields = value.get("fields")  # Rust's `tracing`
     said = value.get("message") or value.get("msg") or (fields.get("message") if isinstance(fields, dict) else None)
+    if isinstance(said, str) and isinstance(code := value.get("code"), int) and 400 <= code <= 599:
+        said = f"{said}\n  code: {code}"  # as Node prints the error's member
     cause = value.get("error") or value.get("err")
     said = f"{said}: {cause}" if isinstance(said, str) and isinstance(cause, str) and cause not in said else said
     stack = value.get("stack")

@@ -68,6 +68,9 @@ _POSTING_BY_REASON = re.compile(
     + r")(?P<rest>\s*$|[:,)].*)",
     re.I | re.S,
 )
+_TRANSPORT_ERROR = re.compile(r"\bError POSTing to endpoint\b|\b(?:Streamable HTTP|SSE) error\b")
+_STATUS_MEMBER = re.compile(r"^\s+(?:code|status): (?P<status>[45]\d\d),?$", re.M)
+"""TypeScript SDK: the error's member that has the status, as Node prints it below the stack."""
 _STREAM = re.compile(r"Failed to (?:open|reconnect) SSE stream")
 _REFUSAL = re.compile(r'\{\s*"(?:error|error_description)"\s*:')
 _ENTRA = re.compile(r"\bAADSTS\d{5,7}\b[^\n]*")
@@ -141,6 +144,9 @@ def outcome(text: str) -> Outcome | None:
     if match := _POSTING_BY_REASON.search(message):
         stream = step is None and _STREAM.search(message) is not None
         return Outcome(step or "mcp", _REASONS[match["reason"].lower()], _body(match["rest"]), sse=stream)
+    if _TRANSPORT_ERROR.search(message) and (match := _STATUS_MEMBER.search(text)):
+        body = _BODY.search(message)
+        return Outcome(step or "mcp", int(match["status"]), _cut(body[1]) if body else None)
     if match := _RECEIVED.search(message):
         return Outcome(step or "mcp", int(match["status"]), None)
     if (match := _BODY.search(message)) and (match2 := _OAUTH.search(match[1])):

@@ -30,9 +30,11 @@ FORM = "logs and outputs of Codex, Gemini CLI, Cursor, opencode, Claude Desktop,
 
 _BROKEN = 4
 """Lines of a message that a dialog or a terminal has broken in the middle of its sentence."""
+_OVER_LINES = re.compile(r"((?:Streamable HTTP error|Error POSTing to endpoint):)[ \t]*\n[ \t]*(?=\S)")
+"""A message of the TypeScript SDK's transport, with its parts on lines of their own."""
 _PROBED = re.compile(r"resource metadata discovery url: (https?://\S+)")
 _TRANSPORT = re.compile(
-    r"(?:Streamable|SSE)\w*Transport|io\.modelcontextprotocol\.|rmcp::transport|streamable_http_client|MCP (?:client|server)|Error POSTing to endpoint"
+    r"(?:Streamable|SSE)\w*Transport|io\.modelcontextprotocol\.|rmcp::transport|streamable_http_client|MCP (?:client|server|bridge)|Error POSTing to endpoint|(?:Streamable HTTP|SSE) error: "
 )
 """What only a client of an MCP server says."""
 _SERVER_URL = re.compile(
@@ -51,7 +53,7 @@ def recognizes(text: str) -> bool:
 
 def read(text: str) -> Recording | None:
     """The exchanges the sentences tell of; None when there are none."""
-    text = "\n".join(facts.joined(unwrap(text)))
+    text = _OVER_LINES.sub(r"\1 ", "\n".join(facts.joined(unwrap(text))))
     if len(text.strip().splitlines()) <= _BROKEN and not has_times(text):
         text = re.sub(r"\n[ \t]*(?=(?:does|did) not |received [\"'])", " ", text)
     client = client_of(text)

@@ -19,6 +19,10 @@ _PLACES = {
 """Method, stand-in for the endpoint, and role of each step that is told without its URL."""
 
 
+_UNSENT = re.compile(r"(?i:(?:there is |has )?(?:no|missing) (?:stored |saved )?(?:refresh[ _]token|client[ _]id|client info\w*)\b)")
+"""What a step failed for before anything was sent."""
+
+
 @dataclass(frozen=True)
 class Told:
     """What a sentence says."""
@@ -69,6 +73,8 @@ def told_in(text: str, kind: str = "statement") -> Told | None:
             said = match.groupdict()
             shown = said.get("status")
             words, error = said.get("words"), said.get("error") or said.get("error2")
+            if error and _UNSENT.match(error):
+                return None
             words = re.sub(r"\s+", " ", words).strip() if words else None
             if (
                 error

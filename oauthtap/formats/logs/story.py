@@ -130,6 +130,8 @@ class Story:
         elif head := answer_head(text):
             self.head = head
         elif told_so := told_in(text):
+            if told_so.step.startswith("mcp-"):
+                self.endpoint = self.endpoint or _NOWHERE  # these are words of a client of an MCP server
             self._told(at, told_so, line)
             if (again := _RECONNECTED.search(text)) and self.endpoint:
                 self._add(replace(self._message(0, at), status=None, error=again["error"][:300]))
@@ -239,6 +241,8 @@ class Story:
             path = urls.PRM if told.step == "prm-discovery" else urls.OAUTH
             target = home if home and "/.well-known/" in home else places[0].url if places else f"{STAND_IN}{path}"
             if told.step in ("prm-discovery", "as-discovery"):
+                if told.status is None and any(one.target == target and one.status for one in self.drafts[-3:]):
+                    return  # said again, after the HTTP library told what was answered
                 error = None if told.status else told.error or line.strip()[:300]
                 self._add(
                     Draft(

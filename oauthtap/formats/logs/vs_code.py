@@ -48,6 +48,7 @@ _WITHOUT = re.compile(r"\b(?:no|without)\b", re.I)
 _STATUS = re.compile(
     r"(\d{3}) status (?:sending message to|connecting to) (https?://[^\s,]+?)(?: as SSE)?(?::|,|$)\s*(.*)", re.S
 )
+_ENDED = re.compile(r"Error connecting to (?P<url>https?://\S+?): (?P<status>[1-5]\d\d)\b")
 _NOT_FOUND = re.compile(
     r"Failed to fetch (?:resource|authorization server|auth server) metadata(?: from)?\s+(https?://\S+?):? (\d{3})\b(.*)",
     re.S,
@@ -59,6 +60,8 @@ _POPULATING = re.compile(r"Error populating auth server metadata for (https?://\
 _NO_REGISTRATION = re.compile(r"Invalid authorization dynamic client registration response: (\{.*)", re.S)
 """It was answered with success, and VS Code did not take the document for a registration."""
 _SENT = re.compile(r"^\[editor -> server\] (\{.*)", re.S)
+_SENT_LINE = re.compile(r"\[editor -> server\] \{")
+_FIRST = re.compile(r"(?:Waiting for server to respond|Server exited before responding) to `initialize` request")
 _CAME = re.compile(r"^\[server -> editor\] (\{.*)", re.S)
 
 
@@ -77,6 +80,7 @@ def read(text: str) -> Recording | None:
     text = _levelled(text)
     named = _POPULATING.search(text)
     story.home = named[1] if named else None
+    story.first = "mcp-initialize" if _FIRST.search(text) and not _SENT_LINE.search(text) else None
     heads = list(_LINE.finditer(text))
     for match, end in zip(heads, [head.start() for head in heads[1:]] + [len(text)], strict=True):
         story.take(seconds(match["at"]), f"{match['text']}{text[match.end() : end]}".strip())
@@ -102,6 +106,8 @@ class _Story:
         self.message: str | None = None
         self.answered = False
         self.issuer_home = ""
+        self.first: str | None = None
+        """The step of every message, where it waits for the answer to its first one to the end."""
         self.home: str | None = None
         """The origin that it took for the authorization server, where it says so."""
 
@@ -127,6 +133,8 @@ class _Story:
         elif match := _UNSENT.search(text):
             self.mcp_url = self.mcp_url or match["url"]
             self._add(at, Draft("POST", match["url"], body=self.message, error=match["error"].strip()))
+        elif match := _ENDED.search(text):
+            self._add(at, Draft("GET", match["url"], status=int(match["status"])))
         elif match := _STATUS.search(text):
             self.mcp_url = self.mcp_url or match[2]
             method = "GET" if " connecting to " in text else "POST"
@@ -135,6 +143,7 @@ class _Story:
             told = [(draft.method, draft.target, draft.status) for draft in self.drafts]
             if not text.startswith("Connection state: Error") or (method, match[2], int(match[1])) not in told:
                 draft = Draft(method, match[2], body=self.message, status=int(match[1]), answer_body=body or None)
+                draft.role = self.first if method == "POST" and int(match[1]) not in (401, 403) else None
                 self._add(at, draft)
         elif match := re.match(r"Discovered (resource|authorization server) metadata at\s+(\S+)", text):
             self._add(at, Draft("GET", match[2], status=200))
