@@ -1,4 +1,4 @@
-"""What the browser shows in place of a page to sign in at: a JSON object, below the words that say where it was shown."""
+"""What the browser shows in place of a login page: a JSON object, below the words that say where it was shown."""
 
 from __future__ import annotations
 

@@ -24,7 +24,9 @@ __all__ = ["read", "recognizes", "recognizes_line"]
 
 _AT = r"^(?:(?P<at>\d{4}-\d\d-\d\dT\S+Z?) )?"
 _CLAUDE_TEXT = re.compile(_AT + r'\[\w+\] MCP server "(?P<server>[^"]*)":? (?P<text>.*)$', re.MULTILINE)
-_MCP_REMOTE = re.compile(r"^(?:\[(?P<at>\d{4}-[^\]]+Z)\])?\[(?:\d{1,7}|pid|PID|[xX*]{3,8})\] (?P<text>.*)$", re.MULTILINE)
+_MCP_REMOTE = re.compile(
+    r"^(?:\[(?P<at>\d{4}-[^\]]+Z)\])?\[(?:\d{1,7}|pid|PID|[xX*]{3,8})\] (?P<text>.*)$", re.MULTILINE
+)
 _MCP_REMOTE_WORDS = re.compile(
     r"mcp-remote|callback port|Discovering OAuth server|Connecting to remote server|Using transport strategy|"
     r"authorization server|Please authorize this client|OAuth callback server|"

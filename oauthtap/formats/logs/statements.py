@@ -19,7 +19,9 @@ _PLACES = {
 """Method, stand-in for the endpoint, and role of each step that is told without its URL."""
 
 
-_UNSENT = re.compile(r"(?i:(?:there is |has )?(?:no|missing) (?:stored |saved )?(?:refresh[ _]token|client[ _]id|client info\w*)\b)")
+_UNSENT = re.compile(
+    r"(?:there is |has )?(?:no|missing) (?:stored |saved )?(?:refresh[ _]token|client[ _]id|client info\w*)\b", re.I
+)
 """What a step failed for before anything was sent."""
 
 
