@@ -27,6 +27,12 @@ _CLAUDE_TEXT = re.compile(_AT + r'\[\w+\] MCP server "(?P<server>[^"]*)":? (?P<t
 _MCP_REMOTE = re.compile(
     r"^(?:\[(?P<at>\d{4}-[^\]]+Z)\])?\[(?:\d{1,7}|pid|PID|[xX*]{3,8})\] (?P<text>.*)$", re.MULTILINE
 )
+_CHILD = re.compile(
+    r"^[^\n]{0,80}?(?:\[server stderr\]|MCP STDERR \([^)\n]{1,60}\):|\bstderr:)[ \t]*"
+    r"(?=\[(?:\d{1,7}|\d{4}-[^\]\n]{1,30}Z)\])",
+    re.MULTILINE,
+)
+"""VS Code, Gemini CLI, LM Studio."""
 _MCP_REMOTE_WORDS = re.compile(
     r"mcp-remote|callback port|Discovering OAuth server|Connecting to remote server|Using transport strategy|"
     r"authorization server|Please authorize this client|OAuth callback server|"
@@ -36,7 +42,12 @@ _MCP_REMOTE_WORDS = re.compile(
 
 def recognizes(text: str) -> bool:
     """The text is a log of a client we can read: its first lines are."""
-    return bool(_CLAUDE_TEXT.search(text, 0, 200_000) or _is_mcp_remote(text))
+    return bool(_CLAUDE_TEXT.search(text, 0, 200_000) or _is_mcp_remote(_of_child(text[:200_000])))
+
+
+def _of_child(text: str) -> str:
+    """The log without what the client that started mcp-remote puts in front of the lines of its child."""
+    return _CHILD.sub("", text) if "stderr" in text or "STDERR" in text else text
 
 
 def _is_mcp_remote(text: str) -> bool:
@@ -54,7 +65,7 @@ def read(text: str) -> Recording:
         return ClaudeCode().read(
             Event(_seconds(match["at"]), match["text"], match["server"]) for match in _CLAUDE_TEXT.finditer(text)
         )
-    if _is_mcp_remote(text):
+    if _is_mcp_remote(text := _of_child(text)):
         return McpRemote().read(_mcp_remote_events(text))
     return ClaudeCode().read(_claude_lines(text))
 

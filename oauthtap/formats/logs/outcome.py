@@ -145,8 +145,8 @@ def outcome(text: str) -> Outcome | None:
         stream = step is None and _STREAM.search(message) is not None
         return Outcome(step or "mcp", _REASONS[match["reason"].lower()], _body(match["rest"]), sse=stream)
     if _TRANSPORT_ERROR.search(message) and (match := _STATUS_MEMBER.search(text)):
-        said = _BODY.search(message)
-        return Outcome(step or "mcp", int(match["status"]), _cut(said[1]) if said else None)
+        posted = _BODY.search(message)
+        return Outcome(step or "mcp", int(match["status"]), _cut(posted[1]) if posted else None)
     if match := _RECEIVED.search(message):
         return Outcome(step or "mcp", int(match["status"]), None)
     if (match := _BODY.search(message)) and (match2 := _OAUTH.search(match[1])):

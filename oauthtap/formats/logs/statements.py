@@ -75,7 +75,7 @@ def told_in(text: str, kind: str = "statement") -> Told | None:
             said = match.groupdict()
             shown = said.get("status")
             words, error = said.get("words"), said.get("error") or said.get("error2")
-            if error and _UNSENT.match(error):
+            if error and (_UNSENT.match(error) or mark_in(error, sent=True) == ""):
                 return None
             words = re.sub(r"\s+", " ", words).strip() if words else None
             if (

@@ -17,7 +17,7 @@ from oauthtap.formats.logs.log_lines import LISTED
 from oauthtap.formats.logs.outcome import Outcome, outcome, refused
 from oauthtap.formats.logs.rmcp import Discovery
 from oauthtap.formats.logs.statements import Told, mark_in, told_in
-from oauthtap.formats.logs.unloaded_document import rejected_metadata, unloaded_document
+from oauthtap.formats.logs.unloaded_document import rejected_metadata, said_again, unloaded_document
 from oauthtap.formats.refused_step import refused as refused_draft
 from oauthtap.formats.refused_step import step_of
 from oauthtap.model import urls
@@ -63,6 +63,10 @@ _SUCCESS = re.compile(
     r"^(?:.*\s)?(?:Successfully (?:logged in|authenticated|connected)|Authentication successful|Connected to (?:MCP )?server|Connection successful|OAuth (?:flow )?(?:completed|successful)|Authorization (?:successful|complete)\b(?!d)|✓ (?:\S+\s+)?Connected)\b",
     re.I,
 )
+_BY_NAME = re.compile(r"\[info\] Connected to MCP server [\w.-]+!")
+"""Claude Desktop says so of every server, and most are started by it: only a URL makes one an HTTP server."""
+_SHOWN_BY = re.compile(r"\b(?:displays?|shows?|says|reports?|marks?)\b\W{1,3}needs[_ ]auth", re.I)
+"""What a client makes of an answer, in the words of whoever reports it."""
 _WELL_KNOWN = re.compile(r"(?:https?://[^\s\"'`/]+)?/\.well-known/[\w/.-]+")
 _ASKED = ("client-registration", "token-request", "token-refresh")
 """Steps of which an error is one request's."""
@@ -146,7 +150,8 @@ class Story:
         elif self.lines.conversation.repeats or self.discovery.take(at, text):
             pass
         elif document := unloaded_document(text, self.mcp_url) or rejected_metadata(text):
-            self._add(replace(document, started_at=at))
+            if not said_again(document, text, self.drafts):
+                self._add(replace(document, started_at=at))
         elif PROBE.search(text):
             pass  # told with the URL that another line names
         elif _NO_PRM.search(text) and self.mcp_url:
@@ -179,7 +184,7 @@ class Story:
         elif _NETWORK.search(text) and (self.mcp_url or _OF_MCP.search(text)) and (place := self._place(text)):
             reported = "upstream" in line
             self._add(Draft("POST", place, started_at=at, error=line.strip()[:300], reported=reported))
-        elif _SUCCESS.search(line) and self.endpoint:
+        elif _SUCCESS.search(line) and self.endpoint and not (_BY_NAME.search(line) and self.mcp_url is None):
             if re.search(r"connect(?:ed|ion)", line, re.I):
                 if "streamableHttp server" not in line or not (self.drafts and self.drafts[-1].status == 401):
                     self._add(self._message(200, at))
@@ -190,6 +195,7 @@ class Story:
             re.search(r"(?<![\w.:,])401\b|\bUnauthorized\b|\bneeds[_ ]auth", line)
             and self.endpoint
             and re.search(r"\bmcp\b|server|connect|auth", line, re.I)
+            and not _SHOWN_BY.search(line)
         ):
             draft = self._message(401, at)
             if "401" in line and (guarded := _WELL_KNOWN.findall(line.partition("401")[0])):

@@ -36,6 +36,14 @@ def unloaded_document(text: str, mcp_url: str | None) -> Draft | None:
     return Draft("GET", target.rstrip(".,:"), status=int(found["status"]))
 
 
+def said_again(document: Draft, text: str, told: list[Draft]) -> bool:
+    """The error names no URL, and the request for a metadata document was told before, with its status."""
+    found = _LOADING.search(text)
+    if found is None or found["url"]:
+        return False
+    return any("/.well-known/" in one.target and one.status == document.status for one in told)
+
+
 def rejected_metadata(text: str) -> Draft | None:
     """The authorization server metadata whose `issuer` was not the URL they were asked for with (RFC 8414, 3.3)."""
     found = _ANOTHER_ISSUER.search(text)
