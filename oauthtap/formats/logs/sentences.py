@@ -30,7 +30,9 @@ FORM = "logs and outputs of Codex, Gemini CLI, Cursor, opencode, Claude Desktop,
 
 _BROKEN = 4
 """Lines of a message that a dialog or a terminal has broken in the middle of its sentence."""
-_OVER_LINES = re.compile(r"((?:Streamable HTTP error|Error POSTing to endpoint):)[ \t]*\n[ \t]*(?=\S)")
+_OVER_LINES = re.compile(
+    r"(Streamable HTTP error:(?=[ \t]*\n[ \t]*Error POSTing)|Error POSTing to endpoint:(?=[ \t]*\n[ \t]*\{))[ \t]*\n[ \t]*"
+)
 """A message of the TypeScript SDK's transport, with its parts on lines of their own."""
 _PROBED = re.compile(r"resource metadata discovery url: (https?://\S+)")
 _TRANSPORT = re.compile(
