@@ -1,7 +1,8 @@
 """What `oauthtap drive` says of every client at healthy, broken and unreachable servers: docs/driven.md.
 
 `python -m tests.driven > docs/driven.md` runs each client once at each target of the bed, and prints the page. Names of
-clients after it: only their rows are run, and the others are taken from the page.
+clients after it: only their rows are run, and the others are taken from the page. One client at a time: what is
+measured is whether it connects, and a machine that is busy makes clients give up.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import re
 import sys
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -64,7 +64,7 @@ def cell(client: str, target: str, driven: Driven) -> str:
 
 
 def row(bed: Bed, client: str) -> str:
-    """A client's line of the table."""
+    """A client's line of the table: version, a cell a target, the day."""
     cells, version = [], ""
     for target in CAUSES:
         with tempfile.TemporaryDirectory(prefix="oauthtap-driven-", ignore_cleanup_errors=True) as folder:
@@ -72,32 +72,26 @@ def row(bed: Bed, client: str) -> str:
         cells.append(cell(client, target, driven))
         version = (re.findall(r"^  .* (\S+) signs in at", driven.told, re.M) or [""])[0]
         print(f"{client} {version} {target}: {cells[-1]}", file=sys.stderr, flush=True)
-    return f"| `{client}` {version} | {' | '.join(cells)} |"
+    return f"| `{client}` {version} | {' | '.join(cells)} | {date.today().isoformat()} |"
 
 
 def page(only: Sequence[str]) -> str:
     before = PAGE.read_text(encoding="utf-8").splitlines() if PAGE.exists() else []
     rows = {line.split("`")[1]: line for line in before if line.startswith("| `") and line.split("`")[1] in drivers()}
     wanted = [name for name in drivers() if not only or name in only]
-    with Bed() as bed, ThreadPoolExecutor(2) as pool:
-        rows |= zip(wanted, pool.map(lambda client: row(bed, client), wanted), strict=True)
+    with Bed() as bed:
+        rows |= {client: row(bed, client) for client in wanted}
     lines = [rows[name] for name in drivers() if name in rows]
-    cells = [cell for line in lines for cell in line.strip("|").split("|")[1:]]
+    cells = [cell for line in lines for cell in line.strip("|").split("|")[1 : len(CAUSES) + 1]]
     well = sum("✗" not in cell for cell in cells)
-    head = HEAD.format(date=days(before, only), well=well, all=len(cells), first=first_run(before))
-    table = [f"| Client | {' | '.join(f'`{target}`' for target in CAUSES)} |", "|---" * (len(CAUSES) + 1) + "|", *lines]
+    head = HEAD.format(well=well, all=len(cells), first=first_run(before))
+    titles = f"| Client | {' | '.join(f'`{target}`' for target in CAUSES)} | Run on |"
+    table = [titles, "|---" * (len(CAUSES) + 2) + "|", *lines]
     targets = [
         f"- `{name}`: {(EVERY_TARGET[name].__doc__ or '').splitlines()[0]} {NOTES.get(name, '')}".rstrip()
         for name in CAUSES
     ]
     return "\n".join([head, "", *table, "", "Targets:", "", *targets, ""])
-
-
-def days(before: Sequence[str], only: Sequence[str]) -> str:
-    """When the rows were run: today, and those that are kept on the days that the page says."""
-    today = date.today().isoformat()
-    kept = next((found[1] for line in before if (found := re.search(r"of the test bed, on (.+?): \*\*", line))), "")
-    return f"{kept}, {' and '.join(f'`{name}`' for name in only)} on {today}" if only and kept else today
 
 
 def first_run(before: Sequence[str]) -> str:
@@ -108,8 +102,9 @@ def first_run(before: Sequence[str]) -> str:
 
 HEAD = """# What `drive` says, client by client
 
-Exit code and cause of `oauthtap drive CLIENT` at targets of the test bed, on {date}: **{well} of {all} right**. Right
-is exit 0 where the client connects (some tolerate a fault), and else 1 with the cause that the target was made for.
+Exit code and cause of `oauthtap drive CLIENT` at targets of the test bed, each row on the day of its last
+column: **{well} of {all} right**. Right is exit 0 where the client connects (some tolerate a fault), and else 1 with
+the cause that the target was made for.
 
 {first}
 
