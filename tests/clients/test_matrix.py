@@ -18,16 +18,7 @@ from tests.support.clients import drivers
 
 DOCS = Path(__file__).parents[2] / "docs"
 QUICK_CLIENTS = ("claude-code", "python-sdk-2", "typescript-sdk-2")
-QUICK_SERVERS = (
-    "good",
-    "seed1",
-    "seed1fix",
-    "seed2",
-    "cloudflare-0.1-sse",
-    "cloudflare-1-mcp",
-    "typescript-sdk-2",
-    "python-sdk-2",
-)
+QUICK_SERVERS = ("good", "seed1", "seed2", "cloudflare-1-mcp", "python-sdk-2")
 STOPS = {("seed2", client) for client in QUICK_CLIENTS} | {("cloudflare-1-mcp", "python-sdk-2")}
 """Quick pairs that do not connect directly either. All others do, or the comparison would be worth little."""
 
