@@ -163,7 +163,8 @@ class SessionWriter:
             gap = (line({"left_out": self.left_out + number}) + "\n").encode()
             if not number or end + len(gap) + size - begin > most:
                 raise SessionError(
-                    f"{self.folder} holds {LARGEST >> 20} MB: what comes now is judged, and not written down"
+                    f"{self.folder} holds {LARGEST >> 20} MB, and an exchange is larger than the room that can be made: "
+                    "it is judged, and not written down"
                 )
             lines.seek(0)
             self._rewrite(chain(_lines_until(lines, end), [gap], _lines_from(lines, begin)))
