@@ -163,7 +163,7 @@ class SessionWriter:
             gap = (line({"left_out": self.left_out + number}) + "\n").encode()
             if not number or end + len(gap) + size - begin > most:
                 raise SessionError(
-                    f"{self.folder} holds {LARGEST >> 20} MB, and an exchange is larger than the room that can be made: "
+                    f"{self.folder} holds {LARGEST >> 20} MB, and an exchange is larger than the room there can be: "
                     "it is judged, and not written down"
                 )
             lines.seek(0)
